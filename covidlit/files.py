@@ -1,0 +1,76 @@
+"""Files that are either whole or not there: atomic writes and canonical JSON."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from covidlit.errors import CovidlitError
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that replaces it on success and vanishes on failure.
+
+    Safe with many processes writing the same path: the last one to finish wins, and a reader sees
+    one whole file or the other.
+
+    Raises:
+        CovidlitError: the disk is full or the folder cannot be written.
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.name}.", suffix=f".part{target.suffix}"
+        )
+        os.close(handle)
+    except OSError as error:
+        raise _explain(error, target) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise _explain(error, target) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write `text` as UTF-8 to `path` atomically and return the path."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def write_json(path: str | Path, value: Any) -> Path:
+    """Write `value` as indented JSON (no NaN) to `path` atomically and return the path."""
+    return write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 (hex) of a JSON-serialisable value in canonical form: equal values, equal hash."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _explain(error: OSError, path: Path) -> CovidlitError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return CovidlitError(
+            "the disk is full; nothing was written.",
+            where=path,
+            fix="free some space or choose another folder, then run the same command again.",
+        )
+    reason = error.strerror or str(error)
+    return CovidlitError(
+        f"cannot write: {reason}.", where=path, fix="check the folder and its permissions."
+    )
