@@ -1,0 +1,27 @@
+"""Evaluation: from the predictions table alone to statistics with intervals, and the report."""
+
+from covidlit.evaluation.auc import auc_estimate, delong_covariance
+from covidlit.evaluation.estimate import Estimate, format_estimate
+from covidlit.evaluation.evaluate import Evaluation, evaluate
+from covidlit.evaluation.predictions import (
+    PREDICTIONS_SCHEMA,
+    read_predictions,
+    validate_predictions,
+    write_predictions,
+)
+from covidlit.evaluation.report import ReportContext, write_report
+
+__all__ = [
+    "PREDICTIONS_SCHEMA",
+    "Estimate",
+    "Evaluation",
+    "ReportContext",
+    "auc_estimate",
+    "delong_covariance",
+    "evaluate",
+    "format_estimate",
+    "read_predictions",
+    "validate_predictions",
+    "write_predictions",
+    "write_report",
+]

@@ -1,0 +1,196 @@
+"""The predictions table: the one thing that statistics, comparisons, fusion and reports read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+
+from covidlit.errors import PredictionsError
+from covidlit.tables import read_table, validate, write_table
+
+PARTS = ("validation", "test")
+"""The parts whose scans have a row; scans of the training part are never scored for statistics."""
+
+REQUIRED = ("part", "patient_id", "scan_id", "centre", "class_name", "target", "score")
+"""Columns that a table must bring; the other columns of the schema are added when absent."""
+
+RUN_COLUMNS = ("run_id", "model", "seed", "fold")
+"""Columns that say which run a row belongs to."""
+
+IDENTITY = (*RUN_COLUMNS, "scan_id")
+"""Columns that together name a row: each combination occurs once."""
+
+_CONTRACT = {*RUN_COLUMNS, *REQUIRED, "status", "reason"}
+
+_FRACTION = pa.Check.in_range(0.0, 1.0, error="a score is a probability from 0 to 1")
+
+
+def _text(*, nullable: bool = False, required: bool = True) -> pa.Column:
+    return pa.Column("string", nullable=nullable, required=required, coerce=True)
+
+
+PREDICTIONS_SCHEMA = pa.DataFrameSchema(
+    {
+        "run_id": _text(nullable=True, required=False),
+        "model": _text(nullable=True, required=False),
+        "seed": pa.Column("Int64", nullable=True, required=False, coerce=True),
+        "fold": pa.Column("Int64", nullable=True, required=False, coerce=True),
+        "part": pa.Column(
+            "string", pa.Check.isin(PARTS, error="must be 'validation' or 'test'"), coerce=True
+        ),
+        "patient_id": _text(),
+        "scan_id": _text(),
+        "centre": _text(nullable=True),
+        "class_name": _text(nullable=True),
+        "target": pa.Column(
+            "Int64", pa.Check.ge(0, error="a target is a class index, 0, 1, ..."), coerce=True
+        ),
+        "score": pa.Column("float64", _FRACTION, nullable=True, coerce=True),
+        "status": _text(required=False),
+        "reason": _text(nullable=True, required=False),
+        r"^score_.+": pa.Column(
+            "float64", _FRACTION, nullable=True, coerce=True, required=False, regex=True
+        ),
+        "synthetic": pa.Column("boolean", nullable=True, required=False, coerce=True),
+    },
+    strict=False,
+    name="predictions",
+)
+"""One row per scan of the validation and test parts (contract 6).
+
+`target` is the class index (1 = positive in a binary table). `score` is the probability of the
+positive class; with more than two classes there is also one `score_<class>` column per class, in
+the order of the class index. `status` is "ok", or anything else (usually "refused") for a scan
+without a score, whose `reason` says why. Every column that is not named here is a subgroup column.
+"""
+
+
+def validate_predictions(table: pd.DataFrame, where: object = "predictions") -> pd.DataFrame:
+    """Hold a table against the schema and the rules that span columns.
+
+    Returns a copy with the schema's types and the optional contract columns filled in
+    (`status` = "ok" where there is a score).
+
+    Raises:
+        PredictionsError: a column is missing, a value breaks the schema, a scan has two rows in
+            one run and fold, a row is "ok" without a score or refused with one or without a
+            reason, or a patient is in both parts of one fold.
+    """
+    if len(table) == 0:
+        raise PredictionsError(
+            "the table has no rows.", where=where, fix="predict at least the test part."
+        )
+    missing = [name for name in REQUIRED if name not in table.columns]
+    if missing:
+        raise PredictionsError(
+            f"column(s) {', '.join(map(repr, missing))} missing.",
+            where=where,
+            fix=f"a predictions table needs {', '.join(REQUIRED)}.",
+        )
+    table = table.reset_index(drop=True)
+    for name in ("run_id", "model", "seed", "fold", "reason"):
+        if name not in table.columns:
+            table[name] = None
+    if "status" not in table.columns:
+        table["status"] = np.where(table["score"].isna(), "refused", "ok")
+    table = validate(table, PREDICTIONS_SCHEMA, where, PredictionsError)
+    _check_rows(table, where)
+    return table
+
+
+def read_predictions(path: str | Path) -> pd.DataFrame:
+    """Read `predictions.parquet` (or `.csv`) and validate it.
+
+    Raises:
+        PredictionsError: see `validate_predictions`; also a missing or unreadable file.
+    """
+    return validate_predictions(read_table(path, PredictionsError), path)
+
+
+def write_predictions(table: pd.DataFrame, path: str | Path) -> Path:
+    """Validate a predictions table and write it (`.parquet` or `.csv`), atomically.
+
+    Raises:
+        PredictionsError: see `validate_predictions`.
+    """
+    return write_table(validate_predictions(table, path), path)
+
+
+def accepted(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a score, that is with status "ok"."""
+    return table[table["status"] == "ok"]
+
+
+def refused(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the scans that could not be scored."""
+    return table[table["status"] != "ok"]
+
+
+def class_score_columns(table: pd.DataFrame) -> list[str]:
+    """The `score_<class>` columns, in the order of the class index."""
+    return [str(name) for name in table.columns if str(name).startswith("score_")]
+
+
+def subgroup_columns(table: pd.DataFrame) -> list[str]:
+    """The columns beyond the contract, in table order: the user's subgroups."""
+    return [
+        str(name)
+        for name in table.columns
+        if name not in _CONTRACT and not str(name).startswith("score_") and name != "synthetic"
+    ]
+
+
+def is_synthetic(table: pd.DataFrame) -> bool | None:
+    """Whether any row is marked synthetic; None if the table does not say."""
+    if "synthetic" not in table.columns or table["synthetic"].isna().all():
+        return None
+    return bool(table["synthetic"].fillna(False).any())
+
+
+def _check_rows(table: pd.DataFrame, where: object) -> None:
+    scored = table["score"].notna()
+    ok = table["status"] == "ok"
+    reason = table["reason"].fillna("").str.strip() != ""
+    _refuse(
+        table,
+        ok & ~scored,
+        "marked ok but without a score",
+        "give the score, or a status other than 'ok' with a reason.",
+        where,
+    )
+    _refuse(
+        table,
+        ~ok & scored,
+        "refused but with a score",
+        "remove the score or set the status to 'ok'.",
+        where,
+    )
+    _refuse(table, ~ok & ~reason, "refused without a reason", "fill the column 'reason'.", where)
+    _refuse(
+        table,
+        table.duplicated(list(IDENTITY), keep=False),
+        "the same scan more than once in one run and fold",
+        "keep one row per scan, or tell the runs apart in run_id, model, seed or fold.",
+        where,
+    )
+    parts = table.groupby([*RUN_COLUMNS, "patient_id"], dropna=False)["part"].transform("nunique")
+    _refuse(
+        table,
+        parts > 1,
+        "a patient in both the validation and the test part",
+        "split by patient; a threshold chosen on a test patient is not honest.",
+        where,
+    )
+
+
+def _refuse(table: pd.DataFrame, bad: pd.Series, what: str, fix: str, where: object) -> None:
+    if not bad.any():
+        return
+    rows: Sequence[int] = np.flatnonzero(bad.to_numpy(bool))[:5].tolist()
+    named = ", ".join(f"row {row + 1} (scan {table['scan_id'].iloc[row]!r})" for row in rows)
+    more = f" and {int(bad.sum()) - len(rows)} more" if bad.sum() > len(rows) else ""
+    raise PredictionsError(f"{what}: {named}{more}.", where=where, fix=fix)
