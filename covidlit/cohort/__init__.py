@@ -1,0 +1,34 @@
+"""The cohort: manifest, labels, inclusion, tables, splits and the check for leakage."""
+
+from covidlit.cohort.leakage import check_leakage
+from covidlit.cohort.manifest import (
+    MANIFEST_SCHEMA,
+    REQUIRED,
+    read_manifest,
+    resolve_path,
+    row_numbers,
+    scan_id_of,
+    validate_manifest,
+    write_manifest,
+)
+from covidlit.cohort.split import PARTS, Part, Split
+from covidlit.cohort.splits import centre_held_out, from_column, from_file, patient_k_fold
+
+__all__ = [
+    "MANIFEST_SCHEMA",
+    "PARTS",
+    "REQUIRED",
+    "Part",
+    "Split",
+    "centre_held_out",
+    "check_leakage",
+    "from_column",
+    "from_file",
+    "patient_k_fold",
+    "read_manifest",
+    "resolve_path",
+    "row_numbers",
+    "scan_id_of",
+    "validate_manifest",
+    "write_manifest",
+]

@@ -1,0 +1,69 @@
+"""Kinds of columns that the schemas of the tables are made of; their texts complete the errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+
+TEXT = pd.StringDtype(na_value=np.nan)
+"""Text with NaN where a value is missing, so that comparisons give plain booleans."""
+
+_ISO = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?|\d{8}"
+
+
+def text(*, required: bool = False, nullable: bool = True) -> pa.Column:
+    """Any text; not empty where it may not be null."""
+    checks = [pa.Check.str_length(min_value=1, error="must not be empty")] if not nullable else []
+    return pa.Column(TEXT, checks, coerce=True, required=required, nullable=nullable)
+
+
+def one_of(*values: str, required: bool = False, nullable: bool = True) -> pa.Column:
+    """Text out of a closed list."""
+    error = f"must be {' or '.join(values)}" + (", or empty" if nullable else "")
+    check = pa.Check.isin(list(values), error=error)
+    return pa.Column(TEXT, check, coerce=True, required=required, nullable=nullable)
+
+
+def number(*checks: pa.Check, required: bool = False, nullable: bool = True) -> pa.Column:
+    """A float64, NaN where missing."""
+    return pa.Column("float64", list(checks), coerce=True, required=required, nullable=nullable)
+
+
+def between(low: float, high: float, unit: str) -> pa.Check:
+    """A range check whose message names the unit, since a wrong unit is the usual cause."""
+    return pa.Check.in_range(low, high, error=f"must be {low:g} to {high:g} {unit}")
+
+
+def whole_number(low: int, *, required: bool = False, nullable: bool = True) -> pa.Column:
+    """A nullable integer of at least `low`."""
+    check = pa.Check.ge(low, error=f"must be a whole number of at least {low}")
+    return pa.Column("Int64", check, coerce=True, required=required, nullable=nullable)
+
+
+def flag() -> pa.Column:
+    """True, False or empty."""
+    return pa.Column("boolean", coerce=True, required=False, nullable=True)
+
+
+def iso_date(*, required: bool = False, nullable: bool = True) -> pa.Column:
+    """A date as datetime64 or as text YYYY-MM-DD or YYYYMMDD; `to_dates` makes it datetime64."""
+    check = pa.Check(
+        lambda column: parse_dates(column).notna(), error="must be a date written YYYY-MM-DD"
+    )
+    return pa.Column(None, check, required=required, nullable=nullable)
+
+
+def parse_dates(column: pd.Series) -> pd.Series:
+    """Dates of a column, NaT where it holds something else; 01/02/2020 is not guessed at."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return column.dt.tz_localize(None).dt.normalize().astype("datetime64[ns]")
+    written = column.astype("string").str.strip()
+    written = written.where(written.str.fullmatch(_ISO))
+    day = written.str.slice(0, 10).str.replace("-", "")
+    return pd.to_datetime(day, format="%Y%m%d", errors="coerce").astype("datetime64[ns]")
+
+
+def to_dates(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The table with those of its `columns` that it has as datetime64[ns], at midnight."""
+    return table.assign(**{c: parse_dates(table[c]) for c in columns if c in table})
