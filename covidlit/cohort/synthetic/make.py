@@ -1,0 +1,222 @@
+"""Make a synthetic cohort: DICOM series, labels, clinical table and ground truth on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from covidlit import __version__
+from covidlit.cohort.synthetic.cases import Case
+from covidlit.cohort.synthetic.dicom_writer import write_series
+from covidlit.cohort.synthetic.grid import Grid, grid_of
+from covidlit.cohort.synthetic.presets import plan_cohort
+from covidlit.cohort.synthetic.render import Rendered, render
+from covidlit.errors import ConfigError, CovidlitError
+from covidlit.files import atomic_path, fingerprint, write_json
+from covidlit.tables import write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GENERATOR_FORMAT = 1
+"""Raised whenever the same arguments give other bytes."""
+
+
+@dataclass(frozen=True)
+class CohortPaths:
+    """Where the parts of a synthetic cohort lie.
+
+    Args:
+        root: the cohort's folder.
+        dicom: folder of the DICOM series, `<centre>/<case>/<files>`.
+        labels: table of labels, keyed by `series_uid`.
+        truth: folder of the lesion labels (contract 7), or None where they were not asked for.
+        clinical: table of laboratory values (contract 9), or None for the presets without.
+        info: arguments, version and hash of the cohort, JSON.
+    """
+
+    root: Path
+    dicom: Path
+    labels: Path
+    truth: Path | None
+    clinical: Path | None
+    info: Path
+
+
+def make_cohort(
+    out_dir: str | Path,
+    *,
+    preset: str = "mild",
+    n_scans: int = 160,
+    seed: int = 0,
+    matrix: int = 128,
+    thickness_mm: float | None = 5.0,
+    truth: bool = True,
+    n_jobs: int = 1,
+    progress: bool = True,
+) -> CohortPaths:
+    """Make a cohort of synthetic chest CT scans with the make-up of the CSAC-Net paper's.
+
+    The same arguments give the same bytes, whatever `n_jobs`. An interrupted run goes on where it
+    stopped; a finished one is left alone.
+
+    Args:
+        out_dir: folder for the cohort: new, empty, or of the same cohort.
+        preset: "mild", "lesions" or "severity" (see `presets.plan_cohort`).
+        n_scans: how many scans.
+        seed: of the cohort.
+        matrix: rows and columns, 32 to 1024.
+        thickness_mm: of the slices (0.5 to 10), which touch; None for each scanner's own 1-5 mm.
+        truth: whether to write the lesion labels.
+        n_jobs: processes, as joblib counts them (-1: one per core).
+        progress: whether to show a progress bar.
+
+    Raises:
+        ConfigError: an argument out of range.
+        CovidlitError: the folder holds something else.
+    """
+    if not 32 <= matrix <= 1024:
+        raise ConfigError(f"matrix must be 32 to 1024, got {matrix}.", where="make_cohort")
+    if thickness_mm is not None and not 0.5 <= thickness_mm <= 10:
+        raise ConfigError(
+            f"thickness_mm must be 0.5 to 10 or None, got {thickness_mm}.", where="make_cohort"
+        )
+    cases = plan_cohort(preset, n_scans, seed)
+    arguments: dict[str, Any] = {
+        "preset": preset, "n_scans": n_scans, "seed": seed, "matrix": matrix,
+        "thickness_mm": thickness_mm, "truth": truth,
+    }  # fmt: skip
+    info = {"arguments": arguments, "format": GENERATOR_FORMAT}
+    key = fingerprint(info)
+    paths = _paths(Path(out_dir), preset, truth)
+    if _open_cohort(paths, key):
+        return paths
+    record = {"synthetic": True, "version": __version__, **info, "hash": key}
+    write_json(paths.info, {**record, "complete": False})
+    _make_scans(paths, cases, matrix, thickness_mm, n_jobs, progress)
+    write_table(labels_table(cases), paths.labels)
+    write_json(paths.info, {**record, "complete": True})
+    return paths
+
+
+def _paths(root: Path, preset: str, truth: bool) -> CohortPaths:
+    return CohortPaths(
+        root=root, dicom=root / "dicom", labels=root / "labels.csv",
+        truth=root / "truth" if truth else None,
+        clinical=root / "clinical.csv" if preset == "severity" else None,
+        info=root / "cohort.json",
+    )  # fmt: skip
+
+
+def _open_cohort(paths: CohortPaths, key: str) -> bool:
+    """Whether the cohort is finished; makes its folder, or refuses one that holds another."""
+    if paths.info.is_file():
+        try:
+            known = json.loads(paths.info.read_text(encoding="utf-8"))
+            same = known["hash"] == key
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise CovidlitError(
+                "not the description of a synthetic cohort.", where=paths.info,
+                fix="choose another folder.",
+            ) from error  # fmt: skip
+        if not same:
+            raise CovidlitError(
+                f"the folder holds another synthetic cohort ({known['arguments']}).",
+                where=paths.root,
+                fix="choose another folder, or delete this one first.",
+            )
+        return bool(known["complete"])
+    if paths.root.exists() and (not paths.root.is_dir() or any(paths.root.iterdir())):
+        raise CovidlitError(
+            "the folder is not empty and holds no synthetic cohort.", where=paths.root,
+            fix="choose a new or empty folder.",
+        )  # fmt: skip
+    paths.root.mkdir(parents=True, exist_ok=True)
+    return False
+
+
+def _make_scans(
+    paths: CohortPaths,
+    cases: list[Case],
+    matrix: int,
+    thickness_mm: float | None,
+    n_jobs: int,
+    progress: bool,
+) -> None:
+    from joblib import Parallel, delayed
+    from rich.progress import Progress
+
+    jobs = (delayed(make_scan)(paths, case, grid_of(case, matrix, thickness_mm)) for case in cases)
+    done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs)
+    with Progress(disable=not progress) as bar:
+        for _ in bar.track(done, total=len(cases), description="synthetic scans"):
+            pass
+
+
+def scan_id_of(series_uid: str) -> str:
+    """The scan's identifier in the manifest."""
+    return "S" + hashlib.sha256(series_uid.encode()).hexdigest()[:12]
+
+
+def make_scan(paths: CohortPaths, case: Case, grid: Grid) -> None:
+    """Draw and write one scan, unless it is there: first its truth, then its series at a stroke."""
+    folder = paths.dicom / case.centre / case.name
+    if folder.exists():
+        return
+    drawn = render(case, grid)
+    if paths.truth is not None:
+        _write_truth(paths.truth, case, grid, drawn)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Outside dicom/, so that what a killed run leaves behind is never found as a series.
+    parts = paths.root / ".parts"
+    parts.mkdir(exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=parts))
+    try:
+        temporary.chmod(0o755)
+        write_series(temporary, case, grid, drawn.hu)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_truth(folder: Path, case: Case, grid: Grid, drawn: Rendered) -> None:
+    import SimpleITK
+
+    scan_id = scan_id_of(case.series_uid)
+    for name, array in (("classes", drawn.classes), ("instances", drawn.instances)):
+        image = SimpleITK.GetImageFromArray(array)
+        image.SetSpacing(grid.spacing[::-1])
+        image.SetOrigin(tuple(float(value) for value in grid.affine[:3, 3]))
+        with atomic_path(folder / f"{scan_id}.{name}.nii.gz") as temporary:
+            whole = temporary.with_suffix(".nii.gz")
+            SimpleITK.WriteImage(image, str(whole), useCompression=True)
+            whole.replace(temporary)
+
+
+def labels_table(cases: list[Case]) -> pd.DataFrame:
+    """The table of labels of a cohort, one row per scan, keyed by `series_uid`."""
+    import pandas as pd
+
+    rows = [
+        {
+            "series_uid": case.series_uid,
+            "patient_id": case.patient_id,
+            "centre": case.centre,
+            "class_name": case.class_name,
+            "rtpcr_initial": case.rtpcr_initial,
+            "rtpcr_round": case.rtpcr_round,
+            "aetiology": case.aetiology,
+            "age": case.age,
+            "sex": case.sex,
+            "acquisition_date": case.acquired.isoformat(),
+            "severity": case.severity,
+            "synthetic": True,
+        }
+        for case in cases
+    ]
+    return pd.DataFrame(rows).astype({"rtpcr_round": "Int64"})
