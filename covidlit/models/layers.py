@@ -1,0 +1,121 @@
+"""Layers that the 3D networks share: normalisation, global pooling, input standardisation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from covidlit.errors import ConfigError
+
+Triple = tuple[int, int, int]
+NORMS = ("batch", "group", "instance")
+POOLINGS = ("avg", "max", "avg_max", "lse")
+
+
+def triple(value: int | Sequence[int], name: str) -> Triple:
+    """One positive integer per axis (z, y, x), from one integer or three.
+
+    Raises:
+        ConfigError: anything else; `name` is the argument that the message names.
+    """
+    axes = (value,) * 3 if isinstance(value, int) else tuple(value)
+    if len(axes) != 3 or not all(isinstance(axis, int) and axis > 0 for axis in axes):
+        raise ConfigError(
+            f"{name} must be one positive integer or three of them (z, y, x), got {value!r}.",
+            where=name,
+            fix="write for example 2 or [1, 2, 2].",
+        )
+    return axes
+
+
+def check_choice(value: str, choices: Sequence[str], name: str) -> str:
+    """Return `value` if it is one of `choices`; otherwise raise a ConfigError that lists them."""
+    if value not in choices:
+        raise ConfigError(
+            f"{name} must be one of {', '.join(choices)}, got {value!r}.",
+            where=name,
+            fix=f"set {name} to one of them.",
+        )
+    return value
+
+
+def make_norm(norm: str, channels: int) -> nn.Module:
+    """A normalisation with a scale and a shift per channel: "batch", "group" or "instance".
+
+    "group" takes groups of at most 16 channels (of one channel where 16 does not fit).
+    """
+    check_choice(norm, NORMS, "norm")
+    if norm == "batch":
+        return nn.BatchNorm3d(channels)
+    if norm == "instance":
+        return nn.InstanceNorm3d(channels, affine=True)
+    return nn.GroupNorm(channels // math.gcd(channels, 16), channels)
+
+
+def initialise(net: nn.Module) -> None:
+    """He initialisation of every convolution (fan-out) and linear layer (fan-in), zero biases."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if isinstance(module, nn.Linear):
+            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+        if isinstance(module, nn.Conv3d | nn.Linear):
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+class GlobalPool(nn.Module):
+    """Reduce (B, C, z, y, x) to one vector per scan.
+
+    Args:
+        kind: "avg", "max", "avg_max" (both, concatenated: 2 C values) or "lse", the smooth maximum
+            log(mean(exp(r x))) / r with r = 5 (Pinheiro and Collobert, CVPR 2015, eq. 6), which
+            lies between the average and the maximum.
+    """
+
+    sharpness = 5.0
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = check_choice(kind, POOLINGS, "pooling")
+
+    def channels(self, features: int) -> int:
+        """Length of the output vector for `features` input channels."""
+        return 2 * features if self.kind == "avg_max" else features
+
+    def forward(self, features: Tensor) -> Tensor:
+        if self.kind == "avg":
+            return features.mean((2, 3, 4))
+        if self.kind == "max":
+            return features.amax((2, 3, 4))
+        if self.kind == "avg_max":
+            return torch.cat([features.mean((2, 3, 4)), features.amax((2, 3, 4))], dim=1)
+        voxels = features.flatten(2).float()
+        smooth = torch.logsumexp(self.sharpness * voxels, dim=2) - math.log(voxels.shape[2])
+        return smooth / self.sharpness
+
+    def extra_repr(self) -> str:
+        return self.kind
+
+
+class Standardise(nn.Module):
+    """(x - mean) / std of the input with fixed numbers; mean 0 and std 1 leave it as it is."""
+
+    def __init__(self, mean: float, std: float) -> None:
+        super().__init__()
+        if not std > 0:
+            raise ConfigError(
+                f"input_std must be greater than 0, got {std}.", where="input_std", fix="use 1."
+            )
+        self.mean, self.std = float(mean), float(std)
+
+    def forward(self, image: Tensor) -> Tensor:
+        if self.mean == 0.0 and self.std == 1.0:
+            return image
+        return (image - self.mean) / self.std
+
+    def extra_repr(self) -> str:
+        return f"mean={self.mean}, std={self.std}"

@@ -1,0 +1,176 @@
+"""The base of every task: hyper-parameters, networks, losses, metrics, optimizer, checkpoint."""
+
+from __future__ import annotations
+
+import platform
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+
+import covidlit
+from covidlit.checkpoints import build
+from covidlit.errors import ConfigError
+from covidlit.tasks.rng import rng_state, set_rng_state
+
+Batch = dict[str, Any]
+CHECKPOINT_FORMAT = 1
+"""Raised when what a checkpoint holds under "covidlit" changes its meaning."""
+
+
+class BaseTask(pl.LightningModule, ABC):
+    """A task saves its plain hyper-parameters, then makes its networks, losses and metrics.
+
+    Subclasses take plain YAML types only (contract 10) and call `super().__init__()` last in their
+    `__init__`; they need `optimizer` and `scheduler` among their hyper-parameters.
+
+    Attributes:
+        monitor, mode: the logged metric that checkpoints, early stopping and schedulers follow.
+        record: what the run wants kept in the checkpoint: a plain mapping that holds the fields of
+            `covidlit.checkpoints.RunRecord` (resolved configuration, split hash, preprocessing).
+    """
+
+    monitor = "val_auroc"
+    mode = "max"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        for name, value in self.hparams.items():
+            self.hparams[name] = plain(value, name)
+        self.record: dict[str, Any] = {}
+        self._rng_of_epoch: dict[str, Any] | None = None
+        self._rng_to_resume: dict[str, Any] | None = None
+        self.configure_models()
+        self.configure_losses()
+        self.configure_metrics()
+
+    @abstractmethod
+    def configure_models(self) -> None:
+        """Build `self.net` from the hyper-parameters."""
+
+    @abstractmethod
+    def configure_losses(self) -> None:
+        """Make the losses from the hyper-parameters."""
+
+    @abstractmethod
+    def configure_metrics(self) -> None:
+        """Make `self.metrics`, the metrics of each stage."""
+
+    @abstractmethod
+    def shared_step(self, batch: Batch, stage: str) -> Tensor:
+        """Loss of a batch, with everything logged; `stage` is "train", "val" or "test"."""
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        return self.shared_step(batch, "train")
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.shared_step(batch, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.shared_step(batch, "test")
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimizer and the scheduler of the hyper-parameters.
+
+        Lengths and the top learning rate of a scheduler are filled in from the trainer and the
+        optimizer; OneCycleLR and CosineAnnealingLR step after every batch, the others every epoch.
+        """
+        optimizer = build(self.hparams["optimizer"], "optimizers", params=self.parameters())
+        node = self.hparams["scheduler"]
+        if not node:
+            return optimizer
+        name = str(node.get("_target_")).rpartition(".")[2]
+        filled: dict[str, Any] = {}
+        if name in ("OneCycleLR", "CosineAnnealingLR"):
+            length = "total_steps" if name == "OneCycleLR" else "T_max"
+            if length not in node and "epochs" not in node:
+                filled[length] = self._total_steps(name)
+            if name == "OneCycleLR" and "max_lr" not in node:
+                filled["max_lr"] = optimizer.param_groups[0]["lr"]
+        if name == "ReduceLROnPlateau" and "mode" not in node:
+            filled["mode"] = self.mode
+        scheduler = build(node, "schedulers", optimizer=optimizer, **filled)
+        interval = "step" if name in ("OneCycleLR", "CosineAnnealingLR") else "epoch"
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {
+                "scheduler": scheduler,
+                "interval": interval,
+                "monitor": self.monitor,
+            },
+        }
+
+    def _total_steps(self, scheduler: str) -> int:
+        steps = self.trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise ConfigError(
+                f"{scheduler} needs to know the number of steps, but training has no end.",
+                where="scheduler",
+                fix="set trainer.max_epochs or trainer.max_steps.",
+            )
+        return max(int(steps), 2)
+
+    # Resuming bit for bit. Lightning draws from torch's generator when it makes a data loader's
+    # iterator: after on_train_epoch_start in a run without a break, before it in a resumed one. So
+    # the first batch of an epoch starts from the state that the epoch started with, in both.
+
+    def on_train_epoch_start(self) -> None:
+        if self._rng_to_resume is not None and self.global_rank == 0:
+            set_rng_state(self._rng_to_resume)
+        self._rng_to_resume = None
+        self._rng_of_epoch = rng_state()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        if batch_idx == 0 and self._rng_of_epoch is not None:
+            set_rng_state(self._rng_of_epoch)
+        self._rng_of_epoch = None
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the record, versions and generator states; weights are no longer "pretrained"."""
+        parameters = dict(checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {}))
+        net = parameters.get("net")
+        if isinstance(net, Mapping) and net.get("pretrained") is not None:
+            # The checkpoint holds all weights; its reader need not have that file.
+            parameters["net"] = {**net, "pretrained": None}
+            checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = parameters
+        kind = type(self)
+        checkpoint["covidlit"] = {
+            "format": CHECKPOINT_FORMAT,
+            "task": f"{kind.__module__}.{kind.__qualname__}",
+            "record": plain(self.record, "record"),
+            "versions": {
+                "covidlit": covidlit.__version__,
+                "python": platform.python_version(),
+                "torch": str(torch.__version__),
+                "pytorch_lightning": pl.__version__,
+            },
+            "rng": rng_state(),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the generator states until the first epoch that follows."""
+        self._rng_to_resume = checkpoint.get("covidlit", {}).get("rng")
+
+
+def plain(value: Any, name: str) -> Any:
+    """A copy of `value` in plain YAML types: mappings, lists, text, numbers, truth values, None.
+
+    Raises:
+        ConfigError: anything else, with the name of where it stands.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner, f"{name}.{key}") for key, inner in value.items()}
+    if isinstance(value, Sequence):
+        return [plain(inner, f"{name}[{index}]") for index, inner in enumerate(value)]
+    raise ConfigError(
+        f"a task takes plain YAML types only, got a {type(value).__name__}.",
+        where=name,
+        fix="pass the mapping with `_target_` instead of the object it describes.",
+    )
