@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from covidlit.errors import CovidlitError
 from covidlit.files import atomic_path
@@ -11,6 +11,14 @@ from covidlit.files import atomic_path
 if TYPE_CHECKING:
     import pandas as pd
     import pandera.pandas as pa
+
+_LISTED = 5
+_RULES = {
+    "not_nullable": "must not be empty",
+    "multiple_fields_uniqueness": "must stand in one row only",
+    "field_uniqueness": "must stand in one row only",
+}
+_TEXT_COLUMNS = ("path", "centre", "class_name", "kernel", "model")
 
 
 def read_table(path: str | Path, error: type[CovidlitError] = CovidlitError) -> pd.DataFrame:
@@ -29,7 +37,11 @@ def read_table(path: str | Path, error: type[CovidlitError] = CovidlitError) -> 
             return pd.read_parquet(path)
         if path.suffix == ".csv":
             header = pd.read_csv(path, nrows=0).columns
-            text = {name: "string" for name in header if name.endswith(("_id", "_uid"))}
+            text = {
+                name: "str"
+                for name in header
+                if name.endswith(("_id", "_uid")) or name in _TEXT_COLUMNS
+            }
             return pd.read_csv(path, dtype=text)
     except (ValueError, OSError, pd.errors.ParserError) as problem:
         raise error(f"the table cannot be read: {problem}.", where=path) from problem
@@ -58,29 +70,103 @@ def validate(
     schema: pa.DataFrameSchema,
     where: object,
     error: type[CovidlitError] = CovidlitError,
+    *,
+    allow_empty: bool = False,
 ) -> pd.DataFrame:
     """Hold a table against a schema and return it with the schema's types.
 
     Raises:
-        CovidlitError: (of the type `error`) naming row, column, value and the broken rule of up to
-            five failures. Rows are counted from 1, without the header.
+        CovidlitError: (of the type `error`) for a table without a row, or naming row, column, value
+            and the broken rule of up to five failures. Rows are counted from 1, without the header;
+            a selection of rows keeps the numbers of the table that it was taken from.
     """
     import pandera.errors
 
-    try:
-        return schema.validate(table, lazy=True)
-    except pandera.errors.SchemaErrors as problem:
-        cases = problem.failure_cases
-    lines = []
-    for case in cases.head(5).itertuples():
-        if case.check == "column_in_dataframe":
-            lines.append(f"column {case.failure_case!r} is missing")
-            continue
-        row = "" if case.index is None or case.index != case.index else f"row {case.index + 1}, "
-        lines.append(f"{row}column {case.column!r}: value {case.failure_case!r}: {case.check}")
-    more = f" (and {len(cases) - 5} more)" if len(cases) > 5 else ""
+    lines = _column_problems(table, schema)
+    if not lines and table.empty and not allow_empty:
+        raise error(
+            "the table has no row.", where=where, fix="write at least one row below the header."
+        )
+    if not lines:
+        try:
+            return schema.validate(table, lazy=True)
+        except pandera.errors.SchemaErrors as problem:
+            lines = _value_problems(table, schema, problem.failure_cases)
+    more = f" (and {len(lines) - _LISTED} more)" if len(lines) > _LISTED else ""
     raise error(
-        f"{len(cases)} value(s) break the schema: {'; '.join(lines)}{more}.",
+        f"{len(lines)} problem(s): {'; '.join(lines[:_LISTED])}{more}.",
         where=where,
-        fix="correct these values in the table and read it again.",
+        fix="correct these in the table and read it again.",
     ) from None
+
+
+def row_numbers(table: pd.DataFrame) -> list[int]:
+    """The row numbers that messages use: from 1, without the header, of the table as it was read.
+
+    A selection of rows keeps the numbers of the table that it was taken from.
+    """
+    import pandas as pd
+
+    if pd.api.types.is_integer_dtype(table.index):
+        return [int(label) + 1 for label in table.index]
+    return list(range(1, len(table) + 1))
+
+
+def _column_problems(table: pd.DataFrame, schema: pa.DataFrameSchema) -> list[str]:
+    """Missing and repeated columns; nothing can be said about values before these are mended."""
+    missing = [n for n, c in schema.columns.items() if c.required and n not in table.columns]
+    has = ", ".join(map(str, table.columns)) or "none"
+    lines = [f"column {name!r} is missing (the table has: {has})" for name in missing]
+    twice = table.columns[table.columns.duplicated()].unique()
+    return lines + [f"column {name!r} stands in the table more than once" for name in twice]
+
+
+def _value_problems(
+    table: pd.DataFrame, schema: pa.DataFrameSchema, cases: pd.DataFrame
+) -> list[str]:
+    """One line for each wrong value, in the words of a person who looks at the table."""
+    numbers = dict(zip(table.index, row_numbers(table), strict=True))
+    lines: dict[tuple[str, Any], str] = {}
+    for case in cases.itertuples():
+        name, rule = str(case.column), str(case.check)
+        if rule.startswith(("coerce_dtype(", "dtype(")):
+            for index, text in _untyped(table[name], str(schema.columns[name].dtype)):
+                lines[(name, index)] = f"row {numbers[index]}, column {name!r}: {text}"
+        elif _there(case.column) and _there(case.index):
+            value = _shown(table.at[case.index, name])
+            text = f"row {numbers[case.index]}, column {name!r}: value {value}: "
+            lines.setdefault((name, case.index), text + _RULES.get(rule, rule))
+        elif not str(case.failure_case).startswith("TypeError("):  # a check of an untyped column
+            lines.setdefault((name, rule), f"column {name!r}: {rule}")
+    order = {name: place for place, name in enumerate(table.columns)}
+    keys = sorted(lines, key=lambda key: (numbers.get(key[1], 0), order.get(key[0], -1)))
+    return [lines[key] for key in keys]
+
+
+def _untyped(column: pd.Series, dtype: str) -> list[tuple[Any, str]]:
+    """The values of a column that are not of its type: their index labels, with what is wrong."""
+    import pandas as pd
+
+    kind = "a number"
+    right = pd.to_numeric(column, errors="coerce").notna()
+    if dtype.startswith(("Int", "int")):
+        kind = "a whole number"
+        right &= pd.to_numeric(column, errors="coerce").mod(1) == 0
+    elif dtype.startswith("bool"):
+        kind = "true or false"
+        right = column.isin([True, False]) & ~column.map(lambda value: isinstance(value, str))
+    elif dtype.startswith("datetime"):
+        kind = "a date"
+        right = pd.to_datetime(column, errors="coerce").notna()
+    wrong = column[~(right | column.isna()).astype(bool)]
+    found = [(i, f"value {_shown(v)}: must be {kind}, or empty") for i, v in wrong.items()]
+    return found or [(column.index[0], f"the column cannot be read as {kind}")]
+
+
+def _shown(value: Any) -> str:
+    return repr(str(value)) if _there(value) else "(empty)"
+
+
+def _there(value: Any) -> bool:
+    """Whether a single value is there, without importing pandas for it."""
+    return value is not None and str(value) not in ("nan", "<NA>", "NaT")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from covidlit.cohort.manifest import row_numbers
 from covidlit.cohort.split import Split
 from covidlit.errors import LeakageError
+from covidlit.tables import row_numbers
 
 _LISTED = 5
 

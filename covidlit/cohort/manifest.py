@@ -22,7 +22,7 @@ from covidlit.cohort.columns import (
     whole_number,
 )
 from covidlit.errors import ManifestError
-from covidlit.tables import read_table, validate, write_table
+from covidlit.tables import read_table, row_numbers, validate, write_table
 
 REQUIRED = ("patient_id", "scan_id", "path", "class_name", "centre")
 """The columns that no manifest can do without; all others may be absent."""
@@ -145,16 +145,6 @@ def resolve_path(manifest: pd.DataFrame, path: str | Path) -> Path:
             fix='read the manifest with read_manifest, or set manifest.attrs["root"].',
         )
     return Path(manifest.attrs["root"], path)
-
-
-def row_numbers(table: pd.DataFrame) -> list[int]:
-    """The row numbers that messages use: from 1, without the header, of the table as it was read.
-
-    A selection of rows keeps the numbers of the table that it was taken from.
-    """
-    if pd.api.types.is_integer_dtype(table.index):
-        return [int(label) + 1 for label in table.index]
-    return list(range(1, len(table) + 1))
 
 
 def _check_one_row_per_series(table: pd.DataFrame, where: object) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from covidlit.cohort.manifest import row_numbers
 from covidlit.cohort.split import PARTS, Part, Split
 from covidlit.errors import SplitError
+from covidlit.tables import row_numbers
 
 __all__ = ["centre_held_out", "from_column", "from_file", "patient_k_fold"]
 
