@@ -1,0 +1,60 @@
+"""The command line: `covidlit --help`. Each command stands in a file of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from importlib import import_module
+from typing import Any
+
+import typer
+
+from covidlit.errors import CovidlitError
+
+app = typer.Typer(
+    name="covidlit",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="COVID-19 and pneumonia on chest CT: from DICOM folders to an evaluated network.\n\n"
+    "In order: inspect a folder, make a manifest, train (which prepares and evaluates), predict.",
+)
+
+COMMANDS = ("inspect", "manifest", "prepare", "evaluate", "predict", "synthesize")
+
+
+def _friendly(command: Callable[..., None]) -> Callable[..., None]:
+    """Print a user's error as a sentence and exit with 2, instead of a traceback."""
+
+    @wraps(command)
+    def call(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except CovidlitError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from error
+
+    return call
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def train(context: typer.Context) -> None:
+    """Train and evaluate a model; the same as `python train.py`.
+
+    Takes Hydra overrides, such as `covidlit train model=csacnet seed=1`; `covidlit train --help`
+    lists them.
+    """
+    from covidlit import experiment
+
+    # Lightning starts the other ranks of a DDP run with this file and the same arguments.
+    sys.argv = [experiment.__file__, *context.args]
+    experiment.main()
+
+
+for _name in COMMANDS:
+    _module = import_module(f"covidlit.cli.{_name}")
+    app.command(_name)(_friendly(getattr(_module, _name)))

@@ -1,0 +1,46 @@
+"""Where a run's manifest comes from: the `source` node of `conf/data/*.yaml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from covidlit.errors import ManifestError
+from covidlit.files import fingerprint
+
+
+def existing_manifest(path: str) -> Path:
+    """A manifest that is already there.
+
+    Raises:
+        ManifestError: there is no such file.
+    """
+    manifest = Path(path)
+    if not manifest.is_file():
+        raise ManifestError(
+            "there is no such manifest.",
+            where=manifest,
+            fix="make one with `covidlit manifest DIR --labels labels.csv --out manifest.csv`.",
+        )
+    return manifest
+
+
+def synthetic_manifest(folder: str, **arguments: Any) -> Path:
+    """Write a synthetic cohort as DICOM, unless it is there, and make its manifest.
+
+    Args:
+        folder: cohorts with other arguments stand side by side in it.
+        **arguments: of `covidlit.cohort.synthetic.make_cohort`.
+    """
+    from covidlit.cohort.build import manifest_from_dicom
+    from covidlit.cohort.manifest import write_manifest
+    from covidlit.cohort.synthetic import make_cohort
+
+    preset, seed = arguments.get("preset", "mild"), arguments.get("seed", 0)
+    root = Path(folder) / f"{preset}-seed{seed}-{fingerprint(arguments)[:8]}"
+    manifest = root / "manifest.csv"
+    cohort = make_cohort(root, **arguments)
+    if not manifest.is_file():
+        built = manifest_from_dicom(cohort.dicom, cohort.labels)
+        write_manifest(built.manifest, manifest)
+    return manifest

@@ -1,0 +1,85 @@
+"""Where the Hydra tree lies, and errors about it that suggest what was meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from covidlit.errors import ConfigError
+
+
+def config_dir() -> Path:
+    """The folder of the Hydra tree: inside the installed package, or `conf/` of a checkout."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "conf", package.parent / "conf"):
+        if (folder / "train.yaml").is_file():
+            return folder
+    raise ConfigError(
+        "the configuration tree is missing.", where=package, fix="install covidlit again."
+    )
+
+
+def explain(error: Exception) -> ConfigError:
+    """Turn one of Hydra's errors about an override into one that suggests what was meant.
+
+    Args:
+        error: a HydraException, as raised while the configuration is composed.
+    """
+    from hydra.errors import MissingConfigException
+
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        return ConfigError(
+            f"there is no choice {choice!r} in the group {group!r}.",
+            where=f"{group}={choice}",
+            fix=_suggest(choice, [option for option in error.options if option], "the choices are"),
+        )
+    message = " ".join(str(error).split())
+    found = re.search(r"override '?([\w./@~+-]+)|[Kk]ey '([\w.]+)'", message)
+    asked = next((group for group in found.groups() if group), None) if found else None
+    if asked is None:
+        return ConfigError(message, fix="see `python train.py --help`.")
+    asked = asked.lstrip("+~")
+    known = sorted(set(_known_names()))
+    if asked in known:  # the name is right, so the value or the syntax is not
+        return ConfigError(message, where=asked, fix="see `python train.py --help`.")
+    return ConfigError(
+        f"there is no setting or group {asked!r}.",
+        where=asked,
+        fix=_suggest(asked, known, "see `python train.py --help`; similar names:"),
+    )
+
+
+def _suggest(asked: str, known: list[str], otherwise: str) -> str:
+    near = difflib.get_close_matches(asked, known, n=3, cutoff=0.6)
+    if not near:
+        last = asked.rpartition(".")[2]
+        near = [name for name in known if name.rpartition(".")[2] == last][:3]
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"{otherwise} {', '.join(sorted(known)[:30])}."
+
+
+def _known_names() -> Iterator[str]:
+    """Every group and every dotted key of the default configuration."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    yield from (folder.name for folder in config_dir().iterdir() if folder.is_dir())
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        tree = OmegaConf.to_container(compose("train"), resolve=False)
+    if isinstance(tree, dict):
+        yield from _dotted(tree)
+
+
+def _dotted(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        yield name
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{name}.")

@@ -1,0 +1,141 @@
+"""One run from configuration to report: what `python train.py` and `covidlit train` do."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from covidlit.configuration import config_dir, explain
+from covidlit.errors import ConfigError, CovidlitError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from covidlit.datamodules import VolumeDataModule
+    from covidlit.runner import Runner
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Compose the configuration from the command line and run it; exits with 2 on a user's error."""
+    import hydra
+    from hydra.errors import HydraException
+
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us instead of Hydra's printer
+    entry = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(run)
+    try:
+        entry()
+    except CovidlitError as error:
+        _stop(error)
+    except HydraException as error:
+        _stop(explain(error))
+
+
+def _stop(error: CovidlitError) -> None:
+    sys.stderr.write(f"\nerror: {error}\n")
+    sys.exit(2)
+
+
+def run(config: DictConfig) -> float | None:
+    """Cohort, split, cache, training, predictions, report, in the run folder that Hydra made.
+
+    Args:
+        config: the composed `conf/train.yaml`.
+
+    Returns:
+        The AUC on the validation part, or None where it is undefined; sweeps maximise it.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    hydra_config = HydraConfig.get()
+    run_dir = Path(hydra_config.runtime.output_dir)
+    _refuse_multirun_ddp(config, str(hydra_config.mode))
+    resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(resolved, dict)
+    return train_and_evaluate({str(k): v for k, v in resolved.items()}, run_dir)
+
+
+def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
+    """Do one run; see `run`. `config` is the resolved tree of `conf/train.yaml` as plain types."""
+    import pytorch_lightning as pl
+    import yaml
+    from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+    from covidlit.evaluation import write_predictions
+    from covidlit.files import write_text
+    from covidlit.run_report import assemble_predictions, report
+
+    pl.seed_everything(config["seed"], workers=True, verbose=False)
+    datamodule = build_datamodule(config)
+    runner = build_runner(config, datamodule)
+    if rank_zero_only.rank == 0:
+        write_text(run_dir / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+        datamodule.split.save(run_dir / "split.json")
+    runner.fit(datamodule, run_dir)
+    if rank_zero_only.rank != 0:
+        return None
+    scores = {part: runner.predict(datamodule, part) for part in ("validation", "test")}
+    predictions = assemble_predictions(
+        datamodule.table, scores, run_id=run_dir.name, model=runner.name, seed=config["seed"],
+        fold=datamodule.split.fold,
+    )  # fmt: skip
+    write_predictions(predictions, run_dir / "predictions.parquet")
+    return report(predictions, run_dir, config=config, datamodule=datamodule, runner=runner)
+
+
+def build_datamodule(config: dict[str, Any]) -> VolumeDataModule:
+    """The cohort's manifest, its split and its cache, prepared and checked for leakage."""
+    from hydra.utils import instantiate
+
+    from covidlit.datamodules import VolumeDataModule
+    from covidlit.dicom import Checks
+
+    data = dict(config["data"])
+    manifest = instantiate(data.pop("source"))
+    checks = Checks(override=frozenset(data.pop("override_checks")))
+    datamodule = VolumeDataModule(
+        manifest=str(manifest),
+        split=instantiate(config["split"]),
+        label_rule=instantiate(config["label_rule"]),
+        augmentation=config.get("augmentation") or None,
+        checks=checks,
+        seed=config["seed"],
+        strict=config["strict"],
+        **data,
+    )
+    datamodule.prepare_data()
+    datamodule.setup()
+    return datamodule
+
+
+def build_runner(config: dict[str, Any], datamodule: VolumeDataModule) -> Runner:
+    """The runner of `conf/model/*.yaml`, with the record that its checkpoints will carry."""
+    from hydra.utils import instantiate
+
+    from covidlit.checkpoints import run_record
+    from covidlit.runner import LightningRunner
+
+    runner: Runner = instantiate(config["model"], _recursive_=False, _convert_="all")
+    if isinstance(runner, LightningRunner):
+        runner.record = run_record(config=config, split_hash=datamodule.split.hash)
+    return runner
+
+
+def _refuse_multirun_ddp(config: DictConfig, mode: str) -> None:
+    """Lightning starts its other ranks with the same command line: under -m, more sweeps."""
+    several = str(config.trainer.get("devices", 1)) not in ("1", "[0]")
+    if mode.endswith("MULTIRUN") and (several or config.trainer.get("num_nodes", 1) > 1):
+        raise ConfigError(
+            "-m cannot be combined with training on several devices.",
+            where="trainer.devices",
+            fix="use trainer.devices=1 for the sweep, or start the runs one by one.",
+        )
+
+
+if __name__ == "__main__":
+    main()  # how Lightning starts the other ranks of `covidlit train`

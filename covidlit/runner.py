@@ -1,0 +1,190 @@
+"""Contract 5, the Runner: what every `conf/model/*.yaml` yields, deep or classical."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from covidlit.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pytorch_lightning as pl
+
+    from covidlit.datamodules import VolumeDataModule
+    from covidlit.tasks import BaseTask
+
+Node = dict[str, Any]
+
+
+@runtime_checkable
+class Runner(Protocol):
+    """Anything that can be trained on a datamodule and then score its scans."""
+
+    name: str
+
+    def fit(self, datamodule: VolumeDataModule, run_dir: Path) -> None:
+        """Train on the part `train`, select on `validation`, and leave the model in `run_dir`."""
+
+    def predict(self, datamodule: VolumeDataModule, part: str) -> pd.DataFrame:
+        """Score one part: columns `scan_id`, `score` and, with more classes, `score_<class>`."""
+
+    def describe(self) -> dict[str, Any]:
+        """Facts about the model for the report, such as its number of parameters."""
+
+
+class LightningRunner:
+    """Trains a LightningModule with a Trainer, both given as configuration.
+
+    Args:
+        name: of the model, as it stands in the predictions table.
+        task: a node with the `_target_` of a task of `covidlit.tasks` and its plain arguments.
+        trainer: a node for `pytorch_lightning.Trainer`.
+        callbacks: named nodes; `monitor: task` becomes the task's own monitor and mode.
+        logger: named nodes.
+        weights: `best` for the checkpoint with the best monitored value where the callbacks keep
+            one, `last` for the last epoch's.
+        ckpt_path: a checkpoint to resume from.
+        record: what the checkpoint says about the run; `covidlit.checkpoints.RunRecord`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        task: Node,
+        trainer: Node,
+        callbacks: Mapping[str, Node] | None = None,
+        logger: Mapping[str, Node] | None = None,
+        weights: str = "best",
+        ckpt_path: str | None = None,
+        record: Node | None = None,
+    ) -> None:
+        if weights not in ("best", "last"):
+            raise ConfigError(f"weights must be best or last, not {weights!r}.", where="weights")
+        self.name = name
+        self.weights = weights
+        self.ckpt_path = ckpt_path
+        self.record: Node = dict(record or {})
+        self._task_node, self._trainer_node = task, trainer
+        self._callback_nodes = dict(callbacks or {})
+        self._logger_nodes = dict(logger or {})
+        self._task: BaseTask | None = None
+
+    @property
+    def task(self) -> BaseTask:
+        """The LightningModule, built at first use."""
+        if self._task is None:
+            from hydra.utils import instantiate
+
+            self._task = instantiate(self._task_node, _recursive_=False, _convert_="all")
+        return self._task
+
+    def fit(self, datamodule: VolumeDataModule, run_dir: Path) -> None:
+        """Train; leaves `checkpoints/`, and `logs/` of the loggers, in `run_dir`.
+
+        Raises:
+            ConfigError: a callback monitors validation scores and there is no validation part.
+            CheckpointError: `ckpt_path` is damaged, untrusted or of another run's model or split.
+        """
+        from hydra.utils import instantiate
+
+        task = self.task
+        task.record = self.record
+        if self.ckpt_path is not None:
+            self._check_resumable()
+        callbacks = self._build_callbacks(run_dir, datamodule)
+        trainer = instantiate(
+            self._trainer_node,
+            callbacks=callbacks,
+            logger=self._build_loggers(run_dir),
+            default_root_dir=str(run_dir),
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(task, datamodule=datamodule, ckpt_path=self.ckpt_path)
+        if not trainer.fast_dev_run:
+            self._take_weights(trainer)
+        _finish_wandb(trainer)
+
+    def predict(self, datamodule: VolumeDataModule, part: str) -> pd.DataFrame:
+        """Score the scans of one part in the table's order, on one device, without augmentation."""
+        import pandas as pd
+        from hydra.utils import instantiate
+
+        loader = datamodule.dataloader_of(part)
+        node = {k: self._trainer_node[k] for k in ("_target_", "accelerator", "precision")}
+        trainer = instantiate(
+            node, devices=1, logger=False, enable_checkpointing=False, enable_model_summary=False
+        )
+        batches = trainer.predict(self.task, loader) or []
+        frames = [pd.DataFrame(batch) for batch in batches]
+        if not frames:
+            return pd.DataFrame({"scan_id": pd.Series(dtype="str"), "score": pd.Series(dtype=float)})
+        return pd.concat(frames, ignore_index=True)
+
+    def describe(self) -> dict[str, Any]:
+        """Name, class of the network, number of trainable parameters."""
+        parameters = sum(p.numel() for p in self.task.parameters() if p.requires_grad)
+        network = str(self._task_node.get("net", {}).get("_target_", ""))
+        return {
+            "model": self.name,
+            "network": network.rpartition(".")[2],
+            "trainable parameters": parameters,
+        }
+
+    def _check_resumable(self) -> None:
+        from covidlit.checkpoints import check_same_run
+
+        assert self.ckpt_path is not None
+        check_same_run(self.ckpt_path, self.task, self.record)
+
+    def _build_callbacks(
+        self, run_dir: Path, datamodule: VolumeDataModule
+    ) -> list[pl.callbacks.Callback]:
+        from hydra.utils import instantiate
+
+        callbacks = []
+        for name, node in self._callback_nodes.items():
+            arguments = dict(node)
+            if arguments.get("monitor") == "task":
+                if not datamodule.scans("validation"):
+                    raise ConfigError(
+                        "the split has no validation part, so nothing can be selected on it.",
+                        where=f"callbacks.{name}",
+                        fix="set split.validation_fraction above 0, or callbacks=last_epoch.",
+                    )
+                arguments.update(monitor=self.task.monitor, mode=self.task.mode)
+            if str(arguments["_target_"]).endswith("ModelCheckpoint"):
+                arguments.setdefault("dirpath", str(run_dir / "checkpoints"))
+            callbacks.append(instantiate(arguments))
+        return callbacks
+
+    def _build_loggers(self, run_dir: Path) -> list[pl.loggers.Logger]:
+        from hydra.utils import instantiate
+
+        folder = run_dir / "logs"
+        return [instantiate(node, save_dir=str(folder)) for node in self._logger_nodes.values()]
+
+    def _take_weights(self, trainer: pl.Trainer) -> None:
+        """Load the weights that the run is judged by."""
+        from pytorch_lightning.callbacks import ModelCheckpoint
+
+        from covidlit.checkpoints import load_checkpoint
+
+        kept = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
+        monitored = [c for c in kept if c.monitor is not None]
+        if self.weights == "best" and monitored and monitored[0].best_model_path:
+            checkpoint = load_checkpoint(monitored[0].best_model_path)
+            self.task.load_state_dict(checkpoint["state_dict"])
+
+
+def _finish_wandb(trainer: pl.Trainer) -> None:
+    """End the run of Weights & Biases, or the next job of a sweep would write into it."""
+    from pytorch_lightning.loggers import WandbLogger
+
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            wandb.finish(quiet=True)

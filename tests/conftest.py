@@ -1,0 +1,42 @@
+"""A tiny synthetic cohort, written once per test session and read like any other."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("WANDB_MODE", "offline")
+
+TINY = [
+    "data.geometry.spacing=[20.0,24.0,24.0]",
+    "data.geometry.size=[16,16,16]",
+    "data.batch_size=4",
+    "data.n_jobs=1",
+    "trainer.max_epochs=1",
+    "evaluation.n_bootstrap=50",
+]
+"""Overrides that make a run take seconds."""
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a manifest of 40 synthetic scans in four centres, matrix 48."""
+    from covidlit.cohort.sources import synthetic_manifest
+
+    folder = tmp_path_factory.mktemp("data")
+    manifest = synthetic_manifest(
+        str(folder / "synthetic"), preset="mild", n_scans=40, seed=0, matrix=48, thickness_mm=10.0,
+        n_jobs=1,
+    )  # fmt: skip
+    (folder / "manifest_path").write_text(str(manifest))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_overrides(tiny_data: Path) -> list[str]:
+    """Overrides that train on the tiny cohort."""
+    manifest = (tiny_data / "manifest_path").read_text()
+    return ["data=manifest", f"data.source.path={manifest}", f"data_dir={tiny_data}", *TINY]

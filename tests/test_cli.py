@@ -1,0 +1,43 @@
+"""The command line answers fast and can be followed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COVIDLIT = [sys.executable, "-c", "from covidlit.cli import app; app()"]
+COMMANDS = ("inspect", "manifest", "prepare", "train", "evaluate", "predict", "synthesize")
+
+
+def test_the_help_names_every_command() -> None:
+    done = subprocess.run([*COVIDLIT, "--help"], capture_output=True, text=True, check=True)
+    for command in COMMANDS:
+        assert command in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_help(command: str) -> None:
+    done = subprocess.run(
+        [*COVIDLIT, command, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert len(done.stdout.splitlines()) > 5
+
+
+@pytest.mark.parametrize(
+    "module", ["torch", "pytorch_lightning", "monai", "torchio", "pandas", "scipy", "pydicom"]
+)
+def test_the_help_does_not_import_what_is_slow(module: str) -> None:
+    code = f"import sys, covidlit.cli, covidlit.experiment; sys.exit({module!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_users_error_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COVIDLIT, "evaluate", str(tmp_path / "none.parquet")], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "none.parquet" in done.stderr
+    assert "Traceback" not in done.stderr

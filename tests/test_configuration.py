@@ -1,0 +1,81 @@
+"""The Hydra tree and its errors."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from covidlit.configuration import config_dir, explain
+
+ROOT = Path(__file__).parents[1]
+EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
+
+
+def composed(*overrides: str) -> dict:
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return OmegaConf.to_container(compose("train", list(overrides)), resolve=False)
+
+
+@pytest.mark.parametrize(
+    ("override", "meant"),
+    [
+        ("modell=csacnet", "model"),
+        ("model=csacnett", "csacnet"),
+        ("trainer.max_epoch=3", "trainer.max_epochs"),
+        ("max_epochs=3", "trainer.max_epochs"),
+        ("experiment=quickstrat", "quickstart"),
+        ("split=kfold", "k_fold"),
+    ],
+)
+def test_a_mistyped_override_is_answered_with_what_was_meant(override: str, meant: str) -> None:
+    with pytest.raises(HydraException) as caught:
+        composed(override)
+    message = str(explain(caught.value))
+    assert "did you mean" in message
+    assert meant in message.partition("did you mean")[2]
+
+
+def test_the_command_prints_the_suggestion_without_a_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "train.py", "modell=csacnet"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "did you mean model" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_paper_protocol_is_the_papers() -> None:
+    config = composed("experiment=csacnet_paper")
+    assert config["data"]["batch_size"] == 10
+    assert config["trainer"]["max_epochs"] == 75
+    assert config["split"]["validation_fraction"] == 0
+    assert config["evaluation"]["operating_point"] == 0.5
+    assert "best" not in config["callbacks"]
+    task = config["model"]["task"]
+    assert task["optimizer"] == {"_target_": "torch.optim.Adam", "lr": 1e-3}
+    assert task["scheduler"] is None
+    assert config["augmentation"]["scales"] == [0.9, 1.1]
+    assert config["augmentation"]["degrees"] == 15
+
+
+def test_the_honest_variant_differs_only_in_what_is_selected_on() -> None:
+    paper, honest = composed("experiment=csacnet_paper"), composed("experiment=csacnet_paper_honest")
+    differing = {key for key in paper if paper[key] != honest[key]}
+    assert differing == {"name", "callbacks", "split", "evaluation"}
+    assert honest["split"]["validation_fraction"] == 0.1
+    assert honest["evaluation"]["operating_point"] == "youden"
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_composes(experiment: str) -> None:
+    assert composed(f"experiment={experiment}")["model"]["_target_"].startswith("covidlit.")
+
+
+@pytest.mark.parametrize("group", ["trainer", "logger", "callbacks", "debug", "augmentation"])
+def test_every_choice_composes(group: str) -> None:
+    for path in sorted((config_dir() / group).glob("*.yaml")):
+        composed(f"{group}={path.stem}")

@@ -1,0 +1,168 @@
+"""The main job, end to end, through the real command with tiny data."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from covidlit.cohort.splits import Split
+from covidlit.configuration import config_dir
+from covidlit.evaluation import read_predictions
+from covidlit.experiment import train_and_evaluate
+
+ROOT = Path(__file__).parents[1]
+MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
+EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
+SMALL_NET = {
+    "csacnet": ["model.task.net.width=4"],
+    "resnet3d": ["model.task.net.depth=10", "model.task.net.width=4"],
+}
+Run = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def train(tiny_overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs one configuration in this process and returns its run folder."""
+
+    def run(*overrides: str) -> Path:
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            config = compose("train", [*tiny_overrides, "name=test", *overrides])
+        run_dir = tmp_path_factory.mktemp("run")
+        train_and_evaluate(OmegaConf.to_container(config, resolve=True), run_dir)
+        return run_dir
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def csacnet_run(train: Run) -> Path:
+    return train("model=csacnet", *SMALL_NET["csacnet"])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_trains_and_leaves_the_whole_run_folder(
+    model: str, train: Run, request: pytest.FixtureRequest
+) -> None:
+    if model == "csacnet":
+        run_dir = request.getfixturevalue("csacnet_run")
+    else:
+        run_dir = train(f"model={model}", *SMALL_NET[model])
+    config = yaml.safe_load((run_dir / "config.yaml").read_text())
+    assert config["model"]["name"] == model
+    split = Split.load(run_dir / "split.json")
+    predictions = read_predictions(run_dir / "predictions.parquet")
+    assert set(predictions["part"]) == {"validation", "test"}
+    assert set(predictions.loc[predictions["part"] == "test", "centre"]) == {"centre_4"}
+    assert set(predictions["scan_id"]) == set(split.scans("validation")) | set(split.scans("test"))
+    assert predictions["score"].between(0, 1).all()
+    json.loads((run_dir / "metrics.json").read_text())
+    assert (run_dir / "logs" / "metrics.csv").is_file()
+    report = (run_dir / "report.html").read_text()
+    assert "synthetic" in report.lower()
+    assert split.hash in report
+    checkpoint = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+    assert split.hash in json.dumps(checkpoint["covidlit"])
+
+
+def test_the_same_seed_gives_the_same_scores(csacnet_run: Path, train: Run) -> None:
+    again = train("model=csacnet", *SMALL_NET["csacnet"])
+    columns = ["scan_id", "score"]
+    first = read_predictions(csacnet_run / "predictions.parquet")[columns]
+    pd.testing.assert_frame_equal(first, read_predictions(again / "predictions.parquet")[columns])
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_runs_one_step(experiment: str, train: Run) -> None:
+    run_dir = train(f"experiment={experiment}", "trainer.fast_dev_run=true", *SMALL_NET["csacnet"])
+    assert (run_dir / "report.html").is_file()
+
+
+def test_predict_repeats_the_runs_own_test_scores(csacnet_run: Path, tiny_data: Path) -> None:
+    from covidlit.predict import predict
+
+    manifest = (tiny_data / "manifest_path").read_text()
+    scores = predict(csacnet_run / "checkpoints" / "best.ckpt", manifest).set_index("scan_id")
+    own = read_predictions(csacnet_run / "predictions.parquet").set_index("scan_id")
+    own = own[own["part"] == "test"]
+    assert len(own) > 5
+    assert (scores.loc[own.index, "score"] - own["score"]).abs().max() < 1e-6
+
+
+def _start(overrides: list[str], run_dir: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "train.py", *overrides, f"hydra.run.dir={run_dir}"]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def _finish(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    return output
+
+
+def test_a_run_that_was_killed_and_resumed_ends_with_the_same_weights(
+    tiny_overrides: list[str], tmp_path: Path
+) -> None:
+    overrides = [
+        *tiny_overrides, *SMALL_NET["csacnet"], "trainer.max_epochs=4", "model.task.net.dropout=0.3",
+    ]  # fmt: skip
+    _finish(_start(overrides, tmp_path / "whole"))
+
+    killed = _start(overrides, tmp_path / "killed")
+    last = tmp_path / "killed" / "checkpoints" / "last.ckpt"
+    deadline = time.monotonic() + 120
+    while not last.is_file() and time.monotonic() < deadline and killed.poll() is None:
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    reached = torch.load(last, weights_only=True)["epoch"]
+    assert reached < 3, "the run ended before it could be killed"
+
+    _finish(_start([*overrides, f"ckpt_path={last}"], tmp_path / "resumed"))
+    ends = [
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("whole", "resumed")
+    ]
+    assert ends[0].keys() == ends[1].keys()
+    assert all(torch.equal(ends[0][key], ends[1][key]) for key in ends[0])
+
+
+def test_two_processes_train_together(tiny_overrides: list[str], tmp_path: Path) -> None:
+    output = _finish(
+        _start(
+            [*tiny_overrides, *SMALL_NET["csacnet"], "trainer=ddp", "trainer.accelerator=cpu",
+             "trainer.precision=32-true", "trainer.max_epochs=1"],
+            tmp_path / "ddp",
+        )
+    )  # fmt: skip
+    assert "2 processes" in output
+    assert (tmp_path / "ddp" / "report.html").is_file()
+
+
+def test_a_sweep_over_several_devices_is_refused(tiny_overrides: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "train.py", "-m", *tiny_overrides, "trainer=ddp", "seed=1,2"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "trainer.devices" in done.stderr
+
+
+def test_selection_without_a_validation_part_is_refused(train: Run) -> None:
+    from covidlit.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="callbacks=last_epoch"):
+        train("split.validation_fraction=0")

@@ -1,0 +1,43 @@
+"""The wheel works where there is no checkout."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_wheel_trains_from_an_empty_folder(
+    tmp_path: Path, tiny_overrides: list[str]
+) -> None:
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(tmp_path), "."]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    # A new environment that sees this one's dependencies but not its covidlit: a path in a .pth
+    # file is added without reading the .pth files that lie there.
+    home = tmp_path / "venv"
+    venv.create(home, with_pip=False)
+    (packages,) = home.glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    python = home / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps"]
+    subprocess.run([*install, "--quiet", "--ignore-installed", str(wheel)], check=True)
+
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    where = subprocess.run(
+        [python, "-c", "import covidlit; print(covidlit.__file__)"],
+        cwd=empty, env=environment, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert str(packages) in where.stdout
+    done = subprocess.run(
+        [home / "bin" / "covidlit", "train", *tiny_overrides, "model=csacnet",
+         "model.task.net.width=4", "trainer.fast_dev_run=true"],
+        cwd=empty, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert list(empty.glob("runs/csacnet/*/report.html"))

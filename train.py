@@ -1,0 +1,6 @@
+"""Train and evaluate a model: `python train.py model=csacnet`; `python train.py --help` lists the choices."""
+
+from covidlit.experiment import main
+
+if __name__ == "__main__":
+    main()
