@@ -1,5 +1,9 @@
 """The cohort: manifest, labels, inclusion, tables, splits and the check for leakage."""
 
+from covidlit.cohort.describe import show_table1, table1, table2
+from covidlit.cohort.flow import Flow, FlowStep
+from covidlit.cohort.inclusion import InclusionCriteria
+from covidlit.cohort.label_rule import ByClass, LabelRule, MultiClass, TargetRule
 from covidlit.cohort.leakage import check_leakage
 from covidlit.cohort.manifest import (
     MANIFEST_SCHEMA,
@@ -17,8 +21,15 @@ __all__ = [
     "MANIFEST_SCHEMA",
     "PARTS",
     "REQUIRED",
+    "ByClass",
+    "Flow",
+    "FlowStep",
+    "InclusionCriteria",
+    "LabelRule",
+    "MultiClass",
     "Part",
     "Split",
+    "TargetRule",
     "centre_held_out",
     "check_leakage",
     "from_column",
@@ -27,6 +38,9 @@ __all__ = [
     "read_manifest",
     "resolve_path",
     "scan_id_of",
+    "show_table1",
+    "table1",
+    "table2",
     "validate_manifest",
     "write_manifest",
 ]

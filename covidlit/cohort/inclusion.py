@@ -1,0 +1,127 @@
+"""Inclusion criteria, chosen by conf, with a count of how many scans fell out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from covidlit.cohort.columns import parse_dates
+from covidlit.cohort.flow import Flow
+from covidlit.errors import ManifestError
+
+OnMissing = Literal["keep", "exclude", "error"]
+
+
+@dataclass(frozen=True)
+class InclusionCriteria:
+    """The CSAC-Net paper's inclusion criteria ("Patients"), each switched off by null.
+
+    A scan that lacks the value a criterion looks at cannot be assessed: it is counted as such in
+    the flow, never passed in silence.
+
+    Args:
+        max_slice_thickness_mm: criterion 1; thicker slices fall out (`slice_thickness_mm`).
+        min_spo2_percent: criterion 2, mild pneumonia: oxygen saturation on room air
+            (`spo2_percent`) of at least this.
+        spo2_classes: the classes that criterion 2 applies to (the paper: COVID-19 and CAP).
+        tested_or_before: criterion 3; ISO date: an RT-PCR result (`rtpcr_initial`), or scanned
+            earlier than this day. The label rule's own date is a day earlier, as in the paper.
+        initial_scan_only: criterion 4; only the patient's first scan by `acquisition_date` among
+            all rows of the table. Of several on that day the one with most slices stays.
+        on_missing: what happens to scans that cannot be assessed: "keep", "exclude" or "error".
+    """
+
+    max_slice_thickness_mm: float | None = 5.0
+    min_spo2_percent: float | None = 90.0
+    spo2_classes: Sequence[str] = ("covid", "cap")
+    tested_or_before: str | None = "2019-12-01"
+    initial_scan_only: bool = True
+    on_missing: OnMissing = "keep"
+
+    def __post_init__(self) -> None:
+        if self.on_missing not in ("keep", "exclude", "error"):
+            raise ManifestError(
+                f"on_missing cannot be {self.on_missing!r}.",
+                where="inclusion.on_missing",
+                fix="choose keep, exclude or error.",
+            )
+
+    def apply(self, manifest: pd.DataFrame, flow: Flow | None = None) -> tuple[pd.DataFrame, Flow]:
+        """The included rows, and the flow: how many fell out at each criterion, and which.
+
+        Args:
+            manifest: contract 2.
+            flow: steps that were taken before; the criteria are appended.
+
+        Raises:
+            ManifestError: a scan cannot be assessed and `on_missing` is "error".
+        """
+        flow = Flow.start(manifest, "scans") if flow is None else flow
+        table = manifest
+        if self.max_slice_thickness_mm is not None:
+            value = _column(table, "slice_thickness_mm")
+            # Headers round: 5.0 mm may stand there as 5.000001.
+            fails = value > self.max_slice_thickness_mm + 1e-3
+            name = f"slices of at most {self.max_slice_thickness_mm:g} mm"
+            table, flow = self._step(table, flow, name, fails, value.isna())
+        if self.min_spo2_percent is not None:
+            value = _column(table, "spo2_percent")
+            concerned = table["class_name"].isin(list(self.spo2_classes))
+            name = f"SpO2 of at least {self.min_spo2_percent:g} % ({', '.join(self.spo2_classes)})"
+            fails = concerned & (value < self.min_spo2_percent)
+            table, flow = self._step(table, flow, name, fails, concerned & value.isna())
+        if self.tested_or_before is not None:
+            tested = _column(table, "rtpcr_initial").notna() | _column(table, "rtpcr_round").notna()
+            dates = parse_dates(_column(table, "acquisition_date"))
+            early = dates < pd.Timestamp(self.tested_or_before)
+            name = f"RT-PCR, or before {self.tested_or_before}"
+            has_results = "rtpcr_initial" in table or "rtpcr_round" in table
+            unknown = ~tested & ~early & (dates.isna() | (not has_results))
+            table, flow = self._step(table, flow, name, ~tested & ~early & ~unknown, unknown)
+        if self.initial_scan_only:
+            fails, unknown = _not_initial(table, manifest)
+            table, flow = self._step(table, flow, "the patient's initial scan", fails, unknown)
+        return table, flow
+
+    def _step(
+        self,
+        table: pd.DataFrame,
+        flow: Flow,
+        criterion: str,
+        fails: pd.Series,
+        unknown: pd.Series,
+    ) -> tuple[pd.DataFrame, Flow]:
+        if self.on_missing == "error" and unknown.any():
+            raise ManifestError(
+                f"{int(unknown.sum())} scan(s) cannot be assessed for {criterion!r}, such as "
+                f"{table.loc[unknown, 'scan_id'].iloc[0]}: the value is missing.",
+                where="inclusion",
+                fix="complete the column, switch the criterion off (null), or choose "
+                "on_missing=keep or exclude.",
+            )
+        out = fails | unknown if self.on_missing == "exclude" else fails
+        return flow.step(table, criterion, out, unknown)
+
+
+def _not_initial(table: pd.DataFrame, everything: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Which rows are repeated examinations, and which cannot be dated among several."""
+    every_date = parse_dates(_column(everything, "acquisition_date"))
+    first = every_date.groupby(everything["patient_id"]).min()
+    n_scans = everything["patient_id"].value_counts()
+    dates = parse_dates(_column(table, "acquisition_date"))
+    unknown = dates.isna() & (table["patient_id"].map(n_scans) > 1)
+    later = dates > table["patient_id"].map(first)
+    slices = _column(table, "n_slices").astype("float64").fillna(0)
+    ranked = pd.DataFrame(
+        {"patient": table["patient_id"], "slices": -slices, "scan": table["scan_id"]}
+    )[dates.notna() & ~later].sort_values(["patient", "slices", "scan"])
+    same_day = ranked.index[ranked.duplicated("patient")]
+    return later | table.index.isin(same_day), unknown
+
+
+def _column(manifest: pd.DataFrame, name: str) -> pd.Series:
+    return manifest[name] if name in manifest else pd.Series(np.nan, index=manifest.index)

@@ -1,0 +1,230 @@
+"""Label rules: how the columns of the manifest become the target; chosen by `conf/label_rule`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from covidlit.cohort.columns import TEXT, parse_dates
+from covidlit.errors import ManifestError
+
+
+class TargetRule(Protocol):
+    """What every label rule offers: the number of classes, the targets and the reasons."""
+
+    @property
+    def n_classes(self) -> int: ...
+
+    def apply(self, manifest: pd.DataFrame) -> pd.Series: ...
+
+    def explain(self, manifest: pd.DataFrame) -> pd.DataFrame: ...
+
+
+class LabelRule:
+    """The CSAC-Net paper's rule ("Image labelling and pre-processing").
+
+    1: RT-PCR positive, at first or later, **and** CT-confirmed COVID-19 (`class_name`).
+    0: RT-PCR negative, or scanned before 30 November 2019, when nobody had the disease.
+    Null, hence left out and counted: neither of the two, or contradictory (RT-PCR positive with
+    another class, or class COVID-19 without a positive RT-PCR).
+
+    The paper labels cases *before 30 November* but includes untested ones *before 1 December*: an
+    untested scan of 30 November itself passes the inclusion and gets no label.
+
+    Args:
+        positive: the classes that count as CT-confirmed.
+        untested_before: ISO date; an untested scan counts as negative if it is earlier than this
+            day. Null: every scan needs an RT-PCR result.
+    """
+
+    n_classes = 2
+
+    def __init__(
+        self, positive: Sequence[str] = ("covid",), untested_before: str | None = "2019-11-30"
+    ) -> None:
+        self.positive = _names(positive, "positive")
+        self.untested_before = None if untested_before is None else _date(untested_before)
+
+    def apply(self, manifest: pd.DataFrame) -> pd.Series:
+        """The target of each row: Int64, 0 or 1, null where the rule gives none.
+
+        Raises:
+            ManifestError: no row gets a target.
+        """
+        return _checked(self.explain(manifest), "the RT-PCR rule needs rtpcr_initial and dates")
+
+    def explain(self, manifest: pd.DataFrame) -> pd.DataFrame:
+        """`target` and `reason` of each row; a reason stands where the target is null."""
+        result = _column(manifest, "rtpcr_initial")
+        later = _column(manifest, "rtpcr_round").notna()
+        tested_positive = (result == "positive") | later
+        tested_negative = (result == "negative") & ~later
+        untested = ~(tested_positive | tested_negative)
+        if self.untested_before is None:
+            early = pd.Series(False, index=manifest.index)
+        else:
+            early = parse_dates(_column(manifest, "acquisition_date")) < self.untested_before
+        is_positive = manifest["class_name"].isin(self.positive)
+        known = manifest["class_name"].notna()
+        outcomes: list[tuple[pd.Series, int | None, str]] = [
+            (~known, None, "no class_name"),
+            (is_positive & tested_positive, 1, ""),
+            (is_positive & tested_negative, None, "class is positive but RT-PCR is negative"),
+            (is_positive, None, "class is positive but there is no RT-PCR result"),
+            (tested_positive, None, "RT-PCR is positive but the class is not"),
+            (tested_negative, 0, ""),
+            (untested & early, 0, ""),
+            (untested, None, f"no RT-PCR result and not before {self._before()}"),
+        ]
+        return _table(manifest, outcomes)
+
+    def _before(self) -> str:
+        return "any date" if self.untested_before is None else f"{self.untested_before:%Y-%m-%d}"
+
+
+class ByClass:
+    """Binary targets from `class_name` alone: 1 for the `positive` classes, 0 for the others.
+
+    Args:
+        positive: classes that become 1.
+        negative: classes that become 0; null: every other class. Rows of further classes get no
+            target, hence are left out and counted.
+    """
+
+    n_classes = 2
+
+    def __init__(
+        self, positive: Sequence[str] = ("covid",), negative: Sequence[str] | None = None
+    ) -> None:
+        self.positive = _names(positive, "positive")
+        self.negative = None if negative is None else _names(negative, "negative")
+        both = set(self.positive) & set(self.negative or ())
+        if both:
+            raise ManifestError(
+                f"the class(es) {', '.join(sorted(both))} are both positive and negative.",
+                where="label_rule",
+                fix="name each class once.",
+            )
+
+    def apply(self, manifest: pd.DataFrame) -> pd.Series:
+        """The target of each row: Int64, 0 or 1, null for classes that the rule does not name.
+
+        Raises:
+            ManifestError: no row gets a target.
+        """
+        classes = [*self.positive, *(self.negative or ())]
+        return _checked(self.explain(manifest), f"the rule knows the classes {', '.join(classes)}")
+
+    def explain(self, manifest: pd.DataFrame) -> pd.DataFrame:
+        """`target` and `reason` of each row; a reason stands where the target is null."""
+        name = manifest["class_name"]
+        is_negative = name.notna() if self.negative is None else name.isin(self.negative)
+        return _table(
+            manifest,
+            [
+                (name.isna(), None, "no class_name"),
+                (name.isin(self.positive), 1, ""),
+                (is_negative, 0, ""),
+                (name.notna(), None, "a class that the label rule does not name"),
+            ],
+        )
+
+
+class MultiClass:
+    """One target per class: the position of `class_name` in `classes`.
+
+    Args:
+        classes: the classes in the order of the network's outputs; rows of further classes get no
+            target, hence are left out and counted.
+    """
+
+    def __init__(self, classes: Sequence[str] = ("np", "cap", "covid")) -> None:
+        self.classes = _names(classes, "classes")
+        if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
+            raise ManifestError(
+                f"{list(self.classes)} are not two or more different classes.",
+                where="label_rule.classes",
+                fix="name each class once.",
+            )
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes the targets have."""
+        return len(self.classes)
+
+    def apply(self, manifest: pd.DataFrame) -> pd.Series:
+        """The target of each row: Int64, 0 to n_classes - 1, null for other classes.
+
+        Raises:
+            ManifestError: no row gets a target.
+        """
+        known = ", ".join(self.classes)
+        return _checked(self.explain(manifest), f"the rule knows the classes {known}")
+
+    def explain(self, manifest: pd.DataFrame) -> pd.DataFrame:
+        """`target` and `reason` of each row; a reason stands where the target is null."""
+        name = manifest["class_name"]
+        outcomes: list[tuple[pd.Series, int | None, str]] = [
+            (name == known, target, "") for target, known in enumerate(self.classes)
+        ]
+        outcomes.append((name.isna(), None, "no class_name"))
+        outcomes.append((name.notna(), None, "a class that the label rule does not name"))
+        return _table(manifest, outcomes)
+
+
+def _table(
+    manifest: pd.DataFrame, outcomes: Iterable[tuple[pd.Series, int | None, str]]
+) -> pd.DataFrame:
+    """Each row takes the first outcome whose condition holds."""
+    conditions, targets, reasons = zip(*outcomes, strict=True)
+    masks = [condition.fillna(False).to_numpy(dtype=bool) for condition in conditions]
+    values = np.select(masks, [np.nan if t is None else float(t) for t in targets], np.nan)
+    reason = pd.Series(np.select(masks, reasons, ""), index=manifest.index, dtype=TEXT)
+    return pd.DataFrame(
+        {
+            "target": pd.Series(values, index=manifest.index).astype("Int64"),
+            "reason": reason.where(reason != ""),
+        }
+    )
+
+
+def _checked(explained: pd.DataFrame, needs: str) -> pd.Series:
+    target = explained["target"]
+    if len(target) and target.isna().all():
+        counts = explained["reason"].value_counts()
+        reasons = "; ".join(f"{n} row(s): {reason}" for reason, n in counts.items())
+        raise ManifestError(
+            f"no row gets a target ({needs}): {reasons}.",
+            where="label_rule",
+            fix="complete these columns, or choose label_rule=by_class to label by class_name "
+            "alone.",
+        )
+    return target
+
+
+def _column(manifest: pd.DataFrame, name: str) -> pd.Series:
+    if name in manifest:
+        return manifest[name]
+    return pd.Series(np.nan, index=manifest.index)
+
+
+def _names(names: Sequence[str], argument: str) -> tuple[str, ...]:
+    """The classes as a tuple, also from one name or from a list of a configuration."""
+    listed = (names,) if isinstance(names, str) else tuple(str(name) for name in names)
+    if not listed:
+        raise ManifestError(
+            "no class is named.", where=f"label_rule.{argument}", fix="name at least one class."
+        )
+    return listed
+
+
+def _date(text: str) -> pd.Timestamp:
+    day = parse_dates(pd.Series([str(text)])).iloc[0]
+    if pd.isna(day):
+        raise ManifestError(
+            f"{text!r} is not a date.", where="label_rule.untested_before", fix="write YYYY-MM-DD."
+        )
+    return day
