@@ -96,7 +96,7 @@ def _context(
             **{name: version(name) for name in PACKAGES},
         },
         training_curve=_training_curve(run_dir),
-        model_summary=runner.describe(),
+        model=runner.describe(),
     )
 
 

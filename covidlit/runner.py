@@ -148,7 +148,7 @@ class LightningRunner:
         for name, node in self._callback_nodes.items():
             arguments = dict(node)
             if arguments.get("monitor") == "task":
-                if not datamodule.scans("validation"):
+                if datamodule.scans("validation").empty:
                     raise ConfigError(
                         "the split has no validation part, so nothing can be selected on it.",
                         where=f"callbacks.{name}",
