@@ -1,0 +1,70 @@
+"""`covidlit prepare`: resample and crop every scan of a manifest once, into the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def prepare(
+    manifest: Annotated[Path, typer.Argument(help="The manifest, .csv or .parquet.")],
+    cache: Annotated[Path, typer.Option(help="Folder of the prepared volumes.")],
+    spacing: Annotated[
+        tuple[float, float, float], typer.Option(help="Voxel spacing in mm: z y x.")
+    ] = (5.0, 1.5, 1.5),
+    size: Annotated[
+        tuple[int, int, int], typer.Option(help="Size of a volume in voxels: z y x.")
+    ] = (64, 256, 256),
+    override: Annotated[
+        list[str] | None,
+        typer.Option(help="A DICOM check to switch off, by name; may be given several times."),
+    ] = None,
+    n_jobs: Annotated[int, typer.Option(help="Worker processes; -1: one per core.")] = -1,
+    backend: Annotated[
+        str, typer.Option(help="What runs the workers: loky, threading, dask or ray.")
+    ] = "loky",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with an error if a scan was refused.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check every voxel of what is in the cache already.")
+    ] = False,
+) -> None:
+    """Prepare the scans of a manifest for training: resample, crop about the body, keep.
+
+    Run it again after an interruption or after adding scans: it goes on where it stopped, and
+    mends what is damaged. Scans that cannot be used are listed with the reason, here and in
+    CACHE/prepared.csv. Training prepares by itself what is missing; use the same spacing and size.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from covidlit.cohort.manifest import read_manifest
+    from covidlit.dicom import Checks
+    from covidlit.preprocess import Geometry, prepare_cohort
+
+    cohort = prepare_cohort(
+        read_manifest(manifest),
+        cache,
+        Geometry(spacing, size),
+        checks=Checks(override=frozenset(override or ())),
+        n_jobs=n_jobs,
+        backend=backend,
+        verify=verify,
+    )
+    console = Console()
+    refused = cohort.refused
+    if len(refused):
+        table = Table("scan", "reason", title="Left out")
+        for row in refused.itertuples():
+            table.add_row(row.scan_id, row.reason)
+        console.print(table)
+    new = int(cohort.table["renewed"].sum())
+    console.print(
+        f"{len(cohort.table) - len(refused)} scans are prepared ({new} of them now), "
+        f"{len(refused)} left out. List: {cohort.cache_dir / 'prepared.csv'}"
+    )
+    if strict:
+        cohort.require_all()

@@ -1,0 +1,122 @@
+"""The order in which scans are seen: a function of (seed, epoch) alone.
+
+Nothing is carried over from epoch to epoch, so a resumed run goes on as the killed one would have.
+The sampler hands the epoch to the dataset together with the index, because a dataset inside a
+persistent worker process cannot be told otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.distributed import DistributedSampler
+
+from covidlit.errors import ConfigError
+
+
+class Draw(NamedTuple):
+    """One scan to be loaded: its index, and what its augmentation is seeded by.
+
+    Args:
+        index: row in the dataset.
+        epoch: from 0.
+        repeat: how often this scan was drawn before in this epoch (balanced sampling).
+    """
+
+    index: int
+    epoch: int = 0
+    repeat: int = 0
+
+
+def derive_seed(*parts: object) -> int:
+    """A 63-bit seed from any values, well mixed and the same in every process."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def draw_order(
+    size: int,
+    *,
+    seed: int,
+    epoch: int,
+    shuffle: bool = True,
+    classes: NDArray[np.integer] | None = None,
+) -> list[Draw]:
+    """The draws of one epoch over `size` scans.
+
+    Args:
+        size: number of scans.
+        seed: of the run.
+        epoch: from 0.
+        shuffle: False: in order.
+        classes: (size,) class of each scan; draws with replacement, each class equally often in
+            expectation. None: every scan once.
+    """
+    generator = np.random.default_rng(derive_seed("order", seed, epoch))
+    if classes is not None:
+        _, members, counts = np.unique(classes, return_inverse=True, return_counts=True)
+        weights = 1.0 / counts[members]
+        order = generator.choice(size, size=size, p=weights / weights.sum())
+    else:
+        order = generator.permutation(size) if shuffle else np.arange(size)
+    seen = np.zeros(size, dtype=int)
+    draws = []
+    for index in order.tolist():
+        draws.append(Draw(index, epoch, int(seen[index])))
+        seen[index] += 1
+    return draws
+
+
+class EpochSampler(DistributedSampler[Draw]):
+    """Yields this process' draws of an epoch.
+
+    A `DistributedSampler`, so that Lightning leaves it in place under DDP and tells it the epoch.
+    All processes get equally many draws: the first ones are repeated if the scans do not divide.
+
+    Args:
+        dataset: anything with a length.
+        seed: of the run.
+        shuffle: False: in order.
+        classes: see `draw_order`.
+        rank: number of this process.
+        world_size: number of processes.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[object],
+        *,
+        seed: int = 0,
+        shuffle: bool = True,
+        classes: NDArray[np.integer] | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        if not 0 <= rank < world_size:
+            raise ConfigError(f"rank {rank} is not in 0..{world_size - 1}.", where="rank")
+        super().__init__(dataset, num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)
+        self.classes = classes
+
+    def __iter__(self) -> Iterator[Draw]:
+        size = len(self.dataset)  # type: ignore[arg-type]
+        draws = draw_order(
+            size, seed=self.seed, epoch=self.epoch, shuffle=self.shuffle, classes=self.classes
+        )
+        padded = [draws[i % size] for i in range(self.total_size)] if size else []
+        return iter(padded[self.rank :: self.num_replicas])
+
+
+class EpochLoader(DataLoader[dict[str, object]]):
+    """A DataLoader that draws its order when the first batch is asked for.
+
+    Lightning makes the first iterator of a resumed run before it tells the sampler the epoch; a
+    plain DataLoader with workers has asked the sampler for epoch 0 by then.
+    """
+
+    def __iter__(self) -> Iterator[dict[str, object]]:  # type: ignore[override]
+        yield from super().__iter__()

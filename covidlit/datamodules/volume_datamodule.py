@@ -1,0 +1,282 @@
+"""The datamodule of volume classification: manifest + split + cache in, batches out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from covidlit.datamodules.sampling import EpochLoader, EpochSampler
+from covidlit.datamodules.volume_dataset import VolumeDataset
+from covidlit.datamodules.volume_table import prepared_table, require_status
+from covidlit.errors import ConfigError, SplitError
+from covidlit.preprocess import Geometry, prepare_cohort
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from covidlit.cohort.splits import Split
+
+PARTS = ("train", "validation", "test")
+
+
+class VolumeDataModule(pl.LightningDataModule):
+    """Prepared CT volumes with their labels, in the parts of a split.
+
+    A batch is a dict: `image` float32 (B, 1, z, y, x) in [0, 1]; `target` int64 (B,); `scan_id`
+    list of B strings. What is drawn in an epoch and how it is augmented depends on (seed, epoch,
+    scan) alone: not on the number of workers, nor on what was drawn before, so a run resumed at an
+    epoch's end goes on bit for bit. Works with any number of devices without Lightning's own
+    sampler; there the first scans of a part are repeated if it does not divide by them.
+
+    Args:
+        manifest: path of the manifest (contract 2).
+        cache_dir: the cache folder (contract 4).
+        split: a Split, the path of one, or a function of the manifest that makes one.
+        geometry: `spacing` in mm and `size` in voxels (z, y, x).
+        window: lowest and highest HU, mapped to 0 and 1.
+        augmentation: arguments of `covidlit.transforms.Augmentation` for the training part; None:
+            none.
+        batch_size: scans per batch and device.
+        num_workers: loader processes; 0: in this process.
+        balanced: draw the training classes equally often, with replacement.
+        seed: of the order and the augmentation.
+        n_classes: targets are 0 .. n_classes - 1.
+        n_jobs: processes that prepare scans; -1: one per core.
+        backend: of joblib, for preparing: loky, threading, dask or ray.
+        strict: stop if a scan is refused.
+        checks: which series are refused, `covidlit.dicom.Checks`; None: its defaults.
+        label_rule: has `apply(manifest)`, which returns the target column; used where the manifest
+            has none.
+        drop_last: leave out the last training batch if it is not full.
+
+    Raises:
+        ConfigError: an argument out of range.
+    """
+
+    def __init__(
+        self,
+        manifest: str | Path,
+        cache_dir: str | Path,
+        split: Split | str | Path | Callable[[pd.DataFrame], Split],
+        geometry: Geometry | Mapping[str, Any] | None = None,
+        window: tuple[float, float] = (-1000.0, 400.0),
+        augmentation: Mapping[str, Any] | None = None,
+        batch_size: int = 10,
+        num_workers: int = 0,
+        balanced: bool = False,
+        seed: int = 0,
+        n_classes: int = 2,
+        n_jobs: int = -1,
+        backend: str = "loky",
+        strict: bool = False,
+        checks: Any = None,
+        label_rule: Any = None,
+        drop_last: bool = False,
+    ) -> None:
+        super().__init__()
+        if not isinstance(geometry, Geometry):
+            geometry = Geometry(**dict(geometry or {}))
+        low, high = window
+        if not low < high:
+            raise ConfigError(
+                f"the window {low} to {high} HU is empty.",
+                where="window",
+                fix="give the lowest HU first, for example [-1000, 400].",
+            )
+        if batch_size < 1 or num_workers < 0 or n_classes < 2:
+            raise ConfigError(
+                f"batch_size={batch_size}, num_workers={num_workers}, n_classes={n_classes}: need "
+                "at least 1, 0 and 2.",
+                where="VolumeDataModule",
+            )
+        self.manifest_path = Path(manifest)
+        self.cache_dir = Path(cache_dir)
+        self.geometry = geometry
+        self.window = (float(low), float(high))
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.balanced = balanced
+        self.seed = seed
+        self.n_classes = n_classes
+        self.drop_last = drop_last
+        self._split_source = split
+        self._augmentation = None if augmentation is None else dict(augmentation)
+        self._prepare = {"n_jobs": n_jobs, "backend": backend, "strict": strict, "checks": checks}
+        self._label_rule = label_rule
+        self._manifest: pd.DataFrame | None = None
+        self._prepared: pd.DataFrame | None = None
+        self._table: pd.DataFrame | None = None
+        self._split: Split | None = None
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The manifest's rows with `target`, `part`, `status` ("ok" or "refused"), `reason`, `key`.
+
+        Refused scans keep their row; the loaders leave them out.
+        """
+        self.setup()
+        assert self._table is not None
+        return self._table
+
+    @property
+    def split(self) -> Split:
+        """The split in use."""
+        self.setup()
+        assert self._split is not None
+        return self._split
+
+    def prepare_data(self) -> None:
+        """Prepare every scan into the cache; quick where that is done already."""
+        if self._prepared is not None:
+            return
+        rows = require_status(self._read_manifest(), "ok")
+        self._prepared = prepare_cohort(rows, self.cache_dir, self.geometry, **self._prepare).table
+
+    def setup(self, stage: str | None = None) -> None:
+        """Split the cohort and check it for leakage by patient, series and pixels.
+
+        Raises:
+            LeakageError: two parts share a patient, a series or an image.
+            SplitError: the split does not fit the manifest, or leaves no training scan.
+            ManifestError: a target is out of range.
+        """
+        if self._table is not None:
+            return
+        from covidlit.cohort.leakage import check_leakage
+
+        self.prepare_data()
+        assert self._prepared is not None
+        manifest = self._read_manifest()
+        split = self._make_split(manifest)
+        table = prepared_table(manifest, self._prepared, split, self.n_classes)
+        hashes = table.loc[table["pixel_hash"].notna(), ["scan_id", "pixel_hash"]]
+        check_leakage(table, split, dict(zip(hashes["scan_id"], hashes["pixel_hash"], strict=True)))
+        self._split, self._table = split, table
+
+    def scans(self, part: str) -> list[str]:
+        """The scan_ids of a part that can be loaded, in the table's order."""
+        return [str(scan_id) for scan_id in self._rows(part)["scan_id"]]
+
+    def _rows(self, part: str) -> pd.DataFrame:
+        if part not in PARTS:
+            raise SplitError(
+                f"there is no part {part!r}.", where="part", fix=f"use one of {PARTS}."
+            )
+        table = self.table
+        return table[(table["part"] == part) & (table["status"] == "ok")]
+
+    def dataset_of(self, part: str, *, augment: bool = False) -> VolumeDataset:
+        """The examples of a part, in the table's order."""
+        rows = self._rows(part)
+        return VolumeDataset(
+            self.cache_dir,
+            self.geometry.size,
+            rows["scan_id"].to_list(),
+            rows["key"].to_list(),
+            rows["target"].to_numpy(dtype=np.int64),
+            window=self.window,
+            augment=self._build_augmentation() if augment else None,
+            seed=self.seed,
+        )
+
+    def dataloader_of(self, part: str) -> EpochLoader:
+        """Batches of a part for one device: every scan once, in order, without augmentation."""
+        return self._loader(self.dataset_of(part), shuffle=False, ranked=False)
+
+    def train_dataloader(self) -> EpochLoader:
+        """Batches of the training part: shuffled or balanced, augmented."""
+        dataset = self.dataset_of("train", augment=True)
+        if not len(dataset):
+            raise SplitError(
+                "no scan of the training part could be prepared.",
+                where=self.cache_dir / "prepared.csv",
+                fix="see the reasons there.",
+            )
+        return self._loader(
+            dataset, shuffle=True, ranked=True, balanced=self.balanced, drop_last=self.drop_last
+        )
+
+    def val_dataloader(self) -> EpochLoader | list[EpochLoader]:
+        """Batches of the validation part in order; an empty list if there is none."""
+        return self._ordered("validation")
+
+    def test_dataloader(self) -> EpochLoader | list[EpochLoader]:
+        """Batches of the test part in order; an empty list if there is none."""
+        return self._ordered("test")
+
+    def predict_dataloader(self) -> EpochLoader | list[EpochLoader]:
+        """Batches of the test part in order; an empty list if there is none."""
+        return self._ordered("test")
+
+    def _ordered(self, part: str) -> EpochLoader | list[EpochLoader]:
+        dataset = self.dataset_of(part)
+        return self._loader(dataset, shuffle=False, ranked=True) if len(dataset) else []
+
+    def _loader(
+        self,
+        dataset: VolumeDataset,
+        *,
+        shuffle: bool,
+        ranked: bool,
+        balanced: bool = False,
+        drop_last: bool = False,
+    ) -> EpochLoader:
+        trainer = self.trainer if ranked else None
+        sampler = EpochSampler(
+            dataset,
+            seed=self.seed,
+            shuffle=shuffle,
+            classes=dataset.targets if balanced else None,
+            rank=trainer.global_rank if trainer else 0,
+            world_size=trainer.world_size if trainer else 1,
+        )
+        return EpochLoader(
+            dataset,
+            batch_size=self.batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            drop_last=drop_last,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_one_thread,
+            # Its own generator: the loader must not draw from the global one, whose state a resumed
+            # run restores.
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+    def _build_augmentation(self) -> Any:
+        if self._augmentation is None:
+            return None
+        from covidlit.transforms import Augmentation
+
+        return Augmentation(spacing=self.geometry.spacing, **self._augmentation)
+
+    def _read_manifest(self) -> pd.DataFrame:
+        if self._manifest is None:
+            from covidlit.cohort.manifest import read_manifest
+            from covidlit.datamodules.volume_table import with_target
+
+            self._manifest = with_target(read_manifest(self.manifest_path), self._label_rule)
+        return self._manifest
+
+    def _make_split(self, manifest: pd.DataFrame) -> Split:
+        from covidlit.cohort.splits import Split
+
+        source = self._split_source
+        if isinstance(source, Split):
+            return source
+        if isinstance(source, (str, Path)):
+            return Split.load(source)
+        return source(manifest)
+
+
+def _one_thread(worker: int) -> None:
+    """Keep SimpleITK inside a loader process to one thread; PyTorch sees to its own."""
+    import SimpleITK
+
+    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)

@@ -1,0 +1,103 @@
+"""Run a function over many tasks with joblib: on this machine, or on a Dask or Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any, TypeVar
+
+from covidlit.errors import ConfigError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+BACKENDS = ("loky", "threading", "dask", "ray")
+
+
+def run_in_parallel(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    *,
+    n_jobs: int = -1,
+    backend: str = "loky",
+) -> Iterator[Result]:
+    """Yield the result of every task as it is done, in any order.
+
+    Workers use one thread each for BLAS and OpenMP, so that n_jobs is the number of busy cores.
+
+    Args:
+        function: importable by its name, so that other processes can run it.
+        tasks: its arguments; they are pickled.
+        n_jobs: workers; -1: one per core. A Dask or Ray cluster decides for itself.
+        backend: "loky" (processes), "threading", "dask" (the current distributed.Client, else the
+            scheduler of Dask's configuration, else one on this machine) or "ray" (the cluster of
+            RAY_ADDRESS, else one on this machine).
+
+    Raises:
+        ConfigError: an unknown backend, or one that is not installed.
+    """
+    import joblib
+
+    if backend not in BACKENDS:
+        raise ConfigError(
+            f"there is no backend {backend!r}.", where="backend", fix=f"use one of {BACKENDS}."
+        )
+    if not tasks:
+        return
+    with ExitStack() as stack:
+        _start(backend, n_jobs, stack)
+        limit = {"inner_max_num_threads": 1} if backend == "loky" and n_jobs != 1 else {}
+        stack.enter_context(joblib.parallel_config(backend, n_jobs=n_jobs, **limit))
+        call = joblib.delayed(function)
+        if backend == "ray":
+            # joblib's Ray backend returns whole lists only: hand it a few tasks at a time.
+            for some in _chunks(tasks, 4 * max(1, joblib.effective_n_jobs(n_jobs))):
+                yield from joblib.Parallel(batch_size=1)(call(task) for task in some)
+            return
+        parallel = joblib.Parallel(batch_size=1, return_as="generator_unordered")
+        yield from parallel(call(task) for task in tasks)
+
+
+def _start(backend: str, n_jobs: int, stack: ExitStack) -> None:
+    """Make sure that the backend's cluster is there; what is started here ends with `stack`."""
+    if backend == "dask":
+        try:
+            import distributed
+        except ImportError as error:
+            raise _not_installed(backend) from error
+        try:
+            distributed.get_client()
+        except ValueError:
+            import dask
+
+            if dask.config.get("scheduler-address", None):
+                stack.enter_context(distributed.Client())
+                return
+            import joblib
+
+            workers = joblib.cpu_count() if n_jobs < 0 else n_jobs
+            cluster = stack.enter_context(
+                distributed.LocalCluster(
+                    n_workers=workers, threads_per_worker=1, dashboard_address=None
+                )
+            )
+            stack.enter_context(distributed.Client(cluster))
+    elif backend == "ray":
+        try:
+            from ray.util.joblib import register_ray
+        except ImportError as error:
+            raise _not_installed(backend) from error
+        register_ray()
+
+
+def _not_installed(backend: str) -> ConfigError:
+    return ConfigError(
+        f"the backend {backend!r} is not installed.",
+        where="backend",
+        fix=f"pip install 'covidlit[{backend}]', or use backend=loky.",
+    )
+
+
+def _chunks(tasks: Sequence[Task], size: int) -> Iterable[Sequence[Any]]:
+    for start in range(0, len(tasks), size):
+        yield tasks[start : start + size]

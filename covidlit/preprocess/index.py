@@ -1,0 +1,117 @@
+"""What is known of each scan's source, so that a second run need not read it again.
+
+One small JSON a scan under `<cache>/index/`. It holds a signature of the source's files (names,
+sizes, times of change) and of how they are read, never a path or a name. It is the same for every
+geometry, because the key of a volume follows from the source's hash.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+
+import covidlit
+from covidlit.files import fingerprint, write_text
+
+
+class SourceRecord(pydantic.BaseModel):
+    """One scan's source as it was read last."""
+
+    scan_id: str
+    signature: str
+    status: Literal["ok", "refused"]
+    source_hash: str | None = None
+    pixel_hash: str | None = None
+    reason: str | None = None
+
+
+class SourceIndex:
+    """The records of a cache folder.
+
+    Args:
+        root: the cache folder.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.folder = Path(root) / "index"
+
+    def path(self, scan_id: str) -> Path:
+        """Where the record of a scan lies; hashed, because an id may hold any character."""
+        return self.folder / f"{hashlib.sha256(scan_id.encode()).hexdigest()[:32]}.json"
+
+    def read(self, scan_id: str) -> SourceRecord | None:
+        """The record of a scan; None if there is none or it is damaged (it is only a shortcut)."""
+        try:
+            text = self.path(scan_id).read_text(encoding="utf-8")
+            record = SourceRecord.model_validate_json(text)
+        except (OSError, ValueError):
+            return None
+        return record if record.scan_id == scan_id else None
+
+    def write(self, record: SourceRecord) -> None:
+        """Write a record atomically."""
+        write_text(self.path(record.scan_id), record.model_dump_json(indent=2) + "\n")
+
+
+class Signatures:
+    """Signatures of sources; lists each folder once, however many scans lie in it."""
+
+    def __init__(self, checks: object | None) -> None:
+        self._checks = _plain(checks)
+        self._listings: dict[Path, str] = {}
+
+    def of(self, path: Path, series_uid: str | None) -> str:
+        """Signature of the files at `path` (a file, or a folder with all below it).
+
+        A file that is changed, added, removed or renamed changes it, as do other checks, another
+        series and another version of covidlit, which may judge otherwise.
+
+        Raises:
+            OSError: the path does not exist or cannot be listed.
+        """
+        if path not in self._listings:
+            self._listings[path] = fingerprint(_listing(path))
+        return fingerprint(
+            {
+                "files": self._listings[path],
+                "series": series_uid,
+                "checks": self._checks,
+                "version": covidlit.__version__,
+            }
+        )
+
+
+def _listing(path: Path) -> list[tuple[str, int, int]]:
+    if not path.is_dir():
+        stat = path.stat()
+        return [(path.name, stat.st_size, stat.st_mtime_ns)]
+    found: list[tuple[str, int, int]] = []
+    folders = [str(path)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    folders.append(entry.path)
+                else:
+                    stat = entry.stat()
+                    name = os.path.relpath(entry.path, path)
+                    found.append((name, stat.st_size, stat.st_mtime_ns))
+    return sorted(found)
+
+
+def _plain(value: Any) -> Any:
+    """A configuration object as JSON types in a fixed order."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, (set, frozenset)):
+        return sorted(_plain(v) for v in value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    return value
