@@ -24,7 +24,8 @@ class Split(BaseModel):
         arguments: its further arguments, plain values.
         parts: scan_id -> `train`, `validation` or `test`.
         fold: number of the fold that is tested, from 0; null without folds.
-        manifest_hash: fingerprint of the manifest's scan_id, patient_id and target.
+        manifest_hash: fingerprint of the manifest's scan_ids, which of them are of one patient, and
+            their targets.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -126,12 +127,21 @@ class Split(BaseModel):
         )
 
 
+def patient_keys(table: pd.DataFrame) -> pd.Series:
+    """For each row the smallest scan_id of its patient.
+
+    Groups rows as `patient_id` does, but does not depend on the secret key that the pseudonyms were
+    made with: the same scans give the same split on every machine.
+    """
+    return table.groupby("patient_id")["scan_id"].transform("min")
+
+
 def _hash_rows(table: pd.DataFrame) -> str:
     targets = table["target"] if "target" in table else pd.Series(pd.NA, index=table.index)
     rows = [
         [str(scan), str(patient), None if pd.isna(target) else int(target)]
         for scan, patient, target in zip(
-            table["scan_id"], table["patient_id"], targets, strict=True
+            table["scan_id"], patient_keys(table), targets, strict=True
         )
     ]
     return fingerprint(sorted(rows, key=lambda row: str(row[0])))

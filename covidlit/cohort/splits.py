@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from covidlit.cohort.split import PARTS, Part, Split
+from covidlit.cohort.split import PARTS, Part, Split, patient_keys
 from covidlit.errors import SplitError
 from covidlit.tables import row_numbers
 
@@ -119,9 +119,9 @@ def patient_k_fold(
         # A stratum smaller than n_folds cannot be in every fold; nothing can be done about it.
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         try:
-            pairs = list(folds.split(table, _stratum(table), table["patient_id"]))
+            pairs = list(folds.split(table, _stratum(table), patient_keys(table)))
         except ValueError:  # every stratum is smaller than n_folds
-            pairs = list(folds.split(table, [0] * len(table), table["patient_id"]))
+            pairs = list(folds.split(table, [0] * len(table), patient_keys(table)))
     rest = table.iloc[pairs[fold][0]]
     validation = _validation_patients(rest, validation_fraction, seed)
     parts: dict[str, Part] = dict.fromkeys(table["scan_id"], "test")
@@ -185,7 +185,7 @@ def _stratum(table: pd.DataFrame) -> pd.Series:
 
 
 def _validation_patients(table: pd.DataFrame, fraction: float, seed: int) -> set[str]:
-    """A share of each stratum's patients, chosen by a seeded hash of their identifiers."""
+    """A share of each stratum's patients, chosen by a seeded hash."""
     if not 0 <= fraction < 1:
         raise SplitError(
             f"{fraction} is not a share.",
@@ -196,9 +196,12 @@ def _validation_patients(table: pd.DataFrame, fraction: float, seed: int) -> set
     if fraction == 0:
         return chosen
     # A patient with scans of several classes or centres counts in the first of them only.
-    first = table.assign(_stratum=_stratum(table)).groupby("patient_id")["_stratum"].min()
+    first = _stratum(table).groupby(table["patient_id"]).min()
+    keys = dict(zip(table["patient_id"], patient_keys(table), strict=True))
     for _, patients in first.groupby(first):
-        ranked = sorted(patients.index, key=lambda p: sha256(f"{seed} {p}".encode()).hexdigest())
+        ranked = sorted(
+            patients.index, key=lambda p: sha256(f"{seed} {keys[p]}".encode()).hexdigest()
+        )
         n = int(fraction * len(ranked) + 0.5)
         if len(ranked) > 1:
             n = min(max(n, 1), len(ranked) - 1)
