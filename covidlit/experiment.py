@@ -98,10 +98,12 @@ def build_datamodule(config: dict[str, Any]) -> VolumeDataModule:
     data = dict(config["data"])
     manifest = instantiate(data.pop("source"))
     checks = Checks(override=frozenset(data.pop("override_checks")))
+    label_rule = instantiate(config["label_rule"])
     datamodule = VolumeDataModule(
         manifest=str(manifest),
         split=instantiate(config["split"]),
-        label_rule=instantiate(config["label_rule"]),
+        label_rule=label_rule,
+        n_classes=label_rule.n_classes,
         augmentation=config.get("augmentation") or None,
         checks=checks,
         seed=config["seed"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -46,6 +46,7 @@ class LightningRunner:
         weights: `best` for the checkpoint with the best monitored value where the callbacks keep
             one, `last` for the last epoch's.
         ckpt_path: a checkpoint to resume from.
+        classes: names of the classes in the order of the targets, for a task with more than two.
         record: what the checkpoint says about the run; `covidlit.checkpoints.RunRecord`.
     """
 
@@ -58,6 +59,7 @@ class LightningRunner:
         logger: Mapping[str, Node] | None = None,
         weights: str = "best",
         ckpt_path: str | None = None,
+        classes: Sequence[str] | None = None,
         record: Node | None = None,
     ) -> None:
         if weights not in ("best", "last"):
@@ -66,7 +68,9 @@ class LightningRunner:
         self.weights = weights
         self.ckpt_path = ckpt_path
         self.record: Node = dict(record or {})
-        self._task_node, self._trainer_node = task, trainer
+        self.classes = list(classes or ())
+        self._trainer_node = trainer
+        self._task_node = {**task, "n_classes": len(self.classes) or 2}
         self._callback_nodes = dict(callbacks or {})
         self._logger_nodes = dict(logger or {})
         self._task: BaseTask | None = None
@@ -109,7 +113,6 @@ class LightningRunner:
 
     def predict(self, datamodule: VolumeDataModule, part: str) -> pd.DataFrame:
         """Score the scans of one part in the table's order, on one device, without augmentation."""
-        import pandas as pd
         from hydra.utils import instantiate
 
         loader = datamodule.dataloader_of(part)
@@ -117,11 +120,10 @@ class LightningRunner:
         trainer = instantiate(
             node, devices=1, logger=False, enable_checkpointing=False, enable_model_summary=False
         )
-        batches = trainer.predict(self.task, loader) or []
-        frames = [pd.DataFrame(batch) for batch in batches]
-        if not frames:
-            return pd.DataFrame({"scan_id": pd.Series(dtype="str"), "score": pd.Series(dtype=float)})
-        return pd.concat(frames, ignore_index=True)
+        batches: Any = trainer.predict(self.task, loader) if len(loader) else []
+        scan_ids = [scan_id for batch in batches for scan_id in batch["scan_id"]]
+        scores = [row for batch in batches for row in batch["score"].double().tolist()]
+        return score_table(scan_ids, scores, self.classes)
 
     def describe(self) -> dict[str, Any]:
         """Name, class of the network, number of trainable parameters."""
@@ -177,6 +179,26 @@ class LightningRunner:
         if self.weights == "best" and monitored and monitored[0].best_model_path:
             checkpoint = load_checkpoint(monitored[0].best_model_path)
             self.task.load_state_dict(checkpoint["state_dict"])
+
+
+def score_table(
+    scan_ids: Sequence[str], scores: Sequence[Any], classes: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Scores as columns of the predictions table.
+
+    Args:
+        scan_ids: of the scans.
+        scores: for each scan the probability of the positive class, or one per class.
+        classes: names for the latter; `score` is then that of "covid", or of the last class.
+    """
+    import pandas as pd
+
+    table = pd.DataFrame({"scan_id": pd.Series(list(scan_ids), dtype="string")})
+    if not classes:
+        return table.assign(score=pd.Series(list(scores), dtype=float))
+    for index, name in enumerate(classes):
+        table[f"score_{name}"] = pd.Series([row[index] for row in scores], dtype=float)
+    return table.assign(score=table["score_covid" if "covid" in classes else f"score_{classes[-1]}"])
 
 
 def _finish_wandb(trainer: pl.Trainer) -> None:
