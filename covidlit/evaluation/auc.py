@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from covidlit.evaluation.bootstrap import Sampling, weighted_auc
 from covidlit.evaluation.estimate import Estimate
 
 AucInterval = Literal["delong", "delong-logit"]
@@ -78,8 +79,30 @@ def auc_estimate(
         half = z * np.sqrt(variance) / (value * (1 - value))
         low, high = 1 / (1 + np.exp(-(centre - half))), 1 / (1 + np.exp(-(centre + half)))
         return Estimate(value, float(low), float(high), m + n, "DeLong, logit-transformed")
-    half = z * np.sqrt(variance)
-    return Estimate(value, max(0.0, value - half), min(1.0, value + half), m + n, "DeLong")
+    half = z * float(np.sqrt(variance))
+    low, high = max(0.0, float(value - half)), min(1.0, float(value + half))
+    return Estimate(value, low, high, m + n, "DeLong")
+
+
+def sampled_auc(
+    target: NDArray[np.generic], score: NDArray[np.floating], sampling: Sampling
+) -> Estimate:
+    """AUC with DeLong's interval, or a patient bootstrap where a patient has several scans.
+
+    Where the bootstrap has no width, Newcombe's interval with the number of patients is given.
+    """
+    estimate = auc_estimate(target, score, sampling.confidence)
+    if estimate.value is None or not sampling.clustered:
+        return estimate
+    replicates = sampling.distribution(lambda weights: weighted_auc(target, score, weights))
+    interval = sampling.percentile(replicates)
+    if interval is not None:
+        return Estimate(estimate.value, *interval, estimate.n, "patient bootstrap, percentile")
+    positive = np.asarray(target).astype(bool)
+    sizes = sampling.count_patients(positive), sampling.count_patients(~positive)
+    interval = newcombe_interval(estimate.value, *sizes, sampling.confidence)
+    method = "Newcombe score interval with n = patients"
+    return Estimate(estimate.value, *interval, estimate.n, method)
 
 
 def newcombe_interval(

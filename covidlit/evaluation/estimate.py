@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,11 @@ class Estimate:
     def undefined(cls, reason: str, n: int = 0) -> Estimate:
         """An estimate that does not exist for these data, with the reason."""
         return cls(None, None, None, n, "none", reason)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Estimate:
+        """The estimate that `to_dict` gave as `record`."""
+        return cls(**record)
 
     @property
     def defined(self) -> bool:

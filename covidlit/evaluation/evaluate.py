@@ -6,10 +6,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from covidlit.evaluation.auc import auc_estimate
+from covidlit.errors import PredictionsError
+from covidlit.evaluation.bootstrap import Sampling
+from covidlit.evaluation.cautions import cautions
+from covidlit.evaluation.centre_check import centre_check
+from covidlit.evaluation.estimate import Estimate
+from covidlit.evaluation.multiclass import class_names, positive_class
+from covidlit.evaluation.operating_point import OperatingPoint, operating_points
+from covidlit.evaluation.part import evaluate_folds, evaluate_part
 from covidlit.evaluation.predictions import accepted, is_synthetic, validate_predictions
+
+FORMAT = 1
+"""Number of the layout of `metrics.json`; raised when a key changes its meaning."""
+
+HEADLINE = (
+    "sensitivity",
+    "specificity",
+    "ppv",
+    "npv",
+    "accuracy",
+    "balanced_accuracy",
+    "f1",
+    "mcc",
+)
 
 
 @dataclass(frozen=True)
@@ -17,14 +39,37 @@ class Evaluation:
     """All results of one predictions table.
 
     Attributes:
-        metrics: JSON-able results; every number with its interval and method.
+        metrics: JSON-able results; every number with its interval, n and method.
+        table: the validated predictions, with `target` 0 or 1 (1 = the class of interest),
+            `class_index` (the target as it was given) and `threshold`.
     """
 
     metrics: dict[str, Any]
+    table: pd.DataFrame
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `metrics.json`: no NaN, null with a reason instead."""
         return self.metrics
+
+    def estimate(self, measure: str, part: str = "test") -> Estimate:
+        """One number with its interval: "auc", "prevalence", or a measure at the operating point.
+
+        Raises:
+            KeyError: there is no such part or measure.
+        """
+        record = self.metrics["parts"][part]
+        source = record if measure in ("auc", "prevalence") else record["at_operating_point"]
+        return Estimate.from_dict(source[measure])
+
+    def summary(self) -> pd.DataFrame:
+        """The main results as a table: part, measure, value, low, high, n, method, reason."""
+        rows = []
+        for part in self.metrics["parts"]:
+            for measure in ("auc", *HEADLINE, "prevalence"):
+                estimate = self.estimate(measure, part)
+                rows.append({"part": part, "measure": measure} | estimate.to_dict())
+        columns = ["part", "measure", "value", "low", "high", "n", "method", "reason"]
+        return pd.DataFrame(rows).reindex(columns=columns)
 
 
 def evaluate(
@@ -36,15 +81,118 @@ def evaluate(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Evaluation:
-    """Compute every statistic of a predictions table.
+    """Compute every statistic of one run from its predictions table alone.
+
+    Args:
+        predictions: table of contract 6 (see `PREDICTIONS_SCHEMA`) with a test part.
+        operating_point: "youden", "sensitivity>=x" or "specificity>=x", applied to the validation
+            part of each fold; a number, fixed beforehand; or "auto": Youden's rule where the
+            validation part allows it, otherwise 0.5, marked as such.
+        subgroups: columns to analyse; by default those of `DEFAULT_SUBGROUPS` that are present.
+        n_bootstrap: replicates of the patient bootstrap.
+        seed: seed of the bootstrap and the permutations.
+        confidence: level of every interval.
 
     Raises:
-        PredictionsError: the table breaks its contract or cannot be evaluated.
+        PredictionsError: the table breaks its contract, holds several runs, has no scored test
+            scan, or the rule for the operating point cannot be applied.
     """
+    if not 0 < confidence < 1:
+        raise PredictionsError(f"confidence must lie in (0, 1), not {confidence}.")
+    if n_bootstrap < 100:
+        raise PredictionsError(f"n_bootstrap must be at least 100, not {n_bootstrap}.")
     table = validate_predictions(predictions)
-    parts = {}
-    for part, rows in table.groupby("part"):
-        ok = accepted(rows)
-        auc = auc_estimate(ok["target"].to_numpy(int), ok["score"].to_numpy(float), confidence)
-        parts[str(part)] = {"n_scans": len(rows), "auc": auc.to_dict()}
-    return Evaluation({"synthetic": is_synthetic(table), "parts": parts})
+    _check_one_run(table)
+    _check_test_part(table)
+    table, positive = _as_binary(table)
+    points = operating_points(table, operating_point)
+    folds = list(points)
+    table["threshold"] = [
+        points[None if pd.isna(fold) else int(fold)].threshold for fold in table["fold"]
+    ]
+
+    def sampling_of(rows: pd.DataFrame) -> Sampling:
+        return Sampling(rows["patient_id"].to_numpy(str), confidence, n_bootstrap, seed)
+
+    parts: dict[str, Any] = {}
+    for part in ("test", "validation"):
+        rows = table[table["part"] == part]
+        if len(accepted(rows)):
+            parts[part] = evaluate_part(rows, sampling_of, subgroups)
+            parts[part]["folds"] = evaluate_folds(rows, sampling_of) if len(folds) > 1 else []
+    scored = accepted(table)
+    checked = scored if len(folds) == 1 else scored[scored["part"] == "test"]
+    metrics: dict[str, Any] = {
+        "format": FORMAT,
+        "synthetic": is_synthetic(table),
+        "run": _run(table),
+        "settings": {
+            "operating_point": operating_point,
+            "subgroups": None if subgroups is None else list(subgroups),
+            "n_bootstrap": n_bootstrap,
+            "seed": seed,
+            "confidence": confidence,
+        },
+        "positive_class": positive,
+        "operating_points": [_described(point) for point in points.values()],
+        "parts": parts,
+        "centre_check": {
+            "on": " and ".join(sorted(checked["part"].unique(), reverse=True)) + " scans",
+            **centre_check(checked, sampling_of(checked)),
+        },
+    }
+    metrics["cautions"] = cautions(metrics)
+    return Evaluation(metrics, table)
+
+
+def _described(point: OperatingPoint) -> dict[str, Any]:
+    return point.to_dict() | {"sentence": point.sentence()}
+
+
+def _check_one_run(table: pd.DataFrame) -> None:
+    runs = table[["run_id", "model", "seed"]].drop_duplicates()
+    if len(runs) > 1:
+        named = "; ".join(
+            f"run_id={row.run_id}, model={row.model}, seed={row.seed}"
+            for row in runs.head(3).itertuples()
+        )
+        raise PredictionsError(
+            f"the table holds {len(runs)} runs ({named}, ...).",
+            where="predictions",
+            fix="evaluate one run at a time: filter by run_id, model and seed.",
+        )
+
+
+def _check_test_part(table: pd.DataFrame) -> None:
+    test = table[table["part"] == "test"]
+    if len(test) == 0:
+        raise PredictionsError(
+            "there is no test part.", where="predictions", fix="predict the test part as well."
+        )
+    if len(accepted(test)) == 0:
+        reasons = test["reason"].value_counts().head(3)
+        named = "; ".join(f"{reason} ({n})" for reason, n in reasons.items())
+        raise PredictionsError(
+            f"all {len(test)} test scans were refused: {named}.",
+            where="predictions",
+            fix="mend the scans or override the check that refused them.",
+        )
+
+
+def _as_binary(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
+    index, names = positive_class(table), class_names(table)
+    table = table.assign(class_index=table["target"])
+    if index is None or names is None:
+        return table, None
+    table["target"] = (table["class_index"] == index).astype("Int64")
+    return table, names[index]
+
+
+def _run(table: pd.DataFrame) -> dict[str, Any]:
+    first = table.iloc[0]
+    return {
+        "run_id": None if pd.isna(first["run_id"]) else str(first["run_id"]),
+        "model": None if pd.isna(first["model"]) else str(first["model"]),
+        "seed": None if pd.isna(first["seed"]) else int(first["seed"]),
+        "folds": [int(fold) for fold in np.sort(table["fold"].dropna().unique())],
+    }

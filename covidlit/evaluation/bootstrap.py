@@ -1,0 +1,136 @@
+"""Bootstrap of patients: scans of one patient are not independent, so patients are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+Weights = NDArray[np.float64]
+Statistic = Callable[[Weights], NDArray[np.float64]]
+
+_CHUNK = 4_000_000  # weights held at once, so that memory does not grow with the table
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the scans of one table were sampled, which decides how intervals are made.
+
+    Where every patient has one scan, scans are independent and closed-form intervals (DeLong,
+    Wilson) hold. Where a patient has several, all intervals come from a bootstrap that draws
+    patients with all their scans.
+
+    Attributes:
+        patient: shape (n,), patient of each scan.
+        confidence: confidence level of every interval.
+        n_bootstrap: number of replicates.
+        seed: seed of the replicates.
+    """
+
+    patient: NDArray[np.generic]
+    confidence: float = 0.95
+    n_bootstrap: int = 2000
+    seed: int = 0
+    _index: NDArray[np.intp] = field(init=False, repr=False, compare=False)
+    n_patients: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        unique, index = np.unique(np.asarray(self.patient, dtype=str), return_inverse=True)
+        object.__setattr__(self, "_index", index.reshape(-1))
+        object.__setattr__(self, "n_patients", len(unique))
+
+    @classmethod
+    def independent(cls, n: int, confidence: float = 0.95) -> Sampling:
+        """One scan per patient."""
+        return cls(np.arange(n), confidence)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether any patient has more than one scan."""
+        return self.n_patients < len(self._index)
+
+    def subset(self, rows: NDArray[np.bool_]) -> Sampling:
+        """The same sampling for the scans where `rows` (shape (n,)) is true."""
+        return Sampling(
+            np.asarray(self.patient)[rows], self.confidence, self.n_bootstrap, self.seed
+        )
+
+    def count_patients(self, rows: NDArray[np.bool_]) -> int:
+        """Number of patients among the scans where `rows` is true."""
+        return len(np.unique(self._index[rows]))
+
+    def weights(self) -> Iterator[Weights]:
+        """Yield chunks (b, n): how often each scan stands in each replicate; b sums to all."""
+        rng = np.random.default_rng(self.seed)
+        chunk = max(1, _CHUNK // max(1, len(self._index)))
+        for start in range(0, self.n_bootstrap, chunk):
+            size = min(chunk, self.n_bootstrap - start)
+            drawn = rng.integers(self.n_patients, size=(size, self.n_patients))
+            drawn += np.arange(size)[:, None] * self.n_patients
+            counts = np.bincount(drawn.ravel(), minlength=size * self.n_patients)
+            yield counts.reshape(size, self.n_patients)[:, self._index].astype(np.float64)
+
+    def distribution(self, statistic: Statistic) -> NDArray[np.float64]:
+        """The statistic in every replicate, shape (n_bootstrap, ...); NaN where undefined.
+
+        `statistic` takes weights (b, n) and returns (b, ...), vectorised over replicates.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.concatenate([statistic(weights) for weights in self.weights()])
+
+    def percentile(self, replicates: ArrayLike) -> tuple[float, float] | None:
+        """Percentile interval of the defined replicates, shape (b,); None if it has no width.
+
+        None is also returned if fewer than half of the replicates are defined: then the interval
+        would describe only the samples in which all went well.
+        """
+        values = np.asarray(replicates, dtype=np.float64)
+        defined = values[np.isfinite(values)]
+        if len(defined) == 0 or len(defined) < len(values) / 2:
+            return None
+        tail = (1 - self.confidence) / 2
+        low, high = np.quantile(defined, [tail, 1 - tail])
+        return None if high - low < 1e-12 else (float(low), float(high))
+
+    def bias_corrected(self, replicates: ArrayLike, value: float) -> tuple[float, float] | None:
+        """Bias-corrected percentile interval (Efron, 1981), for statistics that a bootstrap shifts.
+
+        None as in `percentile`.
+        """
+        if self.percentile(replicates) is None:
+            return None
+        values = np.asarray(replicates, dtype=np.float64)
+        values = values[np.isfinite(values)]
+        below = np.clip(np.mean(values < value), 1 / (len(values) + 1), 1 - 1 / (len(values) + 1))
+        shift = 2 * stats.norm.ppf(below)
+        z = stats.norm.ppf(0.5 + self.confidence / 2)
+        low, high = np.quantile(values, stats.norm.cdf([shift - z, shift + z]))
+        return float(min(low, value)), float(max(high, value))
+
+
+def weighted_auc(
+    target: NDArray[np.generic], score: NDArray[np.floating], weights: Weights
+) -> NDArray[np.float64]:
+    """AUC in each replicate.
+
+    Args:
+        target: shape (n,), 1 for positive.
+        score: shape (n,).
+        weights: shape (b, n), how often each scan counts.
+
+    Returns:
+        Shape (b,); NaN where a class is absent.
+    """
+    order = np.argsort(score, kind="stable")
+    ordered = np.asarray(score)[order]
+    positive = np.asarray(target).astype(bool)[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    ranked = weights[:, order]
+    up = np.add.reduceat(ranked * positive, starts, axis=1)
+    down = np.add.reduceat(ranked * ~positive, starts, axis=1)
+    below = np.cumsum(down, axis=1) - down / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (up * below).sum(axis=1) / (up.sum(axis=1) * down.sum(axis=1))

@@ -1,0 +1,85 @@
+"""What a reader must know before believing the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MIN_PER_CLASS = 100
+"""Fewer positive or negative test scans than this make external results uncertain
+(Vergouwe et al., J Clin Epidemiol 2005;58:475)."""
+
+MIN_FOR_THRESHOLD = 50
+"""Fewer validation scans of a class than this make a chosen threshold uncertain (our limit)."""
+
+
+def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
+    """Cautions (code, text) that follow from the results of `evaluate`."""
+    test, points = metrics["parts"]["test"], metrics["operating_points"]
+    found: list[tuple[str, str]] = []
+    if metrics["synthetic"]:
+        found.append(
+            ("synthetic", "The images are synthetic: no number here says anything about patients.")
+        )
+    if "validation" not in metrics["parts"]:
+        found.append(
+            ("no_validation", "There is no validation part, so nothing could be chosen honestly.")
+        )
+    if any(point["chosen_on"] is None for point in points):
+        values = ", ".join(sorted({f"{p['threshold']:.3g}" for p in points if not p["chosen_on"]}))
+        notes = sorted({point["note"] for point in points if point["note"]})
+        why = f" because {'; '.join(notes)}" if notes else ""
+        found.append(
+            ("threshold_fixed", f"The threshold {values} was fixed, not chosen on data{why}.")
+        )
+    else:
+        fewest = min(min(p["n_positive"], p["n"] - p["n_positive"]) for p in points)
+        if fewest < MIN_FOR_THRESHOLD:
+            found.append(
+                (
+                    "threshold_uncertain",
+                    f"The threshold was chosen on few validation scans ({fewest} of the rarer "
+                    "class): another sample could give another one.",
+                )
+            )
+    if min(test["n_positive"], test["n_negative"]) < MIN_PER_CLASS:
+        found.append(
+            (
+                "small_test",
+                f"The test part has {test['n_positive']} positive and {test['n_negative']} "
+                f"negative scans; below {MIN_PER_CLASS} of each, results are uncertain.",
+            )
+        )
+    if not test["auc"]["value"] and test["auc"].get("reason"):
+        found.append(("auc_undefined", f"The AUC is undefined: {test['auc']['reason']}."))
+    if len(test["by_centre"]) == 1:
+        found.append(
+            (
+                "one_centre",
+                "All test scans come from one centre: results may differ elsewhere.",
+            )
+        )
+    if test["several_scans_per_patient"]:
+        found.append(
+            (
+                "several_scans",
+                "Some patients have several scans, so all intervals come from a bootstrap that "
+                "draws patients.",
+            )
+        )
+    if test["n_refused"]:
+        found.append(
+            (
+                "refused",
+                f"{test['n_refused']} of {test['n_scans']} test scans were refused and have no "
+                "score; see what the results are if each is counted as an error.",
+            )
+        )
+    if len(metrics["operating_points"]) > 1:
+        found.append(
+            (
+                "folds",
+                "Results pool the folds' test parts, that is the scores of different models, each "
+                "at its own threshold; see the folds one by one as well.",
+            )
+        )
+    return [{"code": code, "text": text} for code, text in found]

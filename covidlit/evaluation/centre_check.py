@@ -1,0 +1,172 @@
+"""How much of the centre (hence the scanner) is in the scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from covidlit.evaluation.auc import sampled_auc
+from covidlit.evaluation.bootstrap import Sampling
+from covidlit.evaluation.estimate import Estimate
+from covidlit.evaluation.proportions import proportion
+
+MIN_SCANS = 5
+"""Centres with fewer scans in a stratum are left out of it."""
+
+EXPLANATION = (
+    "If the score tells centres apart among scans of the same class, the network has partly learnt "
+    "the scanner or the case mix instead of the disease; 0.5 means that it does not. Classes are "
+    "looked at one by one, because centres differ in their classes: over all scans together even a "
+    "perfect score for the disease predicts the centre."
+)
+
+
+def centre_check(table: pd.DataFrame, sampling: Sampling) -> dict[str, Any]:
+    """Predict the centre from the score, within classes and, marked as confounded, overall.
+
+    Args:
+        table: scored rows with `centre`, `class_name`, `target` (0 or 1), `score`.
+        sampling: how these scans were sampled.
+
+    Returns:
+        `explanation` and `strata`: one per class name, then all negatives, all positives and all
+        scans. Each has per-centre AUCs (this centre against the others; 0.5 = no trace of the
+        centre), a permutation p-value of the greatest departure from 0.5 over the centres, and how
+        often a cross-validated classifier guesses the centre from the score (mean over centres),
+        beside chance. A stratum with fewer than two centres is undefined, with the reason.
+    """
+    target = table["target"].to_numpy(bool)
+    names = table["class_name"].astype("string").fillna("").to_numpy(str)
+    strata: list[tuple[str, NDArray[np.bool_], bool]] = []
+    for name in sorted(set(names) - {""}):
+        strata.append((f"class {name}", names == name, False))
+    several = {value: len(set(names[target == value])) > 1 for value in (False, True)}
+    if several[False] or not strata:
+        strata.append(("all negatives", ~target, several[False]))
+    if several[True]:
+        strata.append(("all positives", target, True))
+    strata.append(("all scans", np.ones_like(target), True))
+    records = []
+    for label, rows, confounded in strata:
+        record = {"stratum": label, "confounded": confounded}
+        records.append(record | _stratum(table[rows], sampling.subset(rows)))
+    return {"explanation": EXPLANATION, "strata": records}
+
+
+def _stratum(table: pd.DataFrame, sampling: Sampling) -> dict[str, Any]:
+    centre = table["centre"].astype("string").fillna("").to_numpy(str)
+    names, counts = np.unique(centre[centre != ""], return_counts=True)
+    names = names[counts >= MIN_SCANS]
+    keep = np.isin(centre, names)
+    record: dict[str, Any] = {"n": int(keep.sum()), "n_centres": len(names)}
+    if len(names) < 2:
+        where = f"{len(names)} centre(s) with at least {MIN_SCANS} scans"
+        return record | {"reason": f"{where}: there is nothing to tell apart", "centres": []}
+    centre, score = centre[keep], table["score"].to_numpy(float)[keep]
+    sampling = sampling.subset(keep)
+    record["centres"] = [
+        {
+            "centre": str(name),
+            "n": int((centre == name).sum()),
+            "auc": sampled_auc(centre == name, score, sampling).to_dict(),
+        }
+        for name in names
+    ]
+    record["p_value"] = centre_permutation_p(centre, score, sampling.patient, sampling.seed)
+    record["p_method"] = (
+        "permutation of centres over patients, greatest |AUC - 0.5| of all centres, 2000 draws"
+    )
+    record["balanced_accuracy"] = _guessed(centre, score, sampling).to_dict()
+    record["chance"] = 1 / len(names)
+    return record
+
+
+def centre_permutation_p(
+    centre: NDArray[np.str_],
+    score: NDArray[np.floating],
+    patient: NDArray[np.generic],
+    seed: int = 0,
+    n_permutations: int = 2000,
+) -> float:
+    """p-value of the hypothesis that the score knows nothing of the centre.
+
+    The statistic is the greatest |AUC - 0.5| over the centres, each against the others. Patients
+    with all their scans are handed to centres at random.
+
+    Args:
+        centre: shape (n,), two or more distinct values.
+        score: shape (n,).
+        patient: shape (n,).
+        seed: seed of the permutations.
+        n_permutations: number of permutations; the smallest p-value is 1 / (1 + this).
+    """
+    rng = np.random.default_rng(seed)
+    names, code = np.unique(centre, return_inverse=True)
+    patients, first, index = np.unique(patient, return_index=True, return_inverse=True)
+    code_of_patient, index = code[first], index.reshape(-1)
+    rank = stats.rankdata(score)
+
+    def greatest(codes: NDArray[np.intp]) -> NDArray[np.float64]:
+        best = np.zeros(len(codes))
+        for number in range(len(names)):
+            member = codes == number
+            m = member.sum(axis=1)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                auc = ((member @ rank) - m * (m + 1) / 2) / (m * (len(rank) - m))
+            best = np.fmax(best, np.abs(auc - 0.5))
+        return best
+
+    observed = greatest(code[None, :])[0]
+    chunk = max(1, 4_000_000 // len(rank))
+    exceeding = 0
+    for start in range(0, n_permutations, chunk):
+        size = min(chunk, n_permutations - start)
+        shuffled = rng.permuted(np.tile(code_of_patient, (size, 1)), axis=1)
+        exceeding += int((greatest(shuffled[:, index]) >= observed - 1e-12).sum())
+    return (1 + exceeding) / (1 + n_permutations)
+
+
+def _guessed(centre: NDArray[np.str_], score: NDArray[np.floating], sampling: Sampling) -> Estimate:
+    """Cross-validated balanced accuracy of naming the centre from the score's position.
+
+    Each held-out scan is given to the centre whose scores are, relative to the centre's size,
+    commonest around it (a histogram over score deciles, equal prior for each centre).
+    """
+    names, code = np.unique(centre, return_inverse=True)
+    patients = np.unique(sampling.patient)
+    fold_of = dict(
+        zip(
+            patients,
+            np.random.default_rng(sampling.seed).permutation(len(patients)) % 5,
+            strict=True,
+        )
+    )
+    fold = np.array([fold_of[value] for value in sampling.patient])
+    edges = np.unique(np.quantile(score, np.linspace(0, 1, 11)[1:-1]))
+    cell = np.searchsorted(edges, score, side="right")
+    guess = np.zeros_like(code)
+    for number in range(5):
+        train = fold != number
+        counts = np.full((len(names), len(edges) + 1), 0.5)
+        np.add.at(counts, (code[train], cell[train]), 1.0)
+        likelihood = counts / counts.sum(axis=1, keepdims=True)
+        guess[~train] = likelihood[:, cell[~train]].argmax(axis=0)
+    right = guess == code
+    shares = [proportion(right, code == number, sampling) for number in range(len(names))]
+    value = float(np.mean([share.value for share in shares]))
+    hits = np.stack([right & (code == number) for number in range(len(names))], axis=1)
+    sizes = np.stack([code == number for number in range(len(names))], axis=1)
+    replicates = sampling.distribution(
+        lambda weights: (weights @ hits.astype(float) / (weights @ sizes.astype(float))).mean(
+            axis=1
+        )
+    )
+    interval = sampling.percentile(replicates)
+    method = "5-fold cross-validation; patient bootstrap of its guesses, percentile"
+    if interval is None:
+        return Estimate(value, None, None, len(code), method, "the replicates do not vary")
+    return Estimate(value, *interval, len(code), method)

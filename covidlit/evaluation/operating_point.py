@@ -1,0 +1,167 @@
+"""The operating point: a threshold that is chosen on validation data or fixed, never on test."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from covidlit.errors import PredictionsError
+from covidlit.evaluation.predictions import accepted
+from covidlit.evaluation.roc import roc_points
+
+FIXED = 0.5
+"""The threshold where there is nothing to choose it on."""
+
+_TARGETED = re.compile(r"(sensitivity|specificity)\s*>=\s*(\d*\.?\d+)")
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold and where it came from; a scan is called positive if score >= threshold.
+
+    Attributes:
+        threshold: the threshold.
+        rule: "youden", "sensitivity >= x", "specificity >= x" or "fixed".
+        chosen_on: "validation", or None if fixed beforehand.
+        n: number of scans it was chosen on.
+        n_positive: number of positive ones among them.
+        fold: the fold it belongs to, None without folds.
+        note: why the rule that was asked for was not used, or None.
+    """
+
+    threshold: float
+    rule: str
+    chosen_on: str | None
+    n: int
+    n_positive: int
+    fold: int | None = None
+    note: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+    def sentence(self) -> str:
+        """Where the threshold came from, as one sentence."""
+        if self.chosen_on is None:
+            why = f" ({self.note})" if self.note else ""
+            return f"Threshold {self.threshold:.3g} was fixed beforehand, not chosen on data{why}."
+        rule = {"youden": "the maximum of Youden's J"}.get(self.rule, self.rule)
+        return (
+            f"Threshold {self.threshold:.3g} was chosen by {rule} on {self.n} {self.chosen_on} "
+            f"scans ({self.n_positive} positive), without looking at the test part."
+        )
+
+
+def choose_threshold(target: NDArray[np.generic], score: NDArray[np.floating], rule: str) -> float:
+    """The threshold that a rule picks, half-way between two neighbouring scores.
+
+    "youden" maximises sensitivity + specificity - 1 (Youden, Cancer 1950;3:32); among equal ones
+    the lowest threshold, hence the most sensitive, is taken. "sensitivity >= x" takes the highest
+    threshold that reaches x, "specificity >= x" the lowest.
+
+    Args:
+        target: shape (n,), 1 for positive.
+        score: shape (n,).
+        rule: see above.
+
+    Raises:
+        ValueError: only one class is present, or the rule is unknown.
+    """
+    positive = np.asarray(target).astype(bool)
+    if positive.all() or not positive.any():
+        raise ValueError("a threshold cannot be chosen on one class alone")
+    false, true, threshold = roc_points(positive, score)
+    sensitivity, specificity = true / positive.sum(), 1 - false / (~positive).sum()
+    if rule == "youden":
+        gain = sensitivity + specificity
+        index = int(np.flatnonzero(gain >= gain.max() - 1e-12)[-1])
+    else:
+        match = _TARGETED.fullmatch(rule)
+        if match is None:
+            raise ValueError(f"unknown rule {rule!r}")
+        wanted = float(match.group(2)) - 1e-12
+        if match.group(1) == "sensitivity":
+            index = int(np.flatnonzero(sensitivity >= wanted)[0])
+        else:
+            index = int(np.flatnonzero(specificity >= wanted)[-1])
+    # Index 0 is +infinity (nothing is positive): step just above the highest score instead.
+    if index == 0:
+        return float(np.nextafter(threshold[1], np.inf))
+    if index == len(threshold) - 1:
+        return float(threshold[index])
+    return float((threshold[index] + threshold[index + 1]) / 2)
+
+
+def parse_rule(operating_point: str | float) -> str | float:
+    """A threshold as a float, or the name of a known rule.
+
+    Raises:
+        PredictionsError: neither.
+    """
+    text = str(operating_point).strip()
+    try:
+        number = float(text)
+    except ValueError:
+        if text in ("auto", "youden") or _TARGETED.fullmatch(text):
+            return text
+        raise PredictionsError(
+            f"unknown operating point {operating_point!r}.",
+            where="operating_point",
+            fix="use 'auto', 'youden', 'sensitivity>=0.9', 'specificity>=0.9' or a number.",
+        ) from None
+    if not 0 <= number <= 1:
+        raise PredictionsError(
+            f"a threshold must lie in [0, 1], not {number}.", where="operating_point"
+        )
+    return number
+
+
+def operating_points(
+    table: pd.DataFrame, operating_point: str | float = "auto"
+) -> dict[int | None, OperatingPoint]:
+    """One operating point per fold of a binary predictions table (key None without folds).
+
+    "auto" is Youden's rule on the validation part, or 0.5, with a note, where there is no
+    validation part with both classes.
+
+    Raises:
+        PredictionsError: the rule is unknown, or it was asked for by name and a fold has no
+            validation part with both classes.
+    """
+    rule = parse_rule(operating_point)
+    points: dict[int | None, OperatingPoint] = {}
+    for value, rows in table.groupby("fold", dropna=False):
+        fold = None if pd.isna(value) else int(str(value))
+        if isinstance(rule, float):
+            points[fold] = OperatingPoint(rule, "fixed", None, 0, 0, fold)
+        else:
+            points[fold] = _chosen(accepted(rows[rows["part"] == "validation"]), rule, fold)
+    return points
+
+
+def _chosen(validation: pd.DataFrame, rule: str, fold: int | None) -> OperatingPoint:
+    target = validation["target"].to_numpy(bool)
+    n, n_positive = len(target), int(target.sum())
+    if n == 0:
+        problem = "there is no scored validation scan"
+    elif n_positive in (0, n):
+        problem = f"the {n} validation scans are all of one class"
+    else:
+        name = "youden" if rule == "auto" else rule
+        score = validation["score"].to_numpy(float)
+        threshold = choose_threshold(target, score, name)
+        return OperatingPoint(threshold, name, "validation", n, n_positive, fold)
+    if rule == "auto":
+        return OperatingPoint(FIXED, "fixed", None, 0, 0, fold, problem)
+    place = "" if fold is None else f" of fold {fold}"
+    raise PredictionsError(
+        f"the rule {rule!r} cannot be applied{place}: {problem}.",
+        where="operating_point",
+        fix="give validation scans of both classes, or a number as the threshold.",
+    )

@@ -1,0 +1,128 @@
+"""All measures of one part (validation or test) of a predictions table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from covidlit.evaluation.auc import auc_estimate, sampled_auc
+from covidlit.evaluation.bootstrap import Sampling
+from covidlit.evaluation.calibration import calibration
+from covidlit.evaluation.classification import classification_measures, confusion
+from covidlit.evaluation.multiclass import class_names, multiclass
+from covidlit.evaluation.predictions import accepted
+from covidlit.evaluation.proportions import proportion
+from covidlit.evaluation.refusals import misclassified, refusals
+from covidlit.evaluation.roc import RocCurve, roc_curve
+from covidlit.evaluation.subgroups import subgroups
+from covidlit.evaluation.thresholds import threshold_table
+
+SamplingOf = Callable[[pd.DataFrame], Sampling]
+
+
+def evaluate_part(
+    rows: pd.DataFrame, sampling_of: SamplingOf, columns: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Measures of one part, JSON-able.
+
+    Args:
+        rows: all rows of the part, refused ones included, with a column `threshold`.
+        sampling_of: gives the sampling of some rows.
+        columns: subgroup columns, None for the default ones.
+    """
+    table = accepted(rows)
+    sampling = sampling_of(table)
+    target, score = table["target"].to_numpy(bool), table["score"].to_numpy(float)
+    threshold = table["threshold"].to_numpy(float)
+    called = score >= threshold
+    everything = np.ones_like(target)
+    all_called = (rows["score"].fillna(0.0) >= rows["threshold"]).to_numpy(bool)
+    initially_negative = _initially_negative(table)
+    measures = classification_measures(target, called, sampling)
+    record: dict[str, Any] = {
+        "n_scans": len(rows),
+        "n_scored": len(table),
+        "n_refused": len(rows) - len(table),
+        "n_patients": sampling.n_patients,
+        "several_scans_per_patient": sampling.clustered,
+        "n_positive": int(target.sum()),
+        "n_negative": int((~target).sum()),
+        "by_class": _counts(table["class_name"]),
+        "by_centre": _counts(table["centre"]),
+        "prevalence": proportion(target, everything, sampling).to_dict(),
+        "auc": sampled_auc(target, score, sampling).to_dict(),
+        "auc_logit": auc_estimate(target, score, sampling.confidence, "delong-logit").to_dict(),
+        "at_operating_point": {name: value.to_dict() for name, value in measures.items()},
+        "confusion": confusion(target, called),
+        "roc": None,
+        "threshold_table": threshold_table(target, score, sampling, initially_negative),
+        "calibration": calibration(target, score, sampling),
+        "subgroups": subgroups(table, called, sampling, columns),
+        "refused": refusals(rows, all_called, sampling_of(rows)),
+        "misclassified": misclassified(table, called, threshold),
+    }
+    if target.any() and not target.all():
+        record["roc"] = _curve(roc_curve(target, score, sampling))
+    if class_names(table) is not None:
+        record["multiclass"] = multiclass(
+            table.assign(target=table["class_index"]), sampling_of(table)
+        )
+    return record
+
+
+def evaluate_folds(rows: pd.DataFrame, sampling_of: SamplingOf) -> list[dict[str, Any]]:
+    """AUC, sensitivity and specificity of each fold; `rows` as in `evaluate_part`."""
+    records = []
+    for fold, part in accepted(rows).groupby("fold"):
+        target, score = part["target"].to_numpy(bool), part["score"].to_numpy(float)
+        called = score >= part["threshold"].to_numpy(float)
+        sampling = sampling_of(part)
+        records.append(
+            {
+                "fold": int(str(fold)),
+                "n": len(part),
+                "n_positive": int(target.sum()),
+                "threshold": float(part["threshold"].iloc[0]),
+                "auc": sampled_auc(target, score, sampling).to_dict(),
+                "sensitivity": proportion(called, target, sampling, "no positive scan").to_dict(),
+                "specificity": proportion(~called, ~target, sampling, "no negative scan").to_dict(),
+            }
+        )
+    return records
+
+
+def _initially_negative(table: pd.DataFrame) -> np.ndarray | None:
+    if "rtpcr_initial" not in table.columns:
+        return None
+    return (
+        (table["rtpcr_initial"].astype("string").str.lower() == "negative")
+        .fillna(False)
+        .to_numpy(bool)
+    )
+
+
+def _counts(values: pd.Series) -> dict[str, int]:
+    counts = values.astype("string").fillna("missing").value_counts().sort_index()
+    return {str(name): int(n) for name, n in counts.items()}
+
+
+def _curve(roc: RocCurve) -> dict[str, Any]:
+    """The curve without the points inside its straight runs, and its band; JSON-able."""
+    step = np.diff(np.stack([roc.fpr, roc.tpr]), axis=1)
+    turn = np.abs(step[0, 1:] * step[1, :-1] - step[1, 1:] * step[0, :-1]) > 1e-15
+    keep = np.r_[True, turn, True]
+    threshold = [None if np.isinf(value) else float(value) for value in roc.threshold[keep]]
+    return {
+        "fpr": roc.fpr[keep].tolist(),
+        "tpr": roc.tpr[keep].tolist(),
+        "threshold": threshold,
+        "band": {
+            "fpr": roc.grid.round(6).tolist(),
+            "low": roc.low.round(6).tolist(),
+            "high": roc.high.round(6).tolist(),
+            "method": roc.method,
+        },
+    }

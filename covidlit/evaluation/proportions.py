@@ -1,0 +1,56 @@
+"""Intervals of proportions: Wilson for independent scans, patient bootstrap otherwise."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from statsmodels.stats.proportion import proportion_confint
+
+from covidlit.evaluation.bootstrap import Sampling, Weights
+from covidlit.evaluation.estimate import Estimate
+
+
+def wilson(
+    count: ArrayLike, n: ArrayLike, confidence: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Wilson score interval of count / n, elementwise; n must be positive.
+
+    Source: Wilson, JASA 1927;22:209, as in statsmodels.
+    """
+    low, high = proportion_confint(
+        np.asarray(count, dtype=float), np.asarray(n, dtype=float), 1 - confidence, method="wilson"
+    )
+    return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+
+
+def proportion(
+    success: NDArray[np.bool_],
+    among: NDArray[np.bool_],
+    sampling: Sampling,
+    nothing: str = "no such scan",
+) -> Estimate:
+    """The share of `success` among the scans where `among` is true (both of shape (n,)).
+
+    With several scans of a patient the interval is a patient bootstrap; where that has no width
+    (the share is 0 or 1), it is Wilson's with the number of patients as n, which is never too
+    narrow. `nothing` is the reason given if no scan is in `among`.
+    """
+    n, count = int(among.sum()), int((success & among).sum())
+    if n == 0:
+        return Estimate.undefined(nothing)
+    if not sampling.clustered:
+        low, high = wilson(count, n, sampling.confidence)
+        return Estimate(count / n, float(low), float(high), n, "Wilson", count=count)
+    top, bottom = (success & among).astype(float), among.astype(float)
+
+    def share(weights: Weights) -> NDArray[np.float64]:
+        return (weights @ top) / (weights @ bottom)
+
+    interval = sampling.percentile(sampling.distribution(share))
+    if interval is None:
+        patients = sampling.count_patients(among)
+        low, high = wilson(count / n * patients, patients, sampling.confidence)
+        interval, method = (float(low), float(high)), "Wilson with n = patients"
+    else:
+        method = "patient bootstrap, percentile"
+    return Estimate(count / n, *interval, n, method, count=count)
