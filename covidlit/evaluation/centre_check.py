@@ -12,7 +12,6 @@ from scipy import stats
 from covidlit.evaluation.auc import sampled_auc
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.estimate import Estimate
-from covidlit.evaluation.proportions import proportion
 
 MIN_SCANS = 5
 """Centres with fewer scans in a stratum are left out of it."""
@@ -78,7 +77,7 @@ def _stratum(table: pd.DataFrame, sampling: Sampling) -> dict[str, Any]:
     ]
     record["p_value"] = centre_permutation_p(centre, score, sampling.patient, sampling.seed)
     record["p_method"] = (
-        "permutation of centres over patients, greatest |AUC - 0.5| of all centres, 2000 draws"
+        "permutation of centres over patients, greatest standardised |AUC - 0.5|, 2000 draws"
     )
     record["balanced_accuracy"] = _guessed(centre, score, sampling).to_dict()
     record["chance"] = 1 / len(names)
@@ -94,8 +93,9 @@ def centre_permutation_p(
 ) -> float:
     """p-value of the hypothesis that the score knows nothing of the centre.
 
-    The statistic is the greatest |AUC - 0.5| over the centres, each against the others. Patients
-    with all their scans are handed to centres at random.
+    The statistic is the greatest standardised rank sum (|AUC - 0.5| in units of its standard
+    deviation) over the centres, each against the others. Patients with all their scans are handed
+    to centres at random.
 
     Args:
         centre: shape (n,), two or more distinct values.
@@ -106,7 +106,7 @@ def centre_permutation_p(
     """
     rng = np.random.default_rng(seed)
     names, code = np.unique(centre, return_inverse=True)
-    patients, first, index = np.unique(patient, return_index=True, return_inverse=True)
+    _, first, index = np.unique(patient, return_index=True, return_inverse=True)
     code_of_patient, index = code[first], index.reshape(-1)
     rank = stats.rankdata(score)
 
@@ -116,8 +116,9 @@ def centre_permutation_p(
             member = codes == number
             m = member.sum(axis=1)
             with np.errstate(divide="ignore", invalid="ignore"):
-                auc = ((member @ rank) - m * (m + 1) / 2) / (m * (len(rank) - m))
-            best = np.fmax(best, np.abs(auc - 0.5))
+                excess = (member @ rank) - m * (len(rank) + 1) / 2
+                z = excess / np.sqrt(m * (len(rank) - m) * (len(rank) + 1) / 12)
+            best = np.fmax(best, np.abs(z))
         return best
 
     observed = greatest(code[None, :])[0]
@@ -137,15 +138,9 @@ def _guessed(centre: NDArray[np.str_], score: NDArray[np.floating], sampling: Sa
     commonest around it (a histogram over score deciles, equal prior for each centre).
     """
     names, code = np.unique(centre, return_inverse=True)
-    patients = np.unique(sampling.patient)
-    fold_of = dict(
-        zip(
-            patients,
-            np.random.default_rng(sampling.seed).permutation(len(patients)) % 5,
-            strict=True,
-        )
-    )
-    fold = np.array([fold_of[value] for value in sampling.patient])
+    patients, index = np.unique(sampling.patient, return_inverse=True)
+    rng = np.random.default_rng(sampling.seed)
+    fold = (rng.permutation(len(patients)) % 5)[index.reshape(-1)]
     edges = np.unique(np.quantile(score, np.linspace(0, 1, 11)[1:-1]))
     cell = np.searchsorted(edges, score, side="right")
     guess = np.zeros_like(code)
@@ -155,15 +150,11 @@ def _guessed(centre: NDArray[np.str_], score: NDArray[np.floating], sampling: Sa
         np.add.at(counts, (code[train], cell[train]), 1.0)
         likelihood = counts / counts.sum(axis=1, keepdims=True)
         guess[~train] = likelihood[:, cell[~train]].argmax(axis=0)
-    right = guess == code
-    shares = [proportion(right, code == number, sampling) for number in range(len(names))]
-    value = float(np.mean([share.value for share in shares]))
-    hits = np.stack([right & (code == number) for number in range(len(names))], axis=1)
-    sizes = np.stack([code == number for number in range(len(names))], axis=1)
+    sizes = (code[:, None] == np.arange(len(names))).astype(float)
+    hits = sizes * (guess == code)[:, None]
+    value = float((hits.sum(axis=0) / sizes.sum(axis=0)).mean())
     replicates = sampling.distribution(
-        lambda weights: (weights @ hits.astype(float) / (weights @ sizes.astype(float))).mean(
-            axis=1
-        )
+        lambda weights: ((weights @ hits) / (weights @ sizes)).mean(axis=1)
     )
     interval = sampling.percentile(replicates)
     method = "5-fold cross-validation; patient bootstrap of its guesses, percentile"

@@ -44,13 +44,13 @@ def refusals(
         "reasons": {str(key): int(n) for key, n in rows["reason"].value_counts().items()},
         "scans": [
             {
-                "scan_id": str(row.scan_id),
-                "centre": None if pd.isna(row.centre) else str(row.centre),
-                "class_name": None if pd.isna(row.class_name) else str(row.class_name),
-                "target": int(row.target),
-                "reason": str(row.reason),
+                "scan_id": row["scan_id"],
+                "centre": None if pd.isna(row["centre"]) else row["centre"],
+                "class_name": None if pd.isna(row["class_name"]) else row["class_name"],
+                "target": int(row["target"]),
+                "reason": row["reason"],
             }
-            for row in rows.itertuples()
+            for row in rows.to_dict("records")
         ],
         "counted_as_errors": None,
     }
