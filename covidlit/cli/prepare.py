@@ -59,7 +59,7 @@ def prepare(
     if len(refused):
         table = Table("scan", "reason", title="Left out")
         for row in refused.itertuples():
-            table.add_row(row.scan_id, row.reason)
+            table.add_row(str(row.scan_id), str(row.reason))
         console.print(table)
     new = int(cohort.table["renewed"].sum())
     console.print(

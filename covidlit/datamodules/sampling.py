@@ -23,12 +23,12 @@ class Draw(NamedTuple):
     """One scan to be loaded: its index, and what its augmentation is seeded by.
 
     Args:
-        index: row in the dataset.
+        row: of the dataset.
         epoch: from 0.
         repeat: how often this scan was drawn before in this epoch (balanced sampling).
     """
 
-    index: int
+    row: int
     epoch: int = 0
     repeat: int = 0
 

@@ -12,7 +12,7 @@ import torch
 
 from covidlit.datamodules.sampling import EpochLoader, EpochSampler
 from covidlit.datamodules.volume_dataset import VolumeDataset
-from covidlit.datamodules.volume_table import prepared_table, require_status
+from covidlit.datamodules.volume_table import prepared_table, usable_rows, with_target
 from covidlit.errors import ConfigError, SplitError
 from covidlit.preprocess import Geometry, prepare_cohort
 
@@ -134,7 +134,7 @@ class VolumeDataModule(pl.LightningDataModule):
         """Prepare every scan into the cache; quick where that is done already."""
         if self._prepared is not None:
             return
-        rows = require_status(self._read_manifest(), "ok")
+        rows = usable_rows(self._read_manifest())
         self._prepared = prepare_cohort(rows, self.cache_dir, self.geometry, **self._prepare).table
 
     def setup(self, stage: str | None = None) -> None:
@@ -259,7 +259,6 @@ class VolumeDataModule(pl.LightningDataModule):
     def _read_manifest(self) -> pd.DataFrame:
         if self._manifest is None:
             from covidlit.cohort.manifest import read_manifest
-            from covidlit.datamodules.volume_table import with_target
 
             self._manifest = with_target(read_manifest(self.manifest_path), self._label_rule)
         return self._manifest

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 def with_target(manifest: pd.DataFrame, label_rule: Any = None) -> pd.DataFrame:
     """The manifest with a `target`: its own where it has any, else the label rule's.
 
+    Where the rule gives no target, its reason is kept in `attrs["target_reasons"]` by scan_id.
+
     Raises:
         ManifestError: neither is there.
     """
@@ -29,17 +31,16 @@ def with_target(manifest: pd.DataFrame, label_rule: Any = None) -> pd.DataFrame:
     table = manifest.copy()
     table["target"] = label_rule.apply(manifest)
     table.attrs.update(manifest.attrs)
+    if hasattr(label_rule, "explain"):
+        reasons = label_rule.explain(manifest)["reason"]
+        table.attrs["target_reasons"] = dict(zip(manifest["scan_id"], reasons, strict=True))
     return table
 
 
-def require_status(manifest: pd.DataFrame, status: str) -> pd.DataFrame:
-    """The rows of a manifest with this status; without such a column all rows are "ok"."""
-    rows = manifest
-    if "status" in manifest:
-        rows = manifest[manifest["status"].fillna("ok") == status]
-    elif status != "ok":
-        rows = manifest.iloc[:0]
-    rows.attrs.update(manifest.attrs)
+def usable_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are worth preparing: with a target, and not refused by the manifest itself."""
+    rows = table[(_text(table, "status").fillna("ok") == "ok") & table["target"].notna()]
+    rows.attrs.update(table.attrs)
     return rows
 
 
@@ -80,16 +81,15 @@ def prepared_table(
     table["part"] = ids.map(dict(split.parts)).astype("string")
     for column in ("key", "pixel_hash"):
         table[column] = ids.map(outcome[column]).astype("string")
-    own_status = _text(manifest, "status").fillna("ok")
-    status = ids.map(outcome["status"]).astype("string").where(own_status == "ok", own_status)
-    reason = (
-        ids.map(outcome["reason"])
-        .astype("string")
-        .where(own_status == "ok", _text(manifest, "reason"))
-    )
-    unlabelled = (status == "ok") & target.isna()
-    table["status"] = status.mask(unlabelled, "refused")
-    table["reason"] = reason.mask(unlabelled, "it has no target.")
+    # A scan is refused by the manifest, for want of a target, or by the preparation.
+    refused = _text(manifest, "status") == "refused"
+    unlabelled = ~refused & target.isna()
+    why_unlabelled = ids.map(manifest.attrs.get("target_reasons", {})).astype("string")
+    status = ids.map(outcome["status"]).astype("string")
+    table["status"] = status.mask(refused | unlabelled, "refused")
+    reason = ids.map(outcome["reason"]).astype("string")
+    reason = reason.mask(unlabelled, "no target: " + why_unlabelled.fillna("the column is empty"))
+    table["reason"] = reason.mask(refused, _text(manifest, "reason"))
     table.attrs.update(manifest.attrs)
     return table
 

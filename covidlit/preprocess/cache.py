@@ -77,7 +77,7 @@ def pixel_hash(hu: NDArray[np.int16]) -> str:
     digest = hashlib.sha256(repr(tuple(int(n) for n in hu.shape)).encode())
     # Slice by slice, because a flipped view would be copied as a whole otherwise.
     for plane in hu:
-        digest.update(np.ascontiguousarray(plane, dtype="<i2"))
+        digest.update(np.ascontiguousarray(plane, dtype="<i2").data)
     return digest.hexdigest()
 
 

@@ -119,7 +119,7 @@ def prepare_scan(scan: Scan, geometry: Geometry) -> Prepared:
 
 def resample(
     array: NDArray[np.int16],
-    positions: Sequence[NDArray[np.float64]],
+    positions: Sequence[NDArray[np.floating]],
     ratios: Sequence[float],
 ) -> NDArray[np.int16]:
     """Sample a volume on a grid along its own axes, anti-aliased where the grid is coarser.
@@ -175,7 +175,7 @@ def _start(n: int, size: int, centre: float) -> int:
     return int(np.clip(round(centre - (size - 1) / 2), 0, n - size))
 
 
-def _weights(n: int, positions: NDArray[np.float64], ratio: float) -> scipy.sparse.csr_matrix:
+def _weights(n: int, positions: NDArray[np.floating], ratio: float) -> scipy.sparse.csr_matrix:
     """Sparse (len(positions), n) matrix of triangle-kernel weights; each row sums to 1."""
     width = max(ratio, 1.0)
     reach = int(np.ceil(width))
