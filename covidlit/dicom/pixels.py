@@ -1,0 +1,207 @@
+"""Pixels to Hounsfield units: stored values, rescale, padding."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covidlit.dicom.series import Frame, ImageFile
+from covidlit.dicom.transfer_syntax import is_encapsulated
+from covidlit.scan import AIR_HU
+
+_INT16 = np.iinfo(np.int16)
+
+
+def read_hu(frames: Sequence[Frame], out: Sequence[NDArray[np.int16]]) -> None:
+    """Read slices of one file and write their Hounsfield units into `out`.
+
+    Args:
+        frames: slices of the same file.
+        out: one C-contiguous int16 array (row, column) for each.
+
+    Raises:
+        OSError, ValueError, ...: pydicom and its plugins may raise nearly anything on damaged
+            pixels; `read_series` guards.
+    """
+    image = frames[0].source
+    if _is_plain(image):
+        size = image.rows * image.columns * 2
+        with open(image.path, "rb", buffering=0) as handle:  # noqa: PTH123 (speed, many files)
+            for frame, target in zip(frames, out, strict=True):
+                handle.seek(image.pixel_offset + frame.index * size)
+                if handle.readinto(memoryview(target).cast("B")) != size:
+                    raise EOFError("the file ends before its pixel data do")
+                rescale_in_place(target, frame)
+        return
+    for frame, stored, target in zip(frames, _decoded(frames), out, strict=True):
+        target[:] = to_hu(_shaped(stored, image), frame)
+
+
+def rescale_in_place(stored: NDArray[np.int16], frame: Frame) -> None:
+    """Turn 16-bit stored values, signed or not, into HU in the same memory.
+
+    Args:
+        stored: int16 (row, column); unsigned values lie in the same bits.
+        frame: slope, intercept, bits stored and padding.
+    """
+    image, slope = frame.source, frame.slope
+    view = stored if image.signed else stored.view(np.uint16)
+    low, high = int(view.min()), int(view.max())
+    bits = image.bits_stored
+    first = -(1 << bits - 1) if image.signed else 0
+    if low < first or high >= first + (1 << bits):
+        _drop_unused_bits(view, bits)
+        low, high = int(view.min()), int(view.max())
+    intercept = frame.intercept or 0.0
+    plain = slope in (1.0, None) and intercept == int(intercept)
+    if not plain or low + intercept < _INT16.min or high + intercept > _INT16.max:
+        stored[:] = to_hu(view, frame)
+        return
+    padded = _padded(view, frame)
+    # The sum fits into 16 bits, so adding modulo 2**16 is exact for unsigned values as well.
+    np.add(stored, np.array(int(intercept)).astype(np.int16), out=stored)
+    if low + intercept < AIR_HU:
+        np.maximum(stored, AIR_HU, out=stored)
+    if padded is not None:
+        stored[padded] = AIR_HU
+
+
+def to_hu(stored: NDArray[Any], frame: Frame) -> NDArray[np.int16]:
+    """Hounsfield units of stored values.
+
+    Padding, and whatever lies below air (such as -3024 outside the field of view), becomes
+    `AIR_HU`; values are rounded and clipped to int16.
+
+    Args:
+        stored: integers (row, column), unused bits already dropped.
+        frame: slope, intercept and padding.
+
+    Source: DICOM PS3.3, sections C.11.1.1.2 (rescale) and C.7.5.1.1.2 (padding).
+    """
+    slope = 1.0 if frame.slope is None else frame.slope
+    values = stored.astype(np.float64) * slope + (frame.intercept or 0.0)
+    hu = np.clip(np.rint(values), AIR_HU, _INT16.max).astype(np.int16)
+    padded = _padded(stored, frame)
+    if padded is not None:
+        hu[padded] = AIR_HU
+    return hu
+
+
+def same_image(first: Frame, second: Frame) -> bool:
+    """Whether two slices hold the same Hounsfield units; False where one cannot be decoded."""
+    shapes = [(frame.source.rows, frame.source.columns) for frame in (first, second)]
+    if shapes[0] != shapes[1]:
+        return False
+    images = [np.empty(shape, np.int16) for shape in shapes]
+    for frame, image in zip((first, second), images, strict=True):
+        if decode_problem([frame], [image]):
+            return False
+    return bool(np.array_equal(*images))
+
+
+def decode_problem(frames: Sequence[Frame], out: Sequence[NDArray[np.int16]]) -> str:
+    """`read_hu`, with the reason as text where it fails; empty where it does not.
+
+    The boundary for damaged pixels: decoders raise nearly anything, so every Exception is caught
+    here, on purpose, and becomes a reason that the verdict names.
+    """
+    try:
+        read_hu(frames, out)
+    except Exception as error:
+        text = " ".join(str(error).split())[:200]
+        return f"undecodable: {type(error).__name__}: {text}"
+    return ""
+
+
+def _is_plain(image: ImageFile) -> bool:
+    return (
+        image.endian == "<"
+        and image.bits_allocated == 16
+        and image.pixel_offset > 0
+        and image.pixel_length >= 0
+    )
+
+
+def _padded(stored: NDArray[Any], frame: Frame) -> NDArray[np.bool_] | None:
+    """Which stored values are padding; None where none can be, or where they are air anyway."""
+    image = frame.source
+    if image.padding is None:
+        return None
+    bits = min(image.bits_allocated, 16)
+    ends = [value & ((1 << bits) - 1) for value in image.padding]
+    if image.signed:
+        ends = [value - (1 << bits) if value >> bits - 1 else value for value in ends]
+    low, high = min(ends), max(ends)
+    slope = 1.0 if frame.slope is None else frame.slope
+    if slope > 0 and high * slope + (frame.intercept or 0.0) <= AIR_HU:
+        return None
+    return stored == low if low == high else (stored >= low) & (stored <= high)
+
+
+def _drop_unused_bits(view: NDArray[Any], bits_stored: int) -> None:
+    """Clear (or sign-extend) the bits above BitsStored, whose content the standard leaves open."""
+    shift = view.dtype.itemsize * 8 - bits_stored
+    np.left_shift(view, shift, out=view)
+    np.right_shift(view, shift, out=view)
+
+
+def _decoded(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
+    """Stored values of slices that are compressed, deflated, big endian or not of 16 bits."""
+    image = frames[0].source
+    if image.endian == "<" and image.pixel_offset > 0 and is_encapsulated(image.transfer_syntax):
+        yield from _decoded_fragments(frames)
+        return
+    from pydicom import dcmread
+    from pydicom.pixels import pixel_array
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = dcmread(image.path, force=True)
+        if not image.transfer_syntax:
+            from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+            implicit = dataset.original_encoding[0]
+            dataset.file_meta.TransferSyntaxUID = (
+                ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+            )
+        for frame in frames:
+            index = frame.index if image.n_frames > 1 else None
+            yield pixel_array(dataset, index=index)
+
+
+def _decoded_fragments(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
+    from pydicom.pixels import get_decoder
+    from pydicom.uid import UID
+
+    image = frames[0].source
+    decoder = get_decoder(UID(image.transfer_syntax))
+    with image.path.open("rb") as handle:
+        handle.seek(image.pixel_offset)
+        content = handle.read()
+    decoded = decoder.iter_array(
+        content,
+        indices=[frame.index for frame in frames],
+        rows=image.rows,
+        columns=image.columns,
+        number_of_frames=image.n_frames,
+        samples_per_pixel=1,
+        photometric_interpretation=image.photometric or "MONOCHROME2",
+        bits_allocated=image.bits_allocated,
+        bits_stored=image.bits_stored,
+        pixel_representation=int(image.signed),
+        pixel_keyword="PixelData",
+    )
+    for array, _ in decoded:
+        yield array
+
+
+def _shaped(stored: NDArray[Any], image: ImageFile) -> NDArray[Any]:
+    if stored.shape != (image.rows, image.columns):
+        raise ValueError(
+            f"decoded to {stored.shape}, but the header says {(image.rows, image.columns)}"
+        )
+    return stored

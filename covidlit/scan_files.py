@@ -1,0 +1,142 @@
+"""Scans from and to files: image formats through SimpleITK, DICOM through `covidlit.dicom`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covidlit.dicom import Checks, read_series
+from covidlit.errors import CovidlitError
+from covidlit.files import atomic_path
+from covidlit.scan import AIR_HU, Scan, to_canonical
+
+IMAGE_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img", ".gipl")
+_INT16_MAX = int(np.iinfo(np.int16).max)
+
+
+def read_image(path: str | Path) -> Scan:
+    """Read a 3D CT in any format that SimpleITK reads into a Scan.
+
+    Values are taken as HU, rounded, and clipped to [-1024, 32767]: what lies below air (padding)
+    becomes air, as in `read_series`.
+
+    Args:
+        path: a NIfTI, MetaImage, NRRD ... file.
+
+    Raises:
+        CovidlitError: missing, unreadable, not 3D, not scalar, or with values that are not finite.
+    """
+    import SimpleITK as sitk  # noqa: N813 (its own convention)
+
+    path = Path(path)
+    if not path.is_file():
+        raise CovidlitError("there is no such file.", where=path, fix="check the path.")
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise CovidlitError(
+            f"cannot be read as an image ({reason}).",
+            where=path,
+            fix="check that the file is whole; known formats: NIfTI, MetaImage, NRRD, DICOM.",
+        ) from error
+    size = image.GetSize()
+    if len(size) == 4 and size[3] == 1:
+        image = image[:, :, :, 0]
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise CovidlitError(
+            f"a CT is one 3D volume of single values; this has size {size} and "
+            f"{image.GetNumberOfComponentsPerPixel()} component(s).",
+            where=path,
+        )
+    array = sitk.GetArrayFromImage(image)
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            raise CovidlitError(
+                "it holds values that are not finite.", where=path, fix="write HU without NaN."
+            )
+        array = np.rint(array)
+    hu, affine = to_canonical(np.clip(array, AIR_HU, _INT16_MAX), affine_of_image(image))
+    return Scan(np.ascontiguousarray(hu).astype(np.int16), affine, _stem(path))
+
+
+def write_nifti(array: NDArray[np.generic], affine: NDArray[np.float64], path: str | Path) -> Path:
+    """Write an integer volume as NIfTI (`.nii` or `.nii.gz`), atomically; returns the path.
+
+    Args:
+        array: integers (z, y, x): a CT in HU, or labels.
+        affine: (4, 4), index (z, y, x) to LPS mm, with perpendicular axes.
+
+    Raises:
+        CovidlitError: another type, shape or file ending, or axes that are not perpendicular.
+    """
+    import SimpleITK as sitk  # noqa: N813 (its own convention)
+
+    path = Path(path)
+    if not path.name.endswith((".nii", ".nii.gz")):
+        raise CovidlitError("a NIfTI file ends in .nii or .nii.gz.", where=path)
+    if array.ndim != 3 or array.dtype.kind not in "iub":
+        raise CovidlitError(
+            f"needs integers (z, y, x), got {array.dtype} {array.shape}.", where=path
+        )
+    steps = np.asarray(affine, np.float64)[:3, [2, 1, 0]]
+    spacing = np.linalg.norm(steps, axis=0)
+    direction = steps / spacing
+    if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-4):
+        raise CovidlitError("NIfTI needs an affine with perpendicular axes.", where=path)
+    values = array.astype(np.uint8) if array.dtype.kind == "b" else array
+    image = sitk.GetImageFromArray(np.ascontiguousarray(values))
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection(direction.ravel().tolist())
+    image.SetOrigin(np.asarray(affine, np.float64)[:3, 3].tolist())
+    ending = ".nii.gz" if path.name.endswith(".gz") else ".nii"
+    with atomic_path(path) as temporary:
+        named = temporary.with_name(temporary.name + ending)
+        try:
+            sitk.WriteImage(image, str(named), useCompression=ending == ".nii.gz")
+            named.replace(temporary)
+        except RuntimeError as error:
+            raise CovidlitError(f"cannot be written ({error}).", where=path) from error
+        finally:
+            named.unlink(missing_ok=True)
+    return path
+
+
+def load_scan(
+    path: str | Path,
+    series_uid: str | None = None,
+    checks: Checks = Checks(),  # noqa: B008 (frozen)
+) -> Scan:
+    """Read a scan wherever it lies: a DICOM folder or file, or an image file.
+
+    Args:
+        path: a folder with a DICOM series, one DICOM file, or a file that SimpleITK reads.
+        series_uid: which series of the folder; its SeriesInstanceUID or pseudonym.
+        checks: for DICOM; see `covidlit.dicom.Checks`.
+
+    Raises:
+        CovidlitError: missing or unreadable; `SeriesRefused` where the checks refuse.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise CovidlitError("there is no such file or folder.", where=path, fix="check the path.")
+    if path.is_file() and path.name.lower().endswith(IMAGE_SUFFIXES):
+        return read_image(path)
+    return read_series(path, checks, series_uid=series_uid)
+
+
+def affine_of_image(image: Any) -> NDArray[np.float64]:
+    """The (4, 4) affine, index (z, y, x) to LPS mm, of a 3D SimpleITK image."""
+    affine = np.eye(4)
+    direction = np.array(image.GetDirection()).reshape(3, 3)
+    affine[:3, :3] = (direction * np.array(image.GetSpacing()))[:, ::-1]
+    affine[:3, 3] = image.GetOrigin()
+    return affine
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    return name[: -len(".nii.gz")] if name.endswith(".nii.gz") else path.stem
