@@ -1,5 +1,7 @@
 """The cohort: manifest, labels, inclusion, tables, splits and the check for leakage."""
 
+from covidlit.cohort.account import BuiltManifest
+from covidlit.cohort.build import manifest_from_dicom, manifest_from_images
 from covidlit.cohort.describe import show_table1, table1, table2
 from covidlit.cohort.flow import Flow, FlowStep
 from covidlit.cohort.inclusion import InclusionCriteria
@@ -21,6 +23,7 @@ __all__ = [
     "MANIFEST_SCHEMA",
     "PARTS",
     "REQUIRED",
+    "BuiltManifest",
     "ByClass",
     "Flow",
     "FlowStep",
@@ -34,6 +37,8 @@ __all__ = [
     "check_leakage",
     "from_column",
     "from_file",
+    "manifest_from_dicom",
+    "manifest_from_images",
     "patient_k_fold",
     "read_manifest",
     "resolve_path",

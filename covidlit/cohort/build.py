@@ -1,0 +1,236 @@
+"""A manifest from a folder of scans and a table of labels, with an account of what was left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from covidlit.cohort.account import BuiltManifest, problem_table, refuse_problems, relative_path
+from covidlit.cohort.flow import Flow
+from covidlit.cohort.inclusion import InclusionCriteria
+from covidlit.cohort.label_rule import LabelRule, TargetRule
+from covidlit.cohort.labelling import (
+    NO_SCAN,
+    labels_without_scan,
+    match_labels,
+    patient_notes,
+    with_centre,
+    with_labels,
+)
+from covidlit.cohort.labels_table import Labels, read_labels
+from covidlit.cohort.manifest import MANIFEST_SCHEMA, scan_id_of, validate_manifest
+from covidlit.cohort.pseudonyms import KEY_FILE, Pseudonyms, read_or_make_key
+from covidlit.cohort.scan_rows import ScanRows, Track, dicom_rows, image_rows
+from covidlit.cohort.series_choice import SeriesChoice, standing_for_study
+from covidlit.errors import ManifestError
+
+if TYPE_CHECKING:
+    from covidlit.dicom import Checks
+
+
+def manifest_from_dicom(
+    root: str | Path,
+    labels: str | Path | pd.DataFrame | None = None,
+    *,
+    folder: str | Path = ".",
+    key: str | None = None,
+    checks: Checks | None = None,
+    label_rule: TargetRule | None = LabelRule(),  # noqa: B008 (immutable)
+    inclusion: InclusionCriteria | None = InclusionCriteria(),  # noqa: B008 (immutable)
+    series_choice: SeriesChoice = "one_per_study",
+    centre: str | None = None,
+    keep_identifiers: bool = False,
+    key_file: str | Path | None = None,
+    strict: bool = False,
+    workers: int | None = None,
+) -> BuiltManifest:
+    """Make a manifest of all CT series under a folder and a table of labels.
+
+    Nothing that identifies a patient is copied: `patient_id` becomes a keyed pseudonym, UIDs become
+    `covidlit.dicom.pseudonym_uid`. Paths stay as they are, since the files must be found.
+
+    Args:
+        root: folder with DICOM files, nested in any way.
+        labels: table of labels (`covidlit.cohort.labels_table.read_labels`); its columns win over
+            the DICOM headers. None: every series without class and target, for prediction.
+        folder: where the manifest will be written: relative paths start there.
+        key: column of `labels` that tells which series a row is about; None: the most specific.
+        checks: of `covidlit.dicom.judge`.
+        label_rule: makes `target`; scans without one are left out and counted. None: no target.
+        inclusion: criteria; None: none.
+        series_choice: "one_per_study" or "all"; see `covidlit.cohort.series_choice`. Labels by
+            `series_uid` choose for themselves.
+        centre: the centre of all scans, where `labels` has no column `centre`.
+        keep_identifiers: keep the raw PatientID, UIDs and all columns of `labels`.
+        key_file: of the pseudonyms; None: `manifest.key` in `folder`, made at first use.
+        strict: a label without a scan, a refused series or an unreadable file is an error.
+        workers: threads that read headers.
+
+    Raises:
+        ManifestError: labels that break their schema, no scan found or left, or, if `strict`, any
+            problem; rows are named by number.
+    """
+    checked = None if labels is None else read_labels(labels, key)
+    scans = dicom_rows(root, checks=checks, workers=workers)
+    rules = _Rules(label_rule, inclusion, series_choice, centre)
+    names = _pseudonyms(keep_identifiers, key_file, folder)
+    return _build(scans, checked, rules, names, Path(folder), strict)
+
+
+def manifest_from_images(
+    root: str | Path,
+    labels: str | Path | pd.DataFrame,
+    *,
+    folder: str | Path = ".",
+    label_rule: TargetRule | None = LabelRule(),  # noqa: B008 (immutable)
+    inclusion: InclusionCriteria | None = InclusionCriteria(),  # noqa: B008 (immutable)
+    centre: str | None = None,
+    keep_identifiers: bool = False,
+    key_file: str | Path | None = None,
+    strict: bool = False,
+    track: Track = iter,
+) -> BuiltManifest:
+    """Make a manifest of image files (NIfTI, MetaImage, NRRD ...) that a table of labels names.
+
+    Args:
+        root: folder that the column `path` of `labels` starts from.
+        labels: with the columns `path` and `patient_id`; every image is read once, an unreadable
+            one keeps its row with status "refused".
+        folder, label_rule, inclusion, centre, keep_identifiers, key_file, strict: see
+            `manifest_from_dicom`.
+        track: wraps the list of files, for a progress bar.
+
+    Raises:
+        ManifestError: see `manifest_from_dicom`.
+    """
+    checked = read_labels(labels, "path")
+    if "patient_id" not in checked.table or checked.table["patient_id"].isna().any():
+        raise ManifestError(
+            "image files do not say whose they are: each row needs a patient_id.",
+            where=checked.where,
+            fix="add the column patient_id; any name that is the same for all scans of a person.",
+        )
+    scans = image_rows(root, checked, track)
+    rules = _Rules(label_rule, inclusion, "all", centre)
+    names = _pseudonyms(keep_identifiers, key_file, folder)
+    return _build(scans, checked, rules, names, Path(folder), strict)
+
+
+@dataclass(frozen=True)
+class _Rules:
+    label_rule: TargetRule | None
+    inclusion: InclusionCriteria | None
+    series_choice: SeriesChoice
+    centre: str | None
+
+
+def _build(
+    scans: ScanRows,
+    labels: Labels | None,
+    rules: _Rules,
+    names: Pseudonyms,
+    folder: Path,
+    strict: bool,
+) -> BuiltManifest:
+    problems, notes = list(scans.problems), list(scans.notes)
+    raw = scans.table["raw_patient"]
+    table = scans.table.assign(
+        scan_id=[scan_id_of(uid) for uid in scans.table["series_uid"]],
+        patient_id=raw.where(raw != "", scans.table["study_uid"]),
+    )
+    places = dict(zip(table["scan_id"], table["path"], strict=True))
+    flow = Flow.start(table, f"{scans.what} found")
+    if labels is None:
+        table = table.assign(class_name=None)
+    else:
+        matched = match_labels(table, labels)
+        # Image files that are not there have been listed by the one who looked for them.
+        if not any(problem["kind"] == NO_SCAN for problem in problems):
+            problems += labels_without_scan(labels, matched, table, names)
+        _, flow = flow.step(table, "labelled", matched.isna())
+        _check_left(flow, labels.where)
+        table, new = with_labels(table, labels, matched, keep_identifiers=names.key is None)
+        table = table if "class_name" in table else table.assign(class_name=None)
+        notes += new
+    table, new = with_centre(table, rules.centre)
+    notes += [*new, *patient_notes(table)]
+    table["patient_id"] = [names.patient(patient) for patient in table["patient_id"]]
+    if labels is None or labels.key != "series_uid":
+        stays = standing_for_study(table, rules.series_choice)
+        table, flow = flow.step(table, _CHOICES[rules.series_choice], ~stays)
+    if labels is not None and rules.inclusion is not None:
+        table, flow = rules.inclusion.apply(table, flow)
+        _check_left(flow, labels.where)
+    if labels is not None and rules.label_rule is not None:
+        table = table.assign(target=rules.label_rule.apply(table))
+        why = rules.label_rule.explain(table)["reason"]
+        unlabelled = dict(zip(table["scan_id"], why, strict=True))
+        table, flow = flow.step(table, _BY_RULE, table["target"].isna())
+    else:
+        unlabelled = {}
+    problems += [
+        {
+            "kind": "left out",
+            "path": str(places[scan]),
+            "scan_id": scan,
+            "reason": f"not {criterion}" if criterion != _BY_RULE else unlabelled[scan],
+        }
+        for scan, criterion in flow.excluded
+    ]
+    refused = table["status"] == "refused"
+    problems += [
+        {"kind": "refused", "path": str(row.path), "scan_id": row.scan_id, "reason": row.reason}
+        for row in table[refused].itertuples()
+    ]
+    _, flow = flow.step(table, "accepted by the checks (the others stay, as refused)", refused)
+    listed = problem_table(problems, folder)
+    if strict:
+        refuse_problems(listed, scans.root)
+    return BuiltManifest(_finished(table, names, folder), listed, flow, tuple(notes))
+
+
+_CHOICES = {
+    "one_per_study": "the series that stands for its study",
+    "all": "accepted, or the only one of its study",
+}
+_BY_RULE = "a target by the label rule"
+
+
+def _pseudonyms(
+    keep_identifiers: bool, key_file: str | Path | None, folder: str | Path
+) -> Pseudonyms:
+    if keep_identifiers:
+        return Pseudonyms(None)
+    return Pseudonyms(read_or_make_key(key_file or Path(folder) / KEY_FILE))
+
+
+def _finished(table: pd.DataFrame, names: Pseudonyms, folder: Path) -> pd.DataFrame:
+    """The contract's columns in the contract's order, then the user's; validated."""
+    root = folder.resolve()
+    table = table.assign(
+        path=[relative_path(path, root) for path in table["path"]],
+        study_uid=[names.uid(uid) for uid in table["study_uid"]],
+        series_uid=[names.uid(uid) for uid in table["series_uid"]],
+    )
+    table = table.drop(columns=["raw_patient", "place", "is_image"])
+    known = [name for name in MANIFEST_SCHEMA.columns if name in table]
+    table = table[[*known, *(name for name in table if name not in known)]]
+    table = table.sort_values("scan_id").reset_index(drop=True)
+    table = validate_manifest(table)
+    table.attrs["root"] = str(root)
+    return table
+
+
+def _check_left(flow: Flow, where: str) -> None:
+    if flow.steps[-1].n_left:
+        return
+    steps = "; ".join(f"{s.criterion}: {s.n_left} left" for s in flow.steps)
+    raise ManifestError(
+        f"no scan is left ({steps}).",
+        where=where,
+        fix="check that the key column of the labels holds the values of the DICOM files, and that "
+        "the inclusion criteria fit the cohort.",
+    )

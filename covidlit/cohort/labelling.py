@@ -1,0 +1,137 @@
+"""Labels meet scans: which row of the labels is about which scan, and what fits nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from covidlit.cohort.columns import parse_dates
+from covidlit.cohort.labels_table import IDENTIFYING, Labels, lost_zeros
+from covidlit.cohort.pseudonyms import Pseudonyms
+from covidlit.tables import row_numbers
+
+NO_SCAN = "label without scan"
+
+
+def match_labels(scans: pd.DataFrame, labels: Labels) -> pd.Series:
+    """For each scan the index label of its row in the labels, null where there is none."""
+    rows = [
+        labels.match(
+            {
+                "series_uid": row.series_uid,
+                "study_uid": row.study_uid,
+                "patient_id": row.raw_patient,
+            },
+            row.place,
+        )
+        for row in scans.itertuples()
+    ]
+    return pd.Series(rows, index=scans.index, dtype="Int64")
+
+
+def labels_without_scan(
+    labels: Labels, matched: pd.Series, scans: pd.DataFrame, names: Pseudonyms
+) -> list[dict[str, Any]]:
+    """The rows of the labels that are about no scan, by number; their keys may identify someone."""
+    rest = labels.table[~labels.table.index.isin(matched.dropna())]
+    if rest.empty:
+        return []
+    column = {"patient_id": "raw_patient", "path": "place"}.get(labels.key, labels.key)
+    hint = ""
+    if labels.key == "patient_id" and lost_zeros(set(rest[labels.key]), set(scans[column])):
+        hint = "; some would match with leading zeros, which spreadsheets drop"
+    show = names.key is None or labels.key == "path"
+    return [
+        {
+            "kind": NO_SCAN,
+            "label_row": number,
+            "reason": f"no scan has this {labels.key}" + (f" ({value})" if show else "") + hint,
+        }
+        for number, value in zip(row_numbers(rest), rest[labels.key], strict=True)
+    ]
+
+
+def with_labels(
+    scans: pd.DataFrame, labels: Labels, matched: pd.Series, *, keep_identifiers: bool
+) -> tuple[pd.DataFrame, list[str]]:
+    """The labelled scans with the labels' columns, which win over the headers, and notes on that.
+
+    Args:
+        scans: raw rows with `patient_id`.
+        labels: any table of labels.
+        matched: of `match_labels`.
+        keep_identifiers: also copy columns that look as if they identify someone.
+    """
+    scans = scans[matched.notna()].copy()
+    rows = labels.table.loc[matched.dropna().to_numpy(dtype=int)].set_axis(scans.index)
+    notes = []
+    values = labels.values.columns.tolist()
+    hidden = [name for name in values if str(name).lower() in IDENTIFYING]
+    if hidden and not keep_identifiers:
+        notes.append(f"column(s) of the labels not copied, since they identify: {_list(hidden)}.")
+        values = [name for name in values if name not in hidden]
+    for name in values:
+        stated = rows[name]
+        if name in scans:
+            header = scans[name]
+            if name == "acquisition_date":
+                header, stated = parse_dates(header), parse_dates(stated)
+            differ = (header.notna() & stated.notna() & (header != stated)).sum()
+            if differ and name in ("sex", "acquisition_date"):
+                notes.append(
+                    f"{differ} scan(s): the labels' {name} differs from the header; it wins."
+                )
+            stated = stated.astype("object").where(stated.notna(), header.astype("object"))
+        scans[name] = stated
+    if labels.key != "patient_id" and "patient_id" in rows:
+        scans["patient_id"] = rows["patient_id"].where(
+            rows["patient_id"].notna(), scans["patient_id"]
+        )
+    return scans, notes
+
+
+def with_centre(scans: pd.DataFrame, centre: str | None) -> tuple[pd.DataFrame, list[str]]:
+    """The scans with a centre in each row, and a note where it is not known."""
+    given = scans["centre"] if "centre" in scans else pd.Series(None, index=scans.index)
+    missing = int(given.isna().sum())
+    if missing and centre is None:
+        note = (
+            f"{missing} scan(s) have no centre and are put down to a centre called 'unknown': name "
+            "it in the labels' column centre or with --centre."
+        )
+        return scans.assign(centre=given.astype("object").fillna("unknown")), [note]
+    return scans.assign(centre=given.astype("object").fillna(centre)), []
+
+
+def patient_notes(scans: pd.DataFrame) -> list[str]:
+    """Warnings about patient identifiers that do not tell persons apart, or stand in paths."""
+    notes = []
+    patients = scans.groupby("patient_id")
+    sexes = int((patients["sex"].nunique() > 1).sum())
+    if sexes:
+        notes.append(
+            f"{sexes} patient(s) have scans of both sexes: does an anonymiser give several persons "
+            "one PatientID? Name the patient in the labels' column patient_id."
+        )
+    n_studies = patients["study_uid"].nunique()
+    if len(scans) >= 4 and n_studies.max() > 0.5 * scans["study_uid"].nunique() > 1:
+        notes.append(
+            f"one PatientID covers {n_studies.max()} of {scans['study_uid'].nunique()} studies: if "
+            "an anonymiser gave several persons the same one, name the patient in the labels' "
+            "column patient_id, or the splits cannot keep persons apart."
+        )
+    in_path = sum(
+        len(raw) >= 4 and raw in place
+        for raw, place in zip(scans["raw_patient"], scans["place"], strict=True)
+    )
+    if in_path:
+        notes.append(
+            f"{in_path} path(s) contain the PatientID, and the manifest needs them: rename the "
+            "folders before you share it."
+        )
+    return notes
+
+
+def _list(names: list[Any]) -> str:
+    return ", ".join(map(str, names))

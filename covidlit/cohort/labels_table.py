@@ -1,0 +1,159 @@
+"""The table of labels: what is known about patients or scans, and which series a row is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+import pandera.pandas as pa
+
+from covidlit.cohort.columns import text, to_dates
+from covidlit.cohort.manifest import MANIFEST_SCHEMA
+from covidlit.errors import ManifestError
+from covidlit.tables import read_table, row_numbers, validate
+
+KEYS = ("series_uid", "path", "study_uid", "patient_id")
+"""Columns that tell which series a row is about, the most specific first."""
+
+IDENTIFYING = ("name", "patient_name", "birth_date", "patient_birth_date", "address", "phone")
+"""Columns that are not copied into a manifest unless identifiers are kept."""
+
+LABELS_SCHEMA = pa.DataFrameSchema(
+    {
+        **{
+            name: pa.Column(
+                column.dtype, column.checks, coerce=column.coerce, required=False, nullable=True
+            )
+            for name, column in MANIFEST_SCHEMA.columns.items()
+            if name not in (*KEYS, "scan_id", "target", "status", "reason")
+        },
+        **{name: text() for name in KEYS},
+    },
+    unique_column_names=True,
+    strict=False,
+)
+"""The manifest's columns with the manifest's types, none of them required but one of `KEYS`."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A checked table of labels.
+
+    Args:
+        table: one row per patient, study or series; its row numbers are those of the file.
+        key: the column that tells which series a row is about.
+        where: the file, for messages.
+    """
+
+    table: pd.DataFrame
+    key: str
+    where: str
+
+    @property
+    def values(self) -> pd.DataFrame:
+        """The columns that go into the manifest: all but the keys and covidlit's own."""
+        own = (*KEYS, "scan_id", "target", "status", "reason")
+        return self.table.drop(columns=[name for name in own if name in self.table])
+
+    def match(self, series: Mapping[str, str], folder: str = "") -> int | None:
+        """The index label of the row about a series; None where there is none.
+
+        Args:
+            series: its raw `series_uid`, `study_uid` and `patient_id`.
+            folder: its folder relative to the searched one; a row's `path` matches this folder and
+                everything below it, the deepest one first.
+        """
+        rows = self._rows
+        if self.key != "path":
+            return rows.get(str(series.get(self.key, "")).strip())
+        place = Path(folder)
+        for candidate in (place, *place.parents):
+            if (row := rows.get(_tidy(str(candidate)))) is not None:
+                return row
+        return None
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return dict(
+            zip(map(_tidy_key(self.key), self.table[self.key]), self.table.index, strict=True)
+        )
+
+
+def read_labels(source: str | Path | pd.DataFrame, key: str | None = None) -> Labels:
+    """Read and check a table of labels.
+
+    Args:
+        source: a `.csv` or `.parquet` file, or a table.
+        key: the column that tells which series a row is about; by default the most specific one
+            that the table has: `series_uid`, `path` (folder or file below the searched folder),
+            `study_uid`, `patient_id` (the PatientID of the DICOM files).
+
+    Raises:
+        ManifestError: no key column, an empty or repeated key, or a value that the manifest's
+            schema refuses; names row, column and value.
+    """
+    if isinstance(source, pd.DataFrame):
+        table, where = source.reset_index(drop=True), "labels"
+    else:
+        table, where = read_table(source, ManifestError), str(source)
+    present = [name for name in KEYS if name in table]
+    if (key is None and not present) or (key is not None and key not in table):
+        raise ManifestError(
+            f"no column tells which scan a row is about (the table has: "
+            f"{', '.join(map(str, table.columns))}).",
+            where=where,
+            fix=f"add {'one of ' + ', '.join(KEYS) if key is None else 'the column ' + key}; "
+            "a table that another program wrote with semicolons must be saved with commas.",
+        )
+    key = key or present[0]
+    if key not in KEYS:
+        raise ManifestError(
+            f"{key!r} cannot be a key.", where="key", fix=f"choose one of {', '.join(KEYS)}."
+        )
+    table = to_dates(validate(table, LABELS_SCHEMA, where, ManifestError), "acquisition_date")
+    _check_keys(table, key, where)
+    # The same key with the same values is one statement, made twice.
+    return Labels(table.drop_duplicates(), key, where)
+
+
+def lost_zeros(wanted: set[str], known: set[str]) -> bool:
+    """Whether keys fail to match only because a spreadsheet dropped their leading zeros."""
+    bare = {name.lstrip("0") for name in known}
+    return any(name.lstrip("0") in bare for name in wanted)
+
+
+def _check_keys(table: pd.DataFrame, key: str, where: str) -> None:
+    empty = table[key].isna() | (table[key].str.strip() == "")
+    if empty.any():
+        raise ManifestError(
+            f"row {row_numbers(table[empty])[0]}, column {key!r}: value (empty): must not be "
+            f"empty, since it tells which scan the row is about ({int(empty.sum())} such row(s)).",
+            where=where,
+            fix="complete the column or remove the rows.",
+        )
+    tidy = table[key].map(_tidy_key(key))
+    different = table.assign(**{key: tidy}).drop_duplicates()
+    repeated = tidy.isin(different.loc[different[key].duplicated(), key])
+    if repeated.any():
+        value = tidy[repeated].iloc[0]
+        rows = ", ".join(map(str, row_numbers(table[tidy == value])[:6]))
+        shown = repr(value) if key == "path" else "the same value"
+        finer = [name for name in KEYS[: KEYS.index(key)] if name != "path"]
+        hint = f", or tell the scans apart by {' or '.join(reversed(finer))}" if finer else ""
+        raise ManifestError(
+            f"rows {rows}, column {key!r}: {shown} stands in several rows with different labels.",
+            where=where,
+            fix=f"keep one row for each {key}{hint}.",
+        )
+
+
+def _tidy_key(key: str) -> Callable[[str], str]:
+    return _tidy if key == "path" else str.strip
+
+
+def _tidy(path: str) -> str:
+    """A relative path in one way of writing: forward slashes, no `./`, no slash at the end."""
+    return Path(path.strip().replace("\\", "/")).as_posix()

@@ -1,0 +1,174 @@
+"""The scans that a manifest can be made of: a raw row per series or image file, with facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from covidlit.cohort.labels_table import Labels
+from covidlit.errors import CovidlitError, ManifestError
+from covidlit.tables import row_numbers
+
+if TYPE_CHECKING:
+    from covidlit.dicom import Checks
+
+FACTS = (
+    "acquisition_date",
+    "age",
+    "sex",
+    "manufacturer",
+    "model",
+    "kernel",
+    "kvp",
+    "exposure_mas",
+    "slice_thickness_mm",
+    "n_slices",
+)
+"""What DICOM headers tell about a scan that goes into a manifest."""
+
+Track = Callable[[Iterable[Any]], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class ScanRows:
+    """Scans before anything is replaced by a pseudonym; stays in memory, is never written.
+
+    Args:
+        table: one row per scan: `raw_patient`, `study_uid`, `series_uid` (raw, or a name), `place`
+            (path relative to `root`), `path` (absolute), `status`, `reason`, `is_image`, `FACTS`.
+        root: the folder that was searched.
+        what: what a row is, for the flow.
+        problems: files and labels that gave no row: kind, label_row, path, reason.
+        notes: what the user should know.
+    """
+
+    table: pd.DataFrame
+    root: Path
+    what: str
+    problems: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def dicom_rows(
+    root: str | Path, *, checks: Checks | None = None, workers: int | None = None
+) -> ScanRows:
+    """All series under a folder with the verdict of the checks; no pixel is read.
+
+    Raises:
+        ManifestError: no series is there.
+    """
+    from covidlit.dicom import Checks, find_series, judge
+
+    root = Path(root).resolve()
+    found = find_series(root, workers=workers)
+    rows = []
+    for series in found.series:
+        verdict = judge(series, checks or Checks())
+        failed = {check for check, _ in verdict.findings}
+        facts = series.metadata()
+        rows.append(
+            {
+                "raw_patient": series.patient_id.strip(),
+                "study_uid": series.study_uid or series.series_uid,
+                "series_uid": series.series_uid,
+                "path": series.folder.resolve(),
+                "status": "ok" if verdict.accepted else "refused",
+                "reason": verdict.reason or None,
+                "is_image": not failed & {"not_ct", "localizer"},
+                **{name: facts.get(name) for name in FACTS},
+            }
+        )
+    if not rows:
+        raise ManifestError(
+            f"there is no DICOM image series here ({found.n_files} file(s) looked at, "
+            f"{len(found.problems)} of them damaged).",
+            where=root,
+            fix="check the folder with `covidlit inspect`; for NIfTI and the like name the files "
+            "in the labels' column path and use --images.",
+        )
+    table = _plausible(pd.DataFrame(rows))
+    table["place"] = [path.relative_to(root).as_posix() for path in table["path"]]
+    problems = [
+        {"kind": "file", "path": str(problem.path), "reason": problem.reason}
+        for problem in found.problems
+    ]
+    nameless = int((table["raw_patient"] == "").sum())
+    notes = []
+    if nameless:
+        notes.append(
+            f"{nameless} series have no PatientID: unless the labels name a patient, each study of "
+            "theirs counts as a patient of its own."
+        )
+    return ScanRows(table, root, "series", problems, notes)
+
+
+def image_rows(root: str | Path, labels: Labels, track: Track = iter) -> ScanRows:
+    """The image files that a table of labels names, each read once.
+
+    Args:
+        root: folder that the labels' `path` starts from.
+        labels: keyed by `path`, with `patient_id`.
+        track: wraps the rows, for a progress bar.
+
+    Raises:
+        ManifestError: none of the files exists.
+    """
+    from covidlit.scan_files import read_image
+
+    root = Path(root).resolve()
+    rows, problems = [], []
+    numbers = dict(zip(labels.table.index, row_numbers(labels.table), strict=True))
+    for label in track(list(labels.table.itertuples())):
+        path = root / label.path
+        if not path.is_file():
+            problems.append(
+                {
+                    "kind": "label without scan",
+                    "label_row": numbers[label.Index],
+                    "path": str(path),
+                    "reason": "there is no such file",
+                }
+            )
+            continue
+        row: dict[str, Any] = {
+            "raw_patient": label.patient_id,
+            "study_uid": _stated(label, "study_uid") or label.path,
+            "series_uid": _stated(label, "series_uid") or label.path,
+            "path": path,
+            "place": label.path,
+            "status": "ok",
+            "reason": None,
+            "is_image": True,
+            **dict.fromkeys(FACTS),
+        }
+        try:
+            scan = read_image(path)
+            row |= {"n_slices": scan.hu.shape[0], "slice_thickness_mm": scan.spacing[0]}
+        except CovidlitError as problem:
+            row |= {"status": "refused", "reason": problem.what}
+        rows.append(row)
+    if not rows:
+        raise ManifestError(
+            f"none of the {len(labels.table)} files that the labels name is there, such as "
+            f"{labels.table['path'].iloc[0]!r}.",
+            where=root,
+            fix="the column path must start from this folder.",
+        )
+    return ScanRows(pd.DataFrame(rows), root, "image files", problems)
+
+
+def _stated(label: Any, name: str) -> str:
+    value = getattr(label, name, None)
+    return value if isinstance(value, str) else ""
+
+
+def _plausible(table: pd.DataFrame) -> pd.DataFrame:
+    """Facts that a header states but the manifest cannot hold count as unknown."""
+    age = table["age"].astype("float64")
+    return table.assign(
+        age=age.where(age.between(0, 120)), sex=table["sex"].where(table["sex"].isin(["F", "M"]))
+    )

@@ -1,0 +1,70 @@
+"""Which series of a study stands for it, where a scanner reconstructed several."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import pandas as pd
+
+SeriesChoice = Literal["one_per_study", "all"]
+
+_SOFT_NAMES = ("SOFT", "STANDARD", "STND", "SMOOTH", "BODY", "MEDIASTIN")
+_SHARP_NAMES = ("LUNG", "BONE", "EDGE", "DETAIL", "SHARP", "HRCT", "ULTRA")
+# Siemens writes sharpness as a number: B30f, B70s, I31f, Br36d, Bl57d; lung kernels start at 50.
+_SIEMENS = re.compile(r"^[A-Z][A-Z]?(\d{2})[A-Z]?")
+# Canon and Toshiba: FC01-FC18 body, FC30 bone, FC50-FC59 lung, FC80 and above high resolution.
+_CANON = re.compile(r"^FC(\d{2})")
+_PHILIPS = {"A": "soft", "B": "soft", "C": "soft", "D": "sharp", "E": "sharp", "L": "sharp"}
+
+
+def kernel_class(kernel: str | None) -> str:
+    """`soft`, `sharp` or `unknown`, from the name of a convolution kernel (DICOM 0018,1210).
+
+    GE's names, Siemens' numbers (sharp from 50), Canon's FC numbers and Philips' letters are known.
+    """
+    name = "" if kernel is None or pd.isna(kernel) else str(kernel).strip().upper()
+    if any(word in name for word in _SHARP_NAMES):
+        return "sharp"
+    if any(word in name for word in _SOFT_NAMES):
+        return "soft"
+    if canon := _CANON.match(name):
+        return "soft" if int(canon[1]) < 30 else "sharp"
+    if siemens := _SIEMENS.match(name):
+        return "soft" if int(siemens[1]) < 50 else "sharp"
+    return _PHILIPS.get(name, "sharp" if name.startswith("Y") else "unknown")
+
+
+def standing_for_study(
+    table: pd.DataFrame, choice: SeriesChoice = "one_per_study", max_thickness_mm: float = 5.0
+) -> pd.Series:
+    """True for the series that stay.
+
+    Of each study: an accepted series before a refused one, slices of at most `max_thickness_mm`
+    before thicker ones, a soft kernel before an unknown and a sharp one (the paper used the soft
+    kernel), then the series with most slices. With "all" every accepted series stays, and a refused
+    one where its study has no accepted one.
+
+    Args:
+        table: one row per series: `study_uid`, `series_uid`, `status`, `is_image` (neither a
+            localizer nor of another modality), `slice_thickness_mm`, `kernel`, `n_slices`.
+        choice: "one_per_study" or "all".
+        max_thickness_mm: in mm.
+    """
+    refused = table["status"] != "ok"
+    thickness = table["slice_thickness_mm"].astype("float64")
+    ranks = pd.DataFrame(
+        {
+            "study": table["study_uid"],
+            "refused": refused,
+            "other": ~table["is_image"].astype(bool),
+            "thick": (thickness > max_thickness_mm + 1e-3) | thickness.isna(),
+            "kernel": table["kernel"].map(kernel_class).map({"soft": 0, "unknown": 1, "sharp": 2}),
+            "slices": -table["n_slices"].astype("float64").fillna(0),
+            "series": table["series_uid"],
+        },
+        index=table.index,
+    )
+    first = ~ranks.sort_values(list(ranks.columns)).duplicated("study")
+    best = first.reindex(table.index).astype(bool)
+    return best if choice == "one_per_study" else best | ~refused
