@@ -126,14 +126,13 @@ class VolumeDataModule(pl.LightningDataModule):
     @property
     def split(self) -> Split:
         """The split in use."""
-        self.setup()
-        assert self._split is not None
-        return self._split
+        return self._make_split()
 
     def prepare_data(self) -> None:
         """Prepare every scan into the cache; quick where that is done already."""
         if self._prepared is not None:
             return
+        self._make_split()  # first, because it is quick: a wrong one is said before the long part
         rows = usable_rows(self._read_manifest())
         self._prepared = prepare_cohort(rows, self.cache_dir, self.geometry, **self._prepare).table
 
@@ -152,11 +151,11 @@ class VolumeDataModule(pl.LightningDataModule):
         self.prepare_data()
         assert self._prepared is not None
         manifest = self._read_manifest()
-        split = self._make_split(manifest)
-        table = prepared_table(manifest, self._prepared, split, self.n_classes)
+        split = self._make_split()
+        table = prepared_table(manifest, self._prepared, split)
         hashes = table.loc[table["pixel_hash"].notna(), ["scan_id", "pixel_hash"]]
         check_leakage(table, split, dict(zip(hashes["scan_id"], hashes["pixel_hash"], strict=True)))
-        self._split, self._table = split, table
+        self._table = table
 
     def scans(self, part: str) -> list[str]:
         """The scan_ids of a part that can be loaded, in the table's order."""
@@ -260,18 +259,25 @@ class VolumeDataModule(pl.LightningDataModule):
         if self._manifest is None:
             from covidlit.cohort.manifest import read_manifest
 
-            self._manifest = with_target(read_manifest(self.manifest_path), self._label_rule)
+            self._manifest = with_target(
+                read_manifest(self.manifest_path), self._label_rule, self.n_classes
+            )
         return self._manifest
 
-    def _make_split(self, manifest: pd.DataFrame) -> Split:
-        from covidlit.cohort.splits import Split
+    def _make_split(self) -> Split:
+        if self._split is None:
+            from covidlit.cohort.splits import Split
 
-        source = self._split_source
-        if isinstance(source, Split):
-            return source
-        if isinstance(source, (str, Path)):
-            return Split.load(source)
-        return source(manifest)
+            manifest = self._read_manifest()
+            source = self._split_source
+            if isinstance(source, (str, Path)):
+                source = Split.load(source)
+            if isinstance(source, Split):
+                source.check_fits(manifest)
+                self._split = source
+            else:
+                self._split = source(manifest)
+        return self._split
 
 
 def _one_thread(worker: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from covidlit.errors import ManifestError
+from covidlit.tables import row_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -12,84 +13,73 @@ if TYPE_CHECKING:
     from covidlit.cohort.splits import Split
 
 
-def with_target(manifest: pd.DataFrame, label_rule: Any = None) -> pd.DataFrame:
+def with_target(manifest: pd.DataFrame, label_rule: Any = None, n_classes: int = 2) -> pd.DataFrame:
     """The manifest with a `target`: its own where it has any, else the label rule's.
 
-    Where the rule gives no target, its reason is kept in `attrs["target_reasons"]` by scan_id.
+    Rows that get none are refused: `status` and `reason` say so.
 
     Raises:
-        ManifestError: neither is there.
+        ManifestError: there is neither a target nor a rule, or a target is not in
+            0 .. n_classes - 1.
     """
-    if "target" in manifest and manifest["target"].notna().any():
-        return manifest
-    if label_rule is None:
-        raise ManifestError(
-            "the manifest has no target and no label rule is given.",
-            where="column target",
-            fix="fill the column, or choose a label_rule.",
-        )
+    import pandas as pd
+
     table = manifest.copy()
-    table["target"] = label_rule.apply(manifest)
+    reasons = pd.Series("the column is empty", index=table.index, dtype="string")
+    if "target" not in table or table["target"].isna().all():
+        if label_rule is None:
+            raise ManifestError(
+                "the manifest has no target and no label rule is given.",
+                where="column target",
+                fix="fill the column, or choose a label_rule.",
+            )
+        table["target"] = label_rule.apply(manifest)
+        if hasattr(label_rule, "explain"):
+            reasons = label_rule.explain(manifest)["reason"].astype("string")
+    table["target"] = pd.to_numeric(table["target"]).astype("Int64")
+    for row, value in zip(row_numbers(table), table["target"], strict=True):
+        if not pd.isna(value) and not 0 <= value < n_classes:
+            raise ManifestError(
+                f"row {row}, column 'target': value {value} is not in 0..{n_classes - 1}.",
+                where="manifest",
+                fix="correct it, or set n_classes.",
+            )
+    refused = _text(table, "status").eq("refused").fillna(False).astype(bool)
+    unlabelled = table["target"].isna() & ~refused
+    table["status"] = _text(table, "status").fillna("ok").mask(unlabelled, "refused")
+    table["reason"] = _text(table, "reason").mask(unlabelled, "no target: " + reasons)
     table.attrs.update(manifest.attrs)
-    if hasattr(label_rule, "explain"):
-        reasons = label_rule.explain(manifest)["reason"]
-        table.attrs["target_reasons"] = dict(zip(manifest["scan_id"], reasons, strict=True))
     return table
 
 
 def usable_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that are worth preparing: with a target, and not refused by the manifest itself."""
-    rows = table[(_text(table, "status").fillna("ok") == "ok") & table["target"].notna()]
+    """The rows of `with_target` that are worth preparing."""
+    rows = table[table["status"] == "ok"]
     rows.attrs.update(table.attrs)
     return rows
 
 
-def prepared_table(
-    manifest: pd.DataFrame, prepared: pd.DataFrame, split: Split, n_classes: int
-) -> pd.DataFrame:
+def prepared_table(manifest: pd.DataFrame, prepared: pd.DataFrame, split: Split) -> pd.DataFrame:
     """Join the manifest with its split and the outcome of the preparation.
 
     Args:
-        manifest: with `target`.
+        manifest: from `with_target`.
         prepared: `PreparedCohort.table` of the manifest's usable rows.
         split: parts by scan_id.
-        n_classes: targets must be 0 .. n_classes - 1.
 
     Returns:
         The manifest's rows in order, with `part` (null outside the split), `status`, `reason`,
-        `key`, `pixel_hash`. A scan without a target is refused.
-
-    Raises:
-        ManifestError: a target out of range.
+        `key`, `pixel_hash`.
     """
-    import pandas as pd
-
-    target = pd.to_numeric(manifest["target"], errors="coerce").astype("Int64")
-    wrong = target.notna() & ~target.between(0, n_classes - 1)
-    if wrong.any():
-        row = int(wrong.to_numpy(dtype=bool).argmax())
-        raise ManifestError(
-            f"row {row + 1} (scan {manifest['scan_id'].iloc[row]}), column 'target': value "
-            f"{target.iloc[row]} is not in 0..{n_classes - 1}.",
-            where="manifest",
-            fix="correct it, or set n_classes.",
-        )
     outcome = prepared.set_index("scan_id")
     ids = manifest["scan_id"].astype(str)
     table = manifest.copy()
-    table["target"] = target
     table["part"] = ids.map(dict(split.parts)).astype("string")
     for column in ("key", "pixel_hash"):
         table[column] = ids.map(outcome[column]).astype("string")
-    # A scan is refused by the manifest, for want of a target, or by the preparation.
-    refused = _text(manifest, "status") == "refused"
-    unlabelled = ~refused & target.isna()
-    why_unlabelled = ids.map(manifest.attrs.get("target_reasons", {})).astype("string")
-    status = ids.map(outcome["status"]).astype("string")
-    table["status"] = status.mask(refused | unlabelled, "refused")
-    reason = ids.map(outcome["reason"]).astype("string")
-    reason = reason.mask(unlabelled, "no target: " + why_unlabelled.fillna("the column is empty"))
-    table["reason"] = reason.mask(refused, _text(manifest, "reason"))
+    refused = table["status"] == "refused"
+    for column in ("status", "reason"):
+        table[column] = ids.map(outcome[column]).astype("string").mask(refused, table[column])
     table.attrs.update(manifest.attrs)
     return table
 

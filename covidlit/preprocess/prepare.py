@@ -167,6 +167,7 @@ def _look_up(task: _Task, verify: bool) -> dict[str, Any] | None:
 
 def _prepare_one(task: _Task) -> dict[str, Any]:
     """Read, resample and write one scan; a scan that cannot be used is an outcome, not an error."""
+    from covidlit.dicom import SeriesRefused
     from covidlit.scan_files import load_scan
 
     index = SourceIndex(task.cache_dir)
@@ -183,7 +184,7 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
             prepared = prepare_scan(scan, task.geometry)
     except CovidlitError as error:
         # A verdict on the data: it stays until the files, the checks or covidlit change.
-        reason = error.what
+        reason = error.verdict.reason if isinstance(error, SeriesRefused) else error.what
         if task.signature is not None:
             index.write(
                 SourceRecord(
