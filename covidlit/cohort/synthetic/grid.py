@@ -66,6 +66,14 @@ class Grid:
         shape = (last - first, *self.shape[1:])
         return Grid(shape, self.spacing, (start, *self.origin[1:]), self.table_mm)
 
+    def box_grid(self, box: tuple[slice, slice, slice]) -> Grid:
+        """The part of the grid in a box as a grid of its own."""
+        starts = [
+            s + part.start * d for s, part, d in zip(self.origin, box, self.spacing, strict=True)
+        ]
+        sizes = [part.stop - part.start for part in box]
+        return Grid(tuple(sizes), self.spacing, tuple(starts), self.table_mm)  # type: ignore[arg-type]
+
     def box(
         self, lower: NDArray[np.floating], upper: NDArray[np.floating]
     ) -> tuple[slice, slice, slice]:

@@ -47,7 +47,9 @@ def plan_cohort(preset: str, n_scans: int, seed: int) -> list[Case]:
     law = MILD_VOLUME_ML if preset == "mild" else EXTENSIVE_VOLUME_ML
     cases = []
     for case in plan_patients(n_scans, seed):
-        volume = 0.0 if case.class_name == "np" else _draw_volume(case.generator("volume"), law)
+        volume = 0.0
+        if case.class_name != "np" or case.aetiology == "other":
+            volume = _draw_volume(case.generator("volume"), law)
         cases.append(replace(case, lesion_volume_ml=volume, varied_lesions=preset == "lesions"))
     return cases
 

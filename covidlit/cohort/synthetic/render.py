@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from covidlit.cohort.synthetic.cases import Case
 from covidlit.cohort.synthetic.grid import Grid
+from covidlit.cohort.synthetic.lesions import draw_lesions
 from covidlit.cohort.synthetic.noise import digitise, scanner_noise
+from covidlit.cohort.synthetic.thorax import Chest
+
+SLAB_VOXELS = 1_500_000
+"""Slices are drawn in slabs of about so many voxels, to bound the memory."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +36,15 @@ def render(case: Case, grid: Grid) -> Rendered:
     """Draw a case on a grid."""
     import cc3d
 
-    z, y, x = grid.axes
-    body = (x / 165) ** 2 + (y / 115) ** 2 < 1
-    lungs = ((np.abs(x) - 75) / 60) ** 2 + ((y - 5) / 85) ** 2 + ((z + 20) / 120) ** 2 < 1
-    hu = np.full(grid.shape, -1000, np.float32)
-    hu[np.broadcast_to(body, hu.shape)] = 40
-    hu[lungs] = -850
-    classes = lungs.astype(np.uint8)
-    if case.lesion_volume_ml:
-        rng = case.generator("lesions")
-        for side in (-1, 1) if case.class_name == "covid" else (1,):
-            d = (x - side * 110) ** 2 + (y - 40 - rng.normal(0, 10)) ** 2 + (z + 60) ** 2
-            lesion = lungs & (d < 25**2)
-            classes[lesion] = 3 if case.class_name == "covid" else 2
-            hu[lesion] = -550 if case.class_name == "covid" else 30
+    chest = Chest(case)
+    hu = np.empty(grid.shape, np.float32)
+    lung = np.empty(grid.shape, np.bool_)
+    depth = max(1, SLAB_VOXELS // (grid.shape[1] * grid.shape[2]))
+    for first in range(0, grid.shape[0], depth):
+        last = min(first + depth, grid.shape[0])
+        hu[first:last], part = chest.draw(grid.slab(first, last))
+        lung[first:last] = part > 0.5
+    classes = draw_lesions(chest, grid, hu, lung)
     instances = cc3d.connected_components(np.where(classes > 1, classes, 0).astype(np.uint8))
     hu += scanner_noise(case, grid, slice(0, grid.shape[0]))
     return Rendered(digitise(case, grid, hu), classes, instances.astype(np.uint16))
