@@ -1,0 +1,37 @@
+"""Lesions: labels of voxels (contract 7) and the factors measured on them (contract 8)."""
+
+from covidlit.lesions.factors import (
+    FACTORS,
+    FACTORS_SCHEMA,
+    LESIONS_SCHEMA,
+    read_factors,
+    read_lesions,
+    validate_factors,
+    validate_lesions,
+)
+from covidlit.lesions.labels import (
+    FIRST_LESION,
+    LESION_CLASSES,
+    LabelError,
+    LesionLabels,
+    label_paths,
+    read_labels,
+    validate_labels,
+)
+
+__all__ = [
+    "FACTORS",
+    "FACTORS_SCHEMA",
+    "FIRST_LESION",
+    "LESIONS_SCHEMA",
+    "LESION_CLASSES",
+    "LabelError",
+    "LesionLabels",
+    "label_paths",
+    "read_factors",
+    "read_labels",
+    "read_lesions",
+    "validate_factors",
+    "validate_labels",
+    "validate_lesions",
+]

@@ -1,0 +1,218 @@
+"""`covidlit manifest`: a folder of CT scans and a table of labels become a manifest."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from covidlit.cohort.account import BuiltManifest
+    from covidlit.cohort.label_rule import TargetRule
+
+
+class Rule(StrEnum):
+    """How `class_name` and RT-PCR results become the target."""
+
+    paper = "paper"
+    by_class = "by-class"
+    multi_class = "multi-class"
+    none = "none"
+
+
+class Choice(StrEnum):
+    """Which series of a study go into the manifest."""
+
+    one_per_study = "one-per-study"
+    all = "all"
+
+
+def manifest(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the scans.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table of labels, .csv or .parquet: one row per patient (patient_id), study "
+            "(study_uid), series (series_uid) or folder (path), with class_name, centre, "
+            "rtpcr_initial and whatever else is known. Without it: every series, unlabelled."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The manifest to write, .csv or .parquet.")] = Path(
+        "manifest.csv"
+    ),
+    images: Annotated[
+        bool,
+        typer.Option(
+            "--images", help="DIR holds image files (NIfTI ...) that the labels' path names."
+        ),
+    ] = False,
+    key: Annotated[
+        str | None,
+        typer.Option(help="Column of the labels that tells which scan a row is about."),
+    ] = None,
+    label_rule: Annotated[
+        Rule,
+        typer.Option(
+            help="paper: RT-PCR and class; by-class: POSITIVE against all others; multi-class: one "
+            "target per class; none: no target."
+        ),
+    ] = Rule.paper,
+    positive: Annotated[
+        list[str] | None, typer.Option(help="The positive class; may be given several times.")
+    ] = None,
+    classes: Annotated[
+        str, typer.Option(help="For multi-class: the classes in order, with commas.")
+    ] = "np,cap,covid",
+    inclusion: Annotated[
+        bool,
+        typer.Option(
+            help="Apply the paper's inclusion criteria: slices of at most 5 mm, SpO2 of at least "
+            "90 %, RT-PCR or before 2019-12-01, the patient's initial scan."
+        ),
+    ] = True,
+    series: Annotated[
+        Choice, typer.Option(help="Which series of a study: the one that stands for it, or all.")
+    ] = Choice.one_per_study,
+    centre: Annotated[
+        str | None, typer.Option(help="Centre of all scans, if the labels have no centre.")
+    ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(help="A DICOM check to switch off, by name; may be given several times."),
+    ] = None,
+    min_slices: Annotated[int, typer.Option(help="Series with fewer slices are refused.")] = 12,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Secret key of the pseudonyms. Default: manifest.key beside the manifest."
+        ),
+    ] = None,
+    keep_identifiers: Annotated[
+        bool, typer.Option("--keep-identifiers", help="Keep the original PatientID and UIDs.")
+    ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Any label without a scan or refused scan is an error."),
+    ] = False,
+) -> None:
+    """Make the manifest: one row per scan, with its label, facts and place.
+
+    Prints who was left out and why, and the cohort's Table 1. Problems are listed in
+    <manifest>.problems.csv. Patient identifiers are replaced by pseudonyms; keep the key file, and
+    keep it secret.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    from covidlit.cohort import InclusionCriteria, manifest_from_dicom, manifest_from_images
+    from covidlit.cohort.manifest import write_manifest
+    from covidlit.dicom import Checks
+    from covidlit.errors import ManifestError
+    from covidlit.tables import write_table
+
+    if out.suffix not in (".csv", ".parquet"):
+        raise ManifestError(
+            f"a manifest must end in .csv or .parquet, not {out.suffix!r}.",
+            where="--out",
+            fix="choose another name.",
+        )
+    rule = _rule(label_rule, positive, classes)
+    criteria = InclusionCriteria() if inclusion else None
+    console = Console(stderr=True)
+    if images:
+        if labels is None:
+            raise ManifestError(
+                "image files need a table of labels.",
+                where="--images",
+                fix="name it with --labels; its column path names the files.",
+            )
+        built = manifest_from_images(
+            folder,
+            labels,
+            folder=out.parent,
+            label_rule=rule,
+            inclusion=criteria,
+            centre=centre,
+            keep_identifiers=keep_identifiers,
+            key_file=key_file,
+            strict=strict,
+            track=lambda rows: track(rows, "Reading images", console=console),
+        )
+    else:
+        with console.status(f"Reading DICOM headers under {folder} ..."):
+            built = manifest_from_dicom(
+                folder,
+                labels,
+                folder=out.parent,
+                key=key,
+                checks=Checks(min_slices=min_slices, override=frozenset(override or ())),
+                label_rule=rule,
+                inclusion=criteria,
+                series_choice="one_per_study" if series is Choice.one_per_study else "all",
+                centre=centre,
+                keep_identifiers=keep_identifiers,
+                key_file=key_file,
+                strict=strict,
+            )
+    write_manifest(built.manifest, out)
+    problems = out.with_suffix(".problems.csv")
+    write_table(built.problems, problems)
+    _print(
+        built, out, problems, None if keep_identifiers else key_file or out.parent / "manifest.key"
+    )
+
+
+def _rule(rule: Rule, positive: list[str] | None, classes: str) -> TargetRule | None:
+    from covidlit.cohort.label_rule import ByClass, LabelRule, MultiClass
+
+    named = positive or ["covid"]
+    if rule is Rule.none:
+        return None
+    if rule is Rule.multi_class:
+        return MultiClass([name.strip() for name in classes.split(",") if name.strip()])
+    return LabelRule(named) if rule is Rule.paper else ByClass(named)
+
+
+def _print(built: BuiltManifest, out: Path, problems: Path, key_file: Path | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from covidlit.cohort.describe import show_table1, table1
+
+    console = Console()
+    flow = Table(title="Who is in it, and who is not")
+    for heading in ("step", "left out", "not assessed", "scans left", "patients"):
+        flow.add_column(heading, justify="left" if heading == "step" else "right")
+    for step in built.flow.steps:
+        numbers = (step.n_excluded, step.n_not_assessed, step.n_left, step.n_patients)
+        flow.add_row(step.criterion, *(str(n) if n else "-" for n in numbers))
+    console.print(flow)
+    described = show_table1(table1(built.manifest))
+    synthetic = "synthetic" in built.manifest and bool(built.manifest["synthetic"].any())
+    shown = Table("", *described.columns, title="Table 1" + " (synthetic)" * synthetic)
+    for name, row in described.iterrows():
+        shown.add_row(str(name), *row)
+    console.print(shown)
+    if "target" in built.manifest:
+        counts = built.manifest["target"].value_counts().sort_index()
+        listed = ", ".join(f"{n} with target {target}" for target, n in counts.items())
+        console.print(f"Labels: {listed}.")
+    unmatched = built.unmatched_labels
+    if len(unmatched):
+        rows = unmatched["label_row"].dropna().astype(int).tolist()
+        more = "" if len(rows) <= 20 else f" and {len(rows) - 20} more"
+        console.print(
+            f"[yellow]{len(rows)} row(s) of the labels are about no scan: "
+            f"{', '.join(map(str, rows[:20]))}{more}.[/yellow]"
+        )
+    for note in built.notes:
+        console.print(f"[yellow]note:[/yellow] {note}", highlight=False)
+    if len(built.problems):
+        console.print(f"What was left out and why: {problems}", soft_wrap=True)
+    if key_file is not None:
+        console.print(
+            f"Key of the pseudonyms (keep it, keep it secret): {key_file}", soft_wrap=True
+        )
+    console.print(f"Manifest: {out} ({len(built.manifest)} scans)", soft_wrap=True)

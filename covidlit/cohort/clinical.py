@@ -1,0 +1,156 @@
+"""Contract 9, the clinical table: one row per patient and date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import pandas as pd
+import pandera.pandas as pa
+
+from covidlit.cohort.columns import (
+    between,
+    flag,
+    iso_date,
+    number,
+    one_of,
+    parse_dates,
+    text,
+    to_dates,
+    whole_number,
+)
+from covidlit.errors import ManifestError
+from covidlit.tables import read_table, row_numbers, validate, write_table
+
+
+class Indicator(NamedTuple):
+    """A laboratory value: the unit it is held in, and what a living adult's can be.
+
+    The limits catch a wrong unit (haemoglobin of 13.5 is g/dL), not an ill patient.
+    """
+
+    unit: str
+    low: float
+    high: float
+
+
+INDICATORS: dict[str, Indicator] = {
+    "leukocytes_1e9_per_l": Indicator("10^9/L", 0.01, 500),
+    "neutrophils_1e9_per_l": Indicator("10^9/L", 0, 200),
+    "lymphocytes_1e9_per_l": Indicator("10^9/L", 0, 200),
+    "monocytes_1e9_per_l": Indicator("10^9/L", 0, 100),
+    "eosinophils_1e9_per_l": Indicator("10^9/L", 0, 50),
+    "neutrophil_percent": Indicator("percent of leukocytes", 0, 100),
+    "lymphocyte_percent": Indicator("percent of leukocytes", 0, 100),
+    "monocyte_percent": Indicator("percent of leukocytes", 0, 100),
+    "eosinophil_percent": Indicator("percent of leukocytes", 0, 100),
+    "red_cells_1e12_per_l": Indicator("10^12/L", 0.5, 10),
+    "haemoglobin_g_per_l": Indicator("g/L", 20, 260),
+    "haematocrit_percent": Indicator("percent", 5, 75),
+    "platelets_1e9_per_l": Indicator("10^9/L", 0, 3000),
+    "alt_u_per_l": Indicator("U/L", 0, 20000),
+    "ast_u_per_l": Indicator("U/L", 0, 20000),
+    "albumin_g_per_l": Indicator("g/L", 5, 80),
+    "pao2_mmhg": Indicator("mmHg", 15, 700),
+}
+"""The severity paper's 17 clinical parameters (its Table 2), with units."""
+
+SEVERITIES = ("mild", "moderate", "severe", "critical")
+"""COVID-19 Diagnosis and Treatment Protocol, trial 7th edition; the paper merges mild into moderate."""
+
+OUTCOMES = ("survived", "died")
+
+CLINICAL_SCHEMA = pa.DataFrameSchema(
+    {
+        "patient_id": text(required=True, nullable=False),
+        "date": iso_date(required=True, nullable=False),
+        "age": number(between(0, 120, "years")),
+        "sex": one_of("F", "M"),
+        "smoker": flag(),
+        "comorbidity_count": whole_number(0),
+        # How the patient may have caught it, such as "contact", "travel" or "none known".
+        "epidemiology": text(),
+        "severity": one_of(*SEVERITIES),
+        "severity_at_admission": one_of(*SEVERITIES),
+        # Whether a patient who was mild or moderate at admission became severe or critical.
+        "progressed": flag(),
+        "outcome": one_of(*OUTCOMES),
+        # From the patient's first date to the event (death, progression) or to the last news.
+        "event_time_days": number(between(0, 36525, "days")),
+        **{name: number(between(i.low, i.high, i.unit)) for name, i in INDICATORS.items()},
+        # Symptoms: one true-or-false column each, such as symptom_fever.
+        r"^symptom_.+$": pa.Column(
+            "boolean", coerce=True, nullable=True, required=False, regex=True
+        ),
+    },
+    unique=["patient_id", "date"],
+    unique_column_names=True,
+    strict=False,
+)
+"""Contract 9. Required: patient_id (as in the manifest) and date; any further column is allowed."""
+
+
+def read_clinical(
+    path: str | Path, *, implausible: Literal["error", "null"] = "error"
+) -> pd.DataFrame:
+    """Read a clinical table (`.csv` or `.parquet`) and hold it against the schema.
+
+    Args:
+        path: the file.
+        implausible: what to do with laboratory values that no patient can have: stop, or empty
+            them; how many were emptied stands in `attrs["implausible"]` by column.
+
+    Returns:
+        One row per patient and date, `date` as datetime64.
+
+    Raises:
+        ManifestError: names row, column, value and what the value must be.
+    """
+    return validate_clinical(read_table(path, ManifestError), where=path, implausible=implausible)
+
+
+def validate_clinical(
+    table: pd.DataFrame,
+    where: object = "clinical table",
+    *,
+    implausible: Literal["error", "null"] = "error",
+) -> pd.DataFrame:
+    """Hold a table against contract 9; see `read_clinical`."""
+    emptied: dict[str, int] = {}
+    if implausible == "null":
+        table = table.copy()
+        for name, indicator in INDICATORS.items():
+            if name in table:
+                values = pd.to_numeric(table[name], errors="coerce")
+                wrong = values.notna() & ~values.between(indicator.low, indicator.high)
+                table[name] = table[name].mask(wrong)
+                emptied |= {name: int(wrong.sum())} if wrong.any() else {}
+    if {"patient_id", "date"} <= set(table.columns):
+        # 2020-02-01 and 20200201 are the same day.
+        day = parse_dates(table["date"])
+        _check_one_row_per_day(table[day.notna()].assign(date=day.dropna()), where)
+    table = to_dates(validate(table, CLINICAL_SCHEMA, where, ManifestError), "date")
+    table.attrs["implausible"] = emptied
+    return table
+
+
+def write_clinical(table: pd.DataFrame, path: str | Path) -> Path:
+    """Check a clinical table and write it as `.csv` or `.parquet`, whole or not at all."""
+    table = validate_clinical(table, where=path)
+    if Path(path).suffix == ".csv":
+        table["date"] = table["date"].dt.strftime("%Y-%m-%d")
+    return write_table(table, path)
+
+
+def _check_one_row_per_day(table: pd.DataFrame, where: object) -> None:
+    twice = table[table.duplicated(["patient_id", "date"], keep=False)]
+    if twice.empty:
+        return
+    first = twice.iloc[0]
+    same = twice[(twice["patient_id"] == first["patient_id"]) & (twice["date"] == first["date"])]
+    raise ManifestError(
+        f"rows {', '.join(map(str, row_numbers(same)[:6]))}, columns 'patient_id' and 'date': "
+        f"patient {first['patient_id']} has {len(same)} rows of {first['date']:%Y-%m-%d}.",
+        where=where,
+        fix="merge the rows of one day into one, since the table holds one row per patient and date.",
+    )

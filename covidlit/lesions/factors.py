@@ -1,0 +1,127 @@
+"""Contract 8, the quantitative factors: one row per scan, and one per lesion, units in the names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pandera.pandas as pa
+
+from covidlit.cohort.columns import between, iso_date, number, one_of, text, to_dates, whole_number
+from covidlit.errors import ManifestError
+from covidlit.lesions.labels import FIRST_LESION, LESION_CLASSES
+from covidlit.tables import read_table, row_numbers, validate
+
+FACTORS: dict[str, str] = {
+    "n_lesions": "number of lesions",
+    "total_volume_ml": "total lesion volume",
+    "mean_volume_ml": "mean lesion volume",
+    "proportion_percent": "proportion of lesions, of the lung's volume",
+    "max_diameter_3d_mm": "maximum 3D long diameter",
+    "max_diameter_2d_mm": "maximum 2D long diameter, in an axial slice",
+    "mean_density_hu": "mean density",
+    "edge_clarity_hu_per_mm": "edge clarity: mean HU gradient across the lesions' border",
+    "pleural_distance_mm": "pleural distance: from the lesions to the lung's border",
+    "form": "form of the three largest lesions: mean sphericity, 0 to 1",
+    "volume_change_ml": "lesion volume change since the patient's previous scan",
+}
+"""The severity paper's eleven imaging features (its Table 2): column -> what it is."""
+
+_NEED_A_LESION = (
+    "mean_volume_ml",
+    "max_diameter_3d_mm",
+    "max_diameter_2d_mm",
+    "mean_density_hu",
+    "edge_clarity_hu_per_mm",
+    "pleural_distance_mm",
+    "form",
+)
+_ML = between(0, 20000, "mL")
+_MM = between(0, 1000, "mm")
+
+FACTORS_SCHEMA = pa.DataFrameSchema(
+    {
+        "patient_id": text(required=True, nullable=False),
+        "scan_id": text(required=True, nullable=False),
+        "acquisition_date": iso_date(required=True),
+        "n_lesions": whole_number(0, required=True),
+        "total_volume_ml": number(_ML, required=True),
+        "mean_volume_ml": number(_ML, required=True),
+        "proportion_percent": number(between(0, 100, "percent"), required=True),
+        "max_diameter_3d_mm": number(_MM, required=True),
+        "max_diameter_2d_mm": number(_MM, required=True),
+        "mean_density_hu": number(between(-1100, 4000, "HU"), required=True),
+        "edge_clarity_hu_per_mm": number(between(0, 10000, "HU/mm"), required=True),
+        "pleural_distance_mm": number(_MM, required=True),
+        "form": number(between(0, 1, "(sphericity, no unit)"), required=True),
+        "volume_change_ml": number(between(-20000, 20000, "mL"), required=True),
+    },
+    unique=["scan_id"],
+    unique_column_names=True,
+    strict=False,
+)
+"""Contract 8, `factors.parquet`: all eleven are there, null where undefined (no lesion, first scan)."""
+
+LESIONS_SCHEMA = pa.DataFrameSchema(
+    {
+        "patient_id": text(required=True, nullable=False),
+        "scan_id": text(required=True, nullable=False),
+        "lesion_id": whole_number(1, required=True, nullable=False),
+        "class_name": one_of(
+            *(name for value, name in LESION_CLASSES.items() if value >= FIRST_LESION),
+            required=True,
+            nullable=False,
+        ),
+        "volume_ml": number(_ML, required=True, nullable=False),
+        "max_diameter_3d_mm": number(_MM),
+        "max_diameter_2d_mm": number(_MM),
+        "mean_density_hu": number(between(-1100, 4000, "HU")),
+        "edge_clarity_hu_per_mm": number(between(0, 10000, "HU/mm")),
+        "pleural_distance_mm": number(_MM),
+        "form": number(between(0, 1, "(sphericity, no unit)")),
+    },
+    unique=["scan_id", "lesion_id"],
+    unique_column_names=True,
+    strict=False,
+)
+"""Contract 8, `lesions.parquet`: `lesion_id` is the number in the volume of instances."""
+
+
+def validate_factors(table: pd.DataFrame, where: object = "factors") -> pd.DataFrame:
+    """Hold a table of factors against contract 8 and return it with the contract's types.
+
+    Raises:
+        ManifestError: names row, column, value and what it must be; also where a scan without a
+            lesion has a factor that only a lesion can have.
+    """
+    table = to_dates(validate(table, FACTORS_SCHEMA, where, ManifestError), "acquisition_date")
+    none = table[(table["n_lesions"] == 0).fillna(False).to_numpy(dtype=bool)]
+    for name in _NEED_A_LESION:
+        wrong = none[none[name].notna()]
+        if len(wrong):
+            raise ManifestError(
+                f"row {row_numbers(wrong)[0]}, column {name!r}: value {wrong[name].iloc[0]}: must be "
+                "empty where n_lesions is 0.",
+                where=where,
+                fix="leave out what is undefined without a lesion; only volumes and proportion are 0.",
+            )
+    return table
+
+
+def validate_lesions(table: pd.DataFrame, where: object = "lesions") -> pd.DataFrame:
+    """Hold a table of lesions against contract 8; a table without a row is a cohort without lesions.
+
+    Raises:
+        ManifestError: names row, column, value and what it must be.
+    """
+    return validate(table, LESIONS_SCHEMA, where, ManifestError, allow_empty=True)
+
+
+def read_factors(path: str | Path) -> pd.DataFrame:
+    """Read and check `factors.parquet` (or `.csv`); see `validate_factors`."""
+    return validate_factors(read_table(path, ManifestError), where=path)
+
+
+def read_lesions(path: str | Path) -> pd.DataFrame:
+    """Read and check `lesions.parquet` (or `.csv`); see `validate_lesions`."""
+    return validate_lesions(read_table(path, ManifestError), where=path)

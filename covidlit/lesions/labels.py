@@ -1,0 +1,185 @@
+"""Contract 7, lesion labels: a volume of classes and one of instances, in the scan's geometry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covidlit.errors import CovidlitError
+from covidlit.scan import Scan, to_canonical
+
+LESION_CLASSES: dict[int, str] = {
+    0: "background",
+    1: "lung",
+    2: "consolidation",
+    3: "ground_glass",
+    4: "fibrosis",
+    5: "interstitial_thickening",
+    6: "pleural_effusion",
+}
+"""Value in the volume of classes -> name. The severity paper's lung field and five lesion classes."""
+
+FIRST_LESION = 2
+"""Classes from here on are lesions, and have an instance number."""
+
+
+class LabelError(CovidlitError):
+    """Lesion labels that break contract 7 or do not fit their scan."""
+
+
+@dataclass(frozen=True)
+class LesionLabels:
+    """The lesion labels of one scan.
+
+    Args:
+        classes: uint8, axes (z, y, x), values of `LESION_CLASSES`.
+        instances: int32, same shape: 0 outside lesions, else the lesion's number from 1; every
+            lesion has one class.
+        affine: index (z, y, x) to millimetres in LPS, the same as the scan's.
+
+    Raises:
+        LabelError: see `validate_labels`.
+    """
+
+    classes: NDArray[np.uint8]
+    instances: NDArray[np.int32]
+    affine: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        validate_labels(self.classes, self.instances)
+
+
+def label_paths(folder: str | Path, scan_id: str) -> tuple[Path, Path]:
+    """Where the labels of a scan lie: `<scan_id>.classes.nii.gz` and `<scan_id>.instances.nii.gz`."""
+    return Path(folder, f"{scan_id}.classes.nii.gz"), Path(folder, f"{scan_id}.instances.nii.gz")
+
+
+def validate_labels(
+    classes: NDArray[np.generic],
+    instances: NDArray[np.generic],
+    shape: tuple[int, ...] | None = None,
+    where: object = None,
+) -> None:
+    """Hold a pair of label volumes against contract 7.
+
+    Args:
+        classes: integers, axes (z, y, x), values of `LESION_CLASSES`.
+        instances: integers of the same shape; 0 exactly where `classes` is no lesion.
+        shape: of the scan, where it is known.
+        where: what to call them in messages, such as the file.
+
+    Raises:
+        LabelError: another type, shape or value; a lesion voxel without a number or a number
+            outside lesions; a lesion with two classes. Names voxel (z, y, x), value and fix.
+    """
+    for name, volume in (("classes", classes), ("instances", instances)):
+        if volume.ndim != 3 or not np.issubdtype(volume.dtype, np.integer):
+            raise LabelError(
+                f"{name} must be whole numbers with three axes, got {volume.dtype} {volume.shape}.",
+                where=where,
+                fix="write them as an integer volume, without interpolation.",
+            )
+    shapes = {"the scan": shape, "classes": classes.shape, "instances": instances.shape}
+    if len({s for s in shapes.values() if s is not None}) > 1:
+        raise LabelError(
+            "the shapes differ: " + ", ".join(f"{n} {s}" for n, s in shapes.items() if s) + ".",
+            where=where,
+            fix="labels stand in the geometry of the source series, voxel for voxel.",
+        )
+    lesion = classes >= FIRST_LESION
+    checks = (
+        (
+            (classes < 0) | (classes > max(LESION_CLASSES)),
+            classes,
+            "classes",
+            "must be " + ", ".join(f"{v} ({n})" for v, n in LESION_CLASSES.items()),
+        ),
+        (instances < 0, instances, "instances", "must be 0 or the number of a lesion"),
+        (
+            lesion & (instances == 0),
+            classes,
+            "classes",
+            "is a lesion without a number in instances",
+        ),
+        (
+            ~lesion & (instances != 0),
+            instances,
+            "instances",
+            "is the number of a lesion where classes has none",
+        ),
+    )
+    for wrong, volume, name, rule in checks:
+        if wrong.any():
+            place = tuple(int(i) for i in np.argwhere(wrong)[0])
+            raise LabelError(
+                f"{name}: voxel (z, y, x) = {place}: value {volume[place]}: {rule} "
+                f"({int(wrong.sum())} such voxel(s)).",
+                where=where,
+                fix="correct the volume; lesions are numbered with connected components per class.",
+            )
+    pairs = np.unique(np.stack([instances[lesion], classes[lesion]]).astype(np.int64), axis=1)
+    numbers, counts = np.unique(pairs[0], return_counts=True)
+    if (counts > 1).any():
+        number = int(numbers[counts > 1][0])
+        names = [LESION_CLASSES[int(c)] for c in pairs[1][pairs[0] == number]]
+        raise LabelError(
+            f"instances: value {number}: the lesion has several classes ({', '.join(names)}).",
+            where=where,
+            fix="give each connected piece of one class a number of its own.",
+        )
+
+
+def read_labels(folder: str | Path, scan_id: str, scan: Scan | None = None) -> LesionLabels:
+    """Read the labels of a scan from a folder of labels, canonical like the scan.
+
+    Args:
+        folder: holds the two files of `label_paths`.
+        scan_id: of the manifest.
+        scan: the scan itself, whose geometry the labels must have.
+
+    Raises:
+        LabelError: a file is missing or unreadable, breaks contract 7, or lies elsewhere in the
+            patient than the scan.
+    """
+    classes_path, instances_path = label_paths(folder, scan_id)
+    classes, affine = _read(classes_path)
+    instances, other = _read(instances_path)
+    _check_same_place(affine, other, classes_path, "the volume of instances")
+    shape = None if scan is None else scan.hu.shape
+    validate_labels(classes, instances, shape, where=classes_path)
+    if scan is not None:
+        _check_same_place(affine, scan.affine, classes_path, "the scan")
+    return LesionLabels(classes.astype(np.uint8), instances.astype(np.int32), affine)
+
+
+def _read(path: Path) -> tuple[NDArray[np.generic], NDArray[np.float64]]:
+    import SimpleITK
+
+    if not path.is_file():
+        raise LabelError("there is no such file.", where=path, fix="check folder and scan_id.")
+    try:
+        image = SimpleITK.ReadImage(str(path))
+    except RuntimeError as problem:
+        raise LabelError(
+            "the labels cannot be read.", where=path, fix="write the file again."
+        ) from problem
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    affine[:3, 3] = image.GetOrigin()
+    # SimpleITK's arrays are (z, y, x), its directions (x, y, z).
+    return to_canonical(SimpleITK.GetArrayFromImage(image), affine[:, [2, 1, 0, 3]])
+
+
+def _check_same_place(
+    one: NDArray[np.float64], other: NDArray[np.float64], where: Path, what: str
+) -> None:
+    if not np.allclose(one, other, atol=1e-2):
+        raise LabelError(
+            f"the labels do not lie where {what} does: affine {one.round(3).tolist()} against "
+            f"{other.round(3).tolist()} (index (z, y, x) to mm in LPS).",
+            where=where,
+            fix="write both in the geometry of the source series.",
+        )
