@@ -1,0 +1,61 @@
+"""Write what a benchmark measured, with the environment it was measured in."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from covidlit.files import write_json
+
+RESULTS = Path(__file__).parent / "results"
+KEYS = ("figure", "value", "unit", "target", "peer", "command")
+PACKAGES = ("covidlit", "numpy", "torch", "monai", "torchio", "pydicom", "python-gdcm", "SimpleITK")
+
+
+def write_results(name: str, figures: list[dict[str, Any]]) -> Path:
+    """Write `benchmarks/results/<name>.json` and return its path; a run overwrites it.
+
+    Args:
+        name: the benchmark.
+        figures: each with the keys figure, value (a number), unit, target (such as ">= 2"), peer
+            and command; None where a key does not apply.
+
+    Raises:
+        ValueError: a key is missing or unknown, or a value is not a number.
+    """
+    for figure in figures:
+        if sorted(figure) != sorted(KEYS):
+            raise ValueError(f"a figure needs exactly the keys {KEYS}, got {sorted(figure)}")
+        if isinstance(figure["value"], bool) or not isinstance(figure["value"], int | float):
+            raise ValueError(f"{figure['figure']}: the value must be a number")
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    return write_json(path, {"environment": environment(), "figures": figures})
+
+
+def environment() -> dict[str, Any]:
+    """Cores, versions and commit that a figure was measured with."""
+    versions: dict[str, str] = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "machine": platform.machine(),
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "versions": versions,
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent)
+    return done.stdout.strip() or "unknown"
