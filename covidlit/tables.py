@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +131,7 @@ def _value_problems(
     for case in cases.itertuples():
         name, rule = str(case.column), str(case.check)
         if rule.startswith(("coerce_dtype(", "dtype(")):
-            for index, text in _untyped(table[name], str(schema.columns[name].dtype)):
+            for index, text in _untyped(table[name], _dtype_of(schema, name)):
                 lines[(name, index)] = f"row {numbers[index]}, column {name!r}: {text}"
         elif _there(case.column) and _there(case.index):
             value = _shown(table.at[case.index, name])
@@ -141,6 +142,14 @@ def _value_problems(
     order = {name: place for place, name in enumerate(table.columns)}
     keys = sorted(lines, key=lambda key: (numbers.get(key[1], 0), order.get(key[0], -1)))
     return [lines[key] for key in keys]
+
+
+def _dtype_of(schema: pa.DataFrameSchema, name: str) -> str:
+    """The type of a column, also where the schema names it by a pattern."""
+    for known, column in schema.columns.items():
+        if known == name or (column.regex and re.fullmatch(str(known), name)):
+            return str(column.dtype)
+    return ""
 
 
 def _untyped(column: pd.Series, dtype: str) -> list[tuple[Any, str]]:

@@ -85,9 +85,7 @@ def manifest(
     min_slices: Annotated[int, typer.Option(help="Series with fewer slices are refused.")] = 12,
     key_file: Annotated[
         Path | None,
-        typer.Option(
-            help="Secret key of the pseudonyms. Default: manifest.key beside the manifest."
-        ),
+        typer.Option(help="Secret key of the pseudonyms. Default: manifest.key beside it."),
     ] = None,
     keep_identifiers: Annotated[
         bool, typer.Option("--keep-identifiers", help="Keep the original PatientID and UIDs.")
@@ -159,9 +157,8 @@ def manifest(
     write_manifest(built.manifest, out)
     problems = out.with_suffix(".problems.csv")
     write_table(built.problems, problems)
-    _print(
-        built, out, problems, None if keep_identifiers else key_file or out.parent / "manifest.key"
-    )
+    used_key = None if keep_identifiers else key_file or out.parent / "manifest.key"
+    _print(built, out, problems, used_key)
 
 
 def _rule(rule: Rule, positive: list[str] | None, classes: str) -> TargetRule | None:

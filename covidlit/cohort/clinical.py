@@ -56,7 +56,7 @@ INDICATORS: dict[str, Indicator] = {
 """The severity paper's 17 clinical parameters (its Table 2), with units."""
 
 SEVERITIES = ("mild", "moderate", "severe", "critical")
-"""COVID-19 Diagnosis and Treatment Protocol, trial 7th edition; the paper merges mild into moderate."""
+"""COVID-19 Diagnosis and Treatment Protocol, trial 7th edition; the paper merges the first two."""
 
 OUTCOMES = ("survived", "died")
 
@@ -152,5 +152,5 @@ def _check_one_row_per_day(table: pd.DataFrame, where: object) -> None:
         f"rows {', '.join(map(str, row_numbers(same)[:6]))}, columns 'patient_id' and 'date': "
         f"patient {first['patient_id']} has {len(same)} rows of {first['date']:%Y-%m-%d}.",
         where=where,
-        fix="merge the rows of one day into one, since the table holds one row per patient and date.",
+        fix="merge the rows of one day into one: the table holds one row per patient and date.",
     )

@@ -1,4 +1,4 @@
-"""Contract 8, the quantitative factors: one row per scan, and one per lesion, units in the names."""
+"""Contract 8, the quantitative factors: a row per scan, a row per lesion, units in the names."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ FACTORS_SCHEMA = pa.DataFrameSchema(
     unique_column_names=True,
     strict=False,
 )
-"""Contract 8, `factors.parquet`: all eleven are there, null where undefined (no lesion, first scan)."""
+"""Contract 8, `factors.parquet`: all eleven, null where undefined (no lesion, first scan)."""
 
 LESIONS_SCHEMA = pa.DataFrameSchema(
     {
@@ -100,16 +100,16 @@ def validate_factors(table: pd.DataFrame, where: object = "factors") -> pd.DataF
         wrong = none[none[name].notna()]
         if len(wrong):
             raise ManifestError(
-                f"row {row_numbers(wrong)[0]}, column {name!r}: value {wrong[name].iloc[0]}: must be "
-                "empty where n_lesions is 0.",
+                f"row {row_numbers(wrong)[0]}, column {name!r}: value {wrong[name].iloc[0]}: must "
+                "be empty where n_lesions is 0.",
                 where=where,
-                fix="leave out what is undefined without a lesion; only volumes and proportion are 0.",
+                fix="leave it out: without a lesion only total volume and proportion are 0.",
             )
     return table
 
 
 def validate_lesions(table: pd.DataFrame, where: object = "lesions") -> pd.DataFrame:
-    """Hold a table of lesions against contract 8; a table without a row is a cohort without lesions.
+    """Hold a table of lesions against contract 8; it may have no row, if there is no lesion.
 
     Raises:
         ManifestError: names row, column, value and what it must be.

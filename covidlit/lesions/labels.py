@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ LESION_CLASSES: dict[int, str] = {
     5: "interstitial_thickening",
     6: "pleural_effusion",
 }
-"""Value in the volume of classes -> name. The severity paper's lung field and five lesion classes."""
+"""Value in the volume of classes -> name: the severity paper's lung field and five lesions."""
 
 FIRST_LESION = 2
 """Classes from here on are lesions, and have an instance number."""
@@ -53,13 +54,13 @@ class LesionLabels:
 
 
 def label_paths(folder: str | Path, scan_id: str) -> tuple[Path, Path]:
-    """Where the labels of a scan lie: `<scan_id>.classes.nii.gz` and `<scan_id>.instances.nii.gz`."""
+    """The files of a scan: `<scan_id>.classes.nii.gz` and `<scan_id>.instances.nii.gz`."""
     return Path(folder, f"{scan_id}.classes.nii.gz"), Path(folder, f"{scan_id}.instances.nii.gz")
 
 
 def validate_labels(
-    classes: NDArray[np.generic],
-    instances: NDArray[np.generic],
+    classes: NDArray[Any],
+    instances: NDArray[Any],
     shape: tuple[int, ...] | None = None,
     where: object = None,
 ) -> None:
@@ -155,7 +156,7 @@ def read_labels(folder: str | Path, scan_id: str, scan: Scan | None = None) -> L
     return LesionLabels(classes.astype(np.uint8), instances.astype(np.int32), affine)
 
 
-def _read(path: Path) -> tuple[NDArray[np.generic], NDArray[np.float64]]:
+def _read(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
     import SimpleITK
 
     if not path.is_file():
