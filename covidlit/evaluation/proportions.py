@@ -17,10 +17,10 @@ def wilson(
 
     Source: Wilson, JASA 1927;22:209, as in statsmodels.
     """
-    low, high = proportion_confint(
-        np.asarray(count, dtype=float), np.asarray(n, dtype=float), 1 - confidence, method="wilson"
-    )
-    return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+    count, n = np.asarray(count, dtype=float), np.asarray(n, dtype=float)
+    low, high = proportion_confint(count, n, 1 - confidence, method="wilson")
+    # The ends are exact at the boundary, but for rounding.
+    return np.where(count <= 0, 0.0, low), np.where(count >= n, 1.0, high)
 
 
 def proportion(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from covidlit.evaluation.evaluate import Evaluation, evaluate
+from covidlit.evaluation.predictions import accepted
 from covidlit.files import write_json, write_text
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ class ReportContext:
 
     Attributes:
         title: heading of the page.
-        run_id: name of the run.
+        run_id: name of the run; by default the table's.
         command: the command line that made the run.
         config: resolved configuration as YAML text.
         config_hash: hash of the resolved configuration.
@@ -30,11 +32,11 @@ class ReportContext:
         flow: inclusion flow (step, criterion, n_excluded, n_left).
         tables: further tables by title, such as Table 1 and Table 2.
         versions: package versions and hardware by name.
-        seed: seed of the run.
+        seed: seed of the run; by default the table's.
         training_curve: one row per epoch: epoch, train_loss, val_auc, ...
         model: facts about the model by name, such as parameters.
         training: facts about the training by name, such as epochs, batch size, hardware.
-        selected_on: part that chose the checkpoint: "validation", "last epoch", "test", ...
+        selected_on: what chose the checkpoint: "validation", "last epoch", "test", ...
         synthetic: whether the images are synthetic; None leaves it to the table.
         notes: remarks of the user.
     """
@@ -68,16 +70,103 @@ def write_report(
 ) -> Path:
     """Write `report.html` and `metrics.json` into `out_dir`, atomically; returns the page's path.
 
+    Args:
+        predictions: table of contract 6.
+        out_dir: folder, made if needed.
+        context: what to say beyond the table.
+        evaluation: result of `evaluate(predictions, ...)`; by default made here with its defaults.
+
     Raises:
         PredictionsError: the table cannot be evaluated.
         CovidlitError: the folder cannot be written.
     """
     context = context or ReportContext()
     evaluation = evaluation or evaluate(predictions)
+    metrics = with_context(evaluation.to_dict(), context)
+    page = render_report(Evaluation(metrics, evaluation.table), context)
     folder = Path(out_dir)
-    write_json(folder / "metrics.json", evaluation.to_dict())
-    auc = evaluation.to_dict()["parts"]
-    return write_text(
-        folder / "report.html",
-        f"<!doctype html><meta charset=utf-8><title>{context.title}</title><pre>{auc}</pre>",
+    write_json(folder / "metrics.json", metrics)
+    return write_text(folder / "report.html", page)
+
+
+def with_context(metrics: dict[str, Any], context: ReportContext) -> dict[str, Any]:
+    """The metrics with what only the context knows: synthetic images, selection, hashes."""
+    found = list(metrics["cautions"])
+    synthetic = context.synthetic if metrics["synthetic"] is None else metrics["synthetic"]
+    synthetic = bool(synthetic or context.synthetic) if synthetic is not None else None
+    if synthetic and not metrics["synthetic"]:
+        found.insert(
+            0,
+            {
+                "code": "synthetic",
+                "text": "The images are synthetic: no number here says anything about patients.",
+            },
+        )
+    if context.selected_on == "test":
+        found.insert(
+            0,
+            {
+                "code": "selected_on_test",
+                "text": "The checkpoint was selected on the test part: its results are optimistic "
+                "and must not be reported as test results.",
+            },
+        )
+    elif context.selected_on == "last epoch":
+        text = "No checkpoint was selected: the last epoch's weights were used."
+        found.append({"code": "last_epoch", "text": text})
+    record = {
+        "config_hash": context.config_hash,
+        "split_hash": context.split_hash,
+        "command": context.command,
+        "selected_on": context.selected_on,
+        "versions": dict(context.versions),
+    }
+    return metrics | {"synthetic": synthetic, "cautions": found, "record": record}
+
+
+def render_report(evaluation: Evaluation, context: ReportContext) -> str:
+    """The page as HTML text; everything it needs is inside."""
+    import jinja2
+    import numpy as np
+
+    from covidlit.evaluation import figures, report_text
+
+    metrics = evaluation.to_dict()
+    test, validation = metrics["parts"]["test"], metrics["parts"].get("validation")
+    synthetic, confidence = bool(metrics["synthetic"]), metrics["settings"]["confidence"]
+    table = evaluation.table
+    scored = accepted(table[table["part"] == "test"])
+    thresholds = np.unique(scored["threshold"].to_numpy(float))
+    drawn: dict[str, str | None] = {
+        "scores": figures.score_figure(scored, thresholds, synthetic),
+        "calibration": figures.calibration_figure(test["calibration"], synthetic),
+    }
+    if test["roc"] is not None:
+        drawn["roc"] = figures.roc_figure(test, validation, confidence, synthetic)
+        drawn["threshold"] = figures.threshold_figure(test["roc"], thresholds, synthetic)
+    if context.training_curve is not None:
+        drawn["training"] = figures.training_figure(context.training_curve, synthetic)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["estimate"] = report_text.interval_html
+    environment.filters["table"] = report_text.table_html
+    source = resources.files("covidlit.evaluation").joinpath("report.html.j2")
+    template = environment.from_string(source.read_text(encoding="utf-8"))
+    centres = [
+        centre["auc"]
+        for stratum in metrics["centre_check"]["strata"]
+        for centre in stratum["centres"]
+    ]
+    return template.render(
+        context=context,
+        metrics=metrics,
+        test=test,
+        validation=validation,
+        figures=drawn,
+        synthetic=synthetic,
+        level=f"{confidence:.0%}",
+        subgroup_scale=report_text.Scale.of([row["auc"] for row in test["subgroups"]], 0.5),
+        centre_scale=report_text.Scale(0.0, 1.0, 0.5),
+        has_centres=bool(centres),
     )

@@ -1,0 +1,241 @@
+"""Figures of the report as inline SVG: text stays text, so they are small, sharp and searchable."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#6b7280"
+"""Colours that colour-blind readers can tell apart (Okabe and Ito, 2008), and a grey."""
+
+CLASS_COLOURS = (BLUE, GREEN, PURPLE, "#E69F00", "#56B4E9", GREY)
+
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.edgecolor": "#9ca3af",
+    "axes.labelcolor": "#374151",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "xtick.color": "#374151",
+    "ytick.color": "#374151",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+}
+
+
+@contextmanager
+def _figure(size: tuple[float, float], salt: str) -> Iterator[Figure]:
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": salt}):
+        yield Figure(figsize=size, layout="constrained")
+
+
+def _svg(figure: Figure, name: str, description: str, synthetic: bool) -> str:
+    """The figure as an `<svg>` element that scales with the page and is described for readers."""
+    if synthetic:
+        figure.supxlabel("synthetic data", fontsize=8, color=ORANGE, x=0.995, ha="right")
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1, flags=re.DOTALL)
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1, flags=re.DOTALL)
+    # Identifiers are shared by all figures of the page: make them this figure's own.
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", text)
+    description = description.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+    return text.replace("<svg", f'<svg role="img" aria-label="{description}"', 1)
+
+
+def roc_figure(
+    part: dict[str, Any],
+    validation: dict[str, Any] | None,
+    confidence: float,
+    synthetic: bool = False,
+) -> str:
+    """ROC curve of a part with its band and operating point; validation curve dashed."""
+    roc, measures = part["roc"], part["at_operating_point"]
+    with _figure((5.0, 4.9), "roc") as figure:
+        axes = figure.add_subplot()
+        band = roc["band"]
+        label = f"{confidence:.0%} band"
+        axes.fill_between(
+            band["fpr"], band["low"], band["high"], color=BLUE, alpha=0.18, lw=0, label=label
+        )
+        axes.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":", label="chance")
+        if validation is not None and validation["roc"] is not None:
+            curve = validation["roc"]
+            axes.plot(
+                curve["fpr"],
+                curve["tpr"],
+                color=GREY,
+                lw=1.2,
+                ls="--",
+                label=f"validation, AUC {validation['auc']['value']:.3f}",
+            )
+        axes.plot(
+            roc["fpr"], roc["tpr"], color=BLUE, lw=2, label=f"test, AUC {part['auc']['value']:.3f}"
+        )
+        x, y = measures["specificity"], measures["sensitivity"]
+        axes.errorbar(
+            1 - x["value"],
+            y["value"],
+            xerr=[[x["high"] - x["value"]], [x["value"] - x["low"]]],
+            yerr=[[y["value"] - y["low"]], [y["high"] - y["value"]]],
+            color=ORANGE,
+            marker="o",
+            ms=6,
+            capsize=2,
+            lw=1.2,
+            label="operating point",
+            zorder=5,
+        )
+        axes.set(
+            xlabel="1 − specificity (false positive rate)",
+            ylabel="sensitivity (true positive rate)",
+            xlim=(-0.02, 1.02),
+            ylim=(-0.02, 1.02),
+            aspect="equal",
+        )
+        axes.legend(loc="lower right")
+        auc = part["auc"]["value"]
+        return _svg(figure, "roc", f"ROC curve of the test part, AUC {auc:.3f}", synthetic)
+
+
+def score_figure(
+    table: pd.DataFrame, threshold: NDArray[np.floating], synthetic: bool = False
+) -> str:
+    """Distribution of the scores, one histogram per class, with the threshold.
+
+    Args:
+        table: scored rows of one part.
+        threshold: the distinct thresholds that were applied.
+        synthetic: whether to mark the figure.
+    """
+    target = table["target"].map({0: "negative", 1: "positive"}).astype("string")
+    names = table["class_name"].astype("string").fillna(target)
+    groups = table.assign(group=names).groupby("group")
+    order = sorted(groups.groups, key=lambda name: -groups.get_group(name)["target"].mean())
+    order = order[: len(CLASS_COLOURS)]
+    with _figure((6.4, 0.7 + 1.15 * len(order)), "scores") as figure:
+        all_axes = figure.subplots(len(order), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, name, colour in zip(all_axes, order, CLASS_COLOURS, strict=False):
+            rows = groups.get_group(name)
+            axes.hist(rows["score"], bins=np.linspace(0, 1, 41), color=colour, alpha=0.85)
+            kind = "positive" if rows["target"].mean() > 0.5 else "negative"
+            axes.set_title(f"{name} ({kind}, n = {len(rows)})", loc="left", pad=2)
+            axes.set_ylabel("scans")
+            axes.yaxis.set_major_locator(mpl.ticker.MaxNLocator(3, integer=True))
+            for value in threshold:
+                axes.axvline(value, color=ORANGE, lw=1.2, ls="--")
+        all_axes[-1].set(xlabel="score (dashed: threshold)", xlim=(0, 1))
+        return _svg(figure, "scores", "Histograms of the scores by class", synthetic)
+
+
+def calibration_figure(record: dict[str, Any], synthetic: bool = False) -> str:
+    """Calibration curve: observed share of positives against the mean score of each bin."""
+    curve = record["curve"]
+    x = np.array([point["mean_score"] for point in curve])
+    y = np.array([point["observed"]["value"] for point in curve])
+    low = np.array([point["observed"]["low"] for point in curve])
+    high = np.array([point["observed"]["high"] for point in curve])
+    with _figure((5.0, 4.9), "calibration") as figure:
+        axes = figure.add_subplot()
+        axes.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":", label="perfect")
+        axes.errorbar(
+            x,
+            y,
+            yerr=[np.maximum(0, y - low), np.maximum(0, high - y)],
+            color=BLUE,
+            marker="o",
+            ms=5,
+            capsize=2,
+            lw=1.4,
+            elinewidth=1,
+            label="observed, with interval",
+        )
+        axes.set(
+            xlabel="mean score of the bin",
+            ylabel="observed share of positive scans",
+            xlim=(-0.02, 1.02),
+            ylim=(-0.02, 1.02),
+            aspect="equal",
+        )
+        axes.legend(loc="upper left")
+        return _svg(figure, "calibration", "Calibration curve", synthetic)
+
+
+def threshold_figure(
+    roc: dict[str, Any], threshold: NDArray[np.floating], synthetic: bool = False
+) -> str:
+    """Sensitivity and specificity as functions of the threshold."""
+    cut = np.array([np.inf if value is None else value for value in roc["threshold"]])
+    sensitivity, specificity = np.array(roc["tpr"]), 1 - np.array(roc["fpr"])
+    grid = np.linspace(0, 1, 201)
+    # Scores at or above the grid value count as positive: the last listed cut >= the value holds.
+    place = np.maximum(0, np.searchsorted(-cut, -grid, side="right") - 1)
+    with _figure((6.4, 3.2), "threshold") as figure:
+        axes = figure.add_subplot()
+        axes.step(grid, sensitivity[place], color=BLUE, lw=1.8, where="mid", label="sensitivity")
+        axes.step(grid, specificity[place], color=GREEN, lw=1.8, where="mid", label="specificity")
+        for value in threshold:
+            axes.axvline(value, color=ORANGE, lw=1.2, ls="--")
+        axes.set(xlabel="threshold (dashed: operating point)", xlim=(0, 1), ylim=(-0.02, 1.02))
+        axes.legend(loc="best")
+        return _svg(figure, "threshold", "Sensitivity and specificity by threshold", synthetic)
+
+
+def training_figure(curve: pd.DataFrame, synthetic: bool = False) -> str | None:
+    """Losses, and the other numeric columns, by epoch; None if there is nothing to draw.
+
+    Args:
+        curve: one row per epoch with `epoch` (else the row number) and columns such as
+            `train_loss`, `val_loss`, `val_auc`.
+        synthetic: whether to mark the figure.
+    """
+    numbers = curve.select_dtypes("number")
+    numbers = numbers.loc[:, numbers.notna().any()]
+    epoch = numbers["epoch"] if "epoch" in numbers.columns else pd.Series(range(len(numbers)))
+    names = [str(name) for name in numbers.columns if name not in ("epoch", "step")]
+    losses = [name for name in names if "loss" in name]
+    others = [name for name in names if "loss" not in name and re.search("auc|acc|f1", name)]
+    panels = [panel for panel in (losses, others[:6]) if panel]
+    if not panels or len(numbers) == 0:
+        return None
+    with _figure((6.4, 2.6 * len(panels)), "training") as figure:
+        all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, panel in zip(all_axes, panels, strict=True):
+            _draw_lines(axes, epoch, numbers[panel])
+        all_axes[-1].set_xlabel("epoch")
+        all_axes[-1].xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+        return _svg(figure, "training", "Training curves by epoch", synthetic)
+
+
+def _draw_lines(axes: Axes, epoch: pd.Series, columns: pd.DataFrame) -> None:
+    colours = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", GREY)
+    for colour, (name, values) in zip(colours, columns.items(), strict=False):
+        known = values.notna().to_numpy()
+        marker = "o" if known.sum() < 20 else None
+        axes.plot(
+            epoch.to_numpy()[known],
+            values.to_numpy()[known],
+            color=colour,
+            lw=1.6,
+            marker=marker,
+            ms=3.5,
+            label=str(name),
+        )
+    axes.legend(loc="best")

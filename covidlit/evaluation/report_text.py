@@ -1,0 +1,102 @@
+"""How estimates, tables and intervals are written on the report's page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup, escape
+
+
+def interval_html(record: dict[str, Any] | None, percent: bool = False, digits: int = 3) -> Markup:
+    """An estimate as "0.955 (0.938 to 0.971)"; undefined ones say why."""
+    if record is None:
+        return Markup('<span class="undefined">–</span>')
+    if record["value"] is None:
+        return Markup('<span class="undefined">undefined: {}</span>').format(record["reason"])
+    scale, unit, places = (100, "%", 1) if percent else (1, "", digits)
+    value = f"{scale * record['value']:.{places}f}{unit}"
+    if record["low"] is None:
+        return Markup('{} <span class="undefined">(no interval: {})</span>').format(
+            value, record["reason"]
+        )
+    low, high = scale * record["low"], scale * record["high"]
+    return Markup('{} <span class="ci">({:.{p}f} to {:.{p}f})</span>').format(
+        value, low, high, p=places
+    )
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The horizontal scale of the small interval bars beside a column of estimates."""
+
+    low: float
+    high: float
+    mark: float
+
+    @classmethod
+    def of(cls, records: Sequence[dict[str, Any]], mark: float, high: float = 1.0) -> Scale:
+        """A scale that holds every interval and the mark, rounded down to a tenth."""
+        lows = [record["low"] for record in records if record.get("low") is not None]
+        low = min([mark, *lows])
+        return cls(max(0.0, int(low * 10 + 1e-9) / 10), high, mark)
+
+    def place(self, value: float) -> float:
+        """Position in percent."""
+        return 100 * (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+
+    def bar(self, record: dict[str, Any]) -> Markup:
+        """An interval as a small drawing: mark, line from low to high, dot at the value."""
+        if record["value"] is None:
+            return Markup("")
+        mark, dot = self.place(self.mark), self.place(record["value"])
+        line = ""
+        if record["low"] is not None:
+            low, high = self.place(record["low"]), self.place(record["high"])
+            line = f'<i class="line" style="left:{low:.1f}%;width:{max(high - low, 0.5):.1f}%"></i>'
+        return Markup(
+            f'<span class="bar" aria-hidden="true"><i class="mark" style="left:{mark:.1f}%"></i>'
+            f'{line}<i class="dot" style="left:{dot:.1f}%"></i></span>'
+        )
+
+
+def table_html(table: pd.DataFrame, limit: int = 200) -> Markup:
+    """A table of the context as HTML: escaped, numbers short, missing values as a dash."""
+    shown = table.head(limit)
+    named = shown.index.name is not None or not isinstance(shown.index, pd.RangeIndex)
+    if named:
+        shown = shown.reset_index()
+    numeric = [pd.api.types.is_numeric_dtype(kind) for kind in shown.dtypes]
+    head = Markup("").join(
+        Markup("<th{}>{}</th>").format(_number(is_number), column)
+        for column, is_number in zip(shown.columns, numeric, strict=True)
+    )
+    body = Markup("").join(
+        Markup("<tr>{}</tr>").format(
+            Markup("").join(
+                Markup("<td{}>{}</td>").format(_number(is_number), _cell(value))
+                for value, is_number in zip(row, numeric, strict=True)
+            )
+        )
+        for row in shown.itertuples(index=False)
+    )
+    more = ""
+    if len(table) > limit:
+        more = Markup("<p>The first {} of {} rows.</p>").format(limit, len(table))
+    return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>{}").format(
+        head, body, more
+    )
+
+
+def _number(is_number: bool) -> Markup:
+    return Markup(' class="n"') if is_number else Markup("")
+
+
+def _cell(value: Any) -> Markup:
+    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
+        return Markup("–")
+    if isinstance(value, float):
+        return escape(f"{value:g}" if abs(value) < 1e5 else f"{value:,.0f}")
+    return escape(value)
