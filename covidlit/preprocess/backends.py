@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, TypeVar
@@ -84,10 +85,21 @@ def _start(backend: str, n_jobs: int, stack: ExitStack) -> None:
             stack.enter_context(distributed.Client(cluster))
     elif backend == "ray":
         try:
+            import ray
             from ray.util.joblib import register_ray
         except ImportError as error:
             raise _not_installed(backend) from error
         register_ray()
+        if not ray.is_initialized():
+            # Joins the cluster of RAY_ADDRESS where there is one.
+            local = "RAY_ADDRESS" not in os.environ and n_jobs > 0
+            ray.init(
+                num_cpus=n_jobs if local else None,
+                include_dashboard=None if not local else False,
+                log_to_driver=False,
+                configure_logging=False,
+            )
+            stack.callback(ray.shutdown)
 
 
 def _not_installed(backend: str) -> ConfigError:

@@ -185,6 +185,8 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
     except CovidlitError as error:
         # A verdict on the data: it stays until the files, the checks or covidlit change.
         reason = error.verdict.reason if isinstance(error, SeriesRefused) else error.what
+        # A path may hold a patient's name; the scan_id says which scan it is.
+        reason = reason.replace(task.path, "the source")
         if task.signature is not None:
             index.write(
                 SourceRecord(

@@ -1,0 +1,271 @@
+"""Preparing a cohort: what is left out, what is read again, and who does the work."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import covidlit.scan_files
+from covidlit.errors import CacheError, ConfigError, CovidlitError
+from covidlit.preprocess import Geometry, VolumeCache, prepare_cohort
+from covidlit.scan import Scan
+from covidlit.scan_files import write_nifti
+
+GEOMETRY = Geometry((5, 4, 4), (6, 12, 12))
+
+
+def write_source(path: Path, seed: int) -> None:
+    hu = np.random.default_rng(seed).integers(-1000, 1000, (6, 24, 20)).astype(np.int16)
+    affine = np.array([[0, 0, 2, 0], [0, 2, 0, 5], [5, 0, 0, -70], [0, 0, 0, 1]], float)
+    write_nifti(hu, affine, path)
+
+
+def make_manifest(folder: Path, n: int = 4) -> pd.DataFrame:
+    for i in range(n):
+        write_source(folder / f"scan{i}.nii.gz", i)
+    table = pd.DataFrame(
+        {"scan_id": [f"S{i}" for i in range(n)], "path": [f"scan{i}.nii.gz" for i in range(n)]}
+    )
+    table.attrs["root"] = str(folder)
+    return table
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> pd.DataFrame:
+    return make_manifest(tmp_path)
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The names of the sources that were read (serial preparation)."""
+    names: list[str] = []
+    load = covidlit.scan_files.load_scan
+
+    def counting(path: str, **options: object) -> Scan:
+        names.append(Path(path).name)
+        return load(path, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(covidlit.scan_files, "load_scan", counting)
+    return names
+
+
+def prepare(manifest: pd.DataFrame, cache: Path, **options: object) -> pd.DataFrame:
+    arguments = {"geometry": GEOMETRY, "n_jobs": 1, "progress": False} | options
+    return prepare_cohort(manifest, cache, **arguments).table  # type: ignore[arg-type]
+
+
+def test_every_scan_is_prepared_and_listed(manifest: pd.DataFrame, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    table = prepare(manifest, cache)
+    assert list(table["scan_id"]) == list(manifest["scan_id"])
+    assert (table["status"] == "ok").all()
+    for key, pixels in zip(table["key"], table["pixel_hash"], strict=True):
+        array, sidecar = VolumeCache(cache).open(key)
+        assert array.shape == GEOMETRY.size
+        assert sidecar.pixel_hash == pixels
+    assert list(pd.read_csv(cache / "prepared.csv")["key"]) == list(table["key"])
+
+
+def test_a_second_run_reads_nothing(
+    manifest: pd.DataFrame, tmp_path: Path, reads: list[str]
+) -> None:
+    first = prepare(manifest, tmp_path / "cache")
+    assert len(reads) == 4
+    reads.clear()
+    second = prepare(manifest, tmp_path / "cache")
+    assert reads == []
+    assert list(second["key"]) == list(first["key"])
+    assert not second["renewed"].any()
+
+
+def test_only_a_changed_source_is_read_again(
+    manifest: pd.DataFrame, tmp_path: Path, reads: list[str]
+) -> None:
+    first = prepare(manifest, tmp_path / "cache")
+    reads.clear()
+    write_source(tmp_path / "scan2.nii.gz", 99)
+    second = prepare(manifest, tmp_path / "cache")
+    assert reads == ["scan2.nii.gz"]
+    assert list(first["key"] != second["key"]) == [False, False, True, False]
+
+
+def test_other_arguments_never_get_an_old_volume(
+    manifest: pd.DataFrame, tmp_path: Path, reads: list[str]
+) -> None:
+    first = prepare(manifest, tmp_path / "cache")
+    other = prepare(manifest, tmp_path / "cache", geometry=Geometry((5, 4, 4), (6, 10, 10)))
+    assert not set(first["key"]) & set(other["key"])
+    reads.clear()
+    assert list(prepare(manifest, tmp_path / "cache")["key"]) == list(first["key"])
+    assert reads == []  # both sets stay
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def other_format(path: Path) -> None:
+    path.with_suffix(".json").write_text('{"format": 0}')
+
+
+@pytest.mark.parametrize("damage", [truncate, other_format, Path.unlink])
+def test_damaged_volumes_are_written_anew(
+    manifest: pd.DataFrame,
+    tmp_path: Path,
+    damage,  # type: ignore[no-untyped-def]
+) -> None:
+    first = prepare(manifest, tmp_path / "cache")
+    cache = VolumeCache(tmp_path / "cache")
+    key = first["key"][1]
+    damage(cache.array_path(key))
+    second = prepare(manifest, tmp_path / "cache")
+    assert list(second["renewed"]) == [False, True, False, False]
+    assert cache.contains(key, verify=True)
+
+
+def test_verify_finds_flipped_voxels(manifest: pd.DataFrame, tmp_path: Path) -> None:
+    first = prepare(manifest, tmp_path / "cache")
+    path = VolumeCache(tmp_path / "cache").array_path(first["key"][0])
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 64
+    path.write_bytes(content)
+    assert prepare(manifest, tmp_path / "cache", verify=True)["renewed"].tolist()[0]
+    assert VolumeCache(tmp_path / "cache").contains(first["key"][0], verify=True)
+
+
+def spoil(manifest: pd.DataFrame, folder: Path) -> None:
+    (folder / "scan0.nii.gz").write_bytes(b"")
+    (folder / "scan2.nii.gz").write_bytes(b"this is not an image" * 100)
+    (folder / "scan3.nii.gz").unlink()
+
+
+def test_bad_scans_are_left_out_with_a_reason_and_the_others_go_on(
+    manifest: pd.DataFrame, tmp_path: Path
+) -> None:
+    spoil(manifest, tmp_path)
+    table = prepare(manifest, tmp_path / "cache")
+    assert list(table["status"]) == ["refused", "ok", "refused", "refused"]
+    refused = table[table["status"] == "refused"]
+    assert refused["key"].isna().all()
+    assert (refused["reason"].str.len() > 10).all()
+    assert "no such file" in table["reason"][3]
+    again = prepare(manifest, tmp_path / "cache")
+    assert list(again["reason"].fillna("")) == list(table["reason"].fillna(""))
+
+
+def test_a_mended_scan_is_taken_in(manifest: pd.DataFrame, tmp_path: Path) -> None:
+    spoil(manifest, tmp_path)
+    prepare(manifest, tmp_path / "cache")
+    for i in (0, 2, 3):
+        write_source(tmp_path / f"scan{i}.nii.gz", i)
+    assert (prepare(manifest, tmp_path / "cache")["status"] == "ok").all()
+
+
+def test_strict_ends_with_an_error_that_names_them(manifest: pd.DataFrame, tmp_path: Path) -> None:
+    spoil(manifest, tmp_path)
+    with pytest.raises(CacheError, match=r"3 of 4 scans were refused: S0 .*S2 .*S3"):
+        prepare(manifest, tmp_path / "cache", strict=True)
+    assert len(pd.read_csv(tmp_path / "cache" / "prepared.csv")) == 4
+
+
+def test_nothing_that_names_the_source_is_in_the_cache(tmp_path: Path) -> None:
+    folder = tmp_path / "Doe^Jane"
+    folder.mkdir()
+    manifest = make_manifest(folder, 2)
+    (folder / "scan1.nii.gz").write_bytes(b"")
+    prepare(manifest, tmp_path / "cache")
+    files = [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
+    assert len(files) == 5
+    assert not any(b"Doe" in p.read_bytes() for p in files)
+
+
+def test_a_full_disk_stops_the_run_and_leaves_nothing_half_written(
+    manifest: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(path: Path, array: np.ndarray) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("covidlit.preprocess.cache._save", fill)
+    with pytest.raises(CovidlitError, match="the disk is full"):
+        prepare(manifest, tmp_path / "cache")
+    assert [p for p in (tmp_path / "cache").rglob("*") if p.is_file()] == []
+
+
+SLOW_RUN = """
+import sys, time
+import covidlit.scan_files
+load = covidlit.scan_files.load_scan
+def slow(path, **options):
+    time.sleep(0.3)
+    return load(path, **options)
+covidlit.scan_files.load_scan = slow
+sys.path.insert(0, {tests!r})
+import test_prepare
+from pathlib import Path
+folder = Path({folder!r})
+manifest = test_prepare.pd.read_csv(folder / "manifest.csv")
+manifest.attrs["root"] = str(folder)
+test_prepare.prepare(manifest, folder / "cache")
+"""
+
+
+def test_a_killed_run_is_taken_up_where_it_stopped(tmp_path: Path, reads: list[str]) -> None:
+    manifest = make_manifest(tmp_path, 12)
+    manifest.to_csv(tmp_path / "manifest.csv", index=False)
+    code = SLOW_RUN.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    run = subprocess.Popen([sys.executable, "-c", code], env=os.environ)
+    try:
+        deadline = time.monotonic() + 60
+        while len(list((tmp_path / "cache").glob("index/[!.]*.json"))) < 2:
+            assert time.monotonic() < deadline
+            assert run.poll() is None
+            time.sleep(0.02)
+    finally:
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    done = list((tmp_path / "cache").glob("index/[!.]*.json"))
+    assert len(done) < 12
+    table = prepare(manifest, tmp_path / "cache")
+    assert (table["status"] == "ok").all()
+    assert len(reads) == 12 - len(done)
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky", "dask", "ray"])
+def test_every_backend_gives_the_same(backend: str, manifest: pd.DataFrame, tmp_path: Path) -> None:
+    needed = {"dask": "distributed", "ray": "ray"}.get(backend)
+    if needed:
+        pytest.importorskip(needed)
+    (tmp_path / "scan2.nii.gz").write_bytes(b"")
+    expected = prepare(manifest, tmp_path / "serial")
+    table = prepare(manifest, tmp_path / "parallel", backend=backend, n_jobs=1 if backend == "dask" else 2)
+    pd.testing.assert_frame_equal(table, expected)
+
+
+def test_a_backend_that_does_not_exist_is_said(manifest: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no backend 'spark'"):
+        prepare(manifest, tmp_path / "cache", backend="spark")
+
+
+@pytest.mark.parametrize(
+    ("backend", "module"), [("dask", "distributed"), ("ray", "ray.util.joblib")]
+)
+def test_a_backend_that_is_not_installed_is_said(
+    backend: str,
+    module: str,
+    manifest: pd.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigError, match=rf"pip install 'covidlit\[{backend}\]'"):
+        prepare(manifest, tmp_path / "cache", backend=backend)
