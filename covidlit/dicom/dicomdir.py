@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+from pydicom import dcmread
+
 from covidlit.dicom.series import FileProblem
 
 
@@ -14,8 +16,6 @@ def missing_files(path: Path) -> list[FileProblem]:
     Args:
         path: the DICOMDIR. A damaged one is itself a problem and never an error.
     """
-    from pydicom import dcmread
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

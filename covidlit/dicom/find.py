@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from covidlit.dicom.dicomdir import missing_files
-from covidlit.dicom.elements import NotDicomError
 from covidlit.dicom.header import DirectoryFileError, read_header
+from covidlit.dicom.parse import NotDicomError
 from covidlit.dicom.series import FileProblem, Found, ImageFile, Series
 from covidlit.dicom.strays import suspects_of
 from covidlit.errors import DicomError

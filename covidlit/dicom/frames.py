@@ -6,13 +6,12 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pydicom import Dataset, dcmread
 
 from covidlit.dicom.series import Frame, ImageFile
 from covidlit.errors import DicomError
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 MAX_POSITION_MM = 1e5
 MAX_PIXEL_SPACING_MM = 100.0
@@ -89,8 +88,6 @@ def enhanced_frames(image: ImageFile, classic: Frame) -> list[Frame]:
 
     Source: DICOM PS3.3, sections C.7.6.16 and C.8.15.3.
     """
-    from pydicom import dcmread
-
     if image.n_frames > MAX_FRAMES:
         raise DicomError(f"damaged: NumberOfFrames is {image.n_frames}.")
     with warnings.catch_warnings():

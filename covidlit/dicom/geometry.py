@@ -86,7 +86,7 @@ def tilt_degrees(stack: Stack) -> float:
     if len(stack.along) < 2 or np.ptp(stack.along) == 0:
         return 0.0
     drift = [theil_sen(stack.along, stack.across[:, axis])[0] for axis in range(2)]
-    return float(np.degrees(np.arctan(np.hypot(*drift))))
+    return float(np.degrees(np.arctan(np.hypot(drift[0], drift[1]))))
 
 
 def obliquity_degrees(normal: Floats) -> float:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from covidlit.dicom.elements import Elements, NotDicomError, read_elements
+from pydicom.charset import convert_encodings, decode_bytes
+
+from covidlit.dicom.elements import Elements
 from covidlit.dicom.frames import enhanced_frames, make_frame
+from covidlit.dicom.parse import NotDicomError, read_elements
 from covidlit.dicom.series import Frame, ImageFile
 from covidlit.dicom.transfer_syntax import can_decode, end_of_fragments, is_encapsulated
 from covidlit.errors import DicomError
@@ -132,8 +135,6 @@ def _text_of_person(elements: Elements) -> str:
     raw = elements.values.get(0x00100020, b"").strip(b" \0")
     if raw.isascii():
         return raw.decode("ascii")
-    from pydicom.charset import convert_encodings, decode_bytes
-
     encodings = convert_encodings(list(elements.texts(0x00080005)) or "ISO_IR 100")
     return decode_bytes(raw, encodings, set()).strip()
 

@@ -8,7 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.pixels import get_decoder, pixel_array
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from covidlit.dicom.gdcm_jpeg import decode_with_gdcm, uses_gdcm
 from covidlit.dicom.series import Frame, ImageFile
 from covidlit.dicom.transfer_syntax import is_encapsulated
 from covidlit.scan import AIR_HU
@@ -33,7 +37,7 @@ def read_hu(frames: Sequence[Frame], out: Sequence[NDArray[np.int16]]) -> None:
         with open(image.path, "rb", buffering=0) as handle:  # noqa: PTH123 (speed, many files)
             for frame, target in zip(frames, out, strict=True):
                 handle.seek(image.pixel_offset + frame.index * size)
-                if handle.readinto(memoryview(target).cast("B")) != size:
+                if handle.readinto(target.data.cast("B")) != size:
                     raise EOFError("the file ends before its pixel data do")
                 rescale_in_place(target, frame)
         return
@@ -100,7 +104,7 @@ def same_image(first: Frame, second: Frame) -> bool:
     for frame, image in zip((first, second), images, strict=True):
         if decode_problem([frame], [image]):
             return False
-    return bool(np.array_equal(*images))
+    return bool(np.array_equal(images[0], images[1]))
 
 
 def decode_problem(frames: Sequence[Frame], out: Sequence[NDArray[np.int16]]) -> str:
@@ -155,15 +159,10 @@ def _decoded(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
     if image.endian == "<" and image.pixel_offset > 0 and is_encapsulated(image.transfer_syntax):
         yield from _decoded_fragments(frames)
         return
-    from pydicom import dcmread
-    from pydicom.pixels import pixel_array
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = dcmread(image.path, force=True)
         if not image.transfer_syntax:
-            from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
             implicit = dataset.original_encoding[0]
             dataset.file_meta.TransferSyntaxUID = (
                 ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
@@ -174,14 +173,14 @@ def _decoded(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
 
 
 def _decoded_fragments(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
-    from pydicom.pixels import get_decoder
-    from pydicom.uid import UID
-
     image = frames[0].source
     decoder = get_decoder(UID(image.transfer_syntax))
     with image.path.open("rb") as handle:
         handle.seek(image.pixel_offset)
         content = handle.read()
+    if uses_gdcm(image):
+        yield from (decode_with_gdcm(content, frame) for frame in frames)
+        return
     decoded = decoder.iter_array(
         content,
         indices=[frame.index for frame in frames],

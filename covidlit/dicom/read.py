@@ -18,6 +18,7 @@ from covidlit.dicom.pixels import decode_problem
 from covidlit.dicom.pseudonym import pseudonym_uid
 from covidlit.dicom.regrid import deshear, to_even_steps
 from covidlit.dicom.series import Frame, ImageFile, Series
+from covidlit.dicom.transfer_syntax import is_encapsulated
 from covidlit.dicom.verdict import SeriesRefused
 from covidlit.errors import DicomError
 from covidlit.scan import Scan, to_canonical
@@ -116,7 +117,9 @@ def _read_volume(
     def read(places: list[int]) -> str:
         return decode_problem([frames[k] for k in places], [volume[k] for k in places])
 
-    with ThreadPoolExecutor(n_workers(workers)) as pool:
+    # Decoders hold Python's lock: a second thread would only get in the way of the first.
+    threads = 1 if is_encapsulated(image.transfer_syntax) else n_workers(workers)
+    with ThreadPoolExecutor(threads) as pool:
         problems = list(pool.map(read, by_file.values()))
     return volume, {
         source: problem for source, problem in zip(by_file, problems, strict=True) if problem

@@ -6,14 +6,15 @@ import struct
 from functools import cache
 from pathlib import Path
 
-from covidlit.dicom.elements import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from pydicom.pixels import get_decoder
+from pydicom.uid import UID
 
-_UNDECODABLE = {
-    # JPEG extended with a full progression and the 12-bit spectral selection were retired; GDCM
-    # returns the wrong pixels or none for them.
-    "1.2.840.10008.1.2.4.53",
-    "1.2.840.10008.1.2.4.55",
-}
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+JPEG_LOSSLESS = frozenset({"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"})
 
 
 def is_encapsulated(transfer_syntax: str) -> bool:
@@ -23,12 +24,10 @@ def is_encapsulated(transfer_syntax: str) -> bool:
 
 @cache
 def can_decode(transfer_syntax: str) -> bool:
-    """Whether one of pydicom's installed plugins decodes this transfer syntax."""
-    from pydicom.pixels import get_decoder
-    from pydicom.uid import UID
+    """Whether one of pydicom's installed plugins decodes this transfer syntax.
 
-    if transfer_syntax in _UNDECODABLE:
-        return False
+    The retired JPEG processes (such as 1.2.840.10008.1.2.4.53 and .55) have no decoder.
+    """
     try:
         return bool(get_decoder(UID(transfer_syntax)).is_available)
     except NotImplementedError:
