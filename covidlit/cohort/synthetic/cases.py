@@ -38,6 +38,7 @@ class Case:
         lesion_volume_ml: total volume of the pneumonia's lesions (0 where there is none).
         severity: "mild" for pneumonia in the presets of mild disease, "severe" or "not_severe" in
             `severity`, None without pneumonia.
+        spo2_percent: oxygen saturation on room air, at least 90 in mild pneumonia.
         severe: whether the patient has or gets severe disease.
         day: days from the onset of symptoms to the scan.
         mas, thickness_mm, field_of_view_mm: how it was scanned.
@@ -57,6 +58,7 @@ class Case:
     acquired: date
     severity: str | None
     severe: bool
+    spo2_percent: int | None
     day: int
     lesion_volume_ml: float
     scanner: Scanner
@@ -153,6 +155,7 @@ def _plan_case(
         seed=seed, index=index, patient=index, visit=0, centre=centre.name, class_name=name,
         aetiology=cause, age=round(age), sex=sex, rtpcr_initial=initial, rtpcr_round=positive,
         acquired=acquired, severity=None if name == "np" else "mild", severe=False,
+        spo2_percent=None if name == "np" else int(rng.integers(93, 100)),
         day=int(rng.integers(2, 12)), lesion_volume_ml=0.0, scanner=scanner,
         mas=int(rng.integers(*scanner.mas)), thickness_mm=float(rng.choice(scanner.thickness_mm)),
         field_of_view_mm=float(np.round(rng.uniform(*scanner.field_of_view_mm))),

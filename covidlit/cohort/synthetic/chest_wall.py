@@ -37,7 +37,10 @@ def draw_trunk(patient: Patient, grid: Grid, skin: F32, cavity: F32, marbling: S
     paint(hu, body * coverage(np.abs(skin + 1.0) - 1.0, edge), 5.0)
     # Fat between the muscles: sheets that follow the surface, and the armpits.
     muscle = skin + np.float32(patient.fat_mm)
-    sheets = np.abs(cavity - 15 - 3 * marbling.on(grid)) - 1.2
+    wave = marbling.on(grid)
+    sheets = np.abs(cavity - 16 - 4 * wave) - (0.2 + 1.6 * wave)
+    outer = np.abs(skin + np.float32(patient.fat_mm + 12) + 3 * wave) - (0.2 - 1.8 * wave)
+    sheets = np.minimum(sheets, outer)
     axilla = _axilla(patient, grid)
     flesh = np.maximum(muscle, -np.minimum(sheets, axilla))
     paint(hu, coverage(flesh, edge) * body, MUSCLE)

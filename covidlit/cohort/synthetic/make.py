@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -14,10 +13,11 @@ from covidlit import __version__
 from covidlit.cohort.synthetic.cases import Case
 from covidlit.cohort.synthetic.dicom_writer import write_series
 from covidlit.cohort.synthetic.grid import Grid, grid_of
+from covidlit.cohort.synthetic.labs import clinical_table
 from covidlit.cohort.synthetic.presets import plan_cohort
 from covidlit.cohort.synthetic.render import Rendered, render
 from covidlit.errors import ConfigError, CovidlitError
-from covidlit.files import atomic_path, fingerprint, write_json
+from covidlit.files import fingerprint, write_json
 from covidlit.tables import write_table
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ def make_cohort(
     write_json(paths.info, {**record, "complete": False})
     _make_scans(paths, cases, matrix, thickness_mm, n_jobs, progress)
     write_table(labels_table(cases), paths.labels)
+    if paths.clinical is not None:
+        write_table(clinical_table(cases), paths.clinical)
     write_json(paths.info, {**record, "complete": True})
     return paths
 
@@ -158,11 +160,6 @@ def _make_scans(
             pass
 
 
-def scan_id_of(series_uid: str) -> str:
-    """The scan's identifier in the manifest."""
-    return "S" + hashlib.sha256(series_uid.encode()).hexdigest()[:12]
-
-
 def make_scan(paths: CohortPaths, case: Case, grid: Grid) -> None:
     """Draw and write one scan, unless it is there: first its truth, then its series at a stroke."""
     folder = paths.dicom / case.centre / case.name
@@ -185,17 +182,12 @@ def make_scan(paths: CohortPaths, case: Case, grid: Grid) -> None:
 
 
 def _write_truth(folder: Path, case: Case, grid: Grid, drawn: Rendered) -> None:
-    import SimpleITK
+    from covidlit.cohort.manifest import scan_id_of
+    from covidlit.scan_files import write_nifti
 
     scan_id = scan_id_of(case.series_uid)
     for name, array in (("classes", drawn.classes), ("instances", drawn.instances)):
-        image = SimpleITK.GetImageFromArray(array)
-        image.SetSpacing(grid.spacing[::-1])
-        image.SetOrigin(tuple(float(value) for value in grid.affine[:3, 3]))
-        with atomic_path(folder / f"{scan_id}.{name}.nii.gz") as temporary:
-            whole = temporary.with_suffix(".nii.gz")
-            SimpleITK.WriteImage(image, str(whole), useCompression=True)
-            whole.replace(temporary)
+        write_nifti(array, grid.affine, folder / f"{scan_id}.{name}.nii.gz")
 
 
 def labels_table(cases: list[Case]) -> pd.DataFrame:
@@ -215,8 +207,9 @@ def labels_table(cases: list[Case]) -> pd.DataFrame:
             "sex": case.sex,
             "acquisition_date": case.acquired.isoformat(),
             "severity": case.severity,
+            "spo2_percent": case.spo2_percent,
             "synthetic": True,
         }
         for case in cases
     ]
-    return pd.DataFrame(rows).astype({"rtpcr_round": "Int64"})
+    return pd.DataFrame(rows).astype({"rtpcr_round": "Int64", "spo2_percent": "Int64"})

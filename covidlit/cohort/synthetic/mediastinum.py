@@ -9,7 +9,7 @@ import numpy as np
 from covidlit.cohort.synthetic.grid import F32, Grid
 from covidlit.cohort.synthetic.patient import Patient
 from covidlit.cohort.synthetic.texture import coverage, paint
-from covidlit.cohort.synthetic.tubes import Tubes, fill_tubes, join, polyline
+from covidlit.cohort.synthetic.tubes import Tubes, fill_capsules, fill_tubes, join, polyline
 
 FAT, BLOOD, WALL = -98.0, 42.0, 36.0
 
@@ -108,7 +108,7 @@ def mediastinum_distance(patient: Patient, grid: Grid, heart: F32) -> F32:
     front = patient.cavity_centre(grid) - patient.cavity_half_depth(grid)
     anterior = ellipse(
         at((-60, 10), (20, 0)), front.astype(np.float32) + 4,
-        at((-190, 46), (-60, 40), (-20, 15), (30, 13), (60, 28), (90, 50)) * w, 44 * d,
+        at((-190, 46), (-60, 36), (-20, 11), (30, 9), (60, 26), (90, 50)) * w, 40 * d,
     )  # fmt: skip
     gutter = ellipse(at((-60, 22), (0, 24), (25, 20)), vertebra - 21 * d,
                      at((-190, 15), (30, 16), (40, 6)), 17 * d)  # fmt: skip
@@ -126,24 +126,30 @@ def draw_mediastinum(
         inside: coverage of the chest's inside.
     """
     edge = max(grid.spacing[1], 0.8)
-    paint(hu, inside, FAT)
     paint(hu, inside * coverage(heart + 1.5, edge), BLOOD)
     # The grooves between the chambers hold fat; their muscle is a little denser than blood.
     z, y, x = grid.axes
     groove = np.abs(0.75 * (x - 16) - 0.35 * (y + 30) - 0.2 * (z + 66) + 16)
     rim = np.maximum(groove - 5.0, np.maximum(heart, -heart - 13))
     paint(hu, inside * coverage(rim, max(edge, 3.0)) * 0.8, FAT)
-    paint(hu, fill_tubes(grid, vessels.aorta), BLOOD)
-    paint(hu, fill_tubes(grid, vessels.others), BLOOD - 2)
-    paint(hu, fill_tubes(grid, vessels.gullet), 30.0)
+    for tubes, value in ((vessels.others, BLOOD - 2), (vessels.aorta, BLOOD), (vessels.gullet, 30)):
+        paint(hu, fill_capsules(grid, tubes, edge), value)
 
 
-def draw_airways(grid: Grid, hu: F32, airways: Tubes) -> F32:
-    """Walls and lumen of trachea and bronchi, in place; returns the coverage of the lumen."""
-    wall = np.clip(0.07 * airways.radius.mean(axis=1, keepdims=True) + 0.6, 0.6, 1.4)
-    outer = Tubes(airways.start, airways.end, airways.radius + wall)
-    lumen = fill_tubes(grid, airways)
-    ring = np.clip(fill_tubes(grid, outer) - lumen, 0, 1)
+def sheath(grid: Grid, vessels: GreatVessels) -> F32:
+    """Coverage of the great vessels and airways with the fat around them: no lung there."""
+    edge = max(grid.spacing[1], 0.8)
+    tubes = join(vessels.others.wider(2.0), vessels.aorta.wider(2.5), vessels.airways.wider(2.5))
+    return fill_capsules(grid, tubes, edge)
+
+
+def draw_airways(grid: Grid, hu: F32, airways: Tubes, bronchi: Tubes) -> None:
+    """Walls and lumen of trachea, main bronchi and the bronchi in the lung, in place."""
+    edge = max(grid.spacing[1], 0.8)
+    lumen = np.maximum(fill_capsules(grid, airways, edge), fill_tubes(grid, bronchi))
+    wall = np.clip(0.07 * bronchi.radius.mean(axis=1, keepdims=True) + 0.5, 0.5, 1.2)
+    outer = Tubes(bronchi.start, bronchi.end, bronchi.radius + wall)
+    ring = np.maximum(fill_capsules(grid, airways.wider(1.3), edge), fill_tubes(grid, outer))
+    ring = np.clip(ring - lumen, 0, 1)
     paint(hu, ring, WALL)
     paint(hu, lumen, -1000.0)
-    return lumen

@@ -68,10 +68,11 @@ def _plan_severity(n_scans: int, seed: int) -> list[Case]:
     while sum(visits) < n_scans:
         visits.append(int(rng.choice([1, 2, 3, 4], p=[0.2, 0.3, 0.3, 0.2])))
     visits[-1] -= sum(visits) - n_scans
+    half = rng.permutation(np.arange(len(visits)) % 2 == 1)
     cases: list[Case] = []
     for patient, case in enumerate(plan_patients(len(visits), seed, ("covid",))):
         draw = stream(seed, "course", patient)
-        severe = patient % 2 == 1
+        severe = bool(half[patient])
         days = np.sort(draw.choice(np.arange(1, 25), visits[patient], replace=False))
         peak = _draw_volume(draw, (320.0, 0.7, 60.0, 1500.0) if severe else (80.0, 0.8, 8.0, 500.0))
         turn, width = draw.normal(11 if severe else 8, 1.5), (9.0 if severe else 7.0)
@@ -87,6 +88,7 @@ def _plan_severity(n_scans: int, seed: int) -> list[Case]:
                     visit=visit,
                     age=age,
                     severe=severe,
+                    spo2_percent=int(draw.integers(84, 93) if severe else draw.integers(93, 100)),
                     severity="severe" if severe else "not_severe",
                     day=int(day),
                     acquired=onset + timedelta(days=int(day)),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from covidlit.cohort.synthetic.cases import Case
 from covidlit.cohort.synthetic.grid import Grid
 from covidlit.cohort.synthetic.lesions import draw_lesions
+from covidlit.cohort.synthetic.nodules import draw_nodules
 from covidlit.cohort.synthetic.noise import digitise, scanner_noise
 from covidlit.cohort.synthetic.thorax import Chest
 
@@ -44,6 +45,7 @@ def render(case: Case, grid: Grid) -> Rendered:
         last = min(first + depth, grid.shape[0])
         hu[first:last], part = chest.draw(grid.slab(first, last))
         lung[first:last] = part > 0.5
+    draw_nodules(chest, grid, hu)
     classes = draw_lesions(chest, grid, hu, lung)
     instances = cc3d.connected_components(np.where(classes > 1, classes, 0).astype(np.uint8))
     hu += scanner_noise(case, grid, slice(0, grid.shape[0]))

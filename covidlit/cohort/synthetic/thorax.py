@@ -39,18 +39,33 @@ class LungSpace:
         return coverage(self.distance, self.width)
 
 
+MIDDLE_MM = 112.0
+"""The mediastinum lies within so much of the midline."""
+
+
 def lung_space(patient: Patient, grid: Grid) -> LungSpace:
     """Where the lungs of a patient are on a grid."""
     cavity = patient.cavity_distance(grid)
     diaphragm, normal = patient.diaphragm_distance(grid)
-    heart = mediastinum.heart_distance(patient, grid)
-    middle = mediastinum.mediastinum_distance(patient, grid, heart)
-    distance = np.maximum(np.maximum(cavity, -middle), diaphragm)
+    distance = np.maximum(cavity, diaphragm)
+    heart = np.full(grid.shape, 99.0, np.float32)
+    box = middle_box(grid)
+    local = grid.box_grid(box)
+    if 0 not in local.shape:
+        heart[box] = mediastinum.heart_distance(patient, local)
+        middle = mediastinum.mediastinum_distance(patient, local, heart[box])
+        np.maximum(distance[box], -middle, out=distance[box])
     pixel = max(grid.spacing[1], 0.8)
     # Thick slices blur what lies flat in them.
-    flat = np.where(diaphragm >= distance - 1e-3, normal, 0.25)
-    width = np.hypot(pixel, grid.spacing[0] * flat).astype(np.float32)
+    flat = np.where(diaphragm >= distance - 1e-3, normal, np.float32(0.25))
+    width = np.sqrt(np.float32(pixel**2) + (np.float32(grid.spacing[0]) * flat) ** 2)
     return LungSpace(cavity, diaphragm, distance, heart, width)
+
+
+def middle_box(grid: Grid) -> tuple[slice, slice, slice]:
+    """The part of a grid that holds the mediastinum."""
+    reach = np.array([1e4, 105.0, MIDDLE_MM])
+    return grid.box(-reach, reach)
 
 
 class Chest:
@@ -75,10 +90,10 @@ class Chest:
             artery = (side * 45 * w + patient.sway, (0 if side < 0 else 8) * d, -26 * h)
             vein = (side * 34 * w + patient.sway, 2 * d, -46 * h)
             airway = (side * 49 * w + patient.sway, 26 * d, -44 * h)
-            for root, radius, end in ((artery, 6.6, 0.5), (vein, 6.0, 0.5)):
+            for root, radius, end in ((artery, 6.6, 0.72), (vein, 6.0, 0.72)):
                 tree = grow_tree(root, self._targets(rng, side, 2**LEVELS), radius, end)
                 vessels.append(bent(tree, rng))
-            bronchi.append(bent(grow_tree(airway, self._targets(rng, side, 64), 3.6, 0.9), rng))
+            bronchi.append(bent(grow_tree(airway, self._targets(rng, side, 64), 3.6, 0.8), rng))
         return join(*vessels), join(*bronchi)
 
     def _targets(self, rng: np.random.Generator, side: int, count: int) -> np.ndarray:
@@ -105,21 +120,33 @@ class Chest:
         chest_wall.draw_shoulders(patient, grid, hu)
         pixel = max(grid.spacing[1], 0.8)
         inside = coverage(space.cavity, pixel)
-        mediastinum.draw_mediastinum(patient, grid, hu, inside, space.heart, self.vessels)
-        abdomen.draw_abdomen(
-            patient, grid, hu, inside * coverage(-space.diaphragm, space.width),
-            space.diaphragm, space.cavity,
-        )  # fmt: skip
+        paint(hu, inside, mediastinum.FAT)
+        box = middle_box(grid)
+        middle = grid.box_grid(box)
+        mediastinum.draw_mediastinum(
+            patient, middle, hu[box], inside[box], space.heart[box], self.vessels
+        )
+        below = inside * coverage(-space.diaphragm, space.width)
+        self._draw_abdomen(grid, hu, below, space)
         chest_wall.draw_spine(patient, grid, hu)
         chest_wall.draw_sternum(patient, grid, hu)
         part = space.part
-        paint(hu, part, self.lung_hu(grid))
-        vessels = fill_tubes(grid, self.tree)
-        paint(hu, vessels, 40.0)
-        mediastinum.draw_airways(grid, hu, join(self.vessels.airways, self.bronchi))
+        part[box] *= 1 - mediastinum.sheath(middle, self.vessels)
+        paint(hu, part, self.lung_hu(grid, space.cavity))
+        paint(hu, fill_tubes(grid, self.tree), 40.0)
+        mediastinum.draw_airways(grid, hu, self.vessels.airways, self.bronchi)
         return hu, part
 
-    def lung_hu(self, grid: Grid) -> F32:
+    def _draw_abdomen(self, grid: Grid, hu: F32, below: F32, space: LungSpace) -> None:
+        top = max(self.patient.dome_mm) + 12
+        box = grid.box(np.array([-1e4, -140.0, -175.0]), np.array([top, 140.0, 175.0]))
+        local = grid.box_grid(box)
+        if 0 not in local.shape:
+            abdomen.draw_abdomen(
+                self.patient, local, hu[box], below[box], space.diaphragm[box], space.cavity[box]
+            )
+
+    def lung_hu(self, grid: Grid, cavity: F32) -> F32:
         """Density of the lung without its vessels: gravity, lobules, fissures; HU, (z, y, x)."""
         patient = self.patient
         z, y, x = grid.axes
@@ -127,6 +154,11 @@ class Chest:
         hu = patient.lung_hu + 0.5 * depth + 9 * self.parenchyma.on(grid)
         if grid.spacing[1] < 2.5:
             hu += 14 * self.lobules.on(grid)
+        if patient.dependent_hu:
+            lying = np.clip((y - 25 * patient.depth) / (40 * patient.depth), 0, 1)
+            hu += (
+                patient.dependent_hu * lying * np.exp(np.minimum(cavity, 0) / patient.dependent_mm)
+            )
         # Fissures: films of a millimetre, faint in a thick slice.
         for plane, where, flat in fissures(patient, grid):
             width = float(np.hypot(grid.spacing[1], grid.spacing[0] * flat))
