@@ -22,7 +22,10 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
         )
     if "validation" not in metrics["parts"]:
         found.append(
-            ("no_validation", "There is no validation part, so nothing could be chosen honestly.")
+            (
+                "no_validation",
+                "There is no validation part: nothing could be chosen on scans that are in neither the training nor the test part.",
+            )
         )
     if any(point["chosen_on"] is None for point in points):
         values = ", ".join(sorted({f"{p['threshold']:.3g}" for p in points if not p["chosen_on"]}))

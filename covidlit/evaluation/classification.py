@@ -11,7 +11,7 @@ from covidlit.evaluation.bootstrap import Sampling, Weights
 from covidlit.evaluation.estimate import Estimate
 from covidlit.evaluation.proportions import proportion
 
-Counts = tuple[NDArray[np.float64], ...]
+ONE_CLASS = "only one class is present"
 
 
 def confusion(target: NDArray[np.bool_], decision: NDArray[np.bool_]) -> dict[str, int]:
@@ -29,8 +29,9 @@ def classification_measures(
 ) -> dict[str, Estimate]:
     """Sensitivity, specificity, PPV, NPV, accuracy, balanced accuracy, F1 and MCC.
 
-    Proportions have Wilson intervals, the last three percentile intervals of a patient bootstrap
-    (also with one scan per patient, because they are no proportions).
+    Proportions have Wilson intervals, and balanced accuracy the one that follows from those of
+    sensitivity and specificity. F1 and MCC have percentile intervals of a patient bootstrap. With
+    several scans of a patient all intervals come from the bootstrap.
 
     Args:
         target: shape (n,), true for positive scans.
@@ -38,14 +39,21 @@ def classification_measures(
         sampling: how the n scans were sampled.
     """
     everything = np.ones_like(target)
-    return {
-        "sensitivity": proportion(decision, target, sampling, "no positive scan"),
-        "specificity": proportion(~decision, ~target, sampling, "no negative scan"),
+    sensitivity = proportion(decision, target, sampling, "no positive scan")
+    specificity = proportion(~decision, ~target, sampling, "no negative scan")
+    measures = {
+        "sensitivity": sensitivity,
+        "specificity": specificity,
         "ppv": proportion(target, decision, sampling, "no scan called positive"),
         "npv": proportion(~target, ~decision, sampling, "no scan called negative"),
         "accuracy": proportion(target == decision, everything, sampling, "no scan"),
         **_composite_measures(target, decision, sampling),
     }
+    if target.all() or not target.any():
+        measures["ppv"] = measures["npv"] = Estimate.undefined(ONE_CLASS, len(target))
+    if not sampling.clustered:
+        measures["balanced_accuracy"] = _mean_of(sensitivity, specificity, len(target))
+    return measures
 
 
 def balanced_accuracy(tp: NDArray, fn: NDArray, fp: NDArray, tn: NDArray) -> NDArray[np.float64]:
@@ -74,6 +82,9 @@ _COMPOSITE: dict[str, Callable[..., NDArray[np.float64]]] = {
 def _composite_measures(
     target: NDArray[np.bool_], decision: NDArray[np.bool_], sampling: Sampling
 ) -> dict[str, Estimate]:
+    n = len(target)
+    if target.all() or not target.any():
+        return {name: Estimate.undefined(ONE_CLASS, n) for name in _COMPOSITE}
     cells = np.stack(
         [target & decision, target & ~decision, ~target & decision, ~target & ~decision], axis=1
     ).astype(float)
@@ -83,23 +94,31 @@ def _composite_measures(
 
     replicates = sampling.distribution(counts).T
     estimates = {}
+    method = "patient bootstrap, percentile"
     for name, formula in _COMPOSITE.items():
         with np.errstate(divide="ignore", invalid="ignore"):
             value = float(formula(*cells.sum(axis=0)))
             interval = sampling.percentile(formula(*replicates))
         if not np.isfinite(value):
-            estimates[name] = Estimate.undefined("a class or a decision does not occur", len(cells))
+            estimates[name] = Estimate.undefined("every scan gets the same decision", n)
         elif interval is None:
-            estimates[name] = Estimate(
-                value,
-                None,
-                None,
-                len(cells),
-                "patient bootstrap, percentile",
-                "the bootstrap replicates do not vary",
-            )
+            reason = "the bootstrap replicates do not vary"
+            estimates[name] = Estimate(value, None, None, n, method, reason)
         else:
-            estimates[name] = Estimate(
-                value, *interval, len(cells), "patient bootstrap, percentile"
-            )
+            estimates[name] = Estimate(value, *interval, n, method)
     return estimates
+
+
+def _mean_of(first: Estimate, second: Estimate, n: int) -> Estimate:
+    """Mean of two independent proportions with the interval that theirs imply.
+
+    Source: MOVER, Zou and Donner, Statistics in Medicine 2008;27:1693.
+    """
+    a, b = first, second
+    if a.value is None or b.value is None or a.low is None or b.low is None:
+        return Estimate.undefined(ONE_CLASS, n)
+    assert a.high is not None and b.high is not None
+    value = (a.value + b.value) / 2
+    below = float(np.hypot(a.value - a.low, b.value - b.low)) / 2
+    above = float(np.hypot(a.high - a.value, b.high - b.value)) / 2
+    return Estimate(value, value - below, value + above, n, "MOVER of Wilson intervals")

@@ -179,18 +179,23 @@ def calibration_figure(record: dict[str, Any], synthetic: bool = False) -> str:
 
 
 def threshold_figure(
-    roc: dict[str, Any], threshold: NDArray[np.floating], synthetic: bool = False
+    table: pd.DataFrame, threshold: NDArray[np.floating], synthetic: bool = False
 ) -> str:
-    """Sensitivity and specificity as functions of the threshold."""
-    cut = np.array([np.inf if value is None else value for value in roc["threshold"]])
-    sensitivity, specificity = np.array(roc["tpr"]), 1 - np.array(roc["fpr"])
+    """Sensitivity and specificity as functions of the threshold.
+
+    Args:
+        table: scored rows of one part, with both classes.
+        threshold: the distinct thresholds that were applied.
+        synthetic: whether to mark the figure.
+    """
+    target, score = table["target"].to_numpy(bool), table["score"].to_numpy(float)
     grid = np.linspace(0, 1, 201)
-    # Scores at or above the grid value count as positive: the last listed cut >= the value holds.
-    place = np.maximum(0, np.searchsorted(-cut, -grid, side="right") - 1)
+    sensitivity = (score[target][:, None] >= grid).mean(axis=0)
+    specificity = (score[~target][:, None] < grid).mean(axis=0)
     with _figure((6.4, 3.2), "threshold") as figure:
         axes = figure.add_subplot()
-        axes.step(grid, sensitivity[place], color=BLUE, lw=1.8, where="mid", label="sensitivity")
-        axes.step(grid, specificity[place], color=GREEN, lw=1.8, where="mid", label="specificity")
+        axes.plot(grid, sensitivity, color=BLUE, lw=1.8, label="sensitivity")
+        axes.plot(grid, specificity, color=GREEN, lw=1.8, label="specificity")
         for value in threshold:
             axes.axvline(value, color=ORANGE, lw=1.2, ls="--")
         axes.set(xlabel="threshold (dashed: operating point)", xlim=(0, 1), ylim=(-0.02, 1.02))

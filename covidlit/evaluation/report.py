@@ -143,13 +143,14 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
     }
     if test["roc"] is not None:
         drawn["roc"] = figures.roc_figure(test, validation, confidence, synthetic)
-        drawn["threshold"] = figures.threshold_figure(test["roc"], thresholds, synthetic)
+        drawn["threshold"] = figures.threshold_figure(scored, thresholds, synthetic)
     if context.training_curve is not None:
         drawn["training"] = figures.training_figure(context.training_curve, synthetic)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["estimate"] = report_text.interval_html
+    environment.filters["cell"] = report_text.cell_html
     environment.filters["table"] = report_text.table_html
     source = resources.files("covidlit.evaluation").joinpath("report.html.j2")
     template = environment.from_string(source.read_text(encoding="utf-8"))
@@ -166,7 +167,9 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
         figures=drawn,
         synthetic=synthetic,
         level=f"{confidence:.0%}",
-        subgroup_scale=report_text.Scale.of([row["auc"] for row in test["subgroups"]], 0.5),
+        subgroup_scale=report_text.Scale.of(
+            [row["auc"] for row in test["subgroups"]], test["auc"]["value"] or 0.5
+        ),
         centre_scale=report_text.Scale(0.0, 1.0, 0.5),
         has_centres=bool(centres),
     )

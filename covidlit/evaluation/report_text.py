@@ -10,13 +10,13 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 
-def interval_html(record: dict[str, Any] | None, percent: bool = False, digits: int = 3) -> Markup:
-    """An estimate as "0.955 (0.938 to 0.971)"; undefined ones say why."""
-    if record is None:
-        return Markup('<span class="undefined">–</span>')
+def interval_html(
+    record: dict[str, Any], percent: bool = False, unit: str = "%", digits: int = 3
+) -> Markup:
+    """An estimate as "0.955 (0.938 to 0.971)" or "91.5% (87.0 to 94.6)"; undefined ones say why."""
     if record["value"] is None:
         return Markup('<span class="undefined">undefined: {}</span>').format(record["reason"])
-    scale, unit, places = (100, "%", 1) if percent else (1, "", digits)
+    scale, unit, places = (100, unit, 1) if percent else (1, "", digits)
     value = f"{scale * record['value']:.{places}f}{unit}"
     if record["low"] is None:
         return Markup('{} <span class="undefined">(no interval: {})</span>').format(
@@ -26,6 +26,11 @@ def interval_html(record: dict[str, Any] | None, percent: bool = False, digits: 
     return Markup('{} <span class="ci">({:.{p}f} to {:.{p}f})</span>').format(
         value, low, high, p=places
     )
+
+
+def cell_html(record: dict[str, Any]) -> Markup:
+    """A percentage for a crowded table: without the sign, and a dash where it is undefined."""
+    return Markup("–") if record["value"] is None else interval_html(record, True, "")
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Scale:
     def of(cls, records: Sequence[dict[str, Any]], mark: float, high: float = 1.0) -> Scale:
         """A scale that holds every interval and the mark, rounded down to a tenth."""
         lows = [record["low"] for record in records if record.get("low") is not None]
-        low = min([mark, *lows])
+        low = min([mark, 0.9, *lows])
         return cls(max(0.0, int(low * 10 + 1e-9) / 10), high, mark)
 
     def place(self, value: float) -> float:
@@ -70,7 +75,7 @@ def table_html(table: pd.DataFrame, limit: int = 200) -> Markup:
         shown = shown.reset_index()
     numeric = [pd.api.types.is_numeric_dtype(kind) for kind in shown.dtypes]
     head = Markup("").join(
-        Markup("<th{}>{}</th>").format(_number(is_number), column)
+        Markup("<th{}>{}</th>").format(_number(is_number), str(column).replace("_", " "))
         for column, is_number in zip(shown.columns, numeric, strict=True)
     )
     body = Markup("").join(

@@ -11,8 +11,8 @@ from covidlit.evaluation.bootstrap import Sampling, Weights
 from covidlit.evaluation.proportions import wilson
 
 BAND_METHOD = (
-    "pointwise: envelope of the rectangles that hold each threshold's (1 - specificity, "
-    "sensitivity) jointly with the stated confidence, from {interval} intervals of both"
+    "pointwise, the envelope of each threshold's joint confidence rectangle, made of {interval} "
+    "intervals of sensitivity and specificity"
 )
 
 
