@@ -1,143 +1,248 @@
-"""Checkpoints that are safe to open, and the allow-list of what a configuration may build.
-
-`torch.load(weights_only=True)` runs no code while it reads a file, but it does not stop a file
-whose hyper-parameters name `os.system` as the class to build. So every `_target_` is held against
-`ALLOWED_TARGETS` before anything is imported.
-"""
+"""Contract 10, the checkpoint: opened without running anything, and checked before it is used."""
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import inspect
-import pkgutil
-from collections.abc import Iterator, Mapping
-from typing import Any
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from covidlit.errors import ConfigError
+import pydantic
+import torch
+from torch import Tensor
 
-# fmt: off
-OPTIMIZERS = (
-    "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "NAdam", "RAdam",
-    "RMSprop", "Rprop", "SGD",
-)
-SCHEDULERS = (
-    "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR",
-    "LinearLR", "MultiStepLR", "OneCycleLR", "PolynomialLR", "ReduceLROnPlateau", "StepLR",
-)
-# fmt: on
+from covidlit.errors import CheckpointError, ConfigError
+from covidlit.files import atomic_path
+from covidlit.run_record import PreprocessRecord, RunRecord, run_record
+from covidlit.targets import ALLOWED_TARGETS, allow_target, build, is_allowed, targets_in
 
-ALLOWED_TARGETS: dict[str, set[str]] = {
-    "models": {"covidlit.models.CSACNet3D", "covidlit.models.ResNet3D"},
-    "tasks": {"covidlit.tasks.VolumeClassification"},
-    "optimizers": {f"torch.optim.{name}" for name in OPTIMIZERS},
-    "schedulers": {f"torch.optim.lr_scheduler.{name}" for name in SCHEDULERS},
-}
-"""What may be built, by kind: exact dotted names of classes. A class that stands in a module of its
-own inside `covidlit.models` or `covidlit.tasks` (`covidlit.models.my_net.MyNet`) is allowed too;
-names of other packages are added by `allow_target`."""
+if TYPE_CHECKING:
+    from covidlit.tasks import BaseTask
+
+__all__ = [
+    "ALLOWED_TARGETS",
+    "CHECKPOINT_FORMAT",
+    "PreprocessRecord",
+    "RunRecord",
+    "allow_target",
+    "build",
+    "check_same_run",
+    "load_checkpoint",
+    "load_task",
+    "run_record",
+    "update_record",
+]
+
+CHECKPOINT_FORMAT = 1
+"""Raised when what a checkpoint holds under "covidlit" changes its meaning."""
+
+_NEEDED = ("state_dict", "hyper_parameters", "covidlit")
+_RETRAIN = "use a checkpoint that covidlit wrote (runs/<name>/<date>/checkpoints/)."
 
 
-def allow_target(target: str, kind: str = "models") -> None:
-    """Add a class of your own to the allow-list, for example "my_package.nets.MyNet".
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint of covidlit; nothing in it is ever executed.
+
+    Returns:
+        Lightning's mapping (`state_dict`, `hyper_parameters`, ...) and, under "covidlit", `format`,
+        `task`, `record`, `versions` and `rng`. All tensors on the CPU.
 
     Raises:
-        ConfigError: no such kind.
+        CheckpointError: missing, truncated, not a checkpoint, of another format; or untrusted: it
+            holds other objects than tensors and plain values, or a `_target_` that may not be
+            built. The message names what was found.
     """
-    if kind not in ALLOWED_TARGETS:
-        raise ConfigError(
-            f"kind must be one of {', '.join(ALLOWED_TARGETS)}, got {kind!r}.", where="kind"
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError("there is no such file.", where=path, fix="check the path.")
+    content = _read(path)
+    if not isinstance(content, dict) or any(name not in content for name in _NEEDED):
+        found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        raise CheckpointError(
+            f"this is not a checkpoint of covidlit: it holds {found}.", where=path, fix=_RETRAIN
         )
-    ALLOWED_TARGETS[kind].add(target)
+    own = content["covidlit"]
+    written = own.get("format") if isinstance(own, dict) else None
+    if written != CHECKPOINT_FORMAT:
+        raise CheckpointError(
+            f"the checkpoint has format {written!r}, this version of covidlit reads "
+            f"{CHECKPOINT_FORMAT}.",
+            where=path,
+            fix="use the version of covidlit that wrote it, or train again.",
+        )
+    _check_targets(content, path)
+    return content
 
 
-def is_allowed(target: object, kind: str | None = None) -> bool:
-    """Whether `target` may be built (as `kind`, or as any kind); imports nothing but covidlit."""
-    if not isinstance(target, str):
-        return False
-    kinds = ALLOWED_TARGETS if kind is None else {kind: ALLOWED_TARGETS[kind]}
-    return any(target in names or _is_own_class(target, name) for name, names in kinds.items())
+def load_task(path: str | Path) -> BaseTask:
+    """The trained task of a checkpoint, in evaluation mode on the CPU, with its `record`.
+
+    Raises:
+        CheckpointError: see `load_checkpoint`; or its weights do not fit the network that its
+            hyper-parameters describe.
+    """
+    checkpoint = load_checkpoint(path)
+    node = {**checkpoint["hyper_parameters"], "_target_": checkpoint["covidlit"]["task"]}
+    try:
+        task: BaseTask = build(node, "tasks")
+    except (ConfigError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"its hyper-parameters do not describe a network: {error}", where=path, fix=_RETRAIN
+        ) from error
+    check_weights(task.state_dict(), checkpoint["state_dict"], path)
+    task.load_state_dict(checkpoint["state_dict"])
+    task.record = checkpoint["covidlit"]["record"]
+    return task.eval()
 
 
-def _is_own_class(target: str, kind: str) -> bool:
-    if kind not in ("models", "tasks"):
-        return False
-    parts = target.split(".")
-    if len(parts) != 4 or parts[:2] != ["covidlit", kind]:
-        return False
-    package = importlib.import_module(f"covidlit.{kind}")
-    if parts[2] not in {module.name for module in pkgutil.iter_modules(package.__path__)}:
-        return False
-    module = importlib.import_module(".".join(parts[:3]))
-    found = getattr(module, parts[3], None)
-    # Defined there, not merely imported there.
-    return inspect.isclass(found) and found.__module__ == module.__name__
+def read_record(checkpoint: Mapping[str, Any], where: object) -> RunRecord:
+    """The record of the run that wrote a checkpoint, as returned by `load_checkpoint`.
+
+    Raises:
+        CheckpointError: it is missing or incomplete.
+    """
+    try:
+        return RunRecord.model_validate(checkpoint["covidlit"]["record"])
+    except pydantic.ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
+        )
+        raise CheckpointError(
+            f"its record of the run is incomplete ({wrong}).",
+            where=where,
+            fix="use a checkpoint of a whole run (`covidlit train`).",
+        ) from error
 
 
-def build(node: Mapping[str, Any], kind: str, **arguments: Any) -> Any:
-    """Build the object that a plain mapping with `_target_` describes.
+def update_record(path: str | Path, **fields: Any) -> None:
+    """Add to the record of a checkpoint what was found out after training; atomic.
 
     Args:
-        node: `_target_` and the keyword arguments of that class; not instantiated recursively.
-        kind: "models", "tasks", "optimizers" or "schedulers"; others are refused.
-        arguments: further keyword arguments, which `node` may not repeat with another value.
+        path: the checkpoint.
+        fields: of `RunRecord`, for example `operating_point=0.41`.
 
     Raises:
-        ConfigError: no `_target_`, one outside the allow-list, or arguments that do not fit.
+        CheckpointError: see `load_checkpoint`; or a field that the record does not have.
     """
-    target = node.get("_target_") if isinstance(node, Mapping) else None
-    if target is None:
-        raise ConfigError(
-            f"a mapping with `_target_` is needed to build one of the {kind}, got {node!r}.",
-            fix=f"write for example {{_target_: {sorted(ALLOWED_TARGETS[kind])[0]}}}.",
-        )
-    if not is_allowed(target, kind):
-        raise ConfigError(
-            f"`_target_: {target}` is not one of the {kind} that may be built.",
-            where=target,
-            fix=_suggest(str(target), ALLOWED_TARGETS[kind])
-            + " A class of your own is allowed by covidlit.checkpoints.allow_target.",
-        )
-    keywords = {name: value for name, value in node.items() if name != "_target_"}
-    for name, value in arguments.items():
-        if name in keywords and keywords[name] != value:
-            raise ConfigError(
-                f"{name} is {keywords[name]!r} here, but {value!r} is needed.",
-                where=target,
-                fix=f"leave {name} out; it is set from the other settings.",
-            )
-    module, _, name = target.rpartition(".")
-    factory = getattr(importlib.import_module(module), name)
-    keywords |= arguments
-    _check_arguments(factory, keywords, target)
-    return factory(**keywords)
+    checkpoint = load_checkpoint(path)
+    checkpoint["covidlit"]["record"] |= fields
+    record = read_record(checkpoint, path)
+    checkpoint["covidlit"]["record"] = record.model_dump(mode="json")
+    with atomic_path(path) as temporary:
+        torch.save(checkpoint, temporary)
 
 
-def _check_arguments(factory: type, keywords: Mapping[str, Any], target: str) -> None:
-    signature = inspect.signature(factory)
-    known = list(signature.parameters)
+def check_same_run(path: str | Path, task: BaseTask, record: Mapping[str, Any]) -> None:
+    """Refuse to resume a run from a checkpoint of another network, split or preprocessing.
+
+    Args:
+        path: the checkpoint.
+        task: the task that is to go on from it.
+        record: of the run that is to go on; fields that it lacks are not compared.
+
+    Raises:
+        CheckpointError: names the first difference.
+    """
+    checkpoint = load_checkpoint(path)
+    before, now = checkpoint["hyper_parameters"], dict(task.hparams)
+    for name in ("net", "n_classes", "optimizer", "scheduler"):
+        old, new = _comparable(before.get(name)), _comparable(now.get(name))
+        if old != new:
+            _refuse_to_resume(path, name, old, new)
+    check_weights(task.state_dict(), checkpoint["state_dict"], path)
+    written = checkpoint["covidlit"]["record"]
+    for name in ("split_hash", "preprocess"):
+        if name in record and name in written and record[name] != written[name]:
+            _refuse_to_resume(path, name, written[name], record[name])
+    if before.get("scheduler"):
+        epochs = [_max_epochs(run) for run in (written, record)]
+        if None not in epochs and epochs[0] != epochs[1]:
+            # The schedule's length is part of what is resumed.
+            _refuse_to_resume(path, "trainer.max_epochs", *epochs)
+
+
+def check_weights(own: Mapping[str, Tensor], saved: Mapping[str, Tensor], where: object) -> None:
+    """Compare names and shapes of two state dicts.
+
+    Raises:
+        CheckpointError: they differ; names up to three missing, unexpected and misshapen weights.
+    """
+    missing = [name for name in own if name not in saved]
+    unexpected = [name for name in saved if name not in own]
+    misshapen = [
+        f"{name} {tuple(saved[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own
+        if name in saved and saved[name].shape != own[name].shape
+    ]
+    groups = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    found = [
+        f"{len(names)} {label}: {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
+        for label, names in groups.items()
+        if names
+    ]
+    if found:
+        raise CheckpointError(
+            f"the checkpoint is of another model ({'; '.join(found)}).",
+            where=where,
+            fix="give the checkpoint of this model, or the model's arguments as they were.",
+        )
+
+
+def _read(path: Path) -> Any:
     try:
-        signature.bind(**keywords)
-    except TypeError as error:
-        unknown = [name for name in keywords if name not in known]
-        fix = _suggest(unknown[0], known) if unknown else f"its arguments are {', '.join(known)}."
-        raise ConfigError(f"the arguments do not fit: {error}.", where=target, fix=fix) from None
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = re.findall(r"(?:GLOBAL|global:?)\s+`?([\w.]+\.[\w.]+)", str(error))
+        if found:
+            raise CheckpointError(
+                f"untrusted: it would run {', '.join(dict.fromkeys(found))} on loading. Nothing "
+                "was executed.",
+                where=path,
+                fix="do not use this file; get the checkpoint from a source that you trust.",
+            ) from error
+        raise _damaged(path, error) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, OSError) as error:
+        raise _damaged(path, error) from error
 
 
-def _suggest(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"choose one of {', '.join(sorted(known))}."
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return CheckpointError(
+        f"the file ({path.stat().st_size} bytes) is truncated or not a checkpoint: {reason}",
+        where=path,
+        fix="copy it again, or take an earlier checkpoint.",
+    )
 
 
-def targets_in(value: Any, path: str = "") -> Iterator[tuple[str, object]]:
-    """Every `_target_` in nested mappings and sequences, with the dotted path to it."""
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            if name == "_target_":
-                yield path or name, inner
-            yield from targets_in(inner, f"{path}.{name}" if path else str(name))
-    elif isinstance(value, list | tuple):
-        for index, inner in enumerate(value):
-            yield from targets_in(inner, f"{path}[{index}]")
+def _check_targets(checkpoint: Mapping[str, Any], path: Path) -> None:
+    targets = list(targets_in(checkpoint["hyper_parameters"], "hyper_parameters"))
+    targets.append(("covidlit.task", checkpoint["covidlit"].get("task")))
+    for place, target in targets:
+        if not is_allowed(target, "tasks" if place == "covidlit.task" else None):
+            raise CheckpointError(
+                f"untrusted: `{place}` asks for {target!r}, which is not a class that may be "
+                "built. Nothing was executed.",
+                where=path,
+                fix="do not use this file; if the class is your own, allow it first with "
+                "covidlit.checkpoints.allow_target.",
+            )
+
+
+def _comparable(value: Any) -> Any:
+    # Where weights came from before training plays no part in going on.
+    return (
+        {k: v for k, v in value.items() if k != "pretrained"} if isinstance(value, dict) else value
+    )
+
+
+def _max_epochs(record: Mapping[str, Any]) -> int | None:
+    return record.get("config", {}).get("trainer", {}).get("max_epochs")
+
+
+def _refuse_to_resume(path: str | Path, name: str, old: Any, new: Any) -> None:
+    raise CheckpointError(
+        f"the run cannot go on from this checkpoint: {name} was {old!r} and is {new!r} now.",
+        where=path,
+        fix="resume with the settings of the run that wrote it (config.yaml in its folder).",
+    )

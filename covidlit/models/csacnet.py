@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from covidlit.errors import ConfigError
+from covidlit.models.atrous import DepthwiseAtrousConv3d
 from covidlit.models.layers import (
     GlobalPool,
     Standardise,
@@ -63,9 +64,7 @@ class SSAC(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, dilation: Triple, norm: str) -> None:
         super().__init__()
-        self.atrous = nn.Conv3d(
-            inputs, inputs, 3, padding=dilation, dilation=dilation, groups=inputs, bias=False
-        )
+        self.atrous = DepthwiseAtrousConv3d(inputs, dilation)
         self.pointwise = _conv(inputs, outputs, 1)
         self.norm = make_norm(norm, outputs)
 

@@ -56,15 +56,14 @@ def make_norm(norm: str, channels: int) -> nn.Module:
 
 
 def initialise(net: nn.Module) -> None:
-    """He initialisation of every convolution (fan-out) and linear layer (fan-in), zero biases."""
+    """He initialisation: convolutions by fan-out, depthwise ones and linear layers by fan-in."""
     for module in net.modules():
-        if isinstance(module, nn.Conv3d):
+        if isinstance(module, nn.Conv3d) and module.groups == 1:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        if isinstance(module, nn.Linear):
+        elif isinstance(module, nn.Conv3d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
-        if isinstance(module, nn.Conv3d | nn.Linear):
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+        if isinstance(module, nn.Conv3d | nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 class GlobalPool(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import pytorch_lightning as pl
 import torch
@@ -13,13 +13,11 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 import covidlit
-from covidlit.checkpoints import build
-from covidlit.errors import ConfigError
+from covidlit.checkpoints import CHECKPOINT_FORMAT, build, load_task
+from covidlit.errors import CheckpointError, ConfigError
 from covidlit.tasks.rng import rng_state, set_rng_state
 
 Batch = dict[str, Any]
-CHECKPOINT_FORMAT = 1
-"""Raised when what a checkpoint holds under "covidlit" changes its meaning."""
 
 
 class BaseTask(pl.LightningModule, ABC):
@@ -48,6 +46,25 @@ class BaseTask(pl.LightningModule, ABC):
         self.configure_models()
         self.configure_losses()
         self.configure_metrics()
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, **kwargs: Any) -> Self:  # type: ignore[override]
+        """The trained task of a checkpoint; `covidlit.checkpoints.load_task`.
+
+        Raises:
+            CheckpointError: see `load_task`; or the checkpoint is of another task.
+            ConfigError: further arguments: the checkpoint alone says how it was trained.
+        """
+        if kwargs:
+            raise ConfigError(f"only the path is taken, got also {', '.join(kwargs)}.")
+        task = load_task(checkpoint_path)
+        if not isinstance(task, cls):
+            raise CheckpointError(
+                f"the checkpoint is of a {type(task).__name__}, not of a {cls.__name__}.",
+                where=checkpoint_path,
+                fix="use covidlit.checkpoints.load_task.",
+            )
+        return task
 
     @abstractmethod
     def configure_models(self) -> None:

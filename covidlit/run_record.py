@@ -1,0 +1,82 @@
+"""What a checkpoint says about the run that wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[float, Field(gt=0)]
+Size = Annotated[int, Field(ge=1)]
+
+
+class GeometryRecord(BaseModel):
+    """Spacing in mm and size in voxels of the network's input, (z, y, x)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    spacing: tuple[Positive, Positive, Positive]
+    size: tuple[Size, Size, Size]
+
+
+class PreprocessRecord(BaseModel):
+    """How a scan becomes the network's input.
+
+    Args:
+        geometry: of the input.
+        window: lowest and highest HU, mapped to 0 and 1.
+        override_checks: names of the DICOM checks that the run switched off.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    geometry: GeometryRecord
+    window: tuple[float, float]
+    override_checks: list[str] = []
+
+    @model_validator(mode="after")
+    def _window_is_not_empty(self) -> PreprocessRecord:
+        if not self.window[0] < self.window[1]:
+            raise ValueError(f"the window {self.window} is empty")
+        return self
+
+
+class RunRecord(BaseModel):
+    """The record that a checkpoint carries under "covidlit", beside versions and generator states.
+
+    Args:
+        config: the resolved configuration, plain types.
+        split_hash: of the split that it was trained on.
+        preprocess: how a scan becomes the network's input.
+        model: name of the model.
+        classes: names of the classes in the order of the targets; empty for a binary task.
+        operating_point: the score from which a scan counts as positive, chosen on validation data;
+            None where it is not known.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    config: dict[str, Any]
+    split_hash: str
+    preprocess: PreprocessRecord
+    model: str = ""
+    classes: list[str] = []
+    operating_point: float | None = None
+
+
+def run_record(config: Mapping[str, Any], split_hash: str) -> dict[str, Any]:
+    """The record of a run, as plain types, from its resolved configuration (`conf/train.yaml`)."""
+    data = config["data"]
+    record = RunRecord(
+        config=dict(config),
+        split_hash=split_hash,
+        preprocess=PreprocessRecord(
+            geometry=data["geometry"],
+            window=data["window"],
+            override_checks=data.get("override_checks") or [],
+        ),
+        model=str(config["model"].get("name", "")),
+        classes=list((config.get("label_rule") or {}).get("classes") or []),
+    )
+    return record.model_dump(mode="json")

@@ -1,0 +1,143 @@
+"""The allow-list of classes that a mapping with `_target_` may build, and their building.
+
+`torch.load(weights_only=True)` runs no code while it reads a checkpoint, but it does not stop one
+whose hyper-parameters name `os.system` as the class to build. So every `_target_` is held against
+`ALLOWED_TARGETS` before anything is imported.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from covidlit.errors import ConfigError
+
+# fmt: off
+OPTIMIZERS = (
+    "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "NAdam", "RAdam",
+    "RMSprop", "Rprop", "SGD",
+)
+SCHEDULERS = (
+    "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR",
+    "LinearLR", "MultiStepLR", "OneCycleLR", "PolynomialLR", "ReduceLROnPlateau", "StepLR",
+)
+# fmt: on
+
+ALLOWED_TARGETS: dict[str, set[str]] = {
+    "models": {"covidlit.models.CSACNet3D", "covidlit.models.ResNet3D"},
+    "tasks": {"covidlit.tasks.VolumeClassification"},
+    "optimizers": {f"torch.optim.{name}" for name in OPTIMIZERS},
+    "schedulers": {f"torch.optim.lr_scheduler.{name}" for name in SCHEDULERS},
+}
+"""What may be built, by kind: exact dotted names of classes. A class that stands in a module of its
+own inside `covidlit.models` or `covidlit.tasks` (`covidlit.models.my_net.MyNet`) is allowed too;
+names of other packages are added by `allow_target`."""
+
+
+def allow_target(target: str, kind: str = "models") -> None:
+    """Add a class of your own to the allow-list, for example "my_package.nets.MyNet".
+
+    Raises:
+        ConfigError: no such kind.
+    """
+    if kind not in ALLOWED_TARGETS:
+        raise ConfigError(
+            f"kind must be one of {', '.join(ALLOWED_TARGETS)}, got {kind!r}.", where="kind"
+        )
+    ALLOWED_TARGETS[kind].add(target)
+
+
+def is_allowed(target: object, kind: str | None = None) -> bool:
+    """Whether `target` may be built (as `kind`, or as any kind); imports nothing but covidlit."""
+    if not isinstance(target, str):
+        return False
+    kinds = ALLOWED_TARGETS if kind is None else {kind: ALLOWED_TARGETS[kind]}
+    return any(target in names or _is_own_class(target, name) for name, names in kinds.items())
+
+
+def _is_own_class(target: str, kind: str) -> bool:
+    if kind not in ("models", "tasks"):
+        return False
+    parts = target.split(".")
+    if len(parts) != 4 or parts[:2] != ["covidlit", kind]:
+        return False
+    package = importlib.import_module(f"covidlit.{kind}")
+    if parts[2] not in {module.name for module in pkgutil.iter_modules(package.__path__)}:
+        return False
+    module = importlib.import_module(".".join(parts[:3]))
+    found = getattr(module, parts[3], None)
+    # Defined there, not merely imported there.
+    return inspect.isclass(found) and found.__module__ == module.__name__
+
+
+def build(node: Mapping[str, Any], kind: str, **arguments: Any) -> Any:
+    """Build the object that a plain mapping with `_target_` describes.
+
+    Args:
+        node: `_target_` and the keyword arguments of that class; not instantiated recursively.
+        kind: "models", "tasks", "optimizers" or "schedulers"; others are refused.
+        arguments: further keyword arguments, which `node` may not repeat with another value.
+
+    Raises:
+        ConfigError: no `_target_`, one outside the allow-list, or arguments that do not fit.
+    """
+    target = node.get("_target_") if isinstance(node, Mapping) else None
+    if target is None:
+        raise ConfigError(
+            f"a mapping with `_target_` is needed to build one of the {kind}, got {node!r}.",
+            fix=f"write for example {{_target_: {sorted(ALLOWED_TARGETS[kind])[0]}}}.",
+        )
+    if not is_allowed(target, kind):
+        raise ConfigError(
+            f"`_target_: {target}` is not one of the {kind} that may be built.",
+            where=target,
+            fix=_suggest(str(target), ALLOWED_TARGETS[kind])
+            + " A class of your own is allowed by covidlit.checkpoints.allow_target.",
+        )
+    keywords = {name: value for name, value in node.items() if name != "_target_"}
+    for name, value in arguments.items():
+        if name in keywords and keywords[name] != value:
+            raise ConfigError(
+                f"{name} is {keywords[name]!r} here, but {value!r} is needed.",
+                where=target,
+                fix=f"leave {name} out; it is set from the other settings.",
+            )
+    module, _, name = target.rpartition(".")
+    factory = getattr(importlib.import_module(module), name)
+    keywords |= arguments
+    _check_arguments(factory, keywords, target)
+    return factory(**keywords)
+
+
+def _check_arguments(factory: type, keywords: Mapping[str, Any], target: str) -> None:
+    signature = inspect.signature(factory)
+    known = list(signature.parameters)
+    try:
+        signature.bind(**keywords)
+    except TypeError as error:
+        unknown = [name for name in keywords if name not in known]
+        fix = _suggest(unknown[0], known) if unknown else f"its arguments are {', '.join(known)}."
+        raise ConfigError(f"the arguments do not fit: {error}.", where=target, fix=fix) from None
+
+
+def _suggest(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"choose one of {', '.join(sorted(known))}."
+
+
+def targets_in(value: Any, path: str = "") -> Iterator[tuple[str, object]]:
+    """Every `_target_` in nested mappings and sequences, with the dotted path to it."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            if name == "_target_":
+                yield path or name, inner
+            yield from targets_in(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from targets_in(inner, f"{path}[{index}]")
