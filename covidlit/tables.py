@@ -163,7 +163,8 @@ def _untyped(column: pd.Series, dtype: str) -> list[tuple[Any, str]]:
         right &= pd.to_numeric(column, errors="coerce").mod(1) == 0
     elif dtype.startswith("bool"):
         kind = "true or false"
-        right = column.isin([True, False]) & ~column.map(lambda value: isinstance(value, str))
+        # Beside one wrong word, CSV gives the right ones as text too.
+        right = column.isin([True, False, "True", "False"])
     elif dtype.startswith("datetime"):
         kind = "a date"
         right = pd.to_datetime(column, errors="coerce").notna()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from hashlib import sha256
@@ -100,8 +99,6 @@ def patient_k_fold(
     Raises:
         SplitError: `n_folds` or `fold` out of range, or a training part with one class only.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     table = _rows_of(manifest)
     n_patients = table["patient_id"].nunique()
     if not 2 <= n_folds <= n_patients:
@@ -114,15 +111,11 @@ def patient_k_fold(
         raise SplitError(
             f"there is no fold {fold}.", where="fold", fix=f"choose 0 to {n_folds - 1}."
         )
-    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # A stratum smaller than n_folds cannot be in every fold; nothing can be done about it.
-        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        try:
-            pairs = list(folds.split(table, _stratum(table), patient_keys(table)))
-        except ValueError:  # every stratum is smaller than n_folds
-            pairs = list(folds.split(table, [0] * len(table), patient_keys(table)))
-    rest = table.iloc[pairs[fold][0]]
+    # Dealt out like cards, one stratum after another: each class and each centre of a class differs
+    # by at most one patient between folds, also where a stratum is smaller than n_folds.
+    dealt = [patient for stratum in _ranked_strata(table, seed) for patient in stratum]
+    tested = set(dealt[fold::n_folds])
+    rest = table[~table["patient_id"].isin(tested)]
     validation = _validation_patients(rest, validation_fraction, seed)
     parts: dict[str, Part] = dict.fromkeys(table["scan_id"], "test")
     for scan, patient in zip(rest["scan_id"], rest["patient_id"], strict=True):
@@ -179,13 +172,23 @@ def _rows_of(manifest: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("scan_id")
 
 
-def _stratum(table: pd.DataFrame) -> pd.Series:
+def _ranked_strata(table: pd.DataFrame, seed: int) -> list[list[str]]:
+    """The patients of each (class, centre), sorted by it, in an order drawn with the seed.
+
+    A patient with scans of several classes or centres counts in the first of them only.
+    """
     column = "class_name" if "class_name" in table else "target"
-    return table["centre"].astype(str) + " / " + table[column].astype(str)
+    stratum = table[column].astype(str) + " / " + table["centre"].astype(str)
+    first = stratum.groupby(table["patient_id"]).min()
+    keys = dict(zip(table["patient_id"], patient_keys(table), strict=True))
+    return [
+        sorted(patients.index, key=lambda p: sha256(f"{seed} {keys[p]}".encode()).hexdigest())
+        for _, patients in first.groupby(first, sort=True)
+    ]
 
 
 def _validation_patients(table: pd.DataFrame, fraction: float, seed: int) -> set[str]:
-    """A share of each stratum's patients, chosen by a seeded hash."""
+    """A share of each stratum's patients; at least one of two or more."""
     if not 0 <= fraction < 1:
         raise SplitError(
             f"{fraction} is not a share.",
@@ -195,17 +198,11 @@ def _validation_patients(table: pd.DataFrame, fraction: float, seed: int) -> set
     chosen: set[str] = set()
     if fraction == 0:
         return chosen
-    # A patient with scans of several classes or centres counts in the first of them only.
-    first = _stratum(table).groupby(table["patient_id"]).min()
-    keys = dict(zip(table["patient_id"], patient_keys(table), strict=True))
-    for _, patients in first.groupby(first):
-        ranked = sorted(
-            patients.index, key=lambda p: sha256(f"{seed} {keys[p]}".encode()).hexdigest()
-        )
-        n = int(fraction * len(ranked) + 0.5)
-        if len(ranked) > 1:
-            n = min(max(n, 1), len(ranked) - 1)
-        chosen.update(ranked[:n])
+    for patients in _ranked_strata(table, seed):
+        n = int(fraction * len(patients) + 0.5)
+        if len(patients) > 1:
+            n = min(max(n, 1), len(patients) - 1)
+        chosen.update(patients[:n])
     return chosen
 
 

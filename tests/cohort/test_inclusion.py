@@ -1,0 +1,145 @@
+import pandas as pd
+import pytest
+
+from covidlit.cohort import InclusionCriteria
+from covidlit.errors import ManifestError
+
+
+def test_the_papers_arithmetic(paper_manifest: pd.DataFrame) -> None:
+    """2,946 exams of 2,575 patients -> 2,087 of as many; the steps between are ours."""
+    thick = another(paper_manifest, 100, "thick", slice_thickness_mm=7.0)
+    severe = another(paper_manifest, 200, "severe", spo2_percent=85.0)
+    untested = another(
+        paper_manifest, 188, "untested", rtpcr_initial=None, rtpcr_round=pd.NA,
+        acquisition_date=pd.Timestamp("2019-12-01"),
+    )  # fmt: skip
+    repeated = (
+        paper_manifest.query("class_name == 'covid'")
+        .iloc[:371]
+        .assign(
+            scan_id=[f"again{i}" for i in range(371)],
+            acquisition_date=pd.Timestamp("2020-05-01"),
+            path=[f"again/{i}" for i in range(371)],
+        )
+    )
+    exams = pd.concat([paper_manifest, thick, severe, untested, repeated], ignore_index=True)
+    assert (len(exams), exams["patient_id"].nunique()) == (2946, 2575)
+
+    included, flow = InclusionCriteria().apply(exams)
+
+    assert set(included["scan_id"]) == set(paper_manifest["scan_id"])
+    table = flow.to_frame()
+    assert table["n_excluded"].tolist() == [0, 100, 200, 188, 371]
+    assert table["n_left"].tolist() == [2946, 2846, 2646, 2458, 2087]
+    assert table["n_patients"].tolist() == [2575, 2475, 2275, 2087, 2087]
+    assert table["n_not_assessed"].sum() == 0
+    assert len(flow.excluded_frame()) == 2946 - 2087
+    assert set(
+        flow.excluded_frame().query("criterion == 'the patient\\'s initial scan'")["scan_id"]
+    ) == {f"again{i}" for i in range(371)}
+
+
+def another(manifest: pd.DataFrame, n: int, name: str, **values: object) -> pd.DataFrame:
+    """CAP exams of n further patients that break one criterion."""
+    rows = manifest[manifest["class_name"] == "cap"].iloc[:n].copy()
+    for column in ("patient_id", "scan_id", "path"):
+        rows[column] = [f"{name}{i}" for i in range(n)]
+    return rows.assign(**values)
+
+
+def row(**values: object) -> dict[str, object]:
+    return {
+        "patient_id": "p",
+        "scan_id": "s",
+        "class_name": "covid",
+        "slice_thickness_mm": 5.0,
+        "spo2_percent": 95.0,
+        "rtpcr_initial": "positive",
+        "acquisition_date": pd.Timestamp("2020-02-01"),
+        "n_slices": 60,
+    } | values
+
+
+@pytest.mark.parametrize(
+    ("values", "stays"),
+    [
+        ({}, True),
+        ({"slice_thickness_mm": 5.0000001}, True),
+        ({"slice_thickness_mm": 5.01}, False),
+        ({"spo2_percent": 90.0}, True),
+        ({"spo2_percent": 89.9}, False),
+        ({"spo2_percent": 89.9, "class_name": "cap"}, False),
+        ({"spo2_percent": 80.0, "class_name": "np"}, True),  # for COVID-19 and CAP only
+        ({"rtpcr_initial": None}, False),
+        ({"rtpcr_initial": None, "acquisition_date": pd.Timestamp("2019-11-30")}, True),
+        ({"rtpcr_initial": None, "acquisition_date": pd.Timestamp("2019-12-01")}, False),
+    ],
+)
+def test_limits(values: dict[str, object], stays: bool) -> None:
+    included, _ = InclusionCriteria().apply(pd.DataFrame([row(**values)]))
+    assert len(included) == stays
+
+
+def test_each_criterion_can_be_switched_off() -> None:
+    table = pd.DataFrame(
+        [
+            row(slice_thickness_mm=9.0, spo2_percent=50.0, rtpcr_initial=None),
+            row(scan_id="t", acquisition_date=pd.Timestamp("2020-03-01")),
+        ]
+    )
+    off = InclusionCriteria(None, None, tested_or_before=None, initial_scan_only=False)
+    included, flow = off.apply(table)
+    assert len(included) == 2
+    assert len(flow.steps) == 1
+
+
+def test_of_several_scans_on_the_first_day_the_one_with_most_slices_stays() -> None:
+    table = pd.DataFrame(
+        [
+            row(scan_id="a", n_slices=60),
+            row(scan_id="b", n_slices=300),
+            row(scan_id="c", n_slices=500, acquisition_date=pd.Timestamp("2020-02-02")),
+        ]
+    )
+    included, _ = InclusionCriteria().apply(table)
+    assert included["scan_id"].tolist() == ["b"]
+
+
+def test_a_patient_whose_initial_scan_falls_out_is_not_represented_by_a_later_one() -> None:
+    table = pd.DataFrame(
+        [
+            row(scan_id="a", slice_thickness_mm=8.0),
+            row(scan_id="b", acquisition_date=pd.Timestamp("2020-02-09")),
+        ]
+    )
+    included, flow = InclusionCriteria().apply(table)
+    assert included.empty
+    assert [step.n_excluded for step in flow.steps] == [0, 1, 0, 0, 1]
+
+
+def test_what_cannot_be_assessed_is_counted_and_treated_as_asked() -> None:
+    table = pd.DataFrame([row(scan_id="a", patient_id="p"), row(scan_id="b", patient_id="q")])
+    table.loc[1, "spo2_percent"] = None
+    kept, flow = InclusionCriteria().apply(table)
+    assert (len(kept), flow.steps[2].n_not_assessed, flow.steps[2].n_excluded) == (2, 1, 0)
+    left, flow = InclusionCriteria(on_missing="exclude").apply(table)
+    assert left["scan_id"].tolist() == ["a"]
+    with pytest.raises(ManifestError, match=r"1 scan.s. cannot be assessed for 'SpO2.*such as b"):
+        InclusionCriteria(on_missing="error").apply(table)
+    with pytest.raises(ManifestError, match=r"on_missing cannot be 'maybe'"):
+        InclusionCriteria(on_missing="maybe")  # type: ignore[arg-type]
+
+
+def test_missing_columns_are_not_passed_in_silence() -> None:
+    table = pd.DataFrame([row()])[["patient_id", "scan_id", "class_name"]]
+    kept, flow = InclusionCriteria().apply(table)
+    assert len(kept) == 1
+    assert [step.n_not_assessed for step in flow.steps] == [0, 1, 1, 1, 0]
+
+
+def test_undated_scans_of_a_patient_with_several_cannot_be_assessed() -> None:
+    table = pd.DataFrame(
+        [row(scan_id="a"), row(scan_id="b", acquisition_date=pd.NaT), row(patient_id="q")]
+    )
+    kept, flow = InclusionCriteria().apply(table)
+    assert (len(kept), flow.steps[4].n_not_assessed) == (3, 1)

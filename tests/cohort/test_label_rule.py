@@ -1,0 +1,89 @@
+import pandas as pd
+import pytest
+
+from covidlit.cohort import ByClass, LabelRule, MultiClass
+from covidlit.errors import ManifestError
+
+
+@pytest.mark.parametrize(
+    ("name", "initial", "turn", "date", "target", "reason"),
+    [
+        ("covid", "positive", 1, "2020-02-01", 1, None),
+        ("covid", "positive", None, "2020-02-01", 1, None),
+        ("covid", "negative", 2, "2020-02-01", 1, None),
+        ("covid", "negative", 3, "2020-02-01", 1, None),
+        ("cap", "negative", None, "2020-02-01", 0, None),
+        ("np", None, None, "2019-11-29", 0, None),
+        ("np", "negative", None, "2019-11-30", 0, None),
+        # The paper's label date is 30 November, its inclusion date 1 December.
+        ("np", None, None, "2019-11-30", None, "no RT-PCR result and not before 2019-11-30"),
+        ("np", None, None, None, None, "no RT-PCR result and not before 2019-11-30"),
+        ("covid", "negative", None, "2020-02-01", None, "class is positive but RT-PCR is negative"),
+        ("covid", None, None, "2019-01-01", None, "class is positive but there is no RT-PCR"),
+        ("cap", "positive", 1, "2020-02-01", None, "RT-PCR is positive but the class is not"),
+        ("cap", "negative", 2, "2020-02-01", None, "RT-PCR is positive but the class is not"),
+        (None, "negative", None, "2020-02-01", None, "no class_name"),
+    ],
+)
+def test_the_papers_rule(
+    name: str | None,
+    initial: str | None,
+    turn: int | None,
+    date: str | None,
+    target: int | None,
+    reason: str | None,
+) -> None:
+    rows = pd.DataFrame(
+        {
+            "class_name": [name, "np"],
+            "rtpcr_initial": [initial, "negative"],
+            "rtpcr_round": pd.array([turn, None], dtype="Int64"),
+            "acquisition_date": [date, "2020-01-01"],
+        }
+    )
+    found = LabelRule().explain(rows).iloc[0]
+    assert (found["target"] if pd.notna(found["target"]) else None) == target
+    assert pd.isna(found["reason"]) if reason is None else found["reason"].startswith(reason)
+    assert LabelRule().apply(rows).dtype == "Int64"
+
+
+def test_the_papers_rule_gives_the_papers_numbers(paper_manifest: pd.DataFrame) -> None:
+    target = LabelRule().apply(paper_manifest)
+    assert target.value_counts().to_dict() == {1: 568, 0: 763 + 756}
+
+
+def test_untested_scans_can_be_left_out(paper_manifest: pd.DataFrame) -> None:
+    target = LabelRule(untested_before=None).apply(paper_manifest)
+    assert target.isna().sum() == paper_manifest["rtpcr_initial"].isna().sum() > 0
+
+
+def test_without_rtpcr_columns_the_error_tells_of_the_other_rule() -> None:
+    table = pd.DataFrame({"class_name": ["covid", "np"]})
+    with pytest.raises(ManifestError, match=r"no row gets a target.*label_rule=by_class"):
+        LabelRule().apply(table)
+
+
+def test_by_class() -> None:
+    table = pd.DataFrame({"class_name": ["covid", "cap", "np", "tumour", None]})
+    assert ByClass().apply(table).tolist() == [1, 0, 0, 0, pd.NA]
+    assert ByClass(["covid"], ["np"]).apply(table).tolist() == [1, pd.NA, 0, pd.NA, pd.NA]
+    assert ByClass(["cap", "covid"]).apply(table).tolist() == [1, 1, 0, 0, pd.NA]
+    with pytest.raises(ManifestError, match=r"both positive and negative"):
+        ByClass(["covid"], ["covid", "np"])
+    with pytest.raises(ManifestError, match=r"no class is named"):
+        ByClass([])
+
+
+def test_multi_class_counts_in_the_given_order() -> None:
+    rule = MultiClass(["np", "cap", "covid"])
+    table = pd.DataFrame({"class_name": ["covid", "cap", "np", "tumour", None]})
+    assert rule.apply(table).tolist() == [2, 1, 0, pd.NA, pd.NA]
+    assert rule.n_classes == 3
+    assert rule.explain(table)["reason"].isna().tolist() == [True, True, True, False, False]
+    with pytest.raises(ManifestError, match=r"no row gets a target.*np, cap"):
+        MultiClass(["np", "cap"]).apply(pd.DataFrame({"class_name": ["covid"]}))
+
+
+def test_a_wrong_date_is_named() -> None:
+    with pytest.raises(ManifestError, match=r"'30.11.2019' is not a date"):
+        LabelRule(untested_before="30.11.2019")
