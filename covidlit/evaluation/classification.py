@@ -115,9 +115,10 @@ def _mean_of(first: Estimate, second: Estimate, n: int) -> Estimate:
     Source: MOVER, Zou and Donner, Statistics in Medicine 2008;27:1693.
     """
     a, b = first, second
-    if a.value is None or b.value is None or a.low is None or b.low is None:
+    if a.value is None or a.low is None or a.high is None:
         return Estimate.undefined(ONE_CLASS, n)
-    assert a.high is not None and b.high is not None
+    if b.value is None or b.low is None or b.high is None:
+        return Estimate.undefined(ONE_CLASS, n)
     value = (a.value + b.value) / 2
     below = float(np.hypot(a.value - a.low, b.value - b.low)) / 2
     above = float(np.hypot(a.high - a.value, b.high - b.value)) / 2
