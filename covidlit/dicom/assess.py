@@ -112,14 +112,29 @@ class _Case:
             return None
         self._check_patient(frames)
         frames = self._keep_majority(
-            frames, "mixed_size", _size_of, "differ in size, pixel spacing or pixel format"
+            frames,
+            "mixed_size",
+            _size_of,
+            "differ in size, pixel spacing or pixel format",
+            _size_of,
         )
         frames = self._check_orientation(frames)
-        for check, key, what in (
-            ("mixed_frame_of_reference", _reference_of, "belong to another frame of reference"),
-            ("mixed_kernel", _kernel_of, "were reconstructed with another kernel"),
-        ):
-            self._keep_majority(frames, check, key, what, leave_out=False)
+        self._keep_majority(
+            frames,
+            "mixed_frame_of_reference",
+            lambda frame: frame.source.frame_of_reference,
+            "belong to another frame of reference",
+            None,  # its UIDs would identify the scan
+            leave_out=False,
+        )
+        self._keep_majority(
+            frames,
+            "mixed_kernel",
+            lambda frame: frame.kernel,
+            "were reconstructed with another kernel",
+            lambda frame: frame.kernel or "none",
+            leave_out=False,
+        )
         plan = self._check_stack(frames)
         self._check_rest(len(plan.frames))
         return plan
@@ -139,7 +154,7 @@ class _Case:
         if scouts:
             self.report(
                 "localizer",
-                f"{_share(scouts, images)} localizer images ({_files(scouts)}); "
+                f"{_share(scouts, images)} localizer ({_files(scouts)}); "
                 "leave them out, or choose the series with the axial slices",
                 "left out" if len(scouts) < len(images) else "read as they are",
             )
@@ -207,17 +222,20 @@ class _Case:
         check: str,
         key: Callable[[Frame], Hashable],
         what: str,
+        describe: Callable[[Frame], str] | None,
         leave_out: bool = True,
     ) -> list[Frame]:
         groups = Counter(key(frame) for frame in frames)
         if len(groups) == 1:
             return frames
         main = groups.most_common(1)[0][0]
+        most = next(frame for frame in frames if key(frame) == main)
         odd = [frame for frame in frames if key(frame) != main]
         self.report(
             check,
-            f"{len(odd)} of {len(frames)} slices {what} ({_frames(odd)}: {key(odd[0])}, the others "
-            f"{main}); separate the series",
+            f"{len(odd)} of {len(frames)} slices {what} ({_frames(odd)}"
+            f"{describe and f': {describe(odd[0])}, the others {describe(most)}'}); "
+            "separate the series",
             "left out" if leave_out else "all kept",
         )
         return [frame for frame in frames if key(frame) == main] if leave_out else frames
@@ -305,25 +323,18 @@ def _kind_of(image: ImageFile) -> str:
     return f"SOP class {image.sop_class}"
 
 
-def _size_of(frame: Frame) -> Hashable:
+def _size_of(frame: Frame) -> str:
     image = frame.source
-    spacing = tuple(round(value, 5) for value in frame.pixel_spacing or ())
+    rows, columns = frame.pixel_spacing or (0.0, 0.0)
     kind = f"{image.bits_stored}-bit {'signed' if image.signed else 'unsigned'}"
-    return f"{image.rows}x{image.columns}", spacing, kind
-
-
-def _reference_of(frame: Frame) -> Hashable:
-    return frame.source.frame_of_reference
-
-
-def _kernel_of(frame: Frame) -> Hashable:
-    return frame.kernel
+    return f"{image.rows}x{image.columns} of {rows:.5g}x{columns:.5g} mm, {kind}"
 
 
 def _share(some: Sequence[object], everything: Sequence[object]) -> str:
-    if len(some) == len(everything):
-        return "all files are" if len(everything) > 1 else "the file is"
-    return f"{len(some)} of {len(everything)} files are"
+    if len(everything) == 1:
+        return "the file is"
+    count = "all" if len(some) == len(everything) else f"{len(some)} of"
+    return f"{count} {len(everything)} files are"
 
 
 def _files(images: Sequence[ImageFile]) -> str:

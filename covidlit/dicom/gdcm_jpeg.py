@@ -6,13 +6,13 @@ although GDCM decodes it.
 
 from __future__ import annotations
 
+from ctypes import string_at
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.encaps import get_frame
 
-from covidlit.dicom.series import Frame, ImageFile
+from covidlit.dicom.series import ImageFile
 from covidlit.dicom.transfer_syntax import JPEG_EXTENDED, JPEG_LOSSLESS
 
 
@@ -23,36 +23,29 @@ def uses_gdcm(image: ImageFile) -> bool:
     return image.transfer_syntax == JPEG_EXTENDED or image.transfer_syntax in JPEG_LOSSLESS
 
 
-def decode_with_gdcm(content: bytes, frame: Frame) -> NDArray[Any]:
-    """Stored 16-bit values (row, column) of one slice.
-
-    Args:
-        content: the encapsulated value of the pixel data element.
-        frame: which slice.
+def decode_with_gdcm(image: ImageFile) -> NDArray[Any]:
+    """Stored 16-bit values (frame, row, column) of one file.
 
     Raises:
-        ValueError: GDCM decodes nothing, or another number of pixels.
+        ValueError: GDCM cannot read or decode the file, or decodes another number of pixels.
     """
     import gdcm
 
-    image = frame.source
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(get_frame(content, frame.index, number_of_frames=image.n_frames))
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    picture = gdcm.Image()
-    picture.SetNumberOfDimensions(2)
-    picture.SetDimensions((image.columns, image.rows, 1))
-    picture.SetDataElement(element)
-    kind = gdcm.PhotometricInterpretation.GetPIType("MONOCHROME2")
-    picture.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
-    syntax = gdcm.TransferSyntax.GetTSType(image.transfer_syntax)
-    picture.SetTransferSyntax(gdcm.TransferSyntax(syntax))
-    stored = image.bits_stored
-    picture.SetPixelFormat(gdcm.PixelFormat(1, 16, stored, stored - 1, int(image.signed)))
-    # GDCM hands its bytes over as text; see pydicom's own GDCM plugin.
-    values = picture.GetBuffer().encode("utf-8", "surrogateescape")
-    pixels = np.frombuffer(values, "<i2" if image.signed else "<u2")
-    return pixels.reshape(image.rows, image.columns)
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(image.path))
+    if not reader.Read():
+        raise ValueError("GDCM cannot read the file")
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.ExplicitVRLittleEndian))
+    change.SetInput(reader.GetImage())
+    if not change.Change():
+        raise ValueError("GDCM cannot decode the pixel data")
+    decoded = change.GetOutput()
+    length = 2 * image.rows * image.columns * image.n_frames
+    if decoded.GetBufferLength() != length:
+        raise ValueError(f"decoded to {decoded.GetBufferLength()} bytes instead of {length}")
+    # GetBuffer would hand the bytes over as text, at a third of the whole time; copy them from
+    # where GDCM keeps them (alive as long as `change`) instead.
+    address = int(decoded.GetDataElement().GetByteValue().GetVoidPointer())
+    pixels = np.frombuffer(string_at(address, length), "<i2" if image.signed else "<u2")
+    return pixels.reshape(image.n_frames, image.rows, image.columns)

@@ -42,7 +42,11 @@ def read_hu(frames: Sequence[Frame], out: Sequence[NDArray[np.int16]]) -> None:
                 rescale_in_place(target, frame)
         return
     for frame, stored, target in zip(frames, _decoded(frames), out, strict=True):
-        target[:] = to_hu(_shaped(stored, image), frame)
+        if stored.dtype == (np.int16 if image.signed else np.uint16):
+            target[:] = _shaped(stored, image).view(np.int16)
+            rescale_in_place(target, frame)
+        else:
+            target[:] = to_hu(_shaped(stored, image), frame)
 
 
 def rescale_in_place(stored: NDArray[np.int16], frame: Frame) -> None:
@@ -174,13 +178,14 @@ def _decoded(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
 
 def _decoded_fragments(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
     image = frames[0].source
+    if uses_gdcm(image):
+        decoded_file = decode_with_gdcm(image)
+        yield from (decoded_file[frame.index] for frame in frames)
+        return
     decoder = get_decoder(UID(image.transfer_syntax))
     with image.path.open("rb") as handle:
         handle.seek(image.pixel_offset)
         content = handle.read()
-    if uses_gdcm(image):
-        yield from (decode_with_gdcm(content, frame) for frame in frames)
-        return
     decoded = decoder.iter_array(
         content,
         indices=[frame.index for frame in frames],

@@ -1,0 +1,106 @@
+"""`covidlit inspect`: what series a folder holds, and which of them can be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from covidlit.dicom import Found, Verdict
+
+
+def inspect(
+    folder: Annotated[Path, typer.Argument(help="Folder with DICOM files, or one DICOM file.")],
+    csv: Annotated[
+        Path, typer.Option("--csv", help="Where to write the table (.csv or .parquet).")
+    ] = Path("series.csv"),
+    override: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--override",
+            help="A check that shall not refuse a series, by its name in the table (repeatable).",
+        ),
+    ] = None,
+    min_slices: Annotated[
+        int, typer.Option(help="Refuse series with fewer slices than this.")
+    ] = 12,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 if anything is refused or damaged.")
+    ] = False,
+    keep_identifiers: Annotated[
+        bool, typer.Option("--keep-identifiers", help="Write the original UIDs, not pseudonyms.")
+    ] = False,
+) -> None:
+    """List the CT series under a folder, and say of each whether it can be used and why not.
+
+    The table holds no patient name, ID or birth date; UIDs are replaced by pseudonyms. Paths are
+    written as they are (relative to the folder).
+    """
+    import pandas as pd
+
+    from covidlit.dicom import Checks, find_series, judge
+    from covidlit.tables import write_table
+
+    checks = Checks(min_slices=min_slices, override=frozenset(override or ()))
+    root = folder if folder.is_dir() else folder.parent
+    with _progress() as progress:
+        progress.add_task(f"Reading headers under {folder}", total=None)
+        found = find_series(folder)
+        verdicts = [judge(series, checks) for series in found.series]
+    rows = [_row(verdict, root, keep_identifiers) for verdict in verdicts]
+    rows += [
+        {
+            "folder": _relative(problem.path, root),
+            "accepted": False,
+            "checks": "file",
+            "reason": problem.reason,
+        }
+        for problem in found.problems
+    ]
+    _print(rows, found, csv)
+    columns = list(rows[0]) if rows else ["series_uid", "study_uid", "folder", "accepted", "reason"]
+    write_table(pd.DataFrame(rows, columns=columns), csv)
+    if strict and not all(row["accepted"] for row in rows):
+        raise typer.Exit(1)
+
+
+def _row(verdict: Verdict, root: Path, keep_identifiers: bool) -> dict[str, Any]:
+    row = verdict.to_row(keep_identifiers=keep_identifiers)
+    return row | {"folder": _relative(Path(verdict.folder), root)}
+
+
+def _relative(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def _progress() -> Any:
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    return Progress(*columns, transient=True)
+
+
+def _print(rows: list[dict[str, Any]], found: Found, csv: Path) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("Folder", "Files", "Slices", "Spacing (mm)", "Kernel", "Verdict")
+    for row in rows:
+        spacing = row.get("slice_spacing_mm")
+        size = "" if spacing is None else f"{spacing:g} x {row['spacing_mm']:g}"
+        verdict = "[green]accepted[/]" if row["accepted"] else f"[red]{escape(row['reason'])}[/]"
+        if row.get("notes"):
+            verdict += f"\n[dim]{escape(str(row['notes']))}[/]"
+        cells = (row["folder"], row.get("n_files"), row.get("n_slices"), size, row.get("kernel"))
+        table.add_row(*(escape(str("" if cell is None else cell)) for cell in cells), verdict)
+    console = Console()
+    console.print(table)
+    accepted = sum(bool(row["accepted"]) for row in rows)
+    console.print(
+        f"{len(found.series)} series in {found.n_files} files: {accepted} accepted, "
+        f"{len(found.series) - accepted} refused; {len(found.problems)} damaged or missing "
+        f"file(s); {found.n_other} file(s) that are no DICOM image. Table: {csv}"
+    )
