@@ -1,4 +1,4 @@
-"""Train and evaluate a model: `python train.py model=csacnet`; `python train.py --help` lists the choices."""
+"""Train and evaluate a model: `python train.py model=csacnet`; `--help` lists the choices."""
 
 from covidlit.experiment import main
 

@@ -64,7 +64,6 @@ def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
     """Do one run; see `run`. `config` is the resolved tree of `conf/train.yaml` as plain types."""
     import pytorch_lightning as pl
     import yaml
-    from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
     from covidlit.evaluation import write_predictions
     from covidlit.files import write_text
@@ -73,11 +72,12 @@ def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     datamodule = build_datamodule(config)
     runner = build_runner(config, datamodule)
-    if rank_zero_only.rank == 0:
+    first = process_rank() == 0
+    if first:
         write_text(run_dir / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         datamodule.split.save(run_dir / "split.json")
     runner.fit(datamodule, run_dir)
-    if rank_zero_only.rank != 0:
+    if not first:
         return None
     scores = {part: runner.predict(datamodule, part) for part in ("validation", "test")}
     predictions = assemble_predictions(
@@ -86,6 +86,12 @@ def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
     )  # fmt: skip
     write_predictions(predictions, run_dir / "predictions.parquet")
     return report(predictions, run_dir, config=config, datamodule=datamodule, runner=runner)
+
+
+def process_rank() -> int:
+    """0 for the first process of a run, also before Lightning has set up the others."""
+    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+    return next((int(os.environ[name]) for name in names if name in os.environ), 0)
 
 
 def build_datamodule(config: dict[str, Any]) -> VolumeDataModule:
@@ -119,7 +125,7 @@ def build_runner(config: dict[str, Any], datamodule: VolumeDataModule) -> Runner
     """The runner of `conf/model/*.yaml`, with the record that its checkpoints will carry."""
     from hydra.utils import instantiate
 
-    from covidlit.checkpoints import run_record
+    from covidlit.run_record import run_record
     from covidlit.runner import LightningRunner
 
     runner: Runner = instantiate(config["model"], _recursive_=False, _convert_="all")

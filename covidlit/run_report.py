@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import platform
 import shlex
 import sys
@@ -10,16 +10,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from covidlit.files import fingerprint
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from covidlit.datamodules import VolumeDataModule
+    from covidlit.evaluation import ReportContext
     from covidlit.runner import Runner
 
-log = logging.getLogger(__name__)
-
 PACKAGES = ("covidlit", "torch", "pytorch-lightning", "torchio", "monai", "pydicom", "scikit-learn")
-NOT_IN_PREDICTIONS = ("path", "study_uid", "series_uid", "acquisition_date")
+LEFT_OUT = ("path", "study_uid", "series_uid", "acquisition_date", "key", "pixel_hash")
+"""Columns of the datamodule's table that say nothing about a prediction."""
 
 
 def assemble_predictions(
@@ -43,14 +45,12 @@ def assemble_predictions(
     import pandas as pd
 
     rows = table[table["part"].isin(list(scores))]
-    rows = rows.drop(columns=[name for name in NOT_IN_PREDICTIONS if name in rows])
-    joined = rows.merge(
-        pd.concat(scores.values(), ignore_index=True), on="scan_id", how="left", validate="1:1"
-    )
+    rows = rows.drop(columns=[name for name in LEFT_OUT if name in rows])
+    rows = rows.assign(scan_id=rows["scan_id"].astype("string"))
+    scored = pd.concat(list(scores.values()), ignore_index=True)
+    joined = rows.merge(scored, on="scan_id", how="left", validate="1:1")
     facts = {"run_id": run_id, "model": model, "seed": seed, "fold": fold}
-    for position, (name, value) in enumerate(facts.items()):
-        joined.insert(position, name, value)
-    return joined
+    return joined.assign(**facts)[[*facts, *joined.columns]]
 
 
 def report(
@@ -62,42 +62,112 @@ def report(
     runner: Runner,
 ) -> float | None:
     """Write `report.html` and `metrics.json`, say where, and return the validation AUC."""
+    from rich.console import Console
+
     from covidlit.evaluation import evaluate, write_report
 
-    settings = config["evaluation"]
-    evaluation = evaluate(predictions, seed=config["seed"], **settings)
+    evaluation = evaluate(predictions, seed=config["seed"], **config["evaluation"])
     context = _context(run_dir, config, datamodule, runner)
     path = write_report(predictions, run_dir, context=context, evaluation=evaluation)
-    log.info("Report: %s", path.resolve())
-    return evaluation.auc("validation")
+    _keep_operating_point(run_dir, evaluation.metrics)
+    console = Console(soft_wrap=True)
+    auc = evaluation.estimate("auc")
+    if auc.value is not None and auc.low is not None:
+        label = "Synthetic data. " if context.synthetic else ""
+        console.print(
+            f"{label}Test AUC {auc.value:.3f} (95% CI {auc.low:.3f} to {auc.high:.3f}), "
+            f"{auc.n} scans."
+        )
+    console.print(f"Report: {path.resolve()}")
+    if "validation" not in evaluation.metrics["parts"]:
+        return None
+    return evaluation.estimate("auc", "validation").value
+
+
+def _keep_operating_point(run_dir: Path, metrics: dict[str, Any]) -> None:
+    """Write the operating point into the run's checkpoints, so that `predict` can apply it."""
+    from covidlit.checkpoints import update_record
+
+    points = metrics["operating_points"]
+    if len(points) != 1 or points[0]["threshold"] is None:
+        return
+    threshold = points[0]["threshold"]
+    for checkpoint in sorted((run_dir / "checkpoints").glob("*.ckpt")):
+        update_record(checkpoint, operating_point=float(threshold))
 
 
 def _context(
     run_dir: Path, config: dict[str, Any], datamodule: VolumeDataModule, runner: Runner
-) -> Any:
+) -> ReportContext:
     import yaml
 
-    from covidlit.cohort.describe import table1, table2
+    from covidlit.cohort.describe import show_table1, table1, table2
+    from covidlit.cohort.sources import flow_path
     from covidlit.evaluation import ReportContext
+    from covidlit.tables import read_table
 
-    included = datamodule.table
+    table = datamodule.table
+    flow = flow_path(datamodule.manifest_path)
+    monitored = "best" in (config.get("callbacks") or {})
     return ReportContext(
         title=config["name"],
         run_id=run_dir.name,
         command=shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
         config=yaml.safe_dump(config, sort_keys=False),
+        config_hash=fingerprint(config),
         split_hash=datamodule.split.hash,
+        split_summary=_split_summary(table),
+        disjointness=(
+            "No patient, no series and no image (hash of its voxels) stands in two parts; "
+            "this was checked when the run started, which would have stopped it.",
+        ),
+        flow=read_table(flow) if flow.is_file() else None,
         tables={
-            "Table 1. The cohort by centre": table1(included),
-            "Table 2. Classes and aetiology by part": table2(included, datamodule.split),
+            "Table 1. The cohort by centre": show_table1(table1(table)).reset_index(),
+            "Table 2. Classes, RT-PCR and aetiology by part": table2(
+                table, datamodule.split
+            ).reset_index(),
         },
         versions={
             "python": platform.python_version(),
             **{name: version(name) for name in PACKAGES},
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         },
+        seed=config["seed"],
         training_curve=_training_curve(run_dir),
         model=runner.describe(),
+        training={
+            "epochs": config["trainer"].get("max_epochs"),
+            "batch size": config["data"]["batch_size"],
+            "optimizer": (config["model"].get("task") or {}).get("optimizer"),
+            "input (z, y, x)": f"{config['data']['geometry']['size']} voxels of "
+            f"{config['data']['geometry']['spacing']} mm",
+            "window": f"{config['data']['window']} HU",
+            "augmentation": config.get("augmentation") or "none",
+        },
+        selected_on="validation" if monitored else "last epoch",
+        synthetic=bool(table["synthetic"].fillna(False).any()) if "synthetic" in table else None,
     )
+
+
+def _split_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per part: scans, patients, scans of each class, centres."""
+    rows = []
+    for part, group in table[table["part"].notna()].groupby("part", sort=False):
+        classes = group["class_name"].value_counts().sort_index()
+        rows.append(
+            {
+                "part": part,
+                "scans": len(group),
+                "patients": group["patient_id"].nunique(),
+                **{str(name): int(count) for name, count in classes.items()},
+                "refused": int((group["status"] != "ok").sum()),
+                "centres": ", ".join(sorted(map(str, group["centre"].unique()))),
+            }
+        )
+    import pandas as pd
+
+    return pd.DataFrame(rows)
 
 
 def _training_curve(run_dir: Path) -> pd.DataFrame | None:

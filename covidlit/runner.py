@@ -47,7 +47,7 @@ class LightningRunner:
             one, `last` for the last epoch's.
         ckpt_path: a checkpoint to resume from.
         classes: names of the classes in the order of the targets, for a task with more than two.
-        record: what the checkpoint says about the run; `covidlit.checkpoints.RunRecord`.
+        record: what the checkpoint says about the run; `covidlit.run_record.RunRecord`.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class LightningRunner:
         for name, node in self._callback_nodes.items():
             arguments = dict(node)
             if arguments.get("monitor") == "task":
-                if datamodule.scans("validation").empty:
+                if not datamodule.scans("validation"):
                     raise ConfigError(
                         "the split has no validation part, so nothing can be selected on it.",
                         where=f"callbacks.{name}",
@@ -198,7 +198,9 @@ def score_table(
         return table.assign(score=pd.Series(list(scores), dtype=float))
     for index, name in enumerate(classes):
         table[f"score_{name}"] = pd.Series([row[index] for row in scores], dtype=float)
-    return table.assign(score=table["score_covid" if "covid" in classes else f"score_{classes[-1]}"])
+    return table.assign(
+        score=table["score_covid" if "covid" in classes else f"score_{classes[-1]}"]
+    )
 
 
 def _finish_wandb(trainer: pl.Trainer) -> None:
@@ -209,4 +211,4 @@ def _finish_wandb(trainer: pl.Trainer) -> None:
         if isinstance(logger, WandbLogger):
             import wandb
 
-            wandb.finish(quiet=True)
+            wandb.finish()

@@ -131,8 +131,9 @@ def _value_problems(
     for case in cases.itertuples():
         name, rule = str(case.column), str(case.check)
         if rule.startswith(("coerce_dtype(", "dtype(")):
-            for index, text in _untyped(table[name], _dtype_of(schema, name)):
-                lines[(name, index)] = f"row {numbers[index]}, column {name!r}: {text}"
+            for own in [name] if name in table else _like(table, name):
+                for index, text in _untyped(table[own], _dtype_of(schema, own)):
+                    lines[(own, index)] = f"row {numbers[index]}, column {own!r}: {text}"
         elif _there(case.column) and _there(case.index):
             value = _shown(table.at[case.index, name])
             text = f"row {numbers[case.index]}, column {name!r}: value {value}: "
@@ -142,6 +143,10 @@ def _value_problems(
     order = {name: place for place, name in enumerate(table.columns)}
     keys = sorted(lines, key=lambda key: (numbers.get(key[1], 0), order.get(key[0], -1)))
     return [lines[key] for key in keys]
+
+
+def _like(table: pd.DataFrame, pattern: str) -> list[str]:
+    return [name for name in map(str, table.columns) if re.fullmatch(pattern, name)]
 
 
 def _dtype_of(schema: pa.DataFrameSchema, name: str) -> str:

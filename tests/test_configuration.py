@@ -63,7 +63,10 @@ def test_the_paper_protocol_is_the_papers() -> None:
 
 
 def test_the_honest_variant_differs_only_in_what_is_selected_on() -> None:
-    paper, honest = composed("experiment=csacnet_paper"), composed("experiment=csacnet_paper_honest")
+    paper, honest = (
+        composed("experiment=csacnet_paper"),
+        composed("experiment=csacnet_paper_honest"),
+    )
     differing = {key for key in paper if paper[key] != honest[key]}
     assert differing == {"name", "callbacks", "split", "evaluation"}
     assert honest["split"]["validation_fraction"] == 0.1

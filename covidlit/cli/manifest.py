@@ -106,6 +106,7 @@ def manifest(
 
     from covidlit.cohort import InclusionCriteria, manifest_from_dicom, manifest_from_images
     from covidlit.cohort.manifest import write_manifest
+    from covidlit.cohort.sources import flow_path
     from covidlit.dicom import Checks
     from covidlit.errors import ManifestError
     from covidlit.tables import write_table
@@ -157,6 +158,7 @@ def manifest(
     write_manifest(built.manifest, out)
     problems = out.with_suffix(".problems.csv")
     write_table(built.problems, problems)
+    write_table(built.flow.to_frame(), flow_path(out))
     used_key = None if keep_identifiers else key_file or out.parent / "manifest.key"
     _print(built, out, problems, used_key)
 

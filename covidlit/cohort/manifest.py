@@ -50,7 +50,7 @@ MANIFEST_SCHEMA = pa.DataFrameSchema(
         "quality_grade": text(),
         "spo2_percent": number(between(0, 100, "percent")),
         "manufacturer": text(),
-        "model": text(),
+        "scanner_model": text(),
         "kernel": text(),
         "kvp": number(between(0, 1000, "kV")),
         "exposure_mas": number(between(0, 1e6, "mAs")),

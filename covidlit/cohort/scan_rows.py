@@ -21,7 +21,7 @@ FACTS = (
     "age",
     "sex",
     "manufacturer",
-    "model",
+    "scanner_model",
     "kernel",
     "kvp",
     "exposure_mas",

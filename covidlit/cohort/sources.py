@@ -25,6 +25,11 @@ def existing_manifest(path: str) -> Path:
     return manifest
 
 
+def flow_path(manifest: Path) -> Path:
+    """Where the flow of inclusion of a manifest is kept: `<manifest>.flow.csv`."""
+    return manifest.with_suffix(".flow.csv")
+
+
 def synthetic_manifest(folder: str, **arguments: Any) -> Path:
     """Write a synthetic cohort as DICOM, unless it is there, and make its manifest.
 
@@ -35,12 +40,14 @@ def synthetic_manifest(folder: str, **arguments: Any) -> Path:
     from covidlit.cohort.build import manifest_from_dicom
     from covidlit.cohort.manifest import write_manifest
     from covidlit.cohort.synthetic import make_cohort
+    from covidlit.tables import write_table
 
     preset, seed = arguments.get("preset", "mild"), arguments.get("seed", 0)
     root = Path(folder) / f"{preset}-seed{seed}-{fingerprint(arguments)[:8]}"
     manifest = root / "manifest.csv"
     cohort = make_cohort(root, **arguments)
     if not manifest.is_file():
-        built = manifest_from_dicom(cohort.dicom, cohort.labels)
+        built = manifest_from_dicom(cohort.dicom, cohort.labels, folder=root)
+        write_table(built.flow.to_frame(), flow_path(manifest))
         write_manifest(built.manifest, manifest)
     return manifest

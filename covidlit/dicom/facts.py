@@ -23,7 +23,7 @@ def metadata_of(series: Series) -> dict[str, object]:
     acquired = _acquired(facts)
     return {
         "manufacturer": facts.get("manufacturer") or None,
-        "model": facts.get("model") or None,
+        "scanner_model": facts.get("model") or None,
         "kernel": _most_common(frame.kernel or None for frame in frames),
         "kvp": _number(facts.get("kvp", "")),
         "exposure_mas": _number(facts.get("exposure_mas", "")),
