@@ -36,10 +36,10 @@ class Case:
         patient: number of the patient, from 0; repeated scans share it and so the anatomy.
         visit: number of the scan within the patient, from 0.
         lesion_volume_ml: total volume of the pneumonia's lesions (0 where there is none).
-        severity: "mild" for pneumonia in the presets of mild disease, "severe" or "not_severe" in
-            `severity`, None without pneumonia.
+        severity: "mild" for pneumonia in the presets of mild disease; "moderate", "severe" or
+            "critical" in `severity`; None without pneumonia.
         spo2_percent: oxygen saturation on room air, at least 90 in mild pneumonia.
-        severe: whether the patient has or gets severe disease.
+        severe: whether the patient is or becomes severe or critical.
         day: days from the onset of symptoms to the scan.
         mas, thickness_mm, field_of_view_mm: how it was scanned.
     """

@@ -22,7 +22,7 @@ def draw_trunk(patient: Patient, grid: Grid, skin: F32, cavity: F32, marbling: S
     Returns:
         HU, (z, y, x).
     """
-    z, y, x = grid.axes
+    _z, _y, _x = grid.axes
     edge = max(grid.spacing[1], 0.8)
     hu = np.full(grid.shape, AIR, np.float32)
     _draw_table(patient, hu, grid)

@@ -72,7 +72,7 @@ class Grid:
             s + part.start * d for s, part, d in zip(self.origin, box, self.spacing, strict=True)
         ]
         sizes = [part.stop - part.start for part in box]
-        return Grid(tuple(sizes), self.spacing, tuple(starts), self.table_mm)  # type: ignore[arg-type]
+        return Grid(tuple(sizes), self.spacing, tuple(starts), self.table_mm)
 
     def box(
         self, lower: NDArray[np.floating], upper: NDArray[np.floating]

@@ -78,42 +78,41 @@ def clinical_table(cases: list[Case]) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    last = {case.patient: case.day for case in cases}
+    days: dict[int, list[int]] = {}
+    for case in cases:
+        days.setdefault(case.patient, []).append(case.day)
     for case in cases:
         rng, person = case.generator("laboratory"), case.patient_generator("history")
         level = float(case.severe) + person.normal(0, 0.55)
         # The worst day is about the eleventh.
         course = 0.35 + 0.65 * float(np.exp(-(((case.day - 11) / 8) ** 2)))
-        rows.append(
-            {
-                **_history(person, case, last[case.patient]),
-                **laboratory(rng, case.sex, level * course),
-            }
-        )
+        stay = max(days[case.patient]) - min(days[case.patient])
+        rows.append({**_history(person, case, stay), **laboratory(rng, case.sex, level * course)})
     return pd.DataFrame(rows)
 
 
-def _history(rng: np.random.Generator, case: Case, last_day: int) -> dict[str, Any]:
+def _history(rng: np.random.Generator, case: Case, stay: int) -> dict[str, Any]:
     severe = case.severe
     died = severe and rng.random() < 0.15
     grew = severe and rng.random() < 0.5
     onset = case.acquired - timedelta(days=case.day)
-    event = int(last_day + rng.integers(1, 15))
     return {
         "patient_id": case.patient_id,
         "date": case.acquired.isoformat(),
         "onset_date": onset.isoformat(),
         "age": case.age,
         "sex": case.sex,
-        "smoking": bool(rng.random() < (0.2 if severe else 0.12)),
-        "comorbidities": int(rng.poisson(1.2 if severe else 0.5)),
-        "fever": bool(rng.random() < 0.88),
-        "cough": bool(rng.random() < 0.68),
-        "fatigue": bool(rng.random() < 0.4),
-        "dyspnoea": bool(rng.random() < (0.55 if severe else 0.15)),
-        "exposure": bool(rng.random() < 0.6),
+        "smoker": bool(rng.random() < (0.2 if severe else 0.12)),
+        "comorbidity_count": int(rng.poisson(1.2 if severe else 0.5)),
+        "epidemiology": str(rng.choice(["contact", "travel", "none known"], p=[0.5, 0.2, 0.3])),
+        "symptom_fever": bool(rng.random() < 0.88),
+        "symptom_cough": bool(rng.random() < 0.68),
+        "symptom_fatigue": bool(rng.random() < 0.4),
+        "symptom_dyspnoea": bool(rng.random() < (0.55 if severe else 0.15)),
         "severity": case.severity,
-        "severity_change": "worse" if grew else "stable",
-        "outcome": "died" if died else "discharged",
-        "event_time_days": event,
+        "severity_at_admission": "moderate" if grew else case.severity,
+        "progressed": grew,
+        "outcome": "died" if died else "survived",
+        "event_time_days": int(stay + rng.integers(1, 15)),
+        "synthetic": True,
     }

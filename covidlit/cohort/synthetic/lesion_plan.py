@@ -134,7 +134,7 @@ def _covid(rng: np.random.Generator, points: LungPoints, total: float, case: Cas
     lone = rng.random() < 0.07
     count = 1 if lone else int(np.clip(2 + rng.poisson(2.6), 2, 9))
     typical = rng.random() < 0.88
-    x, y, z = points.position.T
+    _x, y, z = points.position.T
     weight = np.exp(-points.depth / 5.0)
     if typical:
         weight = weight * (0.05 + _sigmoid((y - 5) / 18)) * (0.15 + _sigmoid((-30 - z) / 30))
@@ -173,7 +173,7 @@ def _covid(rng: np.random.Generator, points: LungPoints, total: float, case: Cas
 
 
 def _effusion(points: LungPoints, side: int, volume: float) -> Lesion:
-    x, y, z = points.position.T
+    x, _y, _z = points.position.T
     own = points.position[np.sign(x) == side]
     low = own[np.argmax(own[:, 1] - 0.7 * own[:, 2])]
     return Lesion(Label.EFFUSION, "dependent", tuple(map(float, low)), volume, 9.0, 0.05, -1)  # type: ignore[arg-type]
@@ -199,7 +199,7 @@ def _bacterial(
     lesions: list[Lesion] = []
     count = int(rng.choice([1, 2, 3], p=[0.3, 0.45, 0.25] if mixed else [0.6, 0.3, 0.1]))
     both = rng.random() < (0.25 if mixed else 0.12)
-    x, y, z = points.position.T
+    _x, _y, _z = points.position.T
     weight = _sigmoid((points.depth - 8) / 4) * np.where(points.lower_lobe, 1.3, 1.0)
     if rng.random() < 0.18:
         volume = total * float(rng.uniform(0.15, 0.3))
@@ -219,7 +219,7 @@ def _bacterial(
 def _mycoplasma(rng: np.random.Generator, points: LungPoints, total: float) -> list[Lesion]:
     """Patches along the bronchi of one lobe."""
     count = int(rng.integers(3, 9))
-    x, y, z = points.position.T
+    _x, _y, _z = points.position.T
     side = int(rng.choice([-1, 1]))
     lobe = bool(rng.random() < 0.6)
     weight = np.exp(-(((points.depth - 24) / 12) ** 2))
@@ -258,7 +258,7 @@ def _viral(rng: np.random.Generator, points: LungPoints, total: float) -> list[L
 
 def _fibrosis(rng: np.random.Generator, points: LungPoints, total: float) -> list[Lesion]:
     """A rim at the base of both lungs."""
-    x, y, z = points.position.T
+    _x, y, z = points.position.T
     weight = np.exp(-points.depth / 5) * _sigmoid((-60 - z) / 15) * (0.1 + _sigmoid((y - 20) / 15))
     part = float(rng.uniform(0.4, 0.6))
     return [

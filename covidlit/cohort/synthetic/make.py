@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit import __version__
+from covidlit.cohort.clinical import write_clinical
 from covidlit.cohort.synthetic.cases import Case
 from covidlit.cohort.synthetic.dicom_writer import write_series
 from covidlit.cohort.synthetic.grid import Grid, grid_of
@@ -101,7 +102,7 @@ def make_cohort(
     _make_scans(paths, cases, matrix, thickness_mm, n_jobs, progress)
     write_table(labels_table(cases), paths.labels)
     if paths.clinical is not None:
-        write_table(clinical_table(cases), paths.clinical)
+        write_clinical(clinical_table(cases), paths.clinical)
     write_json(paths.info, {**record, "complete": True})
     return paths
 

@@ -38,8 +38,8 @@ class Patient:
         lung_hu: mean density of the lung; deeper breath, thinner lung.
         gravity_hu: rise of the density from the front to the back of the lung.
         dome_mm: height of the right and left dome of the diaphragm, from the carina.
-        dependent_hu, dependent_mm: haze at the back of lungs that the patient lies on: how much, how
-            deep; harmless, and often 0.
+        dependent_hu, dependent_mm: haze at the back, where the lungs lie lowest: how much, how deep;
+            harmless, and often 0.
         sway: small shifts of the mediastinum to the side.
     """
 

@@ -62,7 +62,7 @@ def _draw_volume(
 
 
 def _plan_severity(n_scans: int, seed: int) -> list[Case]:
-    """Patients of whom every second one is severe; lesions grow to about day 10, then shrink."""
+    """Patients of whom half are severe; lesions grow to about day 10, then shrink."""
     rng = stream(seed, "visits")
     visits: list[int] = []
     while sum(visits) < n_scans:
@@ -73,6 +73,9 @@ def _plan_severity(n_scans: int, seed: int) -> list[Case]:
     for patient, case in enumerate(plan_patients(len(visits), seed, ("covid",))):
         draw = stream(seed, "course", patient)
         severe = bool(half[patient])
+        grade = "moderate"
+        if severe:
+            grade = "critical" if draw.random() < 0.3 else "severe"
         days = np.sort(draw.choice(np.arange(1, 25), visits[patient], replace=False))
         peak = _draw_volume(draw, (320.0, 0.7, 60.0, 1500.0) if severe else (80.0, 0.8, 8.0, 500.0))
         turn, width = draw.normal(11 if severe else 8, 1.5), (9.0 if severe else 7.0)
@@ -89,7 +92,7 @@ def _plan_severity(n_scans: int, seed: int) -> list[Case]:
                     age=age,
                     severe=severe,
                     spo2_percent=int(draw.integers(84, 93) if severe else draw.integers(93, 100)),
-                    severity="severe" if severe else "not_severe",
+                    severity=grade,
                     day=int(day),
                     acquired=onset + timedelta(days=int(day)),
                     lesion_volume_ml=volume,

@@ -13,7 +13,7 @@ def coverage(distance: F32, width: float | F32) -> F32:
     return np.clip(0.5 - distance / width, 0, 1).astype(np.float32, copy=False)
 
 
-def paint(hu: F32, part: F32, value: float | F32) -> None:
+def paint(hu: F32, part: F32, value: float | np.float32 | F32) -> None:
     """Fill `part` (0 to 1) of each voxel with `value` HU, in place."""
     hu += part * (value - hu)
 

@@ -149,7 +149,7 @@ class Chest:
     def lung_hu(self, grid: Grid, cavity: F32) -> F32:
         """Density of the lung without its vessels: gravity, lobules, fissures; HU, (z, y, x)."""
         patient = self.patient
-        z, y, x = grid.axes
+        _z, y, _x = grid.axes
         depth = np.float32(patient.gravity_hu) * ((y / (88 * patient.depth)) ** 1)
         hu = patient.lung_hu + 0.5 * depth + 9 * self.parenchyma.on(grid)
         if grid.spacing[1] < 2.5:
