@@ -1,0 +1,75 @@
+"""`covidlit predict`: scores of new scans from a trained checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def predict(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A checkpoint of `covidlit train`: RUN/checkpoints/best.ckpt.")
+    ],
+    path: Annotated[
+        Path,
+        typer.Argument(help="Folder with DICOM files, an image (.nii.gz, ...), or a manifest."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="Where to write the scores (.csv or .parquet).")
+    ] = Path("scores.csv"),
+    override: Annotated[
+        list[str] | None,
+        typer.Option(help="A DICOM check to switch off, by name; may be given several times."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Scans per forward pass.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with an error if a scan was refused.")
+    ] = False,
+) -> None:
+    """Score CT scans with a trained network; for research, not for clinical use.
+
+    Scans are read and prepared exactly as in the run that wrote the checkpoint. Series and files
+    that cannot be used are listed with the reason, and keep a row without a score in the table.
+    """
+    from covidlit.predict import predict as score
+    from covidlit.predict import require_all
+    from covidlit.tables import write_table
+
+    table = score(
+        checkpoint,
+        path,
+        batch_size=batch_size,
+        device=device,
+        override=override or (),
+        progress=True,
+    )
+    write_table(table, out)
+    _print(table, out)
+    if strict:
+        require_all(table, path)
+
+
+def _print(table: pd.DataFrame, out: Path) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = Table("Scan", "Path", "Score", "Class", "Reason", title="Scores")
+    texts = table.assign(score=table["score"].map("{:.3f}".format, na_action="ignore"))
+    texts = texts.astype(object).where(texts.notna(), "")
+    for cells in texts[["scan_id", "path", "score", "predicted_class", "reason"]].itertuples(
+        index=False
+    ):
+        shown.add_row(*[escape(str(cell)) for cell in cells])
+    console = Console()
+    console.print(shown)
+    refused = int((table["status"] == "refused").sum())
+    console.print(
+        f"{len(table) - refused} scans scored, {refused} refused. Table: {escape(str(out))}"
+    )

@@ -1,0 +1,133 @@
+"""What lies at a path: the scans to predict, each read only when its turn comes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from covidlit.errors import CovidlitError
+
+if TYPE_CHECKING:
+    from covidlit.dicom import Checks
+    from covidlit.scan import Scan
+
+TABLE_SUFFIXES = (".csv", ".parquet")
+
+
+@dataclass(frozen=True)
+class ScanSource:
+    """One scan that can be read, or the reason why not.
+
+    Args:
+        scan_id: as in a manifest; empty for a file that belongs to no scan.
+        path: where it lies, relative to the folder that was asked for.
+        series_uid: pseudonym of its SeriesInstanceUID; empty where there is none.
+        read: reads it; None where `reason` says why it cannot be read.
+        reason: why it is refused without being read.
+    """
+
+    scan_id: str
+    path: str
+    series_uid: str = ""
+    read: Callable[[], Scan] | None = None
+    reason: str = ""
+
+
+def find_scans(path: str | Path, checks: Checks) -> list[ScanSource]:
+    """The scans at a path, in a fixed order, and the damaged files there.
+
+    Args:
+        path: a manifest (`.csv`, `.parquet`); a folder with DICOM series or images in any nesting;
+            an image that SimpleITK reads; or a DICOM file.
+        checks: which DICOM series are refused.
+
+    Raises:
+        CovidlitError: there is no such path, or no scan is there.
+        ManifestError: a manifest that breaks its schema.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise CovidlitError("there is no such file or folder.", where=path, fix="check the path.")
+    if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+        sources = list(_manifest_rows(path, checks))
+    elif path.is_file() and _is_image(path):
+        sources = [_image(path, path.parent)]
+    else:
+        sources = list(_dicom_series(path, checks))
+        if path.is_dir():
+            sources += [_image(file, path) for file in _image_files(path)]
+    if not sources:
+        raise CovidlitError(
+            "no CT scan was found there.",
+            where=path,
+            fix="give a folder with DICOM files, an image such as .nii.gz, or a manifest.",
+        )
+    return sources
+
+
+def _dicom_series(path: Path, checks: Checks) -> Iterator[ScanSource]:
+    from covidlit.cohort.manifest import scan_id_of
+    from covidlit.dicom import find_series, judge, pseudonym_uid, read_series
+
+    root = path if path.is_dir() else path.parent
+    found = find_series(path)
+    for series in found.series:
+        verdict = judge(series, checks)
+        yield ScanSource(
+            scan_id_of(series.series_uid),
+            _relative(series.folder if path.is_dir() else path, root),
+            pseudonym_uid(series.series_uid),
+            partial(read_series, series, checks) if verdict.accepted else None,
+            verdict.reason,
+        )
+    for problem in found.problems:
+        yield ScanSource("", _relative(problem.path, root), reason=problem.reason)
+
+
+def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
+    from covidlit.cohort.manifest import read_manifest, resolve_path
+    from covidlit.scan_files import load_scan
+
+    manifest = read_manifest(path)
+    for row in manifest.to_dict("records"):
+        uid = row.get("series_uid")
+        uid = uid if isinstance(uid, str) else ""
+        refused = row.get("status") == "refused"
+        reason = row.get("reason")
+        yield ScanSource(
+            str(row["scan_id"]),
+            str(row["path"]),
+            uid,
+            None
+            if refused
+            else partial(load_scan, resolve_path(manifest, row["path"]), uid or None, checks),
+            (str(reason) if isinstance(reason, str) else "the manifest says so") if refused else "",
+        )
+
+
+def _image(file: Path, root: Path) -> ScanSource:
+    from covidlit.cohort.manifest import scan_id_of
+    from covidlit.scan_files import read_image
+
+    place = _relative(file, root)
+    return ScanSource(scan_id_of(place), place, read=partial(read_image, file))
+
+
+def _image_files(root: Path) -> Iterator[Path]:
+    for folder, names, files in os.walk(root):
+        names.sort()
+        yield from (Path(folder, name) for name in sorted(files) if _is_image(Path(name)))
+
+
+def _is_image(path: Path) -> bool:
+    from covidlit.scan_files import IMAGE_SUFFIXES
+
+    return path.name.lower().endswith(IMAGE_SUFFIXES) and path.suffix.lower() != ".img"
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
