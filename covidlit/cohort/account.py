@@ -72,7 +72,7 @@ def refuse_problems(problems: pd.DataFrame, root: Path) -> None:
         f"{path if pd.isna(number) else f'row {number} of the labels'}: {reason}"
         for number, path, reason in serious[["label_row", "path", "reason"]].head(5).to_numpy()
     ]
-    counts = "; ".join(f"{n} x {kind}" for kind, n in serious["kind"].value_counts().items())
+    counts = "; ".join(f"{n} x {kind}" for kind, n in serious.groupby("kind").size().items())
     raise ManifestError(
         f"strict, and there are problems ({counts}): {'; '.join(first)}.",
         where=root,

@@ -1,0 +1,304 @@
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from covidlit.cohort import (
+    ByClass,
+    InclusionCriteria,
+    MultiClass,
+    manifest_from_dicom,
+    manifest_from_images,
+    read_manifest,
+    resolve_path,
+    scan_id_of,
+    write_manifest,
+)
+from covidlit.dicom import Checks, pseudonym_uid, read_series
+from covidlit.errors import ManifestError
+
+Write = Callable[..., Path]
+LABELS = {
+    "patient_id": ["pat-1", "pat-2", "pat-3", "pat-4", "pat-9"],
+    "class_name": ["covid", "covid", "np", "np", "cap"],
+    "centre": ["A", "A", "B", "B", "B"],
+    "rtpcr_initial": ["positive", "negative", None, "negative", None],
+    "rtpcr_round": [1, 2, None, None, None],
+    "ward": [1, 2, 3, 4, 5],
+    "name": ["Doe"] * 5,
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path, write_series: Write) -> Path:
+    """Soft and lung kernel of one study, a repeat, a missing slice, an early and a thick scan."""
+    write_series("a/soft", "pat-1", "1.2.1", "1.2.1.1")
+    write_series("a/lung", "pat-1", "1.2.1", "1.2.1.2", n=20, ConvolutionKernel="LUNG")
+    write_series("repeat", "pat-1", "1.2.5", "1.2.5.1", AcquisitionDate="20200301")
+    write_series("b", "pat-2", "1.2.2", "1.2.2.1", drop=5)
+    write_series("c", "pat-3", "1.2.3", "1.2.3.1", AcquisitionDate="20190101", PatientSex="O")
+    write_series("d", "pat-4", "1.2.4", "1.2.4.1", SliceThickness=7)
+    return tmp_path / "dicom"
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    pd.DataFrame(LABELS).to_csv(tmp_path / "labels.csv", index=False)
+    return tmp_path / "labels.csv"
+
+
+def test_a_folder_and_labels_become_a_manifest(root: Path, labels: Path, tmp_path: Path) -> None:
+    built = manifest_from_dicom(root, labels, folder=tmp_path)
+    table = built.manifest.set_index("path")
+    assert set(table.index) == {"dicom/a/soft", "dicom/b", "dicom/c"}
+    one = table.loc["dicom/a/soft"]
+    assert one["scan_id"] == scan_id_of("1.2.1.1")
+    assert one[["class_name", "centre", "target", "status"]].tolist() == ["covid", "A", 1, "ok"]
+    assert (one["age"], one["sex"], one["kernel"], one["n_slices"]) == (50, "F", "STANDARD", 14)
+    assert one["acquisition_date"] == pd.Timestamp(2020, 2, 1)
+    assert one["ward"] == 1
+    assert table.loc["dicom/c", "target"] == 0  # untested, before 30 November 2019
+    assert pd.isna(table.loc["dicom/c", "sex"])
+    refused = table.loc["dicom/b"]
+    assert refused["status"] == "refused"
+    assert refused["reason"].startswith("missing_slice")
+    assert refused["target"] == 1
+    assert built.refused["path"].tolist() == ["dicom/b"]
+
+
+def test_what_is_left_out_is_counted_and_listed(root: Path, labels: Path, tmp_path: Path) -> None:
+    built = manifest_from_dicom(root, labels, folder=tmp_path)
+    flow = built.flow.to_frame()
+    assert flow["n_excluded"].tolist() == [0, 0, 1, 1, 0, 0, 1, 0, 1]
+    assert flow["n_left"].tolist() == [6, 6, 5, 4, 4, 4, 3, 3, 2]
+    assert flow["n_patients"].iloc[[0, -1]].tolist() == [4, 2]
+    reasons = built.problems.set_index("path")["reason"]
+    assert "stands for its study" in reasons["dicom/a/lung"]
+    assert "slices of at most 5 mm" in reasons["dicom/d"]
+    assert "initial scan" in reasons["dicom/repeat"]
+    assert "missing_slice" in reasons["dicom/b"]
+    assert built.unmatched_labels["label_row"].tolist() == [5]
+
+
+def test_nothing_in_it_identifies_a_patient(
+    root: Path, labels: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    built = manifest_from_dicom(root, labels, folder=tmp_path)
+    write_manifest(built.manifest, tmp_path / "m.csv")
+    written = (tmp_path / "m.csv").read_text() + built.problems.to_csv() + "".join(built.notes)
+    written += built.flow.to_frame().to_csv() + repr(built) + "".join(capfd.readouterr())
+    for secret in ("pat-", "DOE", "Doe", "1.2.1", "1.2.3", "JANE"):
+        assert secret not in written
+    assert any("not copied" in note and "name" in note for note in built.notes)
+    key = tmp_path / "manifest.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
+def test_the_key_keeps_pseudonyms_stable(root: Path, labels: Path, tmp_path: Path) -> None:
+    one = manifest_from_dicom(root, labels, folder=tmp_path).manifest
+    again = manifest_from_dicom(root, labels, folder=tmp_path).manifest
+    pd.testing.assert_frame_equal(one, again)
+    other = manifest_from_dicom(root, labels, folder=tmp_path, key_file=tmp_path / "k").manifest
+    assert set(other["patient_id"]).isdisjoint(one["patient_id"])
+    assert other["scan_id"].tolist() == one["scan_id"].tolist()
+    key = tmp_path / "manifest.key"
+    key.write_text("not a key")
+    with pytest.raises(ManifestError, match=r"manifest.key: this is not a key"):
+        manifest_from_dicom(root, labels, folder=tmp_path)
+
+
+def test_identifiers_are_kept_on_request(root: Path, labels: Path, tmp_path: Path) -> None:
+    table = manifest_from_dicom(root, labels, folder=tmp_path, keep_identifiers=True).manifest
+    assert set(table["patient_id"]) == {"pat-1", "pat-2", "pat-3"}
+    assert "1.2.1.1" in set(table["series_uid"])
+    assert set(table["name"]) == {"Doe"}
+    assert not (tmp_path / "manifest.key").exists()
+
+
+def test_its_rows_can_be_read(root: Path, labels: Path, tmp_path: Path) -> None:
+    built = manifest_from_dicom(root, labels, folder=tmp_path)
+    table = read_manifest(write_manifest(built.manifest, tmp_path / "sub" / "m.csv"))
+    row = table[table["scan_id"] == scan_id_of("1.2.1.1")].iloc[0]
+    scan = read_series(resolve_path(table, row["path"]), series_uid=row["series_uid"])
+    assert scan.hu.shape == (14, 8, 8)
+    assert row["series_uid"] == pseudonym_uid("1.2.1.1")
+
+
+def test_strict_stops_at_labels_and_scans_with_a_problem(
+    root: Path, labels: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ManifestError, match=r"1 x label without scan; 1 x refused.: row 5 of"):
+        manifest_from_dicom(root, labels, folder=tmp_path, strict=True)
+    assert not (tmp_path / "m.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("study_uid", ["1.2.1", "1.2.3"]),
+        ("series_uid", ["1.2.1.1", "1.2.3.1"]),
+        ("path", ["a/soft/", "./c"]),
+        ("path", ["a", "c"]),
+        ("patient_id", [" pat-1", "pat-3"]),
+    ],
+)
+def test_labels_by_any_key(root: Path, tmp_path: Path, key: str, values: list[str]) -> None:
+    labels = pd.DataFrame({key: values, "class_name": ["covid", "np"], "centre": "A"})
+    table = manifest_from_dicom(root, labels, folder=tmp_path, label_rule=ByClass()).manifest
+    assert table.set_index("path")["target"].to_dict() == {"dicom/a/soft": 1, "dicom/c": 0}
+
+
+def test_labels_by_series_choose_the_series(root: Path, tmp_path: Path) -> None:
+    labels = pd.DataFrame(
+        {"series_uid": ["1.2.1.2", "1.2.3.1"], "class_name": ["covid", "np"], "centre": "A"}
+    )
+    table = manifest_from_dicom(root, labels, folder=tmp_path, label_rule=ByClass()).manifest
+    assert set(table["path"]) == {"dicom/a/lung", "dicom/c"}
+
+
+def test_all_series_of_a_study(root: Path, tmp_path: Path) -> None:
+    labels = pd.DataFrame({"patient_id": ["pat-1"], "class_name": ["covid"], "centre": ["A"]})
+    built = manifest_from_dicom(
+        root, labels, folder=tmp_path, label_rule=ByClass(), inclusion=None, series_choice="all"
+    )
+    assert len(built.manifest) == 3
+
+
+def test_the_patient_of_the_labels_wins(tmp_path: Path, write_series: Write) -> None:
+    for i in range(6):
+        write_series(str(i), "ANONYMOUS", f"1.3.{i}", f"1.3.{i}.1", PatientSex="FM"[i % 2])
+    labels = pd.DataFrame({"path": [str(i) for i in range(6)], "class_name": "np", "centre": "A"})
+    root = tmp_path / "dicom"
+    warned = manifest_from_dicom(root, labels, folder=tmp_path, label_rule=None, inclusion=None)
+    assert warned.manifest["patient_id"].nunique() == 1
+    assert any("scans of both sexes" in note for note in warned.notes)
+    assert any("one PatientID covers 6 of 6 studies" in note for note in warned.notes)
+    labels["patient_id"] = [f"person {i}" for i in range(6)]
+    built = manifest_from_dicom(root, labels, folder=tmp_path, label_rule=None, inclusion=None)
+    assert built.manifest["patient_id"].nunique() == 6
+    assert built.notes == ()
+
+
+def test_without_a_patient_id_each_study_is_a_patient(tmp_path: Path, write_series: Write) -> None:
+    write_series("a", "", "1.3.1", "1.3.1.1")
+    write_series("b", "", "1.3.2", "1.3.2.1")
+    built = manifest_from_dicom(tmp_path / "dicom", folder=tmp_path, centre="A")
+    assert built.manifest["patient_id"].nunique() == 2
+    assert built.notes[0].startswith("2 series have no PatientID")
+
+
+def test_a_path_with_the_patient_id_is_pointed_out(tmp_path: Path, write_series: Write) -> None:
+    write_series("smith42", "smith42", "1.3.1", "1.3.1.1")
+    built = manifest_from_dicom(tmp_path / "dicom", folder=tmp_path, centre="A")
+    assert built.notes[0].startswith("1 path(s) contain the PatientID")
+
+
+def test_without_labels_every_study_is_there_for_prediction(root: Path, tmp_path: Path) -> None:
+    built = manifest_from_dicom(root, folder=tmp_path)
+    assert len(built.manifest) == 5
+    assert built.manifest["class_name"].isna().all()
+    assert "target" not in built.manifest
+    assert set(built.manifest["centre"]) == {"unknown"}
+    assert any("--centre" in note for note in built.notes)
+
+
+def test_rules_and_checks_are_arguments(root: Path, labels: Path, tmp_path: Path) -> None:
+    built = manifest_from_dicom(
+        root,
+        labels,
+        folder=tmp_path,
+        checks=Checks(override=frozenset({"missing_slice"})),
+        label_rule=MultiClass(["np", "cap", "covid"]),
+        inclusion=InclusionCriteria(max_slice_thickness_mm=None),
+    )
+    assert built.manifest["target"].tolist().count(2) == 2
+    assert built.manifest["status"].tolist() == ["ok"] * 4
+    assert any(path.endswith("d") for path in built.manifest["path"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"patient_id": ["pat-1", "pat-1", "pat-3", "pat-4", "pat-9"]}, r"rows 1, 2, column 'pat"),
+        ({"patient_id": [None, "pat-2", "pat-3", "pat-4", "pat-9"]}, r"row 1, column 'patient_id'"),
+        ({"rtpcr_initial": ["pos", None, None, None, None]}, r"row 1, column 'rtpcr_initial': val"),
+        ({"age": [1, 2, 3, 4, 400]}, r"row 5, column 'age': value '400'"),
+    ],
+)
+def test_bad_labels_are_named_by_row(
+    root: Path, tmp_path: Path, change: dict[str, list[object]], message: str
+) -> None:
+    pd.DataFrame(LABELS | change).to_csv(tmp_path / "labels.csv", index=False)
+    with pytest.raises(ManifestError, match=message) as caught:
+        manifest_from_dicom(root, tmp_path / "labels.csv", folder=tmp_path / "out")
+    assert "pat-" not in str(caught.value).replace(str(tmp_path), "")
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_that_fit_nothing_say_so(root: Path, tmp_path: Path) -> None:
+    labels = pd.DataFrame({"patient_id": ["x"], "class_name": ["np"], "centre": ["A"]})
+    with pytest.raises(ManifestError, match=r"no scan is left .*labelled: 0 left"):
+        manifest_from_dicom(root, labels, folder=tmp_path)
+    with pytest.raises(ManifestError, match=r"no column tells which scan.*has: class_name"):
+        manifest_from_dicom(root, labels.drop(columns="patient_id"), folder=tmp_path)
+    with pytest.raises(ManifestError, match=r"no row gets a target.*label_rule=by_class"):
+        manifest_from_dicom(root, labels.assign(patient_id="pat-1"), folder=tmp_path)
+
+
+def test_lost_leading_zeros_are_recognised(tmp_path: Path, write_series: Write) -> None:
+    write_series("a", "007", "1.3.1", "1.3.1.1")
+    write_series("b", "1234", "1.3.2", "1.3.2.1")
+    labels = pd.DataFrame({"patient_id": ["7", "1234"], "class_name": "np", "centre": "A"})
+    built = manifest_from_dicom(tmp_path / "dicom", labels, folder=tmp_path, label_rule=None)
+    assert "leading zeros" in built.unmatched_labels["reason"].iloc[0]
+
+
+def test_a_folder_without_dicom_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "dicom").mkdir()
+    (tmp_path / "dicom" / "note.txt").write_text("hello")
+    with pytest.raises(ManifestError, match=r"no DICOM image series.*covidlit inspect"):
+        manifest_from_dicom(tmp_path / "dicom", folder=tmp_path)
+
+
+@pytest.fixture
+def image_labels(tmp_path: Path) -> pd.DataFrame:
+    import SimpleITK
+
+    (tmp_path / "images").mkdir()
+    for name in ("one.nii.gz", "two.mha"):
+        image = SimpleITK.GetImageFromArray(np.full((20, 8, 8), -500, np.int16))
+        image.SetSpacing((1.0, 1.0, 2.5))
+        SimpleITK.WriteImage(image, str(tmp_path / "images" / name))
+    (tmp_path / "images" / "broken.nii.gz").write_bytes(b"not an image")
+    return pd.DataFrame(
+        {
+            "path": ["one.nii.gz", "two.mha", "broken.nii.gz", "absent.nii.gz"],
+            "patient_id": ["jane", "john", "joan", "jack"],
+            "class_name": ["covid", "np", "covid", "np"],
+            "centre": ["A", "A", "B", "B"],
+        }
+    )
+
+
+def test_image_files_become_a_manifest(tmp_path: Path, image_labels: pd.DataFrame) -> None:
+    built = manifest_from_images(
+        tmp_path / "images", image_labels, folder=tmp_path, label_rule=ByClass()
+    )
+    table = built.manifest.set_index("path")
+    assert set(table.index) == {"images/one.nii.gz", "images/two.mha", "images/broken.nii.gz"}
+    assert table["status"].to_dict()["images/broken.nii.gz"] == "refused"
+    one = table.loc["images/one.nii.gz"]
+    assert (one["n_slices"], one["slice_thickness_mm"], one["target"]) == (20, 2.5, 1)
+    assert built.unmatched_labels["label_row"].tolist() == [4]
+    assert set(built.problems["kind"]) == {"label without scan", "refused"}
+    assert "jane" not in built.manifest.to_csv()
+
+
+def test_images_need_patients_and_files(tmp_path: Path, image_labels: pd.DataFrame) -> None:
+    with pytest.raises(ManifestError, match=r"each row needs a patient_id"):
+        manifest_from_images(tmp_path, image_labels.drop(columns="patient_id"))
+    with pytest.raises(ManifestError, match=r"none of the 4 files"):
+        manifest_from_images(tmp_path, image_labels, folder=tmp_path)

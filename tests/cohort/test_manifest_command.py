@@ -1,0 +1,83 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from covidlit.cohort import read_manifest
+from covidlit.errors import ManifestError
+
+
+@pytest.fixture
+def run() -> Callable[..., str]:
+    """Run the command and return what it prints; errors of covidlit come through."""
+    from covidlit.cli.manifest import manifest
+
+    app = typer.Typer()
+    app.command()(manifest)
+
+    def call(*arguments: object) -> str:
+        result = CliRunner(env={**os.environ, "COLUMNS": "120"}).invoke(
+            app, list(map(str, arguments))
+        )
+        if isinstance(result.exception, ManifestError):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return call
+
+
+@pytest.fixture
+def labels(tmp_path: Path, write_series: Callable[..., Path]) -> Path:
+    write_series("a", "pat-1", "1.2.1", "1.2.1.1")
+    write_series("b", "pat-2", "1.2.2", "1.2.2.1")
+    write_series("c", "pat-3", "1.2.3", "1.2.3.1", drop=4)
+    pd.DataFrame(
+        {
+            "patient_id": ["pat-1", "pat-2", "pat-3", "pat-4"],
+            "class_name": ["covid", "np", "cap", "np"],
+            "centre": ["A", "B", "B", "B"],
+        }
+    ).to_csv(tmp_path / "labels.csv", index=False)
+    return tmp_path / "labels.csv"
+
+
+def test_it_writes_the_manifest_and_says_what_it_did(
+    run: Callable[..., str], labels: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "study" / "manifest.csv"
+    said = run(tmp_path / "dicom", "--labels", labels, "--out", out, "--label-rule", "by-class")
+    assert len(read_manifest(out)) == 3
+    assert "Table 1" in said
+    assert "COVID-19" in said
+    assert "slices of at most 5 mm" in said
+    assert "1 row(s) of the labels are about no scan: 4." in said
+    assert "pat-" not in said
+    problems = pd.read_csv(out.with_suffix(".problems.csv"))
+    assert problems["kind"].tolist() == ["label without scan", "refused"]
+    assert (tmp_path / "study" / "manifest.key").exists()
+
+
+def test_options_reach_the_rules(run: Callable[..., str], labels: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.parquet"
+    run(
+        *(tmp_path / "dicom", "--labels", labels, "--out", out, "--label-rule", "multi-class"),
+        *("--classes", "np,cap,covid", "--override", "missing_slice", "--no-inclusion"),
+    )
+    table = read_manifest(out)
+    assert sorted(table["target"]) == [0, 1, 2]
+    assert set(table["status"]) == {"ok"}
+
+
+def test_errors_tell_how_to_mend(run: Callable[..., str], labels: Path, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"label_rule=by_class"):
+        run(tmp_path / "dicom", "--labels", labels, "--out", tmp_path / "m.csv")
+    assert not (tmp_path / "m.csv").exists()
+    with pytest.raises(ManifestError, match=r"must end in .csv or .parquet, not '.xlsx'"):
+        run(tmp_path / "dicom", "--out", tmp_path / "m.xlsx")
+    with pytest.raises(ManifestError, match=r"image files need a table of labels"):
+        run(tmp_path / "dicom", "--images")

@@ -1,0 +1,90 @@
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from covidlit.errors import CovidlitError
+from covidlit.files import atomic_path, fingerprint, write_json, write_text
+from covidlit.tables import write_table
+
+
+def test_a_file_is_written_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.json"
+    assert write_json(path, {"a": [1, 2.5, None]}) == path
+    assert json.loads(path.read_text()) == {"a": [1, 2.5, None]}
+    assert list(path.parent.iterdir()) == [path]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    write_text(path, "ä")
+    assert path.read_bytes() == "ä".encode()
+
+
+def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "a.txt", "old")
+
+    def fail() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match=r"stopped"):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_value_that_json_does_not_know_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"JSON"):
+        write_json(tmp_path / "a.json", float("nan"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_full_disk_is_said_and_keeps_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, ending: str
+) -> None:
+    path = tmp_path / f"t.{ending}"
+    write_table(pd.DataFrame({"a": [1]}), path)
+    before = path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(CovidlitError, match=r"the disk is full; nothing was written.*free some"):
+        write_table(pd.DataFrame({"a": [2]}), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_that_fills_while_writing_is_said(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full, the device that is always full")
+
+    def write() -> None:
+        with atomic_path(tmp_path / "a.txt") as temporary:
+            temporary.unlink()
+            temporary.symlink_to("/dev/full")
+            temporary.write_text("x" * 100_000)
+
+    with pytest.raises(CovidlitError, match=r"a.txt: the disk is full"):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    write_text(tmp_path / "file", "")
+    with pytest.raises(CovidlitError, match=r"cannot write: .*check the folder"):
+        write_text(tmp_path / "file" / "a.txt", "x")
+
+
+def test_fingerprints_follow_the_value_not_the_order() -> None:
+    assert fingerprint({"a": 1, "b": [1, 2]}) == fingerprint({"b": [1, 2], "a": 1})
+    assert fingerprint({"a": 1}) != fingerprint({"a": 2})
+    assert fingerprint([1, 2]) != fingerprint([2, 1])
+    # SHA-256 of the text [] as any tool gives it.
+    assert fingerprint([]) == "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"

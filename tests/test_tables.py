@@ -1,0 +1,115 @@
+import pickle
+from pathlib import Path
+
+import pandas as pd
+import pandera.pandas as pa
+import pytest
+
+from covidlit.errors import CovidlitError, ManifestError
+from covidlit.tables import read_table, row_numbers, validate, write_table
+
+SCHEMA = pa.DataFrameSchema(
+    {
+        "scan_id": pa.Column("str", coerce=True),
+        "when": pa.Column("datetime64[ns]", coerce=True, required=False, nullable=True),
+        "score": pa.Column("float64", pa.Check.in_range(0, 1, error="must be 0 to 1"), coerce=True),
+    }
+)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_text_identifiers_stay_text(tmp_path: Path, ending: str) -> None:
+    table = pd.DataFrame({"patient_id": ["007"], "path": ["0012"], "centre": ["1"], "n": [3]})
+    back = read_table(write_table(table, tmp_path / f"t.{ending}"))
+    assert back.iloc[0].tolist() == ["007", "0012", "1", 3]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("patient_id,age\n007,5\n".encode("utf-8-sig"))
+    assert read_table(tmp_path / "t.csv")["patient_id"].tolist() == ["007"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("absent.csv", None, "no such file"),
+        ("t.xlsx", b"x", "must end in .csv or .parquet, not '.xlsx'"),
+        ("t.csv", b"", "cannot be read"),
+        ("t.csv", b"a,b\n1,2,3\n1,2,3,4,5\n", "cannot be read"),
+        ("t.csv", b"a\n\xff\xfe\n", "cannot be read"),
+        ("t.parquet", b"not parquet", "cannot be read"),
+        ("t.parquet", b"", "cannot be read"),
+    ],
+)
+def test_what_is_no_table_is_refused_by_name(
+    tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ManifestError) as caught:
+        read_table(tmp_path / name, ManifestError)
+    assert message in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_a_table_of_another_ending_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(CovidlitError, match=r"not '.xlsx'"):
+        write_table(pd.DataFrame({"a": [1]}), tmp_path / "t.xlsx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"score": [0.5, 2.0]}, "1 problem(s): row 2, column 'score': value '2.0': must be 0 to 1"),
+        ({"score": [0.5, "x"]}, "1 problem(s): row 2, column 'score': value 'x': must be a number"),
+        ({"score": [0.5, None]}, "row 2, column 'score': value (empty): must not be empty"),
+        ({"when": ["2020-01-01", "soon"]}, "row 2, column 'when': value 'soon': must be a date"),
+        ({"scan_id": ["a", None]}, "row 2, column 'scan_id': value (empty): must not be empty"),
+    ],
+)
+def test_a_failure_is_said_once_and_in_words(change: dict[str, list[object]], message: str) -> None:
+    table = pd.DataFrame({"scan_id": ["a", "b"], "score": [0.0, 1.0]} | change)
+    with pytest.raises(CovidlitError) as caught:
+        validate(table, SCHEMA, "here")
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("here: ")
+
+
+def test_at_most_five_failures_are_shown() -> None:
+    table = pd.DataFrame({"scan_id": [str(i) for i in range(9)], "score": [2.0] * 9})
+    with pytest.raises(CovidlitError, match=r"9 problem\(s\).*\(and 4 more\)") as caught:
+        validate(table, SCHEMA, "here")
+    assert str(caught.value).count("column 'score'") == 5
+
+
+def test_columns_come_before_values() -> None:
+    with pytest.raises(
+        CovidlitError, match=r"column 'score' is missing \(the table has: scan_id\)"
+    ):
+        validate(pd.DataFrame({"scan_id": ["a"]}), SCHEMA, "here")
+    twice = pd.DataFrame([["a", 1.0, 1.0]], columns=["scan_id", "score", "score"])
+    with pytest.raises(CovidlitError, match=r"'score' stands in the table more than once"):
+        validate(twice, SCHEMA, "here")
+
+
+def test_an_empty_table_is_refused_unless_allowed() -> None:
+    table = pd.DataFrame({"scan_id": [], "score": []})
+    with pytest.raises(CovidlitError, match=r"no row"):
+        validate(table, SCHEMA, "here")
+    assert validate(table, SCHEMA, "here", allow_empty=True).empty
+
+
+def test_selections_keep_their_row_numbers() -> None:
+    table = pd.DataFrame({"scan_id": list("abc"), "score": [0.0, 0.5, 7.0]})
+    assert row_numbers(table.iloc[1:]) == [2, 3]
+    assert row_numbers(table.set_index("scan_id")) == [1, 2, 3]
+    with pytest.raises(CovidlitError, match=r"row 3, column 'score': value '7.0'"):
+        validate(table.iloc[[0, 2]], SCHEMA, "here")
+
+
+def test_an_error_survives_the_way_between_processes() -> None:
+    error = ManifestError("what", where="where", fix="fix")
+    back = pickle.loads(pickle.dumps(error))
+    assert isinstance(back, ManifestError)
+    assert str(back) == str(error) == "where: what Fix: fix"
