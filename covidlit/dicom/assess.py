@@ -347,5 +347,6 @@ def _frames(frames: Sequence[Frame]) -> str:
 
 def _facts(series: Series, plan: Plan | None) -> dict[str, object]:
     facts = {"n_files": len(series.images), **series.metadata()}
-    facts["slice_spacing_mm"] = None if plan is None else round(plan.spacing.step, 4)
+    stacked = plan is not None and len(plan.frames) > 1
+    facts["slice_spacing_mm"] = round(plan.spacing.step, 4) if plan and stacked else None
     return facts

@@ -178,14 +178,13 @@ def _decoded(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
 
 def _decoded_fragments(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
     image = frames[0].source
-    if uses_gdcm(image):
-        decoded_file = decode_with_gdcm(image)
-        yield from (decoded_file[frame.index] for frame in frames)
-        return
-    decoder = get_decoder(UID(image.transfer_syntax))
     with image.path.open("rb") as handle:
         handle.seek(image.pixel_offset)
         content = handle.read()
+    if uses_gdcm(image):
+        yield from (decode_with_gdcm(content, frame) for frame in frames)
+        return
+    decoder = get_decoder(UID(image.transfer_syntax))
     decoded = decoder.iter_array(
         content,
         indices=[frame.index for frame in frames],

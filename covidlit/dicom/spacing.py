@@ -102,7 +102,7 @@ def check_spacing(
     if len(frames) < 2:
         return Spacing(_nominal_step(frames[0]), True)
     gaps = np.diff(stack.along)
-    typical = typical_gap(stack.along)
+    typical = _usual_step(gaps, typical_gap(stack.along), _nominal_step(frames[0]), checks)
     tolerance = max(checks.spacing_tolerance_mm, checks.spacing_tolerance * typical)
     steps = [slices_in_gap(float(gap), typical, tolerance) for gap in gaps]
     missing = [k for k, count in enumerate(steps) if count is not None and count > 1]
@@ -151,6 +151,15 @@ def _check_lateral(
             "check their ImagePositionPatient",
             "taken to be in line",
         )
+
+
+def _usual_step(gaps: NDArray[np.float64], typical: float, nominal: float, checks: Checks) -> float:
+    """The typical gap, or a smaller step where only that explains every gap as missing slices."""
+    for step in (typical, float(gaps.min()), nominal):
+        tolerance = max(checks.spacing_tolerance_mm, checks.spacing_tolerance * step)
+        if all(slices_in_gap(float(gap), step, tolerance) for gap in gaps):
+            return step
+    return typical
 
 
 def _nominal_step(frame: Frame) -> float:
