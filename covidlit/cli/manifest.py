@@ -97,9 +97,9 @@ def manifest(
 ) -> None:
     """Make the manifest: one row per scan, with its label, facts and place.
 
-    Prints who was left out and why, and the cohort's Table 1. Problems are listed in
-    <manifest>.problems.csv. Patient identifiers are replaced by pseudonyms; keep the key file, and
-    keep it secret.
+    Prints who was left out and why, and the cohort's Table 1. Each scan that was left out is listed
+    in <manifest>.problems.csv, the counts in <manifest>.flow.csv. Patient identifiers are replaced
+    by pseudonyms; keep the key file, and keep it secret.
     """
     from rich.console import Console
     from rich.progress import track

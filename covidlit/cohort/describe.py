@@ -96,7 +96,9 @@ def table2(manifest: pd.DataFrame, split: Split) -> pd.DataFrame:
     missing = pd.Series(pd.NA, index=table.index, dtype="object")
     initial = table.get("rtpcr_initial", missing) == "positive"
     multiple = ~initial & table.get("rtpcr_round", missing).notna()
+    # "covid" as the cause of class covid says nothing that the class has not said.
     cause = table.get("aetiology", missing)
+    cause = cause.where(cause != table["class_name"])
     causes = _ordered(cause.dropna().unique(), AETIOLOGIES)
     counts = {
         "n": pd.Series(True, index=table.index),

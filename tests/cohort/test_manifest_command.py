@@ -59,6 +59,7 @@ def test_it_writes_the_manifest_and_says_what_it_did(
     assert "pat-" not in said
     problems = pd.read_csv(out.with_suffix(".problems.csv"))
     assert problems["kind"].tolist() == ["label without scan", "refused"]
+    assert pd.read_csv(out.with_suffix(".flow.csv"))["n_left"].iloc[[0, -1]].tolist() == [3, 2]
     assert (tmp_path / "study" / "manifest.key").exists()
 
 
