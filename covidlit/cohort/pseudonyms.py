@@ -55,11 +55,14 @@ def read_or_make_key(path: str | Path) -> bytes:
             try:
                 with os.fdopen(handle, "w") as file:
                     file.write(secrets.token_hex(32) + "\n")
-                os.link(temporary, path)
-            except FileExistsError:
-                pass
+                try:
+                    os.link(temporary, path)
+                except FileExistsError:
+                    pass
+                except OSError:  # a file system without links
+                    temporary.replace(path)
             finally:
-                temporary.unlink()
+                temporary.unlink(missing_ok=True)
         key = bytes.fromhex(path.read_text(encoding="ascii").strip())
     except OSError as problem:
         raise ManifestError(
