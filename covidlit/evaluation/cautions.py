@@ -24,7 +24,8 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
         found.append(
             (
                 "no_validation",
-                "There is no validation part: nothing could be chosen on scans that are in neither the training nor the test part.",
+                "There is no validation part: nothing could be chosen on scans that are in neither "
+                "the training nor the test part.",
             )
         )
     if any(point["chosen_on"] is None for point in points):

@@ -1,0 +1,44 @@
+"""A small made-up predictions table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+
+def _predictions(seed: int = 0, n_test: int = 120, n_validation: int = 60) -> pd.DataFrame:
+    """Binary table of `n_validation` scans of centres 1 and 2 and `n_test` of centre 3."""
+    rng = np.random.default_rng(seed)
+    n = n_test + n_validation
+    target = (np.arange(n) % 5 < 2).astype(int)
+    class_name = np.where(target == 1, "covid", np.where(np.arange(n) % 2, "cap", "np"))
+    validation = np.arange(n) < n_validation
+    return pd.DataFrame(
+        {
+            "run_id": "run",
+            "model": "csacnet",
+            "seed": 0,
+            "fold": None,
+            "part": np.where(validation, "validation", "test"),
+            "patient_id": [f"P{index:03d}" for index in range(n)],
+            "scan_id": [f"S{index:03d}" for index in range(n)],
+            "centre": np.where(validation, np.where(np.arange(n) % 3, "1", "2"), "3"),
+            "class_name": class_name,
+            "target": target,
+            "score": np.clip(rng.normal(0.35 + 0.3 * target, 0.18), 0.001, 0.999),
+            "sex": rng.choice(["F", "M"], n),
+            "age": rng.integers(18, 90, n),
+            "rtpcr_initial": np.where(target == 1, rng.choice(["positive", "negative"], n), None),
+            "synthetic": True,
+            "status": "ok",
+            "reason": None,
+        }
+    )
+
+
+@pytest.fixture
+def predictions() -> Callable[..., pd.DataFrame]:
+    return _predictions

@@ -1,0 +1,194 @@
+"""The whole evaluation: one JSON-able record, honest at its edges."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import confusion_matrix, roc_auc_score
+
+from covidlit.errors import PredictionsError
+from covidlit.evaluation import evaluate
+
+Predictions = Callable[..., pd.DataFrame]
+
+
+def _estimates(record: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(record, dict):
+        if {"value", "low", "high", "n", "method"} <= record.keys():
+            yield path, record
+            return
+        for key, value in record.items():
+            yield from _estimates(value, f"{path}.{key}")
+    elif isinstance(record, list):
+        for index, value in enumerate(record):
+            yield from _estimates(value, f"{path}[{index}]")
+
+
+def _codes(metrics: dict[str, Any]) -> set[str]:
+    return {item["code"] for item in metrics["cautions"]}
+
+
+def test_every_number_has_its_interval_n_and_method_or_a_reason(predictions: Predictions) -> None:
+    metrics = evaluate(predictions(), n_bootstrap=200).to_dict()
+    json.dumps(metrics, allow_nan=False)
+    found = list(_estimates(metrics))
+    assert len(found) > 150
+    for path, record in found:
+        if record["value"] is None or record["low"] is None:
+            assert record["reason"], path
+        else:
+            assert record["low"] <= record["value"] + 1e-9, path
+            assert record["value"] <= record["high"] + 1e-9, path
+            assert record["low"] < record["high"], path
+            assert record["n"] > 0, path
+
+
+def test_test_and_validation_are_kept_apart(predictions: Predictions) -> None:
+    table = predictions()
+    evaluation = evaluate(table, n_bootstrap=100)
+    for part in ("test", "validation"):
+        rows = table[table["part"] == part]
+        wanted = roc_auc_score(rows["target"], rows["score"])
+        assert evaluation.estimate("auc", part).value == pytest.approx(wanted)
+        assert evaluation.metrics["parts"][part]["n_scans"] == len(rows)
+    summary = evaluation.summary().set_index(["part", "measure"])
+    assert summary.loc[("test", "auc"), "low"] == evaluation.estimate("auc").low
+
+
+def test_same_seed_same_numbers(predictions: Predictions) -> None:
+    first, again = (evaluate(predictions(), n_bootstrap=100, seed=3).to_dict() for _ in range(2))
+    assert json.dumps(first) == json.dumps(again)
+
+
+def test_several_scans_of_a_patient_switch_every_interval_to_the_patient_bootstrap(
+    predictions: Predictions,
+) -> None:
+    table = predictions()
+    table["patient_id"] = table["part"] + table.groupby("part").cumcount().floordiv(3).astype(str)
+    metrics = evaluate(table, n_bootstrap=200).to_dict()
+    test = metrics["parts"]["test"]
+    assert test["n_patients"] == 40
+    assert test["auc"]["method"] == "patient bootstrap, percentile"
+    for name in ("sensitivity", "specificity", "ppv", "npv", "accuracy", "balanced_accuracy"):
+        assert "patient" in test["at_operating_point"][name]["method"], name
+    assert "patient-bootstrap" in test["roc"]["band"]["method"]
+    assert "several_scans" in _codes(metrics)
+
+
+def test_refused_scans_are_counted_and_cannot_improve_the_result(predictions: Predictions) -> None:
+    table = predictions()
+    wrong = table.index[(table["part"] == "test") & ((table["score"] >= 0.5) != table["target"])]
+    lost = wrong[:4]
+    table.loc[lost, "score"] = np.nan
+    table.loc[lost, "status"] = "refused"
+    table.loc[lost, "reason"] = ["missing slice", "missing slice", "gantry tilt", "truncated"]
+    metrics = evaluate(table, operating_point=0.5, n_bootstrap=100).to_dict()
+    full = evaluate(predictions(), operating_point=0.5, n_bootstrap=100)
+    test = metrics["parts"]["test"]
+    refused = test["refused"]
+    assert (refused["n"], refused["n_of"], test["n_scored"]) == (4, 120, 116)
+    assert refused["reasons"] == {"missing slice": 2, "gantry tilt": 1, "truncated": 1}
+    assert {scan["scan_id"] for scan in refused["scans"]} == set(table.loc[lost, "scan_id"])
+    # Leaving out four errors flatters; counting them as errors gives the accuracy back.
+    accuracy = full.estimate("accuracy").value
+    assert test["at_operating_point"]["accuracy"]["value"] > accuracy
+    assert refused["counted_as_errors"]["accuracy"]["value"] == pytest.approx(accuracy)
+    assert refused["counted_as_errors"]["auc"]["value"] < full.estimate("auc").value
+    assert "refused" in _codes(metrics)
+
+
+def test_errors_are_listed_worst_first(predictions: Predictions) -> None:
+    metrics = evaluate(predictions(), operating_point=0.5, n_bootstrap=100).to_dict()
+    rows = metrics["parts"]["test"]["misclassified"]
+    margins = [abs(row["score"] - 0.5) for row in rows]
+    assert margins == sorted(margins, reverse=True)
+    assert all((row["error"] == "missed") == (row["score"] < 0.5) for row in rows)
+    counts = metrics["parts"]["test"]["confusion"]
+    assert len(rows) == min(20, counts["fn"] + counts["fp"])
+
+
+def test_a_test_part_of_one_class_is_evaluated_as_far_as_it_goes(predictions: Predictions) -> None:
+    table = predictions()
+    table = table[(table["part"] == "validation") | (table["target"] == 0)]
+    evaluation = evaluate(table, n_bootstrap=100)
+    json.dumps(evaluation.to_dict(), allow_nan=False)
+    assert evaluation.estimate("auc").reason == "no positive scan"
+    assert evaluation.estimate("specificity").value is not None
+    assert evaluation.metrics["parts"]["test"]["roc"] is None
+    assert "auc_undefined" in _codes(evaluation.metrics)
+
+
+def test_cautions_name_what_is_weak(predictions: Predictions) -> None:
+    codes = _codes(evaluate(predictions(), n_bootstrap=100).to_dict())
+    assert codes == {"synthetic", "threshold_uncertain", "small_test", "one_centre"}
+    real = predictions(n_test=600, n_validation=300).assign(synthetic=False)
+    real["centre"] = np.where(np.arange(900) % 2, "1", "2")
+    assert _codes(evaluate(real, n_bootstrap=100).to_dict()) == set()
+
+
+def test_three_classes(predictions: Predictions) -> None:
+    table, rng = predictions(), np.random.default_rng(0)
+    names = ["np", "cap", "covid"]
+    table["target"] = table["class_name"].map({name: i for i, name in enumerate(names)})
+    logits = rng.normal(size=(len(table), 3))
+    logits[np.arange(len(table)), table["target"]] += 1.5
+    share = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    for index, name in enumerate(names):
+        table[f"score_{name}"] = share[:, index]
+    table["score"] = table["score_covid"]
+    metrics = evaluate(table, n_bootstrap=200).to_dict()
+    assert metrics["positive_class"] == "covid"
+    test = (table["part"] == "test").to_numpy()
+    y, p = table["target"].to_numpy()[test], share[test]
+    found = metrics["parts"]["test"]["multiclass"]
+    assert found["confusion"] == confusion_matrix(y, p.argmax(axis=1)).tolist()
+    wanted = roc_auc_score(y, p, multi_class="ovr", average="macro")
+    assert found["macro_auc"]["value"] == pytest.approx(wanted)
+    assert metrics["parts"]["test"]["auc"] == found["one_vs_rest"]["covid"]
+    with pytest.raises(PredictionsError, match="equals none"):
+        evaluate(table.assign(score=0.5))
+    with pytest.raises(PredictionsError, match="without a score per class"):
+        evaluate(table.drop(columns=[f"score_{name}" for name in names]))
+
+
+def test_folds_are_shown_one_by_one_and_pooled_by_patient(predictions: Predictions) -> None:
+    folds = pd.concat([predictions(seed=seed).assign(fold=seed) for seed in range(3)])
+    metrics = evaluate(folds, n_bootstrap=100).to_dict()
+    test = metrics["parts"]["test"]
+    assert [row["fold"] for row in test["folds"]] == [0, 1, 2]
+    assert "folds" in _codes(metrics)
+    assert test["n_patients"] == 120  # the same patients in each fold are not counted as new
+    assert test["auc"]["method"].startswith("patient bootstrap")
+
+
+def test_what_cannot_be_evaluated_is_refused_by_name(predictions: Predictions) -> None:
+    table = predictions()
+    with pytest.raises(PredictionsError, match="no test part"):
+        evaluate(table[table["part"] == "validation"])
+    with pytest.raises(PredictionsError, match="2 runs"):
+        evaluate(pd.concat([table, table.assign(model="resnet3d")]))
+    lost = table["part"] == "test"
+    table.loc[lost, ["score", "status", "reason"]] = [np.nan, "refused", "truncated file"]
+    with pytest.raises(PredictionsError, match=r"all 120 test scans were refused: truncated file"):
+        evaluate(table)
+
+
+def test_the_papers_size_takes_less_than_five_seconds(predictions: Predictions) -> None:
+    table = predictions(n_test=549, n_validation=150)
+    start = time.process_time()
+    evaluate(table)
+    assert time.process_time() - start < 5.0
+
+
+def test_import_does_not_load_torch() -> None:
+    code = "import sys, covidlit.evaluation; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,228 @@
+"""The report: one whole page with its marks, and `metrics.json` beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from covidlit.cli.evaluate import evaluate as command
+from covidlit.errors import CovidlitError
+from covidlit.evaluation import (
+    Evaluation,
+    ReportContext,
+    evaluate,
+    write_predictions,
+    write_report,
+)
+
+Predictions = Callable[..., pd.DataFrame]
+
+_VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+class _Page(HTMLParser):
+    """Checks that tags nest, and collects identifiers, links and loads from elsewhere."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in _VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(str(value))
+            if name in ("href", "src", "xlink:href"):
+                self.links.append(str(value))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in _VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, tag
+        assert self.open.pop() == tag
+
+
+@pytest.fixture
+def context() -> ReportContext:
+    return ReportContext(
+        title="CSAC-Net & friends",
+        command="covidlit train model=csacnet",
+        config="model: <script>alert(1)</script>",
+        config_hash="c0ffee",
+        split_hash="5p117",
+        split_summary=pd.DataFrame({"part": ["train", "test"], "scans": [900, 120]}),
+        disjointness=["No patient is in two parts."],
+        flow=pd.DataFrame({"criterion": ["slices <= 5 mm"], "n_excluded": [3], "n_left": [9]}),
+        tables={"Table 1": pd.DataFrame({"Centre 1": [591]}, index=["Patients"])},
+        versions={"torch": "2.8.0"},
+        training_curve=pd.DataFrame(
+            {"epoch": [0, 1], "train_loss": [0.7, 0.4], "val_auc": [0.6, 0.8]}
+        ),
+        model={"parameters": "27.55 M"},
+        training={"batch size": 10},
+        selected_on="validation",
+        notes=["A note."],
+    )
+
+
+@pytest.fixture(scope="module")
+def quick() -> Callable[..., Evaluation]:
+    return lambda table: evaluate(table, n_bootstrap=100)
+
+
+def test_page_is_whole_and_self_contained(
+    predictions: Predictions,
+    context: ReportContext,
+    quick: Callable[..., Evaluation],
+    tmp_path: Path,
+) -> None:
+    table = predictions()
+    path = write_report(table, tmp_path, context=context, evaluation=quick(table))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["metrics.json", "report.html"]
+    text = path.read_text()
+    page = _Page(text)
+    assert len(page.ids) == len(set(page.ids))
+    assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
+    assert "@import" not in text
+    assert 'name="viewport"' in text
+    figures = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert len(figures) == 5
+    for figure in figures:
+        ElementTree.fromstring(figure)
+        assert 'role="img" aria-label="' in figure
+    assert "<script>" not in text
+    for shown in (
+        "CSAC-Net &amp; friends",
+        "covidlit train model=csacnet",
+        "c0ffee",
+        "5p117",
+        "No patient is in two parts.",
+        "slices &lt;= 5 mm",
+        "Table 1",
+        "27.55 M",
+        "2.8.0",
+        "A note.",
+        "Not for clinical use",
+        "class covid",
+    ):
+        assert shown in text, shown
+
+
+def test_numbers_of_the_page_are_those_of_the_metrics(
+    predictions: Predictions, quick: Callable[..., Evaluation], tmp_path: Path
+) -> None:
+    table = predictions()
+    text = write_report(table, tmp_path, evaluation=quick(table)).read_text()
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    auc = metrics["parts"]["test"]["auc"]
+    assert f"<b>{auc['value']:.3f}</b>" in text
+    assert f"95% CI {auc['low']:.3f} to {auc['high']:.3f}" in text
+    assert metrics["operating_points"][0]["sentence"].replace("'", "&#39;") in text
+    for caution in metrics["cautions"]:
+        assert caution["text"] in text
+
+
+@pytest.mark.parametrize("source", ["table", "context", "neither"])
+def test_synthetic_data_is_called_so_at_every_section_and_figure(
+    predictions: Predictions, quick: Callable[..., Evaluation], tmp_path: Path, source: str
+) -> None:
+    table = predictions()
+    if source != "table":
+        table = table.drop(columns="synthetic")
+    context = ReportContext(synthetic=True if source == "context" else None)
+    text = write_report(table, tmp_path, context=context, evaluation=quick(table)).read_text()
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    codes = {caution["code"] for caution in metrics["cautions"]}
+    if source == "neither":
+        assert metrics["synthetic"] is None
+        assert "synthetic" not in re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL).lower()
+        return
+    assert metrics["synthetic"] is True
+    assert "synthetic" in codes
+    assert "SYNTHETIC DATA" in text
+    sections = re.findall(r"<h2>(.*?)</h2>", text)
+    unmarked = [name for name in sections if "synthetic data" not in name]
+    assert unmarked == ["Record"]
+    for figure in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
+        assert "synthetic data" in figure
+
+
+def test_selection_on_the_test_part_is_denounced(
+    predictions: Predictions, quick: Callable[..., Evaluation], tmp_path: Path
+) -> None:
+    table = predictions()
+    context = ReportContext(selected_on="test")
+    text = write_report(table, tmp_path, context=context, evaluation=quick(table)).read_text()
+    assert "must not be reported as test results" in text
+    assert "was not given a proof" in text
+
+
+def test_edge_cases_give_a_page(
+    predictions: Predictions, quick: Callable[..., Evaluation], tmp_path: Path
+) -> None:
+    table = predictions()
+    perfect = table.assign(score=np.where(table["target"] == 1, 0.99, 0.01))
+    only_negative = table[(table["part"] == "validation") | (table["target"] == 0)]
+    tiny = table[table["part"] == "test"].head(6)
+    folds = pd.concat([predictions(seed=seed).assign(fold=seed) for seed in (0, 1)])
+    bare = table[["part", "patient_id", "scan_id", "target", "score"]]
+    bare = bare.assign(centre=None, class_name=None)
+    cases = {"perfect": perfect, "negative": only_negative, "tiny": tiny, "folds": folds}
+    for name, case in (cases | {"bare": bare}).items():
+        _Page(write_report(case, tmp_path / name, evaluation=quick(case)).read_text())
+    assert "undefined" in (tmp_path / "negative" / "report.html").read_text()
+    assert "Fold 1:" in (tmp_path / "folds" / "report.html").read_text()
+
+
+def test_same_input_same_page(
+    predictions: Predictions, quick: Callable[..., Evaluation], tmp_path: Path
+) -> None:
+    table = predictions()
+    pages = [
+        write_report(table, tmp_path / name, evaluation=quick(table)).read_text() for name in "ab"
+    ]
+    assert pages[0] == pages[1]
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    predictions: Predictions, quick: Callable[..., Evaluation], tmp_path: Path
+) -> None:
+    table = predictions()
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(CovidlitError, match="taken"):
+        write_report(table, tmp_path / "taken", evaluation=quick(table))
+
+
+def test_command(predictions: Predictions, tmp_path: Path) -> None:
+    path = write_predictions(predictions(), tmp_path / "predictions.parquet")
+    app = typer.Typer()
+    app.command()(command)
+    out = tmp_path / "out"
+    done = CliRunner().invoke(
+        app, [str(path), "--out", str(out), "--operating-point", "0.5", "--bootstrap", "100"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "SYNTHETIC DATA" in done.output
+    assert (out / "report.html").is_file()
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["operating_points"][0]["threshold"] == 0.5
+    low = metrics["parts"]["test"]["auc"]["low"]
+    assert f"({low:.3f} to" in done.output
