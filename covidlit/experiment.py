@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,7 @@ def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
     from covidlit.files import write_text
     from covidlit.run_report import assemble_predictions, report
 
+    _quieten()
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     datamodule = build_datamodule(config)
     runner = build_runner(config, datamodule)
@@ -86,6 +88,14 @@ def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
     )  # fmt: skip
     write_predictions(predictions, run_dir / "predictions.parquet")
     return report(predictions, run_dir, config=config, datamodule=datamodule, runner=runner)
+
+
+def _quieten() -> None:
+    """Keep Lightning's tips and its own deprecation notes out of the run's output."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
 
 
 def process_rank() -> int:

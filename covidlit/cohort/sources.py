@@ -30,14 +30,16 @@ def flow_path(manifest: Path) -> Path:
     return manifest.with_suffix(".flow.csv")
 
 
-def synthetic_manifest(folder: str, **arguments: Any) -> Path:
+def synthetic_manifest(folder: str, n_jobs: int = -1, **arguments: Any) -> Path:
     """Write a synthetic cohort as DICOM, unless it is there, and make its manifest.
 
     Args:
         folder: cohorts with other arguments stand side by side in it.
+        n_jobs: processes that draw scans.
         **arguments: of `covidlit.cohort.synthetic.make_cohort`.
     """
     from covidlit.cohort.build import manifest_from_dicom
+    from covidlit.cohort.inclusion import InclusionCriteria
     from covidlit.cohort.manifest import write_manifest
     from covidlit.cohort.synthetic import make_cohort
     from covidlit.tables import write_table
@@ -45,9 +47,11 @@ def synthetic_manifest(folder: str, **arguments: Any) -> Path:
     preset, seed = arguments.get("preset", "mild"), arguments.get("seed", 0)
     root = Path(folder) / f"{preset}-seed{seed}-{fingerprint(arguments)[:8]}"
     manifest = root / "manifest.csv"
-    cohort = make_cohort(root, **arguments)
+    cohort = make_cohort(root, n_jobs=n_jobs, **arguments)
     if not manifest.is_file():
-        built = manifest_from_dicom(cohort.dicom, cohort.labels, folder=root)
+        # The paper's criteria ask for mild cases and first scans; severity has neither.
+        inclusion = None if preset == "severity" else InclusionCriteria()
+        built = manifest_from_dicom(cohort.dicom, cohort.labels, folder=root, inclusion=inclusion)
         write_table(built.flow.to_frame(), flow_path(manifest))
         write_manifest(built.manifest, manifest)
     return manifest
