@@ -46,7 +46,8 @@ class DepthwiseAtrousConv3d(nn.Conv3d):
 def _has_fast_path(x: Tensor, weight: Tensor) -> bool:
     return (
         x.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
+        and x.dtype == weight.dtype
+        and x.dtype in (torch.float32, torch.float64)
         and x.is_contiguous(memory_format=torch.channels_last_3d)
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()

@@ -1,4 +1,4 @@
-"""A tiny datamodule whose order and noise depend on (seed, epoch, scan) alone, as the real one's."""
+"""A tiny datamodule whose order and noise depend on (epoch, scan) alone, as the real one's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from covidlit.datamodules.sampling import Draw, EpochLoader, EpochSampler
 
@@ -33,21 +33,26 @@ class Volumes(Dataset[dict[str, Any]]):
 
 
 class TinyDataModule(pl.LightningDataModule):
-    def __init__(self, n_scans: int = 8, n_classes: int = 2, batch_size: int = 4) -> None:
+    def __init__(
+        self, n_scans: int = 8, n_classes: int = 2, batch_size: int = 4, plain: bool = False
+    ) -> None:
         super().__init__()
+        self.plain = plain
         self.n_scans, self.n_classes, self.batch_size = n_scans, n_classes, batch_size
         self.table = pd.DataFrame(
             {"part": "train", "target": [i % n_classes for i in range(n_scans)], "status": "ok"}
         )
 
-    def train_dataloader(self) -> EpochLoader:
+    def train_dataloader(self) -> DataLoader[Any]:
         return self._loader(shuffle=True)
 
-    def val_dataloader(self) -> EpochLoader:
+    def val_dataloader(self) -> DataLoader[Any]:
         return self._loader(shuffle=False)
 
-    def _loader(self, shuffle: bool) -> EpochLoader:
+    def _loader(self, shuffle: bool) -> DataLoader[Any]:
         volumes: Any = Volumes(self.n_scans, self.n_classes)
+        if self.plain:  # its iterator is made earlier in a resumed run than in one without a break
+            return DataLoader([volumes[Draw(i)] for i in range(self.n_scans)], self.batch_size)
         # No generator of its own: the loader draws from the global one, as any plain loader does.
         return EpochLoader(volumes, self.batch_size, sampler=EpochSampler(volumes, shuffle=shuffle))
 

@@ -18,7 +18,7 @@ from covidlit.tasks.rng import rng_state, set_rng_state
 EPOCHS = 4
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for the end of the process."""
 
 
@@ -30,7 +30,7 @@ class KillAfter(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
         if trainer.current_epoch == self.epochs:
-            raise Killed
+            raise KilledError
 
 
 def make_task() -> VolumeClassification:
@@ -56,21 +56,21 @@ def make_trainer(folder: Path, *callbacks: pl.Callback, at_validation: bool) -> 
     )
 
 
-@pytest.mark.parametrize("at_validation", [False, True])
+@pytest.mark.parametrize(("at_validation", "plain"), [(False, False), (True, False), (False, True)])
 def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(
-    tmp_path: Path, datamodule_class: type[Any], at_validation: bool
+    tmp_path: Path, datamodule_class: type[Any], at_validation: bool, plain: bool
 ) -> None:
     straight = make_task()
     torch.manual_seed(7)
     make_trainer(tmp_path / "straight", at_validation=at_validation).fit(
-        straight, datamodule=datamodule_class()
+        straight, datamodule=datamodule_class(plain=plain)
     )
 
     killed = make_task()
     torch.manual_seed(7)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         make_trainer(tmp_path / "killed", KillAfter(2), at_validation=at_validation).fit(
-            killed, datamodule=datamodule_class()
+            killed, datamodule=datamodule_class(plain=plain)
         )
     resumed = make_task()
     # A new process has generators in other states, and has drawn from them.
@@ -79,7 +79,7 @@ def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(
     np.random.seed(12345)
     make_trainer(tmp_path / "resumed", at_validation=at_validation).fit(
         resumed,
-        datamodule=datamodule_class(),
+        datamodule=datamodule_class(plain=plain),
         ckpt_path=tmp_path / "killed" / "last.ckpt",
         weights_only=True,
     )

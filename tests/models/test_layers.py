@@ -1,0 +1,47 @@
+"""Global pooling and normalisation against their formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import logsumexp
+from torch import nn
+
+from covidlit.models.layers import GlobalPool, initialise, make_norm
+
+FEATURES = torch.randn(2, 3, 2, 4, 5, generator=torch.Generator().manual_seed(0))
+
+
+def test_pooling_equals_numpy() -> None:
+    flat = FEATURES.flatten(2).numpy()
+    expected = {
+        "avg": flat.mean(2),
+        "max": flat.max(2),
+        "avg_max": np.concatenate([flat.mean(2), flat.max(2)], axis=1),
+        "lse": logsumexp(5 * flat, axis=2, b=1 / flat.shape[2]) / 5,
+    }
+    for kind, values in expected.items():
+        pool = GlobalPool(kind)
+        np.testing.assert_allclose(pool(FEATURES).numpy(), values, rtol=1e-5, atol=1e-6)
+        assert pool.channels(3) == values.shape[1]
+
+
+@pytest.mark.parametrize("channels", [4, 16, 24, 48])
+def test_norms_standardise(channels: int) -> None:
+    x = 3 + 2 * torch.randn(2, channels, 4, 5, 6)
+    for norm in ("batch", "group", "instance"):
+        y = make_norm(norm, channels).train()(x).detach()
+        assert abs(float(y.mean())) < 1e-3
+        assert float(y.std()) == pytest.approx(1, abs=0.02)
+
+
+def test_initialisation_keeps_the_variance() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv3d(32, 64, 3), nn.Conv3d(64, 64, 3, groups=64), nn.Linear(64, 64))
+    initialise(net)
+    dense, depthwise, linear = net
+    assert float(dense.weight.detach().var()) == pytest.approx(2 / (64 * 27), rel=0.05)
+    assert float(depthwise.weight.detach().var()) == pytest.approx(2 / 27, rel=0.1)
+    assert float(linear.weight.detach().var()) == pytest.approx(2 / 64, rel=0.1)
+    assert not dense.bias.detach().any()
