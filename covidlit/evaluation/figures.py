@@ -134,7 +134,9 @@ def score_figure(
         all_axes = figure.subplots(len(order), 1, sharex=True, squeeze=False)[:, 0]
         for axes, name, colour in zip(all_axes, order, CLASS_COLOURS, strict=False):
             rows = groups.get_group(name)
-            axes.hist(rows["score"], bins=np.linspace(0, 1, 41), color=colour, alpha=0.85)
+            counts, edges = np.histogram(rows["score"], bins=np.linspace(0, 1, 41))
+            axes.stairs(counts, edges, fill=True, color=colour, alpha=0.85)
+            axes.set_ylim(0, None)
             kind = "positive" if rows["target"].mean() > 0.5 else "negative"
             axes.set_title(f"{name} ({kind}, n = {len(rows)})", loc="left", pad=2)
             axes.set_ylabel("scans")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from covidlit.evaluation.predictions import accepted
 from covidlit.files import write_json, write_text
 
 if TYPE_CHECKING:
+    import jinja2
     import pandas as pd
 
 
@@ -126,7 +128,6 @@ def with_context(metrics: dict[str, Any], context: ReportContext) -> dict[str, A
 
 def render_report(evaluation: Evaluation, context: ReportContext) -> str:
     """The page as HTML text; everything it needs is inside."""
-    import jinja2
     import numpy as np
 
     from covidlit.evaluation import figures, report_text
@@ -146,20 +147,12 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
         drawn["threshold"] = figures.threshold_figure(scored, thresholds, synthetic)
     if context.training_curve is not None:
         drawn["training"] = figures.training_figure(context.training_curve, synthetic)
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["estimate"] = report_text.interval_html
-    environment.filters["cell"] = report_text.cell_html
-    environment.filters["table"] = report_text.table_html
-    source = resources.files("covidlit.evaluation").joinpath("report.html.j2")
-    template = environment.from_string(source.read_text(encoding="utf-8"))
     centres = [
         centre["auc"]
         for stratum in metrics["centre_check"]["strata"]
         for centre in stratum["centres"]
     ]
-    return template.render(
+    return _template().render(
         context=context,
         metrics=metrics,
         test=test,
@@ -173,3 +166,19 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
         centre_scale=report_text.Scale(0.0, 1.0, 0.5),
         has_centres=bool(centres),
     )
+
+
+@cache
+def _template() -> jinja2.Template:
+    import jinja2
+
+    from covidlit.evaluation import report_text
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["estimate"] = report_text.interval_html
+    environment.filters["cell"] = report_text.cell_html
+    environment.filters["table"] = report_text.table_html
+    source = resources.files("covidlit.evaluation").joinpath("report.html.j2")
+    return environment.from_string(source.read_text(encoding="utf-8"))
