@@ -36,7 +36,7 @@ from covidlit.errors import CovidlitError
 from covidlit.scan import Scan
 
 LIMIT_S = 10.0
-N_SLICES = 12
+N_SLICES = 16  # more than the 12 that the checks ask for, so that a lost slice alone is no refusal
 _EXTREMES = ["", "0", "-1", "1e308", "nan", "inf", "1\\2", "abc", "99999999999", "1_0"]
 
 

@@ -10,18 +10,11 @@ import numpy as np
 
 from covidlit.dicom.checks import CHECKS, Checks
 from covidlit.dicom.geometry import Stack, obliquity_degrees, stack_of, tilt_degrees
+from covidlit.dicom.header import CT_CLASSES, is_other_class
 from covidlit.dicom.series import Frame, ImageFile, Series
 from covidlit.dicom.spacing import Spacing, check_spacing, split_duplicates
 from covidlit.dicom.verdict import Finding, Verdict
 
-CT_CLASSES = frozenset(
-    {
-        "1.2.840.10008.5.1.4.1.1.2",  # CT Image Storage
-        "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT Image Storage
-        "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT Image Storage
-    }
-)
-_STORAGE = "1.2.840.10008.5.1.4.1.1."
 _ORIENTATION_UNTILTED = 0.5  # degrees
 
 
@@ -311,9 +304,8 @@ class _Case:
 
 def is_ct(image: ImageFile) -> bool:
     """Whether the file says that it is a CT image, by modality and SOP class."""
-    known_other = image.sop_class.startswith(_STORAGE) and image.sop_class not in CT_CLASSES
     if image.modality:
-        return image.modality == "CT" and not known_other
+        return image.modality == "CT" and not is_other_class(image.sop_class)
     return image.sop_class in CT_CLASSES
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from covidlit.dicom.dicomdir import missing_files
 from covidlit.dicom.header import DirectoryFileError, read_header
-from covidlit.dicom.parse import NotDicomError
+from covidlit.dicom.parse import NOT_DICOM, NotDicomError
 from covidlit.dicom.series import FileProblem, Found, ImageFile, Series
-from covidlit.dicom.strays import suspects_of
+from covidlit.dicom.strays import suspects_of, unlikely_others
 from covidlit.errors import DicomError
 
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
@@ -50,10 +50,17 @@ def find_series(root: str | Path, *, workers: int | None = None) -> Found:
         if isinstance(one, DirectoryFileError):
             problems += missing_files(path)
     series = _group(images)
+    others = [path for path, one in zip(paths, headers, strict=True) if _is_other(one)]
+    problems += unlikely_others(series, others)
     suspects = suspects_of(series, problems)
     series = [replace(one, suspects=tuple(suspects.get(one.series_uid, ()))) for one in series]
     n_other = sum(isinstance(one, NotDicomError) for one in headers)
     return Found(series, problems, len(paths), n_other)
+
+
+def _is_other(header: object) -> bool:
+    """Whether a file is not DICOM at all."""
+    return isinstance(header, NotDicomError) and str(header) == NOT_DICOM
 
 
 def _walk(root: Path) -> Iterator[Path]:
@@ -77,7 +84,7 @@ def _read(path: Path) -> ImageFile | FileProblem | NotDicomError:
     try:
         return read_header(path)
     except NotDicomError as error:
-        if path.suffix.lower() in _DICOM_SUFFIXES and str(error) == "not a DICOM file":
+        if path.suffix.lower() in _DICOM_SUFFIXES and _is_other(error):
             return FileProblem(path, "not DICOM in spite of its name; encrypted or damaged?")
         return error
     except DicomError as error:

@@ -14,7 +14,14 @@ from covidlit.dicom.transfer_syntax import can_decode, end_of_fragments, is_enca
 from covidlit.errors import DicomError
 
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
-ENHANCED_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"})
+CT_CLASSES = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.2",  # CT Image Storage
+        "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT Image Storage
+        "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT Image Storage
+    }
+)
+_CLASSIC_CT = "1.2.840.10008.5.1.4.1.1.2"
 FACT_TAGS = {
     "manufacturer": 0x00080070,
     "model": 0x00081090,
@@ -56,19 +63,18 @@ def read_header(path: Path) -> ImageFile:
     elements = read_elements(path, _WANTED)
     if elements.text(0x00020002) == DICOMDIR_CLASS or path.name.upper() == "DICOMDIR":
         raise DirectoryFileError("a DICOMDIR")
-    sop_class, modality = elements.text(0x00080016), elements.text(0x00080060).upper()
-    series_uid = elements.text(0x0020000E)
+    sop_class = elements.text(0x00080016) or elements.text(0x00020002)
+    modality, series_uid = elements.text(0x00080060).upper(), elements.text(0x0020000E)
     rows = elements.word(0x00280010, "Rows") or 0
     columns = elements.word(0x00280011, "Columns") or 0
-    if not (sop_class or modality or series_uid):
-        raise DicomError(
-            "damaged: no SOPClassUID, Modality or SeriesInstanceUID can be read.",
-            fix="fetch the file again from its source.",
-        )
-    if not (rows or columns or elements.pixel_tag) and modality != "CT":
+    may_be_ct = modality in ("", "CT") and not is_other_class(sop_class)
+    if not (rows or columns or elements.pixel_tag or may_be_ct or sop_class in CT_CLASSES):
         raise NotDicomError("a DICOM object without an image")
     if not series_uid:
-        raise DicomError("damaged: it has no SeriesInstanceUID.")
+        raise DicomError(
+            "damaged: no SeriesInstanceUID can be read.",
+            fix="fetch the file again from its source.",
+        )
     image = ImageFile(
         path=path,
         size=elements.size,
@@ -97,12 +103,17 @@ def read_header(path: Path) -> ImageFile:
         patient_id=_text_of_person(elements),
         facts={name: elements.text(tag) for name, tag in FACT_TAGS.items()},
     )
-    if sop_class in ENHANCED_CLASSES or image.n_frames > 1:
+    if sop_class in CT_CLASSES - {_CLASSIC_CT} or image.n_frames > 1:
         image.frames = enhanced_frames(image, _classic_frame(image, elements))
     else:
         image.frames = [_classic_frame(image, elements)]
     image.damage = _damage(image, elements)
     return image
+
+
+def is_other_class(sop_class: str) -> bool:
+    """Whether a SOP class is a known kind of object other than a CT image."""
+    return sop_class.startswith("1.2.840.10008.5.1.4.1.1.") and sop_class not in CT_CLASSES
 
 
 def _classic_frame(image: ImageFile, elements: Elements) -> Frame:

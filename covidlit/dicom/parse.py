@@ -23,6 +23,7 @@ from covidlit.errors import DicomError
 
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 UNDEFINED = 0xFFFFFFFF
+NOT_DICOM = "not a DICOM file"
 
 _MEDIA_CLASS = 0x00020002
 _HEAD_BYTES = (16_384, 262_144)
@@ -96,7 +97,7 @@ def _start_of_data(head: bytes, size: int) -> int:
         return 0
     if first[:2] == b"\0\x08" and explicit:  # big endian without preamble
         return 0
-    raise NotDicomError("not a DICOM file")
+    raise NotDicomError(NOT_DICOM)
 
 
 def _walk_file(head: bytes, start: int, size: int, wanted: Collection[int]) -> Elements:

@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from covidlit.dicom.geometry import Stack, stack_of, typical_gap
+from covidlit.dicom.header import is_other_class
 from covidlit.dicom.series import FileProblem, Series
 
 _SEARCHED_BYTES = 65_536
+_PLACE_TOLERANCE = 0.05  # of the step between slices
+
+
+def unlikely_others(series: Sequence[Series], others: Sequence[Path]) -> list[FileProblem]:
+    """Those of the files that are not DICOM which are called like the slices beside them.
+
+    Args:
+        series: what was found.
+        others: the files that are not DICOM.
+    """
+    slices: dict[Path, set[str]] = {}
+    for one in series:
+        for path in one.files:
+            slices.setdefault(path.parent, set()).add(name_pattern(path))
+    return [
+        FileProblem(path, "not DICOM, although it is called like the slices beside it")
+        for path in others
+        if name_pattern(path) in slices.get(path.parent, ())
+    ]
+
+
+def name_pattern(path: Path) -> str:
+    """A file's name with every number replaced by one mark."""
+    return re.sub(r"\d+", "#", path.name)
 
 
 def suspects_of(
@@ -15,10 +44,10 @@ def suspects_of(
 ) -> dict[str, list[FileProblem]]:
     """Which problem files and left-over slices may belong to which series.
 
-    A damaged file in the folder of a series is its suspect if it contains its UID, or if no UID of
-    another series there is found in it and the folder holds but one series. A series of one or two
-    slices is a suspect of a longer one in the same folder and study with the same image size:
-    a slice whose UID or modality was damaged looks just so.
+    A damaged file is the suspect of a series in its folder whose UID it contains, or of the only
+    series there. A series of one or two slices is the suspect of a longer one in its folder that
+    it would continue by one step, or, where it is damaged, that has its study and file names: a
+    slice whose SeriesInstanceUID was damaged looks just so.
 
     Returns:
         SeriesInstanceUID -> the suspects.
@@ -34,14 +63,31 @@ def suspects_of(
         for one in named or (here if len(here) == 1 else []):
             suspects.setdefault(one.series_uid, []).append(problem)
     for here in by_folder.values():
-        for small in here:
-            for large in here:
-                if _is_left_over(small, large):
-                    reason = "has the same study and size, but another SeriesInstanceUID"
-                    suspects.setdefault(large.series_uid, []).extend(
-                        FileProblem(path, reason) for path in small.files
-                    )
+        small = [one for one in here if len(one.images) <= 2]
+        for large in here:
+            if small and len(large.images) > 4:
+                for one in _continuing(large, small):
+                    reason = "continues it by one step, but has another SeriesInstanceUID"
+                    found = [FileProblem(path, reason) for path in one.files]
+                    suspects.setdefault(large.series_uid, []).extend(found)
+                for one in small:
+                    if _is_damaged_sibling(one, large):
+                        found = [
+                            FileProblem(path, "is damaged, also in its SeriesInstanceUID")
+                            for path in one.files
+                        ]
+                        suspects.setdefault(large.series_uid, []).extend(found)
     return suspects
+
+
+def _is_damaged_sibling(small: Series, large: Series) -> bool:
+    if not all(image.damage or image.frames[0].missing for image in small.images):
+        return False
+    if any(is_other_class(image.sop_class) for image in small.images):
+        return False  # a dose report or the like
+    if small.study_uid != large.study_uid or "LOCALIZER" in small.images[0].image_type:
+        return False
+    return name_pattern(small.files[0]) == name_pattern(large.files[0])
 
 
 def _mentions(path: Path, uid: str) -> bool:
@@ -51,20 +97,32 @@ def _mentions(path: Path, uid: str) -> bool:
         return uid.encode() in handle.read(_SEARCHED_BYTES)
 
 
-def _is_left_over(small: Series, large: Series) -> bool:
-    if len(small.images) > 2 or len(large.images) <= 2 * len(small.images):
-        return False
-    first, other = small.images[0], large.images[0]
-    if "LOCALIZER" in first.image_type or first.n_frames > 1:
-        return False
-    if (first.rows, first.columns) != (other.rows, other.columns):
-        return False
-    return first.study_uid == other.study_uid and _same_direction(small, large)
+def _continuing(large: Series, small: Sequence[Series]) -> list[Series]:
+    """The small series with a slice one step before the first or after the last of the large."""
+    frames = [frame for frame in large.frames if not frame.missing]
+    if len(frames) < 3:
+        return []
+    orientation = np.median([frame.orientation for frame in frames], axis=0)
+    stack = stack_of(orientation, np.array([frame.position for frame in frames]))
+    along = np.unique(stack.along)
+    step = typical_gap(along)
+    return [
+        one
+        for one in small
+        if any(
+            not frame.missing
+            and (frame.source.rows, frame.source.columns)
+            == (large.images[0].rows, large.images[0].columns)
+            and np.allclose(frame.orientation or 0, orientation, atol=0.01)
+            and _continues(stack, along, step, np.array(frame.position))
+            for frame in one.frames
+        )
+    ]
 
 
-def _same_direction(small: Series, large: Series) -> bool:
-    """Whether the orientation agrees, or is unknown in the small one."""
-    own, theirs = small.images[0].frames[0].orientation, large.images[0].frames[0].orientation
-    if own is None or theirs is None:
-        return True
-    return all(abs(a - b) < 0.01 for a, b in zip(own, theirs, strict=True))
+def _continues(stack: Stack, along: np.ndarray, step: float, position: np.ndarray) -> bool:
+    place = float(position @ stack.normal)
+    beyond = min(abs(place - (along[0] - step)), abs(place - (along[-1] + step)))
+    across = np.array([position @ stack.row, position @ stack.column])
+    near = np.abs(across - np.median(stack.across, axis=0)).max() < 1.0
+    return bool(near and beyond <= _PLACE_TOLERANCE * step)
