@@ -54,7 +54,9 @@ class TinyDataModule(pl.LightningDataModule):
         if self.plain:  # its iterator is made earlier in a resumed run than in one without a break
             return DataLoader([volumes[Draw(i)] for i in range(self.n_scans)], self.batch_size)
         # No generator of its own: the loader draws from the global one, as any plain loader does.
-        return EpochLoader(volumes, self.batch_size, sampler=EpochSampler(volumes, shuffle=shuffle))
+        return EpochLoader(
+            volumes, batch_size=self.batch_size, sampler=EpochSampler(volumes, shuffle=shuffle)
+        )
 
     test_dataloader = predict_dataloader = val_dataloader
 
