@@ -103,7 +103,7 @@ def plan_lesions(case: Case, points: LungPoints) -> list[Lesion]:
     return sorted(lesions, key=lambda lesion: lesion.order)
 
 
-def _shares(rng: np.random.Generator, count: int, total: float, least: float = 1.0) -> F64:
+def _shares(rng: np.random.Generator, count: int, total: float, least: float = 2.5) -> F64:
     count = max(1, min(count, int(total / (1.5 * least))))
     part = rng.dirichlet(np.full(count, 2.5))
     return least + part * (total - least * count) if count > 1 else np.array([total])
@@ -114,7 +114,7 @@ def _sigmoid(value: F64) -> F64:
 
 
 def _glass(rng: np.random.Generator) -> float:
-    return float(rng.uniform(190, 340))
+    return float(rng.uniform(260, 430))
 
 
 def _solid(rng: np.random.Generator) -> float:
@@ -132,7 +132,7 @@ def _sides(rng: np.random.Generator, count: int, both: bool) -> list[int]:
 
 def _covid(rng: np.random.Generator, points: LungPoints, total: float, case: Case) -> list[Lesion]:
     lone = rng.random() < 0.07
-    count = 1 if lone else int(np.clip(2 + rng.poisson(2.6), 2, 9))
+    count = 1 if lone else int(np.clip(2 + rng.poisson(2.2), 2, 7))
     typical = rng.random() < 0.88
     _x, y, z = points.position.T
     weight = np.exp(-points.depth / 5.0)
@@ -165,7 +165,7 @@ def _covid(rng: np.random.Generator, points: LungPoints, total: float, case: Cas
         else:
             paving = kind < scars + dense + lines
             label = Label.INTERSTITIAL if paving else Label.GROUND_GLASS
-            added = 0.6 * glass if paving else glass
+            added = 0.7 * glass if paving else glass
             lesions.append(Lesion(label, "pleural", centre, volume, added, rough, order))
     if case.varied_lesions and rng.random() < 0.2:
         lesions.append(_effusion(points, sides[0], 0.2 * total))
@@ -205,7 +205,7 @@ def _bacterial(
         volume = total * float(rng.uniform(0.15, 0.3))
         total -= volume
         lesions.append(_effusion(points, 0, volume))
-    volumes = _shares(rng, count, total, 2.0)
+    volumes = _shares(rng, count, total, 4.0)
     sides = _sides(rng, len(volumes), both)
     for number, (volume, side) in enumerate(zip(volumes, sides, strict=True)):
         centre = points.draw(rng, weight, side)

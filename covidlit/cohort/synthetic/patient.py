@@ -38,7 +38,7 @@ class Patient:
         lung_hu: mean density of the lung; deeper breath, thinner lung.
         gravity_hu: rise of the density from the front to the back of the lung.
         dome_mm: height of the right and left dome of the diaphragm, from the carina.
-        dependent_hu, dependent_mm: haze at the back, where the lungs lie lowest: how much, how deep;
+        dependent_hu, dependent_mm: haze at the back, where the lungs lie lowest: strength, depth;
             harmless, and often 0.
         sway: small shifts of the mediastinum to the side.
     """
@@ -150,7 +150,7 @@ def patient_of(case: Case) -> Patient:
         lung_hu=float(lung),
         gravity_hu=float(np.clip(breath.normal(62, 18) - 14 * depth_of_breath, 20, 130)),
         dome_mm=(float(right), float(left)),
-        dependent_hu=float(breath.uniform(40, 260) * (breath.random() < 0.45)),
+        dependent_hu=float(breath.uniform(40, 170) * (breath.random() < 0.4)),
         dependent_mm=float(breath.uniform(3, 8)),
         sway=float(rng.normal(0, 3)),
     )
