@@ -74,6 +74,7 @@ def test_ece_of_calibrated_scores_is_near_what_chance_gives() -> None:
     record = calibration(target, score, Sampling(np.arange(2000), n_bootstrap=200))
     assert record["ece"]["value"] == pytest.approx(record["ece_if_perfect"], abs=0.015)
     assert record["ece_if_perfect"] > 0.005
+    assert [point["n"] for point in record["curve"]] == [200] * 10
 
 
 def test_bins_have_equal_size_and_never_split_equal_scores() -> None:
