@@ -1,0 +1,216 @@
+"""`covidlit predict` gives new scans the scores that the run's own test gave."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import pytorch_lightning as pl
+import torch
+from typer.testing import CliRunner
+
+from covidlit.checkpoints import run_record, update_record
+from covidlit.cli import app
+from covidlit.cohort.build import manifest_from_dicom
+from covidlit.cohort.manifest import read_manifest, write_manifest
+from covidlit.cohort.splits import centre_held_out
+from covidlit.cohort.synthetic import make_cohort
+from covidlit.datamodules import VolumeDataModule
+from covidlit.errors import CheckpointError, ConfigError, CovidlitError
+from covidlit.predict import predict
+from covidlit.scan_files import load_scan, write_nifti
+from covidlit.tasks import VolumeClassification
+
+GEOMETRY = {"spacing": [20.0, 24.0, 24.0], "size": [16, 16, 16]}
+CONFIG: dict[str, Any] = {
+    "data": {"geometry": GEOMETRY, "window": [-1000, 400], "override_checks": []},
+    "model": {"name": "csacnet"},
+    "trainer": {"precision": "32-true"},
+}
+N_SCANS = 5
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few synthetic scans as DICOM: one centre to train on, one held out."""
+    root = tmp_path_factory.mktemp("cohort")
+    cohort = make_cohort(
+        root, preset="mild", n_scans=12, seed=0, matrix=32, thickness_mm=5.0, n_jobs=1
+    )
+    table = manifest_from_dicom(cohort.dicom, cohort.labels, folder=root, inclusion=None).manifest
+    table["centre"] = ["train"] * (len(table) - N_SCANS) + ["test"] * N_SCANS
+    return write_manifest(table, root / "manifest.csv")
+
+
+def _test_rows(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["centre"] == "test"]
+
+
+def save_run(task: VolumeClassification, config: dict[str, Any], path: Path) -> Path:
+    task.record = run_record(config, split_hash="abc")
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_model_summary=False)
+    trainer.strategy.connect(task)
+    trainer.save_checkpoint(path)
+    return path
+
+
+def make_task(n_classes: int = 2) -> VolumeClassification:
+    torch.manual_seed(0)
+    task = VolumeClassification(
+        net={"_target_": "covidlit.models.CSACNet3D", "width": 4, "zero_init": False},
+        n_classes=n_classes,
+    )
+    # Statistics as after training: in training mode scores would depend on the batch.
+    task.train()
+    for _ in range(3):
+        task(torch.rand(4, 1, 16, 16, 16))
+    return task.eval()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_run(make_task(), CONFIG, tmp_path_factory.mktemp("run") / "best.ckpt")
+
+
+@pytest.fixture(scope="module")
+def tested(checkpoint: Path, manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Scores by scan_id as the run itself gets them: cache, datamodule, Lightning."""
+    datamodule = VolumeDataModule(
+        manifest=str(manifest),
+        cache_dir=str(tmp_path_factory.mktemp("cache")),
+        split=lambda table: centre_held_out(table, ["test"], validation_fraction=0.0),
+        geometry=GEOMETRY,
+        label_rule=_AnyLabel(),
+        batch_size=3,
+        n_jobs=1,
+    )
+    trainer = pl.Trainer(
+        accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False
+    )
+    task = VolumeClassification.load_from_checkpoint(checkpoint)
+    batches = trainer.predict(task, datamodule.dataloader_of("test"))
+    assert batches is not None
+    ids = [name for batch in batches for name in batch["scan_id"]]
+    scores = torch.cat([batch["score"] for batch in batches]).double().tolist()
+    return dict(zip(ids, scores, strict=True))
+
+
+class _AnyLabel:
+    n_classes = 2
+
+    def apply(self, manifest: pd.DataFrame) -> pd.Series:
+        return (manifest["class_name"] == "covid").astype("Int64")
+
+
+def test_a_manifest_gets_the_runs_own_scores(checkpoint: Path, manifest: Path, tested: Any) -> None:
+    assert len(tested) == N_SCANS
+    assert len(set(tested.values())) == N_SCANS  # the scores tell the scans apart
+    table = predict(checkpoint, manifest, batch_size=4).set_index("scan_id")
+    assert (table["status"] == "ok").all()
+    for scan_id, score in tested.items():
+        assert table.loc[scan_id, "score"] == pytest.approx(score, abs=1e-6)
+    assert table["predicted_class"].isna().all()
+
+
+@pytest.fixture(scope="module")
+def folder(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The test scans as DICOM in one folder, one of them broken, and a damaged file."""
+    root = tmp_path_factory.mktemp("dicom")
+    table = read_manifest(manifest)
+    for number, row in enumerate(_test_rows(table).itertuples()):
+        shutil.copytree(Path(table.attrs["root"], str(row.path)), root / f"case{number}")
+    victim = sorted(p for p in (root / "case0").rglob("*") if p.is_file())
+    victim[len(victim) // 2].unlink()
+    (root / "other").mkdir()
+    (root / "other" / "empty.dcm").touch()
+    return root
+
+
+def test_a_dicom_folder_gets_the_same_scores_and_lists_what_is_refused(
+    checkpoint: Path, folder: Path, tested: Any
+) -> None:
+    table = predict(checkpoint, folder)
+    scored = table[table["status"] == "ok"]
+    assert len(scored) == N_SCANS - 1
+    for row in scored.itertuples():
+        assert row.score == pytest.approx(tested[row.scan_id], abs=1e-6)
+        assert str(row.series_uid).startswith("2.25.")
+    refused = table[table["status"] == "refused"].set_index("path")
+    assert set(refused.index) == {"case0", "other/empty.dcm"}
+    assert "missing" in refused.loc["case0", "reason"]
+    assert refused["score"].isna().all()
+    with pytest.raises(CovidlitError, match=r"2 of 6 .*refused.*case0"):
+        predict(checkpoint, folder, strict=True)
+    mended = predict(checkpoint, folder, override=["missing_slice"]).set_index("path")
+    assert mended.loc["case0", "status"] == "ok"
+
+
+def test_one_image_file_gets_the_same_score(
+    checkpoint: Path, folder: Path, tested: Any, tmp_path: Path
+) -> None:
+    scan = load_scan(folder / "case2")
+    write_nifti(scan.hu, scan.affine, tmp_path / "case2.nii.gz")
+    dicom = predict(checkpoint, folder / "case2")
+    image = predict(checkpoint, tmp_path / "case2.nii.gz")
+    assert image["path"].tolist() == ["case2.nii.gz"]
+    np.testing.assert_allclose(image["score"], dicom["score"], atol=1e-6)
+    found = predict(checkpoint, tmp_path)  # a folder of images
+    np.testing.assert_array_equal(found["score"], image["score"])
+
+
+def test_the_operating_point_of_the_checkpoint_decides(
+    checkpoint: Path, folder: Path, tmp_path: Path
+) -> None:
+    scores = predict(checkpoint, folder)["score"].dropna()
+    point = float(scores.median())
+    copy = Path(shutil.copy(checkpoint, tmp_path / "best.ckpt"))
+    update_record(copy, operating_point=point)
+    table = predict(copy, folder).dropna(subset="score")
+    expected = ["positive" if score >= point else "negative" for score in table["score"]]
+    assert table["predicted_class"].tolist() == expected
+    assert len(set(expected)) == 2
+
+
+def test_more_classes_have_a_score_each(folder: Path, tmp_path: Path) -> None:
+    config = {**CONFIG, "label_rule": {"classes": ["np", "cap", "covid"]}}
+    checkpoint = save_run(make_task(n_classes=3), config, tmp_path / "best.ckpt")
+    row = predict(checkpoint, folder / "case3").iloc[0]
+    scores = [row[f"score_{name}"] for name in ("np", "cap", "covid")]
+    assert sum(scores) == pytest.approx(1, abs=1e-6)
+    assert row["score"] == row["score_covid"]
+    assert row["predicted_class"] == ["np", "cap", "covid"][int(np.argmax(scores))]
+
+
+def test_the_command_writes_the_table(checkpoint: Path, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores.csv"
+    command = ["predict", str(checkpoint), str(folder), "--out", str(out)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert "4 scans scored, 2 refused" in " ".join(done.output.split())
+    written = pd.read_csv(out)
+    expected = predict(checkpoint, folder)
+    assert written["scan_id"].dropna().tolist() == expected["scan_id"].tolist()[:5]
+    np.testing.assert_allclose(written["score"], expected["score"].astype(float))
+    strict = CliRunner().invoke(app, [*command, "--strict"])
+    assert strict.exit_code == 2
+
+
+def test_what_cannot_be_predicted_is_said(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(CovidlitError, match="no such file or folder"):
+        predict(checkpoint, tmp_path / "none")
+    with pytest.raises(CovidlitError, match="no CT scan"):
+        predict(checkpoint, tmp_path)
+    with pytest.raises(ConfigError, match="batch_size"):
+        predict(checkpoint, tmp_path, batch_size=0)
+    with pytest.raises(ConfigError, match="no device 'gpu7'"):
+        predict(checkpoint, tmp_path, device="gpu7")
+    with pytest.raises(CheckpointError, match="no such file"):
+        predict(tmp_path / "none.ckpt", tmp_path)
+    (tmp_path / "text.nii.gz").write_text("not an image")
+    table = predict(checkpoint, tmp_path / "text.nii.gz")
+    assert table["status"].tolist() == ["refused"]
+    assert "cannot be read" in table["reason"].iloc[0]
