@@ -1,6 +1,6 @@
 """How fast the synthetic cohort is made: whole scans with DICOM and truth, one process.
 
-    OMP_NUM_THREADS=1 python benchmarks/synthetic_speed.py
+OMP_NUM_THREADS=1 python benchmarks/synthetic_speed.py
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def plan_lesions(case: Case, points: LungPoints) -> list[Lesion]:
     return sorted(lesions, key=lambda lesion: lesion.order)
 
 
-def _shares(rng: np.random.Generator, count: int, total: float, least: float = 2.5) -> F64:
+def _shares(rng: np.random.Generator, count: int, total: float, least: float = 5.0) -> F64:
     count = max(1, min(count, int(total / (1.5 * least))))
     part = rng.dirichlet(np.full(count, 2.5))
     return least + part * (total - least * count) if count > 1 else np.array([total])
@@ -114,7 +114,7 @@ def _sigmoid(value: F64) -> F64:
 
 
 def _glass(rng: np.random.Generator) -> float:
-    return float(rng.uniform(260, 430))
+    return float(rng.uniform(340, 500))
 
 
 def _solid(rng: np.random.Generator) -> float:
@@ -131,9 +131,9 @@ def _sides(rng: np.random.Generator, count: int, both: bool) -> list[int]:
 
 
 def _covid(rng: np.random.Generator, points: LungPoints, total: float, case: Case) -> list[Lesion]:
-    lone = rng.random() < 0.07
-    count = 1 if lone else int(np.clip(2 + rng.poisson(2.2), 2, 7))
-    typical = rng.random() < 0.88
+    lone = rng.random() < 0.05
+    count = 1 if lone else int(np.clip(2 + rng.poisson(2.0), 2, 6))
+    typical = rng.random() < 0.92
     _x, y, z = points.position.T
     weight = np.exp(-points.depth / 5.0)
     if typical:

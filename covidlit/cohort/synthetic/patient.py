@@ -150,7 +150,7 @@ def patient_of(case: Case) -> Patient:
         lung_hu=float(lung),
         gravity_hu=float(np.clip(breath.normal(62, 18) - 14 * depth_of_breath, 20, 130)),
         dome_mm=(float(right), float(left)),
-        dependent_hu=float(breath.uniform(40, 170) * (breath.random() < 0.4)),
+        dependent_hu=float(breath.uniform(30, 110) * (breath.random() < 0.3)),
         dependent_mm=float(breath.uniform(3, 8)),
         sway=float(rng.normal(0, 3)),
     )

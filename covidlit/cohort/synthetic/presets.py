@@ -13,7 +13,7 @@ from covidlit.errors import ConfigError
 
 PRESETS = ("mild", "lesions", "severity")
 
-MILD_VOLUME_ML = (55.0, 0.45, 15.0, 130.0)
+MILD_VOLUME_ML = (70.0, 0.4, 25.0, 150.0)
 """Lesions of mild pneumonia, COVID-19 and CAP alike: median, sigma of the log, least, most."""
 
 EXTENSIVE_VOLUME_ML = (90.0, 0.8, 10.0, 600.0)
