@@ -41,8 +41,7 @@ def find_series(root: str | Path, *, workers: int | None = None) -> Found:
         raise DicomError("there is no such file or folder.", where=root, fix="check the path.")
     paths = [root] if root.is_file() else sorted(_walk(root))
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
-    threads = max(1, workers) if workers is not None else min(8, os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(n_threads(workers)) as pool:
         headers = [one for chunk in pool.map(_read_chunk, chunks) for one in chunk]
     images = [one for one in headers if isinstance(one, ImageFile)]
     problems = [one for one in headers if isinstance(one, FileProblem)]
@@ -56,6 +55,11 @@ def find_series(root: str | Path, *, workers: int | None = None) -> Found:
     series = [replace(one, suspects=tuple(suspects.get(one.series_uid, ()))) for one in series]
     n_other = sum(isinstance(one, NotDicomError) for one in headers)
     return Found(series, problems, len(paths), n_other)
+
+
+def n_threads(workers: int | None) -> int:
+    """How many threads to use: as asked, or one per core and at most 8."""
+    return max(1, workers) if workers is not None else min(8, os.cpu_count() or 1)
 
 
 def _is_other(header: object) -> bool:

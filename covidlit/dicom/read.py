@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from covidlit.dicom.assess import Plan, assess, judge, name_some
 from covidlit.dicom.checks import Checks
-from covidlit.dicom.find import find_series
+from covidlit.dicom.find import find_series, n_threads
 from covidlit.dicom.geometry import Stack, affine_of
 from covidlit.dicom.pixels import decode_problem
 from covidlit.dicom.pseudonym import pseudonym_uid
@@ -72,11 +71,6 @@ def read_series(
     )
 
 
-def n_workers(workers: int | None) -> int:
-    """How many threads to use: as asked, or one per core and at most 8."""
-    return max(1, workers) if workers is not None else min(8, os.cpu_count() or 1)
-
-
 def _choose(path: Path, checks: Checks, series_uid: str | None, workers: int | None) -> Series:
     found = find_series(path, workers=workers)
     if not found.series:
@@ -118,7 +112,7 @@ def _read_volume(
         return decode_problem([frames[k] for k in places], [volume[k] for k in places])
 
     # Decoders hold Python's lock: a second thread would only get in the way of the first.
-    threads = 1 if is_encapsulated(image.transfer_syntax) else n_workers(workers)
+    threads = 1 if is_encapsulated(image.transfer_syntax) else n_threads(workers)
     with ThreadPoolExecutor(threads) as pool:
         problems = list(pool.map(read, by_file.values()))
     return volume, {

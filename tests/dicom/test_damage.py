@@ -1,0 +1,139 @@
+"""Damaged, encrypted, empty and stray files: flagged, never a crash."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+
+from covidlit.dicom import Checks, SeriesRefused, find_series, judge, read_series
+from covidlit.errors import DicomError
+
+Write = Callable[..., Path]
+END = "a001"  # the last slice in space: nothing beside it shows that it is gone
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (lambda b: b"", "empty"),
+        (lambda b: b[:100], "not DICOM"),
+        (lambda b: b[:400], "no SeriesInstanceUID"),
+        (lambda b: b[:-100], "truncated: 140 of 240 bytes"),
+        (lambda b: b[:128] + b"DIXM" + b[132:], "DICM"),
+        (lambda b: bytes.fromhex("30820400 06092a864886f70d010703") + bytes(500), "encrypted"),
+        (lambda b: np.random.default_rng(0).bytes(len(b)), "not DICOM"),
+    ],
+)
+def test_a_damaged_slice_at_the_end_refuses_the_series(
+    write_ct: Write, content: Callable[[bytes], bytes], word: str
+) -> None:
+    path = write_ct() / END
+    path.write_bytes(content(path.read_bytes()))
+    found = find_series(path.parent)
+    verdict = judge(found.series[0])
+    assert not verdict.accepted
+    assert verdict.findings[0].check in ("stray_file", "unreadable_file")
+    assert END in verdict.reason
+    with pytest.raises(SeriesRefused, match=word):
+        read_series(path.parent)
+    scan = read_series(path.parent, Checks(override=frozenset({"stray_file", "unreadable_file"})))
+    assert len(scan.hu) == 13
+    assert END in scan.notes[0]
+
+
+def test_a_slice_with_another_series_uid_is_noticed(write_ct: Write) -> None:
+    path = write_ct() / END
+    ds = pydicom.dcmread(path)
+    ds.SeriesInstanceUID = "1.2.3"
+    ds.save_as(path)
+    verdicts = {len(one.files): judge(one) for one in find_series(path.parent).series}
+    assert verdicts[13].findings[0].check == "stray_file"
+    assert END in verdicts[13].reason
+
+
+def test_a_bolus_monitoring_slice_beside_a_series_is_no_stray(write_ct: Write) -> None:
+    def edit(ds: Dataset, k: int) -> None:
+        ds.ImagePositionPatient = [-20, -30, 113]
+
+    folder = write_ct()
+    write_ct(n=1, edit=edit, series="b")
+    verdicts = {len(one.files): judge(one) for one in find_series(folder).series}
+    assert verdicts[14].accepted
+
+
+def test_files_of_other_series_do_not_refuse_a_whole_archive(write_ct: Write) -> None:
+    folder = write_ct()
+    write_ct(series="b")
+    (folder / "c001").write_bytes(b"")
+    found = find_series(folder)
+    assert [judge(one).accepted for one in found.series] == [True, True]
+    assert [problem.path.name for problem in found.problems] == ["c001"]
+
+
+def test_a_file_called_dcm_that_is_not_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "a.dcm").write_text("this is a text, long enough to hold a preamble" * 10)
+    (problem,) = find_series(tmp_path).problems
+    assert "encrypted or damaged" in problem.reason
+    with pytest.raises(DicomError, match=r"a\.dcm: not DICOM in spite of its name"):
+        read_series(tmp_path)
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.5"])
+def test_pixels_that_do_not_decode(write_ct: Write, syntax: str) -> None:
+    def edit(ds: Dataset, k: int) -> None:
+        if k == 13:
+            ds.PixelData = encapsulate([b"\xff\xd8 this is no image \xff\xd9"])
+            ds["PixelData"].VR = "OB"
+            ds.file_meta.TransferSyntaxUID = syntax
+
+    (series,) = find_series(write_ct(edit=edit)).series
+    with pytest.raises(SeriesRefused, match="undecodable") as refusal:
+        read_series(series)
+    assert refusal.value.verdict.findings[0].check == "unreadable_file"
+    assert END in refusal.value.verdict.reason
+    scan = read_series(series, Checks(override=frozenset({"unreadable_file"})))
+    assert len(scan.hu) == 13
+
+
+def test_compressed_pixels_that_do_not_end(write_ct: Write) -> None:
+    def edit(ds: Dataset, k: int) -> None:
+        ds.compress("1.2.840.10008.1.2.5")
+
+    folder = write_ct(edit=edit)
+    assert np.array_equal(read_series(folder).hu[:, 0, 0], 100 * np.arange(14))
+    path = folder / "a007"
+    path.write_bytes(path.read_bytes()[:-30])
+    verdict = judge(find_series(folder).series[0])
+    assert verdict.findings[0].check == "unreadable_file"
+    assert "a007: truncated" in verdict.reason
+
+
+@pytest.fixture
+def fuzzer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """benchmarks/dicom_fuzz.py as a module; its neighbours are importable for this test alone."""
+    folder = Path(__file__).resolve().parents[2] / "benchmarks"
+    monkeypatch.syspath_prepend(str(folder))
+    spec = importlib.util.spec_from_file_location("dicom_fuzz", folder / "dicom_fuzz.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "dicom_fuzz", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+def test_random_damage_is_flagged_or_harmless(write_ct: Write, fuzzer: ModuleType) -> None:
+    outcomes = list(fuzzer.fuzz(write_ct(n=16), 60, first_seed=900))
+    assert [one for one in outcomes if one.result not in ("flagged", "same")] == []
+    assert {one.result for one in outcomes} == {"flagged", "same"}
+    assert max(one.seconds for one in outcomes) < 10

@@ -1,0 +1,77 @@
+"""`covidlit inspect`: table, exit code, and no identifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pydicom.dataset import Dataset
+from typer.testing import CliRunner
+
+from covidlit.cli import app
+from covidlit.dicom import find_series, pseudonym_uid
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def folder(write_ct: Write, tmp_path: Path) -> Path:
+    """One good series, one short one, one damaged file."""
+    write_ct(folder="all/good", series="a")
+    write_ct(folder="all/short", series="b", n=3)
+    (tmp_path / "all" / "empty.dcm").touch()
+    return tmp_path / "all"
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    """Exit code and output of `covidlit inspect`."""
+    done = CliRunner().invoke(app, ["inspect", *map(str, arguments)])
+    return done.exit_code, done.output
+
+
+def test_series_and_problems_are_listed(folder: Path, tmp_path: Path) -> None:
+    code, output = run(folder, "--csv", tmp_path / "out.csv")
+    assert code == 0
+    assert "1 accepted, 1 refused" in output.replace("\n", " ")
+    table = pd.read_csv(tmp_path / "out.csv").set_index("folder")
+    assert table.loc["good", "accepted"]
+    assert table.loc["good", ["n_slices", "slice_spacing_mm"]].tolist() == [14, 2.5]
+    assert table.loc["short", "checks"] == "too_few_slices"
+    assert "fewer than 12" in table.loc["short", "reason"]
+    assert "empty" in table.loc["empty.dcm", "reason"]
+
+
+def test_strict_exits_non_zero_when_something_is_refused(folder: Path, tmp_path: Path) -> None:
+    assert run(folder, "--csv", tmp_path / "a.csv", "--strict")[0] == 1
+    (folder / "empty.dcm").unlink()
+    arguments = (folder, "--csv", tmp_path / "b.csv", "--strict")
+    assert run(*arguments)[0] == 1
+    assert run(*arguments, "--override", "too_few_slices")[0] == 0
+    assert run(*arguments, "--min-slices", 3)[0] == 0
+
+
+def test_an_unknown_check_is_named(folder: Path) -> None:
+    code, output = run(folder, "--override", "no_such_check")
+    assert code == 2
+    assert "no_such_check" in output
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_nothing_identifies_the_patient_unless_asked(
+    write_ct: Write, tmp_path: Path, keep: bool
+) -> None:
+    def edit(ds: Dataset, k: int) -> None:
+        if k == 3:  # findings must not name identifiers either
+            ds.PatientID, ds.FrameOfReferenceUID = "OTHER-ID", "1.2.3.4.5.6"
+
+    (series,) = find_series(write_ct(edit=edit)).series
+    arguments = ["--keep-identifiers"] if keep else []
+    _, output = run(series.folder, "--csv", tmp_path / "out.csv", *arguments)
+    text = (tmp_path / "out.csv").read_text() + output + repr(series) + repr(series.images[0])
+    table = (tmp_path / "out.csv").read_text() + output
+    for secret in ("SECRET-ID", "Secret", "19500615", "OTHER-ID", "1.2.3.4.5.6"):
+        assert secret not in (text if not secret.startswith("1.2") else table)
+    assert (series.series_uid in table) == keep
+    assert (pseudonym_uid(series.series_uid) in table) != keep
