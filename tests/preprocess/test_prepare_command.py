@@ -1,0 +1,59 @@
+"""`covidlit prepare`: what a user sees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from covidlit.cli import app
+from covidlit.preprocess import VolumeCache
+from covidlit.scan_files import write_nifti
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    affine = np.array([[0, 0, 2, 0], [0, 2, 0, 0], [5, 0, 0, 0], [0, 0, 0, 1]], float)
+    for i in range(2):
+        hu = np.full((4, 16, 16), i, dtype=np.int16)
+        write_nifti(hu, affine, tmp_path / f"{i}.nii.gz")
+    (tmp_path / "2.nii.gz").write_bytes(b"nothing")
+    table = pd.DataFrame(
+        {
+            "patient_id": ["P0", "P1", "P2"],
+            "scan_id": ["S0", "S1", "S2"],
+            "path": ["0.nii.gz", "1.nii.gz", "2.nii.gz"],
+            "class_name": ["np", "np", "covid"],
+            "centre": "centre_1",
+        }
+    )
+    table.to_csv(tmp_path / "manifest.csv", index=False)
+    return tmp_path / "manifest.csv"
+
+
+def run(manifest: Path, *options: str) -> tuple[int, str]:
+    arguments = ["prepare", str(manifest), "--cache", str(manifest.parent / "cache")]
+    geometry = ["--spacing", "5", "4", "4", "--size", "4", "8", "8", "--n-jobs", "1"]
+    result = CliRunner().invoke(app, [*arguments, *geometry, *options])
+    return result.exit_code, " ".join(result.output.split())
+
+
+def test_it_prepares_and_lists_what_was_left_out(manifest: Path) -> None:
+    code, output = run(manifest)
+    assert code == 0, output
+    assert "2 scans are prepared (2 of them now), 1 left out" in output
+    assert "S2" in output
+    table = pd.read_csv(manifest.parent / "cache" / "prepared.csv")
+    assert list(table["status"]) == ["ok", "ok", "refused"]
+    array, _ = VolumeCache(manifest.parent / "cache").open(table["key"][1])
+    assert array.shape == (4, 8, 8)
+    assert "2 scans are prepared (0 of them now)" in run(manifest)[1]
+
+
+def test_strict_ends_with_an_error(manifest: Path) -> None:
+    code, output = run(manifest, "--strict")
+    assert code != 0
+    assert "S2" in output
