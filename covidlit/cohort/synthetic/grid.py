@@ -44,6 +44,12 @@ class Grid:
         )
         return z[:, None, None], y[None, :, None], x[None, None, :]
 
+    @cached_property
+    def flat_axes(self) -> tuple[F32, F32, F32]:
+        """The same coordinates as three vectors."""
+        z, y, x = self.axes
+        return z[:, 0, 0], y[0, :, 0], x[0, 0, :]
+
     @property
     def voxel_ml(self) -> float:
         """Volume of a voxel in ml."""

@@ -9,7 +9,7 @@ import numpy as np
 from covidlit.cohort.synthetic.grid import F32, Grid
 from covidlit.cohort.synthetic.patient import Patient
 from covidlit.cohort.synthetic.texture import coverage, paint
-from covidlit.cohort.synthetic.tubes import Tubes, fill_capsules, fill_tubes, join, polyline
+from covidlit.cohort.synthetic.tubes import Tubes, capsule_distance, fill_tubes, join, polyline
 
 FAT, BLOOD, WALL = -98.0, 42.0, 36.0
 
@@ -118,10 +118,34 @@ def mediastinum_distance(patient: Patient, grid: Grid, heart: F32) -> F32:
     return np.minimum(np.minimum(out, knuckle), heart - 6.0)
 
 
+@dataclass(frozen=True)
+class VesselDistances:
+    """Distances to the tubes of the mediastinum on a grid, mm, known near them."""
+
+    aorta: F32
+    others: F32
+    gullet: F32
+    airways: F32
+
+    def sheath(self, edge: float) -> F32:
+        """Coverage of vessels and airways with the fat around them: no lung there."""
+        nearest = np.minimum(np.minimum(self.aorta, self.others), self.airways)
+        return coverage(nearest - 2.3, edge)
+
+
+def vessel_distances(grid: Grid, vessels: GreatVessels) -> VesselDistances:
+    """Distances to the great vessels and airways on a grid."""
+    reach = max(grid.spacing[1], 0.8) + 3.0
+    names = ("aorta", "others", "gullet", "airways")
+    return VesselDistances(
+        **{name: capsule_distance(grid, getattr(vessels, name), reach) for name in names}
+    )
+
+
 def draw_mediastinum(
-    patient: Patient, grid: Grid, hu: F32, inside: F32, heart: F32, vessels: GreatVessels
+    patient: Patient, grid: Grid, hu: F32, inside: F32, heart: F32, vessels: VesselDistances
 ) -> None:
-    """Fill the mediastinum with fat and organs, in place.
+    """Draw heart, vessels and gullet into the fat of the mediastinum, in place.
 
     Args:
         inside: coverage of the chest's inside.
@@ -133,24 +157,22 @@ def draw_mediastinum(
     groove = np.abs(0.75 * (x - 16) - 0.35 * (y + 30) - 0.2 * (z + 66) + 16)
     rim = np.maximum(groove - 5.0, np.maximum(heart, -heart - 13))
     paint(hu, inside * coverage(rim, max(edge, 3.0)) * 0.8, FAT)
-    for tubes, value in ((vessels.others, BLOOD - 2), (vessels.aorta, BLOOD), (vessels.gullet, 30)):
-        paint(hu, fill_capsules(grid, tubes, edge), value)
+    paint(hu, coverage(vessels.others, edge), BLOOD - 2)
+    paint(hu, coverage(vessels.aorta, edge), BLOOD)
+    paint(hu, coverage(vessels.gullet, edge), 30.0)
 
 
-def sheath(grid: Grid, vessels: GreatVessels) -> F32:
-    """Coverage of the great vessels and airways with the fat around them: no lung there."""
+def draw_airways(grid: Grid, hu: F32, airways: F32, bronchi: Tubes) -> None:
+    """Walls and lumen of trachea, main bronchi and the bronchi in the lung, in place.
+
+    Args:
+        airways: distance to the lumen of trachea and main bronchi.
+        bronchi: of the lungs.
+    """
     edge = max(grid.spacing[1], 0.8)
-    tubes = join(vessels.others.wider(2.0), vessels.aorta.wider(2.5), vessels.airways.wider(2.5))
-    return fill_capsules(grid, tubes, edge)
-
-
-def draw_airways(grid: Grid, hu: F32, airways: Tubes, bronchi: Tubes) -> None:
-    """Walls and lumen of trachea, main bronchi and the bronchi in the lung, in place."""
-    edge = max(grid.spacing[1], 0.8)
-    lumen = np.maximum(fill_capsules(grid, airways, edge), fill_tubes(grid, bronchi))
+    lumen = np.maximum(coverage(airways, edge), fill_tubes(grid, bronchi))
     wall = np.clip(0.07 * bronchi.radius.mean(axis=1, keepdims=True) + 0.5, 0.5, 1.2)
     outer = Tubes(bronchi.start, bronchi.end, bronchi.radius + wall)
-    ring = np.maximum(fill_capsules(grid, airways.wider(1.3), edge), fill_tubes(grid, outer))
-    ring = np.clip(ring - lumen, 0, 1)
-    paint(hu, ring, WALL)
+    ring = np.maximum(coverage(airways - 1.3, edge), fill_tubes(grid, outer))
+    paint(hu, np.clip(ring - lumen, 0, 1), WALL)
     paint(hu, lumen, -1000.0)

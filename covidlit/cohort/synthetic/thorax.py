@@ -123,18 +123,19 @@ class Chest:
         paint(hu, inside, mediastinum.FAT)
         box = middle_box(grid)
         middle = grid.box_grid(box)
-        mediastinum.draw_mediastinum(
-            patient, middle, hu[box], inside[box], space.heart[box], self.vessels
-        )
+        near = mediastinum.vessel_distances(middle, self.vessels)
+        mediastinum.draw_mediastinum(patient, middle, hu[box], inside[box], space.heart[box], near)
         below = inside * coverage(-space.diaphragm, space.width)
         self._draw_abdomen(grid, hu, below, space)
         chest_wall.draw_spine(patient, grid, hu)
         chest_wall.draw_sternum(patient, grid, hu)
         part = space.part
-        part[box] *= 1 - mediastinum.sheath(middle, self.vessels)
+        part[box] *= 1 - near.sheath(pixel)
         paint(hu, part, self.lung_hu(grid, space.cavity))
         paint(hu, fill_tubes(grid, self.tree), 40.0)
-        mediastinum.draw_airways(grid, hu, self.vessels.airways, self.bronchi)
+        airways = np.full(grid.shape, 99.0, np.float32)
+        airways[box] = near.airways
+        mediastinum.draw_airways(grid, hu, airways, self.bronchi)
         return hu, part
 
     def _draw_abdomen(self, grid: Grid, hu: F32, below: F32, space: LungSpace) -> None:
