@@ -54,14 +54,14 @@ def inspect(
         {
             "folder": _relative(problem.path, root),
             "accepted": False,
-            "checks": "file",
+            "checks": "damaged_file",
             "reason": problem.reason,
         }
         for problem in found.problems
     ]
-    _print(rows, found, csv)
     columns = list(rows[0]) if rows else ["series_uid", "study_uid", "folder", "accepted", "reason"]
     write_table(pd.DataFrame(rows, columns=columns), csv)
+    _print(rows, found, csv)
     if strict and not all(row["accepted"] for row in rows):
         raise typer.Exit(1)
 
@@ -82,20 +82,38 @@ def _progress() -> Any:
     return Progress(*columns, transient=True)
 
 
+def _verdict_text(row: dict[str, Any]) -> str:
+    """The first reason in words and the other checks by name; the table file has them all."""
+    from rich.markup import escape
+
+    if row["accepted"]:
+        text = "[green]accepted[/]"
+    else:
+        _, *others = str(row["checks"]).split()
+        reason = str(row["reason"]).split("; " + others[0] + ": ")[0] if others else row["reason"]
+        text = f"[red]refused:[/] {escape(str(reason))}"
+        if others:
+            text += f" [red](also {', '.join(others)})[/]"
+    if row.get("notes"):
+        text += f"\n[dim]{escape(str(row['notes']))}[/]"
+    return text
+
+
 def _print(rows: list[dict[str, Any]], found: Found, csv: Path) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("Folder", "Files", "Slices", "Spacing (mm)", "Kernel", "Verdict")
+    table = Table(show_lines=True, expand=True)
+    table.add_column("Folder", ratio=2, overflow="fold")
+    table.add_column("Slices", justify="right")
+    table.add_column("Spacing (mm)")
+    table.add_column("Verdict", ratio=5, overflow="fold")
     for row in rows:
         spacing = row.get("slice_spacing_mm")
         size = "" if spacing is None else f"{spacing:g} x {row['spacing_mm']:g}"
-        verdict = "[green]accepted[/]" if row["accepted"] else f"[red]{escape(row['reason'])}[/]"
-        if row.get("notes"):
-            verdict += f"\n[dim]{escape(str(row['notes']))}[/]"
-        cells = (row["folder"], row.get("n_files"), row.get("n_slices"), size, row.get("kernel"))
-        table.add_row(*(escape(str("" if cell is None else cell)) for cell in cells), verdict)
+        cells = (row["folder"] or ".", str(row.get("n_slices", "")), size)
+        table.add_row(*map(escape, cells), _verdict_text(row))
     console = Console()
     console.print(table)
     accepted = sum(bool(row["accepted"]) for row in rows)
