@@ -61,13 +61,20 @@ class LungPoints:
 
     Args:
         position: (n, 3), mm, (x, y, z).
-        depth: (n,), distance to the chest wall or the diaphragm, mm.
+        wall: (n,), distance to the chest wall, mm.
+        floor: (n,), distance to the diaphragm, mm.
         lower_lobe: (n,), whether the point lies behind the major fissure.
     """
 
     position: F64
-    depth: F64
+    wall: F64
+    floor: F64
     lower_lobe: np.ndarray
+
+    @property
+    def depth(self) -> F64:
+        """Distance to the chest wall or the diaphragm, (n,), mm."""
+        return np.minimum(self.wall, self.floor)
 
     def draw(
         self, rng: np.random.Generator, weight: F64, side: int | None
@@ -135,9 +142,10 @@ def _covid(rng: np.random.Generator, points: LungPoints, total: float, case: Cas
     count = 1 if lone else int(np.clip(2 + rng.poisson(2.0), 2, 6))
     typical = rng.random() < 0.92
     _x, y, z = points.position.T
-    weight = np.exp(-points.depth / 5.0)
+    # Under the ribs rather than in the thin recess over the diaphragm.
+    weight = np.exp(-points.wall / 4.0) * _sigmoid((points.floor - 20) / 5)
     if typical:
-        weight = weight * (0.05 + _sigmoid((y - 5) / 18)) * (0.15 + _sigmoid((-30 - z) / 30))
+        weight = weight * (0.04 + _sigmoid((y - 10) / 14)) * (0.2 + _sigmoid((-5 - z) / 25))
     volumes = _shares(rng, count, total)
     sides = _sides(rng, len(volumes), not lone)
     lesions: list[Lesion] = []
@@ -200,7 +208,7 @@ def _bacterial(
     count = int(rng.choice([1, 2, 3], p=[0.3, 0.45, 0.25] if mixed else [0.6, 0.3, 0.1]))
     both = rng.random() < (0.25 if mixed else 0.12)
     _x, _y, _z = points.position.T
-    weight = _sigmoid((points.depth - 8) / 4) * np.where(points.lower_lobe, 1.3, 1.0)
+    weight = _sigmoid((points.depth - 12) / 4) * np.where(points.lower_lobe, 1.3, 1.0)
     if rng.random() < 0.18:
         volume = total * float(rng.uniform(0.15, 0.3))
         total -= volume

@@ -18,9 +18,13 @@ def lung_points(chest: Chest) -> LungPoints:
     space = lung_space(chest.patient, coarse)
     inside = space.distance < -2
     at = np.argwhere(inside) * coarse.spacing + coarse.origin
-    depth = -np.maximum(space.cavity, space.diaphragm)[inside]
     major = np.broadcast_to(fissures(chest.patient, coarse)[0][0], coarse.shape)[inside]
-    return LungPoints(at[:, ::-1].astype(float), depth.astype(float), major < 0)
+    return LungPoints(
+        at[:, ::-1].astype(float),
+        -space.cavity[inside].astype(float),
+        -space.diaphragm[inside].astype(float),
+        major < 0,
+    )
 
 
 def draw_lesions(chest: Chest, grid: Grid, hu: F32, lung: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -90,8 +94,10 @@ def _field(chest: Chest, lesion: Lesion, grid: Grid) -> F32:
     if lesion.shape == "patch":
         return ball
     if lesion.shape in ("pleural", "basal"):
-        depth = -np.maximum(patient.cavity_distance(grid), patient.diaphragm_distance(grid)[0])
-        flat = np.float32(2.6 if lesion.shape == "basal" else 1.3)
+        depth = -patient.cavity_distance(grid)
+        if lesion.shape == "basal":
+            depth = np.minimum(depth, -patient.diaphragm_distance(grid)[0])
+        flat = np.float32(2.6 if lesion.shape == "basal" else 1.05)
         return np.hypot(0.75 * ball, flat * np.maximum(depth, 0) / radius)
     if lesion.shape == "dependent":
         # Fluid: the lowest parts of the pleural space, a little up along the wall.
