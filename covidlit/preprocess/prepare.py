@@ -85,7 +85,8 @@ def prepare_cohort(
 
     Memory: one worker holds one source volume as int16 and a few slices of it. With DICOM of
     300 x 512 x 512 (157 MB) its resident memory peaks at 0.32 GB, of which 0.15 GB is Python and
-    its libraries (`benchmarks/memory.py`). SimpleITK reads an image file (NIfTI) with copies: 0.85 GB.
+    its libraries (`benchmarks/memory.py`). SimpleITK reads an image file (NIfTI) with copies, which
+    makes it 0.85 GB.
 
     Args:
         manifest: contract 2; uses scan_id, path, series_uid; `manifest.attrs["root"]` is the folder
