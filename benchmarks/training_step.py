@@ -1,0 +1,148 @@
+"""Training step of CSAC-Net on the CPU: covidlit's default path against the plain one.
+
+    python benchmarks/training_step.py
+
+One step is forward, loss, backward and optimizer on one batch of random volumes. Both sides train
+the same network (default width, 27.55 M parameters) from the same weights with the same
+hyper-parameters. "Plain" is the network in PyTorch's default memory format with its default Adam;
+covidlit's is what `conf/model/csacnet.yaml` trains: channels-last volumes and weights, the
+depthwise convolutions of `covidlit.models.atrous` and the optimizer as configured there. Steps
+alternate, so that other load meets both sides alike; the ratio is that of the medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import yaml
+from record import write_results
+from torch import Tensor, nn
+from torch.nn import functional
+
+from covidlit.checkpoints import build
+from covidlit.models import CSACNet3D
+from covidlit.tasks import VolumeClassification
+
+CONF = Path(__file__).parents[1] / "conf" / "model"
+Step = Callable[[], Tensor]
+
+
+def plain_step(weights: dict[str, Tensor], image: Tensor, target: Tensor) -> Step:
+    """The default memory format, eager, with PyTorch's default Adam."""
+    net = CSACNet3D()
+    net.load_state_dict(weights)
+    for name, module in list(net.named_modules()):
+        if type(module).__name__ == "DepthwiseAtrousConv3d":
+            parent, _, child = name.rpartition(".")
+            setattr(net.get_submodule(parent), child, _native(module))
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+
+    def step() -> Tensor:
+        optimizer.zero_grad()
+        loss = functional.binary_cross_entropy_with_logits(net(image)[:, 0], target.float())
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+def _native(module: nn.Module) -> nn.Conv3d:
+    """The same convolution as a plain nn.Conv3d."""
+    assert isinstance(module, nn.Conv3d)
+    conv = nn.Conv3d(
+        module.in_channels, module.out_channels, 3, padding=module.padding,
+        dilation=module.dilation, groups=module.groups, bias=False,
+    )  # fmt: skip
+    conv.load_state_dict(module.state_dict())
+    return conv
+
+
+def covidlit_step(weights: dict[str, Tensor], image: Tensor, target: Tensor) -> Step:
+    """The default path of `conf/model/csacnet.yaml`."""
+    node = yaml.safe_load((CONF / "base" / "lightning.yaml").read_text())["task"]
+    net = yaml.safe_load((CONF / "csacnet.yaml").read_text())["task"]["net"]
+    task = VolumeClassification(net=net, optimizer=node["optimizer"], loss=node["loss"])
+    task.net.load_state_dict(weights)
+    task.log = task.log_dict = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    optimizer = build(node["optimizer"], "optimizers", params=task.parameters())
+    batch = {"image": image, "target": target}
+
+    def step() -> Tensor:
+        optimizer.zero_grad()
+        loss = task.training_step(batch, 0)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+def main() -> None:
+    """Time both and write `benchmarks/results/training_step.json`."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--size", type=int, nargs=3, default=[32, 128, 128])
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    weights = CSACNet3D().state_dict()
+    image = torch.rand(args.batch, 1, *args.size)
+    target = torch.arange(args.batch) % 2
+    steps = {
+        "plain": plain_step(weights, image, target),
+        "covidlit": covidlit_step(weights, image, target),
+    }
+    for step in steps.values():
+        step()  # warm-up: memory, oneDNN's kernels, the optimizer's state
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for repeat in range(args.repeats):
+        order = list(steps) if repeat % 2 == 0 else list(steps)[::-1]
+        for name in order:
+            start = time.perf_counter()
+            steps[name]()
+            seconds[name].append(time.perf_counter() - start)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    ratio = medians["plain"] / medians["covidlit"]
+    shape = "x".join(map(str, args.size))
+    print(f"batch {args.batch} of {shape}, {args.threads} threads: {medians}, ratio {ratio:.2f}")
+    command = (
+        f"python benchmarks/training_step.py --repeats {args.repeats} --batch {args.batch} "
+        f"--size {' '.join(map(str, args.size))} --threads {args.threads}"
+    )
+    peer = "the same network, contiguous format, eager, PyTorch's default Adam"
+    write_results(
+        "training_step",
+        [
+            {
+                "figure": f"training step, batch {args.batch} of {shape}: speed against the plain",
+                "value": round(ratio, 3),
+                "unit": "ratio of median times",
+                "target": ">= 1.3",
+                "peer": peer,
+                "command": command,
+            },
+            *(
+                {
+                    "figure": f"training step, batch {args.batch} of {shape}: {name}",
+                    "value": round(median, 3),
+                    "unit": "s",
+                    "target": None,
+                    "peer": None,
+                    "command": command,
+                }
+                for name, median in medians.items()
+            ),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()
