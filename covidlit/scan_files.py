@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,8 @@ def read_image(path: str | Path) -> Scan:
     path = Path(path)
     if not path.is_file():
         raise CovidlitError("there is no such file.", where=path, fix="check the path.")
+    if path.name.lower().endswith(".gz"):
+        _check_gzip(path)
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -43,6 +47,7 @@ def read_image(path: str | Path) -> Scan:
             where=path,
             fix="check that the file is whole; known formats: NIfTI, MetaImage, NRRD, DICOM.",
         ) from error
+    _check_size(path, image)
     size = image.GetSize()
     if len(size) == 4 and size[3] == 1:
         image = image[:, :, :, 0]
@@ -94,7 +99,7 @@ def write_nifti(array: NDArray[np.generic], affine: NDArray[np.float64], path: s
     image.SetOrigin(np.asarray(affine, np.float64)[:3, 3].tolist())
     ending = ".nii.gz" if path.name.endswith(".gz") else ".nii"
     with atomic_path(path) as temporary:
-        named = temporary.with_name(temporary.name + ending)
+        named = temporary.with_name(f"{temporary.name}.whole{ending}")
         try:
             sitk.WriteImage(image, str(named), useCompression=ending == ".nii.gz")
             named.replace(temporary)
@@ -135,6 +140,42 @@ def affine_of_image(image: Any) -> NDArray[np.float64]:
     affine[:3, :3] = (direction * np.array(image.GetSpacing()))[:, ::-1]
     affine[:3, 3] = image.GetOrigin()
     return affine
+
+
+def _check_gzip(path: Path) -> None:
+    """ITK reads a truncated .nii.gz without a word and leaves the missing voxels at some value."""
+    try:
+        with gzip.open(path) as file:
+            while file.read(1 << 20):
+                pass
+    except (EOFError, OSError, zlib.error) as error:
+        raise CovidlitError(
+            f"cannot be read as an image: the compressed file is damaged or cut off ({error}).",
+            where=path,
+            fix="copy it again from its source.",
+        ) from error
+
+
+def _check_size(path: Path, image: Any) -> None:
+    """ITK reads uncompressed NIfTI, Analyze and GIPL that are cut off without a word, too."""
+    suffix = path.suffix.lower()
+    if suffix not in (".nii", ".hdr", ".img", ".gipl"):
+        return
+    keys = image.GetMetaDataKeys()
+    bits = 8 * image.GetSizeOfPixelComponent()
+    header = 256.0 if suffix == ".gipl" else 0.0
+    if "bitpix" in keys:
+        bits = int(image.GetMetaData("bitpix"))
+    if suffix == ".nii" and "vox_offset" in keys:
+        header = float(image.GetMetaData("vox_offset"))
+    file = path.with_suffix(".img") if suffix == ".hdr" else path
+    wanted = int(header) + int(np.prod(image.GetSize())) * bits // 8
+    if file.is_file() and file.stat().st_size < wanted:
+        raise CovidlitError(
+            f"the file is cut off: {file.stat().st_size} of {wanted} bytes.",
+            where=file,
+            fix="copy it again from its source.",
+        )
 
 
 def _stem(path: Path) -> str:

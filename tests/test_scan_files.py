@@ -37,6 +37,17 @@ def test_formats_of_simpleitk(tmp_path: Path, ending: str) -> None:
     assert np.array_equal(load_scan(path).hu, HU)
 
 
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".mha", ".nrrd", ".gipl", ".img"])
+@pytest.mark.parametrize("kept", [0.5, 0.99])
+def test_a_file_that_is_cut_off_is_refused(tmp_path: Path, ending: str, kept: float) -> None:
+    path = tmp_path / f"case{ending}"
+    sitk.WriteImage(image(HU), str(path))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(CovidlitError, match=r"cut off|cannot be read"):
+        read_image(path)
+
+
 def test_other_axes_are_made_canonical(tmp_path: Path) -> None:
     path = tmp_path / "turned.mha"
     sitk.WriteImage(image(HU, (-1, 0, 0, 0, 1, 0, 0, 0, -1)), str(path))
@@ -53,14 +64,15 @@ def test_floats_are_rounded_and_padding_becomes_air(tmp_path: Path) -> None:
     assert read_image(path).hu[0, 0, :4].tolist() == [-1024, 12, 13, 32767]
 
 
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
 @pytest.mark.parametrize("kind", [np.int16, np.uint8, np.int32, bool])
-def test_written_volumes_come_back(tmp_path: Path, kind: type) -> None:
+def test_written_volumes_come_back(tmp_path: Path, kind: type, ending: str) -> None:
     array = (np.arange(120).reshape(4, 5, 6) % 7).astype(kind)
-    path = write_nifti(array, AFFINE, tmp_path / "labels.nii.gz")
+    path = write_nifti(array, AFFINE, tmp_path / f"labels{ending}")
     back = sitk.ReadImage(str(path))
     assert np.array_equal(sitk.GetArrayFromImage(back), array)
     assert affine_of_image(back) == pytest.approx(AFFINE, abs=1e-5)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["labels.nii.gz"]
+    assert [entry.name for entry in tmp_path.iterdir()] == [f"labels{ending}"]
 
 
 def test_wrong_input_is_named(tmp_path: Path) -> None:
