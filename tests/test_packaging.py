@@ -10,9 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_wheel_trains_from_an_empty_folder(
-    tmp_path: Path, tiny_overrides: list[str]
-) -> None:
+def test_the_wheel_trains_from_an_empty_folder(tmp_path: Path, tiny_overrides: list[str]) -> None:
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(tmp_path), "."]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
