@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -200,6 +201,14 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
         # Of the machine, not of the data: tried again next time, hence no record.
         reason = getattr(error, "strerror", None) or type(error).__name__
         return _outcome(task.scan_id, status="refused", reason=f"cannot be read: {reason}.")
+    except Exception as error:
+        # A fault of covidlit on one odd file must not cost the work on all others. It is listed
+        # like any refusal (strict stops on it), without the message, which may quote the file.
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+        return _outcome(
+            task.scan_id, status="refused", reason=f"a fault while reading it: {place}; report it."
+        )
     if prepared is not None:
         cache.write(scan, prepared, task.geometry)
     if task.signature is not None:
@@ -212,7 +221,7 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
                 pixel_hash=pixels,
             )
         )
-    return _outcome(task.scan_id, key=key, pixel_hash=pixels, renewed=True)
+    return _outcome(task.scan_id, key=key, pixel_hash=pixels, renewed=prepared is not None)
 
 
 def _outcome(

@@ -162,6 +162,25 @@ def test_bad_scans_are_left_out_with_a_reason_and_the_others_go_on(
     assert list(again["reason"].fillna("")) == list(table["reason"].fillna(""))
 
 
+def test_a_fault_on_one_scan_is_listed_and_the_others_go_on(
+    manifest: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = covidlit.scan_files.load_scan
+
+    def faulty(path: str, **options: object) -> Scan:
+        if path.endswith("scan1.nii.gz"):
+            raise KeyError("Doe^Jane")
+        return load(path, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(covidlit.scan_files, "load_scan", faulty)
+    table = prepare(manifest, tmp_path / "cache")
+    assert list(table["status"]) == ["ok", "refused", "ok", "ok"]
+    assert "KeyError at test_prepare.py" in table["reason"][1]
+    assert "Doe" not in table["reason"][1]
+    monkeypatch.undo()
+    assert (prepare(manifest, tmp_path / "cache")["status"] == "ok").all()
+
+
 def test_a_mended_scan_is_taken_in(manifest: pd.DataFrame, tmp_path: Path) -> None:
     spoil(manifest, tmp_path)
     prepare(manifest, tmp_path / "cache")
