@@ -53,19 +53,19 @@ class Scanner:
 
 LIGHTSPEED = Scanner(
     "GE MEDICAL SYSTEMS", "LightSpeed VCT", "07MW18.4", "STANDARD", (1.25, 2.5, 5.0), (120, 240),
-    (340, 420), 11.0, 0.55, True, -1024, -3024, True, "IM{number:05d}",
+    (340, 420), 11.0, 0.40, True, -1024, -3024, True, "IM{number:05d}",
 )  # fmt: skip
 OPTIMA = Scanner(
     "GE MEDICAL SYSTEMS", "Optima CT660", "13HW11.8", "SOFT", (1.25, 5.0), (110, 220),
-    (330, 400), 10.0, 0.42, True, -1000, -2000, True, "i{number}.CTDC.{number}",
+    (330, 400), 10.0, 0.32, True, -1000, -2000, True, "i{number}.CTDC.{number}",
 )  # fmt: skip
 DEFINITION = Scanner(
     "SIEMENS", "SOMATOM Definition AS", "syngo CT 2012B", "B30f", (1.0, 2.0, 5.0), (110, 200),
-    (320, 400), 10.5, 0.48, False, -1024, None, True, "{uid}.dcm",
+    (320, 400), 10.5, 0.36, False, -1024, None, True, "{uid}.dcm",
 )  # fmt: skip
 EMOTION = Scanner(
     "SIEMENS", "Emotion 16", "VC20B", "B31s", (1.5, 3.0, 5.0), (110, 180),
-    (330, 410), 13.0, 0.45, False, -1024, -1024, False, "CT.{uid}.IMA",
+    (330, 410), 13.0, 0.34, False, -1024, -1024, False, "CT.{uid}.IMA",
 )  # fmt: skip
 
 

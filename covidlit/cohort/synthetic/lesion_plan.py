@@ -111,8 +111,10 @@ def plan_lesions(case: Case, points: LungPoints) -> list[Lesion]:
 
 
 def _shares(rng: np.random.Generator, count: int, total: float, least: float = 5.0) -> F64:
+    # All are drawn, and the first ones used, so that more volume adds lesions and moves none.
+    drawn = rng.gamma(2.5, size=count)
     count = max(1, min(count, int(total / (1.5 * least))))
-    part = rng.dirichlet(np.full(count, 2.5))
+    part = drawn[:count] / drawn[:count].sum()
     return least + part * (total - least * count) if count > 1 else np.array([total])
 
 
@@ -146,10 +148,12 @@ def _covid(rng: np.random.Generator, points: LungPoints, total: float, case: Cas
     weight = np.exp(-points.wall / 4.0) * _sigmoid((points.floor - 20) / 5)
     if typical:
         weight = weight * (0.04 + _sigmoid((y - 10) / 14)) * (0.2 + _sigmoid((-5 - z) / 25))
+    sides = _sides(rng, count, not lone)
     volumes = _shares(rng, count, total)
-    sides = _sides(rng, len(volumes), not lone)
+    own = rng.spawn(count)
     lesions: list[Lesion] = []
-    for volume, side in zip(volumes, sides, strict=True):
+    for number, volume in enumerate(volumes):
+        rng, side = own[number], sides[number]
         centre = points.draw(rng, weight, side)
         kind, glass, solid, core = rng.random(), _glass(rng), _solid(rng), rng.uniform(0.15, 0.45)
         rough = float(rng.uniform(0.25, 0.5))

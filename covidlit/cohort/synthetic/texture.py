@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.ndimage
+from numpy.typing import NDArray
 
 from covidlit.cohort.synthetic.grid import F32, Grid
 
 
-def coverage(distance: F32, width: float | F32) -> F32:
+def coverage(distance: NDArray[np.floating], width: float | F32) -> F32:
     """How much of a voxel lies inside a surface: 1 within, 0 outside, a ramp of `width` mm."""
     return np.clip(0.5 - distance / width, 0, 1).astype(np.float32, copy=False)
 
