@@ -85,7 +85,7 @@ def prepare_cohort(
     to `<cache_dir>/prepared.csv` as well.
 
     Memory: one worker holds one source volume as int16 and a few slices of it. With DICOM of
-    300 x 512 x 512 (157 MB) its resident memory peaks at 0.32 GB, of which 0.15 GB is Python and
+    300 x 512 x 512 (157 MB) its resident memory peaks at 0.34 GB, of which 0.15 GB is Python and
     its libraries (`benchmarks/memory.py`). SimpleITK reads an image file (NIfTI) with copies, which
     makes it 0.85 GB.
 
