@@ -22,22 +22,17 @@ def draw_trunk(patient: Patient, grid: Grid, skin: F32, cavity: F32, marbling: S
     Returns:
         HU, (z, y, x).
     """
-    _z, _y, _x = grid.axes
     edge = max(grid.spacing[1], 0.8)
+    wave = marbling.on(grid)
     hu = np.full(grid.shape, AIR, np.float32)
     _draw_table(patient, hu, grid)
     body = coverage(skin, edge)
-    if patient.breast_mm:
-        for side in (-1, 1):
-            breast = _breast(patient, grid, side)
-            paint(hu, coverage(breast, edge), FAT)
-            gland = np.where(marbling.on(grid) > 0.35, breast + 13, 9.0).astype(np.float32)
-            paint(hu, coverage(gland, 4.0) * 0.8, 25.0)
     paint(hu, body, FAT)
+    if patient.breast_mm:
+        _draw_breasts(patient, grid, hu, wave, edge)
     paint(hu, body * coverage(np.abs(skin + 1.0) - 1.0, edge), 5.0)
     # Fat between the muscles: sheets that follow the surface, and the armpits.
     muscle = skin + np.float32(patient.fat_mm)
-    wave = marbling.on(grid)
     sheets = np.abs(cavity - 16 - 4 * wave) - (0.2 + 1.6 * wave)
     outer = np.abs(skin + np.float32(patient.fat_mm + 12) + 3 * wave) - (0.2 - 1.8 * wave)
     sheets = np.minimum(sheets, outer)
@@ -51,6 +46,8 @@ def _draw_table(patient: Patient, hu: F32, grid: Grid) -> None:
     """A couch of two curved carbon shells with foam between them."""
     _, y, x = grid.axes
     back = (12 + 130 * patient.depth) + 0.7 * (patient.fat_mm - 14) + 3.0
+    box = grid.box(np.array([-1e4, back - 60, -215.0]), np.array([1e4, back + 40, 215.0]))
+    hu, y, x = hu[box], y[:, box[1]], x[:, :, box[2]]
     shell = y - (back - x**2 / 900.0).astype(np.float32)
     width = np.maximum(np.abs(x) - 205, -1).astype(np.float32)
     for depth in (1.5, 21.0):
@@ -60,14 +57,21 @@ def _draw_table(patient: Patient, hu: F32, grid: Grid) -> None:
     hu += coverage(foam, max(grid.spacing[1], 1.0)) * np.float32(60)
 
 
-def _breast(patient: Patient, grid: Grid, side: int) -> F32:
-    z, y, x = grid.axes
+def _draw_breasts(patient: Patient, grid: Grid, hu: F32, wave: F32, edge: float) -> None:
     size = patient.breast_mm
+    front = -92 * patient.depth - 0.5 * (patient.fat_mm - 14)
+    middle = np.array([-45 * patient.height, front, 0.0])
+    reach = np.array([1.3 * size, 0.8 * size, 1e4])
+    box = grid.box(middle - reach, middle + reach)
+    z, y, x = grid.box_grid(box).axes
     # Lying on the back, breasts flatten and slide to the side.
-    out = (x - side * 82 * patient.width) / (1.25 * size)
-    forward = (y + 92 * patient.depth + 0.5 * (patient.fat_mm - 14)) / (0.72 * size)
-    up = (z + 45 * patient.height) / (1.25 * size)
-    return (np.sqrt(out**2 + forward**2 + up**2) - 1) * np.float32(0.8 * size)
+    out = (np.abs(x) - 82 * patient.width) / (1.25 * size)
+    up, forward = (z - middle[0]) / (1.25 * size), (y - front) / (0.72 * size)
+    breast = (np.sqrt(out**2 + forward**2 + up**2) - 1) * (0.8 * size)
+    breast = breast.astype(np.float32)
+    paint(hu[box], coverage(breast, edge), FAT)
+    gland = np.where(wave[box] > 0.35, breast + 13, np.float32(9))
+    paint(hu[box], coverage(gland, 4.0) * np.float32(0.8), 25.0)
 
 
 def _axilla(patient: Patient, grid: Grid) -> F32:
@@ -114,9 +118,16 @@ def draw_ribs(patient: Patient, grid: Grid, hu: F32, cavity: F32) -> None:
 
 def draw_sternum(patient: Patient, grid: Grid, hu: F32) -> None:
     """Manubrium, body and xiphoid, just in front of the chest's inside."""
+    height = patient.height
+    box = grid.box(
+        np.array([-112 * height, -150 * patient.depth, -45.0]),
+        np.array([80 * height, 0.0, 45.0]),
+    )
+    grid, hu = grid.box_grid(box), hu[box]
+    if not hu.size:
+        return
     z, y, x = grid.axes
     edge = float(max(grid.spacing[1], 0.8))
-    height = patient.height
     front = (patient.cavity_centre(grid) - patient.cavity_half_depth(grid)).astype(np.float32)
     half = np.interp(
         z / height, [-112, -95, -60, 10, 30, 40, 68, 74], [2, 8, 17, 14, 17, 25, 29, 12]
@@ -132,12 +143,13 @@ def draw_sternum(patient: Patient, grid: Grid, hu: F32) -> None:
 
 def draw_shoulders(patient: Patient, grid: Grid, hu: F32) -> None:
     """Shoulder blades and collar bones."""
-    z, y, x = grid.axes
     edge, height, w = float(max(grid.spacing[1], 0.8)), patient.height, patient.width
-    if float(z.max()) < -40 * height:
+    box = grid.box(np.array([-50 * height, -110.0, -230.0]), np.array([130 * height, 150.0, 230.0]))
+    grid, hu = grid.box_grid(box), hu[box]
+    if not hu.size:
         return
+    z, y, x = grid.axes
     ax = np.abs(x)
-    back = (patient.cavity_centre(grid) + patient.cavity_half_depth(grid)).astype(np.float32)
     # A plate from near the spine out to the armpit, its plane turned about 35 degrees.
     along = (ax - 112 * w) * 0.80 - (y - 62 * patient.depth) * 0.60
     off = (ax - 112 * w) * 0.60 + (y - 62 * patient.depth) * 0.80
@@ -156,7 +168,6 @@ def draw_shoulders(patient: Patient, grid: Grid, hu: F32) -> None:
     collar = np.maximum(np.hypot((y - cy), (z - cz) * 0.85) - 6.0, 18 - ax)
     collar = np.maximum(collar, ax - 150 * w)
     bone(hu, collar.astype(np.float32), patient.bone_hu, edge)
-    del back
 
 
 def draw_spine(patient: Patient, grid: Grid, hu: F32) -> None:

@@ -110,7 +110,7 @@ def plan_lesions(case: Case, points: LungPoints) -> list[Lesion]:
     return sorted(lesions, key=lambda lesion: lesion.order)
 
 
-def _shares(rng: np.random.Generator, count: int, total: float, least: float = 5.0) -> F64:
+def _shares(rng: np.random.Generator, count: int, total: float, least: float = 8.0) -> F64:
     # All are drawn, and the first ones used, so that more volume adds lesions and moves none.
     drawn = rng.gamma(2.5, size=count)
     count = max(1, min(count, int(total / (1.5 * least))))
@@ -141,7 +141,7 @@ def _sides(rng: np.random.Generator, count: int, both: bool) -> list[int]:
 
 def _covid(rng: np.random.Generator, points: LungPoints, total: float, case: Case) -> list[Lesion]:
     lone = rng.random() < 0.05
-    count = 1 if lone else int(np.clip(2 + rng.poisson(2.0), 2, 6))
+    count = 1 if lone else int(np.clip(3 + rng.poisson(1.5), 3, 7))
     typical = rng.random() < 0.92
     _x, y, z = points.position.T
     # Under the ribs rather than in the thin recess over the diaphragm.
@@ -256,7 +256,7 @@ def _mycoplasma(rng: np.random.Generator, points: LungPoints, total: float) -> l
 
 def _viral(rng: np.random.Generator, points: LungPoints, total: float) -> list[Lesion]:
     """Ground glass anywhere, ill-defined, often on both sides: the hard ones."""
-    count = int(np.clip(1 + rng.poisson(2.0), 1, 6))
+    count = int(np.clip(1 + rng.poisson(1.5), 1, 5))
     weight = 0.15 + _sigmoid((points.depth - 14) / 5)
     volumes = _shares(rng, count, total)
     lesions: list[Lesion] = []

@@ -13,10 +13,10 @@ from covidlit.errors import ConfigError
 
 PRESETS = ("mild", "lesions", "severity")
 
-MILD_VOLUME_ML = (70.0, 0.4, 25.0, 150.0)
+MILD_VOLUME_ML = (110.0, 0.35, 50.0, 220.0)
 """Lesions of mild pneumonia, COVID-19 and CAP alike: median, sigma of the log, least, most."""
 
-EXTENSIVE_VOLUME_ML = (90.0, 0.8, 10.0, 600.0)
+EXTENSIVE_VOLUME_ML = (130.0, 0.8, 10.0, 700.0)
 """Lesions of the preset `lesions`."""
 
 

@@ -11,12 +11,17 @@ from covidlit.cohort.synthetic.grid import F32, Grid
 
 def coverage(distance: NDArray[np.floating], width: float | F32) -> F32:
     """How much of a voxel lies inside a surface: 1 within, 0 outside, a ramp of `width` mm."""
-    return np.clip(0.5 - distance / width, 0, 1).astype(np.float32, copy=False)
+    part = np.multiply(distance, np.float32(-1) / width, dtype=np.float32)
+    part += np.float32(0.5)
+    np.maximum(part, 0, out=part)
+    return np.minimum(part, 1, out=part)
 
 
 def paint(hu: F32, part: F32, value: float | np.float32 | F32) -> None:
     """Fill `part` (0 to 1) of each voxel with `value` HU, in place."""
-    hu += part * (value - hu)
+    change = value - hu
+    change *= part
+    hu += change
 
 
 class SmoothNoise:

@@ -90,7 +90,7 @@ class Chest:
             artery = (side * 45 * w + patient.sway, (0 if side < 0 else 8) * d, -26 * h)
             vein = (side * 34 * w + patient.sway, 2 * d, -46 * h)
             airway = (side * 49 * w + patient.sway, 26 * d, -44 * h)
-            for root, radius, end in ((artery, 6.6, 0.72), (vein, 6.0, 0.72)):
+            for root, radius, end in ((artery, 6.6, 0.62), (vein, 6.0, 0.62)):
                 tree = grow_tree(root, self._targets(rng, side, 2**LEVELS), radius, end)
                 vessels.append(bent(tree, rng))
             bronchi.append(bent(grow_tree(airway, self._targets(rng, side, 64), 3.6, 0.8), rng))

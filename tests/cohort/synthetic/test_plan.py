@@ -105,7 +105,7 @@ def test_lesion_volumes_of_covid_and_cap_follow_one_law(whole: list[Case]) -> No
         for name in ("covid", "cap")
     }
     assert scipy.stats.ks_2samp(volume["covid"], volume["cap"]).pvalue > 0.05
-    assert all(25 <= value <= 150 for values in volume.values() for value in values)
+    assert all(50 <= value <= 220 for values in volume.values() for value in values)
 
 
 def test_the_scanner_does_not_depend_on_the_class_within_a_centre(whole: list[Case]) -> None:
