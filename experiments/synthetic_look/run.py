@@ -99,7 +99,7 @@ def _save(figure: plt.Figure, axes: NDArray[np.object_], path: Path) -> None:
     for axis in axes.flat:
         axis.axis("off")
     figure.tight_layout(pad=0.4)
-    figure.savefig(path, dpi=70)
+    figure.savefig(path, dpi=60)
     plt.close(figure)
     print(path)
 
