@@ -16,7 +16,7 @@ TINY = [
     "data.batch_size=4",
     "data.n_jobs=1",
     "trainer.max_epochs=1",
-    "evaluation.n_bootstrap=50",
+    "evaluation.n_bootstrap=100",
 ]
 """Overrides that make a run take seconds."""
 
@@ -28,7 +28,7 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("data")
     manifest = synthetic_manifest(
-        str(folder / "synthetic"), preset="mild", n_scans=40, seed=0, matrix=48, thickness_mm=10.0,
+        str(folder / "synthetic"), preset="mild", n_scans=40, seed=0, matrix=48, thickness_mm=5.0,
         n_jobs=1,
     )  # fmt: skip
     (folder / "manifest_path").write_text(str(manifest))

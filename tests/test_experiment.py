@@ -84,9 +84,18 @@ def test_the_same_seed_gives_the_same_scores(csacnet_run: Path, train: Run) -> N
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_experiment_runs_one_step(experiment: str, train: Run) -> None:
-    run_dir = train(f"experiment={experiment}", "trainer.fast_dev_run=true", *SMALL_NET["csacnet"])
-    assert (run_dir / "report.html").is_file()
+def test_every_experiment_runs_one_step(
+    experiment: str, tiny_data: Path, tiny_overrides: list[str], tmp_path: Path
+) -> None:
+    study = yaml.safe_load((config_dir() / "experiment" / f"{experiment}.yaml").read_text())
+    overrides = [*tiny_overrides, "trainer.fast_dev_run=true", *SMALL_NET["csacnet"]]
+    if {"override /data": "synthetic"} in study["defaults"]:
+        overrides = [o for o in overrides if not o.startswith(("data=", "data.source.path"))]
+        overrides += ["data.source.n_scans=24", "data.source.matrix=48"]
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        config = compose("train", [f"experiment={experiment}", *overrides])
+    train_and_evaluate(OmegaConf.to_container(config, resolve=True), tmp_path)
+    assert (tmp_path / "report.html").is_file()
 
 
 def test_predict_repeats_the_runs_own_test_scores(csacnet_run: Path, tiny_data: Path) -> None:
