@@ -141,11 +141,11 @@ def _sides(rng: np.random.Generator, count: int, both: bool) -> list[int]:
 
 def _covid(rng: np.random.Generator, points: LungPoints, total: float, case: Case) -> list[Lesion]:
     lone = rng.random() < 0.05
-    count = 1 if lone else int(np.clip(3 + rng.poisson(1.5), 3, 7))
+    count = 1 if lone else int(np.clip(3 + rng.poisson(1.0), 3, 6))
     typical = rng.random() < 0.92
     _x, y, z = points.position.T
     # Under the ribs rather than in the thin recess over the diaphragm.
-    weight = np.exp(-points.wall / 4.0) * _sigmoid((points.floor - 20) / 5)
+    weight = np.exp(-(((points.wall - 9) / 6) ** 2)) * _sigmoid((points.floor - 22) / 5)
     if typical:
         weight = weight * (0.04 + _sigmoid((y - 10) / 14)) * (0.2 + _sigmoid((-5 - z) / 25))
     sides = _sides(rng, count, not lone)

@@ -97,8 +97,11 @@ def _field(chest: Chest, lesion: Lesion, grid: Grid) -> F32:
         depth = -patient.cavity_distance(grid)
         if lesion.shape == "basal":
             depth = np.minimum(depth, -patient.diaphragm_distance(grid)[0])
-        flat = np.float32(2.6 if lesion.shape == "basal" else 0.9)
-        return np.hypot(0.75 * ball, flat * np.maximum(depth, 0) / radius)
+        flat = np.float32(2.6 if lesion.shape == "basal" else 0.4)
+        return np.hypot(
+            np.float32(0.75 if lesion.shape == "basal" else 0.92) * ball,
+            flat * np.maximum(depth, 0) / radius,
+        )
     if lesion.shape == "dependent":
         # Fluid: the lowest parts of the pleural space, a little up along the wall.
         wall = -patient.cavity_distance(grid)

@@ -50,7 +50,10 @@ def plan_cohort(preset: str, n_scans: int, seed: int) -> list[Case]:
         volume = 0.0
         if case.class_name != "np" or case.aetiology == "other":
             volume = _draw_volume(case.generator("volume"), law)
-        cases.append(replace(case, lesion_volume_ml=volume, varied_lesions=preset == "lesions"))
+        if preset == "lesions":
+            grade = case.severity and "moderate"
+            case = replace(case, varied_lesions=True, severity=grade)
+        cases.append(replace(case, lesion_volume_ml=volume))
     return cases
 
 
