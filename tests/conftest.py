@@ -14,6 +14,7 @@ TINY = [
     "data.geometry.spacing=[20.0,24.0,24.0]",
     "data.geometry.size=[16,16,16]",
     "data.batch_size=4",
+    "data.num_workers=0",
     "data.n_jobs=1",
     "trainer.max_epochs=1",
     "evaluation.n_bootstrap=100",

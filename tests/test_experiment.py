@@ -73,7 +73,7 @@ def test_every_model_trains_and_leaves_the_whole_run_folder(
     assert "synthetic" in report.lower()
     assert split.hash in report
     checkpoint = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
-    assert split.hash in json.dumps(checkpoint["covidlit"])
+    assert checkpoint["covidlit"]["record"]["split_hash"] == split.hash
 
 
 def test_the_same_seed_gives_the_same_scores(csacnet_run: Path, train: Run) -> None:
@@ -132,7 +132,7 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_same_weights(
 
     killed = _start(overrides, tmp_path / "killed")
     last = tmp_path / "killed" / "checkpoints" / "last.ckpt"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not last.is_file() and time.monotonic() < deadline and killed.poll() is None:
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)

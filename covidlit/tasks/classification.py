@@ -169,7 +169,9 @@ class VolumeClassification(BaseTask):
         metrics: MetricCollection = self.get_submodule(f"{stage}_metrics")  # type: ignore[assignment]
         metrics.update(self.scores(logits).detach(), target)
         size = len(target)
-        self.log(f"{stage}_loss", loss, on_step=False, on_epoch=True, batch_size=size)
+        self.log(
+            f"{stage}_loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True
+        )
         self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=size)
         if stage == "train" and self.hparams["sparsity_weight"]:
             assert isinstance(self.net, Sparse)  # checked in configure_models
