@@ -1,4 +1,4 @@
-"""The errors that covidlit raises on purpose: each names what is wrong, where, and how to mend it."""
+"""The errors that covidlit raises on purpose; each names what is wrong, where, how to mend it."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Compose the configuration from the command line and run it; exits with 2 on a user's error."""
+    """Compose the configuration of the command line and run it; a user's error exits with 2."""
     import hydra
     from hydra.errors import HydraException
 

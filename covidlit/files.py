@@ -38,7 +38,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o644)
-        os.replace(temporary, target)
+        temporary.replace(target)
     except OSError as error:
         raise _explain(error, target) from error
     finally:

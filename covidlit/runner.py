@@ -106,9 +106,7 @@ class LightningRunner:
             use_distributed_sampler=False,
             enable_model_summary=False,
         )
-        trainer.fit(
-            task, datamodule=datamodule, ckpt_path=self.ckpt_path, weights_only=True
-        )
+        trainer.fit(task, datamodule=datamodule, ckpt_path=self.ckpt_path, weights_only=True)
         if not trainer.fast_dev_run:
             self._take_weights(trainer)
         _finish_wandb(trainer)

@@ -87,7 +87,7 @@ def to_canonical(
 
 
 def to_ras_xyz(affine: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The affine of the same volume with index order (x, y, z) and RAS world, for NIfTI, TorchIO."""
+    """The same affine for index order (x, y, z) and a RAS world, as NIfTI and TorchIO use."""
     lps_to_ras = np.diag([-1.0, -1.0, 1.0, 1.0])
     return lps_to_ras @ affine[:, [2, 1, 0, 3]]
 

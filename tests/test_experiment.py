@@ -126,8 +126,11 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_same_weights(
     tiny_overrides: list[str], tmp_path: Path
 ) -> None:
     overrides = [
-        *tiny_overrides, *SMALL_NET["csacnet"], "trainer.max_epochs=4", "model.task.net.dropout=0.3",
-    ]  # fmt: skip
+        *tiny_overrides,
+        *SMALL_NET["csacnet"],
+        "trainer.max_epochs=4",
+        "model.task.net.dropout=0.3",
+    ]
     _finish(_start(overrides, tmp_path / "whole"))
 
     killed = _start(overrides, tmp_path / "killed")
