@@ -7,7 +7,19 @@ import sysconfig
 import venv
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
+
+
+def test_no_part_of_the_configuration_is_ignored_by_git() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    files = [str(path.relative_to(ROOT)) for path in (ROOT / "conf").rglob("*.yaml")]
+    command = ["git", "check-ignore", "--no-index", *files]
+    ignored = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ignored.returncode == 1, ignored.stdout + ignored.stderr  # 1: none is ignored
+    assert len(files) > 20
 
 
 def test_the_wheel_trains_from_an_empty_folder(tmp_path: Path, tiny_overrides: list[str]) -> None:
