@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from covidlit.errors import ConfigError
+from covidlit.errors import ConfigError, CovidlitError, did_you_mean
 
 
 def config_dir() -> Path:
@@ -22,14 +21,25 @@ def config_dir() -> Path:
     )
 
 
-def explain(error: Exception) -> ConfigError:
-    """Turn one of Hydra's errors about an override into one that suggests what was meant.
+def explain(error: Exception) -> CovidlitError:
+    """Turn one of Hydra's errors into one that says what was wrong and suggests what was meant.
 
     Args:
-        error: a HydraException, as raised while the configuration is composed.
+        error: a HydraException, as raised while the configuration is composed, or while an object
+            is made from it; then what its class had to say is kept.
     """
-    from hydra.errors import MissingConfigException
+    from hydra.errors import InstantiationException, MissingConfigException
 
+    if isinstance(error, InstantiationException) and error.__cause__ is not None:
+        cause = error.__cause__
+        if isinstance(cause, CovidlitError):
+            return cause
+        found = re.search(r"call to target '([^']+)'", str(error))
+        return ConfigError(
+            f"{type(cause).__name__}: {cause}",
+            where=found.group(1) if found else None,
+            fix="correct the settings of this object (config.yaml in the run's folder).",
+        )
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         return ConfigError(
@@ -54,11 +64,10 @@ def explain(error: Exception) -> ConfigError:
 
 
 def _suggest(asked: str, known: list[str], otherwise: str) -> str:
-    near = difflib.get_close_matches(asked, known, n=3, cutoff=0.6)
-    if not near:
-        last = asked.rpartition(".")[2]
-        near = [name for name in known if name.rpartition(".")[2] == last][:3]
-    if near:
+    if (suggestion := did_you_mean(asked, known, n=3)) is not None:
+        return suggestion
+    last = asked.rpartition(".")[2]
+    if near := [name for name in known if name.rpartition(".")[2] == last][:3]:
         return f"did you mean {' or '.join(near)}?"
     return f"{otherwise} {', '.join(sorted(known)[:30])}."
 

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(asked: str, known: Iterable[str], n: int = 1, cutoff: float = 0.6) -> str | None:
+    """The sentence that suggests up to `n` known names like the one asked for, or None."""
+    near = difflib.get_close_matches(asked, list(known), n=n, cutoff=cutoff)
+    return f"did you mean {' or '.join(near)}?" if near else None
+
 
 class CovidlitError(Exception):
     """A problem with the user's input that the user can mend.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -34,6 +35,16 @@ def main() -> None:
         _stop(error)
     except HydraException as error:
         _stop(explain(error))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _stop(
+            CovidlitError(
+                "the disk is full.",
+                where=error.filename,
+                fix="free some space, then go on with ckpt_path=.../checkpoints/last.ckpt.",
+            )
+        )
 
 
 def _stop(error: CovidlitError) -> None:
@@ -100,7 +111,8 @@ def _quieten() -> None:
 
 def process_rank() -> int:
     """0 for the first process of a run, also before Lightning has set up the others."""
-    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+    # SLURM_PROCID is also set, to 0, where Lightning itself starts the processes of one SLURM task.
+    names = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
     return next((int(os.environ[name]) for name in names if name in os.environ), 0)
 
 

@@ -7,14 +7,13 @@ whose hyper-parameters name `os.system` as the class to build. So every `_target
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from covidlit.errors import ConfigError
+from covidlit.errors import ConfigError, did_you_mean
 
 # fmt: off
 OPTIMIZERS = (
@@ -125,10 +124,7 @@ def _check_arguments(factory: type, keywords: Mapping[str, Any], target: str) ->
 
 
 def _suggest(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"choose one of {', '.join(sorted(known))}."
+    return did_you_mean(name, known) or f"choose one of {', '.join(sorted(known))}."
 
 
 def targets_in(value: Any, path: str = "") -> Iterator[tuple[str, object]]:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from covidlit.configuration import config_dir, explain
+from covidlit.errors import ManifestError
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
@@ -39,6 +41,20 @@ def test_a_mistyped_override_is_answered_with_what_was_meant(override: str, mean
     assert meant in message.partition("did you mean")[2]
 
 
+def test_what_a_class_says_about_its_settings_is_not_wrapped() -> None:
+    with pytest.raises(InstantiationException) as missing:
+        instantiate({"_target_": "covidlit.cohort.sources.existing_manifest", "path": "none.csv"})
+    error = explain(missing.value)
+    assert isinstance(error, ManifestError)
+    assert str(error).startswith("none.csv: there is no such manifest.")
+
+    with pytest.raises(InstantiationException) as wrong:
+        instantiate({"_target_": "pytorch_lightning.Trainer", "max_epoch": 3})
+    error = explain(wrong.value)
+    assert error.where == "pytorch_lightning.trainer.trainer.Trainer"
+    assert "unexpected keyword argument 'max_epoch'" in error.what
+
+
 def test_the_command_prints_the_suggestion_without_a_traceback() -> None:
     done = subprocess.run(
         [sys.executable, "train.py", "modell=csacnet"], cwd=ROOT, capture_output=True, text=True
@@ -56,8 +72,12 @@ def test_the_paper_protocol_is_the_papers() -> None:
     assert config["evaluation"]["operating_point"] == 0.5
     assert "best" not in config["callbacks"]
     task = config["model"]["task"]
-    assert task["optimizer"] == {"_target_": "torch.optim.Adam", "lr": 1e-3}
+    optimizer = {"_target_": "torch.optim.Adam", "lr": 1e-3, "weight_decay": 0.0}
+    assert {k: v for k, v in task["optimizer"].items() if k != "fused"} == optimizer
     assert task["scheduler"] is None
+    assert (task["loss"], task["class_weights"], config["data"]["balanced"]) == ("bce", None, False)
+    assert config["trainer"]["gradient_clip_val"] is None
+    assert config["trainer"]["accumulate_grad_batches"] == 1
     assert config["augmentation"]["scales"] == [0.9, 1.1]
     assert config["augmentation"]["degrees"] == 15
 
@@ -78,7 +98,13 @@ def test_every_experiment_composes(experiment: str) -> None:
     assert composed(f"experiment={experiment}")["model"]["_target_"].startswith("covidlit.")
 
 
-@pytest.mark.parametrize("group", ["trainer", "logger", "callbacks", "debug", "augmentation"])
+@pytest.mark.parametrize(
+    "group",
+    [
+        "data", "label_rule", "split", "model", "trainer", "callbacks", "logger", "debug",
+        "augmentation", "evaluation",
+    ],
+)  # fmt: skip
 def test_every_choice_composes(group: str) -> None:
     for path in sorted((config_dir() / group).glob("*.yaml")):
         composed(f"{group}={path.stem}")
