@@ -69,7 +69,7 @@ def report(
     evaluation = evaluate(predictions, seed=config["seed"], **config["evaluation"])
     context = _context(run_dir, config, datamodule, runner)
     path = write_report(predictions, run_dir, context=context, evaluation=evaluation)
-    _keep_operating_point(run_dir, evaluation.metrics)
+    _keep_operating_point(runner, evaluation.metrics)
     console = Console(soft_wrap=True)
     auc = evaluation.estimate("auc")
     if auc.value is not None and auc.low is not None:
@@ -84,16 +84,24 @@ def report(
     return evaluation.estimate("auc", "validation").value
 
 
-def _keep_operating_point(run_dir: Path, metrics: dict[str, Any]) -> None:
-    """Write the operating point into the run's checkpoints, so that `predict` can apply it."""
+def _keep_operating_point(runner: Runner, metrics: dict[str, Any]) -> None:
+    """Write the operating point into the checkpoint it was chosen for; `predict` applies it.
+
+    The run's other checkpoints hold other weights, whose scores it says nothing about.
+    """
     from covidlit.checkpoints import update_record
+    from covidlit.runner import LightningRunner
 
     points = metrics["operating_points"]
-    if len(points) != 1 or points[0]["threshold"] is None:
-        return
-    threshold = points[0]["threshold"]
-    for checkpoint in sorted((run_dir / "checkpoints").glob("*.ckpt")):
-        update_record(checkpoint, operating_point=float(threshold))
+    if isinstance(runner, LightningRunner) and runner.judged is not None and len(points) == 1:
+        update_record(runner.judged, operating_point=float(points[0]["threshold"]))
+
+
+def _command() -> str:
+    """The command line of this process, as a user would write it."""
+    program = Path(sys.argv[0]).name
+    start = ["covidlit", "train"] if program == "experiment.py" else ["python", program]
+    return shlex.join([*start, *sys.argv[1:]])
 
 
 def _context(
@@ -104,15 +112,16 @@ def _context(
     from covidlit.cohort.describe import show_table1, table1, table2
     from covidlit.cohort.sources import flow_path
     from covidlit.evaluation import ReportContext
+    from covidlit.runner import LightningRunner
     from covidlit.tables import read_table
 
     table = datamodule.table
     flow = flow_path(datamodule.manifest_path)
-    monitored = "best" in (config.get("callbacks") or {})
+    selected = isinstance(runner, LightningRunner) and runner.selected
     return ReportContext(
         title=config["name"],
         run_id=run_dir.name,
-        command=shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
+        command=_command(),
         config=yaml.safe_dump(config, sort_keys=False),
         config_hash=fingerprint(config),
         split_hash=datamodule.split.hash,
@@ -145,7 +154,7 @@ def _context(
             "window": f"{config['data']['window']} HU",
             "augmentation": config.get("augmentation") or "none",
         },
-        selected_on="validation" if monitored else "last epoch",
+        selected_on="validation" if selected else "last epoch",
         synthetic=bool(table["synthetic"].fillna(False).any()) if "synthetic" in table else None,
     )
 

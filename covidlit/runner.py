@@ -48,6 +48,10 @@ class LightningRunner:
         ckpt_path: a checkpoint to resume from.
         classes: names of the classes in the order of the targets, for a task with more than two.
         record: what the checkpoint says about the run; `covidlit.run_record.RunRecord`.
+
+    Attributes:
+        judged: after `fit`, the checkpoint whose weights `predict` uses, if one was kept.
+        selected: after `fit`, whether validation scores chose these weights.
     """
 
     def __init__(
@@ -74,6 +78,8 @@ class LightningRunner:
         self._callback_nodes = dict(callbacks or {})
         self._logger_nodes = dict(logger or {})
         self._task: BaseTask | None = None
+        self.judged: Path | None = None
+        self.selected = False
 
     @property
     def task(self) -> BaseTask:
@@ -157,7 +163,7 @@ class LightningRunner:
                         fix="set split.validation_fraction above 0, or callbacks=last_epoch.",
                     )
                 arguments.update(monitor=self.task.monitor, mode=self.task.mode)
-            if str(arguments["_target_"]).endswith("ModelCheckpoint"):
+            if str(arguments["_target_"]).endswith("Checkpoint"):
                 arguments.setdefault("dirpath", str(run_dir / "checkpoints"))
             callbacks.append(instantiate(arguments))
         return callbacks
@@ -174,11 +180,19 @@ class LightningRunner:
 
         from covidlit.checkpoints import load_checkpoint
 
-        kept = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
-        monitored = [c for c in kept if c.monitor is not None]
-        if self.weights == "best" and monitored and monitored[0].best_model_path:
-            checkpoint = load_checkpoint(monitored[0].best_model_path)
-            self.task.load_state_dict(checkpoint["state_dict"])
+        kept = [
+            callback
+            for callback in trainer.checkpoint_callbacks
+            if isinstance(callback, ModelCheckpoint) and callback.best_model_path
+        ]
+        monitored = [callback for callback in kept if callback.monitor is not None]
+        if self.weights == "best" and monitored:
+            self.judged, self.selected = Path(monitored[0].best_model_path), True
+            self.task.load_state_dict(load_checkpoint(self.judged)["state_dict"])
+            return
+        last = [callback for callback in kept if callback.monitor is None]
+        if last:
+            self.judged = Path(last[0].best_model_path)
 
 
 def score_table(
@@ -189,12 +203,13 @@ def score_table(
     Args:
         scan_ids: of the scans.
         scores: for each scan the probability of the positive class, or one per class.
-        classes: names for the latter; `score` is then that of "covid", or of the last class.
+        classes: names for the latter, more than two; `score` is then that of "covid", or of the
+            last class.
     """
     import pandas as pd
 
     table = pd.DataFrame({"scan_id": pd.Series(list(scan_ids), dtype="string")})
-    if not classes:
+    if len(classes) <= 2:
         return table.assign(score=pd.Series(list(scores), dtype=float))
     for index, name in enumerate(classes):
         table[f"score_{name}"] = pd.Series([row[index] for row in scores], dtype=float)
