@@ -97,7 +97,7 @@ class BaseTask(pl.LightningModule, ABC):
         Lengths and the top learning rate of a scheduler are filled in from the trainer and the
         optimizer; OneCycleLR and CosineAnnealingLR step after every batch, the others every epoch.
         """
-        optimizer = build(self.hparams["optimizer"], "optimizers", params=self.parameters())
+        optimizer = build(self._optimizer_node(), "optimizers", params=self.parameters())
         node = self.hparams["scheduler"]
         if not node:
             return optimizer
@@ -121,6 +121,18 @@ class BaseTask(pl.LightningModule, ABC):
                 "monitor": self.monitor,
             },
         }
+
+    def _optimizer_node(self) -> dict[str, Any]:
+        """The optimizer as asked for, unfused where Lightning cannot clip a fused one's gradients.
+
+        A fused optimizer undoes the loss scaling of 16-mixed itself, after the clipping. Both forms
+        compute the same update.
+        """
+        node = dict(self.hparams["optimizer"])
+        trainer = self._trainer
+        if trainer is not None and trainer.gradient_clip_val and trainer.precision == "16-mixed":
+            node.pop("fused", None)
+        return node
 
     def _total_steps(self, scheduler: str) -> int:
         steps = self.trainer.estimated_stepping_batches
