@@ -62,6 +62,7 @@ def dicom_rows(
         ManifestError: no series is there.
     """
     from covidlit.dicom import Checks, find_series, judge
+    from covidlit.dicom.pseudonym import without_file_names
 
     root = Path(root).resolve()
     found = find_series(root, workers=workers)
@@ -70,6 +71,7 @@ def dicom_rows(
         verdict = judge(series, checks or Checks())
         failed = {check for check, _ in verdict.findings}
         facts = series.metadata()
+        names = [path.name for path in (*series.files, *(path for path, _ in series.suspects))]
         rows.append(
             {
                 "raw_patient": series.patient_id.strip(),
@@ -77,7 +79,7 @@ def dicom_rows(
                 "series_uid": series.series_uid,
                 "path": series.folder.resolve(),
                 "status": "ok" if verdict.accepted else "refused",
-                "reason": verdict.reason or None,
+                "reason": without_file_names(verdict.reason, names) or None,
                 "is_image": not failed & {"not_ct", "localizer"},
                 **{name: facts.get(name) for name in FACTS},
             }
@@ -117,6 +119,7 @@ def image_rows(root: str | Path, labels: Labels, track: Track = iter) -> ScanRow
     Raises:
         ManifestError: none of the files exists.
     """
+    from covidlit.dicom.pseudonym import without_file_names
     from covidlit.scan_files import read_image
 
     root = Path(root).resolve()
@@ -149,7 +152,8 @@ def image_rows(root: str | Path, labels: Labels, track: Track = iter) -> ScanRow
             scan = read_image(path)
             row |= {"n_slices": scan.hu.shape[0], "slice_thickness_mm": scan.spacing[0]}
         except CovidlitError as problem:
-            row |= {"status": "refused", "reason": problem.what}
+            reason = problem.what.replace(str(path), "the source")
+            row |= {"status": "refused", "reason": without_file_names(reason, [path.name])}
         rows.append(row)
     if not rows:
         raise ManifestError(

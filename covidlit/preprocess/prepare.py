@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,8 +189,7 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
     except CovidlitError as error:
         # A verdict on the data: it stays until the files, the checks or covidlit change.
         reason = error.verdict.reason if isinstance(error, SeriesRefused) else error.what
-        # A path may hold a patient's name; the scan_id says which scan it is.
-        reason = reason.replace(task.path, "the source")
+        reason = _without_source(reason, task.path)
         if task.signature is not None:
             index.write(
                 SourceRecord(
@@ -210,7 +210,8 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
             task.scan_id, status="refused", reason=f"a fault while reading it: {place}; report it."
         )
     if prepared is not None:
-        cache.write(scan, prepared, task.geometry)
+        notes = tuple(_without_source(note, task.path) for note in scan.notes)
+        cache.write(replace(scan, notes=notes), prepared, task.geometry)
     if task.signature is not None:
         index.write(
             SourceRecord(
@@ -222,6 +223,14 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
             )
         )
     return _outcome(task.scan_id, key=key, pixel_hash=pixels, renewed=prepared is not None)
+
+
+def _without_source(text: str, path: str) -> str:
+    """Paths and file names may hold a patient's name; the scan_id says which scan it is."""
+    from covidlit.dicom.pseudonym import without_file_names
+
+    below = [name for _, _, names in os.walk(path) for name in names]
+    return without_file_names(text.replace(path, "the source"), [*below, Path(path).name])
 
 
 def _outcome(

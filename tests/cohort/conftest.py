@@ -158,7 +158,8 @@ def write_series(tmp_path: Path) -> Callable[..., Path]:
             data.PixelData = np.full((8, 8), k, np.int16).tobytes()
             for name, value in tags.items():
                 setattr(data, name, value)
-            data.save_as(folder / f"{k}.dcm", enforce_file_format=True)
+            # Archives name files by patient: the name must not get into anything that is kept.
+            data.save_as(folder / f"DOE_{k}.dcm", enforce_file_format=True)
         return folder
 
     return write

@@ -97,6 +97,20 @@ def test_nothing_of_the_patient_is_in_the_cache(tmp_path: Path) -> None:
         assert b"Doe" not in content
 
 
+@pytest.mark.parametrize("override", [frozenset(), frozenset({"missing_slice"})])
+def test_file_names_do_not_get_into_the_cache(tmp_path: Path, override: frozenset[str]) -> None:
+    write_series(tmp_path / "series", *SUPINE, 1)
+    (tmp_path / "series" / "010").unlink()
+    for path in list((tmp_path / "series").iterdir()):
+        path.rename(path.with_name(f"Doe_{path.name}.dcm"))
+    table = prepare(tmp_path / "series", tmp_path / "cache", Checks(override=override))
+    assert table["status"][0] == ("ok" if override else "refused")
+    files = [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
+    texts = [p.read_text() for p in files if p.suffix in (".json", ".csv")]
+    assert any("8 mm between a file at" in text for text in texts)
+    assert not any("Doe" in text for text in texts)
+
+
 def test_a_missing_slice_is_refused_with_its_reason_unless_overridden(tmp_path: Path) -> None:
     write_series(tmp_path / "series", *SUPINE, 1)
     (tmp_path / "series" / "010").unlink()
