@@ -18,6 +18,8 @@ import pydantic
 import covidlit
 from covidlit.files import fingerprint, write_text
 
+_DETACHED_HEADERS = (".hdr", ".mhd", ".nhdr")
+
 
 class SourceRecord(pydantic.BaseModel):
     """One scan's source as it was read last."""
@@ -88,16 +90,20 @@ class Signatures:
 
 def _listing(path: Path) -> list[tuple[str, int, int]]:
     if not path.is_dir():
-        stat = path.stat()
-        return [(path.name, stat.st_size, stat.st_mtime_ns)]
+        # The voxels of such a header lie in another file beside it, under any name.
+        detached = path.suffix.lower() in _DETACHED_HEADERS
+        files = [path, *(one for one in path.parent.iterdir() if detached and one.is_file())]
+        stats = [(one.name, one.stat()) for one in files]
+        return sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
     found: list[tuple[str, int, int]] = []
     folders = [str(path)]
     while folders:
         with os.scandir(folders.pop()) as entries:
             for entry in entries:
-                if entry.is_dir():
+                # As `find_series` walks: links to folders are not followed, dead links not read.
+                if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
-                else:
+                elif entry.is_file():
                     stat = entry.stat()
                     name = os.path.relpath(entry.path, path)
                     found.append((name, stat.st_size, stat.st_mtime_ns))

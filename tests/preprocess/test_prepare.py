@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk  # noqa: N813
 
 import covidlit.scan_files
 from covidlit.errors import CacheError, ConfigError, CovidlitError
 from covidlit.preprocess import Geometry, VolumeCache, prepare_cohort
+from covidlit.preprocess.index import Signatures
 from covidlit.scan import Scan
 from covidlit.scan_files import write_nifti
 
@@ -96,6 +98,32 @@ def test_only_a_changed_source_is_read_again(
     second = prepare(manifest, tmp_path / "cache")
     assert reads == ["scan2.nii.gz"]
     assert list(first["key"] != second["key"]) == [False, False, True, False]
+
+
+@pytest.mark.parametrize("ending", [".mhd", ".nhdr"])
+def test_changed_voxels_beside_an_unchanged_header_are_read_again(
+    ending: str, tmp_path: Path
+) -> None:
+    manifest = pd.DataFrame({"scan_id": ["S0"], "path": [f"scan{ending}"]})
+    manifest.attrs["root"] = str(tmp_path)
+    image = sitk.GetImageFromArray(np.zeros((6, 24, 20), np.int16))
+    sitk.WriteImage(image, str(tmp_path / f"scan{ending}"))
+    first = prepare(manifest, tmp_path / "cache")
+    assert first["status"].tolist() == ["ok"]
+    (voxels,) = (p for p in tmp_path.glob("scan.*") if p.suffix != ending)
+    voxels.write_bytes(np.full((6, 24, 20), 7, np.int16).tobytes())
+    second = prepare(manifest, tmp_path / "cache")
+    assert second["key"][0] != first["key"][0]
+
+
+def test_links_in_a_folder_do_not_hinder(tmp_path: Path) -> None:
+    folder = tmp_path / "series"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"1")
+    before = Signatures(None).of(folder, None)
+    (folder / "itself").symlink_to(folder, target_is_directory=True)
+    (folder / "dead").symlink_to(tmp_path / "nothing")
+    assert Signatures(None).of(folder, None) == before
 
 
 def test_other_arguments_never_get_an_old_volume(
