@@ -19,7 +19,7 @@ __all__ = ["centre_held_out", "from_column", "from_file", "patient_k_fold"]
 
 def centre_held_out(
     manifest: pd.DataFrame,
-    test_centres: str | Sequence[str],
+    test_centres: str | int | Sequence[str | int],
     validation_fraction: float = 0.1,
     seed: int = 0,
 ) -> Split:
@@ -39,7 +39,9 @@ def centre_held_out(
             and in a training centre, or a training part with one class only.
     """
     table = _rows_of(manifest)
-    held_out = [test_centres] if isinstance(test_centres, str) else [str(c) for c in test_centres]
+    # On the command line a centre called 4 is a number.
+    named = [test_centres] if isinstance(test_centres, str | int) else test_centres
+    held_out = [str(centre) for centre in named]
     known = sorted(table["centre"].unique())
     for centre in held_out:
         if centre not in known:

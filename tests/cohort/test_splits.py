@@ -35,6 +35,12 @@ def test_validation_takes_its_share_of_every_centre_and_class(paper_manifest: pd
         assert set(stratum["part"]) == {"train", "validation"}
 
 
+def test_centres_called_by_a_number_may_be_given_as_one(paper_manifest: pd.DataFrame) -> None:
+    numbered = paper_manifest.assign(centre=paper_manifest["centre"].str[-1])
+    expected = centre_held_out(numbered, ["4"]).parts
+    assert centre_held_out(numbered, 4).parts == centre_held_out(numbered, [4]).parts == expected
+
+
 def test_small_strata_give_one_patient_and_keep_one(manifest: pd.DataFrame) -> None:
     table = parts_of(centre_held_out(manifest, "centre_4", 0.01), manifest)
     for _, stratum in table.query("centre != 'centre_4'").groupby(["centre", "class_name"]):
