@@ -19,7 +19,10 @@ _RULES = {
     "multiple_fields_uniqueness": "must stand in one row only",
     "field_uniqueness": "must stand in one row only",
 }
-_TEXT_COLUMNS = ("path", "centre", "class_name", "kernel", "model")
+_TEXT_COLUMNS = (
+    "path", "centre", "class_name", "aetiology", "severity", "quality_grade",
+    "manufacturer", "scanner_model", "kernel", "model",
+)  # fmt: skip
 
 
 def read_table(path: str | Path, error: type[CovidlitError] = CovidlitError) -> pd.DataFrame:

@@ -24,6 +24,13 @@ def test_text_identifiers_stay_text(tmp_path: Path, ending: str) -> None:
     assert back.iloc[0].tolist() == ["007", "0012", "1", 3]
 
 
+def test_numbers_that_name_a_thing_stay_text_where_some_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("scan_id,quality_grade,scanner_model\na,1,64\nb,,\n")
+    table = read_table(tmp_path / "t.csv")
+    assert table.loc[0, ["quality_grade", "scanner_model"]].tolist() == ["1", "64"]
+    assert table.loc[1, ["quality_grade", "scanner_model"]].isna().all()
+
+
 def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes("patient_id,age\n007,5\n".encode("utf-8-sig"))
     assert read_table(tmp_path / "t.csv")["patient_id"].tolist() == ["007"]
