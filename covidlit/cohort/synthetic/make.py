@@ -177,7 +177,12 @@ def make_scan(paths: CohortPaths, case: Case, grid: Grid) -> None:
     try:
         temporary.chmod(0o755)
         write_series(temporary, case, grid, drawn.hu)
-        temporary.rename(folder)
+        try:
+            temporary.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+            # Another process, such as another rank of a run, was first with the same bytes.
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

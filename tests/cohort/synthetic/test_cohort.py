@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +73,26 @@ def test_a_killed_run_goes_on_where_it_stopped(
     monkeypatch.undo()
     done = make_cohort(tmp_path / "c", n_jobs=1, **SMALL)
     assert digest(done.root) == digest(cohort.root)
+
+
+def test_another_process_may_write_the_same_scan_first(
+    cohort: CohortPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import covidlit.cohort.synthetic.make as make
+
+    case = plan_cohort("mild", 12, 0)[0]
+    paths = replace(cohort, root=tmp_path, dicom=tmp_path / "dicom", truth=None)
+    own = Path(case.centre, case.name)
+    real = make.write_series
+
+    def overtaken(folder: Path, *rest: object) -> None:
+        real(folder, *rest)
+        shutil.copytree(folder, paths.dicom / own)
+
+    monkeypatch.setattr(make, "write_series", overtaken)
+    make.make_scan(paths, case, grid_of(case, 48, 10.0))
+    assert digest(paths.dicom / own) == digest(cohort.dicom / own)
+    assert list((tmp_path / ".parts").iterdir()) == []
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"n_scans": 11}, {"matrix": 64}])
