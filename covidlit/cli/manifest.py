@@ -176,6 +176,7 @@ def _rule(rule: Rule, positive: list[str] | None, classes: str) -> TargetRule | 
 
 def _print(built: BuiltManifest, out: Path, problems: Path, key_file: Path | None) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.cohort.describe import show_table1, table1
@@ -192,7 +193,7 @@ def _print(built: BuiltManifest, out: Path, problems: Path, key_file: Path | Non
     synthetic = "synthetic" in built.manifest and bool(built.manifest["synthetic"].any())
     shown = Table("", *described.columns, title="Table 1" + " (synthetic)" * synthetic)
     for name, row in described.iterrows():
-        shown.add_row(str(name), *row)
+        shown.add_row(*map(escape, (str(name), *row)))
     console.print(shown)
     if "target" in built.manifest:
         counts = built.manifest["target"].value_counts().sort_index()
@@ -207,7 +208,7 @@ def _print(built: BuiltManifest, out: Path, problems: Path, key_file: Path | Non
             f"{', '.join(map(str, rows[:20]))}{more}.[/yellow]"
         )
     for note in built.notes:
-        console.print(f"[yellow]note:[/yellow] {note}", highlight=False)
+        console.print(f"[yellow]note:[/yellow] {escape(note)}", highlight=False)
     if len(built.problems):
         console.print(f"What was left out and why: {problems}", soft_wrap=True)
     if key_file is not None:

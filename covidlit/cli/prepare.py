@@ -39,6 +39,7 @@ def prepare(
     CACHE/prepared.csv. Training prepares by itself what is missing; use the same spacing and size.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.cohort.manifest import read_manifest
@@ -59,7 +60,7 @@ def prepare(
     if len(refused):
         table = Table("scan", "reason", title="Left out")
         for row in refused.itertuples():
-            table.add_row(str(row.scan_id), str(row.reason))
+            table.add_row(escape(str(row.scan_id)), escape(str(row.reason)))
         console.print(table)
     new = int(cohort.table["renewed"].sum())
     console.print(
