@@ -64,6 +64,11 @@ def parse_dates(column: pd.Series) -> pd.Series:
     return pd.to_datetime(day, format="%Y%m%d", errors="coerce").astype("datetime64[ns]")
 
 
+def column_of(table: pd.DataFrame, name: str) -> pd.Series:
+    """A column that a table may have; missing values in every row where it has none."""
+    return table[name] if name in table else pd.Series(np.nan, index=table.index)
+
+
 def to_dates(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """The table with those of its `columns` that it has as datetime64[ns], at midnight."""
     return table.assign(**{c: parse_dates(table[c]) for c in columns if c in table})

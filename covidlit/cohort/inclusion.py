@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
-from covidlit.cohort.columns import parse_dates
+from covidlit.cohort.columns import column_of, parse_dates
 from covidlit.cohort.flow import Flow
 from covidlit.errors import ManifestError
 
@@ -63,20 +62,22 @@ class InclusionCriteria:
         flow = Flow.start(manifest, "scans") if flow is None else flow
         table = manifest
         if self.max_slice_thickness_mm is not None:
-            value = _column(table, "slice_thickness_mm")
+            value = column_of(table, "slice_thickness_mm")
             # Headers round: 5.0 mm may stand there as 5.000001.
             fails = value > self.max_slice_thickness_mm + 1e-3
             name = f"slices of at most {self.max_slice_thickness_mm:g} mm"
             table, flow = self._step(table, flow, name, fails, value.isna())
         if self.min_spo2_percent is not None:
-            value = _column(table, "spo2_percent")
+            value = column_of(table, "spo2_percent")
             concerned = table["class_name"].isin(list(self.spo2_classes))
             name = f"SpO2 of at least {self.min_spo2_percent:g} % ({', '.join(self.spo2_classes)})"
             fails = concerned & (value < self.min_spo2_percent)
             table, flow = self._step(table, flow, name, fails, concerned & value.isna())
         if self.tested_or_before is not None:
-            tested = _column(table, "rtpcr_initial").notna() | _column(table, "rtpcr_round").notna()
-            dates = parse_dates(_column(table, "acquisition_date"))
+            tested = (
+                column_of(table, "rtpcr_initial").notna() | column_of(table, "rtpcr_round").notna()
+            )
+            dates = parse_dates(column_of(table, "acquisition_date"))
             early = dates < pd.Timestamp(self.tested_or_before)
             name = f"RT-PCR, or before {self.tested_or_before}"
             has_results = "rtpcr_initial" in table or "rtpcr_round" in table
@@ -109,19 +110,15 @@ class InclusionCriteria:
 
 def _not_initial(table: pd.DataFrame, everything: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """Which rows are repeated examinations, and which cannot be dated among several."""
-    every_date = parse_dates(_column(everything, "acquisition_date"))
+    every_date = parse_dates(column_of(everything, "acquisition_date"))
     first = every_date.groupby(everything["patient_id"]).min()
     n_scans = everything["patient_id"].value_counts()
-    dates = parse_dates(_column(table, "acquisition_date"))
+    dates = parse_dates(column_of(table, "acquisition_date"))
     unknown = dates.isna() & (table["patient_id"].map(n_scans) > 1)
     later = dates > table["patient_id"].map(first)
-    slices = _column(table, "n_slices").astype("float64").fillna(0)
+    slices = column_of(table, "n_slices").astype("float64").fillna(0)
     ranked = pd.DataFrame(
         {"patient": table["patient_id"], "slices": -slices, "scan": table["scan_id"]}
     )[dates.notna() & ~later].sort_values(["patient", "slices", "scan"])
     same_day = ranked.index[ranked.duplicated("patient")]
     return later | table.index.isin(same_day), unknown
-
-
-def _column(manifest: pd.DataFrame, name: str) -> pd.Series:
-    return manifest[name] if name in manifest else pd.Series(np.nan, index=manifest.index)

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from covidlit.cohort.columns import TEXT, parse_dates
+from covidlit.cohort.columns import TEXT, column_of, parse_dates
 from covidlit.errors import ManifestError
 
 
@@ -58,15 +58,15 @@ class LabelRule:
 
     def explain(self, manifest: pd.DataFrame) -> pd.DataFrame:
         """`target` and `reason` of each row; a reason stands where the target is null."""
-        result = _column(manifest, "rtpcr_initial")
-        later = _column(manifest, "rtpcr_round").notna()
+        result = column_of(manifest, "rtpcr_initial")
+        later = column_of(manifest, "rtpcr_round").notna()
         tested_positive = (result == "positive") | later
         tested_negative = (result == "negative") & ~later
         untested = ~(tested_positive | tested_negative)
         if self.untested_before is None:
             early = pd.Series(False, index=manifest.index)
         else:
-            early = parse_dates(_column(manifest, "acquisition_date")) < self.untested_before
+            early = parse_dates(column_of(manifest, "acquisition_date")) < self.untested_before
         is_positive = manifest["class_name"].isin(self.positive)
         known = manifest["class_name"].notna()
         outcomes: list[tuple[pd.Series, int | None, str]] = [
@@ -203,12 +203,6 @@ def _checked(explained: pd.DataFrame, needs: str) -> pd.Series:
             "alone.",
         )
     return target
-
-
-def _column(manifest: pd.DataFrame, name: str) -> pd.Series:
-    if name in manifest:
-        return manifest[name]
-    return pd.Series(np.nan, index=manifest.index)
 
 
 def _names(names: Sequence[str], argument: str) -> tuple[str, ...]:
