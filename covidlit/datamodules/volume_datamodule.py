@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from covidlit.cohort.splits import Split
 
 PARTS = ("train", "validation", "test")
+_CAN_FORK = sys.platform == "linux"
 
 
 class VolumeDataModule(pl.LightningDataModule):
@@ -241,6 +243,10 @@ class VolumeDataModule(pl.LightningDataModule):
             num_workers=self.num_workers,
             drop_last=drop_last,
             persistent_workers=self.num_workers > 0,
+            # Forked, also where Python's default is another: a worker then starts at once, instead
+            # of importing torch and Lightning again. It computes with one thread and takes no lock
+            # that another thread of this process (of gloo, of a progress bar) may hold.
+            multiprocessing_context="fork" if self.num_workers and _CAN_FORK else None,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_one_thread,
             # Its own generator: the loader must not draw from the global one, whose state a resumed
