@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from covidlit.cohort.columns import parse_dates
-from covidlit.cohort.labels_table import IDENTIFYING, Labels, lost_zeros
+from covidlit.cohort.labels_table import Labels, identifies, lost_zeros
 from covidlit.cohort.pseudonyms import Pseudonyms
 from covidlit.tables import row_numbers
 
@@ -67,7 +67,7 @@ def with_labels(
     rows = labels.table.loc[matched.dropna().to_numpy(dtype=int)].set_axis(scans.index)
     notes = []
     values = labels.values.columns.tolist()
-    hidden = [name for name in values if str(name).lower() in IDENTIFYING]
+    hidden = [name for name in values if identifies(name)]
     if hidden and not keep_identifiers:
         notes.append(f"column(s) of the labels not copied, since they identify: {_list(hidden)}.")
         values = [name for name in values if name not in hidden]

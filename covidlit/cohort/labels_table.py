@@ -18,8 +18,15 @@ from covidlit.tables import read_table, row_numbers, validate
 KEYS = ("series_uid", "path", "study_uid", "patient_id")
 """Columns that tell which series a row is about, the most specific first."""
 
-IDENTIFYING = ("name", "patient_name", "birth_date", "patient_birth_date", "address", "phone")
-"""Columns that are not copied into a manifest unless identifiers are kept."""
+_IDENTIFYING = {
+    "name", "fullname", "patientname", "patientsname", "firstname", "lastname", "givenname",
+    "familyname", "surname", "birthdate", "patientbirthdate", "patientsbirthdate", "dateofbirth",
+    "birthday", "dob", "mrn", "medicalrecordnumber", "patientnumber", "hospitalnumber",
+    "accession", "accessionnumber", "ssn", "socialsecuritynumber", "nhsnumber", "insurancenumber",
+    "address", "patientaddress", "street", "postcode", "postalcode", "zip", "zipcode", "phone",
+    "telephone", "mobile", "email", "patientid", "studyid", "studyinstanceuid",
+    "seriesinstanceuid", "sopinstanceuid",
+}  # fmt: skip
 
 LABELS_SCHEMA = pa.DataFrameSchema(
     {
@@ -36,6 +43,14 @@ LABELS_SCHEMA = pa.DataFrameSchema(
     strict=False,
 )
 """The manifest's columns with the manifest's types, none of them required but one of `KEYS`."""
+
+
+def identifies(column: object) -> bool:
+    """Whether a column looks as if it identifies someone, by its name in any way of writing.
+
+    Such columns are not copied into a manifest unless identifiers are kept.
+    """
+    return "".join(c for c in str(column).lower() if c.isalnum()) in _IDENTIFYING
 
 
 @dataclass(frozen=True)

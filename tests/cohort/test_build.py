@@ -29,6 +29,7 @@ LABELS = {
     "rtpcr_round": [1, 2, None, None, None],
     "ward": [1, 2, 3, 4, 5],
     "name": ["Doe"] * 5,
+    "Date of Birth": ["1950-06-15"] * 5,
 }
 
 
@@ -90,7 +91,7 @@ def test_nothing_in_it_identifies_a_patient(
     write_manifest(built.manifest, tmp_path / "m.csv")
     written = (tmp_path / "m.csv").read_text() + built.problems.to_csv() + "".join(built.notes)
     written += built.flow.to_frame().to_csv() + repr(built) + "".join(capfd.readouterr())
-    for secret in ("pat-", "DOE", "Doe", "1.2.1", "1.2.3", "JANE"):
+    for secret in ("pat-", "DOE", "Doe", "1.2.1", "1.2.3", "JANE", "1950-06-15"):
         assert secret not in written
     assert any("not copied" in note and "name" in note for note in built.notes)
     key = tmp_path / "manifest.key"
