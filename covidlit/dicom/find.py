@@ -39,7 +39,8 @@ def find_series(root: str | Path, *, workers: int | None = None) -> Found:
     root = Path(root)
     if not root.exists():
         raise DicomError("there is no such file or folder.", where=root, fix="check the path.")
-    paths = [root] if root.is_file() else sorted(_walk(root))
+    closed: list[FileProblem] = []
+    paths = [root] if root.is_file() else sorted(_walk(root, closed))
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     with ThreadPoolExecutor(n_threads(workers)) as pool:
         headers = [one for chunk in pool.map(_read_chunk, chunks) for one in chunk]
@@ -53,6 +54,7 @@ def find_series(root: str | Path, *, workers: int | None = None) -> Found:
     problems += unlikely_others(series, others)
     suspects = suspects_of(series, problems)
     series = [replace(one, suspects=tuple(suspects.get(one.series_uid, ()))) for one in series]
+    problems += closed
     n_other = sum(isinstance(one, NotDicomError) for one in headers)
     return Found(series, problems, len(paths), n_other)
 
@@ -67,12 +69,20 @@ def _is_other(header: object) -> bool:
     return isinstance(header, NotDicomError) and str(header) == NOT_DICOM
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(root):
+def _walk(root: Path, closed: list[FileProblem]) -> Iterator[Path]:
+    """All files under a folder; what may not be looked into goes to `closed`."""
+
+    def note(error: OSError) -> None:
+        closed.append(FileProblem(Path(error.filename), f"cannot be opened: {error.strerror}."))
+
+    for folder, _, names in os.walk(root, onerror=note):
         for name in names:
             path = Path(folder, name)
-            if path.is_file():
-                yield path
+            try:
+                if path.is_file():
+                    yield path
+            except OSError as error:
+                note(error)
 
 
 def _read_chunk(paths: list[Path]) -> list[ImageFile | FileProblem | NotDicomError]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +49,36 @@ def test_one_series_split_over_folders(write_ct: Write, tmp_path: Path) -> None:
     (series,) = find_series(tmp_path / "root").series
     assert series.folder == tmp_path / "root"
     assert np.array_equal(read_series(series).hu[:, 0, 0], 100 * np.arange(14))
+
+
+def test_what_may_not_be_opened_is_a_problem(
+    write_ct: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_ct(folder="root/open")
+    shut, file = tmp_path / "root" / "shut", tmp_path / "root" / "open" / "other"
+    shut.mkdir()
+    file.touch()
+    real_list, real_ask = os.scandir, Path.is_file
+
+    def denied(path: object) -> OSError:
+        return PermissionError(13, "Permission denied", str(path))
+
+    def scandir(path: str) -> object:
+        if Path(path) == shut:
+            raise denied(path)
+        return real_list(path)
+
+    def is_file(path: Path) -> bool:
+        if path == file:
+            raise denied(path)
+        return real_ask(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(Path, "is_file", is_file)
+    found = find_series(tmp_path / "root")
+    assert {problem.path for problem in found.problems} == {shut, file}
+    assert all("Permission denied" in problem.reason for problem in found.problems)
+    assert judge(found.series[0]).accepted
 
 
 def test_two_stacks_under_one_uid_are_a_verdict(write_ct: Write) -> None:
