@@ -134,13 +134,18 @@ def _open_cohort(paths: CohortPaths, key: str) -> bool:
                 fix="choose another folder, or delete this one first.",
             )
         return bool(known["complete"])
-    if paths.root.exists() and (not paths.root.is_dir() or any(paths.root.iterdir())):
+    if paths.root.exists() and (not paths.root.is_dir() or _holds_other(paths)):
         raise CovidlitError(
             "the folder is not empty and holds no synthetic cohort.", where=paths.root,
             fix="choose a new or empty folder.",
         )  # fmt: skip
     paths.root.mkdir(parents=True, exist_ok=True)
     return False
+
+
+def _holds_other(paths: CohortPaths) -> bool:
+    """Whether the folder holds more than a description that another process is just writing."""
+    return any(not path.name.startswith(f".{paths.info.name}.") for path in paths.root.iterdir())
 
 
 def _make_scans(

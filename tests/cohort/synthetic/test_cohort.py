@@ -104,6 +104,10 @@ def test_a_folder_with_another_cohort_is_refused(
 
 
 def test_other_folders_and_arguments_are_refused(tmp_path: Path) -> None:
+    # What another process that makes the same cohort is just writing is no reason to refuse.
+    (tmp_path / "both").mkdir()
+    (tmp_path / "both" / ".cohort.json.x7.part.json").touch()
+    make_cohort(tmp_path / "both", **{**SMALL, "n_scans": 1, "truth": False})
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(CovidlitError, match="not empty"):
         make_cohort(tmp_path, **SMALL)

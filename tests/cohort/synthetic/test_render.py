@@ -192,6 +192,6 @@ def test_repeated_scans_show_the_same_body_and_lesions() -> None:
 def test_the_preset_lesions_has_all_five_classes() -> None:
     labels: set[int] = set()
     for case in plan_cohort("lesions", 40, 0):
-        if case.lesion_volume_ml:
+        if case.lesion_volume_ml and labels != set(range(2, 7)):
             labels |= {lesion.label for lesion in plan_lesions(case, lung_points(Chest(case)))}
     assert labels == set(range(2, 7))
