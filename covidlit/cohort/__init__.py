@@ -5,7 +5,7 @@ from covidlit.cohort.build import manifest_from_dicom, manifest_from_images
 from covidlit.cohort.describe import show_table1, table1, table2
 from covidlit.cohort.flow import Flow, FlowStep
 from covidlit.cohort.inclusion import InclusionCriteria
-from covidlit.cohort.label_rule import ByClass, LabelRule, MultiClass, TargetRule
+from covidlit.cohort.label_rule import ByClass, LabelRule, ManifestTarget, MultiClass, TargetRule
 from covidlit.cohort.leakage import check_leakage
 from covidlit.cohort.manifest import (
     MANIFEST_SCHEMA,
@@ -29,6 +29,7 @@ __all__ = [
     "FlowStep",
     "InclusionCriteria",
     "LabelRule",
+    "ManifestTarget",
     "MultiClass",
     "Part",
     "Split",

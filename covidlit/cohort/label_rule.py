@@ -23,6 +23,30 @@ class TargetRule(Protocol):
     def explain(self, manifest: pd.DataFrame) -> pd.DataFrame: ...
 
 
+class ManifestTarget:
+    """The manifest's own `target`, 0 or 1; where no row has one, the paper's rule."""
+
+    n_classes = 2
+
+    def apply(self, manifest: pd.DataFrame) -> pd.Series:
+        """The target of each row: Int64, null where there is none.
+
+        Raises:
+            ManifestError: no row gets a target.
+        """
+        if _has_targets(manifest):
+            return pd.to_numeric(manifest["target"]).astype("Int64")
+        return LabelRule().apply(manifest)
+
+    def explain(self, manifest: pd.DataFrame) -> pd.DataFrame:
+        """`target` and `reason` of each row; a reason stands where the target is null."""
+        if not _has_targets(manifest):
+            return LabelRule().explain(manifest)
+        target = self.apply(manifest)
+        reason = pd.Series("the column is empty", index=manifest.index, dtype=TEXT)
+        return pd.DataFrame({"target": target, "reason": reason.where(target.isna())})
+
+
 class LabelRule:
     """The CSAC-Net paper's rule ("Image labelling and pre-processing").
 
@@ -173,6 +197,10 @@ class MultiClass:
         outcomes.append((name.isna(), None, "no class_name"))
         outcomes.append((name.notna(), None, "a class that the label rule does not name"))
         return _table(manifest, outcomes)
+
+
+def _has_targets(manifest: pd.DataFrame) -> bool:
+    return "target" in manifest and bool(manifest["target"].notna().any())
 
 
 def _table(

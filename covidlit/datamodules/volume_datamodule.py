@@ -52,8 +52,8 @@ class VolumeDataModule(pl.LightningDataModule):
         backend: of joblib, for preparing: loky, threading, dask or ray.
         strict: stop if a scan is refused.
         checks: which series are refused, `covidlit.dicom.Checks`; None: its defaults.
-        label_rule: has `apply(manifest)`, which returns the target column; used where the manifest
-            has none.
+        label_rule: has `apply(manifest)`, which returns the target column; None: the manifest's
+            own.
         drop_last: leave out the last training batch if it is not full.
 
     Raises:

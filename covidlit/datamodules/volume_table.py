@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def with_target(manifest: pd.DataFrame, label_rule: Any = None, n_classes: int = 2) -> pd.DataFrame:
-    """The manifest with a `target`: its own where it has any, else the label rule's.
+    """The manifest with a `target`: the label rule's, or its own where no rule is given.
 
     Rows that get none are refused: `status` and `reason` say so.
 
@@ -26,13 +26,14 @@ def with_target(manifest: pd.DataFrame, label_rule: Any = None, n_classes: int =
 
     table = manifest.copy()
     reasons = pd.Series("the column is empty", index=table.index, dtype="string")
-    if "target" not in table or table["target"].isna().all():
-        if label_rule is None:
+    if label_rule is None:
+        if "target" not in table or table["target"].isna().all():
             raise ManifestError(
                 "the manifest has no target and no label rule is given.",
                 where="column target",
                 fix="fill the column, or choose a label_rule.",
             )
+    else:
         table["target"] = label_rule.apply(manifest)
         if hasattr(label_rule, "explain"):
             reasons = label_rule.explain(manifest)["reason"].astype("string")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from covidlit.cohort.label_rule import ByClass
+from covidlit.cohort.label_rule import ByClass, ManifestTarget, MultiClass
 from covidlit.cohort.splits import from_column
 from covidlit.datamodules import VolumeDataModule, apply_window
 from covidlit.errors import ConfigError, LeakageError, ManifestError, SplitError
@@ -103,6 +103,17 @@ def test_the_label_rule_is_used_where_there_is_no_target(make: Make, table: pd.D
     assert "S4" not in data.scans("train")
     with pytest.raises(ManifestError, match="no label rule"):
         make(rows).prepare_data()
+
+
+def test_a_label_rule_decides_also_where_there_is_a_target(make: Make, table: pd.DataFrame) -> None:
+    rule = MultiClass(classes=["np", "covid", "cap"])
+    data = make(table, label_rule=rule, n_classes=3)
+    found = data.table.set_index("scan_id")
+    expected = table.set_index("scan_id")["class_name"].map({"np": 0, "covid": 1, "cap": 2})
+    assert found["target"].astype(float).equals(expected[found.index].astype(float))
+    own = make(table, label_rule=ManifestTarget()).table.set_index("scan_id")
+    given = table.set_index("scan_id")["target"][own.index]
+    assert own["target"].astype(float).equals(given.astype(float))
 
 
 def test_a_target_out_of_range_is_said(make: Make, table: pd.DataFrame) -> None:
