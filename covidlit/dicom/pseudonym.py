@@ -32,6 +32,8 @@ def without_file_names(text: str, names: Iterable[str]) -> str:
         text: a reason or a note.
         names: the file names that it may contain, without folders.
     """
+    if not text:
+        return text
     telling = {name for name in names if len(name) > (4 if name.isdigit() else 3)}
     if not telling:
         return text
