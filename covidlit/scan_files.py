@@ -31,6 +31,30 @@ def read_image(path: str | Path) -> Scan:
     Raises:
         CovidlitError: missing, unreadable, not 3D, not scalar, or with values that are not finite.
     """
+    path = Path(path)
+    array, affine = read_volume(path)
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            raise CovidlitError(
+                "it holds values that are not finite.", where=path, fix="write HU without NaN."
+            )
+        array = np.rint(array)
+    hu = np.clip(array, AIR_HU, _INT16_MAX)
+    return Scan(np.ascontiguousarray(hu).astype(np.int16), affine, _stem(path))
+
+
+def read_volume(path: str | Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Read a 3D image of any meaning in any format that SimpleITK reads; its values as they are.
+
+    Args:
+        path: a NIfTI, MetaImage, NRRD ... file.
+
+    Returns:
+        The array (z, y, x), canonical as in Scan, and its affine, index to LPS mm.
+
+    Raises:
+        CovidlitError: missing, unreadable, cut off, not 3D or not scalar.
+    """
     import SimpleITK as sitk  # noqa: N813 (its own convention)
 
     path = Path(path)
@@ -53,19 +77,11 @@ def read_image(path: str | Path) -> Scan:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise CovidlitError(
-            f"a CT is one 3D volume of single values; this has size {size} and "
+            f"needs one 3D volume of single values; this has size {size} and "
             f"{image.GetNumberOfComponentsPerPixel()} component(s).",
             where=path,
         )
-    array = sitk.GetArrayFromImage(image)
-    if array.dtype.kind == "f":
-        if not np.isfinite(array).all():
-            raise CovidlitError(
-                "it holds values that are not finite.", where=path, fix="write HU without NaN."
-            )
-        array = np.rint(array)
-    hu, affine = to_canonical(np.clip(array, AIR_HU, _INT16_MAX), affine_of_image(image))
-    return Scan(np.ascontiguousarray(hu).astype(np.int16), affine, _stem(path))
+    return to_canonical(sitk.GetArrayFromImage(image), affine_of_image(image))
 
 
 def write_nifti(array: NDArray[np.generic], affine: NDArray[np.float64], path: str | Path) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.errors import CovidlitError
-from covidlit.scan import Scan, to_canonical
+from covidlit.scan import Scan
 
 LESION_CLASSES: dict[int, str] = {
     0: "background",
@@ -157,21 +157,16 @@ def read_labels(folder: str | Path, scan_id: str, scan: Scan | None = None) -> L
 
 
 def _read(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    import SimpleITK
+    from covidlit.scan_files import read_volume
 
     if not path.is_file():
         raise LabelError("there is no such file.", where=path, fix="check folder and scan_id.")
     try:
-        image = SimpleITK.ReadImage(str(path))
-    except RuntimeError as problem:
+        return read_volume(path)
+    except CovidlitError as problem:
         raise LabelError(
-            "the labels cannot be read.", where=path, fix="write the file again."
+            f"the labels cannot be read: {problem.what}", where=path, fix="write the file again."
         ) from problem
-    affine = np.eye(4)
-    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    affine[:3, 3] = image.GetOrigin()
-    # SimpleITK's arrays are (z, y, x), its directions (x, y, z).
-    return to_canonical(SimpleITK.GetArrayFromImage(image), affine[:, [2, 1, 0, 3]])
 
 
 def _check_same_place(

@@ -110,3 +110,9 @@ def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
     label_paths(tmp_path, "S1")[0].write_bytes(b"x")
     with pytest.raises(LabelError, match=r"S1.classes.nii.gz: the labels cannot be read"):
         read_labels(tmp_path, "S1")
+    for array, path in zip(good(), label_paths(tmp_path, "S1"), strict=True):
+        write(array, path, (0, 0, 0))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 9 // 10])
+    with pytest.raises(LabelError, match=r"S1.instances.nii.gz: the labels cannot be read: .*cut"):
+        read_labels(tmp_path, "S1")
