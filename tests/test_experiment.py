@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+import covidlit.models
+from covidlit.checkpoints import load_checkpoint, load_task
 from covidlit.cohort.splits import Split
 from covidlit.configuration import config_dir
 from covidlit.evaluation import read_predictions
@@ -58,7 +61,7 @@ def test_every_model_trains_and_leaves_the_whole_run_folder(
     if model == "csacnet":
         run_dir = request.getfixturevalue("csacnet_run")
     else:
-        run_dir = train(f"model={model}", *SMALL_NET[model])
+        run_dir = train(f"model={model}", *SMALL_NET.get(model, []))
     config = yaml.safe_load((run_dir / "config.yaml").read_text())
     assert config["model"]["name"] == model
     split = Split.load(run_dir / "split.json")
@@ -74,6 +77,53 @@ def test_every_model_trains_and_leaves_the_whole_run_folder(
     assert split.hash in report
     checkpoint = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["covidlit"]["record"]["split_hash"] == split.hash
+
+
+def test_the_operating_point_stands_with_the_weights_it_was_chosen_for(csacnet_run: Path) -> None:
+    point = {
+        name: load_checkpoint(csacnet_run / "checkpoints" / name)["covidlit"]["record"][
+            "operating_point"
+        ]
+        for name in ("best.ckpt", "last.ckpt")
+    }
+    metrics = json.loads((csacnet_run / "metrics.json").read_text())
+    assert point["best.ckpt"] == metrics["operating_points"][0]["threshold"]
+    assert point["last.ckpt"] is None
+    assert metrics["record"]["selected_on"] == "validation"
+
+
+def test_the_last_weights_are_not_called_selected(train: Run) -> None:
+    run_dir = train("model=csacnet", *SMALL_NET["csacnet"], "model.weights=last")
+    metrics = json.loads((run_dir / "metrics.json").read_text())
+    assert metrics["record"]["selected_on"] == "last epoch"
+
+
+def test_one_score_per_class(train: Run) -> None:
+    run_dir = train("label_rule=multi_class", "trainer.fast_dev_run=true", *SMALL_NET["csacnet"])
+    table = read_predictions(run_dir / "predictions.parquet")
+    classes = ["np", "cap", "covid"]
+    assert [classes[target] for target in table["target"]] == table["class_name"].tolist()
+    assert table["score"].equals(table["score_covid"])
+    total = table[[f"score_{name}" for name in classes]].sum(axis=1)
+    assert total.to_numpy() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_model_is_added_by_one_file_and_one_yaml(
+    train: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = (ROOT / "README.md").read_text().partition("## Adding a model")[2]
+    code, node = (
+        block.partition("```")[0] for block in re.split(r"```(?:python|yaml)\n", recipe)[1:3]
+    )
+    (tmp_path / "my_net.py").write_text(code)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "my_net.yaml").write_text(node)
+    # As if both files stood in covidlit/models and conf/model.
+    monkeypatch.setattr(covidlit.models, "__path__", [*covidlit.models.__path__, str(tmp_path)])
+    run_dir = train("model=my_net", f"hydra.searchpath=[file://{tmp_path}]")
+    assert set(read_predictions(run_dir / "predictions.parquet")["model"]) == {"my_net"}
+    task = load_task(run_dir / "checkpoints" / "last.ckpt")
+    assert type(task.net).__module__ == "covidlit.models.my_net"
 
 
 def test_the_same_seed_gives_the_same_scores(csacnet_run: Path, train: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def task_node(model: str) -> dict[str, Any]:
     node = OmegaConf.to_container(config.model.task, resolve=True)
     assert isinstance(node, dict)
     assert node.pop("_target_") == "covidlit.tasks.VolumeClassification"
-    node["net"] |= SMALL[node["net"]["_target_"].rpartition(".")[2]]
+    node["net"] |= SMALL.get(node["net"]["_target_"].rpartition(".")[2], {})
     return {str(name): value for name, value in node.items()}
 
 
@@ -250,3 +251,21 @@ def test_a_checkpoint_of_another_task_is_refused(tmp_path: Path, datamodule: Any
     assert isinstance(BaseTask.load_from_checkpoint(tmp_path / "last.ckpt"), VolumeClassification)
     with pytest.raises(CheckpointError, match="not of a OtherTask"):
         OtherTask.load_from_checkpoint(tmp_path / "last.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("precision", "clip", "fused"),
+    [("16-mixed", 1.0, False), ("16-mixed", None, True), ("32-true", 1.0, True)],
+)
+def test_the_optimizer_is_fused_where_its_gradients_can_be_clipped(
+    precision: str, clip: float | None, fused: bool
+) -> None:
+    task = VolumeClassification(
+        net={"_target_": "covidlit.models.CSACNet3D", "width": 4},
+        optimizer={"_target_": "torch.optim.Adam", "lr": 1e-3, "fused": True},
+    )
+    trainer: Any = SimpleNamespace(precision=precision, gradient_clip_val=clip)
+    task._trainer = trainer  # a real one does 16-mixed on a GPU only
+    optimizer: Any = task.configure_optimizers()
+    # What Lightning asks before it clips (its plugin MixedPrecision).
+    assert getattr(optimizer, "_step_supports_amp_scaling", False) is fused
