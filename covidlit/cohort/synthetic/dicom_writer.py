@@ -23,6 +23,7 @@ from covidlit.cohort.synthetic.streams import synthetic_uid
 # Values of the template that each slice replaces by text of the same length.
 _UID = "2.25." + "9" * 38
 _NUMBER = "9876"
+_NUMBER_HEADER = b"\x20\x00\x13\x00IS\x04\x00"  # InstanceNumber, explicit VR little endian
 _POSITION = "\\".join(["+99887.766"] * 3)
 _LOCATION = "+55443.322"
 
@@ -41,7 +42,9 @@ def write_series(folder: Path, case: Case, grid: Grid, hu: NDArray[np.int16]) ->
     stored = hu.astype(np.int32) - scanner.intercept
     pixels = stored.astype("<i2" if scanner.signed else "<u2")
     template = _template(case, grid, pixels[0].nbytes)
-    places = {mark: _offsets(template, mark) for mark in (_UID, _NUMBER, _POSITION, _LOCATION)}
+    places = {mark: _offsets(template, mark) for mark in (_UID, _POSITION, _LOCATION)}
+    # These four digits may stand in a UID as well: only the element itself is meant.
+    places[_NUMBER] = [template.index(_NUMBER_HEADER + _NUMBER.encode()) + len(_NUMBER_HEADER)]
     file_number = case.generator("files").permutation(count) + 1
     x, y, start = grid.affine[:3, 3]
     for index in range(count):

@@ -24,7 +24,7 @@ from covidlit.tables import write_table
 if TYPE_CHECKING:
     import pandas as pd
 
-GENERATOR_FORMAT = 1
+GENERATOR_FORMAT = 2
 """Raised whenever the same arguments give other bytes."""
 
 

@@ -16,7 +16,8 @@ import pytest
 from covidlit.cohort.clinical import read_clinical
 from covidlit.cohort.manifest import scan_id_of
 from covidlit.cohort.synthetic import CohortPaths, make_cohort, plan_cohort
-from covidlit.cohort.synthetic.grid import grid_of
+from covidlit.cohort.synthetic.dicom_writer import write_series
+from covidlit.cohort.synthetic.grid import Grid, grid_of
 from covidlit.cohort.synthetic.render import render
 from covidlit.dicom import find_series, judge, read_series
 from covidlit.errors import ConfigError, CovidlitError
@@ -210,6 +211,15 @@ def test_headers_are_synthetic_and_do_not_tell_the_class(cohort: CohortPaths) ->
         assert fixed == known
         text = " ".join(fixed.values()).lower().replace("covidlit", "").split()
         assert not set(words) & set(text)
+
+
+def test_a_uid_may_hold_any_digits(tmp_path: Path) -> None:
+    # The mark that each slice's number takes the place of stands in this series' UID as well.
+    case = next(case for case in plan_cohort("mild", 300, 10) if "9876" in case.series_uid)
+    write_series(tmp_path, case, Grid((14, 16, 16), (5, 5, 5), (0, 0, 0)), np.zeros((14, 16, 16)))
+    (series,) = find_series(tmp_path).series
+    assert series.series_uid == case.series_uid
+    assert judge(series).accepted
 
 
 def test_dicom_is_conformant_ct_image_storage(cohort: CohortPaths) -> None:
