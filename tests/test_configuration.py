@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from covidlit.configuration import config_dir, explain
 from covidlit.errors import ManifestError
+from covidlit.experiment import process_rank
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
@@ -91,6 +92,28 @@ def test_the_honest_variant_differs_only_in_what_is_selected_on() -> None:
     assert differing == {"name", "callbacks", "split", "evaluation"}
     assert honest["split"]["validation_fraction"] == 0.1
     assert honest["evaluation"]["operating_point"] == "youden"
+
+
+def test_every_process_of_a_slurm_job_has_the_same_run_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        config = compose("train", ["trainer=slurm", "name=study"], return_hydra_config=True)
+    assert config.hydra.run.dir == "runs/study/4711"
+    assert (config.trainer.num_nodes, config.trainer.devices) == (2, 4)
+    assert (config.trainer.strategy, config.trainer.accelerator) == ("ddp", "gpu")
+
+
+def test_the_first_process_is_found_however_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    assert process_rank() == 0
+    monkeypatch.setenv("SLURM_PROCID", "3")  # srun starts every process
+    assert process_rank() == 3
+    monkeypatch.setenv("SLURM_PROCID", "0")  # Lightning starts the second one in a SLURM task
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert process_rank() == 1
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
