@@ -210,7 +210,7 @@ def test_two_processes_train_together(tiny_overrides: list[str], tmp_path: Path)
             tmp_path / "ddp",
         )
     )  # fmt: skip
-    assert "2 processes" in output
+    assert "MEMBER: 1/2" in output
     assert (tmp_path / "ddp" / "report.html").is_file()
 
 
