@@ -45,7 +45,7 @@ def draw_order(
     seed: int,
     epoch: int,
     shuffle: bool = True,
-    classes: NDArray[np.integer] | None = None,
+    weights: NDArray[np.float64] | None = None,
 ) -> list[Draw]:
     """The draws of one epoch over `size` scans.
 
@@ -54,13 +54,10 @@ def draw_order(
         seed: of the run.
         epoch: from 0.
         shuffle: False: in order.
-        classes: (size,) class of each scan; draws with replacement, each class equally often in
-            expectation. None: every scan once.
+        weights: (size,) probability of each scan; draws with replacement. None: every scan once.
     """
     generator = np.random.default_rng(derive_seed("order", seed, epoch))
-    if classes is not None:
-        _, members, counts = np.unique(classes, return_inverse=True, return_counts=True)
-        weights = 1.0 / counts[members]
+    if weights is not None:
         order = generator.choice(size, size=size, p=weights / weights.sum())
     else:
         order = generator.permutation(size) if shuffle else np.arange(size)
@@ -82,7 +79,7 @@ class EpochSampler(DistributedSampler[Draw]):
         dataset: anything with a length.
         seed: of the run.
         shuffle: False: in order.
-        classes: see `draw_order`.
+        weights: see `draw_order`.
         rank: number of this process.
         world_size: number of processes.
     """
@@ -93,19 +90,19 @@ class EpochSampler(DistributedSampler[Draw]):
         *,
         seed: int = 0,
         shuffle: bool = True,
-        classes: NDArray[np.integer] | None = None,
+        weights: NDArray[np.float64] | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         if not 0 <= rank < world_size:
             raise ConfigError(f"rank {rank} is not in 0..{world_size - 1}.", where="rank")
         super().__init__(dataset, num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)
-        self.classes = classes
+        self.weights = weights
 
     def __iter__(self) -> Iterator[Draw]:
         size = len(self.dataset)  # type: ignore[arg-type]
         draws = draw_order(
-            size, seed=self.seed, epoch=self.epoch, shuffle=self.shuffle, classes=self.classes
+            size, seed=self.seed, epoch=self.epoch, shuffle=self.shuffle, weights=self.weights
         )
         padded = [draws[i % size] for i in range(self.total_size)] if size else []
         return iter(padded[self.rank :: self.num_replicas])

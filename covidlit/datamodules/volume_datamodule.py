@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 
+from covidlit.datamodules.balance import draw_weights
 from covidlit.datamodules.sampling import EpochLoader, EpochSampler
 from covidlit.datamodules.volume_dataset import VolumeDataset
 from covidlit.datamodules.volume_table import prepared_table, usable_rows, with_target
@@ -45,7 +47,8 @@ class VolumeDataModule(pl.LightningDataModule):
             none.
         batch_size: scans per batch and device.
         num_workers: loader processes; 0: in this process.
-        balanced: draw the training classes equally often, with replacement.
+        balanced: False: every training scan once per epoch; "class" or "centre": with replacement,
+            see `covidlit.datamodules.balance.draw_weights`.
         seed: of the order and the augmentation.
         n_classes: targets are 0 .. n_classes - 1.
         n_jobs: processes that prepare scans; -1: one per core.
@@ -70,7 +73,7 @@ class VolumeDataModule(pl.LightningDataModule):
         augmentation: Mapping[str, Any] | None = None,
         batch_size: int = 10,
         num_workers: int = 0,
-        balanced: bool = False,
+        balanced: bool | str = False,
         seed: int = 0,
         n_classes: int = 2,
         n_jobs: int = -1,
@@ -224,7 +227,7 @@ class VolumeDataModule(pl.LightningDataModule):
         *,
         shuffle: bool,
         ranked: bool,
-        balanced: bool = False,
+        balanced: bool | str = False,
         drop_last: bool = False,
     ) -> EpochLoader:
         trainer = self.trainer if ranked else None
@@ -232,7 +235,7 @@ class VolumeDataModule(pl.LightningDataModule):
             dataset,
             seed=self.seed,
             shuffle=shuffle,
-            classes=dataset.targets if balanced else None,
+            weights=draw_weights(balanced, dataset.targets, self._centres(dataset)),
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
         )
@@ -253,6 +256,10 @@ class VolumeDataModule(pl.LightningDataModule):
             # run restores.
             generator=torch.Generator().manual_seed(self.seed),
         )
+
+    def _centres(self, dataset: VolumeDataset) -> NDArray[np.object_]:
+        centres = self.table.set_index("scan_id")["centre"]
+        return centres.reindex(list(dataset.scan_ids)).to_numpy(dtype=object)
 
     def _build_augmentation(self) -> Any:
         if self._augmentation is None:

@@ -20,6 +20,7 @@ from covidlit.models.layers import (
     Triple,
     initialise,
     make_norm,
+    quiet_output,
     triple,
 )
 
@@ -191,6 +192,7 @@ class CSACNet3D(nn.Module):
             nn.Linear(hidden[1], n_outputs),
         )
         initialise(self)
+        quiet_output(self.head)
         if zero_init:
             for block in self.modules():
                 if isinstance(block, Bottleneck):

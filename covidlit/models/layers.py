@@ -100,6 +100,12 @@ class GlobalPool(nn.Module):
         return self.kind
 
 
+def quiet_output(head: nn.Sequential) -> None:
+    """Start the last Linear layer near zero, so that training starts from even odds."""
+    last = [module for module in head if isinstance(module, nn.Linear)][-1]
+    nn.init.normal_(last.weight, std=0.01)
+
+
 class Standardise(nn.Module):
     """(x - mean) / std of the input with fixed numbers; mean 0 and std 1 leave it as it is."""
 

@@ -14,6 +14,7 @@ from covidlit.models.layers import (
     check_choice,
     initialise,
     make_norm,
+    quiet_output,
     triple,
 )
 from covidlit.models.medicalnet import load_medicalnet
@@ -95,6 +96,7 @@ class ResNet3D(nn.Module):
             nn.Dropout(dropout), nn.Linear(self.pool.channels(features), n_outputs)
         )
         initialise(self)
+        quiet_output(self.head)
         if norm != "batch":
             _replace_batch_norm(self.backbone, norm)
         if zero_init:

@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from covidlit.datamodules import VolumeDataModule
+from covidlit.datamodules.balance import draw_weights
 from covidlit.datamodules.sampling import EpochSampler, draw_order
 
 Make = Callable[..., VolumeDataModule]
@@ -79,13 +80,14 @@ def test_loading_leaves_the_global_generator_alone(make: Make) -> None:
 
 def test_balanced_draws_give_each_class_its_share(make: Make) -> None:
     classes = np.array([0] * 90 + [1] * 10)
-    draws = [d for e in range(40) for d in draw_order(100, seed=0, epoch=e, classes=classes)]
+    weights = draw_weights("class", classes, np.full(100, "a", dtype=object))
+    draws = [d for e in range(40) for d in draw_order(100, seed=0, epoch=e, weights=weights)]
     share = np.mean([classes[d.row] for d in draws])
     assert share == pytest.approx(0.5, abs=0.03)
     first = draws[:100]
     assert max(d.repeat for d in first) > 2
     assert len(set(first)) == 100  # a scan drawn again gets another augmentation
-    scans = [s for b in epochs_of(make(balanced=True), 0)[0] for s in b["scan_id"]]
+    scans = [s for b in epochs_of(make(balanced="class"), 0)[0] for s in b["scan_id"]]
     assert len(scans) == 9
     assert len(set(scans)) < 9
 
