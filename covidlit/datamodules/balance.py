@@ -1,4 +1,4 @@
-"""How often each training scan is drawn: by class, or so that the centre does not tell the class."""
+"""How often each training scan is drawn: by class, or so that the centre does not tell it."""
 
 from __future__ import annotations
 
