@@ -1,4 +1,4 @@
-"""How often each training scan is drawn: by class, or so that the centre does not tell it."""
+"""Balanced draws: how often each training scan is drawn, and in which order."""
 
 from __future__ import annotations
 
@@ -51,3 +51,35 @@ def draw_weights(
         )
     wanted = MATCHED * common / common.sum() + (1 - MATCHED) * own
     return (wanted / np.maximum(counts, 1))[members, where] / len(names)
+
+
+def balanced_order(
+    weights: NDArray[np.float64], classes: NDArray[np.integer], generator: np.random.Generator
+) -> NDArray[np.intp]:
+    """As many draws as there are scans, by weight, the classes spread evenly over the epoch.
+
+    Draws one by one would leave the classes of a batch to chance, and in small batches that noise
+    hides what tells the classes apart (experiments/weak_labels). Here a scan is drawn as often as
+    its weight asks, rounded up or down at random (systematic resampling), and every batch has each
+    class in its share, to within one scan at its ends.
+
+    Args:
+        weights: (n,) probability of each scan, summing to 1.
+        classes: (n,) class of each scan.
+        generator: of the random numbers.
+
+    Returns:
+        (n,) index of the scan of each draw.
+    """
+    size = len(weights)
+    order = generator.permutation(size)
+    order = order[np.argsort(classes[order], kind="stable")]
+    ends = np.cumsum(weights[order]) * size
+    ends[-1] = size
+    edges = np.floor(ends + generator.random()).astype(np.intp)
+    drawn = np.repeat(order, np.diff(edges, prepend=0))
+    place = np.empty(size)
+    for name in np.unique(classes):
+        own = np.flatnonzero(classes[drawn] == name)
+        place[own] = (generator.permutation(len(own)) + generator.random(len(own))) / len(own)
+    return drawn[np.argsort(place)]

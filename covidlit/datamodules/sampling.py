@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
+from covidlit.datamodules.balance import balanced_order
 from covidlit.errors import ConfigError
 
 
@@ -46,6 +47,7 @@ def draw_order(
     epoch: int,
     shuffle: bool = True,
     weights: NDArray[np.float64] | None = None,
+    classes: NDArray[np.integer] | None = None,
 ) -> list[Draw]:
     """The draws of one epoch over `size` scans.
 
@@ -54,11 +56,13 @@ def draw_order(
         seed: of the run.
         epoch: from 0.
         shuffle: False: in order.
-        weights: (size,) probability of each scan; draws with replacement. None: every scan once.
+        weights: (size,) probability of each scan, see `balanced_order`. None: every scan once.
+        classes: (size,) class of each scan; needed with weights.
     """
     generator = np.random.default_rng(derive_seed("order", seed, epoch))
     if weights is not None:
-        order = generator.choice(size, size=size, p=weights / weights.sum())
+        assert classes is not None
+        order = balanced_order(weights / weights.sum(), classes, generator)
     else:
         order = generator.permutation(size) if shuffle else np.arange(size)
     seen = np.zeros(size, dtype=int)
@@ -79,7 +83,7 @@ class EpochSampler(DistributedSampler[Draw]):
         dataset: anything with a length.
         seed: of the run.
         shuffle: False: in order.
-        weights: see `draw_order`.
+        weights, classes: see `draw_order`.
         rank: number of this process.
         world_size: number of processes.
     """
@@ -91,6 +95,7 @@ class EpochSampler(DistributedSampler[Draw]):
         seed: int = 0,
         shuffle: bool = True,
         weights: NDArray[np.float64] | None = None,
+        classes: NDArray[np.integer] | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
@@ -98,11 +103,17 @@ class EpochSampler(DistributedSampler[Draw]):
             raise ConfigError(f"rank {rank} is not in 0..{world_size - 1}.", where="rank")
         super().__init__(dataset, num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)
         self.weights = weights
+        self.classes = classes
 
     def __iter__(self) -> Iterator[Draw]:
         size = len(self.dataset)  # type: ignore[arg-type]
         draws = draw_order(
-            size, seed=self.seed, epoch=self.epoch, shuffle=self.shuffle, weights=self.weights
+            size,
+            seed=self.seed,
+            epoch=self.epoch,
+            shuffle=self.shuffle,
+            weights=self.weights,
+            classes=self.classes,
         )
         padded = [draws[i % size] for i in range(self.total_size)] if size else []
         return iter(padded[self.rank :: self.num_replicas])

@@ -47,8 +47,8 @@ class VolumeDataModule(pl.LightningDataModule):
             none.
         batch_size: scans per batch and device.
         num_workers: loader processes; 0: in this process.
-        balanced: False: every training scan once per epoch; "class" or "centre": with replacement,
-            see `covidlit.datamodules.balance.draw_weights`.
+        balanced: False: every training scan once per epoch; "class" or "centre": some more often
+            than others, see `covidlit.datamodules.balance`.
         seed: of the order and the augmentation.
         n_classes: targets are 0 .. n_classes - 1.
         n_jobs: processes that prepare scans; -1: one per core.
@@ -236,6 +236,7 @@ class VolumeDataModule(pl.LightningDataModule):
             seed=self.seed,
             shuffle=shuffle,
             weights=draw_weights(balanced, dataset.targets, self._centres(dataset)),
+            classes=dataset.targets,
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
         )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from covidlit.datamodules.balance import draw_weights
+from covidlit.datamodules.balance import balanced_order, draw_weights
 from covidlit.errors import ConfigError
 
 # The training centres of the 3D CSAC-Net paper: COVID-19 in the first one alone (Table 1).
@@ -48,3 +48,31 @@ def test_centres_without_a_class_in_common_are_refused() -> None:
 def test_an_unknown_choice_is_refused() -> None:
     with pytest.raises(ConfigError, match="must be false, class or centre"):
         draw_weights("scanner", CLASSES, CENTRES)
+
+
+def test_every_batch_has_each_class_in_its_share() -> None:
+    classes = np.array([0] * 70 + [1] * 26)
+    weights = draw_weights("class", classes, np.full(96, "one", dtype=object))
+    assert weights is not None
+    order = balanced_order(weights, classes, np.random.default_rng(0))
+    assert classes[order].reshape(-1, 8).sum(axis=1).tolist() == [4] * 12
+    # not always the same class first in a pair: two processes take every other draw
+    assert 0.2 < classes[order][::2].mean() < 0.8
+
+
+def test_scans_are_drawn_as_often_as_their_weight_asks() -> None:
+    weights = draw_weights("centre", CLASSES, CENTRES)
+    assert weights is not None
+    size, epochs = len(CLASSES), 400
+    generator = np.random.default_rng(0)
+    counts = np.stack(
+        [
+            np.bincount(balanced_order(weights, CLASSES, generator), minlength=size)
+            for _ in range(epochs)
+        ]
+    )
+    assert (counts.sum(axis=1) == size).all()
+    wanted = size * weights
+    assert (np.abs(counts - wanted) < 1).all()  # rounded up or down in every epoch
+    error = np.sqrt(wanted % 1 * (1 - wanted % 1) / epochs)
+    assert (np.abs(counts.mean(axis=0) - wanted) < 5 * error + 1e-9).all()
