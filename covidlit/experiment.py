@@ -125,7 +125,7 @@ def build_datamodule(config: dict[str, Any]) -> VolumeDataModule:
 
     data = dict(config["data"])
     manifest = instantiate(data.pop("source"))
-    checks = Checks(override=frozenset(data.pop("override_checks")))
+    checks = Checks(data.pop("min_slices"), frozenset(data.pop("override_checks")))
     label_rule = instantiate(config["label_rule"])
     datamodule = VolumeDataModule(
         manifest=str(manifest),

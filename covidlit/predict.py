@@ -66,7 +66,9 @@ def predict(
         raise ConfigError(f"batch_size must be at least 1, got {batch_size}.", where="batch_size")
     record = read_record(load_checkpoint(checkpoint), checkpoint)
     network = _Network(load_task(checkpoint), record, _device(device))
-    checks = Checks(override=frozenset(record.preprocess.override_checks) | frozenset(override))
+    preparation = record.preprocess
+    overridden = frozenset(preparation.override_checks) | frozenset(override)
+    checks = Checks(preparation.min_slices, overridden)
     sources = find_scans(path, checks)
     rows: list[dict[str, Any]] = []
     with _progress_bar(len(sources), progress) as advance:

@@ -26,6 +26,7 @@ class PreprocessRecord(BaseModel):
     Args:
         geometry: of the input.
         window: lowest and highest HU, mapped to 0 and 1.
+        min_slices: DICOM series with fewer slices are refused.
         override_checks: names of the DICOM checks that the run switched off.
     """
 
@@ -33,6 +34,7 @@ class PreprocessRecord(BaseModel):
 
     geometry: GeometryRecord
     window: tuple[float, float]
+    min_slices: int = Field(default=12, ge=1)
     override_checks: list[str] = []
 
     @model_validator(mode="after")
@@ -74,6 +76,7 @@ def run_record(config: Mapping[str, Any], split_hash: str) -> dict[str, Any]:
         preprocess=PreprocessRecord(
             geometry=data["geometry"],
             window=data["window"],
+            min_slices=data.get("min_slices", 12),
             override_checks=data.get("override_checks") or [],
         ),
         model=str(config["model"].get("name", "")),

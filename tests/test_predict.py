@@ -149,6 +149,16 @@ def test_a_dicom_folder_gets_the_same_scores_and_lists_what_is_refused(
     assert mended.loc["case0", "status"] == "ok"
 
 
+def test_a_run_s_least_number_of_slices_holds_for_its_predictions(
+    folder: Path, tmp_path: Path
+) -> None:
+    data = {**CONFIG["data"], "min_slices": 10_000}
+    strict = save_run(make_task(), {**CONFIG, "data": data}, tmp_path / "strict.ckpt")
+    table = predict(strict, folder / "case2")
+    assert table["status"].tolist() == ["refused"]
+    assert "10000" in table.loc[0, "reason"].replace(",", "")
+
+
 def test_one_image_file_gets_the_same_score(
     checkpoint: Path, folder: Path, tested: Any, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ def prepare(
         list[str] | None,
         typer.Option(help="A DICOM check to switch off, by name; may be given several times."),
     ] = None,
+    min_slices: Annotated[int, typer.Option(help="Series with fewer slices are refused.")] = 12,
     n_jobs: Annotated[int, typer.Option(help="Worker processes; -1: one per core.")] = -1,
     backend: Annotated[
         str, typer.Option(help="What runs the workers: loky, threading, dask or ray.")
@@ -50,7 +51,7 @@ def prepare(
         read_manifest(manifest),
         cache,
         Geometry(spacing, size),
-        checks=Checks(override=frozenset(override or ())),
+        checks=Checks(min_slices, frozenset(override or ())),
         n_jobs=n_jobs,
         backend=backend,
         verify=verify,
