@@ -72,5 +72,9 @@ class CheckpointError(CovidlitError):
     """A checkpoint that is missing, damaged, untrusted or of another model."""
 
 
+class TrainingError(CovidlitError):
+    """A training that cannot go on, or that left a network without usable scores."""
+
+
 class ConfigError(CovidlitError):
     """A configuration that asks for something that does not exist or does not fit."""

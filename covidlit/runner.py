@@ -96,6 +96,7 @@ class LightningRunner:
         Raises:
             ConfigError: a callback monitors validation scores and there is no validation part.
             CheckpointError: `ckpt_path` is damaged, untrusted or of another run's model or split.
+            TrainingError: the loss is not finite any more; checkpoints of earlier epochs stay.
         """
         from hydra.utils import instantiate
 
@@ -112,14 +113,22 @@ class LightningRunner:
             use_distributed_sampler=False,
             enable_model_summary=False,
         )
-        trainer.fit(task, datamodule=datamodule, ckpt_path=self.ckpt_path, weights_only=True)
+        try:
+            trainer.fit(task, datamodule=datamodule, ckpt_path=self.ckpt_path, weights_only=True)
+        finally:
+            _finish_wandb(trainer)
         if not trainer.fast_dev_run:
             self._take_weights(trainer)
-        _finish_wandb(trainer)
 
     def predict(self, datamodule: VolumeDataModule, part: str) -> pd.DataFrame:
-        """Score the scans of one part in the table's order, on one device, without augmentation."""
+        """Score the scans of one part in the table's order, on one device, without augmentation.
+
+        Raises:
+            TrainingError: the network gives no finite score.
+        """
         from hydra.utils import instantiate
+
+        from covidlit.tasks.base import diverged
 
         loader = datamodule.dataloader_of(part)
         node = {k: self._trainer_node[k] for k in ("_target_", "accelerator", "precision")}
@@ -127,6 +136,9 @@ class LightningRunner:
             node, devices=1, logger=False, enable_checkpointing=False, enable_model_summary=False
         )
         batches: Any = trainer.predict(self.task, loader) if len(loader) else []
+        lost = sum(int((~batch["score"].isfinite()).sum()) for batch in batches)
+        if lost:
+            raise diverged(f"{lost} scores of the part {part!r} are not finite")
         scan_ids = [scan_id for batch in batches for scan_id in batch["scan_id"]]
         scores = [row for batch in batches for row in batch["score"].double().tolist()]
         return score_table(scan_ids, scores, self.classes)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import covidlit
 from covidlit.checkpoints import CHECKPOINT_FORMAT, build, load_task
-from covidlit.errors import CheckpointError, ConfigError
+from covidlit.errors import CheckpointError, ConfigError, TrainingError
 from covidlit.tasks.rng import rng_state, set_rng_state
 
 Batch = dict[str, Any]
@@ -159,6 +159,23 @@ class BaseTask(pl.LightningModule, ABC):
             set_rng_state(self._rng_of_epoch)
         self._rng_of_epoch = None
 
+    def on_validation_epoch_end(self) -> None:
+        self._require_finite("val_loss")
+
+    def on_train_epoch_end(self) -> None:
+        self._require_finite("train_loss")
+
+    def _require_finite(self, name: str) -> None:
+        """Stop a diverged run, before this epoch's weights replace an earlier checkpoint.
+
+        Once an epoch: a look at the loss after every step would make a GPU wait.
+        """
+        if self.trainer.state.fn != "fit" or self.trainer.sanity_checking:
+            return
+        loss = self.trainer.callback_metrics.get(name)
+        if loss is not None and not torch.isfinite(loss):
+            raise diverged(f"{name} is {float(loss)} in epoch {self.current_epoch}")
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the record, versions and generator states; weights are no longer "pretrained"."""
         parameters = dict(checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {}))
@@ -184,6 +201,15 @@ class BaseTask(pl.LightningModule, ABC):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the generator states until the first epoch that follows."""
         self._rng_to_resume = checkpoint.get("covidlit", {}).get("rng")
+
+
+def diverged(found: str) -> TrainingError:
+    """The error for a network whose weights have run away; `found` says what shows it."""
+    return TrainingError(
+        f"training diverged: {found}.",
+        fix="lower the learning rate (model.task.optimizer.lr) and train again; where "
+        "trainer.precision is 16-mixed, bf16-mixed or 32-true may help too.",
+    )
 
 
 def plain(value: Any, name: str) -> Any:
