@@ -176,9 +176,7 @@ def make_scan(paths: CohortPaths, case: Case, grid: Grid) -> None:
         _write_truth(paths.truth, case, grid, drawn)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Outside dicom/, so that what a killed run leaves behind is never found as a series.
-    parts = paths.root / ".parts"
-    parts.mkdir(exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=parts))
+    temporary = Path(tempfile.mkdtemp(dir=paths.root, prefix=f".{case.name}.", suffix=".part"))
     try:
         temporary.chmod(0o755)
         write_series(temporary, case, grid, drawn.hu)

@@ -93,7 +93,12 @@ def test_another_process_may_write_the_same_scan_first(
     monkeypatch.setattr(make, "write_series", overtaken)
     make.make_scan(paths, case, grid_of(case, 48, 10.0))
     assert digest(paths.dicom / own) == digest(cohort.dicom / own)
-    assert list((tmp_path / ".parts").iterdir()) == []
+    assert list(tmp_path.iterdir()) == [paths.dicom]
+
+
+def test_nothing_is_left_beside_the_parts_of_a_cohort(cohort: CohortPaths) -> None:
+    parts = {cohort.dicom, cohort.truth, cohort.labels, cohort.info}
+    assert set(cohort.root.iterdir()) == parts
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"n_scans": 11}, {"matrix": 64}])
