@@ -132,10 +132,10 @@ def _context(
         ),
         flow=read_table(flow) if flow.is_file() else None,
         tables={
-            "Table 1. The cohort by centre": show_table1(table1(table)).reset_index(),
-            "Table 2. Classes, RT-PCR and aetiology by part": table2(
-                table, datamodule.split
-            ).reset_index(),
+            "Table 1. The cohort by centre": show_table1(table1(table)).rename_axis(
+                "characteristic"
+            ),
+            "Table 2. Classes, RT-PCR and aetiology by part": table2(table, datamodule.split),
         },
         versions={
             "python": platform.python_version(),

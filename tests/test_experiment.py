@@ -79,6 +79,13 @@ def test_every_model_trains_and_leaves_the_whole_run_folder(
     assert checkpoint["covidlit"]["record"]["split_hash"] == split.hash
 
 
+def test_the_reports_tables_have_headings_of_their_own(csacnet_run: Path) -> None:
+    report = (csacnet_run / "report.html").read_text()
+    headings = re.findall(r"<th(?: [^>]*)?>(.*?)</th>", report)
+    assert {"characteristic", "part", "class name"} <= set(headings)
+    assert "index" not in headings
+
+
 def test_the_operating_point_stands_with_the_weights_it_was_chosen_for(csacnet_run: Path) -> None:
     point = {
         name: load_checkpoint(csacnet_run / "checkpoints" / name)["covidlit"]["record"][

@@ -141,7 +141,7 @@ def calibration(
     record["ece"] = _estimate(
         ece, sampling.bias_corrected(spread, ece), n, "", "patient bootstrap, bias-corrected"
     ).to_dict()
-    record["ece_if_perfect"] = _ece_by_chance(score, bins, sampling.seed)
+    record["ece_if_perfect"] = _ece_by_chance(score, bins, sampling)
     return record
 
 
@@ -179,12 +179,15 @@ def _estimate(
 
 
 def _ece_by_chance(
-    score: NDArray[np.floating], bins: NDArray[np.intp], seed: int, n_draws: int = 500
+    score: NDArray[np.floating], bins: NDArray[np.intp], sampling: Sampling, n_draws: int = 500
 ) -> float:
-    rng = np.random.default_rng(seed)
+    """Scans of one patient share their luck: they are of one patient's disease."""
+    rng = np.random.default_rng(sampling.seed)
+    patients, index = np.unique(sampling.patient, return_inverse=True)
     onehot = np.zeros((len(score), bins.max() + 1))
     onehot[np.arange(len(score)), bins] = 1.0
-    drawn = rng.random((min(n_draws, max(1, 4_000_000 // len(score))), len(score))) < score
+    luck = rng.random((min(n_draws, max(1, 4_000_000 // len(score))), len(patients)))
+    drawn = luck[:, index.reshape(-1)] < score
     return float(np.abs((drawn - score) @ onehot).sum(axis=1).mean() / len(score))
 
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from covidlit.evaluation.auc import auc_estimate, sampled_auc
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.calibration import calibration
 from covidlit.evaluation.classification import classification_measures, confusion
+from covidlit.evaluation.estimate import Estimate
 from covidlit.evaluation.multiclass import class_names, multiclass
 from covidlit.evaluation.predictions import accepted
 from covidlit.evaluation.proportions import proportion
@@ -54,7 +56,7 @@ def evaluate_part(
         "by_centre": _counts(table["centre"]),
         "prevalence": proportion(target, everything, sampling).to_dict(),
         "auc": sampled_auc(target, score, sampling).to_dict(),
-        "auc_logit": auc_estimate(target, score, sampling.confidence, "delong-logit").to_dict(),
+        "auc_logit": _auc_logit(target, score, sampling).to_dict(),
         "at_operating_point": {name: value.to_dict() for name, value in measures.items()},
         "confusion": confusion(target, called),
         "roc": None,
@@ -92,6 +94,15 @@ def evaluate_folds(rows: pd.DataFrame, sampling_of: SamplingOf) -> list[dict[str
             }
         )
     return records
+
+
+def _auc_logit(
+    target: NDArray[np.bool_], score: NDArray[np.floating], sampling: Sampling
+) -> Estimate:
+    if sampling.clustered:
+        reason = "DeLong's variance needs one scan per patient; see auc, from the patient bootstrap"
+        return Estimate.undefined(reason, len(target))
+    return auc_estimate(target, score, sampling.confidence, "delong-logit")
 
 
 def _initially_negative(table: pd.DataFrame) -> np.ndarray | None:

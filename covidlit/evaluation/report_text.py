@@ -70,9 +70,10 @@ class Scale:
 def table_html(table: pd.DataFrame, limit: int = 200) -> Markup:
     """A table of the context as HTML: escaped, numbers short, missing values as a dash."""
     shown = table.head(limit)
-    named = shown.index.name is not None or not isinstance(shown.index, pd.RangeIndex)
-    if named:
+    if isinstance(shown.index, pd.MultiIndex):
         shown = shown.reset_index()
+    elif shown.index.name is not None or not isinstance(shown.index, pd.RangeIndex):
+        shown = shown.reset_index(names=shown.index.name or "")
     numeric = [pd.api.types.is_numeric_dtype(kind) for kind in shown.dtypes]
     head = Markup("").join(
         Markup("<th{}>{}</th>").format(_number(is_number), str(column).replace("_", " "))

@@ -77,6 +77,15 @@ def test_ece_of_calibrated_scores_is_near_what_chance_gives() -> None:
     assert [point["n"] for point in record["curve"]] == [200] * 10
 
 
+def test_chance_miscalibrates_more_where_scans_come_in_threes() -> None:
+    target, score = _sample(600, 1.0, 0.0, seed=7)
+    single, threes = (
+        calibration(target, score, Sampling(np.arange(600) // size, n_bootstrap=100))
+        for size in (1, 3)
+    )
+    assert threes["ece_if_perfect"] > 1.05 * single["ece_if_perfect"]
+
+
 def test_bins_have_equal_size_and_never_split_equal_scores() -> None:
     assert np.bincount(calibration_bins(np.random.default_rng(0).random(100))).tolist() == [10] * 10
     tied = np.r_[np.full(60, 0.2), np.linspace(0.3, 0.9, 40)]

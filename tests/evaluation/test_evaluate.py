@@ -83,6 +83,24 @@ def test_several_scans_of_a_patient_switch_every_interval_to_the_patient_bootstr
     assert "several_scans" in _codes(metrics)
 
 
+def test_no_interval_ignores_that_patients_have_several_scans(predictions: Predictions) -> None:
+    table = predictions()
+    single = evaluate(table, n_bootstrap=100).metrics["parts"]["test"]["auc_logit"]
+    assert single["method"] == "DeLong, logit-transformed"
+    table["patient_id"] = table["part"] + table.groupby("part").cumcount().floordiv(3).astype(str)
+    parts = evaluate(table, n_bootstrap=100).to_dict()["parts"]
+    logit = parts["test"]["auc_logit"]
+    assert (logit["value"], logit["low"], logit["high"]) == (None, None, None)
+    assert "one scan per patient" in logit["reason"]
+    for part in parts.values():
+        part.pop("subgroups")  # a group may hold one scan of each of its patients
+    found = list(_estimates(parts))
+    assert len(found) > 80
+    assert [
+        path for path, record in found if record["low"] and "patient" not in record["method"]
+    ] == []
+
+
 def test_refused_scans_are_counted_and_cannot_improve_the_result(predictions: Predictions) -> None:
     table = predictions()
     wrong = table.index[(table["part"] == "test") & ((table["score"] >= 0.5) != table["target"])]

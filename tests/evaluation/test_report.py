@@ -24,6 +24,7 @@ from covidlit.evaluation import (
     write_predictions,
     write_report,
 )
+from covidlit.evaluation.report_text import table_html
 
 Predictions = Callable[..., pd.DataFrame]
 
@@ -124,6 +125,15 @@ def test_page_is_whole_and_self_contained(
         "class covid",
     ):
         assert shown in text, shown
+
+
+def test_a_tables_row_names_need_no_heading() -> None:
+    rows = pd.DataFrame({"n": [3, 4]}, index=["covid", "np"])
+    assert "<th></th><th" in table_html(rows)
+    assert "<th>class name</th><th" in table_html(rows.rename_axis("class_name"))
+    twice = rows.assign(part="test").reset_index(names="class_name")
+    page = table_html(twice.set_index(["part", "class_name"]))
+    assert "<th>part</th><th>class name</th><th" in page
 
 
 def test_numbers_of_the_page_are_those_of_the_metrics(
