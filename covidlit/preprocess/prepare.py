@@ -82,8 +82,10 @@ def prepare_cohort(
     """Prepare every scan of a manifest into the cache, and skip those that are there already.
 
     A run that was killed is taken up where it stopped. A source whose files did not change is not
-    read again. Damaged volumes and those of another format are written anew. The result is written
-    to `<cache_dir>/prepared.csv` as well.
+    read again. Damaged volumes and those of another format are written anew.
+
+    The result is written to `<cache_dir>/prepared.csv` as well, a listing for people that nothing
+    reads: it is of the latest preparation into the cache, whole, whichever cohort that was.
 
     Memory: one worker holds one source volume as int16 and a few slices of it. With DICOM of
     300 x 512 x 512 (157 MB) its resident memory peaks at 0.34 GB, of which 0.15 GB is Python and
