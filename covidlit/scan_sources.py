@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,23 +90,27 @@ def _dicom_series(path: Path, checks: Checks) -> Iterator[ScanSource]:
 
 def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
     from covidlit.cohort.manifest import read_manifest, resolve_path
-    from covidlit.scan_files import load_scan
+    from covidlit.scan_reader import ScanReader, search_shared
 
     manifest = read_manifest(path)
-    for row in manifest.to_dict("records"):
-        uid = row.get("series_uid")
-        uid = uid if isinstance(uid, str) else ""
-        refused = row.get("status") == "refused"
-        reason = row.get("reason")
-        yield ScanSource(
-            str(row["scan_id"]),
-            str(row["path"]),
-            uid,
-            None
-            if refused
-            else partial(load_scan, resolve_path(manifest, row["path"]), uid or None, checks),
-            (str(reason) if isinstance(reason, str) else "the manifest says so") if refused else "",
+    rows = manifest.to_dict("records")
+    for row in rows:
+        row["series_uid"] = uid if isinstance(uid := row.get("series_uid"), str) else ""
+    readers = iter(
+        search_shared(
+            ScanReader(str(resolve_path(manifest, row["path"])), row["series_uid"] or None, checks)
+            for row in rows
+            if row.get("status") != "refused"
         )
+    )
+    for row in rows:
+        source = ScanSource(str(row["scan_id"]), str(row["path"]), row["series_uid"])
+        if row.get("status") == "refused":
+            reason = row.get("reason")
+            said = reason if isinstance(reason, str) else "the manifest says so"
+            yield replace(source, reason=said)
+        else:
+            yield replace(source, read=next(readers))
 
 
 def _image(file: Path, root: Path) -> ScanSource:

@@ -34,7 +34,8 @@ def without_file_names(text: str, names: Iterable[str]) -> str:
     """
     if not text:
         return text
-    telling = {name for name in names if len(name) > (4 if name.isdigit() else 3)}
+    long = (name for name in names if len(name) > (4 if name.isdigit() else 3))
+    telling = {name for name in long if name in text}
     if not telling:
         return text
     longest_first = sorted(telling, key=len, reverse=True)

@@ -16,7 +16,7 @@ from covidlit.dicom.geometry import Stack, affine_of
 from covidlit.dicom.pixels import decode_problem
 from covidlit.dicom.pseudonym import pseudonym_uid
 from covidlit.dicom.regrid import deshear, to_even_steps
-from covidlit.dicom.series import Frame, ImageFile, Series
+from covidlit.dicom.series import Found, Frame, ImageFile, Series
 from covidlit.dicom.transfer_syntax import is_encapsulated
 from covidlit.dicom.verdict import SeriesRefused
 from covidlit.errors import DicomError
@@ -50,7 +50,9 @@ def read_series(
     if isinstance(series_or_path, Series):
         series = series_or_path
     else:
-        series = _choose(Path(series_or_path), checks, series_uid, workers)
+        path = Path(series_or_path)
+        found = find_series(path, workers=workers)
+        series = choose_series(found, path, checks, series_uid=series_uid)
     unreadable: dict[ImageFile, str] = {}
     while True:
         verdict, plan = assess(series, checks, unreadable)
@@ -71,8 +73,21 @@ def read_series(
     )
 
 
-def _choose(path: Path, checks: Checks, series_uid: str | None, workers: int | None) -> Series:
-    found = find_series(path, workers=workers)
+def choose_series(
+    found: Found, path: Path, checks: Checks, *, series_uid: str | None = None
+) -> Series:
+    """The series that is meant among those found, as `read_series` chooses it.
+
+    Args:
+        found: what `find_series` found at `path`.
+        path: where; for the errors.
+        checks: which series are accepted.
+        series_uid: its SeriesInstanceUID or pseudonym. Not needed where one series was found, or
+            one that is accepted.
+
+    Raises:
+        DicomError: no series, several to choose from, or an unknown UID.
+    """
     if not found.series:
         reasons = [f"{problem.path.name}: {problem.reason}" for problem in found.problems]
         what = f" ({name_some(reasons)})" if reasons else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from covidlit.preprocess.cache import VolumeCache, source_hash
 from covidlit.preprocess.cache import pixel_hash as hash_pixels
 from covidlit.preprocess.geometry import Geometry, prepare_scan
 from covidlit.preprocess.index import Signatures, SourceIndex, SourceRecord
+from covidlit.scan_reader import ScanReader, search_shared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,12 +59,10 @@ class PreparedCohort:
 @dataclass(frozen=True)
 class _Task:
     scan_id: str
-    path: str
-    series_uid: str | None
+    reader: ScanReader
     signature: str | None
     cache_dir: str
     geometry: Geometry
-    checks: Any
 
 
 def prepare_cohort(
@@ -126,6 +124,8 @@ def prepare_cohort(
         else:
             outcomes[task.scan_id] = known
     with _progress_bar(len(tasks), progress) as advance:
+        readers = search_shared(task.reader for task in tasks)
+        tasks = [replace(task, reader=own) for task, own in zip(tasks, readers, strict=True)]
         for outcome in run_in_parallel(_prepare_one, tasks, n_jobs=n_jobs, backend=backend):
             outcomes[outcome["scan_id"]] = outcome
             advance()
@@ -152,9 +152,8 @@ def _tasks(manifest: pd.DataFrame, root: Path, geometry: Geometry, checks: Any) 
             signature = signatures.of(source, series_uid)
         except OSError:
             signature = None
-        yield _Task(
-            str(scan_id), str(source), series_uid, signature, str(root.absolute()), geometry, checks
-        )
+        reader = ScanReader(str(source), series_uid, checks)
+        yield _Task(str(scan_id), reader, signature, str(root.absolute()), geometry)
 
 
 def _look_up(task: _Task, verify: bool) -> dict[str, Any] | None:
@@ -174,12 +173,10 @@ def _look_up(task: _Task, verify: bool) -> dict[str, Any] | None:
 def _prepare_one(task: _Task) -> dict[str, Any]:
     """Read, resample and write one scan; a scan that cannot be used is an outcome, not an error."""
     from covidlit.dicom import SeriesRefused
-    from covidlit.scan_files import load_scan
 
     index = SourceIndex(task.cache_dir)
     try:
-        options = {} if task.checks is None else {"checks": task.checks}
-        scan = load_scan(task.path, series_uid=task.series_uid, **options)
+        scan = task.reader()
         pixels = hash_pixels(scan.hu)
         source = source_hash(scan, pixels)
         cache = VolumeCache(task.cache_dir)
@@ -191,7 +188,7 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
     except CovidlitError as error:
         # A verdict on the data: it stays until the files, the checks or covidlit change.
         reason = error.verdict.reason if isinstance(error, SeriesRefused) else error.what
-        reason = _without_source(reason, task.path)
+        reason = _without_source(reason, task.reader)
         if task.signature is not None:
             index.write(
                 SourceRecord(
@@ -212,7 +209,7 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
             task.scan_id, status="refused", reason=f"a fault while reading it: {place}; report it."
         )
     if prepared is not None:
-        notes = tuple(_without_source(note, task.path) for note in scan.notes)
+        notes = tuple(_without_source(note, task.reader) for note in scan.notes)
         cache.write(replace(scan, notes=notes), prepared, task.geometry)
     if task.signature is not None:
         index.write(
@@ -227,12 +224,11 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
     return _outcome(task.scan_id, key=key, pixel_hash=pixels, renewed=prepared is not None)
 
 
-def _without_source(text: str, path: str) -> str:
+def _without_source(text: str, reader: ScanReader) -> str:
     """Paths and file names may hold a patient's name; the scan_id says which scan it is."""
     from covidlit.dicom.pseudonym import without_file_names
 
-    below = [name for _, _, names in os.walk(path) for name in names]
-    return without_file_names(text.replace(path, "the source"), [*below, Path(path).name])
+    return without_file_names(text.replace(reader.path, "the source"), reader.file_names())
 
 
 def _outcome(

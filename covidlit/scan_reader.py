@@ -1,0 +1,103 @@
+"""Read the scans of a table: a folder that several of them share is searched once for all."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from covidlit.errors import CovidlitError
+
+if TYPE_CHECKING:
+    from covidlit.dicom import Checks, Series
+    from covidlit.scan import Scan
+
+
+@dataclass(frozen=True)
+class ScanReader:
+    """Reads one scan when it is called; small enough to keep thousands and to send to workers.
+
+    Args:
+        path: a folder with DICOM series, one DICOM file, or an image file.
+        series_uid: which series of the folder; its SeriesInstanceUID or pseudonym.
+        checks: which DICOM series are refused; None: the defaults.
+        found: what a search of the folder found: the series, packed, or why there is none.
+
+    Raises:
+        CovidlitError: (when called) missing or unreadable; `SeriesRefused` where checks refuse.
+    """
+
+    path: str
+    series_uid: str | None
+    checks: Checks | None
+    found: bytes | CovidlitError | None = field(default=None, repr=False)
+
+    def __call__(self) -> Scan:
+        from covidlit.dicom import Checks, read_series
+        from covidlit.scan_files import load_scan
+
+        checks = self.checks or Checks()
+        if self.found is None:
+            return load_scan(self.path, series_uid=self.series_uid, checks=checks)
+        if isinstance(self.found, CovidlitError):
+            raise self.found
+        return read_series(_unpack(self.found), checks)
+
+    def file_names(self) -> list[str]:
+        """The names of the files that may be named in what is said about this scan."""
+        if isinstance(self.found, bytes):
+            series = _unpack(self.found)
+            paths = [*series.files, *(suspect.path for suspect in series.suspects)]
+            return [Path(self.path).name, *(path.name for path in paths)]
+        below = [name for _, _, names in os.walk(self.path) for name in names]
+        return [Path(self.path).name, *below]
+
+
+def search_shared(readers: Iterable[ScanReader]) -> list[ScanReader]:
+    """The readers of one table, in order; those that share a folder with others know their series.
+
+    Such a folder is searched here, once. Others are left to their readers, so that many processes
+    can search them at a time. Memory: the headers of one folder (4 kB a file), and about 50 bytes
+    a file for what the readers keep.
+    """
+    readers = list(readers)
+    sharing: dict[str, list[int]] = {}
+    for place, reader in enumerate(readers):
+        sharing.setdefault(reader.path, []).append(place)
+    for path, places in sharing.items():
+        if len(places) > 1 and Path(path).is_dir():
+            for place, reader in zip(places, _search([readers[k] for k in places]), strict=True):
+                readers[place] = reader
+    return readers
+
+
+def _search(readers: Sequence[ScanReader]) -> list[ScanReader]:
+    """The readers of one folder with what was found for each."""
+    from covidlit.dicom import Checks, choose_series, find_series
+
+    found: dict[str | None, bytes | CovidlitError] = {}
+    path, checks = Path(readers[0].path), readers[0].checks or Checks()
+    try:
+        folder = find_series(path)
+        for uid in {reader.series_uid for reader in readers}:
+            try:
+                found[uid] = _pack(choose_series(folder, path, checks, series_uid=uid))
+            except CovidlitError as error:
+                found[uid] = error.with_traceback(None)  # which would keep all headers in memory
+    except Exception:
+        # Each scan will meet the same fault as it is read, where it costs that scan only.
+        return list(readers)
+    return [replace(reader, found=found[reader.series_uid]) for reader in readers]
+
+
+def _pack(series: Series) -> bytes:
+    return zlib.compress(pickle.dumps(series, pickle.HIGHEST_PROTOCOL))
+
+
+def _unpack(packed: bytes) -> Series:
+    series: Series = pickle.loads(zlib.decompress(packed))
+    return series
