@@ -39,7 +39,8 @@ class ScanRows:
 
     Args:
         table: one row per scan: `raw_patient`, `study_uid`, `series_uid` (raw, or a name), `place`
-            (path relative to `root`), `path` (absolute), `status`, `reason`, `is_image`, `FACTS`.
+            (path relative to `root`), `path` (absolute), `status`, `reason`, `is_image`,
+            `is_derived`, `FACTS`.
         root: the folder that was searched.
         what: what a row is, for the flow.
         problems: files and labels that gave no row: kind, label_row, path, reason.
@@ -62,6 +63,7 @@ def dicom_rows(
         ManifestError: no series is there.
     """
     from covidlit.dicom import Checks, find_series, judge
+    from covidlit.dicom.image_type import is_derived
     from covidlit.dicom.pseudonym import without_file_names
 
     root = Path(root).resolve()
@@ -80,7 +82,8 @@ def dicom_rows(
                 "path": series.folder.resolve(),
                 "status": "ok" if verdict.accepted else "refused",
                 "reason": without_file_names(verdict.reason, names) or None,
-                "is_image": not failed & {"not_ct", "localizer"},
+                "is_image": not failed & {"not_ct", "localizer", "projection"},
+                "is_derived": is_derived(series),
                 **{name: facts.get(name) for name in FACTS},
             }
         )
@@ -146,6 +149,7 @@ def image_rows(root: str | Path, labels: Labels, track: Track = iter) -> ScanRow
             "status": "ok",
             "reason": None,
             "is_image": True,
+            "is_derived": False,
             **dict.fromkeys(FACTS),
         }
         try:

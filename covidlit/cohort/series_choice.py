@@ -41,13 +41,15 @@ def standing_for_study(
     """True for the series that stay.
 
     Of each study: an accepted series before a refused one, slices of at most `max_thickness_mm`
-    before thicker ones, a soft kernel before an unknown and a sharp one (the paper used the soft
-    kernel), then the series with most slices. With "all" every accepted series stays, and a refused
-    one where its study has no accepted one.
+    before thicker ones, one that was measured before one that was derived from others (which may be
+    a projection that does not say so), a soft kernel before an unknown and a sharp one (the paper
+    used the soft kernel), then the series with most slices. With "all" every accepted series stays,
+    and a refused one where its study has no accepted one.
 
     Args:
-        table: one row per series: `study_uid`, `series_uid`, `status`, `is_image` (neither a
-            localizer nor of another modality), `slice_thickness_mm`, `kernel`, `n_slices`.
+        table: one row per series: `study_uid`, `series_uid`, `status`, `is_image` (no
+            localizer, no projection, of no other modality), `is_derived`, `slice_thickness_mm`,
+            `kernel`, `n_slices`.
         choice: "one_per_study" or "all".
         max_thickness_mm: in mm.
     """
@@ -59,6 +61,7 @@ def standing_for_study(
             "refused": refused,
             "other": ~table["is_image"].astype(bool),
             "thick": (thickness > max_thickness_mm + 1e-3) | thickness.isna(),
+            "derived": table["is_derived"].astype(bool),
             "kernel": table["kernel"].map(kernel_class).map({"soft": 0, "unknown": 1, "sharp": 2}),
             "slices": -table["n_slices"].astype("float64").fillna(0),
             "series": table["series_uid"],

@@ -11,6 +11,7 @@ import numpy as np
 from covidlit.dicom.checks import CHECKS, Checks
 from covidlit.dicom.geometry import Stack, obliquity_degrees, stack_of, tilt_degrees
 from covidlit.dicom.header import CT_CLASSES, is_other_class
+from covidlit.dicom.image_type import is_localizer, is_projection
 from covidlit.dicom.series import Frame, ImageFile, Series
 from covidlit.dicom.spacing import Spacing, check_spacing, split_duplicates
 from covidlit.dicom.verdict import Finding, Verdict
@@ -143,16 +144,10 @@ class _Case:
                 "leave this series out",
                 "its values are not Hounsfield units",
             )
-        scouts = [image for image in images if "LOCALIZER" in image.image_type]
-        if scouts:
-            self.report(
-                "localizer",
-                f"{_share(scouts, images)} localizer ({_files(scouts)}); "
-                "leave them out, or choose the series with the axial slices",
-                "left out" if len(scouts) < len(images) else "read as they are",
-            )
-            if len(scouts) < len(images):
-                images = [image for image in images if image not in scouts]
+        images = self._check_kind(images, "localizer", is_localizer, "localizer")
+        images = self._check_kind(
+            images, "projection", is_projection, "no slice but a projection or a screen copy"
+        )
         reasons = {image: image.damage for image in images if image.damage} | unreadable
         reasons |= self._without_rescale([image for image in images if image not in reasons])
         damaged = [image for image in images if image in reasons]
@@ -165,6 +160,22 @@ class _Case:
                 final=len(damaged) == len(images),
             )
         return [image for image in images if image not in reasons]
+
+    def _check_kind(
+        self, images: list[ImageFile], check: str, is_of: Callable[[ImageFile], bool], what: str
+    ) -> list[ImageFile]:
+        """The images that are not of a kind that holds no slices, or all where all are."""
+        odd = [image for image in images if is_of(image)]
+        if not odd:
+            return images
+        all_of_them = len(odd) == len(images)
+        self.report(
+            check,
+            f"{_share(odd, images)} {what} ({_files(odd)}); "
+            "leave them out, or choose the series with the axial slices",
+            "read as they are" if all_of_them else "left out",
+        )
+        return images if all_of_them else [image for image in images if image not in odd]
 
     def _without_rescale(self, images: list[ImageFile]) -> dict[ImageFile, str]:
         """Images without slope or intercept: wrong where the others have them, else noted."""

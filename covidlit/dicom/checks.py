@@ -9,6 +9,7 @@ from covidlit.errors import DicomError
 CHECKS = (
     "not_ct",
     "localizer",
+    "projection",
     "unreadable_file",
     "missing_geometry",
     "mixed_patient",

@@ -14,6 +14,7 @@ from covidlit.dicom.series import Frame, ImageFile
 from covidlit.errors import DicomError
 
 MAX_POSITION_MM = 1e5
+MIN_PIXEL_SPACING_MM = 0.05
 MAX_PIXEL_SPACING_MM = 100.0
 MAX_FRAMES = 20_000
 _UNIT_TOLERANCE = 1e-2
@@ -48,8 +49,8 @@ def make_frame(
         missing.append(
             f"ImageOrientationPatient {list(orientation)} is not two perpendicular unit vectors"
         )
-    if pixel_spacing is not None and not (
-        min(pixel_spacing) > 0 and max(pixel_spacing) <= MAX_PIXEL_SPACING_MM
+    if pixel_spacing is not None and not all(
+        MIN_PIXEL_SPACING_MM <= spacing <= MAX_PIXEL_SPACING_MM for spacing in pixel_spacing
     ):
         missing.append(f"PixelSpacing {list(pixel_spacing)} mm is impossible")
     return Frame(

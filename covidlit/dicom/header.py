@@ -35,6 +35,7 @@ FACT_TAGS = {
     "content_date": 0x00080023,
     "series_date": 0x00080021,
     "study_date": 0x00080020,
+    "volume_technique": 0x00089207,
 }
 _WANTED = frozenset(
     {

@@ -10,6 +10,7 @@ import numpy as np
 
 from covidlit.dicom.geometry import Stack, stack_of, typical_gap
 from covidlit.dicom.header import is_other_class
+from covidlit.dicom.image_type import is_localizer
 from covidlit.dicom.series import FileProblem, Series
 
 _SEARCHED_BYTES = 65_536
@@ -85,7 +86,7 @@ def _is_damaged_sibling(small: Series, large: Series) -> bool:
         return False
     if any(is_other_class(image.sop_class) for image in small.images):
         return False  # a dose report or the like
-    if small.study_uid != large.study_uid or "LOCALIZER" in small.images[0].image_type:
+    if small.study_uid != large.study_uid or is_localizer(small.images[0]):
         return False
     return name_pattern(small.files[0]) == name_pattern(large.files[0])
 

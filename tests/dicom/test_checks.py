@@ -87,6 +87,10 @@ CASES = [
     ("localizer", _set_all(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), ["all 14"], 14, set()),
     ("localizer", _set(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), ["a011"], 14,
      {"missing_slice"}),
+    ("projection", _set_all(ImageType=["DERIVED", "SECONDARY", "AXIAL", "MIP"]), ["all 14"], 14,
+     set()),
+    ("projection", _set(ImageType=["DERIVED", "PRIMARY", "AXIAL", "CT_SOM5 MIP THIN"]),
+     ["1 of 14", "a011"], 14, {"missing_slice"}),
     ("unreadable_file", _short_pixels, ["a011", "truncated: 100 of 240"], 14, {"missing_slice"}),
     ("unreadable_file", _delete("PixelData"), ["a011", "no pixel data"], 14, {"missing_slice"}),
     ("unreadable_file", _set(SamplesPerPixel=3), ["a011", "colour"], 14, {"missing_slice"}),
@@ -96,6 +100,8 @@ CASES = [
      {"missing_slice"}),
     ("missing_geometry", _delete("PixelSpacing"), ["a011", "no PixelSpacing"], 14,
      {"missing_slice"}),
+    ("missing_geometry", _set_all(PixelSpacing=[1e-4, 1e-4]), ["0.0001", "impossible"], None,
+     set()),
     ("missing_geometry", _set(ImageOrientationPatient=[1, 0, 0, 1, 0, 0]), ["perpendicular"], 14,
      {"missing_slice"}),
     ("mixed_patient", _set(PatientID="OTHER"), ["2 different patient", "a011"], 14, set()),
@@ -124,7 +130,7 @@ def test_each_check(
     check: str,
     edit: Callable[[Dataset, int], object],
     words: list[str],
-    n_read: int,
+    n_read: int | None,
     also: set[str],
 ) -> None:
     (series,) = find_series(write_ct(edit=edit)).series
@@ -136,9 +142,47 @@ def test_each_check(
         assert word in verdict.findings[0].message
     with pytest.raises(SeriesRefused, match=check):
         read_series(series)
+    if n_read is None:
+        with pytest.raises(SeriesRefused, match=check):
+            read_series(series, Checks(override=frozenset(CHECKS)))
+        return
     scan = read_series(series, Checks(override=frozenset({check} | also)))
     assert len(scan.hu) == n_read
     assert any(note.startswith(f"{check} overridden") for note in scan.notes)
+
+
+@pytest.mark.parametrize(
+    ("values", "refused"),
+    [
+        ("SECONDARY AXIAL MIP", True),
+        ("SECONDARY REFORMATTED MIN_IP", True),
+        ("SECONDARY REFORMATTED MIN-IP", True),
+        ("PRIMARY AXIAL MAX_IP", True),
+        ("SECONDARY MINIP", True),
+        ("SECONDARY PROJECTION-IMAGE", True),
+        ("PRIMARY VOLUME MAXIMUM", True),
+        ("SECONDARY SCREEN-SAVE", True),
+        ("SECONDARY OTHER VRT", True),
+        ("PRIMARY AXIAL", False),
+        ("SECONDARY AXIAL", False),
+        ("PRIMARY AXIAL CT_SOM5-MPR", False),
+        ("SECONDARY REFORMATTED AVERAGE", False),
+        ("PRIMARY VOLUME NONE", False),
+    ],
+)
+def test_derived_slices_are_accepted_and_projections_are_not(
+    write_ct: Write, values: str, refused: bool
+) -> None:
+    image_type = ["DERIVED", *(value.replace("-", " ") for value in values.split())]
+    (series,) = find_series(write_ct(edit=_set_all(ImageType=image_type))).series
+    assert [finding.check for finding in judge(series).findings] == ["projection"] * refused
+
+
+def test_a_projection_by_its_calculation_technique(write_ct: Write) -> None:
+    for technique, accepted in (("MIN_IP", False), ("MPR", True)):
+        edit = _set_all(VolumeBasedCalculationTechnique=technique)
+        (series,) = find_series(write_ct(edit=edit, folder=technique)).series
+        assert judge(series).accepted is accepted
 
 
 def test_every_check_is_covered() -> None:
