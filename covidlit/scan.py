@@ -58,6 +58,23 @@ class Scan:
         return float(z), float(y), float(x)
 
 
+def notes_on_hu(hu: NDArray[np.int16]) -> tuple[str, ...]:
+    """What makes one doubt that values are Hounsfield units; empty for any CT of a body.
+
+    Looks at a sample of about 64 voxels along each axis.
+
+    Args:
+        hu: volume (z, y, x); voxels without an image are `AIR_HU` and do not count as air.
+    """
+    sample = hu[tuple(slice(None, None, max(1, n // 64)) for n in hu.shape)]
+    notes = []
+    if ((sample > AIR_HU) & (sample < -800)).mean() < 1e-3:
+        notes.append("no air (no voxel near -1000 HU): the rescale intercept may be missing")
+    if (sample > 4000).mean() > 0.01:
+        notes.append("values far above bone (4000 HU): the rescale slope may be wrong")
+    return tuple(notes)
+
+
 def to_canonical(
     array: NDArray[np.generic], affine: NDArray[np.float64]
 ) -> tuple[NDArray[np.generic], NDArray[np.float64]]:

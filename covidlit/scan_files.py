@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from covidlit.dicom import Checks, read_series
 from covidlit.errors import CovidlitError
 from covidlit.files import atomic_path
-from covidlit.scan import AIR_HU, Scan, to_canonical
+from covidlit.scan import AIR_HU, Scan, notes_on_hu, to_canonical
 
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img", ".gipl")
 _INT16_MAX = int(np.iinfo(np.int16).max)
@@ -39,8 +39,8 @@ def read_image(path: str | Path) -> Scan:
                 "it holds values that are not finite.", where=path, fix="write HU without NaN."
             )
         array = np.rint(array)
-    hu = np.clip(array, AIR_HU, _INT16_MAX)
-    return Scan(np.ascontiguousarray(hu).astype(np.int16), affine, _stem(path))
+    hu = np.ascontiguousarray(np.clip(array, AIR_HU, _INT16_MAX)).astype(np.int16)
+    return Scan(hu, affine, _stem(path), notes_on_hu(hu))
 
 
 def read_volume(path: str | Path) -> tuple[NDArray[Any], NDArray[np.float64]]:

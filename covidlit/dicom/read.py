@@ -20,7 +20,7 @@ from covidlit.dicom.series import Found, Frame, ImageFile, Series
 from covidlit.dicom.transfer_syntax import is_encapsulated
 from covidlit.dicom.verdict import SeriesRefused
 from covidlit.errors import DicomError
-from covidlit.scan import Scan, to_canonical
+from covidlit.scan import Scan, notes_on_hu, to_canonical
 
 
 def read_series(
@@ -65,12 +65,8 @@ def read_series(
         unreadable |= problems
     hu, affine = _place(volume, plan)
     array, affine = to_canonical(hu, affine)
-    return Scan(
-        np.ascontiguousarray(array).astype(np.int16, copy=False),
-        affine,
-        series.series_uid,
-        verdict.notes,
-    )
+    values = np.ascontiguousarray(array).astype(np.int16, copy=False)
+    return Scan(values, affine, series.series_uid, (*verdict.notes, *notes_on_hu(values)))
 
 
 def choose_series(

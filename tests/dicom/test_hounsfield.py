@@ -154,3 +154,26 @@ def test_without_rescale_the_values_are_taken_and_noted(write_ct: Write) -> None
     scan = read_series(write_ct(edit=edit))
     assert scan.hu[0, 0, 0] == 1000
     assert "no RescaleSlope or RescaleIntercept" in scan.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("slope", "intercept", "words"),
+    [(1, -1024, []), (1, 0, ["no air"]), (1000, -1024, ["slope"])],
+)
+def test_values_that_are_no_hounsfield_units_are_noted(
+    write_ct: Write, stored: Stored, slope: float, intercept: float, words: list[str]
+) -> None:
+    # Half air with its noise, half tissue, and a rim of padding that is no air.
+    image = np.repeat(np.array([[0, 30, 60, 1064, 1100]]), 10, axis=0) + np.arange(10)[:, None]
+    image[0] = 4000
+
+    def edit(ds: Dataset, k: int) -> None:
+        _format(ds, 0, 12)
+        ds.RescaleSlope, ds.RescaleIntercept = slope, intercept
+        stored(ds, image)
+        ds.add_new(0x00280120, "US", 4000)
+
+    notes = read_series(write_ct(edit=edit)).notes
+    assert len(notes) == len(words) or slope == 1000
+    for word in words:
+        assert any(word in note for note in notes)
