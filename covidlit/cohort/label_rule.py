@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from covidlit.cohort.class_names import require_classes
 from covidlit.cohort.columns import TEXT, column_of, parse_dates
 from covidlit.errors import ManifestError
 
@@ -76,8 +77,9 @@ class LabelRule:
         """The target of each row: Int64, 0 or 1, null where the rule gives none.
 
         Raises:
-            ManifestError: no row gets a target.
+            ManifestError: no row gets a target, or a class that the rule names is misspelt.
         """
+        require_classes(self.positive, manifest["class_name"], "label_rule.positive")
         return _checked(self.explain(manifest), "the RT-PCR rule needs rtpcr_initial and dates")
 
     def explain(self, manifest: pd.DataFrame) -> pd.DataFrame:
@@ -137,9 +139,10 @@ class ByClass:
         """The target of each row: Int64, 0 or 1, null for classes that the rule does not name.
 
         Raises:
-            ManifestError: no row gets a target.
+            ManifestError: no row gets a target, or a class that the rule names is misspelt.
         """
         classes = [*self.positive, *(self.negative or ())]
+        require_classes(classes, manifest["class_name"], "label_rule")
         return _checked(self.explain(manifest), f"the rule knows the classes {', '.join(classes)}")
 
     def explain(self, manifest: pd.DataFrame) -> pd.DataFrame:
@@ -183,9 +186,10 @@ class MultiClass:
         """The target of each row: Int64, 0 to n_classes - 1, null for other classes.
 
         Raises:
-            ManifestError: no row gets a target.
+            ManifestError: no row gets a target, or a class that the rule names is misspelt.
         """
         known = ", ".join(self.classes)
+        require_classes(self.classes, manifest["class_name"], "label_rule.classes")
         return _checked(self.explain(manifest), f"the rule knows the classes {known}")
 
     def explain(self, manifest: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from covidlit.cohort.class_names import tidy_class_names
 from covidlit.cohort.columns import (
     between,
     flag,
@@ -72,7 +73,8 @@ def scan_id_of(uid: str) -> str:
     """The scan_id of a series: "S" and 12 hex digits of SHA-256, the same on every machine.
 
     Args:
-        uid: the original SeriesInstanceUID (not its pseudonym), or a name where there is none.
+        uid: the original SeriesInstanceUID (not its pseudonym). Of a name, which can be guessed, a
+            keyed hash (`covidlit.cohort.pseudonyms`), since this one has no key.
     """
     if not uid:
         raise ManifestError("a scan_id needs a series UID or a name, got an empty one.")
@@ -104,6 +106,7 @@ def validate_manifest(table: pd.DataFrame, where: object = "manifest") -> pd.Dat
     """
     attrs = dict(table.attrs)
     table = to_dates(validate(table, MANIFEST_SCHEMA, where, ManifestError), "acquisition_date")
+    table["class_name"] = tidy_class_names(table["class_name"])
     _check_one_row_per_series(table, where)
     _check_rtpcr(table, where)
     table.attrs.update(attrs)

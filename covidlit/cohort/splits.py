@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from covidlit.cohort.class_names import count_classes
 from covidlit.cohort.split import PARTS, Part, Split, patient_keys
 from covidlit.errors import SplitError
 from covidlit.tables import row_numbers
@@ -162,6 +163,31 @@ def from_file(manifest: pd.DataFrame, path: str | Path) -> Split:
     return split
 
 
+def require_two_targets(trained: pd.DataFrame, where: str, whole: pd.DataFrame) -> None:
+    """Refuse a training part of one class: there is nothing to tell apart.
+
+    Args:
+        trained: the rows of the training part, with `target`.
+        where: what made the part, for the message.
+        whole: the rows of all parts.
+
+    Raises:
+        SplitError: names the classes of the part.
+    """
+    if trained["target"].nunique() > 1:
+        return
+    column = "class_name" if "class_name" in trained else "target"
+    raise SplitError(
+        f"the training part would hold only target {trained['target'].iloc[0]}, of the class(es) "
+        f"{count_classes(trained[column])}.",
+        where=where,
+        fix="leave a centre or fold with the other class(es) in training."
+        if whole["target"].nunique() > 1
+        else f"all scans have this target: check class_name ({count_classes(whole[column])}) and "
+        "the label rule.",
+    )
+
+
 def _rows_of(manifest: pd.DataFrame) -> pd.DataFrame:
     """The rows that a split covers, in an order that does not depend on the manifest's."""
     table = manifest[manifest["target"].notna()] if "target" in manifest else manifest
@@ -224,12 +250,6 @@ def _finish(
             fix="use a larger manifest, fewer folds or a smaller validation_fraction.",
         )
     if "target" in table:
-        trained = [parts[scan] == "train" for scan in table["scan_id"]]
-        classes: Iterable[Any] = table.loc[trained, "target"].unique()
-        if len(list(classes)) < 2 <= table["target"].nunique():
-            raise SplitError(
-                f"the training part would hold only target {table.loc[trained, 'target'].iloc[0]}.",
-                where=kind,
-                fix="leave a centre or fold with the other class(es) in training.",
-            )
+        trained = table[[parts[scan] == "train" for scan in table["scan_id"]]]
+        require_two_targets(trained, kind, whole=table)
     return Split.of(table, kind=kind, parts=parts, arguments=arguments, seed=seed, fold=fold)

@@ -193,7 +193,13 @@ class VolumeDataModule(pl.LightningDataModule):
         return self._loader(self.dataset_of(part), shuffle=False, ranked=False)
 
     def train_dataloader(self) -> EpochLoader:
-        """Batches of the training part: shuffled or balanced, augmented."""
+        """Batches of the training part: shuffled or balanced, augmented.
+
+        Raises:
+            SplitError: no scan of it could be prepared, or those of one class only.
+        """
+        from covidlit.cohort.splits import require_two_targets
+
         dataset = self.dataset_of("train", augment=True)
         if not len(dataset):
             raise SplitError(
@@ -201,6 +207,7 @@ class VolumeDataModule(pl.LightningDataModule):
                 where=self.cache_dir / "prepared.csv",
                 fix="see the reasons there.",
             )
+        require_two_targets(self._rows("train"), "split", whole=self.table)
         return self._loader(
             dataset, shuffle=True, ranked=True, balanced=self.balanced, drop_last=self.drop_last
         )

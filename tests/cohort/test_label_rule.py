@@ -74,6 +74,32 @@ def test_by_class() -> None:
         ByClass([])
 
 
+@pytest.mark.parametrize(
+    ("rule", "fix"),
+    [
+        (ByClass(["covdi"]), "did you mean 'covid'"),
+        (ByClass(["covid", "influenza"]), "holds: cap"),
+        (ByClass(["covid"], ["Np"]), "did you mean 'np'"),
+        (LabelRule(["covid19"]), "did you mean 'covid'"),
+        (MultiClass(["np", "cap", "covd"]), "did you mean 'covid'"),
+    ],
+)
+def test_a_class_that_no_row_has_is_refused(
+    rule: ByClass | LabelRule | MultiClass, fix: str
+) -> None:
+    table = pd.DataFrame({"class_name": ["covid", "cap", "np", None], "rtpcr_initial": "positive"})
+    with pytest.raises(ManifestError, match=r"no row has the class '\w+', which") as caught:
+        rule.apply(table)
+    assert fix in str(caught.value)
+
+
+def test_a_hospital_may_lack_a_known_class() -> None:
+    table = pd.DataFrame({"class_name": ["cap", "tumour"]})
+    assert ByClass().apply(table).tolist() == [0, 0]
+    with pytest.raises(ManifestError, match=r"did you mean 'Covid19'"):
+        ByClass().apply(pd.DataFrame({"class_name": ["cap", "Covid19"]}))
+
+
 def test_multi_class_counts_in_the_given_order() -> None:
     rule = MultiClass(["np", "cap", "covid"])
     table = pd.DataFrame({"class_name": ["covid", "cap", "np", "tumour", None]})

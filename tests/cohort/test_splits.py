@@ -123,8 +123,20 @@ def test_a_patient_of_two_centres_is_refused(manifest: pd.DataFrame) -> None:
 
 
 def test_a_training_part_of_one_class_is_refused(manifest: pd.DataFrame) -> None:
-    with pytest.raises(SplitError, match=r"only target 0"):
+    with pytest.raises(SplitError, match=r"only target 0, of the class.*cap.*np.*leave a centre"):
         centre_held_out(manifest, ["centre_1", "centre_4"])
+
+
+def test_a_manifest_of_one_class_is_refused(manifest: pd.DataFrame) -> None:
+    rest = manifest[manifest["target"] == 0].assign(mine="train")
+    rest.loc[rest["centre"] == "centre_4", "mine"] = "test"
+    for split in (
+        lambda table: centre_held_out(table, "centre_4"),
+        patient_k_fold,
+        lambda table: from_column(table, "mine"),
+    ):
+        with pytest.raises(SplitError, match=r"only target 0.*all scans.*cap \(\d+\), np \(\d+\)"):
+            split(rest)
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,14 @@ def test_the_same_pixels_in_two_parts_stop_the_run(
         make(table).setup()
 
 
+def test_training_scans_of_one_class_stop_the_run(make: Make, table: pd.DataFrame) -> None:
+    table["status"], table["reason"] = "ok", None
+    positive = (table["split"] == "train") & (table["target"] == 1)
+    table.loc[positive, ["status", "reason"]] = ["refused", "gantry tilt"]
+    with pytest.raises(SplitError, match=r"only target 0, of the class.* np \(7\).*leave a centre"):
+        make(table).train_dataloader()
+
+
 def test_no_training_scan_is_said(make: Make, table: pd.DataFrame) -> None:
     table.loc[table["split"] == "train", "path"] = [f"/nowhere/{i}.nii" for i in range(9)]
     with pytest.raises(SplitError, match="no scan of the training part"):

@@ -1,0 +1,54 @@
+"""The names of the classes: written in one way, and looked for where a label rule names them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import pandas as pd
+
+from covidlit.errors import ManifestError
+
+KNOWN_CLASSES = ("covid", "cap", "np")
+"""The classes of the field, which a cohort may lack; any other class is a user's own."""
+
+
+def tidy_class_names(names: pd.Series) -> pd.Series:
+    """Names without spaces around them, the known ones in lower case; empty ones are missing."""
+    tidy = names.str.strip()
+    lower = tidy.str.lower()
+    return tidy.where(~lower.isin(KNOWN_CLASSES), lower).where(tidy != "")
+
+
+def count_classes(names: pd.Series) -> str:
+    """The classes and how many rows each has, for messages: "cap (3), covid (12)"."""
+    counts = names.value_counts().sort_index()
+    return ", ".join(f"{name} ({n})" for name, n in counts.items()) or "none"
+
+
+def require_classes(named: Sequence[str], names: pd.Series, where: str) -> None:
+    """Refuse a class that a label rule names and no row has, since its rows would get lost.
+
+    A hospital may have no case of a known class; such a one is refused only where a class that the
+    rule does not name is spelt much like it.
+
+    Args:
+        named: the classes of the rule.
+        names: `class_name` of each row.
+        where: the argument, for the message.
+
+    Raises:
+        ManifestError: names the class, a similar one if there is one, and the classes there are.
+    """
+    present = [str(name) for name in names.dropna().unique()]
+    others = {name.lower(): name for name in present if name not in named}
+    for name in named if present else ():
+        near = get_close_matches(name.lower(), others, n=1)
+        if name in present or (name in KNOWN_CLASSES and not near):
+            continue
+        hint = f"did you mean {others[near[0]]!r}? " if near else ""
+        raise ManifestError(
+            f"no row has the class {name!r}, which the label rule names.",
+            where=where,
+            fix=f"{hint}The column class_name holds: {count_classes(names)}.",
+        )
