@@ -36,7 +36,7 @@ def manifest(
         typer.Option(
             help="Table of labels, .csv or .parquet: one row per patient (patient_id), study "
             "(study_uid), series (series_uid) or folder (path), with class_name, centre, "
-            "rtpcr_initial and whatever else is known. Without it: every series, unlabelled."
+            "rtpcr_initial, age, sex and so on. Without it: every series, unlabelled."
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="The manifest to write, .csv or .parquet.")] = Path(
@@ -87,8 +87,18 @@ def manifest(
         Path | None,
         typer.Option(help="Secret key of the pseudonyms. Default: manifest.key beside it."),
     ] = None,
+    keep_column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A further column of the labels to copy, which must not identify anyone; may be "
+            "given several times. Those that are left out are listed."
+        ),
+    ] = None,
     keep_identifiers: Annotated[
-        bool, typer.Option("--keep-identifiers", help="Keep the original PatientID and UIDs.")
+        bool,
+        typer.Option(
+            "--keep-identifiers", help="Keep the original PatientID, UIDs and all columns."
+        ),
     ] = False,
     strict: Annotated[
         bool,
@@ -134,6 +144,7 @@ def manifest(
             label_rule=rule,
             inclusion=criteria,
             centre=centre,
+            keep_columns=keep_column or (),
             keep_identifiers=keep_identifiers,
             key_file=key_file,
             strict=strict,
@@ -151,6 +162,7 @@ def manifest(
                 inclusion=criteria,
                 series_choice="one_per_study" if series is Choice.one_per_study else "all",
                 centre=centre,
+                keep_columns=keep_column or (),
                 keep_identifiers=keep_identifiers,
                 key_file=key_file,
                 strict=strict,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from covidlit.cohort.account import BuiltManifest, problem_table, refuse_problems, relative_path
+from covidlit.cohort.class_names import count_classes
 from covidlit.cohort.flow import Flow
 from covidlit.cohort.inclusion import InclusionCriteria
 from covidlit.cohort.label_rule import LabelRule, TargetRule
@@ -42,6 +44,7 @@ def manifest_from_dicom(
     inclusion: InclusionCriteria | None = InclusionCriteria(),  # noqa: B008 (immutable)
     series_choice: SeriesChoice = "one_per_study",
     centre: str | None = None,
+    keep_columns: Sequence[str] = (),
     keep_identifiers: bool = False,
     key_file: str | Path | None = None,
     strict: bool = False,
@@ -50,7 +53,8 @@ def manifest_from_dicom(
     """Make a manifest of all CT series under a folder and a table of labels.
 
     Nothing that identifies a patient is copied: `patient_id` becomes a keyed pseudonym, UIDs become
-    `covidlit.dicom.pseudonym_uid`. Paths stay as they are, since the files must be found.
+    `covidlit.dicom.pseudonym_uid`, and of the labels only the manifest's own columns are taken.
+    Paths stay as they are, since the files must be found.
 
     Args:
         root: folder with DICOM files, nested in any way.
@@ -64,6 +68,8 @@ def manifest_from_dicom(
         series_choice: "one_per_study" or "all"; see `covidlit.cohort.series_choice`. Labels by
             `series_uid` choose for themselves.
         centre: the centre of all scans, where `labels` has no column `centre`.
+        keep_columns: further columns of `labels` to copy, for subgroups; the others are left out
+            and named in the notes.
         keep_identifiers: keep the raw PatientID, UIDs and all columns of `labels`.
         key_file: of the pseudonyms; None: `manifest.key` in `folder`, made at first use.
         strict: a label without a scan, a refused series or an unreadable file is an error.
@@ -75,7 +81,8 @@ def manifest_from_dicom(
     """
     checked = None if labels is None else read_labels(labels, key)
     scans = dicom_rows(root, checks=checks, workers=workers)
-    rules = _Rules(label_rule, inclusion, series_choice, centre)
+    kept = _kept(keep_columns, keep_identifiers)
+    rules = _Rules(label_rule, inclusion, series_choice, centre, kept)
     names = _pseudonyms(keep_identifiers, key_file, folder)
     return _build(scans, checked, rules, names, Path(folder), strict)
 
@@ -88,6 +95,7 @@ def manifest_from_images(
     label_rule: TargetRule | None = LabelRule(),  # noqa: B008 (immutable)
     inclusion: InclusionCriteria | None = InclusionCriteria(),  # noqa: B008 (immutable)
     centre: str | None = None,
+    keep_columns: Sequence[str] = (),
     keep_identifiers: bool = False,
     key_file: str | Path | None = None,
     strict: bool = False,
@@ -95,11 +103,15 @@ def manifest_from_images(
 ) -> BuiltManifest:
     """Make a manifest of image files (NIfTI, MetaImage, NRRD ...) that a table of labels names.
 
+    A file's name takes the place of the UIDs and may be a patient's number, so `scan_id` and the
+    UIDs become keyed pseudonyms of it, as `patient_id` does; real UIDs in `labels` are used as in
+    `manifest_from_dicom`.
+
     Args:
         root: folder that the column `path` of `labels` starts from.
         labels: with the columns `path` and `patient_id`; every image is read once, an unreadable
             one keeps its row with status "refused".
-        folder, label_rule, inclusion, centre, keep_identifiers, key_file, strict: see
+        folder, label_rule, inclusion, centre, keep_columns, keep_identifiers, key_file, strict: see
             `manifest_from_dicom`.
         track: wraps the list of files, for a progress bar.
 
@@ -114,8 +126,10 @@ def manifest_from_images(
             fix="add the column patient_id; any name that is the same for all scans of a person.",
         )
     scans = image_rows(root, checked, track)
-    rules = _Rules(label_rule, inclusion, "all", centre)
+    rules = _Rules(label_rule, inclusion, "all", centre, _kept(keep_columns, keep_identifiers))
     names = _pseudonyms(keep_identifiers, key_file, folder)
+    hidden = {name: map(names.file_name, scans.table[name]) for name in ("study_uid", "series_uid")}
+    scans = replace(scans, table=scans.table.assign(**{k: list(v) for k, v in hidden.items()}))
     return _build(scans, checked, rules, names, Path(folder), strict)
 
 
@@ -125,6 +139,7 @@ class _Rules:
     inclusion: InclusionCriteria | None
     series_choice: SeriesChoice
     centre: str | None
+    keep_columns: Sequence[str] | None
 
 
 def _build(
@@ -152,7 +167,7 @@ def _build(
             problems += labels_without_scan(labels, matched, table, names)
         _, flow = flow.step(table, "labelled", matched.isna())
         _check_left(flow, labels.where)
-        table, new = with_labels(table, labels, matched, keep_identifiers=names.key is None)
+        table, new = with_labels(table, labels, matched, rules.keep_columns)
         table = table if "class_name" in table else table.assign(class_name=None)
         notes += new
     table, new = with_centre(table, rules.centre)
@@ -166,6 +181,7 @@ def _build(
         _check_left(flow, labels.where)
     if labels is not None and rules.label_rule is not None:
         table = table.assign(target=rules.label_rule.apply(table))
+        notes += _one_target(table)
         why = rules.label_rule.explain(table)["reason"]
         unlabelled = dict(zip(table["scan_id"], why, strict=True))
         table, flow = flow.step(table, _BY_RULE, table["target"].isna())
@@ -199,6 +215,25 @@ _CHOICES = {
 _BY_RULE = "a target by the label rule"
 
 
+def _kept(keep_columns: Sequence[str], keep_identifiers: bool) -> Sequence[str] | None:
+    """The further columns to copy; None: all."""
+    if keep_identifiers:
+        return None
+    return (keep_columns,) if isinstance(keep_columns, str) else keep_columns
+
+
+def _one_target(table: pd.DataFrame) -> list[str]:
+    """A note where all targets are the same: fine for one hospital of many, else a mistake."""
+    targets = table["target"].dropna()
+    if targets.nunique() != 1:
+        return []
+    classes = count_classes(table.loc[targets.index, "class_name"])
+    return [
+        f"all {len(targets)} scans have target {targets.iloc[0]} (classes: {classes}): alone, this "
+        "manifest cannot be trained on."
+    ]
+
+
 def _pseudonyms(
     keep_identifiers: bool, key_file: str | Path | None, folder: str | Path
 ) -> Pseudonyms:
@@ -215,7 +250,7 @@ def _finished(table: pd.DataFrame, names: Pseudonyms, folder: Path) -> pd.DataFr
         study_uid=[names.uid(uid) for uid in table["study_uid"]],
         series_uid=[names.uid(uid) for uid in table["series_uid"]],
     )
-    table = table.drop(columns=["raw_patient", "place", "is_image"])
+    table = table.drop(columns=["raw_patient", "place", "is_image", "is_derived"])
     known = [name for name in MANIFEST_SCHEMA.columns if name in table]
     table = table[[*known, *(name for name in table if name not in known)]]
     table = table.sort_values("scan_id").reset_index(drop=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from covidlit.cohort.columns import parse_dates
-from covidlit.cohort.labels_table import Labels, identifies, lost_zeros
+from covidlit.cohort.labels_table import Labels, lost_zeros
 from covidlit.cohort.pseudonyms import Pseudonyms
+from covidlit.errors import ManifestError, did_you_mean
 from covidlit.tables import row_numbers
 
 NO_SCAN = "label without scan"
@@ -53,7 +55,7 @@ def labels_without_scan(
 
 
 def with_labels(
-    scans: pd.DataFrame, labels: Labels, matched: pd.Series, *, keep_identifiers: bool
+    scans: pd.DataFrame, labels: Labels, matched: pd.Series, keep_columns: Sequence[str] | None = ()
 ) -> tuple[pd.DataFrame, list[str]]:
     """The labelled scans with the labels' columns, which win over the headers, and notes on that.
 
@@ -61,17 +63,22 @@ def with_labels(
         scans: raw rows with `patient_id`.
         labels: any table of labels.
         matched: of `match_labels`.
-        keep_identifiers: also copy columns that look as if they identify someone.
+        keep_columns: names of further columns to copy; None: all of them.
+
+    Raises:
+        ManifestError: the labels have no such further column.
     """
+    further = _further(labels, keep_columns)
     scans = scans[matched.notna()].copy()
     rows = labels.table.loc[matched.dropna().to_numpy(dtype=int)].set_axis(scans.index)
     notes = []
-    values = labels.values.columns.tolist()
-    hidden = [name for name in values if identifies(name)]
-    if hidden and not keep_identifiers:
-        notes.append(f"column(s) of the labels not copied, since they identify: {_list(hidden)}.")
-        values = [name for name in values if name not in hidden]
-    for name in values:
+    left_out = [name for name in labels.further_columns if name not in further]
+    if left_out:
+        notes.append(
+            f"column(s) of the labels not copied, since they may identify: {', '.join(left_out)}. "
+            "Keep one that does not with --keep-column NAME (keep_columns)."
+        )
+    for name in [*labels.contract_columns, *further]:
         stated = rows[name]
         if name in scans:
             header = scans[name]
@@ -133,5 +140,17 @@ def patient_notes(scans: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _list(names: list[Any]) -> str:
-    return ", ".join(map(str, names))
+def _further(labels: Labels, keep_columns: Sequence[str] | None) -> list[str]:
+    """The further columns to copy, in the order of the table."""
+    known = labels.further_columns
+    if keep_columns is None:
+        return known
+    for name in keep_columns:
+        if name not in known and name not in labels.contract_columns:
+            hint = did_you_mean(name, known)
+            raise ManifestError(
+                f"the labels have no further column {name!r}.",
+                where="keep_columns (--keep-column)",
+                fix=f"{hint + ' ' if hint else ''}They have: {', '.join(known) or 'none'}.",
+            )
+    return [name for name in known if name in keep_columns]

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import pandera.pandas as pa
+from pandas.api.types import is_numeric_dtype
 
+from covidlit.cohort.class_names import tidy_class_names
 from covidlit.cohort.columns import text, to_dates
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
 from covidlit.errors import ManifestError
@@ -18,15 +20,7 @@ from covidlit.tables import read_table, row_numbers, validate
 KEYS = ("series_uid", "path", "study_uid", "patient_id")
 """Columns that tell which series a row is about, the most specific first."""
 
-_IDENTIFYING = {
-    "name", "fullname", "patientname", "patientsname", "firstname", "lastname", "givenname",
-    "familyname", "surname", "birthdate", "patientbirthdate", "patientsbirthdate", "dateofbirth",
-    "birthday", "dob", "mrn", "medicalrecordnumber", "patientnumber", "hospitalnumber",
-    "accession", "accessionnumber", "ssn", "socialsecuritynumber", "nhsnumber", "insurancenumber",
-    "address", "patientaddress", "street", "postcode", "postalcode", "zip", "zipcode", "phone",
-    "telephone", "mobile", "email", "patientid", "studyid", "studyinstanceuid",
-    "seriesinstanceuid", "sopinstanceuid",
-}  # fmt: skip
+_OWN = (*KEYS, "scan_id", "target", "status", "reason")
 
 LABELS_SCHEMA = pa.DataFrameSchema(
     {
@@ -35,7 +29,7 @@ LABELS_SCHEMA = pa.DataFrameSchema(
                 column.dtype, column.checks, coerce=column.coerce, required=False, nullable=True
             )
             for name, column in MANIFEST_SCHEMA.columns.items()
-            if name not in (*KEYS, "scan_id", "target", "status", "reason")
+            if name not in _OWN
         },
         **{name: text() for name in KEYS},
     },
@@ -43,14 +37,6 @@ LABELS_SCHEMA = pa.DataFrameSchema(
     strict=False,
 )
 """The manifest's columns with the manifest's types, none of them required but one of `KEYS`."""
-
-
-def identifies(column: object) -> bool:
-    """Whether a column looks as if it identifies someone, by its name in any way of writing.
-
-    Such columns are not copied into a manifest unless identifiers are kept.
-    """
-    return "".join(c for c in str(column).lower() if c.isalnum()) in _IDENTIFYING
 
 
 @dataclass(frozen=True)
@@ -68,10 +54,22 @@ class Labels:
     where: str
 
     @property
-    def values(self) -> pd.DataFrame:
-        """The columns that go into the manifest: all but the keys and covidlit's own."""
-        own = (*KEYS, "scan_id", "target", "status", "reason")
-        return self.table.drop(columns=[name for name in own if name in self.table])
+    def contract_columns(self) -> list[str]:
+        """The columns that a manifest knows: those of its schema, and numbers of readers."""
+        return [name for name in self._values if self._is_of_contract(name)]
+
+    @property
+    def further_columns(self) -> list[str]:
+        """All other columns: any of them may identify a patient, whatever it is called."""
+        return [name for name in self._values if not self._is_of_contract(name)]
+
+    @property
+    def _values(self) -> list[str]:
+        return [name for name in self.table if name not in _OWN]
+
+    def _is_of_contract(self, name: str) -> bool:
+        is_reading = name.startswith("reader_") and is_numeric_dtype(self.table[name])
+        return name in MANIFEST_SCHEMA.columns or is_reading
 
     def match(self, series: Mapping[str, str], folder: str = "") -> int | None:
         """The index label of the row about a series; None where there is none.
@@ -111,7 +109,7 @@ def read_labels(source: str | Path | pd.DataFrame, key: str | None = None) -> La
             schema refuses; names row, column and value.
     """
     if isinstance(source, pd.DataFrame):
-        table, where = source.reset_index(drop=True), "labels"
+        table, where = source.reset_index(drop=True).rename(columns=str), "labels"
     else:
         table, where = read_table(source, ManifestError), str(source)
     present = [name for name in KEYS if name in table]
@@ -129,6 +127,8 @@ def read_labels(source: str | Path | pd.DataFrame, key: str | None = None) -> La
             f"{key!r} cannot be a key.", where="key", fix=f"choose one of {', '.join(KEYS)}."
         )
     table = to_dates(validate(table, LABELS_SCHEMA, where, ManifestError), "acquisition_date")
+    if "class_name" in table:
+        table["class_name"] = tidy_class_names(table["class_name"])
     _check_keys(table, key, where)
     # The same key with the same values is one statement, made twice.
     return Labels(table.drop_duplicates(), key, where)

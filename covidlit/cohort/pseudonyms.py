@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 from covidlit.errors import ManifestError
 
 KEY_FILE = "manifest.key"
+# DICOM PS3.5, section 9.1; shorter ones are no real UIDs, which hold an organisation and a number.
+_REAL_UID = re.compile(r"(?=.{20,64}$)[0-2](?:\.(?:0|[1-9]\d*)){4,}")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,15 @@ class Pseudonyms:
         if self.key is None:
             return raw
         return "P" + hmac.new(self.key, raw.strip().encode(), "sha256").hexdigest()[:12]
+
+    def file_name(self, raw: str) -> str:
+        """What stands for a file's name where there is no UID: 32 hex digits of HMAC-SHA256.
+
+        A real UID stays as it is: nobody can try it out, as a short name or a patient's number can.
+        """
+        if self.key is None or _REAL_UID.fullmatch(raw):
+            return raw
+        return hmac.new(self.key, f"file {raw}".encode(), "sha256").hexdigest()[:32]
 
     def uid(self, raw: str) -> str:
         """The pseudonym of a study or series UID, which `read_series` understands."""

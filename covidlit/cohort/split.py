@@ -130,8 +130,8 @@ class Split(BaseModel):
 def patient_keys(table: pd.DataFrame) -> pd.Series:
     """For each row the smallest scan_id of its patient.
 
-    Groups rows as `patient_id` does, but does not depend on the secret key that the pseudonyms were
-    made with: the same scans give the same split on every machine.
+    Groups rows as `patient_id` does. The scan_ids of DICOM series do not depend on the secret key
+    that the pseudonyms were made with: the same series give the same split on every machine.
     """
     return table.groupby("patient_id")["scan_id"].transform("min")
 

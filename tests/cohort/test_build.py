@@ -52,7 +52,7 @@ def labels(tmp_path: Path) -> Path:
 
 
 def test_a_folder_and_labels_become_a_manifest(root: Path, labels: Path, tmp_path: Path) -> None:
-    built = manifest_from_dicom(root, labels, folder=tmp_path)
+    built = manifest_from_dicom(root, labels, folder=tmp_path, keep_columns=["ward"])
     table = built.manifest.set_index("path")
     assert set(table.index) == {"dicom/a/soft", "dicom/b", "dicom/c"}
     one = table.loc["dicom/a/soft"]
@@ -93,9 +93,44 @@ def test_nothing_in_it_identifies_a_patient(
     written += built.flow.to_frame().to_csv() + repr(built) + "".join(capfd.readouterr())
     for secret in ("pat-", "DOE", "Doe", "1.2.1", "1.2.3", "JANE", "1950-06-15"):
         assert secret not in written
-    assert any("not copied" in note and "name" in note for note in built.notes)
     key = tmp_path / "manifest.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
+IDENTIFYING = {
+    "hospital_id": "H-4711",
+    "pat_name": "Roe",
+    "referring_physician": "Watson",
+    "Geburtsdatum": "15.06.1950",
+    "birth_year": "1950",
+    "case_number": "F-0815",
+    "reader_comment": "Roe was here in May",
+}
+
+
+def test_columns_that_nobody_knows_are_left_out_and_listed(root: Path, tmp_path: Path) -> None:
+    labels = pd.DataFrame(LABELS | {name: [value] * 5 for name, value in IDENTIFYING.items()})
+    labels = labels.assign(reader_1=[0.1, 0.2, 0.3, 0.4, 0.5], aetiology="viral")
+    built = manifest_from_dicom(root, labels, folder=tmp_path)
+    assert built.manifest["aetiology"].eq("viral").all()
+    assert built.manifest["reader_1"].notna().all()
+    written = built.manifest.to_csv() + "".join(built.notes)
+    (note,) = (note for note in built.notes if "--keep-column" in note)
+    for name, value in IDENTIFYING.items():
+        assert name in note
+        assert name not in built.manifest
+        assert value not in written
+    assert "aetiology" not in note
+
+
+def test_a_column_is_kept_when_it_is_named(root: Path, labels: Path, tmp_path: Path) -> None:
+    built = manifest_from_dicom(root, labels, folder=tmp_path, keep_columns=["ward"])
+    assert set(built.manifest["ward"]) == {1, 2, 3}
+    assert "name" not in built.manifest
+    (note,) = (note for note in built.notes if "--keep-column" in note)
+    assert "ward" not in note
+    with pytest.raises(ManifestError, match=r"no further column 'wards'.*did you mean ward\?"):
+        manifest_from_dicom(root, labels, folder=tmp_path, keep_columns=["wards"])
 
 
 def test_the_key_keeps_pseudonyms_stable(root: Path, labels: Path, tmp_path: Path) -> None:
@@ -158,6 +193,39 @@ def test_labels_by_series_choose_the_series(root: Path, tmp_path: Path) -> None:
     )
     table = manifest_from_dicom(root, labels, folder=tmp_path, label_rule=ByClass()).manifest
     assert set(table["path"]) == {"dicom/a/lung", "dicom/c"}
+
+
+def test_known_classes_are_read_in_any_way_of_writing(root: Path, tmp_path: Path) -> None:
+    labels = pd.DataFrame(
+        {"patient_id": ["pat-1", "pat-2", "pat-3"], "class_name": [" COVID", "Tumour ", "Np"]}
+    )
+    table = manifest_from_dicom(root, labels, folder=tmp_path, label_rule=ByClass()).manifest
+    assert dict(zip(table["class_name"], table["target"], strict=True)) == {
+        "covid": 1, "Tumour": 0, "np": 0,
+    }  # fmt: skip
+
+
+def test_one_class_alone_is_pointed_out(root: Path, tmp_path: Path) -> None:
+    labels = pd.DataFrame({"patient_id": ["pat-1", "pat-3"], "class_name": ["cap", "np"]})
+    built = manifest_from_dicom(root, labels, folder=tmp_path, label_rule=ByClass(), centre="A")
+    (note,) = (note for note in built.notes if "target" in note)
+    assert "all 2 scans have target 0 (classes: cap (1), np (1))" in note
+
+
+def test_a_projection_does_not_stand_for_its_study(tmp_path: Path, write_series: Write) -> None:
+    write_series("original", "pat-1", "1.2.1", "1.2.1.1", ConvolutionKernel="LUNG")
+    for place, kind, uid in (("mip", ["AXIAL", "CT_SOM5 MIP"], "2"), ("unnamed", ["AXIAL"], "3")):
+        write_series(
+            place, "pat-1", "1.2.1", f"1.2.1.{uid}", n=40,
+            ImageType=["DERIVED", "SECONDARY", *kind],
+        )  # fmt: skip
+    built = manifest_from_dicom(tmp_path / "dicom", folder=tmp_path, centre="A")
+    assert built.manifest["path"].tolist() == ["dicom/original"]
+    everything = manifest_from_dicom(
+        tmp_path / "dicom", folder=tmp_path, centre="A", series_choice="all"
+    )
+    assert set(everything.manifest["path"]) == {"dicom/original", "dicom/unnamed"}
+    assert "is_derived" not in built.manifest
 
 
 def test_all_series_of_a_study(root: Path, tmp_path: Path) -> None:
@@ -296,6 +364,37 @@ def test_image_files_become_a_manifest(tmp_path: Path, image_labels: pd.DataFram
     assert built.unmatched_labels["label_row"].tolist() == [4]
     assert set(built.problems["kind"]) == {"label without scan", "refused"}
     assert "jane" not in built.manifest.to_csv()
+
+
+def test_a_file_s_name_cannot_be_tried_out(tmp_path: Path, image_labels: pd.DataFrame) -> None:
+    image_labels = image_labels.iloc[:1]
+    (tmp_path / "images" / "one.nii.gz").rename(tmp_path / "images" / "4711001.nii.gz")
+    image_labels["path"] = "4711001.nii.gz"
+
+    def build(key: str, labels: pd.DataFrame = image_labels, **more: object) -> pd.Series:
+        return manifest_from_images(
+            tmp_path / "images",
+            labels,
+            folder=tmp_path,
+            label_rule=None,
+            key_file=tmp_path / key,
+            **more,  # type: ignore[arg-type]
+        ).manifest.iloc[0]
+
+    columns = ["scan_id", "study_uid", "series_uid"]
+    one, again, other = build("a.key"), build("a.key"), build("b.key")
+    assert one[columns].tolist() == again[columns].tolist()
+    assert set(one[columns]).isdisjoint(other[columns])
+    for guess in ("4711001.nii.gz", "4711001", "images/4711001.nii.gz"):
+        assert {scan_id_of(guess), pseudonym_uid(guess)}.isdisjoint(one[columns])
+    kept = build("a.key", keep_identifiers=True)
+    assert kept["series_uid"] == "4711001.nii.gz"
+    # What is called a UID and is a number could be tried out too; a real UID could not.
+    number = build("a.key", image_labels.assign(series_uid="4711001"))
+    assert number["scan_id"] != scan_id_of("4711001")
+    uid = "1.3.6.1.4.1.14519.5.2.1.6279.6001.179049373636438705059720603192"
+    real = build("a.key", image_labels.assign(series_uid=uid))
+    assert (real["scan_id"], real["series_uid"]) == (scan_id_of(uid), pseudonym_uid(uid))
 
 
 def test_images_need_patients_and_files(tmp_path: Path, image_labels: pd.DataFrame) -> None:

@@ -74,6 +74,20 @@ def test_options_reach_the_rules(run: Callable[..., str], labels: Path, tmp_path
     assert set(table["status"]) == {"ok"}
 
 
+def test_further_columns_are_kept_by_name(
+    run: Callable[..., str], labels: Path, tmp_path: Path
+) -> None:
+    table = pd.read_csv(labels).assign(ward="W3", hospital_id="H-4711")
+    table.to_csv(labels, index=False)
+    command = (tmp_path / "dicom", "--labels", labels, "--out", tmp_path / "m.csv")
+    said = run(*command, "--label-rule", "none", "--keep-column", "ward")
+    kept = read_manifest(tmp_path / "m.csv")
+    assert set(kept["ward"]) == {"W3"}
+    assert "hospital_id" not in kept
+    assert "not copied, since they may identify: hospital_id" in " ".join(said.split())
+    assert "H-4711" not in said
+
+
 def test_errors_tell_how_to_mend(run: Callable[..., str], labels: Path, tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"label_rule=by_class"):
         run(tmp_path / "dicom", "--labels", labels, "--out", tmp_path / "m.csv")
