@@ -110,13 +110,12 @@ def _context(
     import yaml
 
     from covidlit.cohort.describe import show_table1, table1, table2
-    from covidlit.cohort.sources import flow_path
+    from covidlit.cohort.sources import flow_of
     from covidlit.evaluation import ReportContext
     from covidlit.runner import LightningRunner
-    from covidlit.tables import read_table
 
     table = datamodule.table
-    flow = flow_path(datamodule.manifest_path)
+    flow, flow_note = flow_of(datamodule.manifest_path)
     selected = isinstance(runner, LightningRunner) and runner.selected
     return ReportContext(
         title=config["name"],
@@ -130,7 +129,8 @@ def _context(
             "No patient, no series and no image (hash of its voxels) stands in two parts; "
             "this was checked when the run started, which would have stopped it.",
         ),
-        flow=read_table(flow) if flow.is_file() else None,
+        flow=flow,
+        notes=[flow_note] if flow_note else [],
         tables={
             "Table 1. The cohort by centre": show_table1(table1(table)).rename_axis(
                 "characteristic"

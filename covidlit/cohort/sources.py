@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from covidlit.errors import ManifestError
 from covidlit.files import fingerprint
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def existing_manifest(path: str) -> Path:
@@ -28,6 +31,36 @@ def existing_manifest(path: str) -> Path:
 def flow_path(manifest: Path) -> Path:
     """Where the flow of inclusion of a manifest is kept: `<manifest>.flow.csv`."""
     return manifest.with_suffix(".flow.csv")
+
+
+def flow_of(path: Path) -> tuple[pd.DataFrame | None, str]:
+    """The flow of inclusion kept beside a manifest, where it is this manifest's.
+
+    Args:
+        path: of the manifest.
+
+    Returns:
+        The flow, as `Flow.to_frame` makes it; None where there is none, or where it ends with
+        other numbers of scans and patients than the manifest has. Then the text says so, which is
+        empty otherwise.
+    """
+    from covidlit.cohort.manifest import read_manifest
+    from covidlit.tables import read_table
+
+    beside = flow_path(path)
+    if not beside.is_file():
+        return None, ""
+    flow, manifest = read_table(beside, ManifestError), read_manifest(path)
+    if "status" in manifest:
+        manifest = manifest[manifest["status"] != "refused"]
+    has = [len(manifest), manifest["patient_id"].nunique()]
+    last = flow.tail(1).reindex(columns=["n_left", "n_patients"]).to_numpy().tolist()
+    if last == [has]:
+        return flow, ""
+    return None, (
+        f"The inclusion flow in {beside.name} is not shown: it does not end with the {has[0]} "
+        f"accepted scans of {has[1]} patients that {path.name} holds, so it is of another manifest."
+    )
 
 
 def synthetic_manifest(folder: str, n_jobs: int = -1, **arguments: Any) -> Path:

@@ -1,0 +1,37 @@
+"""The report of a run says only what belongs to its manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from covidlit.cohort.sources import flow_path
+from covidlit.configuration import config_dir
+from covidlit.experiment import train_and_evaluate
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_only_the_manifest_s_own_flow_is_shown(
+    own: bool, tiny_data: Path, tiny_overrides: list[str], tmp_path: Path
+) -> None:
+    original = Path((tiny_data / "manifest_path").read_text())
+    manifest = original.with_name(f"own-{own}.csv")
+    manifest.write_bytes(original.read_bytes())
+    flow = pd.read_csv(flow_path(original))
+    flow.assign(n_left=flow["n_left"] + (not own)).to_csv(flow_path(manifest), index=False)
+    overrides = [
+        *(o for o in tiny_overrides if not o.startswith("data.source.path=")),
+        f"data.source.path={manifest}",
+        *("name=test", "model=csacnet", "model.task.net.width=4", "split.test_centres=[centre_4]"),
+        "trainer.fast_dev_run=true",
+    ]
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        config = compose("train", overrides)
+    train_and_evaluate(OmegaConf.to_container(config, resolve=True), tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ("<h3>Inclusion</h3>" in page) is own
+    assert (f"own-{own}.flow.csv is not shown" in page) is not own
