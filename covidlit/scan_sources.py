@@ -23,7 +23,8 @@ class ScanSource:
     """One scan that can be read, or the reason why not.
 
     Args:
-        scan_id: as in a manifest; empty for a file that belongs to no scan.
+        scan_id: as in a manifest; empty where there is no DICOM series, so that `path` alone tells
+            which image file it is.
         path: where it lies, relative to the folder that was asked for.
         series_uid: pseudonym of its SeriesInstanceUID; empty where there is none.
         read: reads it; None where `reason` says why it cannot be read.
@@ -114,11 +115,10 @@ def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
 
 
 def _image(file: Path, root: Path) -> ScanSource:
-    from covidlit.cohort.manifest import scan_id_of
     from covidlit.scan_files import read_image
 
-    place = _relative(file, root)
-    return ScanSource(scan_id_of(place), place, read=partial(read_image, file))
+    # No id: it could only be made of the file's name, which may be a patient's number.
+    return ScanSource("", _relative(file, root), read=partial(read_image, file))
 
 
 def _image_files(root: Path) -> Iterator[Path]:
