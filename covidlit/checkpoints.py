@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,11 @@ CHECKPOINT_FORMAT = 1
 """Raised when what a checkpoint holds under "covidlit" changes its meaning."""
 
 _NEEDED = ("state_dict", "hyper_parameters", "covidlit")
+_GARBLED = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError,
+    RuntimeError, TypeError, ValueError, struct.error,
+)  # fmt: skip
+"""What reading bytes that are no checkpoint has been seen to raise."""
 _RETRAIN = "use a checkpoint that covidlit wrote (runs/<name>/<date>/checkpoints/)."
 
 
@@ -63,7 +69,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
             f"this is not a checkpoint of covidlit: it holds {found}.", where=path, fix=_RETRAIN
         )
     own = content["covidlit"]
-    written = own.get("format") if isinstance(own, dict) else None
+    written = own.get("format") if isinstance(own, Mapping) else None
     if written != CHECKPOINT_FORMAT:
         raise CheckpointError(
             f"the checkpoint has format {written!r}, this version of covidlit reads "
@@ -71,6 +77,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
             where=path,
             fix="use the version of covidlit that wrote it, or train again.",
         )
+    _check_parts(content, path)
     _check_targets(content, path)
     return content
 
@@ -201,17 +208,48 @@ def _read(path: Path) -> Any:
                 where=path,
                 fix="do not use this file; get the checkpoint from a source that you trust.",
             ) from error
-        raise _damaged(path, error) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, OSError) as error:
-        raise _damaged(path, error) from error
+        raise _damaged(path) from error
+    except OSError as error:
+        raise CheckpointError(
+            f"the file cannot be read: {error.strerror or error}.",
+            where=path,
+            fix="check its permissions and the disk.",
+        ) from error
+    except _GARBLED as error:
+        raise _damaged(path) from error
 
 
-def _damaged(path: Path, error: Exception) -> CheckpointError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+def _damaged(path: Path) -> CheckpointError:
+    # What the reader stumbled over first says nothing about the file.
     return CheckpointError(
-        f"the file ({path.stat().st_size} bytes) is truncated or not a checkpoint: {reason}",
+        f"the file ({path.stat().st_size} bytes) is truncated or not a checkpoint.",
         where=path,
         fix="copy it again, or take an earlier checkpoint.",
+    )
+
+
+def _check_parts(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Refuse a checkpoint whose parts are not what their names say."""
+    own, weights = checkpoint["covidlit"], checkpoint["state_dict"]
+    parts = {
+        "hyper_parameters": checkpoint["hyper_parameters"],
+        "state_dict": weights,
+        "covidlit.record": own.get("record"),
+    }
+    for name, part in parts.items():
+        if not isinstance(part, Mapping):
+            _refuse_part(path, name, "a mapping", part)
+    for name, weight in weights.items():
+        if not isinstance(weight, Tensor):
+            _refuse_part(path, f"state_dict.{name}", "a tensor", weight)
+
+
+def _refuse_part(path: Path, name: str, wanted: str, found: object) -> None:
+    raise CheckpointError(
+        f"the checkpoint is damaged: its `{name}` is {wanted} in a whole one, and "
+        f"{type(found).__name__} here.",
+        where=path,
+        fix=_RETRAIN,
     )
 
 
@@ -237,7 +275,9 @@ def _comparable(value: Any) -> Any:
 
 
 def _max_epochs(record: Mapping[str, Any]) -> int | None:
-    return record.get("config", {}).get("trainer", {}).get("max_epochs")
+    config = record.get("config")
+    trainer = config.get("trainer") if isinstance(config, Mapping) else None
+    return trainer.get("max_epochs") if isinstance(trainer, Mapping) else None
 
 
 def _refuse_to_resume(path: str | Path, name: str, old: Any, new: Any) -> None:

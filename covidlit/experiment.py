@@ -147,12 +147,18 @@ def build_runner(config: dict[str, Any], datamodule: VolumeDataModule) -> Runner
     """The runner of `conf/model/*.yaml`, with the record that its checkpoints will carry."""
     from hydra.utils import instantiate
 
+    from covidlit.evaluation.predictions import is_synthetic
     from covidlit.run_record import run_record
     from covidlit.runner import LightningRunner
 
     runner: Runner = instantiate(config["model"], _recursive_=False, _convert_="all")
     if isinstance(runner, LightningRunner):
-        runner.record = run_record(config=config, split_hash=datamodule.split.hash)
+        table = datamodule.table
+        runner.record = run_record(
+            config=config,
+            split_hash=datamodule.split.hash,
+            synthetic=bool(is_synthetic(table[table["part"].isin(("train", "validation"))])),
+        )
     return runner
 
 

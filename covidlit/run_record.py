@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Positive = Annotated[float, Field(gt=0)]
 Size = Annotated[int, Field(ge=1)]
@@ -55,6 +55,7 @@ class RunRecord(BaseModel):
         classes: names of the classes in the order of the targets; empty for a binary task.
         operating_point: the score from which a scan counts as positive, chosen on validation data;
             None where it is not known.
+        synthetic: whether scans that it was trained or selected on are synthetic.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -65,9 +66,20 @@ class RunRecord(BaseModel):
     model: str = ""
     classes: list[str] = []
     operating_point: float | None = None
+    synthetic: bool = False
+
+    @field_validator("config")
+    @classmethod
+    def _trainer_is_a_mapping(cls, config: dict[str, Any]) -> dict[str, Any]:
+        trainer = config.get("trainer", {})
+        if not isinstance(trainer, Mapping):
+            raise ValueError(f"trainer must be a mapping, got {trainer!r}")
+        return config
 
 
-def run_record(config: Mapping[str, Any], split_hash: str) -> dict[str, Any]:
+def run_record(
+    config: Mapping[str, Any], split_hash: str, *, synthetic: bool = False
+) -> dict[str, Any]:
     """The record of a run, as plain types, from its resolved configuration (`conf/train.yaml`)."""
     data = config["data"]
     record = RunRecord(
@@ -81,5 +93,6 @@ def run_record(config: Mapping[str, Any], split_hash: str) -> dict[str, Any]:
         ),
         model=str(config["model"].get("name", "")),
         classes=list((config.get("label_rule") or {}).get("classes") or []),
+        synthetic=synthetic,
     )
     return record.model_dump(mode="json")

@@ -196,16 +196,68 @@ def test_files_that_are_no_checkpoint(path: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such file"):
         load_checkpoint(tmp_path / "none.ckpt")
     content = path.read_bytes()
-    for damaged in (b"", b"hello", content[: len(content) // 2], content[:-100], content[50:]):
+    garbage = [b"", b"hello", b"(u", b"M1"]  # a key, a list, a length that are not there
+    for damaged in (*garbage, content[: len(content) // 2], content[:-100], content[50:]):
         path.write_bytes(damaged)
-        with pytest.raises(CheckpointError, match="truncated or not a checkpoint"):
+        with pytest.raises(CheckpointError) as error:
             load_checkpoint(path)
+        size = len(damaged)
+        assert error.value.what == f"the file ({size} bytes) is truncated or not a checkpoint."
     torch.save([1, 2], path)
     with pytest.raises(CheckpointError, match="not a checkpoint of covidlit: it holds list"):
         load_checkpoint(path)
     torch.save({"state_dict": {}}, path)
     with pytest.raises(CheckpointError, match="not a checkpoint of covidlit"):
         load_checkpoint(path)
+
+
+MISSING = object()
+
+
+def _replaced(content: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
+    *way, last = place.split("/")
+    inner = content
+    for name in way:
+        inner = inner[name]
+    if value is MISSING:
+        del inner[last]
+    else:
+        inner[last] = value
+    return content
+
+
+@pytest.mark.parametrize("value", [None, [1], MISSING])
+@pytest.mark.parametrize("place", ["hyper_parameters", "state_dict", "covidlit/record", "covidlit"])
+def test_a_checkpoint_whose_parts_are_not_there_is_refused(
+    place: str, value: Any, path: Path
+) -> None:
+    torch.save(_replaced(torch.load(path, weights_only=True), place, value), path)
+    use: Any
+    for use in (load_checkpoint, load_task, lambda path: update_record(path, operating_point=0.5)):
+        with pytest.raises(CheckpointError) as error:
+            use(path)
+        assert error.value.where == str(path)
+
+
+def test_a_weight_that_is_no_tensor_is_named(path: Path) -> None:
+    content = torch.load(path, weights_only=True)
+    name = next(iter(content["state_dict"]))
+    rewrite(path, state_dict={**content["state_dict"], name: None})
+    with pytest.raises(CheckpointError, match=f"state_dict.{name}` is a tensor .* NoneType here"):
+        load_task(path)
+
+
+@pytest.mark.parametrize("place", ["config", "config/trainer"])
+def test_a_record_without_its_trainer_is_refused(place: str, path: Path) -> None:
+    content = torch.load(path, weights_only=True)
+    torch.save(_replaced(content, f"covidlit/record/{place}", None), path)
+    with pytest.raises(CheckpointError, match=r"incomplete \(config"):
+        read_record(load_checkpoint(path), path)
+    cycle = {"_target_": "torch.optim.lr_scheduler.OneCycleLR"}
+    content["hyper_parameters"]["scheduler"] = cycle
+    torch.save(content, path)
+    # To go on from it, nothing is asked that it cannot answer.
+    check_same_run(path, make_task(scheduler=cycle), run_record(CONFIG, split_hash="abc"))
 
 
 def test_another_format_is_refused(path: Path) -> None:
