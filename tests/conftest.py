@@ -1,14 +1,19 @@
-"""A tiny synthetic cohort, written once per test session and read like any other."""
+"""A tiny synthetic cohort, written once per test session, and real data where they are there."""
 
 from __future__ import annotations
 
 import os
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("WANDB_MODE", "offline")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+"""Real data for development, which are not shipped."""
 
 TINY = [
     "data.geometry.spacing=[20.0,24.0,24.0]",
@@ -41,3 +46,30 @@ def tiny_overrides(tiny_data: Path) -> list[str]:
     """Overrides that train on the tiny cohort."""
     manifest = (tiny_data / "manifest_path").read_text()
     return ["data=manifest", f"data.source.path={manifest}", f"data_dir={tiny_data}", *TINY]
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Unpack an archive of shared/data once in a session; skip where it is not there."""
+    unpacked: dict[str, Path] = {}
+
+    def unpack(name: str) -> Path:
+        source = SHARED / name
+        if not source.exists():
+            pytest.skip(f"{source} is not there (real data are not shipped)")
+        if name not in unpacked:
+            target = tmp_path_factory.mktemp("archive")
+            with tarfile.open(source) as tar:
+                tar.extractall(target, filter="data")
+            unpacked[name] = target
+        return unpacked[name]
+
+    return unpack
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data; skip where it is not there."""
+    if not SHARED.exists():
+        pytest.skip(f"{SHARED} is not there (real data are not shipped)")
+    return SHARED

@@ -1,8 +1,7 @@
-"""Small synthetic CT series written with pydicom, and the real archives where they are there."""
+"""Small synthetic CT series written with pydicom."""
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,35 +11,7 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 Edit = Callable[[Dataset, int], None]
-
-
-@pytest.fixture(scope="session")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Unpack an archive of shared/data once in a session; skip where it is not there."""
-    unpacked: dict[str, Path] = {}
-
-    def unpack(name: str) -> Path:
-        source = SHARED / name
-        if not source.exists():
-            pytest.skip(f"{source} is not there (real data are not shipped)")
-        if name not in unpacked:
-            target = tmp_path_factory.mktemp("archive")
-            with tarfile.open(source) as tar:
-                tar.extractall(target, filter="data")
-            unpacked[name] = target
-        return unpacked[name]
-
-    return unpack
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The folder of real data; skip where it is not there."""
-    if not SHARED.exists():
-        pytest.skip(f"{SHARED} is not there (real data are not shipped)")
-    return SHARED
 
 
 def ct_slice(k: int, *, series: str = "a", step: float = 2.5) -> Dataset:
