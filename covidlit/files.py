@@ -45,6 +45,25 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_writable(path: str | Path) -> None:
+    """Make sure that a file can be written at `path`, without writing anything there.
+
+    Raises:
+        CovidlitError: `path` is a folder, or its folder cannot be written or made.
+    """
+    target = Path(path)
+    folder = next(folder for folder in target.absolute().parents if os.access(folder, os.F_OK))
+    if not folder.is_dir():
+        problem = errno.ENOTDIR
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        problem = errno.EACCES
+    elif target.is_dir():
+        problem = errno.EISDIR
+    else:
+        return
+    raise _explain(OSError(problem, os.strerror(problem)), target)
+
+
 def write_text(path: str | Path, text: str) -> Path:
     """Write `text` as UTF-8 to `path` atomically and return the path."""
     with atomic_path(path) as temporary:

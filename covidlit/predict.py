@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -22,7 +23,10 @@ from covidlit.scan_sources import ScanSource, find_scans
 if TYPE_CHECKING:
     from covidlit.tasks import BaseTask
 
-COLUMNS = ("scan_id", "path", "series_uid", "score", "predicted_class", "status", "reason")
+COLUMNS = (
+    "scan_id", "path", "series_uid", "score", "predicted_class", "status", "reason", "synthetic",
+    "trained_on_synthetic",
+)  # fmt: skip
 _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
@@ -55,7 +59,9 @@ def predict(
         One row per series or file: `scan_id`, `path`, `series_uid` (a pseudonym), `score` (of the
         positive class), `score_<class>` where the run has more than two classes, `predicted_class`
         ("positive" from the checkpoint's operating point on, else "negative"; null where it has
-        none; with more classes the most probable one), `status` ("ok" or "refused"), `reason`.
+        none; with more classes the most probable one), `status` ("ok" or "refused"), `reason`,
+        `synthetic` (what a manifest says of the scan; null where nothing does),
+        `trained_on_synthetic` (of the network: its scores then mean nothing for patients).
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged, untrusted or of another model.
@@ -84,6 +90,8 @@ def predict(
         table[name] = table[name].astype("string")
     for name in ("score", *classes):
         table[name] = table[name].astype("float64")
+    table["synthetic"] = table["synthetic"].astype("boolean")
+    table["trained_on_synthetic"] = record.synthetic
     if strict:
         require_all(table, path)
     return table
@@ -130,7 +138,9 @@ def _prepare_all(
     wanted = record.preprocess
     geometry = Geometry(wanted.geometry.spacing, wanted.geometry.size)
     for source in sources:
-        row = {"scan_id": source.scan_id, "path": source.path, "series_uid": source.series_uid}
+        row: dict[str, Any] = {
+            name: getattr(source, name) for name in ("scan_id", "path", "series_uid", "synthetic")
+        }
         rows.append(row)
         image, reason = None, source.reason
         if source.read is not None:
@@ -151,6 +161,9 @@ def _prepare_all(
 
 
 def _columns_of(score: Any, record: RunRecord) -> dict[str, Any]:
+    """The columns that a scan's score, or the list of one per class, fills in."""
+    if not np.isfinite(score).all():
+        return {"status": "refused", "reason": "the network gave no finite score"}
     if isinstance(score, float):
         point = record.operating_point
         if point is None:

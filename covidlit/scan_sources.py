@@ -29,6 +29,7 @@ class ScanSource:
         series_uid: pseudonym of its SeriesInstanceUID; empty where there is none.
         read: reads it; None where `reason` says why it cannot be read.
         reason: why it is refused without being read.
+        synthetic: whether a manifest calls it synthetic; None where nothing says so.
     """
 
     scan_id: str
@@ -36,6 +37,7 @@ class ScanSource:
     series_uid: str = ""
     read: Callable[[], Scan] | None = None
     reason: str = ""
+    synthetic: bool | None = None
 
 
 def find_scans(path: str | Path, checks: Checks) -> list[ScanSource]:
@@ -105,7 +107,10 @@ def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
         )
     )
     for row in rows:
-        source = ScanSource(str(row["scan_id"]), str(row["path"]), row["series_uid"])
+        synthetic = flag if isinstance(flag := row.get("synthetic"), bool) else None
+        source = ScanSource(
+            str(row["scan_id"]), str(row["path"]), row["series_uid"], synthetic=synthetic
+        )
         if row.get("status") == "refused":
             reason = row.get("reason")
             said = reason if isinstance(reason, str) else "the manifest says so"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.errors import CovidlitError
-from covidlit.files import atomic_path
+from covidlit.files import atomic_path, check_writable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,16 +56,27 @@ def read_table(path: str | Path, error: type[CovidlitError] = CovidlitError) -> 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> Path:
     """Write a table as `.csv` or `.parquet` (by its ending), atomically; returns the path."""
-    path = Path(path)
-    if path.suffix not in (".csv", ".parquet"):
-        raise CovidlitError(
-            f"a table must end in .csv or .parquet, not {path.suffix!r}.", where=path
-        )
+    path = check_table_path(path)
     with atomic_path(path) as temporary:
         if path.suffix == ".parquet":
             table.to_parquet(temporary, index=False)
         else:
             table.to_csv(temporary, index=False)
+    return path
+
+
+def check_table_path(path: str | Path) -> Path:
+    """The path, if `write_table` can write there; to ask before the work that fills the table.
+
+    Raises:
+        CovidlitError: another ending than `.csv` or `.parquet`, or a place that cannot be written.
+    """
+    path = Path(path)
+    if path.suffix not in (".csv", ".parquet"):
+        raise CovidlitError(
+            f"a table must end in .csv or .parquet, not {path.suffix!r}.", where=path
+        )
+    check_writable(path)
     return path
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from covidlit.errors import CovidlitError
-from covidlit.files import atomic_path, fingerprint, write_json, write_text
+from covidlit.files import atomic_path, check_writable, fingerprint, write_json, write_text
 from covidlit.tables import write_table
 
 
@@ -34,6 +34,33 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
         fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_is_judged_without_touching_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_writable(tmp_path / "new" / "deep" / "a.csv")
+    monkeypatch.chdir(tmp_path)
+    check_writable("a.csv")
+    assert list(tmp_path.iterdir()) == []
+    file = write_text(tmp_path / "file", "old")
+    check_writable(file)
+    assert file.read_text() == "old"
+    for path, reason in {tmp_path: "Is a directory", file / "a.csv": "Not a directory"}.items():
+        with pytest.raises(CovidlitError, match=f"cannot write: {reason}") as error:
+            check_writable(path)
+        assert error.value.where == str(path)
+
+
+def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        if os.access(tmp_path, os.W_OK):
+            pytest.skip("this user may write everywhere")
+        with pytest.raises(CovidlitError, match="Permission denied"):
+            check_writable(tmp_path / "a.csv")
+    finally:
+        tmp_path.chmod(0o700)
 
 
 def test_a_value_that_json_does_not_know_is_not_written(tmp_path: Path) -> None:

@@ -50,8 +50,10 @@ def _test_rows(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["centre"] == "test"]
 
 
-def save_run(task: VolumeClassification, config: dict[str, Any], path: Path) -> Path:
-    task.record = run_record(config, split_hash="abc")
+def save_run(
+    task: VolumeClassification, config: dict[str, Any], path: Path, *, synthetic: bool = False
+) -> Path:
+    task.record = run_record(config, split_hash="abc", synthetic=synthetic)
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_model_summary=False)
     trainer.strategy.connect(task)
     trainer.save_checkpoint(path)
@@ -193,6 +195,111 @@ def test_more_classes_have_a_score_each(folder: Path, tmp_path: Path) -> None:
     assert sum(scores) == pytest.approx(1, abs=1e-6)
     assert row["score"] == row["score_covid"]
     assert row["predicted_class"] == ["np", "cap", "covid"][int(np.argmax(scores))]
+
+
+@pytest.mark.parametrize("classes", [None, ["np", "cap", "covid"]])
+def test_a_score_that_is_no_number_is_never_a_negative_scan(
+    classes: list[str] | None, folder: Path, tmp_path: Path
+) -> None:
+    task = make_task(n_classes=3 if classes else 2)
+    with torch.no_grad():
+        next(task.parameters()).fill_(torch.nan)
+    config = {**CONFIG, "label_rule": {"classes": classes}}
+    checkpoint = save_run(task, config, tmp_path / "best.ckpt")
+    update_record(checkpoint, operating_point=0.5)
+    table = predict(checkpoint, folder / "case2")
+    assert table["status"].tolist() == ["refused"]
+    assert table["reason"].tolist() == ["the network gave no finite score"]
+    assert table["predicted_class"].isna().all()
+    assert table.filter(like="score").isna().all(axis=None)
+    with pytest.raises(CovidlitError, match="no finite score"):
+        predict(checkpoint, folder / "case2", strict=True)
+
+
+def test_one_class_without_a_finite_score_is_enough(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = {**CONFIG, "label_rule": {"classes": ["np", "cap", "covid"]}}
+    checkpoint = save_run(make_task(n_classes=3), config, tmp_path / "best.ckpt")
+    whole = VolumeClassification.scores
+
+    def scores(logits: torch.Tensor) -> torch.Tensor:
+        found = whole(logits)
+        found[1, 0] = torch.inf
+        return found
+
+    monkeypatch.setattr(VolumeClassification, "scores", staticmethod(scores))
+    shutil.copytree(folder / "case2", tmp_path / "two" / "a")
+    shutil.copytree(folder / "case3", tmp_path / "two" / "b")
+    table = predict(checkpoint, tmp_path / "two", batch_size=2)
+    assert table["status"].tolist() == ["ok", "refused"]
+    assert table["score"].isna().tolist() == [False, True]
+    assert table["predicted_class"].isna().tolist() == [False, True]
+
+
+NO_PATIENTS = "trained on synthetic images: its scores mean nothing for patients"
+
+
+def _printed(checkpoint: Path, path: Path, out: Path) -> str:
+    done = CliRunner().invoke(app, ["predict", str(checkpoint), str(path), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    return " ".join(done.output.split())
+
+
+def test_a_network_of_synthetic_images_is_called_so(
+    checkpoint: Path, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "scores.csv"
+    trained = save_run(make_task(), CONFIG, tmp_path / "best.ckpt", synthetic=True)
+    assert NO_PATIENTS in _printed(trained, folder / "case2", out)
+    assert pd.read_csv(out)["trained_on_synthetic"].tolist() == [True]
+    assert NO_PATIENTS not in _printed(checkpoint, folder / "case2", out)
+    assert pd.read_csv(out)["trained_on_synthetic"].tolist() == [False]
+
+
+def test_a_checkpoint_that_does_not_say_counts_as_not_synthetic(
+    checkpoint: Path, folder: Path, tmp_path: Path
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    del content["covidlit"]["record"]["synthetic"]
+    torch.save(content, tmp_path / "old.ckpt")
+    table = predict(tmp_path / "old.ckpt", folder / "case2")
+    assert table["trained_on_synthetic"].tolist() == [False]
+
+
+def test_synthetic_scans_of_a_manifest_are_called_so(
+    checkpoint: Path, manifest: Path, tmp_path: Path
+) -> None:
+    table = _test_rows(read_manifest(manifest)).head(3)
+    for name, said in {"some": [True, False, None], "none": [False, False, None]}.items():
+        table["synthetic"] = pd.array(said, dtype="boolean")
+        written = write_manifest(table, tmp_path / f"{name}.csv")
+        printed = _printed(checkpoint, written, tmp_path / "scores.parquet")
+        assert ("1 of 3 scans are synthetic" in printed) == (name == "some")
+        scored = pd.read_parquet(tmp_path / "scores.parquet")["synthetic"]
+        assert [None if pd.isna(value) else bool(value) for value in scored] == said
+
+
+@pytest.mark.parametrize(
+    ("out", "reason"),
+    [
+        ("scores.xlsx", "must end in .csv or .parquet"),
+        ("file/scores.csv", "Not a directory"),
+        ("folder.csv", "Is a directory"),
+    ],
+)
+def test_where_nothing_can_be_written_is_said_before_any_work(
+    out: str, reason: str, tmp_path: Path
+) -> None:
+    """The checkpoint is missing too, which is found out first thing in the work."""
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.csv").mkdir()
+    command = ["predict", str(tmp_path / "none.ckpt"), str(tmp_path), "--out", str(tmp_path / out)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 2
+    assert out in done.output
+    assert reason in done.output
+    assert "none.ckpt" not in done.output
 
 
 def test_the_command_writes_the_table(checkpoint: Path, folder: Path, tmp_path: Path) -> None:

@@ -39,8 +39,9 @@ def predict(
     """
     from covidlit.predict import predict as score
     from covidlit.predict import require_all
-    from covidlit.tables import write_table
+    from covidlit.tables import check_table_path, write_table
 
+    check_table_path(out)
     table = score(
         checkpoint,
         path,
@@ -69,6 +70,12 @@ def _print(table: pd.DataFrame, out: Path) -> None:
         shown.add_row(*[escape(str(cell)) for cell in cells])
     console = Console()
     console.print(shown)
+    if table["trained_on_synthetic"].any():
+        console.print(
+            "This network was trained on synthetic images: its scores mean nothing for patients."
+        )
+    if synthetic := int(table["synthetic"].fillna(False).sum()):
+        console.print(f"{synthetic} of {len(table)} scans are synthetic, as their manifest says.")
     refused = int((table["status"] == "refused").sum())
     console.print(
         f"{len(table) - refused} scans scored, {refused} refused. Table: {escape(str(out))}"
