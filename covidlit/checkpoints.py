@@ -40,8 +40,8 @@ CHECKPOINT_FORMAT = 1
 
 _NEEDED = ("state_dict", "hyper_parameters", "covidlit")
 _GARBLED = (
-    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError,
-    RuntimeError, TypeError, ValueError, struct.error,
+    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, RuntimeError, TypeError,
+    ValueError, struct.error,
 )  # fmt: skip
 """What reading bytes that are no checkpoint has been seen to raise."""
 _RETRAIN = "use a checkpoint that covidlit wrote (runs/<name>/<date>/checkpoints/)."
