@@ -20,6 +20,7 @@ from covidlit.models.layers import (
     Triple,
     initialise,
     make_norm,
+    make_vector_norm,
     quiet_output,
     triple,
 )
@@ -117,7 +118,7 @@ class CSACNet3D(nn.Module):
         hidden: widths of the first two of the three Linear layers.
         pooling: "avg", "max", "avg_max" or "lse", see `GlobalPool`. Small lesions vanish in "avg".
         dropout: probability, before each of the last two Linear layers.
-        norm: "batch", "group" or "instance".
+        norm: "batch", "group" or "instance"; the two hidden Linear layers get it as well.
         zero_init: start every residual block as the identity (its last norm's scale at zero).
         input_mean, input_std: the input is standardised with these inside the network.
 
@@ -182,11 +183,15 @@ class CSACNet3D(nn.Module):
             for start, count in zip(starts, units, strict=True)
         )
         self.pool = GlobalPool(pooling)
+        # The pooled features are all positive and differ little from scan to scan: without the norms
+        # one step moves a hidden unit below zero for every scan, where its ReLU keeps it.
         self.head = nn.Sequential(
             nn.Linear(self.pool.channels(ends[-1] + side * len(units)), hidden[0]),
+            make_vector_norm(norm, hidden[0]),
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
             nn.Linear(hidden[0], hidden[1]),
+            make_vector_norm(norm, hidden[1]),
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
             nn.Linear(hidden[1], n_outputs),

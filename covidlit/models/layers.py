@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from covidlit.errors import ConfigError
 
@@ -53,6 +54,25 @@ def make_norm(norm: str, channels: int) -> nn.Module:
     if norm == "instance":
         return nn.InstanceNorm3d(channels, affine=True)
     return nn.GroupNorm(channels // math.gcd(channels, 16), channels)
+
+
+class FeatureNorm(nn.BatchNorm1d):
+    """Batch normalisation of vectors (B, C), which takes a batch of one scan as well.
+
+    One scan has no spread of its own: it is normalised with the running statistics.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        if not self.training or len(features) > 1:
+            return super().forward(features)
+        mean, var = self.running_mean, self.running_var
+        return functional.batch_norm(features, mean, var, self.weight, self.bias, eps=self.eps)
+
+
+def make_vector_norm(norm: str, channels: int) -> nn.Module:
+    """As `make_norm`, for vectors (B, C): "batch", or the layer's norm for "group", "instance"."""
+    check_choice(norm, NORMS, "norm")
+    return FeatureNorm(channels) if norm == "batch" else nn.LayerNorm(channels)
 
 
 def initialise(net: nn.Module) -> None:

@@ -116,6 +116,24 @@ def test_channels_last_equals_contiguous(norm: str) -> None:
         torch.testing.assert_close(q.grad, p.grad, msg=name)
 
 
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_a_common_shift_does_not_silence_the_head(norm: str) -> None:
+    net = tiny(norm=norm, dropout=0.0).train()
+    pooled = torch.rand(8, net.head[0].in_features) + 1
+    before = net.head(pooled)
+    with torch.no_grad():
+        net.head[0].bias -= 100.0
+    torch.testing.assert_close(net.head(pooled), before, atol=1e-4, rtol=1e-4)
+    assert before.std() > 0
+
+
+@pytest.mark.parametrize("norm", ["batch", "group", "instance"])
+def test_a_batch_of_one_scan_trains(norm: str) -> None:
+    net = tiny(norm=norm).train()
+    net(torch.rand(1, 1, 32, 32, 32)).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+
+
 def test_sparsity_is_the_mean_absolute_atrous_weight() -> None:
     net = tiny()
     weights = torch.cat([conv.weight.flatten() for conv in atrous(net)])

@@ -8,7 +8,7 @@ import torch
 from scipy.special import logsumexp
 from torch import nn
 
-from covidlit.models.layers import GlobalPool, initialise, make_norm
+from covidlit.models.layers import FeatureNorm, GlobalPool, initialise, make_norm
 
 FEATURES = torch.randn(2, 3, 2, 4, 5, generator=torch.Generator().manual_seed(0))
 
@@ -45,3 +45,15 @@ def test_initialisation_keeps_the_variance() -> None:
     assert float(depthwise.weight.detach().var()) == pytest.approx(2 / 27, rel=0.1)
     assert float(linear.weight.detach().var()) == pytest.approx(2 / 64, rel=0.1)
     assert not dense.bias.detach().any()
+
+
+def test_vectors_of_one_scan_are_normalised_with_the_running_statistics() -> None:
+    norm = FeatureNorm(3)
+    for _ in range(200):
+        norm(torch.randn(64, 3) * 2 + 5)
+    one = torch.tensor([[5.0, 7.0, 3.0]])
+    torch.testing.assert_close(norm(one), torch.tensor([[0.0, 1.0, -1.0]]), atol=0.15, rtol=0)
+    expected = norm.eval()(one)
+    torch.testing.assert_close(norm.train()(one), expected)
+    pair = torch.tensor([[1.0, 2.0, 3.0], [3.0, 2.5, 1.0]])  # two scans have a spread
+    torch.testing.assert_close(norm(pair)[:, 0], torch.tensor([-1.0, 1.0]), atol=1e-3, rtol=0)
