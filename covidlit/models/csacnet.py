@@ -183,8 +183,8 @@ class CSACNet3D(nn.Module):
             for start, count in zip(starts, units, strict=True)
         )
         self.pool = GlobalPool(pooling)
-        # The pooled features are all positive and differ little from scan to scan: without the norms
-        # one step moves a hidden unit below zero for every scan, where its ReLU keeps it.
+        # Pooled features are positive and differ little from scan to scan: without the norms one
+        # step can move a hidden unit below zero for every scan, and its ReLU keeps it there.
         self.head = nn.Sequential(
             nn.Linear(self.pool.channels(ends[-1] + side * len(units)), hidden[0]),
             make_vector_norm(norm, hidden[0]),
