@@ -32,6 +32,8 @@ def train(
 ) -> Run:
     """Train one configuration, unless that was done already with the same `conf/` and overrides.
 
+    A run that was killed goes on from its last epoch.
+
     Args:
         name: of the run folder, below `runs/experiments`.
         overrides: of `train.py`.
@@ -44,18 +46,21 @@ def train(
     run_dir = RUNS / name
     metrics, record = run_dir / "metrics.json", run_dir / "asked.json"
     asked = {"script": script, "overrides": overrides, "threads": threads, "conf": _configuration()}
-    if not metrics.is_file():
+    if not record.is_file() and not metrics.is_file():
         write_json(record, asked | {"environment": environment()})
+    known = json.loads(record.read_text()) if record.is_file() else {}
+    measured_with = known.pop("environment", {})
+    if known != asked:
+        sys.exit(f"{run_dir} holds a run of another configuration: delete it to train again.")
+    if not metrics.is_file():
+        last = run_dir / "checkpoints" / "last.ckpt"
+        resume = [f"ckpt_path={last}"] if last.is_file() else []
         variables = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
         with (run_dir / "output.txt").open("w") as output:
             subprocess.run(
-                [sys.executable, script, *overrides, f"hydra.run.dir={run_dir}"],
+                [sys.executable, script, *overrides, *resume, f"hydra.run.dir={run_dir}"],
                 cwd=ROOT, env=os.environ | variables, stdout=output, stderr=output, check=True,
             )  # fmt: skip
-    done = json.loads(record.read_text()) if record.is_file() else {}
-    measured_with = done.pop("environment", {})
-    if done != asked:
-        sys.exit(f"{run_dir} holds a run of another configuration: delete it to train again.")
     return Run(json.loads(metrics.read_text()), measured_with)
 
 
