@@ -82,38 +82,37 @@ def _progress() -> Any:
     return Progress(*columns, transient=True)
 
 
-def _verdict_text(row: dict[str, Any]) -> str:
-    """The first reason in words and the other checks by name; the table file has them all."""
+def _series_text(row: dict[str, Any]) -> str:
+    """The folder, then what was found: the first reason in words, the other checks by name."""
     from rich.markup import escape
 
-    if row["accepted"]:
-        text = "[green]accepted[/]"
-    else:
+    lines = [f"[bold]{escape(row['folder'] or '.')}[/]"]
+    if (n_slices := row.get("n_slices")) is not None:
+        size = f"{n_slices} slice{'' if n_slices == 1 else 's'}"
+        if (spacing := row.get("slice_spacing_mm")) is not None:
+            size += f", {spacing:g} mm apart, pixels of {row['spacing_mm']:g} mm"
+        lines.append(size)
+    if not row["accepted"]:
         _, *others = str(row["checks"]).split()
         reason = str(row["reason"]).split("; " + others[0] + ": ")[0] if others else row["reason"]
-        text = f"[red]refused:[/] {escape(str(reason))}"
-        if others:
-            text += f" [red](also {', '.join(others)})[/]"
+        also = f" [red](also {', '.join(others)})[/]" if others else ""
+        lines.append(escape(str(reason)) + also)
     if row.get("notes"):
-        text += f"\n[dim]{escape(str(row['notes']))}[/]"
-    return text
+        lines.append(f"[dim]{escape(str(row['notes']))}[/]")
+    return "\n".join(lines)
 
 
 def _print(rows: list[dict[str, Any]], found: Found, csv: Path) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
+    # Two columns, so that folders and reasons can be read in a terminal of 80 characters.
     table = Table(show_lines=True, expand=True)
-    table.add_column("Folder", ratio=2, overflow="fold")
-    table.add_column("Slices", justify="right")
-    table.add_column("Spacing (mm)")
-    table.add_column("Verdict", ratio=5, overflow="fold")
+    table.add_column("Verdict", no_wrap=True)
+    table.add_column("Series", ratio=1, overflow="fold")
     for row in rows:
-        spacing = row.get("slice_spacing_mm")
-        size = "" if spacing is None else f"{spacing:g} x {row['spacing_mm']:g}"
-        cells = (row["folder"] or ".", str(row.get("n_slices", "")), size)
-        table.add_row(*map(escape, cells), _verdict_text(row))
+        verdict = "[green]accepted[/]" if row["accepted"] else "[red]refused[/]"
+        table.add_row(verdict, _series_text(row))
     console = Console()
     console.print(table)
     accepted = sum(bool(row["accepted"]) for row in rows)

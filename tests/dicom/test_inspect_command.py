@@ -43,6 +43,26 @@ def test_series_and_problems_are_listed(folder: Path, tmp_path: Path) -> None:
     assert "empty" in table.loc["empty.dcm", "reason"]
 
 
+def test_a_folder_stands_on_one_line_of_a_narrow_terminal(
+    write_ct: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    long = "hospital_b/patient_000123/study_2020-02-03/series_4_lung"
+    write_ct(folder=f"all/{long}", series="a")
+    write_ct(folder="all/short", series="b", n=3)
+    lines = run(tmp_path / "all", "--csv", tmp_path / "out.csv")[1].splitlines()
+    assert max(map(len, lines[:-3])) <= 80
+    verdicts = {
+        name: line.split("│")[1].strip()
+        for line in lines
+        for name in (long, "short")
+        if f"│ {name} " in line
+    }
+    assert verdicts == {long: "accepted", "short": "refused"}
+    assert any("14 slices, 2.5 mm apart, pixels of 0.8 mm" in line for line in lines)
+    assert any("3 slices" in line and "fewer than 12" in line for line in lines)
+
+
 def test_strict_exits_non_zero_when_something_is_refused(folder: Path, tmp_path: Path) -> None:
     assert run(folder, "--csv", tmp_path / "a.csv", "--strict")[0] == 1
     (folder / "empty.dcm").unlink()
