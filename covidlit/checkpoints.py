@@ -17,6 +17,7 @@ from covidlit.errors import CheckpointError, ConfigError
 from covidlit.files import atomic_path
 from covidlit.run_record import PreprocessRecord, RunRecord, run_record
 from covidlit.targets import ALLOWED_TARGETS, allow_target, build, is_allowed, targets_in
+from covidlit.training_settings import changed_settings
 
 if TYPE_CHECKING:
     from covidlit.tasks import BaseTask
@@ -141,7 +142,7 @@ def update_record(path: str | Path, **fields: Any) -> None:
 
 
 def check_same_run(path: str | Path, task: BaseTask, record: Mapping[str, Any]) -> None:
-    """Refuse to resume a run from a checkpoint of another network, split or preprocessing.
+    """Refuse to resume a run from a checkpoint of another network, split or way of training.
 
     Args:
         path: the checkpoint.
@@ -149,24 +150,26 @@ def check_same_run(path: str | Path, task: BaseTask, record: Mapping[str, Any]) 
         record: of the run that is to go on; fields that it lacks are not compared.
 
     Raises:
-        CheckpointError: names the first difference.
+        CheckpointError: names the settings that differ.
     """
     checkpoint = load_checkpoint(path)
+    written = checkpoint["covidlit"]["record"]
+    if changed := changed_settings(written.get("config"), record.get("config")):
+        raise _cannot_go_on(path, changed)
     before, now = checkpoint["hyper_parameters"], dict(task.hparams)
     for name in ("net", "n_classes", "optimizer", "scheduler"):
         old, new = _comparable(before.get(name)), _comparable(now.get(name))
         if old != new:
-            _refuse_to_resume(path, name, old, new)
+            raise _cannot_go_on(path, f"{name} was {old!r} and is {new!r}")
     check_weights(task.state_dict(), checkpoint["state_dict"], path)
-    written = checkpoint["covidlit"]["record"]
     for name in ("split_hash", "preprocess"):
         if name in record and name in written and record[name] != written[name]:
-            _refuse_to_resume(path, name, written[name], record[name])
+            raise _cannot_go_on(path, f"{name} was {written[name]!r} and is {record[name]!r}")
     if before.get("scheduler"):
         epochs = [_max_epochs(run) for run in (written, record)]
         if None not in epochs and epochs[0] != epochs[1]:
             # The schedule's length is part of what is resumed.
-            _refuse_to_resume(path, "trainer.max_epochs", *epochs)
+            raise _cannot_go_on(path, f"trainer.max_epochs was {epochs[0]} and is {epochs[1]}")
 
 
 def check_weights(own: Mapping[str, Tensor], saved: Mapping[str, Tensor], where: object) -> None:
@@ -280,9 +283,9 @@ def _max_epochs(record: Mapping[str, Any]) -> int | None:
     return trainer.get("max_epochs") if isinstance(trainer, Mapping) else None
 
 
-def _refuse_to_resume(path: str | Path, name: str, old: Any, new: Any) -> None:
-    raise CheckpointError(
-        f"the run cannot go on from this checkpoint: {name} was {old!r} and is {new!r} now.",
+def _cannot_go_on(path: str | Path, changed: str) -> CheckpointError:
+    return CheckpointError(
+        f"the run cannot go on from this checkpoint: {changed} now.",
         where=path,
         fix="resume with the settings of the run that wrote it (config.yaml in its folder).",
     )
