@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from covidlit.errors import ConfigError, CovidlitError, did_you_mean
+
+_EXAMPLES = {"data.source.path": "manifest.csv"}
+"""Values of the settings that have no default."""
 
 
 def config_dir() -> Path:
@@ -21,14 +24,42 @@ def config_dir() -> Path:
     )
 
 
+def check_keys(group: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse a setting that nothing reads; in a YAML file of the user's Hydra lets it pass.
+
+    Args:
+        group: the setting that they belong to, such as data.
+        given: the keys found there.
+        known: the keys that are read.
+
+    Raises:
+        ConfigError: names the key and suggests what was meant.
+    """
+    names = sorted(known)
+    for key in given:
+        if key not in names:
+            fix = _suggest(key, names, f"the settings of {group} are")
+            raise ConfigError("there is no such setting.", where=f"{group}.{key}", fix=fix)
+
+
 def explain(error: Exception) -> CovidlitError:
     """Turn one of Hydra's errors into one that says what was wrong and suggests what was meant.
 
     Args:
         error: a HydraException, as raised while the configuration is composed, or while an object
-            is made from it; then what its class had to say is kept.
+            is made from it; then what its class had to say is kept. Or an error of OmegaConf, as
+            raised while the values are resolved.
     """
     from hydra.errors import InstantiationException, MissingConfigException
+    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+    if isinstance(error, OmegaConfBaseException) and error.full_key:
+        key = str(error.full_key)
+        if isinstance(error, MissingMandatoryValue):
+            value = _EXAMPLES.get(key, "VALUE")
+            return ConfigError("it is not set.", where=key, fix=f"give {key}={value}.")
+        what = str(error.msg or error).partition("\n")[0]
+        return ConfigError(what, where=key, fix="see `python train.py --help`.")
 
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         cause = error.__cause__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -42,6 +43,13 @@ def _rebuild(
     error = kind.__new__(kind)
     CovidlitError.__init__(error, what, where=where, fix=fix)
     return error
+
+
+def disk_full(error: OSError, fix: str) -> CovidlitError | None:
+    """The user's error where the system says that the disk is full, None where it says another."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    return CovidlitError("the disk is full.", where=error.filename, fix=fix)
 
 
 class DicomError(CovidlitError):

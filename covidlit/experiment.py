@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
 import warnings
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from covidlit.configuration import config_dir, explain
-from covidlit.errors import ConfigError, CovidlitError
+from covidlit.arguments import require_whole_number
+from covidlit.configuration import check_keys, config_dir, explain
+from covidlit.errors import ConfigError, CovidlitError, disk_full
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -26,6 +27,7 @@ def main() -> None:
     """Compose the configuration of the command line and run it; a user's error exits with 2."""
     import hydra
     from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
 
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us instead of Hydra's printer
     entry = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(run)
@@ -33,18 +35,13 @@ def main() -> None:
         entry()
     except CovidlitError as error:
         _stop(error)
-    except HydraException as error:
+    except (HydraException, OmegaConfBaseException) as error:
         _stop(explain(error))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        fix = "free some space, then go on with ckpt_path=.../checkpoints/last.ckpt."
+        if (full := disk_full(error, fix)) is None:
             raise
-        _stop(
-            CovidlitError(
-                "the disk is full.",
-                where=error.filename,
-                fix="free some space, then go on with ckpt_path=.../checkpoints/last.ckpt.",
-            )
-        )
+        _stop(full)
 
 
 def _stop(error: CovidlitError) -> None:
@@ -82,6 +79,7 @@ def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
     from covidlit.run_report import assemble_predictions, report
 
     _quieten()
+    require_whole_number(config["seed"], "seed", at_least=0)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     datamodule = build_datamodule(config)
     runner = build_runner(config, datamodule)
@@ -124,20 +122,21 @@ def build_datamodule(config: dict[str, Any]) -> VolumeDataModule:
     from covidlit.dicom import Checks
 
     data = dict(config["data"])
-    manifest = instantiate(data.pop("source"))
-    checks = Checks(data.pop("min_slices"), frozenset(data.pop("override_checks")))
+    source, min_slices = data.pop("source"), data.pop("min_slices")
+    require_whole_number(min_slices, "data.min_slices", at_least=1)
+    checks = Checks(min_slices, frozenset(data.pop("override_checks") or ()))
     label_rule = instantiate(config["label_rule"])
-    datamodule = VolumeDataModule(
-        manifest=str(manifest),
-        split=instantiate(config["split"]),
-        label_rule=label_rule,
-        n_classes=label_rule.n_classes,
-        augmentation=config.get("augmentation") or None,
-        checks=checks,
-        seed=config["seed"],
-        strict=config["strict"],
-        **data,
-    )
+    given = {
+        "split": instantiate(config["split"]),
+        "label_rule": label_rule,
+        "n_classes": label_rule.n_classes,
+        "augmentation": config.get("augmentation") or None,
+        "checks": checks,
+        "seed": config["seed"],
+        "strict": config["strict"],
+    }
+    check_keys("data", data, signature(VolumeDataModule).parameters.keys() - {"manifest", *given})
+    datamodule = VolumeDataModule(manifest=str(instantiate(source)), **given, **data)
     datamodule.prepare_data()
     datamodule.setup()
     return datamodule

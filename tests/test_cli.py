@@ -1,10 +1,15 @@
 """The command line answers fast and can be followed."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from covidlit.cli import app
 
 ROOT = Path(__file__).parents[1]
 COVIDLIT = [sys.executable, "-c", "from covidlit.cli import app; app()"]
@@ -41,3 +46,25 @@ def test_a_users_error_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
     assert done.stderr.startswith("error: ")
     assert "none.parquet" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_full_disk_is_said_and_no_other_fault_is_hidden(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), str(tmp_path / "a.dcm"))
+
+    monkeypatch.setattr("covidlit.cohort.synthetic.make_cohort", fail)
+    done = CliRunner().invoke(app, ["synthesize", str(tmp_path)])
+    if number == errno.EIO:
+        assert isinstance(done.exception, OSError)
+        return
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"error: {tmp_path / 'a.dcm'}: the disk is full. Fix: free ")
+
+
+def test_no_workers_are_refused_by_name(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["synthesize", str(tmp_path / "cohort"), "--n-jobs", "0"])
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: n_jobs: must be a whole number other than 0, not 0.")

@@ -65,6 +65,28 @@ def test_the_command_prints_the_suggestion_without_a_traceback() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "data=manifest",
+            "data.source.path: it is not set. Fix: give data.source.path=manifest.csv",
+        ),
+        ("name=${nope}", "name: Interpolation key 'nope' not found"),
+    ],
+)
+def test_a_value_that_is_not_there_is_named_without_a_traceback(
+    override: str, message: str, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "train.py", override, f"hydra.run.dir={tmp_path}"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"error: {message}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_paper_protocol_is_the_papers() -> None:
     config = composed("experiment=csacnet_paper")
     assert config["data"]["batch_size"] == 10

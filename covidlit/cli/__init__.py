@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from covidlit.errors import CovidlitError
+from covidlit.errors import CovidlitError, disk_full
 
 app = typer.Typer(
     name="covidlit",
@@ -32,10 +32,19 @@ def _friendly(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except CovidlitError as error:
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(2) from error
+            raise _exit(error) from error
+        except OSError as error:
+            fix = "free some space, then run the same command again."
+            if (full := disk_full(error, fix)) is None:
+                raise
+            raise _exit(full) from error
 
     return call
+
+
+def _exit(error: CovidlitError) -> typer.Exit:
+    typer.echo(f"error: {error}", err=True)
+    return typer.Exit(2)
 
 
 @app.command(

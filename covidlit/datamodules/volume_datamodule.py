@@ -12,11 +12,13 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 
+from covidlit.arguments import require_n_jobs, require_whole_number
+from covidlit.datamodules.arguments import as_geometry, as_path, as_window, explained
 from covidlit.datamodules.balance import draw_weights
 from covidlit.datamodules.sampling import EpochLoader, EpochSampler
 from covidlit.datamodules.volume_dataset import VolumeDataset
 from covidlit.datamodules.volume_table import prepared_table, usable_rows, with_target
-from covidlit.errors import ConfigError, SplitError
+from covidlit.errors import SplitError
 from covidlit.preprocess import Geometry, prepare_cohort
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class VolumeDataModule(pl.LightningDataModule):
         drop_last: leave out the last training batch if it is not full.
 
     Raises:
-        ConfigError: an argument out of range.
+        ConfigError: an argument out of range or of another type.
     """
 
     def __init__(
@@ -84,25 +86,15 @@ class VolumeDataModule(pl.LightningDataModule):
         drop_last: bool = False,
     ) -> None:
         super().__init__()
-        if not isinstance(geometry, Geometry):
-            geometry = Geometry(**dict(geometry or {}))
-        low, high = window
-        if not low < high:
-            raise ConfigError(
-                f"the window {low} to {high} HU is empty.",
-                where="window",
-                fix="give the lowest HU first, for example [-1000, 400].",
-            )
-        if batch_size < 1 or num_workers < 0 or n_classes < 2:
-            raise ConfigError(
-                f"batch_size={batch_size}, num_workers={num_workers}, n_classes={n_classes}: need "
-                "at least 1, 0 and 2.",
-                where="VolumeDataModule",
-            )
-        self.manifest_path = Path(manifest)
-        self.cache_dir = Path(cache_dir)
-        self.geometry = geometry
-        self.window = (float(low), float(high))
+        require_whole_number(batch_size, "batch_size", at_least=1)
+        require_whole_number(num_workers, "num_workers", at_least=0)
+        require_whole_number(n_classes, "n_classes", at_least=2)
+        require_whole_number(seed, "seed", at_least=0)
+        require_n_jobs(n_jobs)
+        self.manifest_path = as_path(manifest, "manifest")
+        self.cache_dir = as_path(cache_dir, "cache_dir")
+        self.geometry = as_geometry(geometry)
+        self.window = as_window(window)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.balanced = balanced
@@ -274,7 +266,8 @@ class VolumeDataModule(pl.LightningDataModule):
             return None
         from covidlit.transforms import Augmentation
 
-        return Augmentation(spacing=self.geometry.spacing, **self._augmentation)
+        with explained("augmentation"):
+            return Augmentation(spacing=self.geometry.spacing, **self._augmentation)
 
     def _read_manifest(self) -> pd.DataFrame:
         if self._manifest is None:
@@ -297,7 +290,8 @@ class VolumeDataModule(pl.LightningDataModule):
                 source.check_fits(manifest)
                 self._split = source
             else:
-                self._split = source(manifest)
+                with explained("split"):
+                    self._split = source(manifest)
         return self._split
 
 

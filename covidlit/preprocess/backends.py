@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
+from covidlit.arguments import require_n_jobs
 from covidlit.errors import ConfigError
 
 Task = TypeVar("Task")
@@ -35,10 +36,11 @@ def run_in_parallel(
             RAY_ADDRESS, else one on this machine).
 
     Raises:
-        ConfigError: an unknown backend, or one that is not installed.
+        ConfigError: an unknown backend, or one that is not installed; `n_jobs` is 0.
     """
     import joblib
 
+    require_n_jobs(n_jobs)
     if backend not in BACKENDS:
         raise ConfigError(
             f"there is no backend {backend!r}.", where="backend", fix=f"use one of {BACKENDS}."

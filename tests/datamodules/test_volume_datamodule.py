@@ -167,7 +167,17 @@ def test_no_training_scan_is_said(make: Make, table: pd.DataFrame) -> None:
     ("changes", "named"),
     [
         ({"window": (400, -1000)}, "window"),
-        ({"batch_size": 0}, "batch_size=0"),
+        ({"window": ("a", "b")}, "window"),
+        ({"window": 400}, "window"),
+        ({"batch_size": 0}, "batch_size: .* not 0"),
+        ({"batch_size": "abc"}, "batch_size: .* not 'abc'"),
+        ({"batch_size": True}, "batch_size: .* not True"),
+        ({"num_workers": 1.5}, "num_workers: .* not 1.5"),
+        ({"n_jobs": 0}, "n_jobs: .* not 0"),
+        ({"seed": None}, "seed: .* not None"),
+        ({"cache_dir": None}, "cache_dir: .* not None"),
+        ({"geometry": {"spacng": [5, 2, 2]}}, "geometry: .*spacng"),
+        ({"geometry": {"size": ["a", "b", "c"]}}, "geometry"),
         ({"geometry": {"spacing": [5, 2], "size": [4, 12, 12]}}, "geometry.spacing"),
     ],
 )

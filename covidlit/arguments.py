@@ -1,0 +1,39 @@
+"""What single arguments must be; each function says what was given instead."""
+
+from __future__ import annotations
+
+from numbers import Integral
+
+from covidlit.errors import ConfigError
+
+
+def require_whole_number(value: object, name: str, *, at_least: int) -> None:
+    """Refuse all but a whole number of at least `at_least`.
+
+    Raises:
+        ConfigError: names the argument and what was given.
+    """
+    if not _is_whole(value) or int(value) < at_least:  # type: ignore[call-overload]
+        raise ConfigError(
+            f"must be a whole number of at least {at_least}, not {value!r}.",
+            where=name,
+            fix=f"give for example {name}={max(at_least, 1)}.",
+        )
+
+
+def require_n_jobs(value: object) -> None:
+    """Refuse a number of workers that joblib does not know: 0, or no whole number.
+
+    Raises:
+        ConfigError: see above.
+    """
+    if not _is_whole(value) or value == 0:
+        raise ConfigError(
+            f"must be a whole number other than 0, not {value!r}.",
+            where="n_jobs",
+            fix="give the number of workers, or -1 for one per core.",
+        )
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
