@@ -76,12 +76,15 @@ def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
 
     from covidlit.evaluation import write_predictions
     from covidlit.files import write_text
+    from covidlit.run_checks import check_evaluation, check_evaluation_settings
     from covidlit.run_report import assemble_predictions, report
 
     _quieten()
     require_whole_number(config["seed"], "seed", at_least=0)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
+    check_evaluation_settings(config["evaluation"])
     datamodule = build_datamodule(config)
+    check_evaluation(config, datamodule)
     runner = build_runner(config, datamodule)
     first = process_rank() == 0
     if first:

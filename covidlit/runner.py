@@ -207,6 +207,11 @@ class LightningRunner:
             self.judged = Path(last[0].best_model_path)
 
 
+def class_of_interest(classes: Sequence[str]) -> str:
+    """The class whose probability is the `score`: "covid" where there is one, else the last."""
+    return "covid" if "covid" in classes else classes[-1]
+
+
 def score_table(
     scan_ids: Sequence[str], scores: Sequence[Any], classes: Sequence[str] = ()
 ) -> pd.DataFrame:
@@ -215,8 +220,8 @@ def score_table(
     Args:
         scan_ids: of the scans.
         scores: for each scan the probability of the positive class, or one per class.
-        classes: names for the latter, more than two; `score` is then that of "covid", or of the
-            last class.
+        classes: names for the latter, more than two; `score` is then that of
+            `class_of_interest`.
     """
     import pandas as pd
 
@@ -225,9 +230,7 @@ def score_table(
         return table.assign(score=pd.Series(list(scores), dtype=float))
     for index, name in enumerate(classes):
         table[f"score_{name}"] = pd.Series([row[index] for row in scores], dtype=float)
-    return table.assign(
-        score=table["score_covid" if "covid" in classes else f"score_{classes[-1]}"]
-    )
+    return table.assign(score=table[f"score_{class_of_interest(classes)}"])
 
 
 def _finish_wandb(trainer: pl.Trainer) -> None:

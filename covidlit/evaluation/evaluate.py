@@ -18,6 +18,7 @@ from covidlit.evaluation.multiclass import class_names, positive_class
 from covidlit.evaluation.operating_point import OperatingPoint, operating_points
 from covidlit.evaluation.part import evaluate_folds, evaluate_part
 from covidlit.evaluation.predictions import accepted, is_synthetic, validate_predictions
+from covidlit.evaluation.settings import check_settings, check_test_part
 
 FORMAT = 1
 """Number of the layout of `metrics.json`; raised when a key changes its meaning."""
@@ -97,13 +98,15 @@ def evaluate(
         PredictionsError: the table breaks its contract, holds several runs, has no scored test
             scan, or the rule for the operating point cannot be applied.
     """
-    if not 0 < confidence < 1:
-        raise PredictionsError(f"confidence must lie in (0, 1), not {confidence}.")
-    if n_bootstrap < 100:
-        raise PredictionsError(f"n_bootstrap must be at least 100, not {n_bootstrap}.")
+    check_settings(
+        operating_point=operating_point,
+        subgroups=subgroups,
+        n_bootstrap=n_bootstrap,
+        confidence=confidence,
+    )
     table = validate_predictions(predictions)
     _check_one_run(table)
-    _check_test_part(table)
+    check_test_part(table)
     table, positive = _as_binary(table)
     points = operating_points(table, operating_point)
     folds = list(points)
@@ -160,22 +163,6 @@ def _check_one_run(table: pd.DataFrame) -> None:
             f"the table holds {len(runs)} runs ({named}, ...).",
             where="predictions",
             fix="evaluate one run at a time: filter by run_id, model and seed.",
-        )
-
-
-def _check_test_part(table: pd.DataFrame) -> None:
-    test = table[table["part"] == "test"]
-    if len(test) == 0:
-        raise PredictionsError(
-            "there is no test part.", where="predictions", fix="predict the test part as well."
-        )
-    if len(accepted(test)) == 0:
-        reasons = test["reason"].value_counts().head(3)
-        named = "; ".join(f"{reason} ({n})" for reason, n in reasons.items())
-        raise PredictionsError(
-            f"all {len(test)} test scans were refused: {named}.",
-            where="predictions",
-            fix="mend the scans or override the check that refused them.",
         )
 
 

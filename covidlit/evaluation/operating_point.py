@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,13 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from covidlit.errors import PredictionsError
+from covidlit.errors import PredictionsError, did_you_mean
 from covidlit.evaluation.predictions import accepted
 from covidlit.evaluation.roc import roc_points
 
 FIXED = 0.5
 """The threshold where there is nothing to choose it on."""
 
+_RULES = ("auto", "youden", "sensitivity>=0.9", "specificity>=0.9")
 _TARGETED = re.compile(r"(sensitivity|specificity)\s*>=\s*(\d*\.?\d+)")
 
 
@@ -108,18 +110,42 @@ def parse_rule(operating_point: str | float) -> str | float:
     try:
         number = float(text)
     except ValueError:
-        if text in ("auto", "youden") or _TARGETED.fullmatch(text):
+        match = _TARGETED.fullmatch(text)
+        if text in ("auto", "youden") or (match and float(match.group(2)) <= 1):
             return text
+        guess = None if match else did_you_mean(text, _RULES)
         raise PredictionsError(
             f"unknown operating point {operating_point!r}.",
             where="operating_point",
-            fix="use 'auto', 'youden', 'sensitivity>=0.9', 'specificity>=0.9' or a number.",
+            fix=f"{guess + ' ' if guess else ''}use {', '.join(map(repr, _RULES))} or a number, "
+            "each from 0 to 1.",
         ) from None
     if not 0 <= number <= 1:
         raise PredictionsError(
             f"a threshold must lie in [0, 1], not {number}.", where="operating_point"
         )
     return number
+
+
+def check_operating_point(table: pd.DataFrame, operating_point: str | float) -> str | float:
+    """The rule, if it can be applied to every fold of a table; scores are not looked at.
+
+    Raises:
+        PredictionsError: the rule is unknown, or it was asked for by name and a fold has no
+            validation part with both classes.
+    """
+    rule = parse_rule(operating_point)
+    if isinstance(rule, float) or rule == "auto":
+        return rule
+    for fold, rows in _by_fold(table):
+        if problem := _problem(_validation(rows)):
+            place = "" if fold is None else f" of fold {fold}"
+            raise PredictionsError(
+                f"the rule {rule!r} cannot be applied{place}: {problem}.",
+                where="operating_point",
+                fix="give validation scans of both classes, or a number as the threshold.",
+            )
+    return rule
 
 
 def operating_points(
@@ -131,37 +157,39 @@ def operating_points(
     validation part with both classes.
 
     Raises:
-        PredictionsError: the rule is unknown, or it was asked for by name and a fold has no
-            validation part with both classes.
+        PredictionsError: see `check_operating_point`.
     """
-    rule = parse_rule(operating_point)
+    rule = check_operating_point(table, operating_point)
     points: dict[int | None, OperatingPoint] = {}
-    for value, rows in table.groupby("fold", dropna=False):
-        fold = None if pd.isna(value) else int(str(value))
+    for fold, rows in _by_fold(table):
         if isinstance(rule, float):
             points[fold] = OperatingPoint(rule, "fixed", None, 0, 0, fold)
         else:
-            points[fold] = _chosen(accepted(rows[rows["part"] == "validation"]), rule, fold)
+            points[fold] = _chosen(_validation(rows), rule, fold)
     return points
 
 
 def _chosen(validation: pd.DataFrame, rule: str, fold: int | None) -> OperatingPoint:
-    target = validation["target"].to_numpy(bool)
-    n, n_positive = len(target), int(target.sum())
-    if n == 0:
-        problem = "there is no scored validation scan"
-    elif n_positive in (0, n):
-        problem = f"the {n} validation scans are all of one class"
-    else:
-        name = "youden" if rule == "auto" else rule
-        score = validation["score"].to_numpy(float)
-        threshold = choose_threshold(target, score, name)
-        return OperatingPoint(threshold, name, "validation", n, n_positive, fold)
-    if rule == "auto":
+    if problem := _problem(validation):
         return OperatingPoint(FIXED, "fixed", None, 0, 0, fold, problem)
-    place = "" if fold is None else f" of fold {fold}"
-    raise PredictionsError(
-        f"the rule {rule!r} cannot be applied{place}: {problem}.",
-        where="operating_point",
-        fix="give validation scans of both classes, or a number as the threshold.",
-    )
+    name = "youden" if rule == "auto" else rule
+    target, score = validation["target"].to_numpy(bool), validation["score"].to_numpy(float)
+    threshold = choose_threshold(target, score, name)
+    return OperatingPoint(threshold, name, "validation", len(target), int(target.sum()), fold)
+
+
+def _by_fold(table: pd.DataFrame) -> Iterator[tuple[int | None, pd.DataFrame]]:
+    for value, rows in table.groupby("fold", dropna=False):
+        yield None if pd.isna(value) else int(str(value)), rows
+
+
+def _validation(rows: pd.DataFrame) -> pd.DataFrame:
+    return accepted(rows[rows["part"] == "validation"])
+
+
+def _problem(validation: pd.DataFrame) -> str | None:
+    """Why no threshold can be chosen on these scans, or None."""
+    n, n_positive = len(validation), int(validation["target"].sum())
+    if n == 0:
+        return "there is no scored validation scan"
+    return f"the {n} validation scans are all of one class" if n_positive in (0, n) else None

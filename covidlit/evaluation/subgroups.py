@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from covidlit.errors import PredictionsError
 from covidlit.evaluation.auc import sampled_auc
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.estimate import Estimate
 from covidlit.evaluation.proportions import proportion
+from covidlit.evaluation.settings import check_columns
 
 DEFAULT_SUBGROUPS = (
     "centre",
@@ -100,13 +100,7 @@ def subgroups(
     """
     if columns is None:
         columns = [name for name in DEFAULT_SUBGROUPS if _worth_showing(table, name)]
-    for name in columns:
-        if name not in table.columns:
-            raise PredictionsError(
-                f"there is no column {name!r}.",
-                where="subgroups",
-                fix=f"choose from {', '.join(map(str, table.columns))}.",
-            )
+    check_columns(table, columns)
     records = []
     for name in columns:
         labels = subgroup_labels(table[name], name)

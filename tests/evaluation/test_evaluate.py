@@ -191,6 +191,10 @@ def test_what_cannot_be_evaluated_is_refused_by_name(predictions: Predictions) -
     table = predictions()
     with pytest.raises(PredictionsError, match="no test part"):
         evaluate(table[table["part"] == "validation"])
+    with pytest.raises(PredictionsError, match=r"confidence: .* did you mean 0.95"):
+        evaluate(table, confidence=95)
+    with pytest.raises(PredictionsError, match=r"subgroups: .*'sexx'.* did you mean sex"):
+        evaluate(table, subgroups=["sexx"], n_bootstrap=100)
     with pytest.raises(PredictionsError, match="2 runs"):
         evaluate(pd.concat([table, table.assign(model="resnet3d")]))
     lost = table["part"] == "test"

@@ -74,7 +74,7 @@ def test_a_number_is_taken_as_it_is(predictions: Predictions) -> None:
     assert (point.threshold, point.chosen_on) == (0.3, None)
 
 
-@pytest.mark.parametrize("wrong", ["yuden", "sensitivity=0.9", 1.5])
+@pytest.mark.parametrize("wrong", ["yuden", "sensitivity=0.9", "sensitivity>=1.5", 1.5])
 def test_unknown_rule_is_refused_with_the_choices(wrong: str | float) -> None:
     with pytest.raises(PredictionsError, match="operating_point"):
         operating_points(pd.DataFrame(), wrong)

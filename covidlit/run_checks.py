@@ -1,0 +1,67 @@
+"""What would stop a run's report, found out before its training: that may take days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from covidlit.configuration import check_keys
+from covidlit.errors import ConfigError, PredictionsError
+
+if TYPE_CHECKING:
+    from covidlit.datamodules import VolumeDataModule
+
+
+def check_evaluation_settings(settings: Mapping[str, Any]) -> None:
+    """Check the node `evaluation` of a configuration by itself.
+
+    Raises:
+        ConfigError: names the setting and what it may be.
+    """
+    from covidlit.evaluation.settings import SETTINGS, check_settings
+
+    check_keys("evaluation", settings, SETTINGS)
+    with _as_settings():
+        check_settings(**settings)
+
+
+def check_evaluation(config: Mapping[str, Any], datamodule: VolumeDataModule) -> None:
+    """Check the node `evaluation` against the scans that will be evaluated.
+
+    Args:
+        config: the resolved configuration (`conf/train.yaml`).
+        datamodule: set up.
+
+    Raises:
+        ConfigError: no such column for a subgroup, or a rule for the operating point that the
+            validation part cannot give.
+        PredictionsError: there is no test scan to score.
+    """
+    from covidlit.evaluation.settings import check_rows
+    from covidlit.run_report import LEFT_OUT
+    from covidlit.runner import class_of_interest
+
+    table = datamodule.table
+    rows = table[table["part"].isin(("validation", "test"))]
+    rows = rows.drop(columns=[name for name in LEFT_OUT if name in rows])
+    positive, classes = 1, list(config["model"].get("classes") or ())
+    if len(classes) > 2:
+        positive = classes.index(class_of_interest(classes))
+    rows = rows.assign(fold=datamodule.split.fold, target=rows["target"] == positive)
+    asked = {k: v for k, v in config["evaluation"].items() if k in ("operating_point", "subgroups")}
+    with _as_settings():
+        check_rows(rows, **asked)
+
+
+@contextmanager
+def _as_settings() -> Iterator[None]:
+    """Name a setting as the command line does."""
+    from covidlit.evaluation.settings import SETTINGS
+
+    try:
+        yield
+    except PredictionsError as error:
+        if error.where not in SETTINGS:
+            raise
+        raise ConfigError(error.what, where=f"evaluation.{error.where}", fix=error.fix) from error
