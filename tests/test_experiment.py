@@ -17,9 +17,11 @@ import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from typer.testing import CliRunner
 
 import covidlit.models
 from covidlit.checkpoints import load_checkpoint, load_task
+from covidlit.cli import app
 from covidlit.cohort.splits import Split
 from covidlit.configuration import config_dir
 from covidlit.evaluation import read_predictions
@@ -131,6 +133,20 @@ def test_a_model_is_added_by_one_file_and_one_yaml(
     assert set(read_predictions(run_dir / "predictions.parquet")["model"]) == {"my_net"}
     task = load_task(run_dir / "checkpoints" / "last.ckpt")
     assert type(task.net).__module__ == "covidlit.models.my_net"
+
+
+def test_the_folds_of_a_cross_validation_are_pooled(train: Run, tmp_path: Path) -> None:
+    quick = ["split=k_fold", "split.n_folds=2", "trainer.fast_dev_run=true", *SMALL_NET["csacnet"]]
+    runs = [train(*quick, f"split.fold={fold}") for fold in (0, 1)]
+    arguments = ["evaluate", *map(str, runs), "--out", str(tmp_path), "--bootstrap", "100"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["run"]["folds"] == [0, 1]
+    assert metrics["run"]["run_ids"] == [run.name for run in runs]
+    tested = [set(Split.load(run / "split.json").scans("test")) for run in runs]
+    assert metrics["parts"]["test"]["n_scans"] == len(tested[0]) + len(tested[1])
+    assert len(tested[0] | tested[1]) == 40
 
 
 def test_the_same_seed_gives_the_same_scores(csacnet_run: Path, train: Run) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
 
 def evaluate(
     predictions: Annotated[
-        Path,
+        list[Path],
         typer.Argument(
-            help="Predictions table (.parquet or .csv), one row per validation and test scan; "
-            "every training run writes one."
+            help="Predictions table (.parquet or .csv), one row per validation and test scan, or "
+            "the folder of the training run that wrote it. Several are pooled if they are the "
+            "folds of one cross-validation."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for report.html and metrics.json.")] = Path(
@@ -44,10 +46,10 @@ def evaluate(
     """Evaluate a predictions table: every number with its interval, as a page and as JSON."""
     from rich.console import Console
 
-    from covidlit.evaluation import ReportContext, read_predictions, write_report
+    from covidlit.evaluation import ReportContext, read_runs, write_report
     from covidlit.evaluation import evaluate as compute
 
-    table = read_predictions(predictions)
+    table = read_runs(predictions)
     evaluation = compute(
         table,
         operating_point=operating_point,
@@ -74,7 +76,7 @@ def results_table(evaluation: Evaluation) -> Table:
     metrics = evaluation.to_dict()
     level = f"{metrics['settings']['confidence']:.0%}"
     synthetic = " (SYNTHETIC DATA)" if metrics["synthetic"] else ""
-    table = Table(title=f"Results{synthetic}", caption=metrics["operating_points"][0]["sentence"])
+    table = Table(title=f"Results{synthetic}", caption=_caption(metrics))
     table.add_column("measure")
     parts = list(metrics["parts"])
     for part in parts:
@@ -98,5 +100,16 @@ def results_table(evaluation: Evaluation) -> Table:
     return table
 
 
-def _command(predictions: Path, out: Path, operating_point: str) -> str:
-    return f"covidlit evaluate {predictions} --out {out} --operating-point {operating_point}"
+def _caption(metrics: dict[str, Any]) -> str:
+    """Where the threshold came from; of pooled folds, which they are."""
+    points, folds = metrics["operating_points"], metrics["parts"]["test"]["folds"]
+    if not folds:
+        return str(points[0]["sentence"])
+    runs = (f" ({fold['run_id']})" if fold["run_id"] else "" for fold in folds)
+    named = ", ".join(f"{fold['fold']}{run}" for fold, run in zip(folds, runs, strict=True))
+    return f"Pooled folds, each at its own threshold: {named}."
+
+
+def _command(predictions: list[Path], out: Path, operating_point: str) -> str:
+    options = ["--out", str(out), "--operating-point", operating_point]
+    return shlex.join(["covidlit", "evaluate", *map(str, predictions), *options])

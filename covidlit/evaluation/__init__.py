@@ -10,6 +10,7 @@ from covidlit.evaluation.predictions import (
     write_predictions,
 )
 from covidlit.evaluation.report import ReportContext, write_report
+from covidlit.evaluation.runs import read_runs
 
 __all__ = [
     "PREDICTIONS_SCHEMA",
@@ -21,6 +22,7 @@ __all__ = [
     "evaluate",
     "format_estimate",
     "read_predictions",
+    "read_runs",
     "validate_predictions",
     "write_predictions",
     "write_report",

@@ -79,11 +79,12 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
             )
         )
     if len(metrics["operating_points"]) > 1:
+        folds = ", ".join(map(str, metrics["run"]["folds"]))
         found.append(
             (
                 "folds",
-                "Results pool the folds' test parts, that is the scores of different models, each "
-                "at its own threshold; see the folds one by one as well.",
+                f"Results pool the test parts of folds {folds}, that is the scores of different "
+                "models, each at its own threshold; see the folds one by one as well.",
             )
         )
     return [{"code": code, "text": text} for code, text in found]

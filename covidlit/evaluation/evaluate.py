@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from covidlit.errors import PredictionsError
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.cautions import cautions
 from covidlit.evaluation.centre_check import centre_check
@@ -18,6 +16,7 @@ from covidlit.evaluation.multiclass import class_names, positive_class
 from covidlit.evaluation.operating_point import OperatingPoint, operating_points
 from covidlit.evaluation.part import evaluate_folds, evaluate_part
 from covidlit.evaluation.predictions import accepted, is_synthetic, validate_predictions
+from covidlit.evaluation.runs import check_runs, describe_runs
 from covidlit.evaluation.settings import check_settings, check_test_part
 
 FORMAT = 1
@@ -82,10 +81,11 @@ def evaluate(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Evaluation:
-    """Compute every statistic of one run from its predictions table alone.
+    """Compute every statistic of one run, or of the folds of one cross-validation together.
 
     Args:
-        predictions: table of contract 6 (see `PREDICTIONS_SCHEMA`) with a test part.
+        predictions: table of contract 6 (see `PREDICTIONS_SCHEMA`) with a test part; see
+            `covidlit.evaluation.runs` for several runs in it.
         operating_point: "youden", "sensitivity>=x" or "specificity>=x", applied to the validation
             part of each fold; a number, fixed beforehand; or "auto": Youden's rule where the
             validation part allows it, otherwise 0.5, marked as such.
@@ -95,8 +95,8 @@ def evaluate(
         confidence: level of every interval.
 
     Raises:
-        PredictionsError: the table breaks its contract, holds several runs, has no scored test
-            scan, or the rule for the operating point cannot be applied.
+        PredictionsError: the table breaks its contract, holds several runs that are not folds, has
+            no scored test scan, or a setting cannot be applied.
     """
     check_settings(
         operating_point=operating_point,
@@ -105,7 +105,7 @@ def evaluate(
         confidence=confidence,
     )
     table = validate_predictions(predictions)
-    _check_one_run(table)
+    check_runs(table)
     check_test_part(table)
     table, positive = _as_binary(table)
     points = operating_points(table, operating_point)
@@ -128,7 +128,7 @@ def evaluate(
     metrics: dict[str, Any] = {
         "format": FORMAT,
         "synthetic": is_synthetic(table),
-        "run": _run(table),
+        "run": describe_runs(table),
         "settings": {
             "operating_point": operating_point,
             "subgroups": None if subgroups is None else list(subgroups),
@@ -152,20 +152,6 @@ def _described(point: OperatingPoint) -> dict[str, Any]:
     return point.to_dict() | {"sentence": point.sentence()}
 
 
-def _check_one_run(table: pd.DataFrame) -> None:
-    runs = table[["run_id", "model", "seed"]].drop_duplicates()
-    if len(runs) > 1:
-        named = "; ".join(
-            f"run_id={row.run_id}, model={row.model}, seed={row.seed}"
-            for row in runs.head(3).itertuples()
-        )
-        raise PredictionsError(
-            f"the table holds {len(runs)} runs ({named}, ...).",
-            where="predictions",
-            fix="evaluate one run at a time: filter by run_id, model and seed.",
-        )
-
-
 def _as_binary(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
     index, names = positive_class(table), class_names(table)
     table = table.assign(class_index=table["target"])
@@ -173,13 +159,3 @@ def _as_binary(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
         return table, None
     table["target"] = (table["class_index"] == index).astype("Int64")
     return table, names[index]
-
-
-def _run(table: pd.DataFrame) -> dict[str, Any]:
-    first = table.iloc[0]
-    return {
-        "run_id": None if pd.isna(first["run_id"]) else str(first["run_id"]),
-        "model": None if pd.isna(first["model"]) else str(first["model"]),
-        "seed": None if pd.isna(first["seed"]) else int(first["seed"]),
-        "folds": [int(fold) for fold in np.sort(table["fold"].dropna().unique())],
-    }

@@ -85,6 +85,7 @@ def evaluate_folds(rows: pd.DataFrame, sampling_of: SamplingOf) -> list[dict[str
         records.append(
             {
                 "fold": int(str(fold)),
+                "run_id": None if part["run_id"].isna().all() else str(part["run_id"].iloc[0]),
                 "n": len(part),
                 "n_positive": int(target.sum()),
                 "threshold": float(part["threshold"].iloc[0]),

@@ -1,0 +1,106 @@
+"""Which runs a predictions table holds: one, or the folds of one cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from covidlit.errors import PredictionsError
+from covidlit.evaluation.predictions import class_score_columns, read_predictions
+
+_POOLED = "only the folds of one cross-validation are pooled: runs of one model, seed and split"
+
+
+def read_runs(paths: Sequence[str | Path]) -> pd.DataFrame:
+    """The predictions of one or more runs as one table.
+
+    Args:
+        paths: predictions tables, or run folders with a `predictions.parquet`.
+
+    Raises:
+        PredictionsError: a table is missing or breaks its contract, or their classes differ.
+    """
+    files = [_table_of(Path(path)) for path in paths]
+    tables = [read_predictions(path) for path in files]
+    for path, table in zip(files, tables, strict=True):
+        if class_score_columns(table) != class_score_columns(tables[0]):
+            raise PredictionsError(
+                f"its classes are not those of {files[0]}.", where=path, fix=f"{_POOLED}."
+            )
+    return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+
+
+def check_runs(table: pd.DataFrame) -> None:
+    """Refuse several runs in one table, unless each is another fold of one cross-validation.
+
+    Raises:
+        PredictionsError: several models or seeds; runs without a fold; a fold in two runs; a
+            patient or scan in the test parts of two folds.
+    """
+    runs = table[["run_id", "model", "seed"]].drop_duplicates()
+    if len(runs) == 1:
+        return
+    folds = table[["run_id", "fold"]].drop_duplicates()
+    if len(runs[["model", "seed"]].drop_duplicates()) > 1 or folds["fold"].isna().any():
+        named = "; ".join(
+            f"run_id={row.run_id}, model={row.model}, seed={row.seed}"
+            for row in runs.head(3).itertuples()
+        )
+        raise PredictionsError(
+            f"the table holds {len(runs)} runs ({named}{', ...' if len(runs) > 3 else ''}).",
+            where="predictions",
+            fix=f"evaluate one run at a time: filter by run_id, model and seed. {_POOLED}.",
+        )
+    twice = folds[folds["fold"].duplicated(keep=False)]
+    if len(twice):
+        fold = twice["fold"].iloc[0]
+        names = twice.loc[twice["fold"] == fold, "run_id"]
+        raise PredictionsError(
+            f"fold {fold} stands in the runs {' and '.join(map(str, names))}.",
+            where="predictions",
+            fix="give one run for each fold.",
+        )
+    test = table[table["part"] == "test"]
+    for column in ("scan_id", "patient_id"):
+        shared = test.groupby(column)["fold"].nunique()
+        shared = shared[shared > 1]
+        if len(shared):
+            raise PredictionsError(
+                f"{len(shared)} {column}(s), such as {shared.index[0]}, stand in the test parts of "
+                "several folds.",
+                where="predictions",
+                fix="pool runs of one split: the same split.n_folds and split.seed.",
+            )
+
+
+def describe_runs(table: pd.DataFrame) -> dict[str, Any]:
+    """The runs of a table that passed `check_runs`, JSON-able.
+
+    `run_id` is None where folds of several runs are pooled; `run_ids` names all, by fold.
+    """
+    first = table.iloc[0]
+    ordered = table.sort_values("fold", kind="stable")["run_id"].dropna().unique()
+    run_ids = [str(run_id) for run_id in ordered]
+    return {
+        "run_id": run_ids[0] if len(run_ids) == 1 else None,
+        "run_ids": run_ids,
+        "model": None if pd.isna(first["model"]) else str(first["model"]),
+        "seed": None if pd.isna(first["seed"]) else int(first["seed"]),
+        "folds": sorted(int(fold) for fold in table["fold"].dropna().unique()),
+    }
+
+
+def _table_of(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    file = path / "predictions.parquet"
+    if not file.is_file():
+        raise PredictionsError(
+            "the folder holds no predictions.parquet.",
+            where=path,
+            fix="give the folder of a finished run, or a predictions table.",
+        )
+    return file
