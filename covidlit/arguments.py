@@ -17,7 +17,7 @@ def require_whole_number(value: object, name: str, *, at_least: int) -> None:
         raise ConfigError(
             f"must be a whole number of at least {at_least}, not {value!r}.",
             where=name,
-            fix=f"give for example {name}={max(at_least, 1)}.",
+            fix=f"give for example {name}={max(at_least, 4)}.",
         )
 
 
