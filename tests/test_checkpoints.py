@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import pickle
 from pathlib import Path
@@ -299,85 +298,6 @@ def test_a_run_goes_on_only_as_it_was(path: Path) -> None:
     window = {**CONFIG, "data": {**CONFIG["data"], "window": [-1000, 1000]}}
     with pytest.raises(CheckpointError, match=r"data.window was \[-1000.*\] and is \[-1000.*\]"):
         check_same_run(path, make_task(), run_record(window, split_hash="abc"))
-
-
-WHOLE: dict[str, Any] = {
-    **CONFIG,
-    "seed": 0,
-    "data": {
-        **CONFIG["data"],
-        "source": {"path": "manifest.csv", "n_jobs": 2},
-        "batch_size": 10,
-        "balanced": False,
-        "num_workers": 2,
-        "n_jobs": -1,
-        "backend": "loky",
-        "cache_dir": "cache",
-    },
-    "split": {"_target_": "covidlit.cohort.splits.centre_held_out", "seed": 0},
-    "augmentation": {"scales": [0.9, 1.1], "degrees": 15},
-    "model": {"name": "csacnet", "weights": "best", "task": {"loss": "bce", "scheduler": None}},
-    "trainer": {"max_epochs": 3, "devices": 1, "accumulate_grad_batches": 1},
-}
-
-
-def _with(dotted: str, value: Any) -> dict[str, Any]:
-    config = copy.deepcopy(WHOLE)
-    *way, last = dotted.split(".")
-    node = config
-    for name in way:
-        node = node[name]
-    node[last] = value
-    return run_record(config, split_hash="abc")
-
-
-@pytest.fixture
-def whole(tmp_path: Path) -> Path:
-    task = make_task()
-    task.record = run_record(WHOLE, split_hash="abc")
-    return save(task, tmp_path / "whole.ckpt")
-
-
-@pytest.mark.parametrize(
-    ("setting", "value", "named"),
-    [
-        ("data.batch_size", 4, "data.batch_size was 10 and is 4 now"),
-        ("data.balanced", "class", "data.balanced was False and is 'class' now"),
-        ("data.drop_last", True, "data.drop_last was None and is True now"),
-        ("model.task.loss", "focal", "model.task.loss was 'bce' and is 'focal' now"),
-        ("model.task.label_smoothing", 0.1, "model.task.label_smoothing"),
-        ("augmentation", None, "augmentation.scales was .*; augmentation.degrees was 15 and is"),
-        ("augmentation.degrees", 5, "augmentation.degrees was 15 and is 5 now"),
-        ("label_rule", {"_target_": "covidlit.cohort.label_rule.LabelRule"}, "label_rule._target_"),
-        ("split.seed", 1, "split.seed was 0 and is 1 now"),
-        ("seed", 1, "seed was 0 and is 1 now"),
-        ("trainer.accumulate_grad_batches", 8, "trainer.accumulate_grad_batches was 1 and is 8"),
-    ],
-)
-def test_a_changed_setting_of_the_training_is_named(
-    setting: str, value: Any, named: str, whole: Path
-) -> None:
-    with pytest.raises(CheckpointError, match=f"cannot go on from this checkpoint: {named}"):
-        check_same_run(whole, make_task(), _with(setting, value))
-
-
-@pytest.mark.parametrize(
-    ("setting", "value"),
-    [
-        ("data.num_workers", 8),
-        ("data.n_jobs", 1),
-        ("data.backend", "dask"),
-        ("data.cache_dir", "/elsewhere"),
-        ("data.source", {"path": "/elsewhere/manifest.csv", "n_jobs": 8}),
-        ("model.weights", "last"),
-        ("trainer.devices", 4),
-        ("trainer.max_epochs", 9),
-    ],
-)
-def test_what_does_not_change_the_training_may_change(
-    setting: str, value: Any, whole: Path
-) -> None:
-    check_same_run(whole, make_task(), _with(setting, value))
 
 
 def test_a_schedule_keeps_its_length(path: Path) -> None:
