@@ -17,7 +17,7 @@ from covidlit.checkpoints import load_checkpoint, load_task, read_record
 from covidlit.dicom import Checks, SeriesRefused
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.preprocess import Geometry, prepare_scan
-from covidlit.run_record import RunRecord
+from covidlit.run_record import RunRecord, class_of_interest
 from covidlit.scan_sources import ScanSource, find_scans
 
 if TYPE_CHECKING:
@@ -173,8 +173,7 @@ def _columns_of(score: Any, record: RunRecord) -> dict[str, Any]:
     columns: dict[str, Any] = {
         f"score_{name}": value for name, value in zip(classes, score, strict=True)
     }
-    positive = "covid" if "covid" in classes else classes[-1]
-    columns["score"] = columns[f"score_{positive}"]
+    columns["score"] = columns[f"score_{class_of_interest(classes)}"]
     columns["predicted_class"] = classes[max(range(len(score)), key=score.__getitem__)]
     return columns
 

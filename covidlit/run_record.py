@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -75,6 +75,11 @@ class RunRecord(BaseModel):
         if not isinstance(trainer, Mapping):
             raise ValueError(f"trainer must be a mapping, got {trainer!r}")
         return config
+
+
+def class_of_interest(classes: Sequence[str]) -> str:
+    """The class whose probability is the `score`: "covid" where there is one, else the last."""
+    return "covid" if "covid" in classes else classes[-1]
 
 
 def run_record(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from covidlit.errors import ConfigError
+from covidlit.run_record import class_of_interest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,11 +206,6 @@ class LightningRunner:
         last = [callback for callback in kept if callback.monitor is None]
         if last:
             self.judged = Path(last[0].best_model_path)
-
-
-def class_of_interest(classes: Sequence[str]) -> str:
-    """The class whose probability is the `score`: "covid" where there is one, else the last."""
-    return "covid" if "covid" in classes else classes[-1]
 
 
 def score_table(
