@@ -56,12 +56,13 @@ def predict(
         progress: show a progress bar.
 
     Returns:
-        One row per series or file: `scan_id`, `path`, `series_uid` (a pseudonym), `score` (of the
-        positive class), `score_<class>` where the run has more than two classes, `predicted_class`
-        ("positive" from the checkpoint's operating point on, else "negative"; null where it has
-        none; with more classes the most probable one), `status` ("ok" or "refused"), `reason`,
-        `synthetic` (what a manifest says of the scan; null where nothing does),
-        `trained_on_synthetic` (of the network: its scores then mean nothing for patients).
+        One row per series or file: `scan_id` (empty for an image that no manifest names), `path`,
+        `series_uid` (a pseudonym), `score` (of the positive class), `score_<class>` where the run
+        has more than two classes, `predicted_class` ("positive" from the checkpoint's operating
+        point on, else "negative"; null where it has none; with more classes the most probable
+        one), `status` ("ok" or "refused"), `reason`, `synthetic` (what a manifest says of the
+        scan; null where nothing does), `trained_on_synthetic` (of the network: its scores then mean
+        nothing for patients).
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged, untrusted or of another model.

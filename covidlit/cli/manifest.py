@@ -119,14 +119,9 @@ def manifest(
     from covidlit.cohort.sources import flow_path
     from covidlit.dicom import Checks
     from covidlit.errors import ManifestError
-    from covidlit.tables import write_table
+    from covidlit.tables import check_table_path, write_table
 
-    if out.suffix not in (".csv", ".parquet"):
-        raise ManifestError(
-            f"a manifest must end in .csv or .parquet, not {out.suffix!r}.",
-            where="--out",
-            fix="choose another name.",
-        )
+    check_table_path(out)
     rule = _rule(label_rule, positive, classes)
     criteria = InclusionCriteria() if inclusion else None
     console = Console(stderr=True)

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from covidlit.cohort import read_manifest
-from covidlit.errors import ManifestError
+from covidlit.errors import CovidlitError, ManifestError
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def run() -> Callable[..., str]:
         result = CliRunner(env={**os.environ, "COLUMNS": "120"}).invoke(
             app, list(map(str, arguments))
         )
-        if isinstance(result.exception, ManifestError):
+        if isinstance(result.exception, CovidlitError):
             raise result.exception
         assert result.exit_code == 0, result.output
         return result.output
@@ -92,7 +92,9 @@ def test_errors_tell_how_to_mend(run: Callable[..., str], labels: Path, tmp_path
     with pytest.raises(ManifestError, match=r"label_rule=by_class"):
         run(tmp_path / "dicom", "--labels", labels, "--out", tmp_path / "m.csv")
     assert not (tmp_path / "m.csv").exists()
-    with pytest.raises(ManifestError, match=r"must end in .csv or .parquet, not '.xlsx'"):
-        run(tmp_path / "dicom", "--out", tmp_path / "m.xlsx")
+    (tmp_path / "folder.csv").mkdir()
+    for name, problem in (("m.xlsx", "not '.xlsx'"), ("folder.csv", "Is a directory")):
+        with pytest.raises(CovidlitError, match=problem):
+            run(tmp_path / "missing", "--out", tmp_path / name)
     with pytest.raises(ManifestError, match=r"image files need a table of labels"):
         run(tmp_path / "dicom", "--images")
