@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from covidlit.evaluation import ReportContext
     from covidlit.runner import Runner
 
-PACKAGES = ("covidlit", "torch", "pytorch-lightning", "torchio", "monai", "pydicom", "scikit-learn")
+PACKAGES = ("covidlit", "torch", "pytorch-lightning", "torchio", "monai", "pydicom", "SimpleITK")
 LEFT_OUT = ("path", "study_uid", "series_uid", "acquisition_date", "key", "pixel_hash")
 """Columns of the datamodule's table that say nothing about a prediction."""
 
@@ -148,15 +148,31 @@ def _context(
         training={
             "epochs": config["trainer"].get("max_epochs"),
             "batch size": config["data"]["batch_size"],
-            "optimizer": (config["model"].get("task") or {}).get("optimizer"),
+            "draws balanced by": config["data"].get("balanced") or "nothing: every scan once",
+            **_task_settings(config["model"].get("task") or {}),
             "input (z, y, x)": f"{config['data']['geometry']['size']} voxels of "
             f"{config['data']['geometry']['spacing']} mm",
             "window": f"{config['data']['window']} HU",
-            "augmentation": config.get("augmentation") or "none",
+            "augmentation": _settings_text(config.get("augmentation") or {}),
         },
         selected_on="validation" if selected else "last epoch",
         synthetic=bool(table["synthetic"].fillna(False).any()) if "synthetic" in table else None,
     )
+
+
+def _task_settings(task: dict[str, Any]) -> dict[str, str]:
+    """How a LightningModule is trained; empty for a model without one."""
+    names = [name for name in ("loss", "optimizer", "scheduler") if name in task]
+    return {name: _settings_text(task[name] or {}) for name in names}
+
+
+def _settings_text(settings: dict[str, Any] | str) -> str:
+    """Settings as a person writes them, such as `torch.optim.Adam (lr 0.001)`; "none" if empty."""
+    if isinstance(settings, str):
+        return settings
+    values = ", ".join(f"{name} {value}" for name, value in settings.items() if name != "_target_")
+    target = settings.get("_target_", "")
+    return (f"{target} ({values})" if target and values else target or values) or "none"
 
 
 def _split_summary(table: pd.DataFrame) -> pd.DataFrame:

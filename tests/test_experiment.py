@@ -88,6 +88,12 @@ def test_the_reports_tables_have_headings_of_their_own(csacnet_run: Path) -> Non
     assert "index" not in headings
 
 
+def test_the_report_says_how_the_network_was_trained(csacnet_run: Path) -> None:
+    report = (csacnet_run / "report.html").read_text()
+    for said in ("torch.optim.Adam (lr 0.001, fused True)", "torch.optim.lr_scheduler.OneCycleLR"):
+        assert said in report
+
+
 def test_the_operating_point_stands_with_the_weights_it_was_chosen_for(csacnet_run: Path) -> None:
     point = {
         name: load_checkpoint(csacnet_run / "checkpoints" / name)["covidlit"]["record"][

@@ -1,13 +1,19 @@
 """The wheel works where there is no checkout."""
 
+import ast
 import os
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+from covidlit.run_report import PACKAGES
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,6 +26,37 @@ def test_no_part_of_the_configuration_is_ignored_by_git() -> None:
     ignored = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ignored.returncode == 1, ignored.stdout + ignored.stderr  # 1: none is ignored
     assert len(files) > 20
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def _brought_along() -> set[str]:
+    """Everything that `pip install covidlit` installs, in lower case."""
+    names, found = list(map(Requirement, PROJECT["dependencies"])), {"covidlit"}
+    while names:
+        needed = names.pop()
+        if needed.name.lower() in found or (needed.marker and not needed.marker.evaluate()):
+            continue
+        found.add(needed.name.lower())
+        names += map(Requirement, requires(needed.name) or ())
+    return found
+
+
+def test_nothing_is_imported_or_named_that_only_a_developer_has() -> None:
+    installed, distributions = _brought_along(), packages_distributions()
+    extras = {"dask", "distributed", "ray"}  # imported where their extra is asked for
+    imported: set[str] = set()
+    for path in (ROOT / "covidlit").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.split(".")[0])
+    for name in imported - set(sys.stdlib_module_names) - extras - {"covidlit"}:
+        assert {found.lower() for found in distributions[name]} & installed, name
+    assert {name.lower() for name in PACKAGES} <= installed
+    assert "pytest" not in installed
 
 
 def test_the_wheel_trains_from_an_empty_folder(tmp_path: Path, tiny_overrides: list[str]) -> None:
