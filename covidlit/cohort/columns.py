@@ -49,19 +49,28 @@ def flag() -> pa.Column:
 def iso_date(*, required: bool = False, nullable: bool = True) -> pa.Column:
     """A date as datetime64 or as text YYYY-MM-DD or YYYYMMDD; `to_dates` makes it datetime64."""
     check = pa.Check(
-        lambda column: parse_dates(column).notna(), error="must be a date written YYYY-MM-DD"
+        lambda column: parse_dates(column).notna(),
+        error="must be a date written YYYY-MM-DD, of the years 1678 to 2261",
     )
     return pa.Column(None, check, required=required, nullable=nullable)
 
 
 def parse_dates(column: pd.Series) -> pd.Series:
-    """Dates of a column, NaT where it holds something else; 01/02/2020 is not guessed at."""
+    """Dates of a column, NaT where it holds something else; 01/02/2020 is not guessed at.
+
+    So does a year that datetime64[ns] cannot hold, such as 0001 or 9999.
+    """
     if pd.api.types.is_datetime64_any_dtype(column):
-        return column.dt.tz_localize(None).dt.normalize().astype("datetime64[ns]")
+        return _in_range(column.dt.tz_localize(None).dt.normalize())
     written = column.astype("string").str.strip()
     written = written.where(written.str.fullmatch(_ISO))
     day = written.str.slice(0, 10).str.replace("-", "")
-    return pd.to_datetime(day, format="%Y%m%d", errors="coerce").astype("datetime64[ns]")
+    return _in_range(pd.to_datetime(day, format="%Y%m%d", errors="coerce"))
+
+
+def _in_range(dates: pd.Series) -> pd.Series:
+    """As datetime64[ns], NaT where that cannot hold the year."""
+    return dates.where(dates.dt.year.between(1678, 2261)).astype("datetime64[ns]")
 
 
 def column_of(table: pd.DataFrame, name: str) -> pd.Series:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from covidlit.cohort.labels_table import Labels
+from covidlit.cohort.manifest import MANIFEST_SCHEMA
 from covidlit.errors import CovidlitError, ManifestError
 from covidlit.tables import row_numbers
 
@@ -95,14 +96,13 @@ def dicom_rows(
             fix="check the folder with `covidlit inspect`; for NIfTI and the like name the files "
             "in the labels' column path and use --images.",
         )
-    table = _plausible(pd.DataFrame(rows))
+    table, notes = _plausible(pd.DataFrame(rows))
     table["place"] = [path.relative_to(root).as_posix() for path in table["path"]]
     problems = [
         {"kind": "file", "path": str(problem.path), "reason": problem.reason}
         for problem in found.problems
     ]
     nameless = int((table["raw_patient"] == "").sum())
-    notes = []
     if nameless:
         notes.append(
             f"{nameless} series have no PatientID: unless the labels name a patient, each study of "
@@ -166,7 +166,8 @@ def image_rows(root: str | Path, labels: Labels, track: Track = iter) -> ScanRow
             where=root,
             fix="the column path must start from this folder.",
         )
-    return ScanRows(pd.DataFrame(rows), root, "image files", problems)
+    table, notes = _plausible(pd.DataFrame(rows))
+    return ScanRows(table, root, "image files", problems, notes)
 
 
 def _stated(label: Any, name: str) -> str:
@@ -174,9 +175,21 @@ def _stated(label: Any, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _plausible(table: pd.DataFrame) -> pd.DataFrame:
-    """Facts that a header states but the manifest cannot hold count as unknown."""
-    age = table["age"].astype("float64")
-    return table.assign(
-        age=age.where(age.between(0, 120)), sex=table["sex"].where(table["sex"].isin(["F", "M"]))
-    )
+def _plausible(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Facts that a header states but the manifest cannot hold count as unknown; a note says how
+    many."""
+    import pandera.errors
+    import pandera.pandas as pa
+
+    schema = pa.DataFrameSchema({name: MANIFEST_SCHEMA.columns[name] for name in FACTS})
+    try:
+        schema.validate(table, lazy=True)
+    except pandera.errors.SchemaErrors as problem:
+        cases = problem.failure_cases[["column", "index"]].dropna().drop_duplicates()
+    else:
+        return table, []
+    table = table.copy()
+    for name, rows in cases.groupby("column")["index"]:
+        table[name] = table[name].astype(object).mask(table.index.isin(rows.astype(int)), None)
+    counts = ", ".join(f"{name} of {n}" for name, n in cases["column"].value_counts().items())
+    return table, [f"header facts that no manifest can hold count as unknown: {counts} scan(s)."]

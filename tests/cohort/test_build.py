@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from pydicom import dcmread
 
 from covidlit.cohort import (
     ByClass,
@@ -328,3 +329,34 @@ def test_a_folder_without_dicom_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dicom" / "note.txt").write_text("hello")
     with pytest.raises(ManifestError, match=r"no DICOM image series.*covidlit inspect"):
         manifest_from_dicom(tmp_path / "dicom", folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "column"),
+    [
+        ("KVP", 120000, "kvp"),
+        ("Exposure", -20, "exposure_mas"),
+        ("PatientAge", "140Y", "age"),
+        ("AcquisitionDate", "00010101", "acquisition_date"),
+    ],
+)
+def test_a_header_fact_out_of_range_counts_as_unknown(
+    tmp_path: Path, write_series: Write, tag: str, value: object, column: str
+) -> None:
+    write_series("a", "pat-1", "1.2.1", "1.2.1.1")
+    write_series("b", "pat-2", "1.2.2", "1.2.2.1", **{tag: value})
+    built = manifest_from_dicom(tmp_path / "dicom", folder=tmp_path)
+    table = built.manifest.set_index("path")
+    assert pd.isna(table.loc["dicom/b", column])
+    assert table.loc["dicom/a", ["kvp", "age"]].tolist() == [120, 50]
+    said = f"header facts that no manifest can hold count as unknown: {column} of 1 scan(s)."
+    assert said in built.notes
+
+
+def test_a_thickness_below_zero_counts_as_unknown(tmp_path: Path, write_series: Write) -> None:
+    for path in write_series("a", "pat-1", "1.2.1", "1.2.1.1").iterdir():
+        data = dcmread(path)
+        data.SliceThickness = -5
+        data.save_as(path)
+    built = manifest_from_dicom(tmp_path / "dicom", folder=tmp_path)
+    assert built.manifest["slice_thickness_mm"].isna().all()

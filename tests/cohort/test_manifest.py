@@ -4,7 +4,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from covidlit.cohort import REQUIRED, read_manifest, resolve_path, scan_id_of, write_manifest
+from covidlit.cohort import (
+    REQUIRED,
+    read_manifest,
+    resolve_path,
+    scan_id_of,
+    validate_manifest,
+    write_manifest,
+)
 from covidlit.errors import ManifestError
 
 
@@ -61,6 +68,8 @@ def test_the_required_columns_are_enough(tmp_path: Path) -> None:
         ("target", 2, "covid", "must be a whole number"),
         ("acquisition_date", 1, "2020-02-30", "must be a date written YYYY-MM-DD"),
         ("acquisition_date", 1, "01/02/2020", "must be a date written YYYY-MM-DD"),
+        ("acquisition_date", 2, "0001-01-01", "of the years 1678 to 2261"),
+        ("acquisition_date", 2, "99991231", "of the years 1678 to 2261"),
         ("patient_id", 2, None, "must not be empty"),
         ("centre", 3, None, "must not be empty"),
         ("path", 1, None, "must not be empty"),
@@ -85,6 +94,12 @@ def test_a_wrong_value_is_named_with_row_column_and_rule(
     assert ("(empty)" if value is None else str(value)) in message
     assert "m.csv" in message
     assert "1 problem(s)" in message  # nothing else is complained about
+
+
+def test_a_year_out_of_range_is_named_with_its_row_where_dates_are_typed() -> None:
+    dates = pd.Series(["2020-02-01", "9999-12-31", None]).astype("datetime64[us]")
+    with pytest.raises(ManifestError, match=r"row 2, column 'acquisition_date'.*1678 to 2261"):
+        validate_manifest(good().assign(acquisition_date=dates))
 
 
 def test_several_wrong_values_are_named_at_once() -> None:
