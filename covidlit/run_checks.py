@@ -54,6 +54,38 @@ def check_evaluation(config: Mapping[str, Any], datamodule: VolumeDataModule) ->
         check_rows(rows, **asked)
 
 
+def check_selection(datamodule: VolumeDataModule, metric: str, where: str, instead: str) -> None:
+    """Check that the metric which a training follows is defined on the validation part.
+
+    The area under a curve needs every class. torchmetrics gives 0 without, in every epoch alike:
+    the first one would count as the best.
+
+    Args:
+        datamodule: set up.
+        metric: its name.
+        where: the setting that follows it.
+        instead: a setting that does not.
+
+    Raises:
+        ConfigError: no validation scan, or none of some class, can be loaded.
+    """
+    targets = datamodule.dataset_of("validation").targets.tolist()
+    if not targets:
+        raise ConfigError(
+            "the split has no validation part, so nothing can be selected on it.",
+            where=where,
+            fix=f"set split.validation_fraction above 0, or {instead}.",
+        )
+    missing = [str(label) for label in range(datamodule.n_classes) if label not in targets]
+    if missing:
+        raise ConfigError(
+            f"{metric} is undefined on the validation part: of its {len(targets)} scans that can "
+            f"be loaded, none has target {' or '.join(missing)}.",
+            where=where,
+            fix=f"choose a split whose validation part has every class, or {instead}.",
+        )
+
+
 @contextmanager
 def _as_settings() -> Iterator[None]:
     """Name a setting as the command line does."""

@@ -95,7 +95,8 @@ class LightningRunner:
         """Train; leaves `checkpoints/`, and `logs/` of the loggers, in `run_dir`.
 
         Raises:
-            ConfigError: a callback monitors validation scores and there is no validation part.
+            ConfigError: a callback monitors validation scores and there is no validation part, or
+                one without some class.
             CheckpointError: `ckpt_path` is damaged, untrusted or of another run's model or split.
             TrainingError: the loss is not finite any more; checkpoints of earlier epochs stay.
         """
@@ -165,16 +166,14 @@ class LightningRunner:
     ) -> list[pl.callbacks.Callback]:
         from hydra.utils import instantiate
 
+        from covidlit.run_checks import check_selection
+
         callbacks = []
         for name, node in self._callback_nodes.items():
             arguments = dict(node)
             if arguments.get("monitor") == "task":
-                if not datamodule.scans("validation"):
-                    raise ConfigError(
-                        "the split has no validation part, so nothing can be selected on it.",
-                        where=f"callbacks.{name}",
-                        fix="set split.validation_fraction above 0, or callbacks=last_epoch.",
-                    )
+                where, instead = f"callbacks.{name}", "callbacks=last_epoch"
+                check_selection(datamodule, self.task.monitor, where, instead)
                 arguments.update(monitor=self.task.monitor, mode=self.task.mode)
             if str(arguments["_target_"]).endswith("Checkpoint"):
                 arguments.setdefault("dirpath", str(run_dir / "checkpoints"))

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import pytorch_lightning as pl
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from covidlit.configuration import config_dir
 from covidlit.errors import ConfigError, PredictionsError
 from covidlit.experiment import train_and_evaluate
-from covidlit.runner import LightningRunner
 
 Start = Callable[..., None]
 
@@ -26,7 +26,7 @@ class TrainedError(Exception):
 def start(tiny_overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Starts a run that ends where its training would begin."""
 
-    def fit(*_: object) -> None:
+    def fit(*_: object, **__: object) -> None:
         raise TrainedError
 
     def run(*overrides: str) -> None:
@@ -34,7 +34,7 @@ def start(tiny_overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyP
             config = compose("train", [*tiny_overrides, "name=test", *overrides])
         train_and_evaluate(OmegaConf.to_container(config, resolve=True), tmp_path)
 
-    monkeypatch.setattr(LightningRunner, "fit", fit)
+    monkeypatch.setattr(pl.Trainer, "fit", fit)
     return run
 
 
@@ -95,8 +95,8 @@ def test_a_wrong_setting_is_said(override: str, message: str, start: Start) -> N
     [
         ["evaluation.operating_point=youden", "evaluation.subgroups=[sex,centre]"],
         ["evaluation.operating_point=youden", "label_rule=multi_class"],
-        ["evaluation.operating_point=0.4", "split.validation_fraction=0"],
-        ["split.validation_fraction=0"],
+        ["evaluation.operating_point=0.4", "split.validation_fraction=0", "callbacks=last_epoch"],
+        ["split.validation_fraction=0", "callbacks=last_epoch"],
     ],
 )
 def test_right_settings_pass(overrides: list[str], start: Start) -> None:
@@ -118,7 +118,38 @@ def test_a_rule_needs_both_classes_to_choose_on(
         with pytest.raises(ConfigError, match=r"evaluation.operating_point: .* all of one class"):
             start(*overrides, rule)
         with pytest.raises(TrainedError):
-            start(*overrides, "evaluation.operating_point=auto")
+            start(*overrides, "evaluation.operating_point=auto", "callbacks=last_epoch")
+
+
+@pytest.mark.parametrize(
+    ("classes", "overrides", "absent"),
+    [
+        (["np"], [], "1"),
+        (["covid"], [], "0"),
+        (["np", "covid"], ["label_rule=multi_class"], "1"),
+        (["cap"], ["label_rule=multi_class"], "0 or 2"),
+    ],
+)
+def test_the_best_epoch_is_chosen_on_scans_of_every_class(
+    classes: list[str], overrides: list[str], absent: str, table: pd.DataFrame,
+    manifest: Callable[[pd.DataFrame], list[str]], start: Start,
+) -> None:  # fmt: skip
+    table["split"] = table["split"].replace("validation", "train")
+    for name in ("np", "cap", "covid"):
+        rows = table.index[(table["class_name"] == name) & (table["split"] == "train")][:2]
+        table.loc[rows, "split"] = "validation"
+    given = [*manifest(table), *overrides]
+    with pytest.raises(TrainedError):
+        start(*given)
+    table = table.assign(status="ok", reason=None)
+    lost = (table["split"] == "validation") & ~table["class_name"].isin(classes)
+    table.loc[lost, ["status", "reason"]] = ["refused", "gantry tilt"]
+    manifest(table)
+    message = rf"callbacks\.best: val_auroc is undefined .* target {absent}\. .*=last_epoch"
+    with pytest.raises(ConfigError, match=message):
+        start(*given)
+    with pytest.raises(TrainedError):
+        start(*given, "callbacks=last_epoch")
 
 
 def test_a_test_part_that_was_refused_is_said(
