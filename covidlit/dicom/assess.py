@@ -14,6 +14,7 @@ from covidlit.dicom.header import CT_CLASSES, is_other_class
 from covidlit.dicom.image_type import is_localizer, is_projection
 from covidlit.dicom.series import Frame, ImageFile, Series
 from covidlit.dicom.spacing import Spacing, check_spacing, split_duplicates
+from covidlit.dicom.transfer_syntax import no_decoder
 from covidlit.dicom.verdict import Finding, Verdict
 
 _ORIENTATION_UNTILTED = 0.5  # degrees
@@ -153,9 +154,12 @@ class _Case:
         damaged = [image for image in images if image in reasons]
         if damaged:
             listed = name_some([f"{image.path.name}: {reasons[image]}" for image in damaged])
+            fix = "fetch them again"
+            if all(reasons[image] == no_decoder(image.transfer_syntax) for image in damaged):
+                fix = "store them uncompressed, or install a decoder"
             self.report(
                 "unreadable_file",
-                f"{_share(damaged, images)} unreadable ({listed}); fetch them again",
+                f"{_share(damaged, images)} unreadable ({listed}); {fix}",
                 "left out",
                 final=len(damaged) == len(images),
             )

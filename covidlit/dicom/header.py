@@ -10,7 +10,7 @@ from covidlit.dicom.elements import Elements
 from covidlit.dicom.frames import enhanced_frames, make_frame
 from covidlit.dicom.parse import NotDicomError, read_elements
 from covidlit.dicom.series import Frame, ImageFile
-from covidlit.dicom.transfer_syntax import can_decode, end_of_fragments, is_encapsulated
+from covidlit.dicom.transfer_syntax import end_of_fragments, is_encapsulated, no_decoder
 from covidlit.errors import DicomError
 
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
@@ -182,8 +182,8 @@ def _damage(image: ImageFile, elements: Elements) -> str:
         return ""
     if not is_encapsulated(image.transfer_syntax):
         return "fragments in an uncompressed transfer syntax"
-    if not can_decode(image.transfer_syntax):
-        return f"undecodable: no decoder for transfer syntax {image.transfer_syntax}"
+    if problem := no_decoder(image.transfer_syntax):
+        return problem
     if image.n_frames == 1 and end_of_fragments(image.path, image.pixel_offset) is None:
         return "truncated: the compressed pixel data does not end"
     return ""

@@ -23,15 +23,19 @@ def is_encapsulated(transfer_syntax: str) -> bool:
 
 
 @cache
-def can_decode(transfer_syntax: str) -> bool:
-    """Whether one of pydicom's installed plugins decodes this transfer syntax.
+def no_decoder(transfer_syntax: str) -> str:
+    """Why no installed plugin of pydicom decodes this transfer syntax; empty where one does.
 
-    The retired JPEG processes (such as 1.2.840.10008.1.2.4.53 and .55) have no decoder.
+    The retired JPEG processes (such as 1.2.840.10008.1.2.4.53 and .55) have no decoder at all.
     """
+    problem = f"undecodable: no decoder for transfer syntax {transfer_syntax}"
     try:
-        return bool(get_decoder(UID(transfer_syntax)).is_available)
+        decoder = get_decoder(UID(transfer_syntax))
     except NotImplementedError:
-        return False
+        return problem
+    if decoder.is_available:
+        return ""
+    return f"{problem} is installed (one of: {', '.join(decoder.missing_dependencies)})"
 
 
 def end_of_fragments(path: Path, offset: int, limit: int = 1024) -> int | None:

@@ -10,6 +10,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +21,10 @@ import pydantic
 import covidlit
 from covidlit.files import fingerprint, write_text
 
+_DECODERS = (
+    "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle",
+    "python-gdcm", "pillow", "SimpleITK",
+)  # fmt: skip
 _DETACHED_HEADERS = (".hdr", ".mhd", ".nhdr")
 
 
@@ -30,6 +37,18 @@ class SourceRecord(pydantic.BaseModel):
     source_hash: str | None = None
     pixel_hash: str | None = None
     reason: str | None = None
+    decoders: dict[str, str] = {}
+    """What a refusal rests on: another version of a decoder may read the files."""
+
+
+@cache
+def decoder_versions() -> dict[str, str]:
+    """The installed packages that read images and pydicom's compressed pixels, with versions."""
+    found = {}
+    for name in _DECODERS:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 class SourceIndex:

@@ -15,7 +15,7 @@ from covidlit.preprocess.backends import run_in_parallel
 from covidlit.preprocess.cache import VolumeCache, source_hash
 from covidlit.preprocess.cache import pixel_hash as hash_pixels
 from covidlit.preprocess.geometry import Geometry, prepare_scan
-from covidlit.preprocess.index import Signatures, SourceIndex, SourceRecord
+from covidlit.preprocess.index import Signatures, SourceIndex, SourceRecord, decoder_versions
 from covidlit.scan_reader import ScanReader, search_shared
 
 if TYPE_CHECKING:
@@ -162,6 +162,8 @@ def _look_up(task: _Task, verify: bool) -> dict[str, Any] | None:
     if record is None or task.signature is None or record.signature != task.signature:
         return None
     if record.status == "refused" or record.source_hash is None:
+        if record.decoders != decoder_versions():
+            return None
         return _outcome(task.scan_id, reason=record.reason, status="refused")
     cache = VolumeCache(task.cache_dir)
     key = cache.key_of(record.source_hash, task.geometry)
@@ -186,13 +188,17 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
         if not cache.contains(key, verify=True):
             prepared = prepare_scan(scan, task.geometry)
     except CovidlitError as error:
-        # A verdict on the data: it stays until the files, the checks or covidlit change.
+        # A verdict on the data: it stays until the files, the checks, covidlit or a decoder change.
         reason = error.verdict.reason if isinstance(error, SeriesRefused) else error.what
         reason = _without_source(reason, task.reader)
         if task.signature is not None:
             index.write(
                 SourceRecord(
-                    scan_id=task.scan_id, signature=task.signature, status="refused", reason=reason
+                    scan_id=task.scan_id,
+                    signature=task.signature,
+                    status="refused",
+                    reason=reason,
+                    decoders=decoder_versions(),
                 )
             )
         return _outcome(task.scan_id, status="refused", reason=reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,10 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
+from pydicom.pixels.decoders.base import Decoder
 
 from covidlit.dicom import Checks, SeriesRefused, find_series, judge, read_series
+from covidlit.dicom.transfer_syntax import no_decoder
 from covidlit.errors import DicomError
 
 Write = Callable[..., Path]
@@ -100,8 +103,33 @@ def test_pixels_that_do_not_decode(write_ct: Write, syntax: str) -> None:
         read_series(series)
     assert refusal.value.verdict.findings[0].check == "unreadable_file"
     assert END in refusal.value.verdict.reason
+    assert refusal.value.verdict.reason.endswith("fetch them again")
     scan = read_series(series, Checks(override=frozenset({"unreadable_file"})))
     assert len(scan.hu) == 13
+
+
+@pytest.mark.parametrize(
+    ("syntax", "reason"),
+    [
+        ("1.2.840.10008.1.2.4.53", "no decoder for transfer syntax 1.2.840.10008.1.2.4.53 and 11 more"),
+        ("1.2.840.10008.1.2.4.70", r"4\.70 is installed \(one of: .*pylibjpeg"),
+    ],
+)
+def test_a_transfer_syntax_without_decoder(
+    write_ct: Write, monkeypatch: pytest.MonkeyPatch, syntax: str, reason: str
+) -> None:
+    def edit(ds: Dataset, k: int) -> None:
+        ds.PixelData = encapsulate([b"\xff\xd8 whatever this is \xff\xd9"])
+        ds["PixelData"].VR = "OB"
+        ds.file_meta.TransferSyntaxUID = syntax
+
+    folder = write_ct(edit=edit)
+    monkeypatch.setattr(Decoder, "is_available", False)
+    no_decoder.cache_clear()
+    verdict = judge(find_series(folder).series[0])
+    no_decoder.cache_clear()
+    assert re.search(reason, verdict.reason)
+    assert verdict.reason.endswith("store them uncompressed, or install a decoder")
 
 
 def test_compressed_pixels_that_do_not_end(write_ct: Write) -> None:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from covidlit.dicom import Checks
+from covidlit.dicom import Checks, header
 from covidlit.preprocess import Geometry, VolumeCache, prepare_cohort
+from covidlit.preprocess.index import decoder_versions
 
 ROWS, COLUMNS, SLICES = 48, 52, 24
 PIXEL, STEP = 2.0, 4.0
@@ -109,6 +110,20 @@ def test_file_names_do_not_get_into_the_cache(tmp_path: Path, override: frozense
     texts = [p.read_text() for p in files if p.suffix in (".json", ".csv")]
     assert any("8 mm between a file at" in text for text in texts)
     assert not any("Doe" in text for text in texts)
+
+
+def test_a_refusal_holds_until_a_decoder_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_series(tmp_path / "series", *SUPINE, 1)
+    arguments = (tmp_path / "series", tmp_path / "cache", Checks())
+    monkeypatch.setattr(header, "_damage", lambda *_: "undecodable")
+    assert prepare(*arguments)["status"][0] == "refused"
+    monkeypatch.undo()
+    assert prepare(*arguments)["status"][0] == "refused"
+    versions = {**decoder_versions(), "pylibjpeg-libjpeg": "2.4"}
+    monkeypatch.setattr("covidlit.preprocess.prepare.decoder_versions", lambda: versions)
+    assert prepare(*arguments)["status"][0] == "ok"
 
 
 def test_a_missing_slice_is_refused_with_its_reason_unless_overridden(tmp_path: Path) -> None:
