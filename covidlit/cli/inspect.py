@@ -41,8 +41,9 @@ def inspect(
     import pandas as pd
 
     from covidlit.dicom import Checks, find_series, judge
-    from covidlit.tables import write_table
+    from covidlit.tables import check_table_path, write_table
 
+    check_table_path(csv)
     checks = Checks(min_slices=min_slices, override=frozenset(override or ()))
     root = folder if folder.is_dir() else folder.parent
     with _progress() as progress:

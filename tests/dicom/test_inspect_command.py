@@ -72,6 +72,15 @@ def test_strict_exits_non_zero_when_something_is_refused(folder: Path, tmp_path:
     assert run(*arguments, "--min-slices", 3)[0] == 0
 
 
+def test_a_table_that_cannot_be_written_is_said_before_the_headers_are_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("covidlit.dicom.find_series", lambda _: pytest.fail("headers were read"))
+    code, output = run(folder, "--csv", tmp_path / "series.xlsx")
+    assert code == 2
+    assert "not '.xlsx'" in output
+
+
 def test_an_unknown_check_is_named(folder: Path) -> None:
     code, output = run(folder, "--override", "no_such_check")
     assert code == 2
