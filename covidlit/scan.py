@@ -107,9 +107,3 @@ def to_ras_xyz(affine: NDArray[np.float64]) -> NDArray[np.float64]:
     """The same affine for index order (x, y, z) and a RAS world, as NIfTI and TorchIO use."""
     lps_to_ras = np.diag([-1.0, -1.0, 1.0, 1.0])
     return lps_to_ras @ affine[:, [2, 1, 0, 3]]
-
-
-def from_ras_xyz(affine: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The inverse of `to_ras_xyz`."""
-    lps_to_ras = np.diag([-1.0, -1.0, 1.0, 1.0])
-    return (lps_to_ras @ affine)[:, [2, 1, 0, 3]]

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from covidlit.cohort.class_names import KNOWN_CLASSES
 from covidlit.cohort.split import PARTS, Split
 from covidlit.errors import ManifestError
 
-KNOWN_CLASSES = ("covid", "cap", "np")
 AETIOLOGIES = (
     "bacterial",
     "bacterial_mycoplasma",

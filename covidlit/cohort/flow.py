@@ -65,7 +65,3 @@ class Flow:
         table = pd.DataFrame([vars(step) for step in self.steps], columns=columns)
         table.insert(0, "step", range(len(table)))
         return table
-
-    def excluded_frame(self) -> pd.DataFrame:
-        """One row per scan that fell out: scan_id, criterion."""
-        return pd.DataFrame(list(self.excluded), columns=["scan_id", "criterion"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -128,10 +128,6 @@ class Series:
         from covidlit.dicom.facts import metadata_of
 
         return metadata_of(self)
-
-    def without(self, images: set[ImageFile]) -> Series:
-        """The same series with some files left out."""
-        return replace(self, images=tuple(image for image in self.images if image not in images))
 
 
 @dataclass(frozen=True)
