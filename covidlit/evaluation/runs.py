@@ -37,13 +37,19 @@ def check_runs(table: pd.DataFrame) -> None:
     """Refuse several runs in one table, unless each is another fold of one cross-validation.
 
     Raises:
-        PredictionsError: several models or seeds; runs without a fold; a fold in two runs; a
-            patient or scan in the test parts of two folds.
+        PredictionsError: several models or seeds; several runs, or rows of one run, of which some
+            have no fold; a fold in two runs; a patient or scan in the test parts of two folds.
     """
     runs = table[["run_id", "model", "seed"]].drop_duplicates()
-    if len(runs) == 1:
-        return
     folds = table[["run_id", "fold"]].drop_duplicates()
+    if len(folds) == 1 and len(runs) == 1:
+        return
+    if len(runs) == 1 and folds["fold"].isna().any():
+        raise PredictionsError(
+            "some rows have a fold and others have none.",
+            where="predictions",
+            fix="fill the column 'fold' in every row, or leave it out.",
+        )
     if len(runs[["model", "seed"]].drop_duplicates()) > 1 or folds["fold"].isna().any():
         named = "; ".join(
             f"run_id={row.run_id}, model={row.model}, seed={row.seed}"

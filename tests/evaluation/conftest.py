@@ -42,3 +42,16 @@ def _predictions(seed: int = 0, n_test: int = 120, n_validation: int = 60) -> pd
 @pytest.fixture
 def predictions() -> Callable[..., pd.DataFrame]:
     return _predictions
+
+
+@pytest.fixture
+def folds() -> list[pd.DataFrame]:
+    """Three folds as `train.py -m split=k_fold` writes them: each scan is in one test part."""
+    tables = []
+    for fold in range(3):
+        table = _predictions(seed=fold).assign(fold=fold, run_id=f"{fold}_csacnet")
+        test = table["part"] == "test"
+        for name in ("scan_id", "patient_id"):
+            table.loc[test, name] = f"F{fold}" + table.loc[test, name]
+        tables.append(table)
+    return tables

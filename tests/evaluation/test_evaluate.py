@@ -177,14 +177,16 @@ def test_three_classes(predictions: Predictions) -> None:
         evaluate(table.drop(columns=[f"score_{name}" for name in names]))
 
 
-def test_folds_are_shown_one_by_one_and_pooled_by_patient(predictions: Predictions) -> None:
-    folds = pd.concat([predictions(seed=seed).assign(fold=seed) for seed in range(3)])
-    metrics = evaluate(folds, n_bootstrap=100).to_dict()
+def test_folds_are_shown_one_by_one_and_pooled(folds: list[pd.DataFrame]) -> None:
+    metrics = evaluate(pd.concat(folds), n_bootstrap=100).to_dict()
     test = metrics["parts"]["test"]
     assert [row["fold"] for row in test["folds"]] == [0, 1, 2]
     assert "folds" in _codes(metrics)
-    assert test["n_patients"] == 120  # the same patients in each fold are not counted as new
-    assert test["auc"]["method"].startswith("patient bootstrap")
+    assert (test["n_scored"], test["n_patients"]) == (360, 360)
+    # The same patients in the validation parts of several folds are not counted as new.
+    validation = metrics["parts"]["validation"]
+    assert (validation["n_scored"], validation["n_patients"]) == (180, 60)
+    assert validation["auc"]["method"].startswith("patient bootstrap")
 
 
 def test_what_cannot_be_evaluated_is_refused_by_name(predictions: Predictions) -> None:

@@ -186,16 +186,18 @@ def test_selection_on_the_test_part_is_denounced(
 
 
 def test_edge_cases_give_a_page(
-    predictions: Predictions, quick: Callable[..., Evaluation], tmp_path: Path
+    predictions: Predictions,
+    folds: list[pd.DataFrame],
+    quick: Callable[..., Evaluation],
+    tmp_path: Path,
 ) -> None:
     table = predictions()
     perfect = table.assign(score=np.where(table["target"] == 1, 0.99, 0.01))
     only_negative = table[(table["part"] == "validation") | (table["target"] == 0)]
     tiny = table[table["part"] == "test"].head(6)
-    folds = pd.concat([predictions(seed=seed).assign(fold=seed) for seed in (0, 1)])
     bare = table[["part", "patient_id", "scan_id", "target", "score"]]
     bare = bare.assign(centre=None, class_name=None)
-    cases = {"perfect": perfect, "negative": only_negative, "tiny": tiny, "folds": folds}
+    cases = {"perfect": perfect, "negative": only_negative, "tiny": tiny, "folds": pd.concat(folds)}
     for name, case in (cases | {"bare": bare}).items():
         _Page(write_report(case, tmp_path / name, evaluation=quick(case)).read_text())
     assert "undefined" in (tmp_path / "negative" / "report.html").read_text()

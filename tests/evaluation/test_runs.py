@@ -19,19 +19,6 @@ from covidlit.evaluation import evaluate, read_runs, write_predictions
 Predictions = Callable[..., pd.DataFrame]
 
 
-@pytest.fixture
-def folds(predictions: Predictions) -> list[pd.DataFrame]:
-    """Three folds as `train.py -m split=k_fold` writes them: each scan is in one test part."""
-    tables = []
-    for fold in range(3):
-        table = predictions(seed=fold).assign(fold=fold, run_id=f"{fold}_csacnet")
-        test = table["part"] == "test"
-        for name in ("scan_id", "patient_id"):
-            table.loc[test, name] = f"F{fold}" + table.loc[test, name]
-        tables.append(table)
-    return tables
-
-
 def pool(*arguments: object) -> tuple[int, str]:
     """Exit code and output of `covidlit evaluate`."""
     done = CliRunner().invoke(app, ["evaluate", "--bootstrap", "100", *map(str, arguments)])
@@ -97,6 +84,24 @@ def test_what_is_no_cross_validation_is_not_pooled(folds: list[pd.DataFrame]) ->
             evaluate(pd.concat([first, table]), n_bootstrap=100)
     with pytest.raises(PredictionsError, match="2 runs"):
         evaluate(pd.concat([t.assign(fold=None) for t in (first, second)]), n_bootstrap=100)
+
+
+@pytest.mark.parametrize("run_id", ["cross-validation", None])
+def test_the_folds_of_one_run_share_no_test_scan(
+    folds: list[pd.DataFrame], run_id: str | None
+) -> None:
+    first, second = (table.assign(run_id=run_id) for table in folds[:2])
+    evaluate(pd.concat([first, second]), n_bootstrap=100)
+    wrong = {
+        r"120 scan_id\(s\), such as F0S060, .* several folds": first.assign(fold=1),
+        r"120 patient_id\(s\), such as F0P060, .* several folds": second.assign(
+            patient_id=first["patient_id"]
+        ),
+        "some rows have a fold and others have none": second.assign(fold=None),
+    }
+    for message, table in wrong.items():
+        with pytest.raises(PredictionsError, match=message):
+            evaluate(pd.concat([first, table]), n_bootstrap=100)
 
 
 def test_tables_of_other_classes_are_not_pooled(folds: list[pd.DataFrame], tmp_path: Path) -> None:
