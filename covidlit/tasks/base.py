@@ -113,11 +113,14 @@ class BaseTask(pl.LightningModule, ABC):
             filled["mode"] = self.mode
         scheduler = build(node, "schedulers", optimizer=optimizer, **filled)
         interval = "step" if name in ("OneCycleLR", "CosineAnnealingLR") else "epoch"
+        plateau = name == "ReduceLROnPlateau"  # has its metric only after a validation
+        every = (self.trainer.check_val_every_n_epoch or 1) if plateau else 1
         return {
             "optimizer": optimizer,
             "lr_scheduler": {
                 "scheduler": scheduler,
                 "interval": interval,
+                "frequency": every,
                 "monitor": self.monitor,
             },
         }

@@ -139,7 +139,8 @@ class VolumeClassification(BaseTask):
         if self.hparams["class_weights"] != "balanced":
             return
         table = self.trainer.datamodule.table  # type: ignore[attr-defined]
-        targets = table.loc[table["part"] == "train", "target"].dropna().astype(int)
+        trained = (table["part"] == "train") & (table["status"] == "ok")
+        targets = table.loc[trained, "target"].astype(int)
         n_classes = self.hparams["n_classes"]
         counts = [int((targets == label).sum()) for label in range(n_classes)]
         if min(counts) == 0:

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -103,7 +104,9 @@ def test_it_learns_and_its_metrics_are_those_of_scikit_learn(
 
 def test_multi_class_focal_balanced(tmp_path: Path, datamodule_class: type[Any]) -> None:
     datamodule = datamodule_class(n_scans=9, n_classes=3, batch_size=3)
-    datamodule.table.loc[:, "target"] = [0, 0, 0, 0, 0, 0, 1, 1, 2]
+    refused = pd.DataFrame({"part": "train", "target": [2, 2, None], "status": "refused"})
+    datamodule.table["target"] = [0, 0, 0, 0, 0, 0, 1, 1, 2]
+    datamodule.table = pd.concat([datamodule.table, refused], ignore_index=True)
     task = VolumeClassification(
         net=TINY, n_classes=3, loss="focal", class_weights="balanced", label_smoothing=0.05
     )
@@ -154,6 +157,22 @@ def test_schedulers_step_at_their_own_pace(
     assert len(rates) == 6
     assert max(rates) <= 1e-3 + 1e-12
     assert rates[-1] == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_plateau_is_looked_for_where_there_is_a_validation(
+    tmp_path: Path, datamodule: Any
+) -> None:
+    plateau = {
+        "_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau",
+        "patience": 0,
+        "threshold": 2.0,
+        "factor": 0.5,
+    }
+    task = VolumeClassification(net=TINY, scheduler=plateau)
+    trainer = make_trainer(tmp_path, max_epochs=4, check_val_every_n_epoch=2)
+    trainer.fit(task, datamodule=datamodule)
+    # The first validation sets what the second, in the last epoch, does not reach.
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(1e-3 / 2)
 
 
 def test_one_step_is_enough_for_a_scheduler(tmp_path: Path, datamodule: Any) -> None:
