@@ -123,6 +123,7 @@ def build_datamodule(config: dict[str, Any]) -> VolumeDataModule:
 
     from covidlit.datamodules import VolumeDataModule
     from covidlit.dicom import Checks
+    from covidlit.run_checks import check_manifest_columns
 
     data = dict(config["data"])
     source, min_slices = data.pop("source"), data.pop("min_slices")
@@ -140,6 +141,7 @@ def build_datamodule(config: dict[str, Any]) -> VolumeDataModule:
     }
     check_keys("data", data, signature(VolumeDataModule).parameters.keys() - {"manifest", *given})
     datamodule = VolumeDataModule(manifest=str(instantiate(source)), **given, **data)
+    check_manifest_columns(datamodule.manifest, datamodule.manifest_path)
     datamodule.prepare_data()
     datamodule.setup()
     return datamodule

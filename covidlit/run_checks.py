@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from covidlit.configuration import check_keys
-from covidlit.errors import ConfigError, PredictionsError
+from covidlit.errors import ConfigError, ManifestError, PredictionsError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from covidlit.datamodules import VolumeDataModule
 
 
@@ -24,6 +26,27 @@ def check_evaluation_settings(settings: Mapping[str, Any]) -> None:
     check_keys("evaluation", settings, SETTINGS)
     with _as_settings():
         check_settings(**settings)
+
+
+def check_manifest_columns(manifest: pd.DataFrame, where: object) -> None:
+    """Check that the manifest's own columns can stand in a predictions table beside its scores.
+
+    Raises:
+        ManifestError: names the columns that cannot.
+    """
+    from covidlit.evaluation.predictions import RUN_COLUMNS
+
+    taken = {*RUN_COLUMNS, "score"}
+    names = [
+        str(name) for name in manifest.columns if name in taken or str(name).startswith("score_")
+    ]
+    if names:
+        raise ManifestError(
+            f"the table of predictions has columns of its own called {', '.join(names)} (score_... "
+            "is the score of a class).",
+            where=where,
+            fix=f"give the manifest's another name, such as own_{names[0]}.",
+        )
 
 
 def check_evaluation(config: Mapping[str, Any], datamodule: VolumeDataModule) -> None:

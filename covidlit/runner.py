@@ -95,8 +95,8 @@ class LightningRunner:
         """Train; leaves `checkpoints/`, and `logs/` of the loggers, in `run_dir`.
 
         Raises:
-            ConfigError: a callback monitors validation scores and there is no validation part, or
-                one without some class.
+            ConfigError: a callback or the scheduler follows validation scores, and there is no
+                validation part or one without some class.
             CheckpointError: `ckpt_path` is damaged, untrusted or of another run's model or split.
             TrainingError: the loss is not finite any more; checkpoints of earlier epochs stay.
         """
@@ -107,6 +107,7 @@ class LightningRunner:
         if self.ckpt_path is not None:
             self._check_resumable()
         callbacks = self._build_callbacks(run_dir, datamodule)
+        self._check_scheduler(datamodule)
         trainer = instantiate(
             self._trainer_node,
             callbacks=callbacks,
@@ -179,6 +180,21 @@ class LightningRunner:
                 arguments.setdefault("dirpath", str(run_dir / "checkpoints"))
             callbacks.append(instantiate(arguments))
         return callbacks
+
+    def _check_scheduler(self, datamodule: VolumeDataModule) -> None:
+        from covidlit.run_checks import check_selection
+
+        scheduler = self.task.hparams.get("scheduler") or {}
+        if not str(scheduler.get("_target_")).endswith("ReduceLROnPlateau"):
+            return
+        where, instead = "model.task.scheduler", "model.task.scheduler=null"
+        if self._trainer_node.get("limit_val_batches") == 0:
+            raise ConfigError(
+                f"ReduceLROnPlateau follows {self.task.monitor}, which is never measured.",
+                where=where,
+                fix=f"set trainer.limit_val_batches=null, or {instead}.",
+            )
+        check_selection(datamodule, self.task.monitor, where, instead)
 
     def _build_loggers(self, run_dir: Path) -> list[pl.loggers.Logger]:
         from hydra.utils import instantiate

@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from covidlit.configuration import config_dir
-from covidlit.errors import ConfigError, PredictionsError
+from covidlit.errors import ConfigError, ManifestError, PredictionsError
 from covidlit.experiment import train_and_evaluate
 
 Start = Callable[..., None]
@@ -150,6 +150,40 @@ def test_the_best_epoch_is_chosen_on_scans_of_every_class(
         start(*given)
     with pytest.raises(TrainedError):
         start(*given, "callbacks=last_epoch")
+
+
+@pytest.mark.parametrize("name", ["run_id", "model", "seed", "fold", "score", "score_ct"])
+def test_a_column_of_the_predictions_is_refused_before_any_scan_is_read(
+    name: str, table: pd.DataFrame, manifest: Callable[[pd.DataFrame], list[str]], start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    given = [*manifest(table.assign(**{f"own_{name}": 12})), f"evaluation.subgroups=[own_{name}]"]
+    with pytest.raises(TrainedError):
+        start(*given)
+    given = manifest(table.assign(**{name: 12}))
+    monkeypatch.delattr("covidlit.datamodules.volume_datamodule.prepare_cohort")
+    with pytest.raises(ManifestError, match=rf"manifest.csv: .* {name} .* such as own_{name}\."):
+        start(*given)
+
+
+PLATEAU = "model.task.scheduler={_target_: torch.optim.lr_scheduler.ReduceLROnPlateau}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["split.validation_fraction=0"], "the split has no validation part.*scheduler=null"),
+        (["trainer.limit_val_batches=0"], "val_auroc, which is never measured.*scheduler=null"),
+    ],
+)
+def test_a_scheduler_that_follows_the_validation_needs_one(
+    overrides: list[str], message: str, start: Start
+) -> None:
+    given = ["callbacks=last_epoch", PLATEAU]
+    with pytest.raises(TrainedError):
+        start(*given)
+    with pytest.raises(ConfigError, match=f"model.task.scheduler: .*{message}"):
+        start(*given, *overrides)
 
 
 def test_a_test_part_that_was_refused_is_said(

@@ -111,6 +111,17 @@ class VolumeDataModule(pl.LightningDataModule):
         self._split: Split | None = None
 
     @property
+    def manifest(self) -> pd.DataFrame:
+        """The manifest's rows with `target`, `status` and `reason`, before any is prepared."""
+        if self._manifest is None:
+            from covidlit.cohort.manifest import read_manifest
+
+            self._manifest = with_target(
+                read_manifest(self.manifest_path), self._label_rule, self.n_classes
+            )
+        return self._manifest
+
+    @property
     def table(self) -> pd.DataFrame:
         """The manifest's rows with `target`, `part`, `status` ("ok" or "refused"), `reason`, `key`.
 
@@ -130,7 +141,7 @@ class VolumeDataModule(pl.LightningDataModule):
         if self._prepared is not None:
             return
         self._make_split()  # first, because it is quick: a wrong one is said before the long part
-        rows = usable_rows(self._read_manifest())
+        rows = usable_rows(self.manifest)
         self._prepared = prepare_cohort(rows, self.cache_dir, self.geometry, **self._prepare).table
 
     def setup(self, stage: str | None = None) -> None:
@@ -147,7 +158,7 @@ class VolumeDataModule(pl.LightningDataModule):
 
         self.prepare_data()
         assert self._prepared is not None
-        manifest = self._read_manifest()
+        manifest = self.manifest
         split = self._make_split()
         table = prepared_table(manifest, self._prepared, split)
         hashes = table.loc[table["pixel_hash"].notna(), ["scan_id", "pixel_hash"]]
@@ -269,20 +280,11 @@ class VolumeDataModule(pl.LightningDataModule):
         with explained("augmentation"):
             return Augmentation(spacing=self.geometry.spacing, **self._augmentation)
 
-    def _read_manifest(self) -> pd.DataFrame:
-        if self._manifest is None:
-            from covidlit.cohort.manifest import read_manifest
-
-            self._manifest = with_target(
-                read_manifest(self.manifest_path), self._label_rule, self.n_classes
-            )
-        return self._manifest
-
     def _make_split(self) -> Split:
         if self._split is None:
             from covidlit.cohort.splits import Split
 
-            manifest = self._read_manifest()
+            manifest = self.manifest
             source = self._split_source
             if isinstance(source, (str, Path)):
                 source = Split.load(source)
