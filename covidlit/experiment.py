@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from covidlit.arguments import require_whole_number
 from covidlit.configuration import check_keys, config_dir, explain
 from covidlit.errors import ConfigError, CovidlitError, disk_full
+from covidlit.training_settings import number_of_devices
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -168,7 +169,7 @@ def build_runner(config: dict[str, Any], datamodule: VolumeDataModule) -> Runner
 
 def _refuse_multirun_ddp(config: DictConfig, mode: str) -> None:
     """Lightning starts its other ranks with the same command line: under -m, more sweeps."""
-    several = str(config.trainer.get("devices", 1)) not in ("1", "[0]")
+    several = number_of_devices(config.trainer.get("devices", 1)) != 1
     if mode.endswith("MULTIRUN") and (several or config.trainer.get("num_nodes", 1) > 1):
         raise ConfigError(
             "-m cannot be combined with training on several devices.",

@@ -2,17 +2,20 @@
 
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from covidlit.cohort import ByClass, InclusionCriteria, LabelRule, MultiClass
 from covidlit.configuration import config_dir, explain
-from covidlit.errors import ManifestError
-from covidlit.experiment import process_rank
+from covidlit.errors import ConfigError, ManifestError
+from covidlit.experiment import process_rank, run
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
@@ -40,6 +43,37 @@ def test_a_mistyped_override_is_answered_with_what_was_meant(override: str, mean
     message = str(explain(caught.value))
     assert "did you mean" in message
     assert meant in message.partition("did you mean")[2]
+
+
+@pytest.mark.parametrize("data", ["synthetic", "manifest"])
+def test_a_setting_of_another_choice_of_its_group_says_so(data: str) -> None:
+    with pytest.raises(HydraException) as caught:
+        composed(f"data={data}", "inclusion=none", "inclusion.on_missing=exclude")
+    assert str(explain(caught.value)) == (
+        "inclusion.on_missing: the choice made in the group 'inclusion' has no such setting. "
+        "Fix: choose another: inclusion= one of none, paper."
+    )
+
+
+def test_criteria_and_label_rules_list_all_their_arguments() -> None:
+    chosen = composed(
+        "label_rule=paper", "inclusion.on_missing=exclude", "label_rule.positive=[cap]"
+    )
+    given = {**chosen["inclusion"], "on_missing": "keep"}
+    assert instantiate(given) == InclusionCriteria()
+    assert given.keys() - {"_target_"} == vars(InclusionCriteria()).keys()
+    for rule, made in (("paper", LabelRule), ("by_class", ByClass), ("multi_class", MultiClass)):
+        node = composed(f"label_rule={rule}")["label_rule"]
+        assert node.keys() - {"_target_"} == signature(made).parameters.keys()
+        assert vars(instantiate(node)) == vars(made())
+
+
+def test_a_manifest_is_used_whole_unless_criteria_are_chosen() -> None:
+    own = ["data=manifest", "data.source.path=m.csv"]
+    assert composed()["inclusion"]["_target_"].endswith("InclusionCriteria")
+    assert composed(*own)["inclusion"] == {}
+    assert composed("experiment=csacnet_paper", "data.source.path=m.csv")["inclusion"] == {}
+    assert composed(*own, "inclusion=paper")["inclusion"] == composed()["inclusion"]
 
 
 def test_what_a_class_says_about_its_settings_is_not_wrapped() -> None:
@@ -136,6 +170,32 @@ def test_the_first_process_is_found_however_it_was_started(monkeypatch: pytest.M
     monkeypatch.setenv("SLURM_PROCID", "0")  # Lightning starts the second one in a SLURM task
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert process_rank() == 1
+
+
+@pytest.mark.parametrize(
+    ("trainer", "refused"),
+    [
+        ({"devices": 1}, False),
+        ({"devices": [1]}, False),
+        ({"devices": [0, 1]}, True),
+        ({"devices": "auto"}, True),
+        ({"devices": 1, "num_nodes": 2}, True),
+    ],
+)
+def test_a_sweep_runs_on_any_one_device(
+    trainer: dict, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Started(Exception):  # noqa: N818
+        """Stands for the run."""
+
+    def start(*_: object) -> None:
+        raise Started
+
+    hydra = {"mode": "RunMode.MULTIRUN", "runtime": {"output_dir": str(tmp_path)}}
+    monkeypatch.setattr(HydraConfig, "get", lambda: OmegaConf.create(hydra))
+    monkeypatch.setattr("covidlit.experiment.train_and_evaluate", start)
+    with pytest.raises(ConfigError if refused else Started):
+        run(OmegaConf.create({"trainer": trainer}))
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)

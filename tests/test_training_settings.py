@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 from covidlit.checkpoints import check_same_run, run_record
 from covidlit.errors import CheckpointError
 from covidlit.tasks import VolumeClassification
+from covidlit.training_settings import number_of_devices
 
 NET = {"_target_": "covidlit.models.CSACNet3D", "width": 4, "hidden": [8, 8]}
 WHOLE: dict[str, Any] = {
@@ -32,7 +33,13 @@ WHOLE: dict[str, Any] = {
     "label_rule": {"classes": None},
     "augmentation": {"scales": [0.9, 1.1], "degrees": 15},
     "model": {"name": "csacnet", "weights": "best", "task": {"loss": "bce", "scheduler": None}},
-    "trainer": {"max_epochs": 3, "devices": 1, "accumulate_grad_batches": 1},
+    "trainer": {
+        "max_epochs": 3,
+        "devices": 1,
+        "accumulate_grad_batches": 1,
+        "precision": "32-true",
+        "num_nodes": 1,
+    },
 }
 
 
@@ -74,6 +81,10 @@ def whole(tmp_path: Path) -> Path:
         ("split.seed", 1, "split.seed was 0 and is 1 now"),
         ("seed", 1, "seed was 0 and is 1 now"),
         ("trainer.accumulate_grad_batches", 8, "trainer.accumulate_grad_batches was 1 and is 8"),
+        ("trainer.precision", "bf16-mixed", "trainer.precision was '32-true' and is 'bf16-mixed'"),
+        ("trainer.devices", 4, "trainer.devices was 1 and is 4 now"),
+        ("trainer.devices", [0, 1], "trainer.devices was 1 and is 2 now"),
+        ("trainer.num_nodes", 2, "trainer.num_nodes was 1 and is 2 now"),
     ],
 )
 def test_a_changed_setting_of_the_training_is_named(
@@ -92,7 +103,8 @@ def test_a_changed_setting_of_the_training_is_named(
         ("data.cache_dir", "/elsewhere"),
         ("data.source", {"path": "/elsewhere/manifest.csv", "n_jobs": 8}),
         ("model.weights", "last"),
-        ("trainer.devices", 4),
+        ("trainer.devices", [1]),
+        ("trainer.accelerator", "gpu"),
         ("trainer.max_epochs", 9),
     ],
 )
@@ -100,3 +112,14 @@ def test_what_does_not_change_the_training_may_change(
     setting: str, value: Any, whole: Path
 ) -> None:
     check_same_run(whole, make_task(), _with(setting, value))
+
+
+@pytest.mark.parametrize(
+    ("devices", "number"),
+    [
+        (1, 1), (4, 4), ("1", 1), ([0], 1), ([1], 1), ([0, 2], 2), ("0,1", 2), ("3,", 1),
+        (-1, None), ("-1", None), ("auto", None), (None, None),
+    ],
+)  # fmt: skip
+def test_devices_are_counted(devices: object, number: int | None) -> None:
+    assert number_of_devices(devices) == number
