@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import errno
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def did_you_mean(asked: str, known: Iterable[str], n: int = 1, cutoff: float = 0.6) -> str | None:
@@ -50,6 +52,16 @@ def disk_full(error: OSError, fix: str) -> CovidlitError | None:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
     return CovidlitError("the disk is full.", where=error.filename, fix=fix)
+
+
+def fault_reason(error: Exception) -> str:
+    """The reason for leaving out a file that covidlit stumbled over: the error's type and place.
+
+    Without its message, which may quote the file.
+    """
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+    return f"a fault while reading it: {place}; report it."
 
 
 class DicomError(CovidlitError):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from covidlit.checkpoints import load_checkpoint, load_task, read_record
 from covidlit.dicom import Checks, SeriesRefused
-from covidlit.errors import ConfigError, CovidlitError
+from covidlit.errors import ConfigError, CovidlitError, fault_reason
 from covidlit.preprocess import Geometry, prepare_scan
 from covidlit.run_record import RunRecord, class_of_interest
 from covidlit.scan_sources import ScanSource, find_scans
@@ -153,6 +153,8 @@ def _prepare_all(
                 reason = error.what
             except (OSError, MemoryError) as error:
                 reason = f"cannot be read: {getattr(error, 'strerror', None) or error!r}."
+            except Exception as error:
+                reason = fault_reason(error)  # one odd file must not cost the scores of all others
         if image is None:
             row |= {"status": "refused", "reason": reason}
         else:
@@ -184,7 +186,7 @@ def _device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()  # meta holds no numbers
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(

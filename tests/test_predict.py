@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from typer.testing import CliRunner
 
+import covidlit.predict
 from covidlit.checkpoints import run_record, update_record
 from covidlit.cli import app
 from covidlit.cohort.build import manifest_from_dicom
@@ -197,6 +198,26 @@ def test_more_classes_have_a_score_each(folder: Path, tmp_path: Path) -> None:
     assert row["predicted_class"] == ["np", "cap", "covid"][int(np.argmax(scores))]
 
 
+def test_a_fault_on_one_scan_does_not_cost_the_others(
+    checkpoint: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = covidlit.predict.prepare_scan
+    odd = []
+
+    def prepare(*arguments: Any) -> Any:
+        odd.append(not odd)
+        if odd[-1]:
+            raise ZeroDivisionError("ANONYM^PATIENT")
+        return whole(*arguments)
+
+    monkeypatch.setattr("covidlit.predict.prepare_scan", prepare)
+    table = predict(checkpoint, folder)
+    assert (table["status"] == "ok").sum() == N_SCANS - 2
+    (reason,) = table["reason"].dropna()[table["reason"].dropna().str.contains("fault")]
+    assert "ZeroDivisionError at test_predict.py" in reason
+    assert "ANONYM" not in reason
+
+
 @pytest.mark.parametrize("classes", [None, ["np", "cap", "covid"]])
 def test_a_score_that_is_no_number_is_never_a_negative_scan(
     classes: list[str] | None, folder: Path, tmp_path: Path
@@ -325,6 +346,8 @@ def test_what_cannot_be_predicted_is_said(checkpoint: Path, tmp_path: Path) -> N
         predict(checkpoint, tmp_path, batch_size=0)
     with pytest.raises(ConfigError, match="no device 'gpu7'"):
         predict(checkpoint, tmp_path, device="gpu7")
+    with pytest.raises(ConfigError, match="no device 'meta'"):
+        predict(checkpoint, tmp_path, device="meta")
     with pytest.raises(CheckpointError, match="no such file"):
         predict(tmp_path / "none.ckpt", tmp_path)
     (tmp_path / "text.nii.gz").write_text("not an image")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from covidlit.errors import CacheError, CovidlitError
+from covidlit.errors import CacheError, CovidlitError, fault_reason
 from covidlit.preprocess.backends import run_in_parallel
 from covidlit.preprocess.cache import VolumeCache, source_hash
 from covidlit.preprocess.cache import pixel_hash as hash_pixels
@@ -208,12 +207,8 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
         return _outcome(task.scan_id, status="refused", reason=f"cannot be read: {reason}.")
     except Exception as error:
         # A fault of covidlit on one odd file must not cost the work on all others. It is listed
-        # like any refusal (strict stops on it), without the message, which may quote the file.
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
-        return _outcome(
-            task.scan_id, status="refused", reason=f"a fault while reading it: {place}; report it."
-        )
+        # like any refusal (strict stops on it).
+        return _outcome(task.scan_id, status="refused", reason=fault_reason(error))
     if prepared is not None:
         notes = tuple(_without_source(note, task.reader) for note in scan.notes)
         cache.write(replace(scan, notes=notes), prepared, task.geometry)
