@@ -73,9 +73,10 @@ def report(
     console = Console(soft_wrap=True)
     auc = evaluation.estimate("auc")
     if auc.value is not None and auc.low is not None:
+        level = 100 * evaluation.metrics["settings"]["confidence"]
         label = "Synthetic data. " if context.synthetic else ""
         console.print(
-            f"{label}Test AUC {auc.value:.3f} (95% CI {auc.low:.3f} to {auc.high:.3f}), "
+            f"{label}Test AUC {auc.value:.3f} ({level:g}% CI {auc.low:.3f} to {auc.high:.3f}), "
             f"{auc.n} scans."
         )
     console.print(f"Report: {path.resolve()}")

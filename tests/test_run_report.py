@@ -9,6 +9,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from covidlit.cohort import Split, read_manifest
 from covidlit.cohort.sources import flow_path
 from covidlit.configuration import config_dir
 from covidlit.experiment import train_and_evaluate
@@ -35,3 +36,34 @@ def test_only_the_manifest_s_own_flow_is_shown(
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert ("<h3>Inclusion</h3>" in page) is own
     assert (f"own-{own}.flow.csv is not shown" in page) is not own
+
+
+def test_the_level_of_the_interval_is_the_one_asked_for(
+    tiny_overrides: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = ["name=test", "model.task.net.width=4", "trainer.fast_dev_run=true"]
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        config = compose("train", [*tiny_overrides, *overrides, "evaluation.confidence=0.9"])
+    train_and_evaluate(OmegaConf.to_container(config, resolve=True), tmp_path)
+    assert "(90% CI " in capsys.readouterr().out
+
+
+def test_the_report_counts_the_criteria_of_the_run(
+    tiny_data: Path, tiny_overrides: list[str], tmp_path: Path
+) -> None:
+    overrides = [
+        *(*tiny_overrides, "inclusion=paper", "inclusion.spo2_classes=[cap]"),
+        "inclusion.min_spo2_percent=94",
+        *("name=test", "model=csacnet", "model.task.net.width=4", "split.test_centres=[centre_4]"),
+        "trainer.fast_dev_run=true",
+    ]
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        config = compose("train", overrides)
+    train_and_evaluate(OmegaConf.to_container(config, resolve=True), tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "scans in manifest.csv" in page
+    assert "SpO2 of at least 94 % (cap)" in page
+    (flow,) = (tiny_data / "manifests").glob("manifest-*.flow.csv")
+    left = read_manifest(flow.with_name(flow.name.replace(".flow", "")))
+    assert 0 < len(left) < 40
+    assert set(Split.load(tmp_path / "split.json").parts) == set(left["scan_id"])
