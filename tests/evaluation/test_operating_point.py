@@ -80,8 +80,7 @@ def test_unknown_rule_is_refused_with_the_choices(wrong: str | float) -> None:
         operating_points(pd.DataFrame(), wrong)
 
 
-def test_every_fold_has_its_own_threshold(predictions: Predictions) -> None:
-    folds = [predictions(seed=seed).assign(fold=seed) for seed in (0, 1)]
+def test_every_fold_has_its_own_threshold(folds: list[pd.DataFrame]) -> None:
     result = evaluate(pd.concat(folds), n_bootstrap=100).to_dict()
     thresholds = {point["fold"]: point["threshold"] for point in result["operating_points"]}
     assert thresholds[0] != thresholds[1]
