@@ -24,8 +24,6 @@ RUN_COLUMNS = ("run_id", "model", "seed", "fold")
 IDENTITY = (*RUN_COLUMNS, "scan_id")
 """Columns that together name a row: each combination occurs once."""
 
-_CONTRACT = {*RUN_COLUMNS, *REQUIRED, "status", "reason"}
-
 _FRACTION = pa.Check.in_range(0.0, 1.0, error="a score is a probability from 0 to 1")
 
 
@@ -133,15 +131,6 @@ def refused(table: pd.DataFrame) -> pd.DataFrame:
 def class_score_columns(table: pd.DataFrame) -> list[str]:
     """The `score_<class>` columns, in the order of the class index."""
     return [str(name) for name in table.columns if str(name).startswith("score_")]
-
-
-def subgroup_columns(table: pd.DataFrame) -> list[str]:
-    """The columns beyond the contract, in table order: the user's subgroups."""
-    return [
-        str(name)
-        for name in table.columns
-        if name not in _CONTRACT and not str(name).startswith("score_") and name != "synthetic"
-    ]
 
 
 def is_synthetic(table: pd.DataFrame) -> bool | None:
