@@ -48,7 +48,10 @@ def evaluate(
 
     from covidlit.evaluation import ReportContext, read_runs, write_report
     from covidlit.evaluation import evaluate as compute
+    from covidlit.files import check_writable
 
+    for name in ("report.html", "metrics.json"):
+        check_writable(out / name)
     table = read_runs(predictions)
     evaluation = compute(
         table,
@@ -58,7 +61,18 @@ def evaluate(
         seed=seed,
         confidence=confidence,
     )
-    context = ReportContext(title=title, command=_command(predictions, out, operating_point))
+    options = {
+        "--out": out,
+        "--operating-point": operating_point,
+        "--bootstrap": bootstrap,
+        "--confidence": confidence,
+        "--seed": seed,
+        "--title": title,
+    }
+    command = ["covidlit", "evaluate", *map(str, predictions)]
+    command += [str(word) for option in options.items() for word in option]
+    command += [word for name in subgroup or () for word in ("--subgroup", name)]
+    context = ReportContext(title=title, command=shlex.join(command))
     page = write_report(table, out, context=context, evaluation=evaluation)
     console = Console()
     console.print(results_table(evaluation))
@@ -72,9 +86,10 @@ def results_table(evaluation: Evaluation) -> Table:
     from rich.table import Table
 
     from covidlit.evaluation import format_estimate
+    from covidlit.evaluation.estimate import format_level
 
     metrics = evaluation.to_dict()
-    level = f"{metrics['settings']['confidence']:.0%}"
+    level = format_level(metrics["settings"]["confidence"])
     synthetic = " (SYNTHETIC DATA)" if metrics["synthetic"] else ""
     table = Table(title=f"Results{synthetic}", caption=_caption(metrics))
     table.add_column("measure")
@@ -108,8 +123,3 @@ def _caption(metrics: dict[str, Any]) -> str:
     runs = (f" ({fold['run_id']})" if fold["run_id"] else "" for fold in folds)
     named = ", ".join(f"{fold['fold']}{run}" for fold, run in zip(folds, runs, strict=True))
     return f"Pooled folds, each at its own threshold: {named}."
-
-
-def _command(predictions: list[Path], out: Path, operating_point: str) -> str:
-    options = ["--out", str(out), "--operating-point", operating_point]
-    return shlex.join(["covidlit", "evaluate", *map(str, predictions), *options])

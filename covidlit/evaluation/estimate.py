@@ -69,6 +69,11 @@ class Estimate:
         return record
 
 
+def format_level(confidence: float) -> str:
+    """The level of the intervals as text, such as "95%" or "99.9%", never rounded to "100%"."""
+    return f"{100 * confidence:.10g}%"
+
+
 def format_estimate(estimate: Estimate, digits: int = 3, *, percent: bool = False) -> str:
     """Text such as "0.955 (0.938 to 0.971)" or "91.5% (87.0 to 94.6)"; the reason if undefined."""
     if estimate.value is None:

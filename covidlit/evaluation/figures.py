@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from covidlit.evaluation.estimate import format_level
+
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#6b7280"
 """Colours that colour-blind readers can tell apart (Okabe and Ito, 2008), and a grey."""
 
@@ -71,7 +73,7 @@ def roc_figure(
     with _figure((5.0, 4.9), "roc") as figure:
         axes = figure.add_subplot()
         band = roc["band"]
-        label = f"{confidence:.0%} band"
+        label = f"{format_level(confidence)} band"
         axes.fill_between(
             band["fpr"], band["low"], band["high"], color=BLUE, alpha=0.18, lw=0, label=label
         )

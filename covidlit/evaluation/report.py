@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from covidlit.evaluation.estimate import format_level
 from covidlit.evaluation.evaluate import Evaluation, evaluate
 from covidlit.evaluation.predictions import accepted
 from covidlit.files import write_json, write_text
@@ -159,9 +160,10 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
         validation=validation,
         figures=drawn,
         synthetic=synthetic,
-        level=f"{confidence:.0%}",
+        level=format_level(confidence),
         subgroup_scale=report_text.Scale.of(
-            [row["auc"] for row in test["subgroups"]], test["auc"]["value"] or 0.5
+            [row["auc"] for row in test["subgroups"]],
+            0.5 if test["auc"]["value"] is None else test["auc"]["value"],
         ),
         centre_scale=report_text.Scale(0.0, 1.0, 0.5),
         has_centres=bool(centres),

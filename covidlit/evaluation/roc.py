@@ -1,4 +1,4 @@
-"""The ROC curve and its 95% band."""
+"""The ROC curve and its confidence band."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -13,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
+from click.testing import Result
 from typer.testing import CliRunner
 
 from covidlit.cli.evaluate import evaluate as command
@@ -223,14 +226,17 @@ def test_a_folder_that_cannot_be_written_is_named(
         write_report(table, tmp_path / "taken", evaluation=quick(table))
 
 
-def test_command(predictions: Predictions, tmp_path: Path) -> None:
-    path = write_predictions(predictions(), tmp_path / "predictions.parquet")
+def _run(*arguments: object) -> Result:
+    """`covidlit evaluate`."""
     app = typer.Typer()
     app.command()(command)
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def test_command(predictions: Predictions, tmp_path: Path) -> None:
+    path = write_predictions(predictions(), tmp_path / "predictions.parquet")
     out = tmp_path / "out"
-    done = CliRunner().invoke(
-        app, [str(path), "--out", str(out), "--operating-point", "0.5", "--bootstrap", "100"]
-    )
+    done = _run(path, "--out", out, "--operating-point", "0.5", "--bootstrap", "100")
     assert done.exit_code == 0, done.output
     assert "SYNTHETIC DATA" in done.output
     assert (out / "report.html").is_file()
@@ -238,3 +244,58 @@ def test_command(predictions: Predictions, tmp_path: Path) -> None:
     assert metrics["operating_points"][0]["threshold"] == 0.5
     low = metrics["parts"]["test"]["auc"]["low"]
     assert f"({low:.3f} to" in done.output
+
+
+def test_the_level_of_the_intervals_is_shown_as_it_is(
+    predictions: Predictions, tmp_path: Path
+) -> None:
+    path = write_predictions(predictions(), tmp_path / "predictions.parquet")
+    out = tmp_path / "out"
+    done = _run(path, "--out", out, "--bootstrap", "100", "--confidence", "0.999")
+    assert done.exit_code == 0, done.output
+    page = (out / "report.html").read_text()
+    assert "99.9% CI" in page
+    assert "99.9% band" in page
+    assert "<dt>intervals</dt><dd>99.9%" in page
+    for wrong in ("100% CI", "100% band", "95%"):
+        assert wrong not in re.sub("<style>.*?</style>", "", page, flags=re.DOTALL), wrong
+    assert "99.9%" in done.output
+    assert "100%" not in done.output
+
+
+def test_the_recorded_command_makes_the_same_numbers_again(
+    predictions: Predictions, tmp_path: Path
+) -> None:
+    path = write_predictions(predictions(), tmp_path / "predictions.parquet")
+    out = tmp_path / "out"
+    done = _run(
+        path, "--out", out, "--bootstrap", "300", "--confidence", "0.9", "--seed", "5",
+        "--subgroup", "sex", "--subgroup", "age", "--operating-point", "specificity>=0.9",
+        "--title", "Two words",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    first = json.loads((out / "metrics.json").read_text())
+    page = (out / "report.html").read_text()
+    program, name, *arguments = shlex.split(first["record"]["command"])
+    assert (program, name) == ("covidlit", "evaluate")
+    shutil.rmtree(out)
+    done = _run(*arguments)
+    assert done.exit_code == 0, done.output
+    assert json.loads((out / "metrics.json").read_text()) == first
+    assert (out / "report.html").read_text() == page
+
+
+def test_a_place_that_cannot_be_written_is_named_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_runs(paths: object) -> None:
+        raise AssertionError("read before the place was looked at")
+
+    monkeypatch.setattr("covidlit.evaluation.read_runs", read_runs)
+    (tmp_path / "taken").write_text("a file")
+    (tmp_path / "folder" / "metrics.json").mkdir(parents=True)
+    for name, reason in {"taken": "Not a directory", "folder": "Is a directory"}.items():
+        done = _run(tmp_path / "predictions.parquet", "--out", tmp_path / name)
+        assert isinstance(done.exception, CovidlitError)
+        assert f"cannot write: {reason}" in str(done.exception)
+        assert str(tmp_path / name) in str(done.exception)
