@@ -36,7 +36,7 @@ def recalibration(
     Returns:
         Shape (b, 3): slope and intercept of logit(P) = intercept + slope * logit(score), and the
         calibration in the large, that is the intercept with the slope fixed at 1. 0 and 1 are
-        perfect. NaN where a fit does not converge (perfect separation, or one class).
+        perfect. NaN where a fit does not converge (perfect separation, one class, or one score).
 
     Source: Cox, Biometrika 1958;45:562; Van Calster et al., BMC Medicine 2019;17:230.
     """
@@ -57,6 +57,7 @@ def recalibration(
             if np.nanmax(np.abs(np.r_[step0, step1, 0.0])) < _TOLERANCE:
                 break
         done = (np.abs(step0) < 1e-6) & (np.abs(step1) < 1e-6) & (np.abs(slope) < _DIVERGED)
+        done &= determinant > 1e-12 * a * c  # of a single score, rounding can leave a little
         result[done, 0], result[done, 1] = slope[done], intercept[done]
         for _ in range(_STEPS):
             p = _expit(large[:, None] + x)
@@ -154,13 +155,27 @@ def _summaries(
         return {name: Estimate.undefined(reason, len(score)).to_dict() for name in names}
     values = recalibration(target, score, np.ones((1, len(score))))[0]
     replicates = sampling.distribution(lambda weights: recalibration(target, score, weights))
-    reason = "the logistic fit does not converge: the scores separate the classes perfectly"
+    slope_reason = _why_no_slope(target, score)
+    reasons = (slope_reason, slope_reason, "the logistic fit does not converge")
     return {
         name: _estimate(
             values[column], sampling.percentile(replicates[:, column]), len(score), reason
         ).to_dict()
-        for column, name in enumerate(names)
+        for column, (name, reason) in enumerate(zip(names, reasons, strict=True))
     }
+
+
+def _why_no_slope(target: NDArray[np.bool_], score: NDArray[np.floating]) -> str:
+    x = logit(score)
+    if np.ptp(x) == 0:
+        return "the scores do not vary"
+    positive, negative = x[target], x[~target]
+    gap = max(positive.min() - negative.max(), negative.min() - positive.max())
+    if gap > 0:
+        return "the logistic fit does not converge: the scores separate the classes perfectly"
+    if gap == 0:
+        return "the logistic fit does not converge: the classes share a single score only"
+    return f"the logistic fit does not converge, or its slope is beyond {_DIVERGED:g}"
 
 
 def _estimate(

@@ -101,3 +101,20 @@ def test_perfect_separation_leaves_the_slope_undefined_with_a_reason() -> None:
     assert record["slope"]["value"] is None
     assert "separate" in record["slope"]["reason"]
     assert record["brier"]["value"] < 0.1
+
+
+@pytest.mark.parametrize("score", [0.5, 0.123, 0.0])
+def test_scores_that_do_not_vary_leave_the_slope_undefined_with_a_reason(score: float) -> None:
+    target = np.arange(100) < 30
+    record = calibration(target, np.full(100, score), Sampling(np.arange(100), n_bootstrap=200))
+    for name in ("slope", "intercept"):
+        assert record[name]["value"] is None
+        assert record[name]["reason"] == "the scores do not vary"
+    large = record["calibration_in_the_large"]
+    assert large["low"] < large["value"] < large["high"]
+    assert large["value"] == pytest.approx(
+        float(logit(np.array([0.3]))[0] - logit(np.array([score]))[0])
+    )
+    # In some replicates the rounding of the sums makes up a slope.
+    weights = np.random.default_rng(0).integers(0, 4, (200, 100)).astype(float)
+    assert np.isnan(recalibration(target, np.full(100, score), weights)[:, :2]).all()
