@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from covidlit.evaluation.auc import sampled_auc
 from covidlit.evaluation.bootstrap import Sampling
@@ -61,14 +61,14 @@ def subgroup_labels(values: pd.Series, name: str) -> pd.Series:
         return values.astype("string").fillna(MISSING)
     if pd.api.types.is_numeric_dtype(values):
         numbers = values.astype("Float64").to_numpy(np.float64, na_value=np.nan)
-        known = numbers[np.isfinite(numbers)]
+        known = np.isfinite(numbers)
         if name == "age":
-            return _cut(numbers, AGE_EDGES, values.index)
-        if len(np.unique(known)) > 6:
-            edges = np.unique(np.quantile(known, [1 / 3, 2 / 3]))
-            return _cut(numbers, edges.tolist(), values.index)
-        labels = [f"{number:g}" if np.isfinite(number) else MISSING for number in numbers]
-        return pd.Series(labels, index=values.index, dtype="string")
+            return _cut(numbers, AGE_EDGES, [f"{edge:g}" for edge in AGE_EDGES], values.index)
+        exact = values.astype("string").str.removesuffix(".0").where(known, MISSING)
+        if exact[known].nunique() <= 6:
+            return exact
+        edges = np.unique(np.quantile(numbers[known], [1 / 3, 2 / 3], method="higher"))
+        return _cut(numbers, edges, [exact[numbers == edge].iloc[0] for edge in edges], exact.index)
     labels_text = values.astype("string").fillna(MISSING)
     counts = labels_text.value_counts()
     if len(counts) > MAX_GROUPS:
@@ -189,10 +189,12 @@ def _in_order(labels: pd.Series, values: pd.Series) -> list[str]:
     return sorted(found, key=lambda label: (last.get(label, 0), label))
 
 
-def _cut(numbers: NDArray[np.floating], edges: Sequence[float], index: pd.Index) -> pd.Series:
-    names = [f"below {edges[0]:g}"]
-    names += [f"{low:g} to below {high:g}" for low, high in pairwise(edges)]
-    names.append(f"{edges[-1]:g} and above")
+def _cut(
+    numbers: NDArray[np.floating], edges: ArrayLike, texts: Sequence[str], index: pd.Index
+) -> pd.Series:
+    names = [f"below {texts[0]}"]
+    names += [f"{low} to below {high}" for low, high in pairwise(texts)]
+    names.append(f"{texts[-1]} and above")
     position = np.searchsorted(edges, numbers, side="right")
     labels = [
         names[place] if np.isfinite(number) else MISSING

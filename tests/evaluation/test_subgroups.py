@@ -81,6 +81,27 @@ def test_numbers_are_cut_at_tertiles_and_rare_texts_joined() -> None:
     assert "all others" in set(labels)
 
 
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ([1234567.0, 1234568.0, None], ["1234567", "1234568", "missing"]),
+        ([1.25, 5.0, 0.1], ["1.25", "5", "0.1"]),
+        (np.array([0.1, 5.0], dtype=np.float32), ["0.1", "5"]),
+        (pd.array([2**60, 2**60 + 1], dtype="Int64"), [str(2**60), str(2**60 + 1)]),
+        ([0.3, 0.1 + 0.2, np.inf], ["0.3", "0.30000000000000004", "missing"]),
+    ],
+)
+def test_distinct_numbers_are_distinct_groups(values: list[float], labels: list[str]) -> None:
+    assert subgroup_labels(pd.Series(values), "kvp").tolist() == labels
+
+
+def test_a_boundary_between_groups_is_a_value_of_the_column() -> None:
+    values = pd.Series(np.arange(9) + 1234567)
+    assert subgroup_labels(values, "device_number").unique().tolist() == [
+        "below 1234570", "1234570 to below 1234573", "1234573 and above",
+    ]  # fmt: skip
+
+
 def test_any_column_can_be_asked_for_and_an_unknown_one_is_named(predictions: Predictions) -> None:
     table = predictions().assign(ward=lambda rows: np.where(rows.index % 2, "A", "B"))
     assert {group for column, group in _records(table, ["ward"])} == {"A", "B"}
