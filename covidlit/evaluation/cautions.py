@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from covidlit.evaluation.subgroups import MISSING
+
 MIN_PER_CLASS = 100
 """Fewer positive or negative test scans than this make external results uncertain
 (Vergouwe et al., J Clin Epidemiol 2005;58:475)."""
@@ -53,13 +55,27 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
                 f"negative scans; below {MIN_PER_CLASS} of each, results are uncertain.",
             )
         )
-    if not test["auc"]["value"] and test["auc"].get("reason"):
+    if test["auc"]["value"] is None:
         found.append(("auc_undefined", f"The AUC is undefined: {test['auc']['reason']}."))
-    if len(test["by_centre"]) == 1:
+    centres = [name for name in test["by_centre"] if name != MISSING]
+    if not centres:
+        found.append(
+            (
+                "unknown_centre",
+                "The centres of the test scans are unknown: nothing shows whether results hold in "
+                "more than one.",
+            )
+        )
+    elif len(test["by_centre"]) == 1:
+        found.append(
+            ("one_centre", "All test scans come from one centre: results may differ elsewhere.")
+        )
+    elif len(centres) == 1:
         found.append(
             (
                 "one_centre",
-                "All test scans come from one centre: results may differ elsewhere.",
+                f"All test scans with a known centre come from one ({centres[0]}); the centre of "
+                f"{test['by_centre'][MISSING]} is unknown: results may differ elsewhere.",
             )
         )
     if test["several_scans_per_patient"]:

@@ -19,7 +19,7 @@ from covidlit.evaluation.predictions import accepted
 from covidlit.evaluation.proportions import proportion
 from covidlit.evaluation.refusals import misclassified, refusals
 from covidlit.evaluation.roc import RocCurve, roc_curve
-from covidlit.evaluation.subgroups import subgroups
+from covidlit.evaluation.subgroups import MISSING, subgroups
 from covidlit.evaluation.thresholds import threshold_table
 
 SamplingOf = Callable[[pd.DataFrame], Sampling]
@@ -117,7 +117,7 @@ def _initially_negative(table: pd.DataFrame) -> np.ndarray | None:
 
 
 def _counts(values: pd.Series) -> dict[str, int]:
-    counts = values.astype("string").fillna("missing").value_counts().sort_index()
+    counts = values.astype("string").fillna(MISSING).value_counts().sort_index()
     return {str(name): int(n) for name, n in counts.items()}
 
 

@@ -144,12 +144,40 @@ def test_a_test_part_of_one_class_is_evaluated_as_far_as_it_goes(predictions: Pr
     assert "auc_undefined" in _codes(evaluation.metrics)
 
 
+def test_an_auc_of_zero_is_not_called_undefined(predictions: Predictions) -> None:
+    table = predictions()
+    table["score"] = np.where(table["target"] == 1, 0.1, 0.9)
+    table["patient_id"] = table["part"] + table.groupby("part").cumcount().floordiv(3).astype(str)
+    evaluation = evaluate(table, n_bootstrap=100)
+    assert evaluation.estimate("auc").value == 0.0
+    assert "auc_undefined" not in _codes(evaluation.to_dict())
+
+
 def test_cautions_name_what_is_weak(predictions: Predictions) -> None:
     codes = _codes(evaluate(predictions(), n_bootstrap=100).to_dict())
     assert codes == {"synthetic", "threshold_uncertain", "small_test", "one_centre"}
     real = predictions(n_test=600, n_validation=300).assign(synthetic=False)
     real["centre"] = np.where(np.arange(900) % 2, "1", "2")
     assert _codes(evaluate(real, n_bootstrap=100).to_dict()) == set()
+
+
+@pytest.mark.parametrize(
+    ("centres", "code", "text"),
+    [
+        ([None, None], "unknown_centre", "The centres of the test scans are unknown"),
+        (["3", None], "one_centre", "All test scans with a known centre come from one (3); the"),
+        (["3", "3"], "one_centre", "All test scans come from one centre"),
+        (["3", "4"], None, ""),
+    ],
+)
+def test_an_unknown_centre_is_not_called_a_centre(
+    predictions: Predictions, centres: list[str | None], code: str | None, text: str
+) -> None:
+    table = predictions()
+    table["centre"] = [centres[index % 2] for index in range(len(table))]
+    found = {c["code"]: c["text"] for c in evaluate(table, n_bootstrap=100).to_dict()["cautions"]}
+    assert {"one_centre", "unknown_centre"} & found.keys() == ({code} if code else set())
+    assert found.get(code or "", "").startswith(text)
 
 
 def test_three_classes(predictions: Predictions) -> None:
