@@ -40,9 +40,9 @@ def flow_of(path: Path) -> tuple[pd.DataFrame | None, str]:
         path: of the manifest.
 
     Returns:
-        The flow, as `Flow.to_frame` makes it; None where there is none, or where it ends with
-        other numbers of scans and patients than the manifest has. Then the text says so, which is
-        empty otherwise.
+        The flow, as `Flow.to_frame` makes it; None where there is none, where it cannot be read,
+        or where it ends with other numbers of scans and patients than the manifest has. The text
+        says which of the last two it is, and is empty otherwise.
     """
     from covidlit.cohort.manifest import read_manifest
     from covidlit.tables import read_table
@@ -50,7 +50,12 @@ def flow_of(path: Path) -> tuple[pd.DataFrame | None, str]:
     beside = flow_path(path)
     if not beside.is_file():
         return None, ""
-    flow, manifest = read_table(beside, ManifestError), read_manifest(path)
+    hidden = f"The inclusion flow in {beside.name} is not shown"
+    try:
+        flow = read_table(beside, ManifestError)
+    except ManifestError:
+        return None, f"{hidden}: the table cannot be read."
+    manifest = read_manifest(path)
     if "status" in manifest:
         manifest = manifest[manifest["status"] != "refused"]
     has = [len(manifest), manifest["patient_id"].nunique()]
@@ -58,8 +63,8 @@ def flow_of(path: Path) -> tuple[pd.DataFrame | None, str]:
     if last == [has]:
         return flow, ""
     return None, (
-        f"The inclusion flow in {beside.name} is not shown: it does not end with the {has[0]} "
-        f"accepted scans of {has[1]} patients that {path.name} holds, so it is of another manifest."
+        f"{hidden}: it does not end with the {has[0]} accepted scans of {has[1]} patients that "
+        f"{path.name} holds, so it is of another manifest."
     )
 
 

@@ -52,3 +52,13 @@ def test_the_flow_of_another_manifest_is_not_shown(kept: Path, change: str) -> N
     shown, note = flow_of(kept)
     assert shown is None
     assert "m.flow.csv is not shown" in note
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"step,n_left\nfound,48\nok,46,1,2\n", b"\xff\xfe\x00step", b"\n\n"]
+)
+def test_a_damaged_flow_is_not_shown(kept: Path, content: bytes) -> None:
+    flow_path(kept).write_bytes(content)
+    shown, note = flow_of(kept)
+    assert shown is None
+    assert "m.flow.csv is not shown: the table cannot be read" in note
