@@ -6,6 +6,7 @@ from inspect import signature
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
@@ -16,6 +17,7 @@ from covidlit.cohort import ByClass, InclusionCriteria, LabelRule, MultiClass
 from covidlit.configuration import config_dir, explain
 from covidlit.errors import ConfigError, ManifestError
 from covidlit.experiment import process_rank, run
+from covidlit.models import ResNet3D
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
@@ -135,8 +137,32 @@ def test_the_paper_protocol_is_the_papers() -> None:
     assert (task["loss"], task["class_weights"], config["data"]["balanced"]) == ("bce", None, False)
     assert config["trainer"]["gradient_clip_val"] is None
     assert config["trainer"]["accumulate_grad_batches"] == 1
-    assert config["augmentation"]["scales"] == [0.9, 1.1]
-    assert config["augmentation"]["degrees"] == 15
+    assert config["augmentation"] == {
+        "scales": [0.9, 1.1], "degrees": 15, "in_plane": True, "flip_axes": ["LR", "AP"]
+    }  # fmt: skip
+
+
+def test_the_paper_protocol_stands_in_its_own_file() -> None:
+    config = composed("experiment=csacnet_paper")
+    study = yaml.safe_load((config_dir() / "experiment" / "csacnet_paper.yaml").read_text())
+    where_and_how_fast = {"source", "cache_dir", "num_workers", "n_jobs", "backend"}
+    assert study["data"] == {k: v for k, v in config["data"].items() if k not in where_and_how_fast}
+    task, written = config["model"]["task"], study["model"]["task"]
+    layers = {"_target_", "width", "n_modules", "blocks", "dilations"}
+    assert written["net"] == {k: v for k, v in task["net"].items() if k not in layers}
+    assert {**task, **written, "net": task["net"]} == task
+    assert written.keys() == task.keys() - {"_target_"}
+
+
+def test_the_paper_protocol_trains_the_other_network_too() -> None:
+    net = composed("experiment=csacnet_paper", "model=resnet3d")["model"]["task"]["net"]
+    assert net.pop("_target_") == "covidlit.models.ResNet3D"
+    assert net.keys() <= signature(ResNet3D).parameters.keys()
+
+
+def test_no_setting_of_the_trainer_is_there_that_nothing_uses() -> None:
+    # The test part is scored whole, by a trainer of its own.
+    assert "limit_test_batches" not in composed()["trainer"]
 
 
 def test_the_honest_variant_differs_only_in_what_is_selected_on() -> None:
