@@ -4,14 +4,14 @@ import ast
 import os
 import subprocess
 import sys
-import sysconfig
 import tomllib
 import venv
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import distribution, packages_distributions, requires
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from covidlit.run_report import PACKAGES
 
@@ -32,15 +32,19 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def _brought_along() -> set[str]:
-    """Everything that `pip install covidlit` installs, in lower case."""
-    names, found = list(map(Requirement, PROJECT["dependencies"])), {"covidlit"}
-    while names:
-        needed = names.pop()
-        if needed.name.lower() in found or (needed.marker and not needed.marker.evaluate()):
-            continue
-        found.add(needed.name.lower())
-        names += map(Requirement, requires(needed.name) or ())
-    return found
+    """The names, normalised, of everything that `pip install covidlit` installs."""
+    waiting, found = list(map(Requirement, PROJECT["dependencies"])), {("covidlit", "")}
+    while waiting:
+        needed = waiting.pop()
+        for extra in {"", *needed.extras}:
+            if (key := (canonicalize_name(needed.name), extra)) in found:
+                continue
+            found.add(key)
+            for text in requires(needed.name) or ():
+                inner = Requirement(text)
+                if inner.marker is None or inner.marker.evaluate({"extra": extra}):
+                    waiting.append(inner)
+    return {name for name, _ in found}
 
 
 def test_nothing_is_imported_or_named_that_only_a_developer_has() -> None:
@@ -54,8 +58,8 @@ def test_nothing_is_imported_or_named_that_only_a_developer_has() -> None:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 imported.add(node.module.split(".")[0])
     for name in imported - set(sys.stdlib_module_names) - extras - {"covidlit"}:
-        assert {found.lower() for found in distributions[name]} & installed, name
-    assert {name.lower() for name in PACKAGES} <= installed
+        assert {canonicalize_name(found) for found in distributions[name]} & installed, name
+    assert {canonicalize_name(name) for name in PACKAGES} <= installed
     assert "pytest" not in installed
 
 
@@ -63,12 +67,16 @@ def test_the_wheel_trains_from_an_empty_folder(tmp_path: Path, tiny_overrides: l
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(tmp_path), "."]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
-    # A new environment that sees this one's dependencies but not its covidlit: a path in a .pth
-    # file is added without reading the .pth files that lie there.
+    # A new environment with the wheel and what it brings along: what else is here, for developers
+    # or an extra, is not there.
     home = tmp_path / "venv"
     venv.create(home, with_pip=False)
     (packages,) = home.glob("lib/python*/site-packages")
-    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    for name in _brought_along() - {"covidlit"}:
+        for top in {file.parts[0] for file in distribution(name).files or ()} - {".."}:
+            if not (packages / top).exists():
+                (packages / top).symlink_to(str(distribution(name).locate_file(top)))
+    assert not (packages / "torchvision").exists()
     python = home / "bin" / "python"
     install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps"]
     subprocess.run([*install, "--quiet", "--ignore-installed", str(wheel)], check=True)
