@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from covidlit.errors import ManifestError
+
 TEXT = pd.StringDtype(na_value=np.nan)
 """Text with NaN where a value is missing, so that comparisons give plain booleans."""
 
@@ -71,6 +73,18 @@ def parse_dates(column: pd.Series) -> pd.Series:
 def _in_range(dates: pd.Series) -> pd.Series:
     """As datetime64[ns], NaT where that cannot hold the year."""
     return dates.where(dates.dt.year.between(1678, 2261)).astype("datetime64[ns]")
+
+
+def as_day(text: object, where: str) -> pd.Timestamp:
+    """The day that a setting names.
+
+    Raises:
+        ManifestError: it is no date; `where` is the setting.
+    """
+    day = parse_dates(pd.Series([str(text)])).iloc[0]
+    if pd.isna(day):
+        raise ManifestError(f"{text!r} is not a date.", where=where, fix="write YYYY-MM-DD.")
+    return day
 
 
 def column_of(table: pd.DataFrame, name: str) -> pd.Series:

@@ -1,4 +1,4 @@
-"""Inclusion criteria, chosen by conf, with a count of how many scans fell out and why."""
+"""Inclusion criteria, chosen by `conf/inclusion`: how many scans fall out, and why."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Literal
 
 import pandas as pd
 
-from covidlit.cohort.columns import column_of, parse_dates
+from covidlit.cohort.columns import as_day, column_of, parse_dates
 from covidlit.cohort.flow import Flow
+from covidlit.cohort.series_choice import preferred
 from covidlit.errors import ManifestError
 
 OnMissing = Literal["keep", "exclude", "error"]
@@ -30,7 +31,8 @@ class InclusionCriteria:
         tested_or_before: criterion 3; ISO date: an RT-PCR result (`rtpcr_initial`), or scanned
             earlier than this day. The label rule's own date is a day earlier, as in the paper.
         initial_scan_only: criterion 4; only the patient's first scan by `acquisition_date` among
-            all rows of the table. Of several on that day the one with most slices stays.
+            all rows of the table. Of several on that day the one stays that would stand for its
+            study (`covidlit.cohort.series_choice`): the soft kernel first.
         on_missing: what happens to scans that cannot be assessed: "keep", "exclude" or "error".
     """
 
@@ -48,6 +50,18 @@ class InclusionCriteria:
                 where="inclusion.on_missing",
                 fix="choose keep, exclude or error.",
             )
+        # Lists of a configuration make the same criteria as tuples of code.
+        named = self.spo2_classes
+        classes = (named,) if isinstance(named, str) else tuple(map(str, named))
+        object.__setattr__(self, "spo2_classes", classes)
+        if self.tested_or_before is not None:
+            as_day(self.tested_or_before, "inclusion.tested_or_before")
+        for name in ("max_slice_thickness_mm", "min_spo2_percent"):
+            value = getattr(self, name)
+            if value is not None and type(value) not in (int, float):
+                raise ManifestError(
+                    f"{value!r} is not a number.", where=f"inclusion.{name}", fix="give a number."
+                )
 
     def apply(self, manifest: pd.DataFrame, flow: Flow | None = None) -> tuple[pd.DataFrame, Flow]:
         """The included rows, and the flow: how many fell out at each criterion, and which.
@@ -101,8 +115,8 @@ class InclusionCriteria:
                 f"{int(unknown.sum())} scan(s) cannot be assessed for {criterion!r}, such as "
                 f"{table.loc[unknown, 'scan_id'].iloc[0]}: the value is missing.",
                 where="inclusion",
-                fix="complete the column, switch the criterion off (null), or choose "
-                "on_missing=keep or exclude.",
+                fix="complete the column, switch the criterion off, or let such scans stay or "
+                "fall out (on_missing: keep or exclude).",
             )
         out = fails | unknown if self.on_missing == "exclude" else fails
         return flow.step(table, criterion, out, unknown)
@@ -116,9 +130,6 @@ def _not_initial(table: pd.DataFrame, everything: pd.DataFrame) -> tuple[pd.Seri
     dates = parse_dates(column_of(table, "acquisition_date"))
     unknown = dates.isna() & (table["patient_id"].map(n_scans) > 1)
     later = dates > table["patient_id"].map(first)
-    slices = column_of(table, "n_slices").astype("float64").fillna(0)
-    ranked = pd.DataFrame(
-        {"patient": table["patient_id"], "slices": -slices, "scan": table["scan_id"]}
-    )[dates.notna() & ~later].sort_values(["patient", "slices", "scan"])
-    same_day = ranked.index[ranked.duplicated("patient")]
-    return later | table.index.isin(same_day), unknown
+    initial = table[dates.notna() & ~later]
+    best = preferred(initial, initial["patient_id"], initial["scan_id"])
+    return later | table.index.isin(initial.index[~best]), unknown

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from covidlit.cohort.class_names import require_classes
-from covidlit.cohort.columns import TEXT, column_of, parse_dates
+from covidlit.cohort.columns import TEXT, as_day, column_of, parse_dates
 from covidlit.errors import ManifestError
 
 
@@ -71,7 +71,9 @@ class LabelRule:
         self, positive: Sequence[str] = ("covid",), untested_before: str | None = "2019-11-30"
     ) -> None:
         self.positive = _names(positive, "positive")
-        self.untested_before = None if untested_before is None else _date(untested_before)
+        self.untested_before: pd.Timestamp | None = None
+        if untested_before is not None:
+            self.untested_before = as_day(untested_before, "label_rule.untested_before")
 
     def apply(self, manifest: pd.DataFrame) -> pd.Series:
         """The target of each row: Int64, 0 or 1, null where the rule gives none.
@@ -231,8 +233,8 @@ def _checked(explained: pd.DataFrame, needs: str) -> pd.Series:
         raise ManifestError(
             f"no row gets a target ({needs}): {reasons}.",
             where="label_rule",
-            fix="complete these columns, or choose label_rule=by_class to label by class_name "
-            "alone.",
+            fix="complete these columns, or label by class_name alone: label_rule=by_class, for "
+            "`covidlit manifest` --label-rule by-class.",
         )
     return target
 
@@ -245,12 +247,3 @@ def _names(names: Sequence[str], argument: str) -> tuple[str, ...]:
             "no class is named.", where=f"label_rule.{argument}", fix="name at least one class."
         )
     return listed
-
-
-def _date(text: str) -> pd.Timestamp:
-    day = parse_dates(pd.Series([str(text)])).iloc[0]
-    if pd.isna(day):
-        raise ManifestError(
-            f"{text!r} is not a date.", where="label_rule.untested_before", fix="write YYYY-MM-DD."
-        )
-    return day

@@ -7,6 +7,8 @@ from typing import Literal
 
 import pandas as pd
 
+from covidlit.cohort.columns import column_of
+
 SeriesChoice = Literal["one_per_study", "all"]
 
 _SOFT_NAMES = ("SOFT", "STANDARD", "STND", "SMOOTH", "BODY", "MEDIASTIN")
@@ -53,21 +55,35 @@ def standing_for_study(
         choice: "one_per_study" or "all".
         max_thickness_mm: in mm.
     """
-    refused = table["status"] != "ok"
-    thickness = table["slice_thickness_mm"].astype("float64")
+    best = preferred(table, table["study_uid"], table["series_uid"], max_thickness_mm)
+    return best if choice == "one_per_study" else best | (table["status"] == "ok")
+
+
+def preferred(
+    table: pd.DataFrame, group: pd.Series, name: pd.Series, max_thickness_mm: float = 5.0
+) -> pd.Series:
+    """True for the first row of each group, in the order of `standing_for_study`.
+
+    Args:
+        table: the columns of `standing_for_study`, as far as they are known.
+        group: what one row is chosen of, such as the study.
+        name: decides between rows that are alike.
+        max_thickness_mm: in mm.
+    """
+    thickness = column_of(table, "slice_thickness_mm").astype("float64")
+    kernels = column_of(table, "kernel").map(kernel_class)
     ranks = pd.DataFrame(
         {
-            "study": table["study_uid"],
-            "refused": refused,
-            "other": ~table["is_image"].astype(bool),
+            "group": group,
+            "refused": column_of(table, "status").eq("refused"),
+            "other": column_of(table, "is_image").eq(False),
             "thick": (thickness > max_thickness_mm + 1e-3) | thickness.isna(),
-            "derived": table["is_derived"].astype(bool),
-            "kernel": table["kernel"].map(kernel_class).map({"soft": 0, "unknown": 1, "sharp": 2}),
-            "slices": -table["n_slices"].astype("float64").fillna(0),
-            "series": table["series_uid"],
+            "derived": column_of(table, "is_derived").eq(True),
+            "kernel": kernels.map({"soft": 0, "unknown": 1, "sharp": 2}),
+            "slices": -column_of(table, "n_slices").astype("float64").fillna(0),
+            "name": name,
         },
         index=table.index,
     )
-    first = ~ranks.sort_values(list(ranks.columns)).duplicated("study")
-    best = first.reindex(table.index).astype(bool)
-    return best if choice == "one_per_study" else best | ~refused
+    first = ~ranks.sort_values(list(ranks.columns)).duplicated("group")
+    return first.reindex(table.index).astype(bool)

@@ -104,6 +104,30 @@ def test_of_several_scans_on_the_first_day_the_one_with_most_slices_stays() -> N
     assert included["scan_id"].tolist() == ["b"]
 
 
+def test_of_several_scans_on_the_first_day_the_soft_kernel_stays() -> None:
+    table = pd.DataFrame(
+        [
+            row(scan_id="a", n_slices=60, kernel="B30f"),
+            row(scan_id="b", n_slices=300, kernel="B70s"),
+            row(scan_id="c", n_slices=500, kernel="B30f", status="refused"),
+        ]
+    )
+    included, _ = InclusionCriteria().apply(table)
+    assert included["scan_id"].tolist() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("tested_or_before", "soon", "'soon' is not a date"),
+        ("max_slice_thickness_mm", "thin", "'thin' is not a number"),
+    ],
+)
+def test_a_criterion_of_another_type_is_named(name: str, value: str, problem: str) -> None:
+    with pytest.raises(ManifestError, match=f"inclusion.{name}: {problem}"):
+        InclusionCriteria(**{name: value})
+
+
 def test_a_patient_whose_initial_scan_falls_out_is_not_represented_by_a_later_one() -> None:
     table = pd.DataFrame(
         [
