@@ -85,6 +85,14 @@ def explain(error: Exception) -> CovidlitError:
         return ConfigError(message, fix="see `python train.py --help`.")
     asked = asked.lstrip("+~")
     known = sorted(set(_known_names()))
+    folder = config_dir() / asked.partition(".")[0]
+    if asked in known and "Could not override" in message and folder.is_dir():
+        choices = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+        return ConfigError(
+            f"the choice made in the group {folder.name!r} has no such setting.",
+            where=asked,
+            fix=f"choose another: {folder.name}= one of {choices}.",
+        )
     if asked in known:  # the name is right, so the value or the syntax is not
         return ConfigError(message, where=asked, fix="see `python train.py --help`.")
     return ConfigError(

@@ -141,7 +141,8 @@ def build_datamodule(config: dict[str, Any]) -> VolumeDataModule:
         "strict": config["strict"],
     }
     check_keys("data", data, signature(VolumeDataModule).parameters.keys() - {"manifest", *given})
-    datamodule = VolumeDataModule(manifest=str(instantiate(source)), **given, **data)
+    manifest = instantiate({**source, "inclusion": config.get("inclusion") or None})
+    datamodule = VolumeDataModule(manifest=str(manifest), **given, **data)
     check_manifest_columns(datamodule.manifest, datamodule.manifest_path)
     datamodule.prepare_data()
     datamodule.setup()

@@ -53,7 +53,7 @@ def test_the_report_counts_the_criteria_of_the_run(
 ) -> None:
     overrides = [
         *(*tiny_overrides, "inclusion=paper", "inclusion.spo2_classes=[cap]"),
-        "inclusion.min_spo2_percent=94",
+        "inclusion.min_spo2_percent=96",
         *("name=test", "model=csacnet", "model.task.net.width=4", "split.test_centres=[centre_4]"),
         "trainer.fast_dev_run=true",
     ]
@@ -62,7 +62,7 @@ def test_the_report_counts_the_criteria_of_the_run(
     train_and_evaluate(OmegaConf.to_container(config, resolve=True), tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "scans in manifest.csv" in page
-    assert "SpO2 of at least 94 % (cap)" in page
+    assert "SpO2 of at least 96 % (cap)" in page
     (flow,) = (tiny_data / "manifests").glob("manifest-*.flow.csv")
     left = read_manifest(flow.with_name(flow.name.replace(".flow", "")))
     assert 0 < len(left) < 40

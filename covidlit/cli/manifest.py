@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from covidlit.cohort import InclusionCriteria
     from covidlit.cohort.account import BuiltManifest
     from covidlit.cohort.label_rule import TargetRule
 
@@ -29,7 +31,23 @@ class Choice(StrEnum):
     all = "all"
 
 
+class Missing(StrEnum):
+    """What happens to scans that a criterion cannot be assessed for."""
+
+    keep = "keep"
+    exclude = "exclude"
+    error = "error"
+
+
+_OF_DICOM = ("key", "series", "override", "min_slices")
+_OF_CRITERIA = (
+    "max_slice_thickness", "min_spo2", "spo2_class", "tested_or_before", "initial_scan_only",
+    "on_missing",
+)  # fmt: skip
+
+
 def manifest(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the scans.")],
     labels: Annotated[
         Path | None,
@@ -66,14 +84,39 @@ def manifest(
         str, typer.Option(help="For multi-class: the classes in order, with commas.")
     ] = "np,cap,covid",
     inclusion: Annotated[
+        bool, typer.Option(help="Apply the inclusion criteria below, which are the paper's.")
+    ] = True,
+    max_slice_thickness: Annotated[
+        float, typer.Option(help="Criterion: slices of at most this many mm; 0: any.", min=0)
+    ] = 5.0,
+    min_spo2: Annotated[
+        float, typer.Option(help="Criterion: SpO2 of at least this many percent; 0: any.", min=0)
+    ] = 90.0,
+    spo2_class: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A class that must meet --min-spo2; may be given several times. Default: covid "
+            "and cap."
+        ),
+    ] = None,
+    tested_or_before: Annotated[
+        str, typer.Option(help="Criterion: RT-PCR, or scanned before this day; none: any.")
+    ] = "2019-12-01",
+    initial_scan_only: Annotated[
         bool,
         typer.Option(
-            help="Apply the paper's inclusion criteria: slices of at most 5 mm, SpO2 of at least "
-            "90 %, RT-PCR or before 2019-12-01, the patient's initial scan."
+            "--initial-scan-only/--every-scan", help="Criterion: the patient's first scan."
         ),
     ] = True,
+    on_missing: Annotated[
+        Missing, typer.Option(help="Scans without the value that a criterion looks at.")
+    ] = Missing.keep,
     series: Annotated[
-        Choice, typer.Option(help="Which series of a study: the one that stands for it, or all.")
+        Choice,
+        typer.Option(
+            help="Which series of a study: the one that stands for it, or all (with --every-scan, "
+            "since a patient has one initial scan)."
+        ),
     ] = Choice.one_per_study,
     centre: Annotated[
         str | None, typer.Option(help="Centre of all scans, if the labels have no centre.")
@@ -114,7 +157,7 @@ def manifest(
     from rich.console import Console
     from rich.progress import track
 
-    from covidlit.cohort import InclusionCriteria, manifest_from_dicom, manifest_from_images
+    from covidlit.cohort import manifest_from_dicom, manifest_from_images
     from covidlit.cohort.manifest import write_manifest
     from covidlit.cohort.sources import flow_path
     from covidlit.dicom import Checks
@@ -123,7 +166,14 @@ def manifest(
 
     check_table_path(out)
     rule = _rule(label_rule, positive, classes)
-    criteria = InclusionCriteria() if inclusion else None
+    if not inclusion:
+        _refuse_given(context, _OF_CRITERIA, "--no-inclusion")
+        criteria = None
+    else:
+        criteria = _criteria(
+            max_slice_thickness, min_spo2, spo2_class, tested_or_before, initial_scan_only,
+            on_missing,
+        )  # fmt: skip
     console = Console(stderr=True)
     if images:
         if labels is None:
@@ -132,6 +182,7 @@ def manifest(
                 where="--images",
                 fix="name it with --labels; its column path names the files.",
             )
+        _refuse_given(context, _OF_DICOM, "--images")
         built = manifest_from_images(
             folder,
             labels,
@@ -168,6 +219,40 @@ def manifest(
     write_table(built.flow.to_frame(), flow_path(out))
     used_key = None if keep_identifiers else key_file or out.parent / "manifest.key"
     _print(built, out, problems, used_key)
+
+
+def _refuse_given(context: typer.Context, names: Sequence[str], beside: str) -> None:
+    """Refuse an option that was given and would change nothing."""
+    from covidlit.errors import ConfigError
+
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name in names and source is not None and source.name == "COMMANDLINE":
+            raise ConfigError(
+                f"it changes nothing together with {beside}.",
+                where=" / ".join([*option.opts, *option.secondary_opts]),
+                fix="leave out one of the two.",
+            )
+
+
+def _criteria(
+    max_slice_thickness: float,
+    min_spo2: float,
+    spo2_class: list[str] | None,
+    tested_or_before: str,
+    initial_scan_only: bool,
+    on_missing: Missing,
+) -> InclusionCriteria:
+    from covidlit.cohort import InclusionCriteria
+
+    return InclusionCriteria(
+        max_slice_thickness or None,
+        min_spo2 or None,
+        spo2_class or InclusionCriteria.spo2_classes,
+        None if tested_or_before == "none" else tested_or_before,
+        initial_scan_only,
+        on_missing.value,
+    )
 
 
 def _rule(rule: Rule, positive: list[str] | None, classes: str) -> TargetRule | None:

@@ -1,22 +1,35 @@
-"""Where a run's manifest comes from: the `source` node of `conf/data/*.yaml`."""
+"""Where a run's manifest comes from: the `source` node of `conf/data/*.yaml`, and `inclusion`."""
 
 from __future__ import annotations
 
+import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from covidlit.cohort.inclusion import InclusionCriteria
 from covidlit.errors import ManifestError
 from covidlit.files import fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
+log = logging.getLogger(__name__)
 
 
-def existing_manifest(path: str) -> Path:
-    """A manifest that is already there.
+def existing_manifest(
+    path: str,
+    folder: str = "data/manifests",
+    inclusion: InclusionCriteria | None = None,
+) -> Path:
+    """A manifest that is already there, or its rows that meet the criteria.
+
+    Args:
+        path: of the manifest.
+        folder: where these rows are kept, with their flow.
+        inclusion: None: every row is used.
 
     Raises:
-        ManifestError: there is no such file.
+        ManifestError: there is no such file, or no row meets the criteria.
     """
     manifest = Path(path)
     if not manifest.is_file():
@@ -25,7 +38,38 @@ def existing_manifest(path: str) -> Path:
             where=manifest,
             fix="make one with `covidlit manifest DIR --labels labels.csv --out manifest.csv`.",
         )
-    return manifest
+    return manifest if inclusion is None else _included(manifest, Path(folder), inclusion)
+
+
+def _included(manifest: Path, folder: Path, criteria: InclusionCriteria) -> Path:
+    from covidlit.cohort.flow import Flow
+    from covidlit.cohort.manifest import read_manifest, write_manifest
+    from covidlit.tables import write_table
+
+    table = read_manifest(manifest)
+    left, flow = criteria.apply(table, Flow.start(table, f"scans in {manifest.name}"))
+    if left.empty:
+        raise ManifestError(
+            "no row meets the inclusion criteria.",
+            where=manifest,
+            fix="choose inclusion=none, or criteria that fit the cohort.",
+        )
+    if "status" in left:
+        refused = left["status"] == "refused"
+        _, flow = flow.step(left, "accepted by the checks (the others stay, as refused)", refused)
+    steps = flow.to_frame()
+    before, note = flow_of(manifest)
+    if before is not None:
+        import pandas as pd
+
+        steps = pd.concat([before, steps], ignore_index=True)
+        steps["step"] = range(len(steps))
+    elif note:
+        log.warning(note)
+    of = fingerprint({"manifest": str(manifest.resolve()), **asdict(criteria)})[:8]
+    path = folder / f"{manifest.stem}-{of}.csv"
+    write_table(steps, flow_path(path))
+    return write_manifest(left, path)
 
 
 def flow_path(manifest: Path) -> Path:
@@ -68,27 +112,37 @@ def flow_of(path: Path) -> tuple[pd.DataFrame | None, str]:
     )
 
 
-def synthetic_manifest(folder: str, n_jobs: int = -1, **arguments: Any) -> Path:
+def synthetic_manifest(
+    folder: str,
+    n_jobs: int = -1,
+    inclusion: InclusionCriteria | None = InclusionCriteria(),  # noqa: B008 (immutable)
+    **arguments: Any,
+) -> Path:
     """Write a synthetic cohort as DICOM, unless it is there, and make its manifest.
 
     Args:
         folder: cohorts with other arguments stand side by side in it.
         n_jobs: processes that draw scans.
+        inclusion: None: every scan. The paper's criteria as they are do not apply to the preset
+            severity, since they ask for mild cases and first scans, and it has neither.
         **arguments: of `covidlit.cohort.synthetic.make_cohort`.
     """
     from covidlit.cohort.build import manifest_from_dicom
-    from covidlit.cohort.inclusion import InclusionCriteria
     from covidlit.cohort.manifest import write_manifest
     from covidlit.cohort.synthetic import make_cohort
     from covidlit.tables import write_table
 
     preset, seed = arguments.get("preset", "mild"), arguments.get("seed", 0)
     root = Path(folder) / f"{preset}-seed{seed}-{fingerprint(arguments)[:8]}"
-    manifest = root / "manifest.csv"
+    usual = None if preset == "severity" else InclusionCriteria()
+    if inclusion == InclusionCriteria():
+        inclusion = usual
+    of = asdict(inclusion) if inclusion else None
+    manifest = root / (
+        "manifest.csv" if inclusion == usual else f"manifest-{fingerprint(of)[:8]}.csv"
+    )
     cohort = make_cohort(root, n_jobs=n_jobs, **arguments)
     if not manifest.is_file():
-        # The paper's criteria ask for mild cases and first scans; severity has neither.
-        inclusion = None if preset == "severity" else InclusionCriteria()
         built = manifest_from_dicom(cohort.dicom, cohort.labels, folder=root, inclusion=inclusion)
         write_table(built.flow.to_frame(), flow_path(manifest))
         write_manifest(built.manifest, manifest)

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from covidlit.cohort import read_manifest
-from covidlit.errors import CovidlitError, ManifestError
+from covidlit.errors import ConfigError, CovidlitError, ManifestError
 
 
 @pytest.fixture
@@ -72,6 +72,62 @@ def test_options_reach_the_rules(run: Callable[..., str], labels: Path, tmp_path
     table = read_manifest(out)
     assert sorted(table["target"]) == [0, 1, 2]
     assert set(table["status"]) == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("option", "left"),
+    [
+        (("--max-slice-thickness", 4), 0),
+        (("--max-slice-thickness", 0), 3),
+        (("--tested-or-before", "2020-03-01"), 3),
+        (("--on-missing", "exclude"), 0),
+        (("--on-missing", "exclude", "--min-spo2", 0, "--tested-or-before", "none"), 3),
+        (("--on-missing", "exclude", "--spo2-class", "covid", "--tested-or-before", "none"), 2),
+    ],
+)
+def test_the_criteria_are_options(
+    run: Callable[..., str], labels: Path, tmp_path: Path, option: tuple[object, ...], left: int
+) -> None:
+    out = tmp_path / "m.csv"
+    command = (tmp_path / "dicom", "--labels", labels, "--out", out, "--label-rule", "none")
+    if left:
+        run(*command, *option)
+        assert len(read_manifest(out)) == left
+    else:
+        with pytest.raises(ManifestError, match="no scan is left"):
+            run(*command, *option)
+
+
+def test_all_series_of_a_patient(
+    run: Callable[..., str], write_series: Callable[..., Path], labels: Path, tmp_path: Path
+) -> None:
+    write_series("a/lung", "pat-1", "1.2.1", "1.2.1.2", n=20, ConvolutionKernel="LUNG")
+    out = tmp_path / "m.csv"
+    command = (tmp_path / "dicom", "--labels", labels, "--out", out, "--label-rule", "none")
+    run(*command, "--series", "all")
+    kernels = read_manifest(out)["kernel"]
+    assert (len(kernels), set(kernels)) == (3, {"STANDARD"})
+    run(*command, "--series", "all", "--every-scan")
+    assert len(read_manifest(out)) == 4
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--images", "--key", "path"),
+        ("--images", "--override", "missing_slice"),
+        ("--images", "--min-slices", "12"),
+        ("--images", "--series", "all"),
+        ("--no-inclusion", "--on-missing", "error"),
+        ("--no-inclusion", "--every-scan"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(
+    run: Callable[..., str], labels: Path, tmp_path: Path, given: tuple[str, ...]
+) -> None:
+    option = rf"{given[1]}: it changes nothing together with {given[0]}"
+    with pytest.raises(ConfigError, match=option):
+        run(tmp_path / "dicom", "--labels", labels, "--out", tmp_path / "m.csv", *given)
 
 
 def test_further_columns_are_kept_by_name(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from covidlit.cohort import Flow, write_manifest
-from covidlit.cohort.sources import flow_of, flow_path
+from covidlit.cohort import Flow, InclusionCriteria, read_manifest, write_manifest
+from covidlit.cohort.sources import existing_manifest, flow_of, flow_path, synthetic_manifest
+from covidlit.errors import ManifestError
 from covidlit.tables import write_table
 
 
@@ -34,6 +36,29 @@ def test_a_manifest_s_own_flow_is_shown(kept: Path) -> None:
 def test_a_manifest_may_have_no_flow(kept: Path) -> None:
     flow_path(kept).unlink()
     assert flow_of(kept) == (None, "")
+
+
+def test_criteria_leave_rows_of_a_manifest_out_and_are_counted(kept: Path, tmp_path: Path) -> None:
+    pd.read_csv(kept).assign(slice_thickness_mm=[5, 5, 8] + [5] * 45).to_csv(kept, index=False)
+    criteria = InclusionCriteria(initial_scan_only=False, tested_or_before=None)
+    folder = tmp_path / "elsewhere"
+    used = existing_manifest(str(kept), str(folder), criteria)
+    left = read_manifest(used)
+    assert (used.parent, len(left)) == (folder, 47)
+    assert left["path"].iloc[0] == "../dicom/0"
+    flow, note = flow_of(used)
+    assert note == ""
+    assert flow is not None
+    assert flow["criterion"].iloc[:4].tolist() == [
+        "series found", "accepted", "scans in m.csv", "slices of at most 5 mm",
+    ]  # fmt: skip
+    assert flow["n_left"].tolist() == [48, 46, 48, 47, 47, 45]
+    assert flow["step"].tolist() == [0, 1, 2, 3, 4, 5]
+    other = existing_manifest(str(kept), str(folder), replace(criteria, min_spo2_percent=None))
+    assert other != used
+    assert existing_manifest(str(kept), str(folder)) == kept
+    with pytest.raises(ManifestError, match="no row meets the inclusion criteria"):
+        existing_manifest(str(kept), str(folder), replace(criteria, max_slice_thickness_mm=1))
 
 
 @pytest.mark.parametrize("change", ["row", "patient", "columns", "empty"])
@@ -62,3 +87,21 @@ def test_a_damaged_flow_is_not_shown(kept: Path, content: bytes) -> None:
     shown, note = flow_of(kept)
     assert shown is None
     assert "m.flow.csv is not shown: the table cannot be read" in note
+
+
+def test_the_criteria_of_a_synthetic_cohort_can_be_chosen(tmp_path: Path) -> None:
+    arguments = {"preset": "mild", "n_scans": 8, "seed": 0, "matrix": 32, "thickness_mm": 5.0}
+    thin = InclusionCriteria(spo2_classes=["covid"], min_spo2_percent=None)
+    manifests = [
+        synthetic_manifest(str(tmp_path), n_jobs=1, **given, **arguments)
+        for given in (
+            {},
+            {"inclusion": InclusionCriteria()},
+            {"inclusion": thin},
+            {"inclusion": None},
+        )
+    ]
+    assert manifests[0] == manifests[1]
+    assert manifests[0].name == "manifest.csv"
+    assert len(set(manifests)) == 3
+    assert [len(pd.read_csv(flow_path(path))) for path in manifests] == [8, 8, 7, 4]
