@@ -31,7 +31,9 @@ VARIANTS: dict[str, list[str]] = {
     "one-cycle to 1e-3": ["model.task.optimizer.lr=1e-3"],
     "constant 1e-3 as in the paper": ["model.task.scheduler=null", "model.task.optimizer.lr=1e-3"],
     "flips of front and back as in the paper": ["augmentation.flip_axes=[LR,AP]"],
-    "no augmentation": ["augmentation=none"],
+    "no augmentation": [
+        f"augmentation.{name}" for name in ("scales=[1,1]", "degrees=0", "flip_axes=[]")
+    ],
     "window -1000 to 400 HU": ["data.window=[-1000,400]"],
     "3D ResNet-18 with the recipe": ["model=resnet3d", f"{NET}width=8"],
 }
