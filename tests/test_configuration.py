@@ -140,6 +140,12 @@ def test_the_paper_protocol_is_the_papers() -> None:
     }  # fmt: skip
 
 
+def test_the_demo_can_be_run_without_augmentation() -> None:
+    """Values in the experiment's own file would stand whatever group is chosen."""
+    assert composed("experiment=quickstart")["augmentation"]["flip_axes"] == ["LR"]
+    assert not composed("experiment=quickstart", "augmentation=none")["augmentation"]
+
+
 def test_the_paper_protocol_stands_in_its_own_file() -> None:
     config = composed("experiment=csacnet_paper")
     study = yaml.safe_load((config_dir() / "experiment" / "csacnet_paper.yaml").read_text())
