@@ -23,7 +23,7 @@ from covidlit.files import fingerprint, write_text
 
 _DECODERS = (
     "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle",
-    "python-gdcm", "pillow", "SimpleITK",
+    "pyjpegls", "python-gdcm", "pillow", "SimpleITK",
 )  # fmt: skip
 _DETACHED_HEADERS = (".hdr", ".mhd", ".nhdr")
 
