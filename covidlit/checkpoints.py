@@ -62,7 +62,14 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError("there is no such file.", where=path, fix="check the path.")
+        folder = path if path.is_dir() else path.parent
+        there = sorted({*folder.glob("*.ckpt"), *folder.glob("checkpoints/*.ckpt")})
+        listed = ", ".join(str(found.relative_to(folder)) for found in there)
+        raise CheckpointError(
+            "it is a folder." if path.is_dir() else "there is no such file.",
+            where=path,
+            fix=f"choose one of {listed} in {folder}." if there else "check the path.",
+        )
     content = _read(path)
     if not isinstance(content, dict) or any(name not in content for name in _NEEDED):
         found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__

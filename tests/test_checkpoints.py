@@ -195,6 +195,13 @@ def test_a_class_of_ones_own_can_be_allowed(
 def test_files_that_are_no_checkpoint(path: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such file"):
         load_checkpoint(tmp_path / "none.ckpt")
+    checkpoints = tmp_path / "run" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "last.ckpt").touch()
+    with pytest.raises(CheckpointError, match=r"no such file.*choose one of last\.ckpt"):
+        load_checkpoint(checkpoints / "best.ckpt")
+    with pytest.raises(CheckpointError, match=r"a folder.*choose one of checkpoints/last\.ckpt"):
+        load_checkpoint(tmp_path / "run")
     content = path.read_bytes()
     garbage = [b"", b"hello", b"(u", b"M1"]  # a key, a list, a length that are not there
     for damaged in (*garbage, content[: len(content) // 2], content[:-100], content[50:]):

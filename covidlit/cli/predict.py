@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 def predict(
     checkpoint: Annotated[
-        Path, typer.Argument(help="A checkpoint of `covidlit train`: RUN/checkpoints/best.ckpt.")
+        Path,
+        typer.Argument(
+            help="A checkpoint of `covidlit train`: RUN/checkpoints/best.ckpt, or last.ckpt where "
+            "none was selected."
+        ),
     ],
     path: Annotated[
         Path,
