@@ -113,13 +113,15 @@ class CSACNet3D(nn.Module):
         blocks: bottleneck blocks per residual module, one number or one per module.
         stem_stride: of the 7x7x7 stem, an integer or (z, y, x); (1, 2, 2) suits few, thick slices.
         dilations: of the two atrous convolutions of each unit, integers or (z, y, x); at least one
-            axis of each must be greater than 1.
+            axis of each must be greater than 1, or all of both 1: then they are ordinary depthwise
+            convolutions, for the ablation "without dilation".
         subnet_width: channels of the subnets; None is twice `width`.
         hidden: widths of the first two of the three Linear layers.
         pooling: "avg", "max", "avg_max" or "lse", see `GlobalPool`. Small lesions vanish in "avg".
         dropout: probability, before each of the last two Linear layers.
         norm: "batch", "group" or "instance"; the two hidden Linear layers get it as well.
         zero_init: start every residual block as the identity (its last norm's scale at zero).
+        cross_layers: False leaves the subnets out, for the ablation "without cross-layers".
         input_mean, input_std: the input is standardised with these inside the network.
 
     Raises:
@@ -141,6 +143,7 @@ class CSACNet3D(nn.Module):
         dropout: float = 0.1,
         norm: str = "batch",
         zero_init: bool = True,
+        cross_layers: bool = True,
         input_mean: float = 0.0,
         input_std: float = 1.0,
     ) -> None:
@@ -154,9 +157,11 @@ class CSACNet3D(nn.Module):
                 fix="give one number per residual module.",
             )
         rates = [triple(rate, "dilations") for rate in dilations]
-        if any(max(rate) == 1 for rate in rates):
+        plain = [max(rate) == 1 for rate in rates]
+        if any(plain) and not all(plain):
             raise ConfigError(
-                f"each of the dilations needs an axis greater than 1, got {list(dilations)!r}.",
+                f"each of the dilations needs an axis greater than 1 (or none of them has one), "
+                f"got {list(dilations)!r}.",
                 where="dilations",
                 fix="write for example [[1, 2, 2], [2, 4, 4]].",
             )
@@ -178,6 +183,8 @@ class CSACNet3D(nn.Module):
         side = 2 * width if subnet_width is None else subnet_width
         units = [n_modules - 2] + [n_modules - k for k in range(2, n_modules)]
         starts = [ends[1], *ends[2:n_modules]]
+        if not cross_layers:
+            units, starts = [], []
         self.subnets = nn.ModuleList(
             CrossLayerSubnet(start, side, count, rates, norm)
             for start, count in zip(starts, units, strict=True)
@@ -237,7 +244,7 @@ class CSACNet3D(nn.Module):
                 sides.append(self.subnets[k](x))
             if k < len(self.pools):
                 x = self.pools[k](x)
-            if k == 0:
+            if k == 0 and len(self.subnets):
                 sides.append(self.subnets[0](x))
         return torch.cat([x, *sides], dim=1)
 
@@ -246,7 +253,17 @@ class CSACNet3D(nn.Module):
         return self.head(self.pool(self.features(image)))
 
     def sparsity(self) -> Tensor:
-        """Mean absolute value of the atrous kernels, to be added to the loss with a weight (L1)."""
+        """Mean absolute value of the atrous kernels, to be added to the loss with a weight (L1).
+
+        Raises:
+            ConfigError: the network was built without cross-layers.
+        """
         kernels = [module.atrous.weight for module in self.modules() if isinstance(module, SSAC)]
+        if not kernels:
+            raise ConfigError(
+                "a network without cross-layers has no atrous kernels to make sparse.",
+                where="sparsity_weight",
+                fix="set sparsity_weight to 0.",
+            )
         total = torch.stack([kernel.abs().sum() for kernel in kernels]).sum()
         return total / sum(kernel.numel() for kernel in kernels)

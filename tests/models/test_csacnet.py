@@ -84,9 +84,34 @@ def test_widths_blocks_and_dilations_are_arguments() -> None:
     assert tiny(n_outputs=3)(torch.zeros(2, 1, 8, 16, 16)).shape == (2, 3)
 
 
-def test_gradient_reaches_every_parameter() -> None:
+ABLATIONS = [{"cross_layers": False}, {"dilations": [1, 1]}]
+
+
+@pytest.mark.parametrize("arguments", ABLATIONS)
+def test_an_ablation_takes_its_part_out_and_nothing_else(arguments: dict[str, object]) -> None:
+    with torch.device("meta"):
+        net, whole = CSACNet3D(**arguments), CSACNet3D()  # type: ignore[arg-type]
+    assert atrous(net) == []
+    assert count(net.pools, nn.MaxPool3d) == 3
+    assert count(net, nn.Linear) == 3
+    baseline = [n for n, _ in whole.named_parameters() if not n.startswith(("subnets.", "head."))]
+    assert [n for n, _ in net.named_parameters() if not n.startswith(("subnets.", "head."))] == (
+        baseline
+    )
+    kernels = sum(m.groups > 1 for m in net.modules() if isinstance(m, nn.Conv3d))
+    assert kernels == (0 if "cross_layers" in arguments else 10)
+
+
+def test_without_cross_layers_there_is_no_sparsity() -> None:
+    with pytest.raises(ConfigError, match="sparsity_weight"):
+        tiny(cross_layers=False).sparsity()
+
+
+@pytest.mark.parametrize("arguments", [{}, *ABLATIONS])
+def test_gradient_reaches_every_parameter(arguments: dict[str, object]) -> None:
     torch.manual_seed(0)
-    net = tiny(zero_init=False, dropout=0.0)
+    # Batch norm takes a bias before it out again: its gradient is zero but for rounding.
+    net = tiny(zero_init=False, dropout=0.0, norm="group", **arguments)
     net(torch.rand(2, 1, 8, 32, 32)).sum().backward()
     silent = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.any()]
     assert silent == []
