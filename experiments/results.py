@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -17,7 +19,14 @@ from record import environment  # noqa: E402 (benchmarks/ is not a package)
 
 from covidlit.files import fingerprint, write_json  # noqa: E402
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
 RUNS = ROOT / "runs" / "experiments"
+SHAPING = (
+    "inclusion", "data", "label_rule", "split", "augmentation", "model", "trainer", "seed"
+)  # fmt: skip
+"""The nodes of the configuration that decide what a run's weights become."""
 
 
 class Run(NamedTuple):
@@ -25,48 +34,120 @@ class Run(NamedTuple):
 
     metrics: dict[str, Any]
     environment: dict[str, Any]
+    folder: Path
+    spent: dict[str, float]
 
 
 def train(
-    name: str, overrides: list[str], threads: int | None = None, script: str = "train.py"
+    name: str,
+    overrides: list[str],
+    threads: int | None = None,
+    script: str = "train.py",
+    keep_in: Path | None = None,
 ) -> Run:
-    """Train one configuration, unless that was done already with the same `conf/` and overrides.
+    """Train one configuration, unless that was done already with the same settings.
 
-    A run that was killed goes on from its last epoch.
+    The settings are the composed ones that shape a training (`SHAPING`). A run that was killed goes
+    on from its last epoch.
 
     Args:
         name: of the run folder, below `runs/experiments`.
         overrides: of `train.py`.
         threads: of PyTorch; None: all cores.
         script: that is run, relative to the project.
+        keep_in: a folder to which a finished run's predictions table and metrics are copied. What
+            lies there already is not trained again, so a study goes on from a fresh checkout.
+
+    Returns:
+        The run; its folder is the kept one, if there is one. `spent` holds the seconds of the
+        clock ("wall") and of the processor ("cpu") of its last start, and how many "starts" it had.
 
     Raises:
         SystemExit: the folder holds a run of another configuration.
     """
     run_dir = RUNS / name
     metrics, record = run_dir / "metrics.json", run_dir / "asked.json"
-    asked = {"script": script, "overrides": overrides, "threads": threads, "conf": _configuration()}
-    if not record.is_file() and not metrics.is_file():
+    asked = {"script": script, "threads": threads, "settings": settings_hash(overrides)}
+    kept = (run_dir if keep_in is None else keep_in / Path(name).name) / record.name
+    done = keep_in is not None and kept.is_file()
+    if not done and not record.is_file():
+        if metrics.is_file():
+            sys.exit(f"{run_dir} holds a run that does not say what it was asked: delete it.")
         write_json(record, asked | {"environment": environment()})
-    known = json.loads(record.read_text()) if record.is_file() else {}
-    measured_with = known.pop("environment", {})
+    known = json.loads((kept if done else record).read_text())
+    measured_with, spent = known.pop("environment"), known.pop("spent", {"starts": 0})
     if known != asked:
-        sys.exit(f"{run_dir} holds a run of another configuration: delete it to train again.")
+        place = kept.parent if done else run_dir
+        sys.exit(f"{place} holds a run of another configuration: delete it to train again.")
+    if done:
+        return Run(json.loads((kept.parent / "metrics.json").read_text()), measured_with,
+                   kept.parent, spent)  # fmt: skip
     if not metrics.is_file():
         last = run_dir / "checkpoints" / "last.ckpt"
         resume = [f"ckpt_path={last}"] if last.is_file() else []
-        variables = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-        with (run_dir / "output.txt").open("w") as output:
-            subprocess.run(
-                [sys.executable, script, *overrides, *resume, f"hydra.run.dir={run_dir}"],
-                cwd=ROOT, env=os.environ | variables, stdout=output, stderr=output, check=True,
-            )  # fmt: skip
-    return Run(json.loads(metrics.read_text()), measured_with)
+        command = [sys.executable, script, *overrides, *resume, f"hydra.run.dir={run_dir}"]
+        spent = {"starts": spent["starts"] + 1}
+        write_json(record, asked | {"environment": measured_with, "spent": spent})
+        spent |= _spend(command, run_dir / "output.txt", threads)
+        write_json(record, asked | {"environment": measured_with, "spent": spent})
+    if keep_in is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        for file in ("predictions.parquet", "metrics.json"):
+            shutil.copyfile(run_dir / file, kept.parent / file)
+        shutil.copyfile(record, kept)  # last: it says that the others are whole
+    return Run(json.loads(metrics.read_text()), measured_with, kept.parent, spent)
 
 
-def _configuration() -> str:
-    files = sorted((ROOT / "conf").rglob("*.yaml"))
-    return fingerprint([(str(f.relative_to(ROOT)), f.read_text()) for f in files])
+def _spend(command: list[str], output: Path, threads: int | None) -> dict[str, float]:
+    """Run a command and return its seconds, its own and its children's.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    variables = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+    start = time.monotonic()
+    with output.open("a") as stream:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | variables, stdout=stream, stderr=stream
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"training failed, see {output}")
+    seconds = {"wall": time.monotonic() - start, "cpu": usage.ru_utime + usage.ru_stime}
+    return {name: round(value, 1) for name, value in seconds.items()}
+
+
+def make_cohort(overrides: Sequence[str]) -> None:
+    """Write and prepare the cohort of a run, so that several runs at a time find it there."""
+    from omegaconf import OmegaConf
+
+    from covidlit.experiment import build_datamodule
+
+    os.chdir(ROOT)  # where train.py works
+    tree = _compose(["name=cohort", *overrides])
+    config = OmegaConf.to_container(tree, resolve=True)
+    assert isinstance(config, dict)
+    build_datamodule({str(key): value for key, value in config.items()})
+
+
+def _compose(overrides: Sequence[str]) -> DictConfig:
+    from hydra import compose, initialize_config_dir
+
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+def settings_hash(overrides: Sequence[str]) -> str:
+    """Hash of the composed settings that shape a training, without the folders it works in."""
+    from omegaconf import OmegaConf
+
+    tree = OmegaConf.to_container(_compose(overrides), resolve=False)
+    assert isinstance(tree, dict)
+    settings = {name: tree[name] for name in SHAPING}
+    data = settings["data"]
+    data.pop("cache_dir")
+    data["source"].pop("folder")
+    return fingerprint(settings)
 
 
 def auc(run: Run, part: str = "test") -> dict[str, Any]:
