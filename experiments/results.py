@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +23,7 @@ from covidlit.files import fingerprint, write_json  # noqa: E402
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+_COMPOSING = Lock()
 RUNS = ROOT / "runs" / "experiments"
 SHAPING = (
     "inclusion", "data", "label_rule", "split", "augmentation", "model", "trainer", "seed"
@@ -133,7 +135,8 @@ def make_cohort(overrides: Sequence[str]) -> None:
 def _compose(overrides: Sequence[str]) -> DictConfig:
     from hydra import compose, initialize_config_dir
 
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+    # Hydra keeps what it composes with in one place for all threads.
+    with _COMPOSING, initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return compose("train", list(overrides))
 
 
