@@ -29,7 +29,13 @@ def interval_html(
 
 def cell_html(record: dict[str, Any]) -> Markup:
     """A percentage for a crowded table: without the sign, and a dash where it is undefined."""
-    return Markup("–") if record["value"] is None else interval_html(record, True, "")
+    if record["value"] is None:
+        return Markup("–")
+    if record["low"] is None:
+        return Markup('{:.1f} <span class="undefined">(no interval)</span>').format(
+            100 * record["value"]
+        )
+    return interval_html(record, True, "")
 
 
 @dataclass(frozen=True)
