@@ -135,8 +135,8 @@ def _no_spread(part: dict[str, Any]) -> str | None:
         )
     if n > 2 and high - low < NARROW:
         return (
-            f"all {n} scans have a score from {low:.6g} to {high:.6g}: they are no probabilities, "
-            "and the model has hardly learnt to tell scans apart"
+            f"all {n} scans have a score from {low:.6g} to {high:.6g}: as probabilities these are "
+            "all the same, and rounding may change their order"
         )
     if n >= 10 and spread["commonest_share"] >= 0.5:
         share = f"{100 * spread['commonest_share']:.0f}%"
