@@ -79,6 +79,9 @@ def report(
             f"{label}Test AUC {auc.value:.3f} ({level:g}% CI {auc.low:.3f} to {auc.high:.3f}), "
             f"{auc.n} scans."
         )
+    for caution in evaluation.metrics["cautions"]:
+        if caution["code"] == "no_spread":
+            console.print(caution["text"])
     console.print(f"Report: {path.resolve()}")
     if "validation" not in evaluation.metrics["parts"]:
         return None
@@ -125,7 +128,8 @@ def _context(
         config=yaml.safe_dump(config, sort_keys=False),
         config_hash=fingerprint(config),
         split_hash=datamodule.split.hash,
-        split_summary=_split_summary(table),
+        split_summary=split_summary(table),
+        centres=sorted(map(str, table["centre"].dropna().unique())),
         disjointness=(
             "No patient, no series and no image (hash of its voxels) stands in two parts; "
             "this was checked when the run started, which would have stopped it.",
@@ -176,10 +180,19 @@ def _settings_text(settings: dict[str, Any] | str) -> str:
     return (f"{target} ({values})" if target and values else target or values) or "none"
 
 
-def _split_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """One row per part: scans, patients, scans of each class, centres."""
+def split_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per part, in the order of `PARTS`: scans, patients, scans of each class, centres.
+
+    Args:
+        table: the datamodule's rows; those of no part are not counted.
+    """
+    from covidlit.cohort import PARTS
+
     rows = []
-    for part, group in table[table["part"].notna()].groupby("part", sort=False):
+    for part in PARTS:
+        group = table[table["part"] == part]
+        if len(group) == 0:
+            continue
         classes = group["class_name"].value_counts().sort_index()
         rows.append(
             {

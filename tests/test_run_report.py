@@ -13,6 +13,7 @@ from covidlit.cohort import Split, read_manifest
 from covidlit.cohort.sources import flow_path
 from covidlit.configuration import config_dir
 from covidlit.experiment import train_and_evaluate
+from covidlit.run_report import split_summary
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -67,3 +68,20 @@ def test_the_report_counts_the_criteria_of_the_run(
     left = read_manifest(flow.with_name(flow.name.replace(".flow", "")))
     assert 0 < len(left) < 40
     assert set(Split.load(tmp_path / "split.json").parts) == set(left["scan_id"])
+
+
+def test_the_split_is_told_in_the_order_of_the_parts() -> None:
+    parts = ["test", "validation", None, "train", "test"]
+    table = pd.DataFrame(
+        {
+            "part": parts,
+            "patient_id": list("abcde"),
+            "class_name": ["covid", "np", "np", "np", "np"],
+            "centre": ["4", "2", "1", "1", "4"],
+            "status": ["ok", "ok", "ok", "ok", "refused"],
+        }
+    )
+    summary = split_summary(table).set_index("part")
+    assert summary.index.tolist() == ["train", "validation", "test"]
+    assert summary["scans"].tolist() == [1, 1, 2]
+    assert summary["refused"].tolist() == [0, 0, 1]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from covidlit.evaluation.bootstrap import Sampling, weighted_auc
+from covidlit.evaluation.bootstrap import ONE_PATIENT, Sampling, weighted_auc
 from covidlit.evaluation.estimate import Estimate
 
 AucInterval = Literal["delong", "delong-logit"]
@@ -72,7 +72,8 @@ def auc_estimate(
     value, variance = float(auc[0]), float(covariance[0, 0])
     if not np.isfinite(variance) or variance < 1e-12:
         low, high = newcombe_interval(value, m, n, confidence)
-        return Estimate(value, low, high, m + n, "Newcombe score interval (DeLong variance is 0)")
+        why = "variance is 0" if min(m, n) > 1 else "needs two scans of each class"
+        return Estimate(value, low, high, m + n, f"Newcombe score interval (DeLong {why})")
     z = stats.norm.ppf(0.5 + confidence / 2)
     if interval == "delong-logit" and 0 < value < 1:
         centre = np.log(value / (1 - value))
@@ -89,11 +90,14 @@ def sampled_auc(
 ) -> Estimate:
     """AUC with DeLong's interval, or a patient bootstrap where a patient has several scans.
 
-    Where the bootstrap has no width, Newcombe's interval with the number of patients is given.
+    Where the bootstrap has no width, Newcombe's interval with the number of patients is given;
+    scans of one patient alone give none.
     """
     estimate = auc_estimate(target, score, sampling.confidence)
     if estimate.value is None or not sampling.clustered:
         return estimate
+    if sampling.single_patient:
+        return Estimate(estimate.value, None, None, estimate.n, "none", ONE_PATIENT)
     replicates = sampling.distribution(lambda weights: weighted_auc(target, score, weights))
     interval = sampling.percentile(replicates)
     if interval is not None:

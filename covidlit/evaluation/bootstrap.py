@@ -12,6 +12,9 @@ from scipy import stats
 Weights = NDArray[np.float64]
 Statistic = Callable[[Weights], NDArray[np.float64]]
 
+ONE_PATIENT = "all scans are of one patient"
+"""Why there is no interval where `Sampling.single_patient` is true."""
+
 _CHUNK = 4_000_000  # weights held at once, so that memory does not grow with the table
 
 
@@ -51,6 +54,11 @@ class Sampling:
     def clustered(self) -> bool:
         """Whether any patient has more than one scan."""
         return self.n_patients < len(self._index)
+
+    @property
+    def single_patient(self) -> bool:
+        """Whether several scans are all of one patient, so that nothing shows how patients vary."""
+        return self.clustered and self.n_patients == 1
 
     def subset(self, rows: NDArray[np.bool_]) -> Sampling:
         """The same sampling for the scans where `rows` (shape (n,)) is true."""

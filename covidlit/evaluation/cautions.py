@@ -14,6 +14,10 @@ MIN_FOR_THRESHOLD = 50
 """Fewer validation scans of a class than this make a chosen threshold uncertain (our limit)."""
 
 
+NARROW = 0.01
+"""Scores of which all lie in a range narrower than this do not spread (our limit)."""
+
+
 def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
     """Cautions (code, text) that follow from the results of `evaluate`."""
     test, points = metrics["parts"]["test"], metrics["operating_points"]
@@ -57,6 +61,9 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
         )
     if test["auc"]["value"] is None:
         found.append(("auc_undefined", f"The AUC is undefined: {test['auc']['reason']}."))
+    for name, part in metrics["parts"].items():
+        if text := _no_spread(part):
+            found.append(("no_spread", f"The scores do not spread: of the {name} part, {text}."))
     centres = [name for name in test["by_centre"] if name != MISSING]
     if not centres:
         found.append(
@@ -78,7 +85,15 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
                 f"{test['by_centre'][MISSING]} is unknown: results may differ elsewhere.",
             )
         )
-    if test["several_scans_per_patient"]:
+    if test["several_scans_per_patient"] and test["n_patients"] == 1:
+        found.append(
+            (
+                "one_patient",
+                f"All {test['n_scored']} test scans are of one patient: there are no intervals, "
+                "and nothing shows how results are in others.",
+            )
+        )
+    elif test["several_scans_per_patient"]:
         found.append(
             (
                 "several_scans",
@@ -104,3 +119,29 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
             )
         )
     return [{"code": code, "text": text} for code, text in found]
+
+
+def _no_spread(part: dict[str, Any]) -> str | None:
+    """What is wrong with the spread of the scores of a part, or None."""
+    n, spread = part["n_scored"], part["score_spread"]
+    low, high = spread["lowest"], spread["highest"]
+    if n > 1 and spread["n_distinct"] == 1:
+        auc = "" if part["auc"]["value"] is None else ", so the AUC of 0.5 comes from ties alone"
+        return f"all {n} scans have the score {low:.3g}{auc}: they tell nothing apart"
+    if n > 2 and spread["n_distinct"] == 2:
+        return (
+            f"all {n} scans have one of two scores ({low:.6g} and {high:.6g}): they are decisions "
+            "rather than probabilities, and there is only one threshold to choose"
+        )
+    if n > 2 and high - low < NARROW:
+        return (
+            f"all {n} scans have a score from {low:.6g} to {high:.6g}: as probabilities these are "
+            "all the same, and rounding may change their order"
+        )
+    if n >= 10 and spread["commonest_share"] >= 0.5:
+        share = f"{100 * spread['commonest_share']:.0f}%"
+        return (
+            f"{share} of the {n} scans have the same score, {spread['commonest']:.3g}: among these "
+            "it tells nothing apart"
+        )
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from covidlit.evaluation.auc import sampled_auc
-from covidlit.evaluation.bootstrap import Sampling
+from covidlit.evaluation.bootstrap import ONE_PATIENT, Sampling
 from covidlit.evaluation.estimate import Estimate
+from covidlit.evaluation.predictions import accepted
 
 MIN_SCANS = 5
 """Centres with fewer scans in a stratum are left out of it."""
@@ -36,7 +38,9 @@ def centre_check(table: pd.DataFrame, sampling: Sampling) -> dict[str, Any]:
         scans. Each has per-centre AUCs (this centre against the others; 0.5 = no trace of the
         centre), a permutation p-value of the greatest departure from 0.5 over the centres, and how
         often a cross-validated classifier guesses the centre from the score (mean over centres),
-        beside chance. A stratum with fewer than two centres is undefined, with the reason.
+        beside chance. A stratum with fewer than two centres, with one score, or with one patient
+        is undefined, with the reason. `left_out` names the centres that a stratum does not use, and
+        why.
     """
     target = table["target"].to_numpy(bool)
     names = table["class_name"].astype("string").fillna("").to_numpy(str)
@@ -50,23 +54,63 @@ def centre_check(table: pd.DataFrame, sampling: Sampling) -> dict[str, Any]:
         strata.append(("all positives", target, True))
     strata.append(("all scans", np.ones_like(target), True))
     records = []
+    everyone = sorted(table["centre"].dropna().astype(str).unique())
     for label, rows, confounded in strata:
         record = {"stratum": label, "confounded": confounded}
-        records.append(record | _stratum(table[rows], sampling.subset(rows)))
+        records.append(record | _stratum(table[rows], sampling.subset(rows), everyone))
     return {"explanation": EXPLANATION, "strata": records}
 
 
-def _stratum(table: pd.DataFrame, sampling: Sampling) -> dict[str, Any]:
+def centres_left_out(
+    table: pd.DataFrame, checked: pd.DataFrame, strata: Sequence[dict[str, Any]]
+) -> list[dict[str, str]]:
+    """The centres of a predictions table that no stratum of its centre check uses, and why.
+
+    Args:
+        table: all rows, refused ones included.
+        checked: the rows that `centre_check` was given.
+        strata: what it returned.
+
+    Returns:
+        One record (`centre`, `reason`) per centre.
+    """
+    used = {centre["centre"] for stratum in strata for centre in stratum["centres"]}
+    records = []
+    for name, rows in table[~table["centre"].isin(list(used))].groupby("centre"):
+        scored, n = accepted(rows), int((checked["centre"] == name).sum())
+        if len(scored) == 0:
+            reason = f"no scan with a score, {len(rows)} refused"
+        elif n == 0:
+            reason = f"no {checked['part'].iloc[0]} scan with a score; the check is made on these"
+        else:
+            reason = _too_few(n) if n < MIN_SCANS else strata[-1]["reason"]
+        records.append({"centre": str(name), "reason": reason})
+    return records
+
+
+def _too_few(n: int) -> str:
+    return "no scan" if n == 0 else f"{n} scan{'s' * (n > 1)}, at least {MIN_SCANS} are needed"
+
+
+def _stratum(table: pd.DataFrame, sampling: Sampling, everyone: Sequence[str]) -> dict[str, Any]:
     centre = table["centre"].astype("string").fillna("").to_numpy(str)
-    names, counts = np.unique(centre[centre != ""], return_counts=True)
-    names = names[counts >= MIN_SCANS]
+    counts = {name: int((centre == name).sum()) for name in everyone}
+    names = [name for name in everyone if counts[name] >= MIN_SCANS]
     keep = np.isin(centre, names)
     record: dict[str, Any] = {"n": int(keep.sum()), "n_centres": len(names)}
-    if len(names) < 2:
-        where = f"{len(names)} centre(s) with at least {MIN_SCANS} scans"
-        return record | {"reason": f"{where}: there is nothing to tell apart", "centres": []}
-    centre, score = centre[keep], table["score"].to_numpy(float)[keep]
-    sampling = sampling.subset(keep)
+    record["left_out"] = [
+        {"centre": name, "reason": _too_few(counts[name])} for name in everyone if name not in names
+    ]
+    if unknown := int((centre == "").sum()):
+        reason = f"{unknown} scan{'s' * (unknown > 1)} without a centre"
+        record["left_out"].append({"centre": None, "reason": reason})
+    score, centre, sampling = (
+        table["score"].to_numpy(float)[keep],
+        centre[keep],
+        sampling.subset(keep),
+    )
+    if problem := _problem(names, score, sampling):
+        return record | {"reason": problem, "centres": []}
     record["centres"] = [
         {
             "centre": str(name),
@@ -82,6 +126,16 @@ def _stratum(table: pd.DataFrame, sampling: Sampling) -> dict[str, Any]:
     record["balanced_accuracy"] = _guessed(centre, score, sampling).to_dict()
     record["chance"] = 1 / len(names)
     return record
+
+
+def _problem(names: Sequence[str], score: NDArray[np.floating], sampling: Sampling) -> str | None:
+    """Why a stratum cannot be checked, or None."""
+    if len(names) < 2:
+        which = f"only one centre ({names[0]}) has" if names else "no centre has"
+        return f"{which} at least {MIN_SCANS} scans: there is nothing to tell apart"
+    if np.ptp(score) == 0:
+        return f"all scans have the score {score[0]:.3g}: it cannot tell anything apart"
+    return ONE_PATIENT if sampling.single_patient else None
 
 
 def centre_permutation_p(

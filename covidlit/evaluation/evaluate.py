@@ -10,12 +10,17 @@ import pandas as pd
 
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.cautions import cautions
-from covidlit.evaluation.centre_check import centre_check
+from covidlit.evaluation.centre_check import centre_check, centres_left_out
 from covidlit.evaluation.estimate import Estimate
 from covidlit.evaluation.multiclass import class_names, positive_class
 from covidlit.evaluation.operating_point import OperatingPoint, operating_points
 from covidlit.evaluation.part import evaluate_folds, evaluate_part
-from covidlit.evaluation.predictions import accepted, is_synthetic, validate_predictions
+from covidlit.evaluation.predictions import (
+    PARTS,
+    accepted,
+    is_synthetic,
+    validate_predictions,
+)
 from covidlit.evaluation.runs import check_runs, describe_runs
 from covidlit.evaluation.settings import check_settings, check_test_part
 
@@ -118,13 +123,14 @@ def evaluate(
         return Sampling(rows["patient_id"].to_numpy(str), confidence, n_bootstrap, seed)
 
     parts: dict[str, Any] = {}
-    for part in ("test", "validation"):
+    for part in PARTS:
         rows = table[table["part"] == part]
         if len(accepted(rows)):
             parts[part] = evaluate_part(rows, sampling_of, subgroups)
             parts[part]["folds"] = evaluate_folds(rows, sampling_of) if len(folds) > 1 else []
     scored = accepted(table)
     checked = scored if len(folds) == 1 else scored[scored["part"] == "test"]
+    check = centre_check(checked, sampling_of(checked))
     metrics: dict[str, Any] = {
         "format": FORMAT,
         "synthetic": is_synthetic(table),
@@ -140,8 +146,9 @@ def evaluate(
         "operating_points": [_described(point) for point in points.values()],
         "parts": parts,
         "centre_check": {
-            "on": " and ".join(sorted(checked["part"].unique(), reverse=True)) + " scans",
-            **centre_check(checked, sampling_of(checked)),
+            "on": " and ".join(part for part in PARTS if part in set(checked["part"])) + " scans",
+            **check,
+            "left_out": centres_left_out(table, checked, check["strata"]),
         },
     }
     metrics["cautions"] = cautions(metrics)

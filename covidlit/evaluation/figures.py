@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,9 @@ from covidlit.evaluation.estimate import format_level
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#6b7280"
 """Colours that colour-blind readers can tell apart (Okabe and Ito, 2008), and a grey."""
+
+WIDE = 5.4
+"""Width in inches of the wide figures: on a phone their text is still about 9 px high."""
 
 CLASS_COLOURS = (BLUE, GREEN, PURPLE, "#E69F00", "#56B4E9", GREY)
 
@@ -62,6 +65,17 @@ def _svg(figure: Figure, name: str, description: str, synthetic: bool) -> str:
     return text.replace("<svg", f'<svg role="img" aria-label="{description}"', 1)
 
 
+def _arms(records: Sequence[dict[str, Any]]) -> NDArray[np.float64]:
+    """Lengths of the error bars below and above each estimate, shape (2, n); 0 without interval."""
+    arms = [
+        (0.0, 0.0)
+        if record["low"] is None
+        else (record["value"] - record["low"], record["high"] - record["value"])
+        for record in records
+    ]
+    return np.maximum(0.0, np.array(arms, dtype=np.float64).reshape(-1, 2).T)
+
+
 def roc_figure(
     part: dict[str, Any],
     validation: dict[str, Any] | None,
@@ -72,11 +86,11 @@ def roc_figure(
     roc, measures = part["roc"], part["at_operating_point"]
     with _figure((5.0, 4.9), "roc") as figure:
         axes = figure.add_subplot()
-        band = roc["band"]
-        label = f"{format_level(confidence)} band"
-        axes.fill_between(
-            band["fpr"], band["low"], band["high"], color=BLUE, alpha=0.18, lw=0, label=label
-        )
+        if (band := roc["band"]) is not None:
+            label = f"{format_level(confidence)} band"
+            axes.fill_between(
+                band["fpr"], band["low"], band["high"], color=BLUE, alpha=0.18, lw=0, label=label
+            )
         axes.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":", label="chance")
         if validation is not None and validation["roc"] is not None:
             curve = validation["roc"]
@@ -95,8 +109,8 @@ def roc_figure(
         axes.errorbar(
             1 - x["value"],
             y["value"],
-            xerr=[[x["high"] - x["value"]], [x["value"] - x["low"]]],
-            yerr=[[y["value"] - y["low"]], [y["high"] - y["value"]]],
+            xerr=_arms([x])[::-1],  # the axis is 1 - specificity: the arms change sides
+            yerr=_arms([y]),
             color=ORANGE,
             marker="o",
             ms=6,
@@ -132,13 +146,13 @@ def score_figure(
     groups = table.assign(group=names).groupby("group")
     order = sorted(groups.groups, key=lambda name: -groups.get_group(name)["target"].mean())
     order = order[: len(CLASS_COLOURS)]
-    with _figure((6.4, 0.7 + 1.15 * len(order)), "scores") as figure:
+    with _figure((WIDE, 0.7 + 1.1 * len(order)), "scores") as figure:
         all_axes = figure.subplots(len(order), 1, sharex=True, squeeze=False)[:, 0]
         for axes, name, colour in zip(all_axes, order, CLASS_COLOURS, strict=False):
             rows = groups.get_group(name)
             counts, edges = np.histogram(rows["score"], bins=np.linspace(0, 1, 41))
             axes.stairs(counts, edges, fill=True, color=colour, alpha=0.85)
-            axes.set_ylim(0, None)
+            axes.set_ylim(0, 1.08 * counts.max())
             kind = "positive" if rows["target"].mean() > 0.5 else "negative"
             axes.set_title(f"{name} ({kind}, n = {len(rows)})", loc="left", pad=2)
             axes.set_ylabel("scans")
@@ -154,15 +168,13 @@ def calibration_figure(record: dict[str, Any], synthetic: bool = False) -> str:
     curve = record["curve"]
     x = np.array([point["mean_score"] for point in curve])
     y = np.array([point["observed"]["value"] for point in curve])
-    low = np.array([point["observed"]["low"] for point in curve])
-    high = np.array([point["observed"]["high"] for point in curve])
     with _figure((5.0, 4.9), "calibration") as figure:
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":", label="perfect")
         axes.errorbar(
             x,
             y,
-            yerr=[np.maximum(0, y - low), np.maximum(0, high - y)],
+            yerr=_arms([point["observed"] for point in curve]),
             color=BLUE,
             marker="o",
             ms=5,
@@ -196,14 +208,14 @@ def threshold_figure(
     grid = np.linspace(0, 1, 201)
     sensitivity = (score[target][:, None] >= grid).mean(axis=0)
     specificity = (score[~target][:, None] < grid).mean(axis=0)
-    with _figure((6.4, 3.2), "threshold") as figure:
+    with _figure((WIDE, 3.2), "threshold") as figure:
         axes = figure.add_subplot()
         axes.plot(grid, sensitivity, color=BLUE, lw=1.8, label="sensitivity")
         axes.plot(grid, specificity, color=GREEN, lw=1.8, label="specificity")
         for value in threshold:
             axes.axvline(value, color=ORANGE, lw=1.2, ls="--")
         axes.set(xlabel="threshold (dashed: operating point)", xlim=(0, 1), ylim=(-0.02, 1.02))
-        axes.legend(loc="best")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
         return _svg(figure, "threshold", "Sensitivity and specificity by threshold", synthetic)
 
 
@@ -224,7 +236,7 @@ def training_figure(curve: pd.DataFrame, synthetic: bool = False) -> str | None:
     panels = [panel for panel in (losses, others[:6]) if panel]
     if not panels or len(numbers) == 0:
         return None
-    with _figure((6.4, 2.6 * len(panels)), "training") as figure:
+    with _figure((WIDE, 2.4 * len(panels)), "training") as figure:
         all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axes, panel in zip(all_axes, panels, strict=True):
             _draw_lines(axes, epoch, numbers[panel])
@@ -245,6 +257,6 @@ def _draw_lines(axes: Axes, epoch: pd.Series, columns: pd.DataFrame) -> None:
             lw=1.6,
             marker=marker,
             ms=3.5,
-            label=str(name),
+            label=str(name).replace("_", " ").replace("val ", "validation ").replace("auc", "AUC"),
         )
-    axes.legend(loc="best")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)

@@ -154,7 +154,7 @@ def operating_points(
     """One operating point per fold of a binary predictions table (key None without folds).
 
     "auto" is Youden's rule on the validation part, or 0.5, with a note, where there is no
-    validation part with both classes.
+    validation part with both classes and more than one score.
 
     Raises:
         PredictionsError: see `check_operating_point`.
@@ -174,6 +174,9 @@ def _chosen(validation: pd.DataFrame, rule: str, fold: int | None) -> OperatingP
         return OperatingPoint(FIXED, "fixed", None, 0, 0, fold, problem)
     name = "youden" if rule == "auto" else rule
     target, score = validation["target"].to_numpy(bool), validation["score"].to_numpy(float)
+    if rule == "auto" and np.ptp(score) == 0:
+        same = f"the {len(score)} validation scans all have the score {score[0]:.3g}"
+        return OperatingPoint(FIXED, "fixed", None, 0, 0, fold, same)
     threshold = choose_threshold(target, score, name)
     return OperatingPoint(threshold, name, "validation", len(target), int(target.sum()), fold)
 

@@ -55,6 +55,7 @@ def evaluate_part(
         "by_class": _counts(table["class_name"]),
         "by_centre": _counts(table["centre"]),
         "prevalence": proportion(target, everything, sampling).to_dict(),
+        "score_spread": _spread(score),
         "auc": sampled_auc(target, score, sampling).to_dict(),
         "auc_logit": _auc_logit(target, score, sampling).to_dict(),
         "at_operating_point": {name: value.to_dict() for name, value in measures.items()},
@@ -68,6 +69,8 @@ def evaluate_part(
     }
     if target.any() and not target.all():
         record["roc"] = _curve(roc_curve(target, score, sampling))
+        if sampling.single_patient:
+            record["roc"]["band"] = None
     if class_names(table) is not None:
         record["multiclass"] = multiclass(
             table.assign(target=table["class_index"]), sampling_of(table)
@@ -114,6 +117,18 @@ def _initially_negative(table: pd.DataFrame) -> np.ndarray | None:
         .fillna(False)
         .to_numpy(bool)
     )
+
+
+def _spread(score: NDArray[np.floating]) -> dict[str, float]:
+    """How many different scores there are, their range, and the share of the commonest one."""
+    values, counts = np.unique(score, return_counts=True)
+    return {
+        "n_distinct": len(values),
+        "lowest": float(values[0]),
+        "highest": float(values[-1]),
+        "commonest": float(values[counts.argmax()]),
+        "commonest_share": float(counts.max() / len(score)),
+    }
 
 
 def _counts(values: pd.Series) -> dict[str, int]:

@@ -75,8 +75,8 @@ def validate_predictions(table: pd.DataFrame, where: object = "predictions") -> 
 
     Raises:
         PredictionsError: a column is missing, a value breaks the schema, a scan has two rows in
-            one run and fold, a row is "ok" without a score or refused with one or without a
-            reason, or a patient is in both parts of one fold.
+            one run and fold, a row is "ok" without a score, or without that of each class, or
+            refused with one or without a reason, or a patient is in both parts of one fold.
     """
     if len(table) == 0:
         raise PredictionsError(
@@ -93,6 +93,9 @@ def validate_predictions(table: pd.DataFrame, where: object = "predictions") -> 
     for name in ("run_id", "model", "seed", "fold", "reason"):
         if name not in table.columns:
             table[name] = None
+    for name in ("score", *class_score_columns(table)):
+        if table[name].dtype == object:  # pandas cannot make a float of its own NA
+            table[name] = table[name].where(table[name].notna(), np.nan)
     if "status" not in table.columns:
         table["status"] = np.where(table["score"].isna(), "refused", "ok")
     table = validate(table, PREDICTIONS_SCHEMA, where, PredictionsError)
@@ -158,6 +161,15 @@ def _check_rows(table: pd.DataFrame, where: object) -> None:
         "remove the score or set the status to 'ok'.",
         where,
     )
+    class_scores = class_score_columns(table)
+    for name in class_scores if len(class_scores) > 2 else ():
+        _refuse(
+            table,
+            ok & table[name].isna(),
+            f"marked ok but without {name!r}",
+            "give every class's score, or a status other than 'ok' with a reason.",
+            where,
+        )
     _refuse(table, ~ok & ~reason, "refused without a reason", "fill the column 'reason'.", where)
     _refuse(
         table,

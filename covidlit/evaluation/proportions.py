@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from statsmodels.stats.proportion import proportion_confint
 
-from covidlit.evaluation.bootstrap import Sampling, Weights
+from covidlit.evaluation.bootstrap import ONE_PATIENT, Sampling, Weights
 from covidlit.evaluation.estimate import Estimate
 
 
@@ -33,7 +33,8 @@ def proportion(
 
     With several scans of a patient the interval is a patient bootstrap; where that has no width
     (the share is 0 or 1), it is Wilson's with the number of patients as n, which is never too
-    narrow. `nothing` is the reason given if no scan is in `among`.
+    narrow; scans of one patient alone give none. `nothing` is the reason given if no scan is in
+    `among`.
     """
     n, count = int(among.sum()), int((success & among).sum())
     if n == 0:
@@ -41,6 +42,8 @@ def proportion(
     if not sampling.clustered:
         low, high = wilson(count, n, sampling.confidence)
         return Estimate(count / n, float(low), float(high), n, "Wilson", count=count)
+    if sampling.single_patient:
+        return Estimate(count / n, None, None, n, "none", ONE_PATIENT, count=count)
     top, bottom = (success & among).astype(float), among.astype(float)
 
     def share(weights: Weights) -> NDArray[np.float64]:

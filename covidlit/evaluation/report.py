@@ -31,6 +31,7 @@ class ReportContext:
         config_hash: hash of the resolved configuration.
         split_hash: hash of the split.
         split_summary: one row per part: scans, patients, classes, centres.
+        centres: the centres of the whole cohort, so that those without a score can be named.
         disjointness: sentences saying what was checked for leakage and the result.
         flow: inclusion flow (step, criterion, n_excluded, n_left).
         tables: further tables by title, such as Table 1 and Table 2.
@@ -51,6 +52,7 @@ class ReportContext:
     config_hash: str | None = None
     split_hash: str | None = None
     split_summary: pd.DataFrame | None = None
+    centres: Sequence[str] = ()
     disjointness: Sequence[str] = ()
     flow: pd.DataFrame | None = None
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
@@ -93,7 +95,7 @@ def write_report(
 
 
 def with_context(metrics: dict[str, Any], context: ReportContext) -> dict[str, Any]:
-    """The metrics with what only the context knows: synthetic images, selection, hashes."""
+    """The metrics with what only the context knows: synthetic, selection, centres, hashes."""
     found = list(metrics["cautions"])
     synthetic = context.synthetic if metrics["synthetic"] is None else metrics["synthetic"]
     synthetic = bool(synthetic or context.synthetic) if synthetic is not None else None
@@ -124,7 +126,19 @@ def with_context(metrics: dict[str, Any], context: ReportContext) -> dict[str, A
         "selected_on": context.selected_on,
         "versions": dict(context.versions),
     }
-    return metrics | {"synthetic": synthetic, "cautions": found, "record": record}
+    check = metrics["centre_check"]
+    check = check | {"left_out": [*check["left_out"], *_never_scored(check, context.centres)]}
+    added = {"synthetic": synthetic, "cautions": found, "centre_check": check, "record": record}
+    return metrics | added
+
+
+def _never_scored(check: dict[str, Any], centres: Sequence[str]) -> list[dict[str, str]]:
+    """Centres of the cohort of which the predictions table holds no scan, with the reason."""
+    known = {row["centre"] for row in check["left_out"]}
+    for stratum in check["strata"]:
+        known |= {row["centre"] for row in [*stratum["centres"], *stratum["left_out"]]}
+    reason = "no scan in the validation or test part; training scans are not scored"
+    return [{"centre": name, "reason": reason} for name in centres if name not in known]
 
 
 def render_report(evaluation: Evaluation, context: ReportContext) -> str:
@@ -174,13 +188,15 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
 def _template() -> jinja2.Template:
     import jinja2
 
-    from covidlit.evaluation import report_text
+    from covidlit.evaluation import report_tables, report_text
 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["estimate"] = report_text.interval_html
     environment.filters["cell"] = report_text.cell_html
-    environment.filters["table"] = report_text.table_html
+    environment.filters["table"] = report_tables.table_html
+    environment.filters["stacked"] = report_tables.label_cells
+    environment.filters["title_of"] = report_tables.column_title
     source = resources.files("covidlit.evaluation").joinpath("report.html.j2")
     return environment.from_string(source.read_text(encoding="utf-8"))

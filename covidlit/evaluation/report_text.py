@@ -1,4 +1,4 @@
-"""How estimates, tables and intervals are written on the report's page."""
+"""How estimates and intervals are written on the report's page."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 
 def interval_html(
@@ -30,7 +29,13 @@ def interval_html(
 
 def cell_html(record: dict[str, Any]) -> Markup:
     """A percentage for a crowded table: without the sign, and a dash where it is undefined."""
-    return Markup("–") if record["value"] is None else interval_html(record, True, "")
+    if record["value"] is None:
+        return Markup("–")
+    if record["low"] is None:
+        return Markup('{:.1f} <span class="undefined">(no interval)</span>').format(
+            100 * record["value"]
+        )
+    return interval_html(record, True, "")
 
 
 @dataclass(frozen=True)
@@ -65,44 +70,3 @@ class Scale:
             f'<span class="bar" aria-hidden="true"><i class="mark" style="left:{mark:.1f}%"></i>'
             f'{line}<i class="dot" style="left:{dot:.1f}%"></i></span>'
         )
-
-
-def table_html(table: pd.DataFrame, limit: int = 200) -> Markup:
-    """A table of the context as HTML: escaped, numbers short, missing values as a dash."""
-    shown = table.head(limit)
-    if isinstance(shown.index, pd.MultiIndex):
-        shown = shown.reset_index()
-    elif shown.index.name is not None or not isinstance(shown.index, pd.RangeIndex):
-        shown = shown.reset_index(names=shown.index.name or "")
-    numeric = [pd.api.types.is_numeric_dtype(kind) for kind in shown.dtypes]
-    head = Markup("").join(
-        Markup("<th{}>{}</th>").format(_number(is_number), str(column).replace("_", " "))
-        for column, is_number in zip(shown.columns, numeric, strict=True)
-    )
-    body = Markup("").join(
-        Markup("<tr>{}</tr>").format(
-            Markup("").join(
-                Markup("<td{}>{}</td>").format(_number(is_number), _cell(value))
-                for value, is_number in zip(row, numeric, strict=True)
-            )
-        )
-        for row in shown.itertuples(index=False)
-    )
-    more = ""
-    if len(table) > limit:
-        more = Markup("<p>The first {} of {} rows.</p>").format(limit, len(table))
-    return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>{}").format(
-        head, body, more
-    )
-
-
-def _number(is_number: bool) -> Markup:
-    return Markup(' class="n"') if is_number else Markup("")
-
-
-def _cell(value: Any) -> Markup:
-    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
-        return Markup("–")
-    if isinstance(value, float):
-        return escape(f"{value:g}" if abs(value) < 1e5 else f"{value:,.0f}")
-    return escape(value)

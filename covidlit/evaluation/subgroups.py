@@ -93,7 +93,8 @@ def subgroups(
 
     Returns:
         One record per column and value: column, group, n, n_positive, compared_with ("within the
-        group", "all negatives", "all positives"), auc, sensitivity, specificity.
+        group", "all negatives", "all positives"), auc, sensitivity, specificity. A column
+        without any value gives one record, "missing", whose measures are undefined.
 
     Raises:
         PredictionsError: a column that was asked for is not in the table.
@@ -103,6 +104,9 @@ def subgroups(
     check_columns(table, columns)
     records = []
     for name in columns:
+        if table[name].isna().all():
+            records.append(_empty(name, table["target"]))
+            continue
         labels = subgroup_labels(table[name], name)
         for group in _in_order(labels, table[name]):
             member = (labels == group).to_numpy(bool)
@@ -165,6 +169,15 @@ def _record(
         "sensitivity": proportion(called, y & inside, part, "no positive scan").to_dict(),
         "specificity": proportion(~called, ~y & inside, part, "no negative scan").to_dict(),
     }
+
+
+def _empty(name: str, target: pd.Series) -> dict[str, Any]:
+    """The record of a column without a single value: its one group would be the whole part."""
+    n = len(target)
+    nothing = Estimate.undefined(f"none of the {n} scans has a value in this column").to_dict()
+    record = {"column": name, "group": MISSING, "n": n, "n_positive": int(target.sum())}
+    record |= {"compared_with": "within the group", "auc": nothing}
+    return record | {"sensitivity": nothing, "specificity": nothing}
 
 
 def _worth_showing(table: pd.DataFrame, name: str) -> bool:

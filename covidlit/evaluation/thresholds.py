@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.evaluation.bootstrap import Sampling
-from covidlit.evaluation.classification import confusion
+from covidlit.evaluation.classification import ONE_CLASS, confusion
+from covidlit.evaluation.estimate import Estimate
 from covidlit.evaluation.proportions import proportion
 
 THRESHOLDS = tuple(round(0.1 * step, 1) for step in range(1, 10))
@@ -35,6 +36,7 @@ def threshold_table(
     Returns:
         One record per threshold; its estimates are `Estimate.to_dict()`.
     """
+    one_class = bool(target.all() or not target.any())
     rows = []
     for threshold in thresholds:
         called = np.asarray(score) >= threshold
@@ -46,6 +48,8 @@ def threshold_table(
             "npv": proportion(~target, ~called, sampling, "no scan called negative").to_dict(),
             **confusion(target, called),
         }
+        if one_class:  # a predictive value of 0 or 1 would be the prevalence, not the model's
+            row["ppv"] = row["npv"] = Estimate.undefined(ONE_CLASS, len(target)).to_dict()
         if initially_negative is not None:
             row["sensitivity_initially_negative"] = proportion(
                 called,

@@ -164,3 +164,21 @@ def test_copies_of_each_scan_do_not_narrow_the_interval() -> None:
     assert fourfold.value == pytest.approx(single.value)
     assert fourfold.method.startswith("patient bootstrap")
     assert fourfold.high - fourfold.low == pytest.approx(single.high - single.low, rel=0.1)
+
+
+@pytest.mark.parametrize("values", [2, 5, 1000], ids=["two scores", "many ties", "few ties"])
+def test_random_tables_equal_the_definition_by_pairs(values: int) -> None:
+    rng = np.random.default_rng(values)
+    for _ in range(200):
+        m, n = (int(size) for size in rng.integers(2, 40, size=2))
+        target = rng.permutation(np.arange(m + n) < m)
+        score = rng.integers(values, size=m + n) / values
+        positive, negative = score[target], score[~target]
+        kernel = np.array([[(p > q) + (p == q) / 2 for q in negative] for p in positive])
+        area = kernel.sum() / (m * n)
+        over_positives = ((kernel.sum(axis=1) / n - area) ** 2).sum() / (m - 1)
+        over_negatives = ((kernel.sum(axis=0) / m - area) ** 2).sum() / (n - 1)
+        auc, covariance = delong_covariance(target, score)
+        assert auc[0] == pytest.approx(area, abs=1e-12)
+        wanted = over_positives / m + over_negatives / n
+        assert covariance[0, 0] == pytest.approx(wanted, abs=1e-12)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from covidlit.evaluation import evaluate
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.centre_check import centre_check, centre_permutation_p
 
@@ -69,3 +70,48 @@ def test_one_centre_is_undefined_with_a_reason() -> None:
     for stratum in _strata(_table(0.0, centres=1)).values():
         assert "nothing to tell apart" in stratum["reason"]
         assert stratum["centres"] == []
+
+
+def test_a_centre_that_is_left_out_is_named_with_its_reason() -> None:
+    table = _table(0.0)
+    few = table.index[(table["centre"] == "2") & (table["target"] == 1)]
+    table = table.drop(few[3:])
+    table.loc[table.index[table["target"] == 0][:2], "centre"] = None
+    strata = _strata(table)
+    assert strata["class covid"]["left_out"] == [
+        {"centre": "1", "reason": "no scan"},
+        {"centre": "2", "reason": "3 scans, at least 5 are needed"},
+    ]
+    assert "only one centre (0) has at least 5 scans" in strata["class covid"]["reason"]
+    assert strata["class cap"]["left_out"] == [
+        {"centre": None, "reason": "2 scans without a centre"}
+    ]
+
+
+def test_a_centre_in_no_stratum_is_named_with_its_reason() -> None:
+    table = _table(0.0).assign(part="test", scan_id=lambda rows: rows["patient_id"], status="ok")
+    table["centre"] = (
+        table["centre"].where(table.index >= 4, "few").where(table.index < 290, "lost")
+    )
+    table["reason"] = np.where(table["centre"] == "lost", "truncated", None)
+    table.loc[table["centre"] == "lost", ["score", "status"]] = [np.nan, "refused"]
+    check = evaluate(table, n_bootstrap=100).metrics["centre_check"]
+    assert check["left_out"] == [
+        {"centre": "few", "reason": "4 scans, at least 5 are needed"},
+        {"centre": "lost", "reason": "no scan with a score, 10 refused"},
+    ]
+
+
+def test_the_centres_of_the_validation_parts_of_folds_are_named(folds: list[pd.DataFrame]) -> None:
+    check = evaluate(pd.concat(folds), n_bootstrap=100).metrics["centre_check"]
+    reason = "no test scan with a score; the check is made on these"
+    assert [row for row in check["left_out"] if row["centre"] != "3"] == [
+        {"centre": "1", "reason": reason},
+        {"centre": "2", "reason": reason},
+    ]
+
+
+def test_scores_that_do_not_vary_have_no_p_value() -> None:
+    for stratum in _strata(_table(0.0).assign(score=0.3)).values():
+        assert "p_value" not in stratum
+        assert "all scans have the score 0.3" in stratum["reason"] or stratum["n_centres"] < 2

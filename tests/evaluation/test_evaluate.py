@@ -244,3 +244,35 @@ def test_import_does_not_load_torch() -> None:
     code = "import sys, covidlit.evaluation; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("scores", "says"),
+    [
+        (lambda p: 0.5 + 0 * p, "all 120 scans have the score 0.5, so the AUC of 0.5 comes from"),
+        (lambda p: np.where(p < 0.5, 0.0, 1.0), "one of two scores (0 and 1)"),
+        (lambda p: 0.4 + p / 200, "all 120 scans have a score from 0.40"),
+        (lambda p: np.where(p < 0.6, 0.2, p), "of the 120 scans have the same score, 0.2"),
+    ],
+    ids=["constant", "two values", "narrow", "mostly one value"],
+)
+def test_scores_that_do_not_spread_are_cautioned_against(
+    predictions: Predictions, scores: Callable[[np.ndarray], np.ndarray], says: str
+) -> None:
+    table = predictions()
+    test = table["part"] == "test"
+    table["score"] = np.where(test, scores(table["score"].to_numpy()), table["score"])
+    found = evaluate(table, n_bootstrap=100).metrics["cautions"]
+    texts = [caution["text"] for caution in found if caution["code"] == "no_spread"]
+    assert len(texts) == 1
+    assert texts[0].startswith("The scores do not spread: of the test part, ")
+    assert says in texts[0]
+
+
+def test_ordinary_scores_and_few_scans_get_no_caution_about_spread(
+    predictions: Predictions,
+) -> None:
+    table = predictions()
+    two = table[table["part"] == "test"].iloc[[0, 3]]
+    for case in (table, two):
+        assert "no_spread" not in _codes(evaluate(case, n_bootstrap=100).metrics)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics as sk
 from statsmodels.stats.proportion import proportion_confint
 
@@ -105,3 +106,18 @@ def test_threshold_table_repeats_a_row_of_the_papers_table_3() -> None:
         for name in ("sensitivity", "sensitivity_initially_negative", "specificity")
     ]
     assert percent == [92.0, 90.1, 90.2]
+
+
+def test_random_counts_equal_statsmodels_at_every_level() -> None:
+    rng = np.random.default_rng(4)
+    for confidence in rng.uniform(0.5, 0.999, size=300):
+        n = int(rng.integers(1, 3000))
+        success = rng.random(n) < rng.choice([0.0, 0.01, 0.5, 0.9, 1.0])
+        found = proportion(success, np.ones(n, bool), Sampling.independent(n, float(confidence)))
+        z = stats.norm.ppf(0.5 + confidence / 2)
+        share = success.mean()
+        # Wilson's interval holds the p at which |share - p| is z standard errors of p or less.
+        roots = np.roots([1 + z**2 / n, -(2 * share + z**2 / n), share**2]).real
+        wanted = proportion_confint(success.sum(), n, 1 - confidence, method="wilson")
+        np.testing.assert_allclose([found.low, found.high], np.sort(roots), atol=1e-9)
+        np.testing.assert_allclose([found.low, found.high], wanted, atol=1e-12)

@@ -27,7 +27,7 @@ from covidlit.evaluation import (
     write_predictions,
     write_report,
 )
-from covidlit.evaluation.report_text import table_html
+from covidlit.evaluation.report_tables import label_cells, table_html
 
 Predictions = Callable[..., pd.DataFrame]
 
@@ -299,3 +299,66 @@ def test_a_place_that_cannot_be_written_is_named_before_any_work(
         assert isinstance(done.exception, CovidlitError)
         assert f"cannot write: {reason}" in str(done.exception)
         assert str(tmp_path / name) in str(done.exception)
+
+
+def test_the_parts_stand_in_one_order_everywhere(
+    predictions: Predictions, quick: Callable[..., Evaluation], tmp_path: Path
+) -> None:
+    table = predictions().sort_values("part")  # test first
+    path = write_predictions(table, tmp_path / "predictions.parquet")
+    done = _run(path, "--out", tmp_path / "out", "--bootstrap", "100")
+    assert done.output.index("validation (n = 60)") < done.output.index("test (n = 120)")
+    text = (tmp_path / "out" / "report.html").read_text()
+    tables = re.findall(r"<table.*?</table>", text, re.DOTALL)
+    both = [rows for rows in tables if ">validation" in rows and ">test" in rows]
+    assert len(both) == 3
+    assert all(rows.index(">validation") < rows.index(">test") for rows in both)
+    evaluation = quick(table)
+    assert list(evaluation.metrics["parts"]) == ["validation", "test"]
+    assert evaluation.summary()["part"].unique().tolist() == ["validation", "test"]
+
+
+def test_a_centre_without_a_score_is_named_on_the_page(
+    predictions: Predictions, quick: Callable[..., Evaluation], tmp_path: Path
+) -> None:
+    table, context = predictions(), ReportContext(centres=["1", "2", "3", "centre <4>"])
+    text = write_report(table, tmp_path, context=context, evaluation=quick(table)).read_text()
+    reason = "no scan in the validation or test part; training scans are not scored"
+    assert f"centre &lt;4&gt; ({reason})" in text
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["centre_check"]["left_out"] == [{"centre": "centre <4>", "reason": reason}]
+
+
+def test_every_cell_of_a_wide_table_carries_its_heading(
+    predictions: Predictions,
+    context: ReportContext,
+    quick: Callable[..., Evaluation],
+    tmp_path: Path,
+) -> None:
+    text = write_report(
+        predictions(), tmp_path, context=context, evaluation=quick(predictions())
+    ).read_text()
+    wide = 0
+    for table in re.findall(r"<table.*?</table>", text, re.DOTALL):
+        head, _, body = table.partition("</thead>")
+        headings, confusion = head.count("<th"), "confusion" in head.partition(">")[0]
+        headings -= head.count("<thead")
+        cells = [cell for cell in re.findall(r"<t[dh]\b[^>]*>", body) if "colspan" not in cell]
+        labelled = [cell for cell in cells if "data-label=" in cell]
+        if headings < 4 or confusion:
+            assert labelled == []
+            continue
+        wide += 1
+        assert 'class="stack' in head
+        assert labelled == cells
+    assert wide == 5
+    assert 'data-label="Prevalence (95% CI)"' in text
+
+
+def test_labels_are_those_of_the_columns_and_stay_escaped() -> None:
+    rows = pd.DataFrame([[1, 2, 3, "<x>"]], columns=["a", "b", 'n "<b>"', "rtpcr_initial"])
+    page = label_cells(table_html(rows))
+    assert '<td class="n" data-label="a">1</td>' in page
+    assert '<td class="n" data-label="n &#34;&lt;b&gt;&#34;">3</td>' in page
+    assert '<td data-label="RT-PCR initial">&lt;x&gt;</td>' in page
+    assert label_cells(table_html(rows[["a", "b"]])) == table_html(rows[["a", "b"]])
