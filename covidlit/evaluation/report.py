@@ -41,6 +41,8 @@ class ReportContext:
         model: facts about the model by name, such as parameters.
         training: facts about the training by name, such as epochs, batch size, hardware.
         selected_on: what chose the checkpoint: "validation", "last epoch", "test", ...
+        cut_short: sentence saying that a debugging setting cut the training short; empty where
+            none did.
         synthetic: whether the images are synthetic; None leaves it to the table.
         notes: remarks of the user.
     """
@@ -62,6 +64,7 @@ class ReportContext:
     model: Mapping[str, object] = field(default_factory=dict)
     training: Mapping[str, object] = field(default_factory=dict)
     selected_on: str | None = None
+    cut_short: str = ""
     synthetic: bool | None = None
     notes: Sequence[str] = ()
 
@@ -119,6 +122,9 @@ def with_context(metrics: dict[str, Any], context: ReportContext) -> dict[str, A
     elif context.selected_on == "last epoch":
         text = "No checkpoint was selected: the last epoch's weights were used."
         found.append({"code": "last_epoch", "text": text})
+    if context.cut_short:
+        text = f"{context.cut_short} These are not the results of a whole training."
+        found.insert(0, {"code": "cut_short", "text": text})
     record = {
         "config_hash": context.config_hash,
         "split_hash": context.split_hash,
