@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from statsmodels.stats.multitest import multipletests
 
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.estimate import Estimate
@@ -71,16 +70,14 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     A test that is undefined (None) stays so, but counts as one of the family, so that leaving it
     out cannot make the others look stronger.
 
-    Source: Holm, Scandinavian Journal of Statistics 1979;6:65, as in statsmodels.
+    Source: Holm, Scandinavian Journal of Statistics 1979;6:65.
     """
-    if not p_values:
-        return []
-    known = [1.0 if value is None else value for value in p_values]
-    corrected = multipletests(known, method="holm")[1]
-    return [
-        None if value is None else float(new)
-        for value, new in zip(p_values, corrected, strict=True)
-    ]
+    known = np.array([1.0 if value is None else value for value in p_values])
+    order = np.argsort(known, kind="stable")
+    stepped = known[order] * np.arange(len(known), 0, -1)
+    new = np.empty_like(known)
+    new[order] = np.minimum(1.0, np.maximum.accumulate(stepped))
+    return [None if value is None else float(one) for value, one in zip(p_values, new, strict=True)]
 
 
 def corrected(tests: Sequence[DifferenceTest]) -> list[DifferenceTest]:

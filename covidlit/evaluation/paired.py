@@ -56,7 +56,7 @@ def delong_test(
         return _without_test(value, "DeLong's variance needs two scans of each class", m + n)
     if np.ptp(gain) < _SAME and np.ptp(loss) < _SAME:
         equal = abs(value) < _SAME
-        why = "both scores rank the scans alike" if equal else "no scan differs from the others"
+        why = "no scan changes its place" if equal else "all scans differ alike"
         value = 0.0 if equal else value
         return _without_test(value, f"DeLong's variance is 0: {why}", m + n)
     error = float(np.sqrt(gain.var(ddof=1) / m + loss.var(ddof=1) / n))
