@@ -50,7 +50,7 @@ def p_html(p_value: float | None) -> Markup:
     """A p-value for a column that is headed by its name: "0.012", "< 0.001", or a dash."""
     if p_value is None:
         return Markup("–")
-    return escape(format_p(p_value).removeprefix("p ").removeprefix("= "))
+    return Markup("{}").format(format_p(p_value).removeprefix("p ").removeprefix("= "))
 
 
 def cell_html(record: dict[str, Any]) -> Markup:
