@@ -18,10 +18,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="COVID-19 and pneumonia on chest CT: from DICOM folders to an evaluated network.\n\n"
-    "In order: inspect a folder, make a manifest, train (which prepares and evaluates), predict.",
+    "In order: inspect a folder, make a manifest, train (which prepares and evaluates), compare, "
+    "predict.",
 )
 
-COMMANDS = ("inspect", "manifest", "prepare", "evaluate", "predict", "synthesize")
+COMMANDS = ("inspect", "manifest", "prepare", "evaluate", "compare", "predict", "synthesize")
 
 
 def _friendly(command: Callable[..., None]) -> Callable[..., None]:

@@ -173,7 +173,7 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
         for stratum in metrics["centre_check"]["strata"]
         for centre in stratum["centres"]
     ]
-    return _template().render(
+    return page_template("report.html.j2").render(
         context=context,
         metrics=metrics,
         test=test,
@@ -191,7 +191,8 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
 
 
 @cache
-def _template() -> jinja2.Template:
+def page_template(name: str) -> jinja2.Template:
+    """A template of this folder, such as "report.html.j2"; it may include others of the folder."""
     import jinja2
 
     from covidlit.evaluation import report_tables, report_text
@@ -199,10 +200,16 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.loader = jinja2.FunctionLoader(_source)
     environment.filters["estimate"] = report_text.interval_html
     environment.filters["cell"] = report_text.cell_html
     environment.filters["table"] = report_tables.table_html
     environment.filters["stacked"] = report_tables.label_cells
     environment.filters["title_of"] = report_tables.column_title
-    source = resources.files("covidlit.evaluation").joinpath("report.html.j2")
-    return environment.from_string(source.read_text(encoding="utf-8"))
+    environment.filters["difference"] = report_text.difference_html
+    environment.filters["p"] = report_text.p_html
+    return environment.get_template(name)
+
+
+def _source(name: str) -> str:
+    return resources.files("covidlit.evaluation").joinpath(name).read_text(encoding="utf-8")
