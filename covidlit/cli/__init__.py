@@ -22,7 +22,9 @@ app = typer.Typer(
     "predict.",
 )
 
-COMMANDS = ("inspect", "manifest", "prepare", "evaluate", "compare", "predict", "synthesize")
+COMMANDS = (
+    "inspect", "manifest", "prepare", "evaluate", "compare", "paper", "predict", "synthesize",
+)  # fmt: skip
 
 
 def _friendly(command: Callable[..., None]) -> Callable[..., None]:
