@@ -149,6 +149,19 @@ def test_a_model_is_added_by_one_file_and_one_yaml(
     assert type(task.net).__module__ == "covidlit.models.my_net"
 
 
+def test_a_classifier_is_added_by_one_yaml(train: Run, tmp_path: Path) -> None:
+    recipe = (ROOT / "README.md").read_text().partition("Any classifier of scikit-learn")[2]
+    (tmp_path / "model").mkdir()
+    node = recipe.partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "model" / "logistic.yaml").write_text(node)
+    run_dir = train("model=logistic", f"hydra.searchpath=[file://{tmp_path}]")
+    assert set(read_predictions(run_dir / "predictions.parquet")["model"]) == {"logistic"}
+    report = (run_dir / "report.html").read_text()
+    assert "sklearn.linear_model.LogisticRegression (C 0.1)" in report
+    assert "280 (histogram 26, first_order 16, texture 22, coarse 216)" in report
+    assert "checkpoint selected on" not in report
+
+
 def test_the_folds_of_a_cross_validation_are_pooled(train: Run, tmp_path: Path) -> None:
     quick = ["split=k_fold", "split.n_folds=2", "trainer.fast_dev_run=true", *SMALL_NET["csacnet"]]
     runs = [train(*quick, f"split.fold={fold}") for fold in (0, 1)]

@@ -1,4 +1,4 @@
-"""The runner (contract 5) of the classical baselines: scikit-learn behind the networks' contract."""
+"""The runner (contract 5) of the classical baselines: scikit-learn behind the same seam."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ class ClassicalRunner:
         if balanced and not takes_weights(self._pipeline.named_steps["classifier"]):
             weighted = "not at all: the classifier takes no weights"
         return {
-            "classifier": settings_text({**self._node, **chosen}),
+            "settings": settings_text({**self._node, **chosen}),
             "parameters": _search_text(self.found) if self.found else "as given",
             "calibration": f"{calibration['method']}, in {calibration['folds']} folds by patient "
             "of the training part"

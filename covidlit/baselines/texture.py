@@ -61,8 +61,9 @@ def cooccurrence_matrix(levels: NDArray[np.integer], n_levels: int) -> NDArray[n
     size = n_levels + 1
     counts = np.zeros(size * size)
     for step in DIRECTIONS:
-        first = codes[tuple(slice(max(0, -s), min(n, n - s)) for s, n in zip(step, codes.shape))]
-        second = codes[tuple(slice(max(0, s), min(n, n + s)) for s, n in zip(step, codes.shape))]
+        reach = list(zip(step, codes.shape, strict=True))
+        first = codes[tuple(slice(max(0, -s), min(n, n - s)) for s, n in reach)]
+        second = codes[tuple(slice(max(0, s), min(n, n + s)) for s, n in reach)]
         counts += np.bincount((first * size + second).ravel(), minlength=size * size)
     matrix = counts.reshape(size, size)[1:, 1:]
     matrix = matrix + matrix.T
