@@ -1,27 +1,21 @@
 """Export the network of a checkpoint to ONNX and OpenVINO, proved against PyTorch on real scans.
 
-The exported graph takes int16 HU of prepared volumes (B, z, y, x) and gives probabilities: the HU
-window and the sigmoid or softmax are inside, and the batch is as large as one likes. OpenVINO's
-files are converted from the ONNX one, so that both come from one graph. Weights stay float32.
+`covidlit.deploy.graph` says what the exported graph takes and gives.
 """
 
 from __future__ import annotations
 
 import tempfile
-import warnings
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 import covidlit
 from covidlit.checkpoints import load_checkpoint
-from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.deploy.engine import Engine
 from covidlit.deploy.exported import (
     FILES,
@@ -32,6 +26,7 @@ from covidlit.deploy.exported import (
     is_export,
 )
 from covidlit.deploy.exported_engine import ExportedEngine, require_extra
+from covidlit.deploy.graph import VolumeScorer, write_onnx, write_openvino
 from covidlit.deploy.parity import SPREAD, largest_difference, spread_of
 from covidlit.deploy.preparation import prepare_ahead
 from covidlit.deploy.torch_engine import AUTOCAST, TorchEngine
@@ -179,17 +174,6 @@ def parity_volumes(
     return np.stack(volumes)
 
 
-class _Scorer(nn.Module):
-    """HU in, probabilities out."""
-
-    def __init__(self, task: VolumeClassification, window: tuple[float, float]) -> None:
-        super().__init__()
-        self.net, self.scores, self.window = task.net, task.scores, window
-
-    def forward(self, hu: Tensor) -> Tensor:
-        return self.scores(self.net(apply_window(hu[:, None], self.window)))
-
-
 def _write(engine: TorchEngine, formats: Sequence[str], folder: Path) -> dict[str, str]:
     """Write the files of all formats; returns the hash of each."""
     task, wanted = engine.task, engine.record.preprocess
@@ -198,32 +182,11 @@ def _write(engine: TorchEngine, formats: Sequence[str], folder: Path) -> dict[st
             f"a {type(task).__name__} cannot be exported, only a VolumeClassification.",
             fix="use engine=torch.",
         )
-    example = torch.zeros((2, *wanted.geometry.size), dtype=torch.int16)
-    batch = torch.export.Dim("batch")
     onnx_path = folder / FILES["onnx"][0]
-    try:
-        with warnings.catch_warnings(), torch.inference_mode():
-            warnings.simplefilter("ignore")  # of the exporter, about itself
-            program = torch.onnx.export(
-                _Scorer(task, wanted.window).eval(),
-                (example,),
-                dynamo=True,
-                input_names=["hu"],
-                output_names=["score"],
-                dynamic_shapes={"hu": {0: batch}},
-                verbose=False,
-            )
-        assert program is not None  # as always with dynamo
-        program.save(onnx_path)
-    except torch.onnx.OnnxExporterError as error:
-        raise ExportError(
-            f"PyTorch cannot export this network: {str(error).strip().splitlines()[0]}",
-            fix="use engine=torch.",
-        ) from error
+    scorer = VolumeScorer(task.net, task.scores, wanted.window)
+    write_onnx(scorer, wanted.geometry.size, onnx_path)
     if "openvino" in formats:
-        openvino = require_extra("openvino")
-        model = openvino.Core().read_model(onnx_path)
-        openvino.save_model(model, folder / FILES["openvino"][0], compress_to_fp16=False)
+        write_openvino(onnx_path, folder / FILES["openvino"][0])
     if "onnx" not in formats:
         onnx_path.unlink()
     return {name: file_hash(folder / name) for kind in formats for name in FILES[kind]}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from covidlit.arguments import n_cores
 from covidlit.deploy.engine import check_volumes
 from covidlit.deploy.exported import FILES, ExportRecord
 from covidlit.errors import ConfigError, ExportError
@@ -34,10 +35,8 @@ class ExportedEngine:
     def __init__(
         self, folder: Path, export: ExportRecord, engine: str, threads: int | None
     ) -> None:
-        import joblib
-
         self.record = export.record
-        threads = threads or joblib.cpu_count()
+        threads = threads or n_cores()
         self.name = f"{engine}, {threads} threads"
         open_file = {"openvino": open_openvino, "onnxruntime": open_onnxruntime}[engine]
         path = folder / FILES["openvino" if engine == "openvino" else "onnx"][0]

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from covidlit.arguments import require_n_jobs
+from covidlit.arguments import n_cores, require_n_jobs
 from covidlit.dicom import SeriesRefused
 from covidlit.errors import CovidlitError, fault_reason
 from covidlit.preprocess.geometry import Geometry, Prepared, prepare_scan
@@ -59,7 +59,7 @@ def prepare_ahead(
         CovidlitError: a worker process died.
     """
     require_n_jobs(n_jobs)
-    n_jobs = _cores() if n_jobs < 0 else n_jobs
+    n_jobs = n_cores() if n_jobs < 0 else n_jobs
     pool = _pool(n_jobs)
     waiting: deque[tuple[ScanSource, Future[PreparedSource]]] = deque()
     try:
@@ -122,9 +122,3 @@ def _pool(n_jobs: int) -> Executor:
     # Starts fresh interpreters that do not run the caller's script again, on every system.
     executor: Executor = ProcessPoolExecutor(n_jobs)
     return executor
-
-
-def _cores() -> int:
-    import joblib
-
-    return int(joblib.cpu_count())
