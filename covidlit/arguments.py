@@ -35,5 +35,12 @@ def require_n_jobs(value: object) -> None:
         )
 
 
+def n_cores() -> int:
+    """The CPU cores that this process may use: affinity and a container's limit count."""
+    import joblib
+
+    return int(joblib.cpu_count())
+
+
 def _is_whole(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)

@@ -92,6 +92,10 @@ class CheckpointError(CovidlitError):
     """A checkpoint that is missing, damaged, untrusted or of another model."""
 
 
+class ExportError(CovidlitError):
+    """An exported network that is refused, damaged, or of another state of its checkpoint."""
+
+
 class TrainingError(CovidlitError):
     """A training that cannot go on, or that left a network without usable scores."""
 

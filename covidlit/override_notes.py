@@ -4,28 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any
 
 from covidlit.dicom.checks import CHECKS
-
-if TYPE_CHECKING:
-    from covidlit.scan import Scan
 
 BY_RUN = "by the run that trained the network"
 BY_USER = "by --override"
 
 
-def with_notes(scan: Scan, row: dict[str, Any], by_run: Collection[str]) -> Scan:
-    """Put a scan's notes into its row of the table of scores, and return the scan.
+def told(notes: Iterable[str], by_run: Collection[str]) -> str | None:
+    """A scan's notes in one text, with who overrode a check; None where there are none.
 
     Args:
-        scan: as it was read; its notes name the checks that were overridden.
-        row: gets `notes`: all of them in one text, with who overrode a check; null where there are
-            none.
+        notes: of the scan as it was read; they name the checks that were overridden.
         by_run: the checks that the run's record overrides. The user's are the others.
     """
-    row["notes"] = "; ".join(_told(note, by_run) for note in scan.notes) or None
-    return scan
+    return "; ".join(_told(note, by_run) for note in notes) or None
 
 
 def count_overridden(notes: Iterable[str]) -> Counter[str]:

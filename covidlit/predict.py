@@ -1,60 +1,115 @@
-"""Scores of new scans from a checkpoint: read, prepared and windowed as in its training."""
+"""Scores of new scans from a trained network: read, prepared and windowed as in its training."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
-from covidlit.checkpoints import load_checkpoint, load_task, read_record
-from covidlit.dicom import Checks, SeriesRefused
-from covidlit.errors import ConfigError, CovidlitError, fault_reason
-from covidlit.override_notes import with_notes
-from covidlit.preprocess import Geometry, prepare_scan
+from covidlit.deploy import Engine, Timings, load_engine
+from covidlit.deploy.preparation import PreparedSource, prepare_ahead
+from covidlit.dicom import Checks
+from covidlit.errors import ConfigError, CovidlitError
+from covidlit.override_notes import told
+from covidlit.preprocess.geometry import Geometry, Prepared
 from covidlit.run_record import RunRecord, class_of_interest
+from covidlit.scan import Scan
 from covidlit.scan_sources import ScanSource, find_scans
-
-if TYPE_CHECKING:
-    from covidlit.tasks import BaseTask
 
 COLUMNS = (
     "scan_id", "path", "series_uid", "score", "predicted_class", "operating_point", "status",
     "reason", "notes", "synthetic", "trained_on_synthetic",
 )  # fmt: skip
-_AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+OnScored = Callable[[ScanSource, Scan, Prepared, Any], None]
+"""Called with every scan that got a score: where it came from, the source volume, the prepared one,
+and the score or the list of one score per class."""
 
 
 def predict(
     checkpoint: str | Path,
     path: str | Path,
     *,
+    engine: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
     strict: bool = False,
     batch_size: int = 1,
-    device: str = "auto",
+    n_jobs: int = 1,
     override: Iterable[str] = (),
     progress: bool = False,
+    on_scored: OnScored | None = None,
+    timings: Timings | None = None,
 ) -> pd.DataFrame:
-    """Score every scan at a path with the network of a checkpoint.
+    """Score every scan at a path with a trained network.
 
-    Geometry, HU window, overridden checks and precision are those of the run that wrote the
-    checkpoint, so a scan of its test part gets the score that it got there. Memory: one source
-    scan and `batch_size` prepared ones.
+    Geometry, HU window, overridden checks and (with torch) precision are those of the run that
+    wrote the checkpoint, so a scan of its test part gets the score that it got there.
 
     Args:
-        checkpoint: of `covidlit train`.
+        checkpoint: of `covidlit train`, or a folder of `covidlit export`.
+        path: a folder with DICOM series (or images), one image or DICOM file, or a manifest.
+        engine, device, threads: see `covidlit.deploy.load_engine`.
+        strict, batch_size, n_jobs, override, progress, on_scored, timings: see `predict_with`.
+
+    Returns:
+        The table of `predict_with`.
+
+    Raises:
+        CheckpointError: the checkpoint is missing, damaged, untrusted or of another model.
+        ExportError: the export is missing, damaged or of another state of the checkpoint.
+        CovidlitError: no such path, no scan there, or (strict) a scan was refused.
+        ConfigError: an argument out of its range.
+    """
+    timings = Timings() if timings is None else timings
+    _check_batch_size(batch_size)
+    with timings.measure("load"):
+        loaded = load_engine(checkpoint, engine, device=device, threads=threads)
+    return predict_with(
+        loaded,
+        path,
+        strict=strict,
+        batch_size=batch_size,
+        n_jobs=n_jobs,
+        override=override,
+        progress=progress,
+        on_scored=on_scored,
+        timings=timings,
+    )
+
+
+def predict_with(
+    engine: Engine,
+    path: str | Path,
+    *,
+    strict: bool = False,
+    batch_size: int = 1,
+    n_jobs: int = 1,
+    override: Iterable[str] = (),
+    progress: bool = False,
+    on_scored: OnScored | None = None,
+    timings: Timings | None = None,
+) -> pd.DataFrame:
+    """Score every scan at a path; while one is scored, the next ones are read and prepared.
+
+    Memory: `n_jobs` source scans and `n_jobs + 2 * batch_size` prepared ones; with `on_scored` as
+    many source scans as prepared ones.
+
+    Args:
+        engine: of `covidlit.deploy.load_engine`.
         path: a folder with DICOM series (or images), one image or DICOM file, or a manifest.
         strict: raise after the last scan if any was refused.
         batch_size: scans that go through the network together.
-        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
+        n_jobs: scans read and prepared at a time; see `covidlit.deploy.preparation`.
         override: names of further DICOM checks to switch off.
         progress: show a progress bar.
+        on_scored: called in order with every scan that got a score.
+        timings: where to note how long each step took.
 
     Returns:
         One row per series or file: `scan_id` (empty for an image that no manifest names), `path`,
@@ -68,28 +123,47 @@ def predict(
         mean nothing for patients).
 
     Raises:
-        CheckpointError: the checkpoint is missing, damaged, untrusted or of another model.
         CovidlitError: no such path, no scan there, or (strict) a scan was refused.
         ConfigError: an argument out of its range.
     """
-    if batch_size < 1:
-        raise ConfigError(f"batch_size must be at least 1, got {batch_size}.", where="batch_size")
-    record = read_record(load_checkpoint(checkpoint), checkpoint)
-    network = _Network(load_task(checkpoint), record, _device(device))
-    preparation = record.preprocess
-    overridden = frozenset(preparation.override_checks) | frozenset(override)
-    checks = Checks(preparation.min_slices, overridden)
-    sources = find_scans(path, checks)
+    _check_batch_size(batch_size)
+    timings = Timings() if timings is None else timings
+    record = engine.record
+    wanted = record.preprocess
+    checks = Checks(wanted.min_slices, frozenset(wanted.override_checks) | frozenset(override))
+    with timings.measure("find"):
+        sources = find_scans(path, checks)
     rows: list[dict[str, Any]] = []
-    with _progress_bar(len(sources), progress) as advance:
-        prepared = _prepare_all(sources, record, rows, advance)
-        while batch := list(islice(prepared, batch_size)):
-            scores = network.scores(torch.stack([image for _, image in batch]))
-            for (row, _), score in zip(batch, scores, strict=True):
+    outcomes = prepare_ahead(
+        sources,
+        Geometry(wanted.geometry.spacing, wanted.geometry.size),
+        n_jobs=n_jobs,
+        ahead=batch_size,
+        keep_scan=on_scored is not None,
+    )
+    with closing(outcomes), _progress_bar(len(sources), progress) as advance:
+        usable = _usable(outcomes, record, rows, timings, advance)
+        while batch := list(islice(usable, batch_size)):
+            with timings.measure("network"):
+                scores = engine.scores(np.stack([prepared.array for *_, prepared in batch]))
+            for (row, source, scan, prepared), score in zip(batch, scores, strict=True):
                 row |= _columns_of(score, record)
+                if on_scored is not None and row["status"] == "ok":
+                    assert scan is not None  # kept for this
+                    with timings.measure("heatmap"):
+                        on_scored(source, scan, prepared, score)
+                timings.n_scans += row["status"] == "ok"
+                advance()
+    table = _table(rows, record)
+    timings.stop()
+    if strict:
+        require_all(table, path)
+    return table
+
+
+def _table(rows: list[dict[str, Any]], record: RunRecord) -> pd.DataFrame:
     classes = [f"score_{name}" for name in record.classes] if len(record.classes) > 2 else []
-    columns = [*COLUMNS[:4], *classes, *COLUMNS[4:]]
-    table = pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=[*COLUMNS[:4], *classes, *COLUMNS[4:]])
     for name in ("scan_id", "path", "series_uid", "predicted_class", "status", "reason", "notes"):
         table[name] = table[name].astype("string")
     for name in ("score", *classes):
@@ -98,8 +172,6 @@ def predict(
     table["operating_point"] = pd.Series(point, index=table.index, dtype="float64")
     table["synthetic"] = table["synthetic"].astype("boolean")
     table["trained_on_synthetic"] = record.synthetic
-    if strict:
-        require_all(table, path)
     return table
 
 
@@ -117,57 +189,27 @@ def require_all(table: pd.DataFrame, where: object) -> None:
     )
 
 
-class _Network:
-    """A trained task on a device, in the precision of its run."""
-
-    def __init__(self, task: BaseTask, record: RunRecord, device: torch.device) -> None:
-        self.task = task.to(device)
-        self.device = device
-        precision = str(record.config.get("trainer", {}).get("precision", "32-true"))
-        self.dtype = _AUTOCAST.get(precision)
-
-    @torch.inference_mode()
-    def scores(self, images: Tensor) -> list[Any]:
-        """Of each image (B, 1, z, y, x): the score, or the list of one score per class."""
-        cast = torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext()
-        with cast:
-            batch = {"image": images.to(self.device), "scan_id": [""] * len(images)}
-            return self.task.predict_step(batch, 0)["score"].double().tolist()
-
-
-def _prepare_all(
-    sources: Sequence[ScanSource], record: RunRecord, rows: list[dict[str, Any]], advance: Any
-) -> Iterator[tuple[dict[str, Any], Tensor]]:
-    """Read and prepare one scan after the other; appends to `rows` and yields those that went."""
-    from covidlit.datamodules.volume_dataset import apply_window
-
-    wanted = record.preprocess
-    geometry = Geometry(wanted.geometry.spacing, wanted.geometry.size)
-    for source in sources:
+def _usable(
+    outcomes: Iterable[tuple[ScanSource, PreparedSource]],
+    record: RunRecord,
+    rows: list[dict[str, Any]],
+    timings: Timings,
+    advance: Callable[[], None],
+) -> Iterator[tuple[dict[str, Any], ScanSource, Scan | None, Prepared]]:
+    """Append a row for every scan; yield those that go to the network, with their rows."""
+    for source, outcome in outcomes:
+        timings.add(outcome.seconds)
         row: dict[str, Any] = {
             name: getattr(source, name) for name in ("scan_id", "path", "series_uid", "synthetic")
         }
         rows.append(row)
-        image, reason = None, source.reason
-        if source.read is not None:
-            try:
-                image = prepare_scan(
-                    with_notes(source.read(), row, wanted.override_checks), geometry
-                ).array
-            except SeriesRefused as error:
-                reason = error.verdict.reason
-            except CovidlitError as error:
-                reason = error.what
-            except (OSError, MemoryError) as error:
-                reason = f"cannot be read: {getattr(error, 'strerror', None) or error!r}."
-            except Exception as error:
-                reason = fault_reason(error)  # one odd file must not cost the scores of all others
-        if image is None:
-            row |= {"status": "refused", "reason": reason}
+        row["notes"] = told(outcome.notes, record.preprocess.override_checks)
+        if outcome.prepared is None:
+            row |= {"status": "refused", "reason": outcome.reason}
+            advance()
         else:
             row |= {"status": "ok"}
-            yield row, apply_window(torch.from_numpy(image)[None], wanted.window)
-        advance()
+            yield row, source, outcome.scan, outcome.prepared
 
 
 def _columns_of(score: Any, record: RunRecord) -> dict[str, Any]:
@@ -188,18 +230,9 @@ def _columns_of(score: Any, record: RunRecord) -> dict[str, Any]:
     return columns
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).item()  # meta holds no numbers
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"there is no device {name!r} here: {reason}", where="device", fix="use auto or cpu."
-        ) from error
-    return device
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ConfigError(f"batch_size must be at least 1, got {batch_size}.", where="batch_size")
 
 
 def _progress_bar(total: int, show: bool) -> Any:

@@ -14,8 +14,8 @@ from covidlit.cli import app
 ROOT = Path(__file__).parents[1]
 COVIDLIT = [sys.executable, "-c", "from covidlit.cli import app; app()"]
 COMMANDS = (
-    "inspect", "manifest", "prepare", "train", "evaluate", "compare", "paper", "predict",
-    "synthesize",
+    "inspect", "manifest", "prepare", "train", "evaluate", "compare", "paper", "export",
+    "predict", "synthesize",
 )  # fmt: skip
 
 

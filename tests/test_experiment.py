@@ -23,10 +23,13 @@ import covidlit.models
 from covidlit.baselines import load_model
 from covidlit.checkpoints import load_checkpoint, load_task
 from covidlit.cli import app
+from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.cohort.splits import Split
 from covidlit.configuration import config_dir
+from covidlit.errors import ConfigError
 from covidlit.evaluation import read_predictions
 from covidlit.experiment import train_and_evaluate
+from covidlit.predict import predict
 
 ROOT = Path(__file__).parents[1]
 MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
@@ -83,10 +86,19 @@ def test_every_model_trains_and_leaves_the_whole_run_folder(
         checkpoint = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
         assert checkpoint["covidlit"]["record"]["split_hash"] == split.hash
     else:
-        record = load_model(run_dir / "checkpoints" / "model.skops").record
+        kept = run_dir / "checkpoints" / "model.skops"
+        record = load_model(kept).record
         metrics = json.loads((run_dir / "metrics.json").read_text())
         assert record.split_hash == split.hash
         assert record.operating_point == metrics["operating_points"][0]["threshold"]
+        own = predictions[predictions["part"] == "test"].head(3)
+        manifest = read_manifest(config["data"]["source"]["path"])
+        three = manifest[manifest["scan_id"].isin(own["scan_id"])]
+        again = predict(kept, write_manifest(three, run_dir / "three.csv")).set_index("scan_id")
+        scores = again.loc[own["scan_id"], "score"].to_list()
+        assert scores == pytest.approx(own["score"].to_list(), abs=1e-12)
+        with pytest.raises(ConfigError, match="scikit-learn"):
+            predict(kept, run_dir / "three.csv", engine="openvino")
 
 
 def test_the_reports_tables_have_headings_of_their_own(csacnet_run: Path) -> None:

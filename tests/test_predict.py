@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 from typer.testing import CliRunner
 
-import covidlit.predict
+import covidlit.deploy.preparation
 from covidlit.checkpoints import run_record, update_record
 from covidlit.cli import app
 from covidlit.cohort.build import manifest_from_dicom
@@ -201,7 +201,7 @@ def test_more_classes_have_a_score_each(folder: Path, tmp_path: Path) -> None:
 def test_a_fault_on_one_scan_does_not_cost_the_others(
     checkpoint: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = covidlit.predict.prepare_scan
+    whole = covidlit.deploy.preparation.prepare_scan
     odd = []
 
     def prepare(*arguments: Any) -> Any:
@@ -210,7 +210,7 @@ def test_a_fault_on_one_scan_does_not_cost_the_others(
             raise ZeroDivisionError("ANONYM^PATIENT")
         return whole(*arguments)
 
-    monkeypatch.setattr("covidlit.predict.prepare_scan", prepare)
+    monkeypatch.setattr("covidlit.deploy.preparation.prepare_scan", prepare)
     table = predict(checkpoint, folder)
     assert (table["status"] == "ok").sum() == N_SCANS - 2
     (reason,) = table["reason"].dropna()[table["reason"].dropna().str.contains("fault")]

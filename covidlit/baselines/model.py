@@ -71,6 +71,11 @@ class ClassicalModel:
     record: RunRecord
 
     @property
+    def name(self) -> str:
+        """What computes the scores, for people."""
+        return f"scikit-learn ({self.record.model})"
+
+    @property
     def n_classes(self) -> int:
         """2, or the number of classes of the run's label rule."""
         return len(self.record.classes) or 2

@@ -23,7 +23,8 @@ app = typer.Typer(
 )
 
 COMMANDS = (
-    "inspect", "manifest", "prepare", "evaluate", "compare", "paper", "predict", "synthesize",
+    "inspect", "manifest", "prepare", "evaluate", "compare", "paper", "export", "predict",
+    "synthesize",
 )  # fmt: skip
 
 

@@ -10,13 +10,15 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
+    from covidlit.deploy import Timings
+
 
 def predict(
     checkpoint: Annotated[
         Path,
         typer.Argument(
             help="A checkpoint of `covidlit train`: RUN/checkpoints/best.ckpt, or last.ckpt where "
-            "none was selected."
+            "none was selected; or a folder of `covidlit export`."
         ),
     ],
     path: Annotated[
@@ -32,8 +34,25 @@ def predict(
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Scans per forward pass.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="torch, onnxruntime or openvino (fastest on a CPU; needs `covidlit export` once). "
+            "auto: torch for a checkpoint, OpenVINO for an exported folder."
+        ),
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads of the network; by default one per core.")
+    ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option(help="Scans read and prepared at a time, while others are scored; -1: cores."),
+    ] = 1,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with an error if a scan was refused.")
+    ] = False,
+    show_timings: Annotated[
+        bool, typer.Option("--timings", help="Print how long each step took.")
     ] = False,
 ) -> None:
     """Score CT scans with a trained network; for research, not for clinical use.
@@ -41,26 +60,53 @@ def predict(
     Scans are read and prepared exactly as in the run that wrote the checkpoint. Series and files
     that cannot be used are listed with the reason, and keep a row without a score in the table.
     """
-    from covidlit.predict import predict as score
-    from covidlit.predict import require_all
+    from covidlit.deploy import Timings, load_engine
     from covidlit.tables import check_table_path, write_table
 
+    timings = Timings()
+    with timings.measure("start"):
+        from covidlit.predict import predict_with, require_all
     check_table_path(out)
-    table = score(
-        checkpoint,
+    with timings.measure("load"):
+        loaded = load_engine(checkpoint, engine, device=device, threads=threads)
+    table = predict_with(
+        loaded,
         path,
         batch_size=batch_size,
-        device=device,
+        n_jobs=jobs,
         override=override or (),
         progress=True,
+        timings=timings,
     )
-    write_table(table, out)
-    _print(table, out)
+    with timings.measure("write"):
+        write_table(table, out)
+    timings.stop()
+    _print(table, out, loaded.name)
+    if show_timings:
+        _print_timings(timings)
     if strict:
         require_all(table, path)
 
 
-def _print(table: pd.DataFrame, out: Path) -> None:
+def _print_timings(timings: Timings) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table("Step", title="Timings", caption_justify="left")
+    for name in ("Seconds", "Share", "Per scan"):
+        shown.add_column(name, justify="right")
+    for step in timings.rows():
+        shown.add_row(step.name, f"{step.seconds:.2f}", f"{step.share:.0%}", f"{step.per_scan:.2f}")
+    shown.caption = f"{timings.total:.2f} s in all"
+    if timings.overlapped:
+        shown.caption += (
+            f": {timings.overlapped:.2f} s less than the steps together, for scans were prepared "
+            "while others were scored"
+        )
+    Console().print(shown)
+
+
+def _print(table: pd.DataFrame, out: Path, engine: str) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -91,7 +137,8 @@ def _print(table: pd.DataFrame, out: Path) -> None:
         console.print(f"{synthetic} of {len(table)} scans are synthetic, as their manifest says.")
     refused = int((table["status"] == "refused").sum())
     console.print(
-        f"{len(table) - refused} scans scored, {refused} refused. Table: {escape(str(out))}"
+        f"{len(table) - refused} scans scored, {refused} refused, by {engine}. "
+        f"Table: {escape(str(out))}"
     )
 
 

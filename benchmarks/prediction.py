@@ -1,0 +1,237 @@
+"""Prediction on the CPU: engines on one prepared volume, and from a DICOM series to a score.
+
+    python benchmarks/prediction.py
+
+Writes benchmarks/results/prediction.json. The network is the default CSAC-Net (27.55 M parameters);
+its checkpoint is trained here, on 60 synthetic scans at half the resolution in a few dozen steps,
+so that its scores spread, and kept in runs/prediction_benchmark. It scores volumes of 32 x 128 x
+128 voxels over the same extent. Every side starts from the same int16 HU and ends with a
+probability. "Eager" is PyTorch in its default memory format; covidlit's own torch engine keeps
+channels last. MONAI's ResNet-50 (46.16 M parameters, random weights) stands beside it with its own
+stem, of stride 1, and with CSAC-Net's, of stride 2. Runs alternate, so that other load meets all
+sides alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from dicom_series import write_series
+from numpy.typing import NDArray
+from record import write_results
+from rich.progress import track
+
+from covidlit.checkpoints import load_task, update_record
+from covidlit.deploy import load_engine
+from covidlit.deploy.export import export, parity_volumes
+from covidlit.deploy.exported import ExportRecord, default_folder
+from covidlit.deploy.exported_engine import open_openvino
+from covidlit.deploy.graph import VolumeScorer, write_onnx, write_openvino
+from covidlit.models.atrous import DepthwiseAtrousConv3d
+from covidlit.tasks import VolumeClassification
+
+ROOT = Path(__file__).parents[1]
+RUN = ROOT / "runs" / "prediction_benchmark"
+SIZE = (32, 128, 128)
+SHAPE = "32x128x128"
+TRAIN = [
+    "train.py", "experiment=quickstart", "name=prediction_benchmark",
+    "data.source.n_scans=60", "data.geometry.size=[16,64,64]",
+    "data.geometry.spacing=[20.0,6.0,6.0]", "data.batch_size=8", "model.task.net.width=64",
+    "model.task.optimizer.lr=1e-3", "trainer.max_epochs=6", "evaluation.n_bootstrap=100",
+]  # fmt: skip
+Score = Callable[[NDArray[np.int16]], Any]
+
+
+def trained(scans: int) -> tuple[Path, Path, ExportRecord]:
+    """The checkpoint, the manifest of its cohort and its export; trained if it is not there."""
+    checkpoint = RUN / "benchmark.ckpt"
+    if not checkpoint.is_file():
+        folders = [f"data_dir={RUN / 'data'}", f"hydra.run.dir={RUN / 'run'}"]
+        subprocess.run([sys.executable, *TRAIN, *folders], cwd=ROOT, check=True)
+        new = Path(shutil.copy(RUN / "run" / "checkpoints" / "last.ckpt", RUN / "new.ckpt"))
+        preprocess = load_task(new).record["preprocess"]
+        geometry = {"spacing": [10.0, 3.0, 3.0], "size": list(SIZE)}
+        update_record(new, preprocess={**preprocess, "geometry": geometry})
+        new.replace(checkpoint)
+    manifest = next((RUN / "data").rglob("manifest.csv"))
+    return checkpoint, manifest, export(checkpoint, manifest, n_scans=scans)
+
+
+def eager(scorer: VolumeScorer) -> Score:
+    """PyTorch's default memory format and kernels."""
+    scorer = scorer.to(memory_format=torch.contiguous_format).eval()
+    for name, module in list(scorer.named_modules()):
+        if isinstance(module, DepthwiseAtrousConv3d):
+            plain = torch.nn.Conv3d(
+                module.in_channels, module.out_channels, 3, padding=module.padding,
+                dilation=module.dilation, groups=module.groups, bias=False,
+            )  # fmt: skip
+            plain.load_state_dict(module.state_dict())
+            parent, _, child = name.rpartition(".")
+            setattr(scorer.get_submodule(parent), child, plain)
+
+    def score(hu: NDArray[np.int16]) -> Any:
+        with torch.inference_mode():
+            return scorer(torch.from_numpy(hu)).tolist()
+
+    return score
+
+
+def monai_sides(folder: Path, threads: int) -> dict[str, Score]:
+    """MONAI's ResNet-50, eager and in OpenVINO, with both strides of the stem."""
+    from monai.networks.nets import resnet50
+
+    sides: dict[str, Score] = {}
+    for label, stride in (("its own stem", 1), ("stem stride 2", 2)):
+        torch.manual_seed(0)
+        net = resnet50(n_input_channels=1, num_classes=1, conv1_t_stride=stride)
+        scorer = VolumeScorer(net, VolumeClassification.scores, (-1000.0, 400.0)).eval()
+        path = folder / f"stride{stride}.onnx"
+        write_onnx(scorer, SIZE, path)
+        write_openvino(path, path.with_suffix(".xml"))
+        sides[f"MONAI ResNet-50, {label}, eager"] = eager(scorer)
+        sides[f"MONAI ResNet-50, {label}, OpenVINO"] = open_openvino(
+            path.with_suffix(".xml"), threads
+        )
+    return sides
+
+
+def interleaved(sides: dict[str, Score], hu: NDArray[np.int16], repeats: int) -> dict[str, float]:
+    """Median seconds of each side."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for repeat in track(range(repeats + 1), "Scoring one volume"):
+        for name in list(sides) if repeat % 2 else list(sides)[::-1]:
+            start = time.perf_counter()
+            sides[name](hu)
+            if repeat:  # the first round warms up
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def end_to_end(command: list[str]) -> tuple[float, dict[str, float]]:
+    """Seconds of `covidlit predict --timings`, from start to end, and of each step it prints."""
+    code = "from covidlit.cli import app; app()"
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code, "predict", *command, "--timings"],
+        cwd=ROOT, check=True, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    total = time.perf_counter() - start
+    rows = re.findall(r"│ (.+?) +│ +([\d.]+) │ +\d+% │", done.stdout)
+    steps = {name: float(seconds) for name, seconds in rows}
+    (inside,) = re.findall(r"([\d.]+) s in all", done.stdout)
+    return total, {"start of Python": total - float(inside), **steps}
+
+
+def main() -> None:
+    """Measure everything and write `benchmarks/results/prediction.json`."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--runs", type=int, default=3, help="of the whole command")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--scans", type=int, default=24, help="of the parity check")
+    parser.add_argument(
+        "--predict-options", nargs=argparse.REMAINDER, default=[], help="more of covidlit predict"
+    )
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    command = f"python benchmarks/prediction.py --repeats {args.repeats} --runs {args.runs}"
+    command += f" --threads {args.threads} --scans {args.scans}"
+    if args.predict_options:
+        command += " --predict-options " + " ".join(args.predict_options)
+    figures: list[dict[str, Any]] = []
+
+    def add(
+        figure: str, value: float, unit: str, target: str | None = None, peer: str | None = None
+    ) -> None:
+        print(f"{figure}: {value:.4g} {unit}")
+        figures.append(
+            {
+                "figure": figure, "value": float(f"{value:.4g}"), "unit": unit, "target": target,
+                "peer": peer, "command": command,
+            }
+        )  # fmt: skip
+
+    checkpoint, manifest, exported = trained(args.scans)
+    compared = f"{exported.n_scans} synthetic scans like those it was trained on"
+    for kind, difference in exported.differences.items():
+        name = f"largest difference of a score, {kind} to PyTorch in float32, {compared}"
+        add(name, difference, "probability", "<= 1e-4", "PyTorch, eager")
+    add(f"spread of PyTorch's scores, {compared}", exported.spread, "probability", "> 0.1")
+
+    engines = {
+        name: load_engine(checkpoint, name, threads=args.threads, device="cpu")
+        for name in ("torch", "onnxruntime", "openvino")
+    }
+    task, window = load_task(checkpoint), engines["torch"].record.preprocess.window
+    assert isinstance(task, VolumeClassification)
+    hu = parity_volumes(manifest, engines["torch"].record, 2)[:1]
+    with tempfile.TemporaryDirectory() as name:
+        medians = interleaved(
+            {
+                "CSAC-Net, eager": eager(VolumeScorer(task.net, task.scores, window)),
+                "CSAC-Net, torch engine": engines["torch"].scores,
+                "CSAC-Net, ONNX Runtime": engines["onnxruntime"].scores,
+                "CSAC-Net, OpenVINO": engines["openvino"].scores,
+                **monai_sides(Path(name), args.threads),
+            },
+            hu,
+            args.repeats,
+        )
+    what = f"one volume of {SHAPE}, {args.threads} threads"
+    for side, against, target in (
+        ("CSAC-Net, OpenVINO", "CSAC-Net, eager", ">= 3"),
+        ("CSAC-Net, OpenVINO", "CSAC-Net, torch engine", None),
+        ("CSAC-Net, ONNX Runtime", "CSAC-Net, eager", None),
+        *(
+            (f"MONAI ResNet-50, {stem}, OpenVINO", f"MONAI ResNet-50, {stem}, eager", None)
+            for stem in ("its own stem", "stem stride 2")
+        ),
+    ):
+        ratio = medians[against] / medians[side]
+        add(f"{what}: speed of {side}", ratio, "ratio of median times", target, against)
+    for side, median in medians.items():
+        add(f"{what}: {side}", median, "s")
+
+    with tempfile.TemporaryDirectory() as name:
+        series, many = Path(name, "series"), Path(name, "many")
+        write_series(series, 300)
+        for seed in range(4):
+            write_series(many / str(seed), 300, seed=seed)
+        folder, out = str(default_folder(checkpoint)), ["--out", str(Path(name, "scores.csv"))]
+        sides = {
+            "OpenVINO": [folder, str(series), "--engine", "openvino"],
+            "torch": [str(checkpoint), str(series), "--engine", "torch", "--device", "cpu"],
+            "OpenVINO, 4 series": [folder, str(many), "--engine", "openvino"],
+        }
+        threads = ["--threads", str(args.threads), *out, *args.predict_options]
+        found: dict[str, list[tuple[float, dict[str, float]]]] = {side: [] for side in sides}
+        for _ in track(range(args.runs), "Whole commands"):
+            for side, arguments in sides.items():
+                found[side].append(end_to_end([*arguments, *threads]))
+    for side, runs in found.items():
+        total, steps = sorted(runs, key=lambda run: run[0])[len(runs) // 2]
+        what = f"covidlit predict, DICOM of 300 x 512 x 512 to a score, {side}"
+        add(what, total, "s", "< 10" if side == "OpenVINO" else None)
+        for step, seconds in steps.items():
+            add(f"{what}: share of {step}", 100 * seconds / sum(steps.values()), "% of the work")
+        add(f"{what}: all steps together", sum(steps.values()) / total, "of the time")
+    print(write_results("prediction", figures))
+
+
+if __name__ == "__main__":
+    main()

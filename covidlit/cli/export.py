@@ -1,0 +1,89 @@
+"""`covidlit export`: a trained network as ONNX and OpenVINO, for fast prediction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from covidlit.deploy.exported import ExportRecord
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of `covidlit train`.")],
+    scans: Annotated[
+        Path,
+        typer.Option(
+            help="Real scans on which the exported scores are compared with PyTorch's: a folder "
+            "with DICOM files or images, or a manifest."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Where to put the export; by default exported/NAME beside the checkpoint, where "
+            "`covidlit predict --engine` looks.",
+            show_default=False,
+        ),
+    ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            help="onnx or openvino; may be given twice. Both by default.",
+            show_default=False,
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="The export is refused if a score differs by more than this.")
+    ] = 1e-4,
+    n_scans: Annotated[int, typer.Option(help="How many of the scans are compared.")] = 8,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(help="A DICOM check to switch off, by name; may be given several times."),
+    ] = None,
+) -> None:
+    """Export a trained network to ONNX and OpenVINO, checked against PyTorch on real scans.
+
+    Prints the largest difference of a score. Where it is above the tolerance, or the scans' scores
+    are too much alike to tell, nothing is written.
+    """  # fmt: skip
+    from covidlit.deploy.export import export as write
+    from covidlit.deploy.exported import default_folder
+
+    done = write(
+        checkpoint,
+        scans,
+        out,
+        formats=formats or ("onnx", "openvino"),
+        tolerance=tolerance,
+        n_scans=n_scans,
+        override=override or (),
+    )
+    _print(done, out or default_folder(checkpoint))
+
+
+def _print(export: ExportRecord, folder: Path) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = Table("Format", title="Export", caption_justify="left")
+    shown.add_column("Largest difference", justify="right")
+    for kind, difference in export.differences.items():
+        shown.add_row(kind, f"{difference:.1e}")
+    shown.caption = (
+        f"of a score from PyTorch's (float32) on {export.n_scans} scans, whose scores spread over "
+        f"{export.spread:.3f}; allowed: {export.tolerance:.0e}"
+    )
+    console = Console()
+    console.print(shown)
+    if export.precision_difference is not None:
+        console.print(
+            f"The run computed in {export.precision}, the export computes in float32; from the "
+            f"run's own scores they differ by up to {export.precision_difference:.1e}."
+        )
+    console.print(f"Written to {escape(str(folder))}")

@@ -1,0 +1,245 @@
+"""Export the network of a checkpoint to ONNX and OpenVINO, proved against PyTorch on real scans.
+
+`covidlit.deploy.graph` says what the exported graph takes and gives.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import covidlit
+from covidlit.checkpoints import load_checkpoint
+from covidlit.deploy.engine import Engine
+from covidlit.deploy.exported import (
+    FILES,
+    SIDECAR,
+    ExportRecord,
+    default_folder,
+    file_hash,
+    is_export,
+)
+from covidlit.deploy.exported_engine import ExportedEngine, require_extra
+from covidlit.deploy.graph import VolumeScorer, write_onnx, write_openvino
+from covidlit.deploy.parity import SPREAD, largest_difference, spread_of
+from covidlit.deploy.preparation import prepare_ahead
+from covidlit.deploy.torch_engine import AUTOCAST, TorchEngine
+from covidlit.dicom import Checks
+from covidlit.errors import ConfigError, ExportError
+from covidlit.files import check_writable, write_json
+from covidlit.models.layers import check_choice
+from covidlit.preprocess import Geometry
+from covidlit.run_record import RunRecord
+from covidlit.scan_sources import find_scans
+from covidlit.tasks import VolumeClassification
+
+_ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
+_PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",)}
+
+
+def export(
+    checkpoint: str | Path,
+    scans: str | Path,
+    out: str | Path | None = None,
+    *,
+    formats: Sequence[str] = ("onnx", "openvino"),
+    tolerance: float = 1e-4,
+    n_scans: int = 8,
+    override: Iterable[str] = (),
+) -> ExportRecord:
+    """Write `model.onnx`, `model.xml` with `model.bin`, and `model.json`, all of them or none.
+
+    Each format is run by its engine on real scans and compared with PyTorch in float32.
+
+    Args:
+        checkpoint: of `covidlit train`.
+        scans: a folder with DICOM series or images, or a manifest: what scores are compared on.
+        out: the folder; an export that is there is replaced. None: `exported/<name>` beside the
+            checkpoint, where `covidlit predict --engine` looks.
+        formats: "onnx", "openvino" or both.
+        tolerance: the largest difference of a score that is allowed.
+        n_scans: how many of the scans are compared, evenly spaced among those found; at least 2.
+        override: names of DICOM checks to switch off.
+
+    Returns:
+        What `model.json` says.
+
+    Raises:
+        CheckpointError: the checkpoint is missing, damaged, untrusted or of another model.
+        ExportError: a difference above the tolerance; scores too much alike to show one; fewer than
+            two scans that can be scored; a network that cannot be exported; `out` holds something
+            else. Nothing is written then.
+        ConfigError: an argument out of its range; or a package is not installed.
+    """
+    _check(formats, tolerance, n_scans)
+    load_checkpoint(checkpoint)  # before its hash: says what is wrong with it
+    folder = default_folder(checkpoint) if out is None else Path(out)
+    _check_folder(folder)
+    sha256 = file_hash(checkpoint)
+    torch_engine = TorchEngine(checkpoint, device="cpu", float32=True)
+    record = torch_engine.record
+    volumes = parity_volumes(scans, record, n_scans, override)
+    reference = _scores(torch_engine, volumes, batch_size=1)
+    spread = spread_of(reference)
+    if not spread > SPREAD * tolerance:
+        raise ExportError(
+            f"PyTorch's scores of the {len(volumes)} scans lie within {spread:.1e} of each other: "
+            f"too much alike to show a difference of {tolerance:.0e}.",
+            where=scans,
+            fix="give scans of different classes, or train the network until its scores spread.",
+        )
+    exported: dict[str, list[Any]] = {}
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+        temporary = Path(name, "export")
+        temporary.mkdir()
+        files = _write(torch_engine, formats, temporary)
+        result = ExportRecord(
+            record=record,
+            checkpoint=Path(checkpoint).name,
+            checkpoint_sha256=sha256,
+            files=files,  # type: ignore[arg-type]
+            tolerance=tolerance,
+            differences={},
+            n_scans=len(volumes),
+            spread=spread,
+            precision=torch_engine.precision,
+            versions=_versions(formats),
+        )
+        for kind in formats:
+            engine = ExportedEngine(temporary, result, _ENGINES[kind], None)
+            # In pairs: a graph that took the batch for one scan would show it.
+            exported[kind] = _scores(engine, volumes, batch_size=2)
+        differences = {
+            kind: largest_difference(reference, scores) for kind, scores in exported.items()
+        }
+        check_differences(differences, tolerance, checkpoint)
+        result = ExportRecord.model_validate(
+            result.model_dump()
+            | {
+                "differences": differences,
+                "precision_difference": _of_the_runs_precision(
+                    checkpoint, torch_engine.precision, volumes, exported
+                ),
+            }
+        )
+        write_json(temporary / SIDECAR, result.model_dump(mode="json"))
+        _replace(folder, temporary, Path(name, "before"))
+    return result
+
+
+def check_differences(differences: dict[str, float], tolerance: float, where: object) -> None:
+    """Raise an ExportError that names the formats whose difference is above the tolerance."""
+    over = {kind: value for kind, value in differences.items() if not value <= tolerance}
+    if over:
+        named = ", ".join(f"{kind} {value:.2e}" for kind, value in over.items())
+        raise ExportError(
+            f"the exported scores differ from PyTorch's by more than {tolerance:.0e}: {named}. "
+            "Nothing was written.",
+            where=where,
+            fix="use engine=torch for this network, or allow more with a larger tolerance.",
+        )
+
+
+def parity_volumes(
+    path: str | Path, record: RunRecord, n_scans: int, override: Iterable[str] = ()
+) -> NDArray[np.int16]:
+    """Prepare some of the scans at a path: int16 HU (n, z, y, x), evenly spaced among those found.
+
+    Raises:
+        ExportError: fewer than two could be read.
+    """
+    wanted = record.preprocess
+    checks = Checks(wanted.min_slices, frozenset(wanted.override_checks) | frozenset(override))
+    found = find_scans(path, checks)
+    readable = [source for source in found if source.read is not None]
+    places = np.linspace(0, len(readable) - 1, min(n_scans, len(readable))).round().astype(int)
+    geometry = Geometry(wanted.geometry.spacing, wanted.geometry.size)
+    done = [one for _, one in prepare_ahead([readable[k] for k in places], geometry)]
+    volumes = [one.prepared.array for one in done if one.prepared is not None]
+    if len(volumes) < 2:
+        reasons = {one.reason for one in done} | {source.reason for source in found} - {""}
+        why = f" ({'; '.join(sorted(reasons - {''})[:3])})" if reasons - {""} else ""
+        raise ExportError(
+            f"{len(volumes)} of {len(found)} scans could be read, at least 2 are needed{why}.",
+            where=path,
+            fix="give a folder or manifest with several usable scans.",
+        )
+    return np.stack(volumes)
+
+
+def _write(engine: TorchEngine, formats: Sequence[str], folder: Path) -> dict[str, str]:
+    """Write the files of all formats; returns the hash of each."""
+    task, wanted = engine.task, engine.record.preprocess
+    if not isinstance(task, VolumeClassification):
+        raise ExportError(
+            f"a {type(task).__name__} cannot be exported, only a VolumeClassification.",
+            fix="use engine=torch.",
+        )
+    onnx_path = folder / FILES["onnx"][0]
+    scorer = VolumeScorer(task.net, task.scores, wanted.window)
+    write_onnx(scorer, wanted.geometry.size, onnx_path)
+    if "openvino" in formats:
+        write_openvino(onnx_path, folder / FILES["openvino"][0])
+    if "onnx" not in formats:
+        onnx_path.unlink()
+    return {name: file_hash(folder / name) for kind in formats for name in FILES[kind]}
+
+
+def _scores(engine: Engine, volumes: NDArray[np.int16], batch_size: int) -> list[Any]:
+    starts = range(0, len(volumes), batch_size)
+    return [one for k in starts for one in engine.scores(volumes[k : k + batch_size])]
+
+
+def _of_the_runs_precision(
+    checkpoint: str | Path,
+    precision: str,
+    volumes: NDArray[np.int16],
+    exported: dict[str, list[Any]],
+) -> float | None:
+    if precision not in AUTOCAST:
+        return None
+    mixed = _scores(TorchEngine(checkpoint, device="cpu"), volumes, batch_size=1)
+    return max(largest_difference(mixed, scores) for scores in exported.values())
+
+
+def _check(formats: Sequence[str], tolerance: float, n_scans: int) -> None:
+    if not formats:
+        raise ConfigError("at least one format is needed.", where="formats", fix="use openvino.")
+    for kind in formats:
+        check_choice(kind, tuple(FILES), "formats")
+    if not 0 < tolerance < 1:
+        raise ConfigError(
+            f"the tolerance must lie between 0 and 1, got {tolerance}.", where="tolerance",
+            fix="use 1e-4.",
+        )  # fmt: skip
+    if n_scans < 2:
+        raise ConfigError(f"must be at least 2, got {n_scans}.", where="n_scans", fix="use 8.")
+    # ONNX is the way to OpenVINO as well.
+    for package in {*_PACKAGES["onnx"][:2], *(one for kind in formats for one in _PACKAGES[kind])}:
+        require_extra(package)
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and not is_export(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise ExportError(
+            "there is something else than an export.", where=folder, fix="choose a new folder."
+        )
+    check_writable(folder / SIDECAR)
+
+
+def _replace(folder: Path, new: Path, aside: Path) -> None:
+    if folder.exists():
+        folder.rename(aside)  # vanishes with the temporary folder
+    new.rename(folder)
+
+
+def _versions(formats: Sequence[str]) -> dict[str, str]:
+    packages = ["torch", "onnx", "onnxscript", *(_ENGINES[kind] for kind in formats)]
+    return {"covidlit": covidlit.__version__} | {name: version(name) for name in packages}

@@ -1,0 +1,111 @@
+"""ONNX Runtime and OpenVINO as engines for an exported network, in float32 on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covidlit.arguments import n_cores
+from covidlit.deploy.engine import check_volumes
+from covidlit.deploy.exported import FILES, ExportRecord
+from covidlit.errors import ConfigError, ExportError
+
+Run = Callable[[NDArray[np.int16]], NDArray[np.float32]]
+
+
+class ExportedEngine:
+    """An exported network in one of the runtimes.
+
+    Args:
+        folder: with its files, which `read_export` has checked.
+        export: what `read_export` returned.
+        engine: "onnxruntime" or "openvino".
+        threads: how many; None: one per core.
+
+    Raises:
+        ConfigError: the runtime is not installed.
+        ExportError: it does not take the file.
+    """
+
+    def __init__(
+        self, folder: Path, export: ExportRecord, engine: str, threads: int | None
+    ) -> None:
+        self.record = export.record
+        threads = threads or n_cores()
+        self.name = f"{engine}, {threads} threads"
+        open_file = {"openvino": open_openvino, "onnxruntime": open_onnxruntime}[engine]
+        path = folder / FILES["openvino" if engine == "openvino" else "onnx"][0]
+        self._run = open_file(path, threads)
+
+    def scores(self, hu: NDArray[np.int16]) -> list[Any]:
+        """See `Engine.scores`."""
+        check_volumes(hu, self.record)
+        return self._run(np.ascontiguousarray(hu)).astype(np.float64).tolist()
+
+
+def open_openvino(path: Path, threads: int) -> Run:
+    """The network of `model.xml`: (B, z, y, x) int16 HU to (B,) or (B, classes) float32."""
+    openvino = require_extra("openvino")
+    options = {
+        "INFERENCE_PRECISION_HINT": "f32",  # where the CPU has bfloat16, it would be used
+        "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
+        "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,  # the cores are shared with the preparation of scans
+    }
+    try:
+        core = openvino.Core()
+        request = core.compile_model(core.read_model(path), "CPU", options).create_infer_request()
+    except RuntimeError as error:
+        raise _not_taken(path, "OpenVINO", error) from error
+
+    def run(hu: NDArray[np.int16]) -> NDArray[np.float32]:
+        # A copy: the runtime's own memory is written again by the next batch.
+        return np.array(request.infer([hu])[0])
+
+    return run
+
+
+def open_onnxruntime(path: Path, threads: int) -> Run:
+    """The network of `model.onnx`: (B, z, y, x) int16 HU to (B,) or (B, classes) float32."""
+    onnxruntime = require_extra("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no base class of their own
+        raise _not_taken(path, "ONNX Runtime", error) from error
+    (name,) = (one.name for one in session.get_inputs())
+
+    def run(hu: NDArray[np.int16]) -> NDArray[np.float32]:
+        return session.run(None, {name: hu})[0]
+
+    return run
+
+
+def require_extra(package: str) -> Any:
+    """Import a package of the extra `deploy`.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise ConfigError(
+            f"{package} cannot be imported ({error}).",
+            where="engine",
+            fix="pip install 'covidlit[deploy]'",
+        ) from error
+
+
+def _not_taken(path: Path, runtime: str, error: Exception) -> ExportError:
+    return ExportError(
+        f"{runtime} does not take the file: {str(error).strip().splitlines()[-1]}",
+        where=path,
+        fix="export the network again with the version of the runtime that is installed here.",
+    )

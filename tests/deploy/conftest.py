@@ -1,0 +1,91 @@
+"""Checkpoints of tiny networks whose scores spread, and a few synthetic scans to score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from covidlit.checkpoints import allow_target, run_record
+from covidlit.cohort.manifest import read_manifest, write_manifest
+from covidlit.datamodules.volume_dataset import apply_window
+from covidlit.deploy.export import export
+from covidlit.dicom import Checks
+from covidlit.preprocess import Geometry, prepare_scan
+from covidlit.scan_sources import find_scans
+from covidlit.tasks import VolumeClassification
+
+GEOMETRY: dict[str, Any] = {"spacing": [20.0, 24.0, 24.0], "size": [16, 16, 16]}
+CSACNET = {"_target_": "covidlit.models.CSACNet3D", "width": 4, "zero_init": False}
+SaveRun = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def scans(tiny_data: Path) -> Path:
+    """A manifest of five synthetic scans."""
+    table = read_manifest(Path((tiny_data / "manifest_path").read_text()))
+    some = table.iloc[np.linspace(0, len(table) - 1, 5).astype(int)]
+    some.attrs = table.attrs
+    return write_manifest(some, Path(table.attrs["root"]) / "five.csv")
+
+
+@pytest.fixture(scope="session")
+def save_run(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> SaveRun:
+    """Write the checkpoint of a network; logits of the scans lie between -reach and reach."""
+    geometry = Geometry(tuple(GEOMETRY["spacing"]), tuple(GEOMETRY["size"]))
+    found = [source.read for source in find_scans(scans, Checks())]
+    volumes = [prepare_scan(read(), geometry).array for read in found if read is not None]
+    images = apply_window(torch.from_numpy(np.stack(volumes)[:, None]), (-1000, 400))
+    for name in ("Plain", "Changeling"):
+        allow_target(f"deploy_networks.{name}")
+
+    def save(
+        net: dict[str, Any] | str,
+        classes: list[str] | None = None,
+        precision: str = "32-true",
+        reach: float = 2.0,
+    ) -> Path:
+        torch.manual_seed(0)
+        node = net if isinstance(net, dict) else {"_target_": f"deploy_networks.{net}"}
+        task = VolumeClassification(net=node, n_classes=len(classes or "ab"))
+        task.train()
+        for _ in range(3):
+            task(images)  # statistics of batch norms
+        task.eval()
+        last = [module for module in task.net.modules() if isinstance(module, torch.nn.Linear)][-1]
+        with torch.no_grad():
+            logits = task(images)
+            low, high = logits.amin(0), logits.amax(0)
+            # Unequal, so that no two classes tie at their ends.
+            gain = 2 * reach * torch.linspace(1.0, 0.7, len(low)) / (high - low)
+            last.weight *= gain[:, None]
+            last.bias.sub_((low + high) / 2).mul_(gain)
+        task.record = run_record(
+            {
+                "data": {"geometry": GEOMETRY, "window": [-1000, 400], "override_checks": []},
+                "model": {"name": "tiny"},
+                "trainer": {"precision": precision},
+                "label_rule": {"classes": classes},
+            },
+            split_hash="abc",
+        )
+        path = tmp_path_factory.mktemp("run") / "checkpoints" / "best.ckpt"
+        trainer = pl.Trainer(accelerator="cpu", logger=False, enable_model_summary=False)
+        trainer.strategy.connect(task)
+        trainer.save_checkpoint(path)
+        return path
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def checkpoint(save_run: SaveRun, scans: Path) -> Path:
+    """A binary CSAC-Net with its export, for both engines, beside it."""
+    path = save_run(CSACNET)
+    export(path, scans)
+    return path

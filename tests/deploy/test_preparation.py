@@ -1,0 +1,113 @@
+"""Scans are prepared while others are scored: in order, in bounded memory, faults included."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from covidlit.deploy.preparation import prepare_ahead
+from covidlit.dicom import Checks
+from covidlit.errors import ConfigError, CovidlitError
+from covidlit.preprocess import Geometry, prepare_scan
+from covidlit.scan import Scan
+from covidlit.scan_sources import ScanSource, find_scans
+
+GEOMETRY = Geometry((20.0, 24.0, 24.0), (16, 16, 16))
+
+
+def _scan(number: int) -> Scan:
+    hu = np.full((16, 16, 16), number, np.int16)
+    affine = np.array([[0, 0, 24, 0], [0, 24, 0, 0], [20, 0, 0, 0], [0, 0, 0, 1]], float)
+    return Scan(hu, affine)
+
+
+def _sources(read: Callable[[int], Scan], n: int) -> list[ScanSource]:
+    return [ScanSource("", str(k), read=partial(read, k)) for k in range(n)]
+
+
+def test_the_next_scan_is_read_while_one_is_scored() -> None:
+    begun = [threading.Event() for _ in range(4)]
+
+    def read(number: int) -> Scan:
+        begun[number].set()
+        return _scan(number)
+
+    for number, (source, one) in enumerate(prepare_ahead(_sources(read, 4), GEOMETRY)):
+        assert source.path == str(number)
+        assert one.prepared is not None
+        assert (one.prepared.array == number).any()
+        if number < 3:
+            assert begun[number + 1].wait(timeout=30)  # with this scan still in our hands
+
+
+@pytest.mark.parametrize(("ahead", "limit"), [(1, 2), (3, 4)])
+def test_no_more_are_prepared_than_may_wait(ahead: int, limit: int) -> None:
+    read_so_far = 0
+
+    def read(number: int) -> Scan:
+        nonlocal read_so_far
+        read_so_far += 1
+        return _scan(number)
+
+    most = 0
+    idle = threading.Event()
+    for taken, _ in enumerate(prepare_ahead(_sources(read, 12), GEOMETRY, ahead=ahead), start=1):
+        idle.wait(0.02)  # time to run too far ahead
+        most = max(most, read_so_far - taken)
+    assert read_so_far == 12
+    assert 1 <= most <= limit - 1
+
+
+def test_who_stops_early_does_not_wait_for_the_rest() -> None:
+    seen: list[int] = []
+
+    def read(number: int) -> Scan:
+        seen.append(number)
+        return _scan(number)
+
+    ahead = prepare_ahead(_sources(read, 50), GEOMETRY)
+    next(ahead)
+    ahead.close()
+    assert len(seen) <= 3
+    assert threading.active_count() < 20
+
+
+def test_the_source_volume_is_there_where_it_is_asked_for() -> None:
+    (_, without), (_, also) = prepare_ahead(_sources(_scan, 2), GEOMETRY)
+    assert without.scan is None
+    assert also.scan is None
+    for number, (_, one) in enumerate(prepare_ahead(_sources(_scan, 2), GEOMETRY, keep_scan=True)):
+        assert one.scan is not None
+        assert (one.scan.hu == number).all()
+
+
+def test_processes_give_the_same_in_the_same_order(scans: Path) -> None:
+    sources = find_scans(scans, Checks())
+    sources.insert(2, ScanSource("", "refused", reason="why"))
+    found = list(prepare_ahead(sources, GEOMETRY, n_jobs=2))
+    assert [source for source, _ in found] == sources
+    for source, one in found:
+        if source.read is None:
+            assert (one.prepared, one.reason) == (None, "why")
+        else:
+            assert one.prepared is not None
+            assert set(one.seconds) == {"read", "prepare"}
+            expected = prepare_scan(source.read(), GEOMETRY)
+            np.testing.assert_array_equal(one.prepared.array, expected.array)
+
+
+def test_a_process_that_dies_is_an_error_that_names_the_scan() -> None:
+    sources = [ScanSource("", "deadly.nii", read=partial(os._exit, 1))]
+    with pytest.raises(CovidlitError, match=r"deadly.nii: .*was killed"):
+        list(prepare_ahead(sources, GEOMETRY, n_jobs=2))
+
+
+def test_no_jobs_are_refused() -> None:
+    with pytest.raises(ConfigError, match="n_jobs"):
+        list(prepare_ahead([], GEOMETRY, n_jobs=0))
