@@ -72,7 +72,7 @@ def predict(
     if batch_size < 1:
         raise ConfigError(f"batch_size must be at least 1, got {batch_size}.", where="batch_size")
     record = read_record(load_checkpoint(checkpoint), checkpoint)
-    network = _Network(load_task(checkpoint), record, _device(device))
+    network = _Network(load_task(checkpoint), record, device_of(device))
     preparation = record.preprocess
     overridden = frozenset(preparation.override_checks) | frozenset(override)
     checks = Checks(preparation.min_slices, overridden)
@@ -181,7 +181,12 @@ def _columns_of(score: Any, record: RunRecord) -> dict[str, Any]:
     return columns
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """The device of a name such as "auto" (a GPU if there is one), "cpu" or "cuda:1".
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -6,6 +6,7 @@ import os
 import platform
 import shlex
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,13 @@ def report(
     from covidlit.evaluation import evaluate, write_report
 
     evaluation = evaluate(predictions, seed=config["seed"], **config["evaluation"])
-    context = _context(run_dir, config, datamodule, runner)
+    gallery: list[tuple[str, bytes]] = []
+    note = ""
+    if config.get("heatmaps", True) and not config["trainer"].get("fast_dev_run"):
+        gallery, note = runner_gallery(runner, datamodule, evaluation.table)
+    context = replace(
+        _context(run_dir, config, datamodule, runner), gallery=gallery, gallery_note=note
+    )
     path = write_report(predictions, run_dir, context=context, evaluation=evaluation)
     _keep_operating_point(runner, evaluation.metrics)
     console = Console(soft_wrap=True)
@@ -83,6 +90,18 @@ def report(
     if "validation" not in evaluation.metrics["parts"]:
         return None
     return evaluation.estimate("auc", "validation").value
+
+
+def runner_gallery(
+    runner: Runner, datamodule: VolumeDataModule, table: pd.DataFrame
+) -> tuple[list[tuple[str, bytes]], str]:
+    """Heatmaps of test scans by a Lightning runner's network; nothing for other runners."""
+    from covidlit.explain.run_gallery import run_gallery
+    from covidlit.runner import LightningRunner
+
+    if not isinstance(runner, LightningRunner):
+        return [], ""
+    return run_gallery(runner.task, datamodule, table, runner.judged)
 
 
 def _keep_operating_point(runner: Runner, metrics: dict[str, Any]) -> None:

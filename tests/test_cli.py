@@ -13,7 +13,9 @@ from covidlit.cli import app
 
 ROOT = Path(__file__).parents[1]
 COVIDLIT = [sys.executable, "-c", "from covidlit.cli import app; app()"]
-COMMANDS = ("inspect", "manifest", "prepare", "train", "evaluate", "predict", "synthesize")
+COMMANDS = (
+    "inspect", "manifest", "prepare", "train", "evaluate", "predict", "explain", "synthesize",
+)  # fmt: skip
 
 
 def test_the_help_names_every_command() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -42,6 +43,7 @@ class ReportContext:
         selected_on: what chose the checkpoint: "validation", "last epoch", "test", ...
         synthetic: whether the images are synthetic; None leaves it to the table.
         notes: remarks of the user.
+        gallery: captions with PNG pictures of heatmaps, and `gallery_note`, what they show.
     """
 
     title: str = "Evaluation report"
@@ -62,6 +64,8 @@ class ReportContext:
     selected_on: str | None = None
     synthetic: bool | None = None
     notes: Sequence[str] = ()
+    gallery: Sequence[tuple[str, bytes]] = ()
+    gallery_note: str = ""
 
 
 def write_report(
@@ -182,5 +186,6 @@ def _template() -> jinja2.Template:
     environment.filters["estimate"] = report_text.interval_html
     environment.filters["cell"] = report_text.cell_html
     environment.filters["table"] = report_text.table_html
+    environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
     source = resources.files("covidlit.evaluation").joinpath("report.html.j2")
     return environment.from_string(source.read_text(encoding="utf-8"))
