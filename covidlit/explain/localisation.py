@@ -74,6 +74,11 @@ class LesionTruth:
         object.__setattr__(self, "_tree", tree)
         object.__setattr__(self, "chance", chance)
 
+    def hits(self, points_mm: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Which points (n, 3), LPS mm (x, y, z), lie within the margin of a lesion."""
+        distance, _ = self._tree.query(points_mm)
+        return np.asarray(distance <= self.margin_mm)
+
     def localise(self, heat: Heatmap) -> Localisation:
         """Hold a heatmap of the scan against its lesions."""
         lesion, lung = self.labels.classes >= FIRST_LESION, self.labels.classes > 0
