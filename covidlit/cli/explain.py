@@ -30,7 +30,8 @@ def explain(
         str | None, typer.Option(help="Of the network; a wrong name lists them all.")
     ] = None,
     method: Annotated[
-        str | None, typer.Option(help="layercam, gradcam or activation (the paper's).")
+        str | None,
+        typer.Option(help="guided (default), layercam, gradcam, or activation (the paper's)."),
     ] = None,
     truth: Annotated[
         Path | None,

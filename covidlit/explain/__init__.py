@@ -4,6 +4,7 @@ from covidlit.explain.activation import activation_map
 from covidlit.explain.claim import WeightClaim, lower_weights_claim
 from covidlit.explain.explain import METHODS, default_layer, explain_image
 from covidlit.explain.gradcam import grad_cam, layer_cam
+from covidlit.explain.guided import guided_layer_cam
 from covidlit.explain.heatmap import Heatmap
 from covidlit.explain.hit_rate import HitRate, hit_rate
 from covidlit.explain.layers import ExplainError, layer_of, layers_of
@@ -26,6 +27,7 @@ __all__ = [
     "default_layer",
     "explain_image",
     "grad_cam",
+    "guided_layer_cam",
     "hit_rate",
     "layer_cam",
     "layer_of",

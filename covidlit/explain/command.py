@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from covidlit.checkpoints import load_checkpoint, read_record
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError
-from covidlit.explain.explain import METHODS, default_layer, map_of
+from covidlit.explain.explain import METHODS, default_layer
 from covidlit.explain.gallery import Picture, choose_cases, colour_sentence
 from covidlit.explain.layers import layer_of
 from covidlit.explain.many import TABLE, explain_scans
@@ -128,7 +128,12 @@ def explain_command(
     point = 0.5 if record.operating_point is None else record.operating_point
     sanity = _sanity(writer, table, sources)
     worth = worth_of(
-        table, targets=scans.targets, patients=scans.patients, point=point, sanity=sanity
+        table,
+        targets=scans.targets,
+        patients=scans.patients,
+        point=point,
+        truth=truth,
+        sanity=sanity,
     )
     write_json(out / "localisation.json", worth)
     page = render_page(
@@ -177,10 +182,7 @@ def _sanity(writer: HeatmapWriter, table: pd.DataFrame, sources: list[ScanSource
         images.append(writer.input_of(prepare_scan(read(), writer.geometry)))
     if not images:
         return None
-    return randomisation_check(
-        writer.task.net, images,
-        lambda net, image: map_of(net, image, layer_of(net, writer.layer), writer.method),
-    )  # fmt: skip
+    return randomisation_check(writer.task.net, images, writer.map_of)
 
 
 def _checked(worth: dict[str, Any]) -> list[str]:

@@ -13,15 +13,16 @@ from torch import Tensor, nn
 from covidlit.errors import did_you_mean
 from covidlit.explain.activation import activation_map
 from covidlit.explain.gradcam import grad_cam, layer_cam
+from covidlit.explain.guided import LUNG_HU, guided_layer_cam
 from covidlit.explain.heatmap import Heatmap
 from covidlit.explain.layers import ExplainError, layer_of, layers_of
-from covidlit.models.explainable import ExplainableLayer
+from covidlit.models.explainable import Axes, ExplainableLayer, VoxelGrid
 from covidlit.run_record import class_of_interest
 
 if TYPE_CHECKING:
     from covidlit.tasks import VolumeClassification
 
-METHODS = ("layercam", "gradcam", "activation")
+METHODS = ("guided", "layercam", "gradcam", "activation")
 """How heat is computed; the first is the default."""
 
 _IDENTITY = np.eye(4)[[2, 1, 0, 3]]
@@ -58,13 +59,16 @@ def explain_image(
     net = task.net
     hook = net.register_forward_hook(lambda module, args, output: logits.append(output.detach()))
     try:
-        values = map_of(net, image, layer_of(net, name), how, output_of(task))
+        spacing = np.linalg.norm(np.asarray(affine)[:3, :3], axis=0).tolist()
+        values, grid = map_of(
+            net, image, layer_of(net, name), how, output_of(task), lung=lung_value(task),
+            spacing=spacing,
+        )  # fmt: skip
     finally:
         hook.remove()
     scores = task.scores(logits[0])[0]
     score = scores if scores.ndim == 0 else scores[output_of(task)]
     z, y, x = image.shape[2:]
-    grid = layer_of(net, name).grid
     return Heatmap(values, grid, (z, y, x), np.asarray(affine), name, how, float(score))
 
 
@@ -94,13 +98,36 @@ def check_method(method: str) -> str:
 
 
 def map_of(
-    net: nn.Module, image: Tensor, layer: ExplainableLayer, method: str, output: int = 0
-) -> NDArray[np.float32]:
-    """The map (z, y, x) of a layer by one of `METHODS`; see there for what it is."""
+    net: nn.Module,
+    image: Tensor,
+    layer: ExplainableLayer,
+    method: str,
+    output: int = 0,
+    *,
+    lung: float = 0.0,
+    spacing: Axes = (1.0, 1.0, 1.0),
+) -> tuple[NDArray[np.float32], VoxelGrid]:
+    """The map of a layer by one of `METHODS`, and where its voxels lie in the image.
+
+    Args:
+        lung, spacing: see `guided_layer_cam`; the other methods do not need them.
+    """
+    if method == "guided":
+        values = guided_layer_cam(net, image, layer, output, lung=lung, spacing=spacing)
+        return values, VoxelGrid()
     if method == "activation":
-        return activation_map(net, image, layer)
+        return activation_map(net, image, layer), layer.grid
     gradient: Callable[..., NDArray[np.float32]] = grad_cam if method == "gradcam" else layer_cam
-    return gradient(net, image, layer, output)
+    return gradient(net, image, layer, output), layer.grid
+
+
+def lung_value(task: VolumeClassification) -> float:
+    """Healthy lung in the network's input, by the window of the task's record; 0 without one."""
+    window = (task.record or {}).get("preprocess", {}).get("window")
+    if not window:
+        return 0.0
+    low, high = window
+    return float(np.clip((LUNG_HU - low) / (high - low), 0, 1))
 
 
 def output_of(task: VolumeClassification) -> int:

@@ -68,6 +68,8 @@ def choose_cases(table: pd.DataFrame, n: int = 2) -> pd.DataFrame:
 def colour_sentence(layer: str, method: str, scale: float, checked: Sequence[str] = ()) -> str:
     """What the colours mean, and whether it was checked against lesion masks."""
     meaning = {
+        "guided": "how much a place raises the score by differing from healthy lung, within the "
+        "region whose features raise it (gradient of the image and LayerCAM)",
         "activation": "how strongly the features of the layer respond, whatever they speak for",
         "gradcam": "how much the features there raise the score (Grad-CAM)",
         "layercam": "how much the features there raise the score (LayerCAM, Grad-CAM's finer form)",

@@ -25,6 +25,8 @@ class HitRate:
         hit_rate: share of scans whose maximum is a hit; Wilson, or patient bootstrap.
         chance: mean over the scans of the share of lung that would be a hit.
         times_chance: their ratio.
+        others_heat: hit rate of the maxima of the other scans of the group, laid into this scan's
+            body. Lesions have favourite places; what a map scores above this it owes to the scan.
         heat_in_lesions: mean share of all heat that lies inside lesions.
         lesions_of_lung: mean share of the lung that lesions take.
         times_even: heat inside lesions as a share of that inside the lung, over the lesions' share
@@ -34,6 +36,7 @@ class HitRate:
     hit_rate: Estimate
     chance: Estimate
     times_chance: Estimate
+    others_heat: Estimate
     heat_in_lesions: Estimate
     lesions_of_lung: Estimate
     times_even: Estimate
@@ -51,19 +54,25 @@ class HitRate:
             f"The hottest point lies on a lesion in {self.hit_rate.count} of {self.hit_rate.n} "
             f"scans: hit rate {format_estimate(self.hit_rate, percent=True)}; by chance "
             f"{format_estimate(self.chance, percent=True)}, so "
-            f"{format_estimate(self.times_chance, 1)} times chance."
+            f"{format_estimate(self.times_chance, 1)} times chance. Other scans' hottest points in "
+            f"the same bodies: {format_estimate(self.others_heat, percent=True)}."
         )
 
 
-def hit_rate(found: Sequence[Localisation], sampling: Sampling) -> HitRate:
+def hit_rate(
+    found: Sequence[Localisation],
+    sampling: Sampling,
+    others: NDArray[np.floating] | None = None,
+) -> HitRate:
     """Summarise the localisation of scans, one entry per scan.
 
     Args:
         found: of scans with lesions.
         sampling: of the same scans.
+        others: of each scan, the share of the other scans' maxima that hit its lesions.
     """
     if not found:
-        return HitRate(*[Estimate.undefined(NO_SCAN)] * 6)
+        return HitRate(*[Estimate.undefined(NO_SCAN)] * 7)
     hits = np.array([one.hit for one in found])
     chance = np.array([one.chance for one in found])
     lesions = np.array([one.lesions_of_lung for one in found])
@@ -75,6 +84,9 @@ def hit_rate(found: Sequence[Localisation], sampling: Sampling) -> HitRate:
         hit_rate=proportion(hits, everything.astype(bool), sampling),
         chance=_ratio(chance, everything, sampling),
         times_chance=_ratio(hits.astype(float), chance, sampling),
+        others_heat=Estimate.undefined("needs two scans and their lesion labels", len(found))
+        if others is None
+        else _ratio(others, everything, sampling),
         heat_in_lesions=_ratio(inside, everything, sampling),
         lesions_of_lung=_ratio(lesions, everything, sampling),
         times_even=_times_even(inside, in_lung, lesions, sampling),

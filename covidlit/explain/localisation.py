@@ -7,6 +7,7 @@ backprop", IJCV 2018): one point per scan, the maximum, with a tolerance in mill
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,17 +63,20 @@ class LesionTruth:
 
     labels: LesionLabels
     margin_mm: float = MARGIN_MM
-    chance: float = field(init=False)
     _tree: cKDTree = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        lesion, affine = self.labels.classes >= FIRST_LESION, self.labels.affine
+        lesion = self.labels.classes >= FIRST_LESION
         if not lesion.any():
             raise CovidlitError("the labels hold no lesion.", fix="leave this scan out.")
-        tree = cKDTree(_places(np.argwhere(lesion), affine))
-        chance = _share_within(self.labels.classes > 0, lesion, tree, affine, self.margin_mm)
+        tree = cKDTree(_places(np.argwhere(lesion), self.labels.affine))
         object.__setattr__(self, "_tree", tree)
-        object.__setattr__(self, "chance", chance)
+
+    @cached_property
+    def chance(self) -> float:
+        """How often a point drawn evenly from the lung would be a hit."""
+        lesion, lung = self.labels.classes >= FIRST_LESION, self.labels.classes > 0
+        return _share_within(lung, lesion, self._tree, self.labels.affine, self.margin_mm)
 
     def hits(self, points_mm: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Which points (n, 3), LPS mm (x, y, z), lie within the margin of a lesion."""

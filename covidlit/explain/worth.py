@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.explain.claim import lower_weights_claim
 from covidlit.explain.hit_rate import HitRate, hit_rate
-from covidlit.explain.localisation import MARGIN_MM, Localisation
+from covidlit.explain.localisation import MARGIN_MM, LesionTruth, Localisation
 from covidlit.explain.many import FOUND
+from covidlit.lesions import read_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +28,7 @@ def worth_of(
     targets: Mapping[str, int],
     patients: Mapping[str, str],
     point: float,
+    truth: str | Path | None = None,
     sanity: Sanity | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -35,6 +39,7 @@ def worth_of(
         targets: scan_id to 1 or 0, as far as they are known.
         patients: scan_id to patient_id; scans that are missing count as patients of their own.
         point: the operating point, from which a scan counts as called positive.
+        truth: folder of lesion labels that the table was made with.
         sanity: outcome of the model-randomisation check.
         seed: of the bootstrap.
 
@@ -52,7 +57,7 @@ def worth_of(
         called = with_lesions & (rows["score"].astype(float) >= point)
         for name, group in (("true_positives", called), ("positives", with_lesions)):
             chosen = group.to_numpy(bool)
-            rate = _hit_rate(rows[chosen], patient[chosen], seed)
+            rate = _hit_rate(rows[chosen], patient[chosen], truth, seed)
             result[name] = rate.to_dict()
             sentences.append(f"{name.replace('_', ' ').capitalize()}: {rate.sentence}")
     known = target.notna().to_numpy(bool)
@@ -70,7 +75,9 @@ def worth_of(
     return {**result, "sentences": sentences}
 
 
-def _hit_rate(rows: pd.DataFrame, patient: np.ndarray, seed: int) -> HitRate:
+def _hit_rate(
+    rows: pd.DataFrame, patient: NDArray[np.str_], truth: str | Path | None, seed: int
+) -> HitRate:
     names = [name for name in FOUND if name != "has_lesions"]
     found = []
     for values in rows[names].astype(object).itertuples(index=False):
@@ -79,4 +86,20 @@ def _hit_rate(rows: pd.DataFrame, patient: np.ndarray, seed: int) -> HitRate:
             for name, value in zip(names, values, strict=True)
         }
         found.append(Localisation(**{**numbers, "hit": bool(numbers["hit"])}))
-    return hit_rate(found, Sampling(patient, seed=seed))
+    others = _others_heat(rows, truth) if truth is not None and len(rows) > 1 else None
+    return hit_rate(found, Sampling(patient, seed=seed), others)
+
+
+def _others_heat(rows: pd.DataFrame, truth: str | Path) -> NDArray[np.float64]:
+    """Of each scan, the share of the other scans' maxima that would hit its lesions.
+
+    A maximum is moved from body to body by its place in the network's input, which is centred on
+    the body.
+    """
+    first = rows[[f"input_{axis}_mm" for axis in "xyz"]].to_numpy(float)
+    inside = rows[[f"peak_{axis}_mm" for axis in "xyz"]].to_numpy(float) - first
+    shares = np.empty(len(rows))
+    for k, scan_id in enumerate(rows["scan_id"]):
+        lesions = LesionTruth(read_labels(truth, scan_id))
+        shares[k] = lesions.hits(np.delete(inside, k, axis=0) + first[k]).mean()
+    return shares

@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
 from covidlit.checkpoints import load_checkpoint, load_task, read_record
 from covidlit.errors import ConfigError
-from covidlit.explain.explain import METHODS, check_method, default_layer, explain_image
+from covidlit.explain.explain import (
+    METHODS,
+    check_method,
+    default_layer,
+    explain_image,
+    lung_value,
+    map_of,
+    output_of,
+)
 from covidlit.explain.heatmap import Heatmap
 from covidlit.explain.layers import ExplainError, layer_of
 from covidlit.explain.nifti import write_heat
@@ -28,9 +38,11 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "scan_id", "score", "layer", "method", "scale", "max", "mean_in_body", "peak_x_mm",
-    "peak_y_mm", "peak_z_mm", "nifti", "png", "status", "reason",
+    "peak_y_mm", "peak_z_mm", "input_x_mm", "input_y_mm", "input_z_mm", "nifti", "png", "status",
+    "reason",
 )  # fmt: skip
-"""Of `heatmaps.csv`; the peak is in LPS, the patient space of DICOM."""
+"""Of `heatmaps.csv`; the peak, and the first voxel of the network's input, are in LPS, the patient
+space of DICOM."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +116,13 @@ class HeatmapWriter:
         image = self.input_of(prepared)
         return explain_image(self.task, image, self.layer, self.method, prepared.affine)
 
+    def map_of(self, net: nn.Module, image: torch.Tensor) -> NDArray[np.float32]:
+        """The map of a copy of the network, for the model-randomisation check."""
+        return map_of(
+            net, image, layer_of(net, self.layer), self.method, output_of(self.task),
+            lung=lung_value(self.task), spacing=self.geometry.spacing,
+        )[0]  # fmt: skip
+
     def write(
         self,
         scan: Scan,
@@ -134,13 +153,14 @@ class HeatmapWriter:
         )  # fmt: skip
         nifti = write_heat(heat, scan.affine, self.out_dir / f"{name}.heat.nii.gz")
         picture = write_bytes(self.out_dir / f"{name}.png", png)
-        peak = heatmap.peak_mm
+        peak, first = heatmap.peak_mm, prepared.affine[:3, 3].tolist()
         row = {
             "scan_id": name, "score": score, "layer": self.layer, "method": self.method,
             "scale": self.scale, "max": heatmap.maximum,
             "mean_in_body": mean_in_body(heatmap, prepared), "peak_x_mm": peak[0],
-            "peak_y_mm": peak[1], "peak_z_mm": peak[2], "nifti": nifti.name, "png": picture.name,
-            "status": "ok", "reason": None,
+            "peak_y_mm": peak[1], "peak_z_mm": peak[2],
+            "input_x_mm": first[0], "input_y_mm": first[1], "input_z_mm": first[2],
+            "nifti": nifti.name, "png": picture.name, "status": "ok", "reason": None,
         }  # fmt: skip
         return WrittenHeatmap(heatmap, row, png)
 

@@ -227,14 +227,20 @@ class CSACNet3D(nn.Module):
     def explainable_layers(self) -> dict[str, ExplainableLayer]:
         """Layers for heatmaps: the last max pooling, each subnet's units, the residual modules.
 
-        `last_pool` is the paper's (Figs. 3 and 4); `subnet<k>` the end of cross-layer subnet k, at
-        the last resolution; `subnet<k>_unit<j>` its j-th pair of atrous convolutions, before their
-        pooling; `module<k>` the output of residual module k.
+        First is what the last max pooling takes, `module3` of four: the same features at twice the
+        resolution, which pointed at lesions best. `last_pool` is the paper's (Figs. 3 and 4);
+        `subnet<k>` the end of cross-layer subnet k, at the last resolution; `subnet<k>_unit<j>` its
+        j-th pair of atrous convolutions, before their pooling; `module<k>` the output of residual
+        module k.
         """
         grids = [VoxelGrid().after(self.stem[0])]  # of each module's output
         for pool in self.pools:
             grids.append(grids[-1].after(pool))
-        layers = {"last_pool": ExplainableLayer(self.pools[-1], grids[-1])}
+        before = f"module{len(self.pools)}"
+        layers = {
+            before: ExplainableLayer(self.residual[-2], grids[-2]),
+            "last_pool": ExplainableLayer(self.pools[-1], grids[-1]),
+        }
         units: dict[str, ExplainableLayer] = {}
         for k, subnet in enumerate(self.subnets, start=1):
             layers[f"subnet{k}"] = ExplainableLayer(subnet, grids[-1])

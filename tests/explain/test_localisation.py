@@ -122,6 +122,7 @@ def test_the_claim_of_lower_weights_is_tested() -> None:
     assert claim.auc == auc_estimate(positive, maxima)
     assert claim.holds
     assert not lower_weights_claim(~positive, maxima, Sampling.independent(100)).holds
-    assert "cannot be tested" in lower_weights_claim(
-        np.ones(3, bool), np.ones(3), Sampling.independent(3)
-    ).sentence
+    assert (
+        "cannot be tested"
+        in lower_weights_claim(np.ones(3, bool), np.ones(3), Sampling.independent(3)).sentence
+    )
