@@ -25,16 +25,13 @@ if TYPE_CHECKING:
 METHODS = ("guided", "layercam", "gradcam", "activation")
 """How heat is computed; the first is the default."""
 
-_IDENTITY = np.eye(4)[[2, 1, 0, 3]]
-"""Index (z, y, x, 1) to (x, y, z, 1) of voxels of 1 mm."""
-
 
 def explain_image(
     task: VolumeClassification,
     image: Tensor,
     layer: str | None = None,
     method: str | None = None,
-    affine: NDArray[np.float64] = _IDENTITY,
+    affine: NDArray[np.float64] | None = None,
 ) -> Heatmap:
     """The heatmap of one volume and its score, from one pass through the network.
 
@@ -43,7 +40,8 @@ def explain_image(
         image: (1, 1, z, y, x), prepared and windowed as in its training.
         layer: of `layers_of(task.net)`; None: `default_layer`.
         method: one of `METHODS`; None: the first.
-        affine: (4, 4), index (z, y, x, 1) of the image to LPS mm; by default voxels of 1 mm.
+        affine: (4, 4), index (z, y, x, 1) of the image to LPS mm; None: the spacing of
+            the task's record (1 mm without one), the first voxel at 0.
 
     Returns:
         The heat on the class of interest, never normalised, with the scan's score.
@@ -53,13 +51,16 @@ def explain_image(
     """
     name = layer or default_layer(task.net)
     how = check_method(method or METHODS[0])
+    if affine is None:
+        recorded = (task.record or {}).get("preprocess", {}).get("geometry", {})
+        affine = np.diag([*recorded.get("spacing", (1.0, 1.0, 1.0)), 1.0])[[2, 1, 0, 3]]
     if task.hparams.get("channels_last"):
         image = image.contiguous(memory_format=torch.channels_last_3d)
     logits: list[Tensor] = []
     net = task.net
     hook = net.register_forward_hook(lambda module, args, output: logits.append(output.detach()))
     try:
-        spacing = np.linalg.norm(np.asarray(affine)[:3, :3], axis=0).tolist()
+        spacing = np.linalg.norm(affine[:3, :3], axis=0).tolist()
         values, grid = map_of(
             net, image, layer_of(net, name), how, output_of(task), lung=lung_value(task),
             spacing=spacing,
@@ -69,7 +70,7 @@ def explain_image(
     scores = task.scores(logits[0])[0]
     score = scores if scores.ndim == 0 else scores[output_of(task)]
     z, y, x = image.shape[2:]
-    return Heatmap(values, grid, (z, y, x), np.asarray(affine), name, how, float(score))
+    return Heatmap(values, grid, (z, y, x), affine, name, how, float(score))
 
 
 def default_layer(net: nn.Module) -> str:

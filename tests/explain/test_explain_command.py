@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813 (its own convention)
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -19,12 +19,14 @@ from typer.testing import CliRunner
 
 from covidlit.checkpoints import load_checkpoint, load_task, read_record
 from covidlit.cli import app
+from covidlit.cohort import Split
 from covidlit.cohort.manifest import read_manifest
 from covidlit.configuration import config_dir
 from covidlit.experiment import train_and_evaluate
 from covidlit.explain import ExplainError, HeatmapWriter, explain_image
 from covidlit.explain.overlay import hottest_slices
 from covidlit.predict import predict
+from covidlit.preprocess import prepare_scan
 from covidlit.scan_files import load_scan
 
 
@@ -72,6 +74,23 @@ def test_the_report_of_the_run_shows_heatmaps(run: Path) -> None:
     record = read_record(load_checkpoint(run / "checkpoints" / "last.ckpt"), "")
     assert list(record.heat_scales) == ["guided:module3"]
     assert record.operating_point is not None  # the scale did not cost it
+
+
+def test_the_scale_is_that_of_positive_scans_which_were_not_tested_on(
+    run: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    manifest = read_manifest((tiny_data / "manifest_path").read_text()).set_index("scan_id")
+    parts = pd.Series(Split.load(run / "split.json").parts)
+    covid = manifest.index[manifest["class_name"] == "covid"]
+    chosen = [scan_id for scan_id in covid if parts.get(scan_id) == "validation"]
+    chosen = chosen or [scan_id for scan_id in covid if parts.get(scan_id) == "train"]
+    writer = HeatmapWriter(checkpoint, tmp_path)
+    folders = sources(tiny_data)
+    heats = [writer.explain(prepare_scan(load_scan(folders[name]), writer.geometry))
+             for name in chosen]  # fmt: skip
+    maxima = [heat.maximum for heat in heats]
+    assert writer.scale == pytest.approx(np.quantile(maxima, 0.99), rel=1e-4)
 
 
 def test_every_test_scan_is_there_with_its_own_score(run: Path, written: Path) -> None:
