@@ -164,7 +164,8 @@ def _known_targets(path: Path) -> tuple[dict[str, int], dict[str, str]]:
     ids = manifest["scan_id"].astype(str)
     patients = dict(zip(ids, manifest["patient_id"].astype(str), strict=True))
     if "target" not in manifest:
-        return {}, patients
+        # Without a label rule the class alone says it.
+        return dict(zip(ids, manifest["class_name"].eq("covid").astype(int), strict=True)), patients
     known = manifest["target"].notna()
     return dict(zip(ids[known], manifest.loc[known, "target"].astype(int), strict=True)), patients
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from covidlit.explain import ExplainError, activation_map, grad_cam, layer_cam, layer_of, layers_of
+from covidlit.explain import (
+    ExplainError,
+    activation_map,
+    grad_cam,
+    guided_layer_cam,
+    layer_cam,
+    layer_of,
+    layers_of,
+)
 from covidlit.explain.layers import frozen
 from covidlit.models import CSACNet3D
 from covidlit.models.explainable import ExplainableLayer, VoxelGrid
@@ -81,6 +90,22 @@ def test_layer_cam_keeps_a_maximum_where_it_is(image: Tensor) -> None:
     one, two = expected_features(image)
     wanted = np.where(one == one.max(), 3 * one, 0) + np.where(two == two.max(), 5 * two, 0)
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_the_guided_map_multiplies_region_and_effect(image: Tensor) -> None:
+    net, lung = TwoChannels("avg"), 0.25
+    x = image[0, 0].numpy()
+    one, two = expected_features(image)
+    region = (3 * one + 5 * two) / 60
+    effect = np.where(x > 0, 3 * 2, -5) / 60 * (x - lung)
+    layer = layer_of(net, "features")
+    # Voxels of 600 mm: the Gaussian of 6 mm leaves each alone.
+    found = guided_layer_cam(net, image, layer, lung=lung, spacing=(600.0, 600.0, 600.0))
+    np.testing.assert_allclose(found, np.sqrt(region * np.maximum(effect, 0)), rtol=1e-5)
+    # Smoothed with its sign, so that what cancels out leaves no heat.
+    smooth = gaussian_filter(effect, (6 / 5, 6 / 2, 6 / 3), mode="constant")
+    found = guided_layer_cam(net, image, layer, lung=lung, spacing=(5.0, 2.0, 3.0))
+    np.testing.assert_allclose(found, np.sqrt(region * np.maximum(smooth, 0)), rtol=1e-4, atol=1e-7)
 
 
 def test_the_network_is_left_as_it_was(image: Tensor) -> None:
