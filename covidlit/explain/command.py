@@ -193,7 +193,7 @@ def _checked(worth: dict[str, Any]) -> list[str]:
         return []
     return [
         f"Checked against lesion masks: in true positives the hottest point lay on a lesion in "
-        f"{rate['count']} of {rate['n']}; see above."
+        f"{rate['count']} of {rate['n']}; see below."
     ]
 
 

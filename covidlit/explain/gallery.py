@@ -76,10 +76,10 @@ def colour_sentence(layer: str, method: str, scale: float, checked: Sequence[str
     }[method]
     tested = " ".join(checked) or (
         "Whether the heat lies on lesions was not checked for this network: "
-        "`covidlit explain RUN --truth MASKS` does."
+        "covidlit explain RUN --truth MASKS does."
     )
     return (
         f"Colour shows {meaning}, at the layer {layer}, on one scale for all scans: its upper end, "
-        f"{np.format_float_positional(scale, 3, fractional=False)}, is the 99th percentile of the "
-        f"largest heat of positive scans that were not tested on. {tested}"
+        f"{np.format_float_positional(scale, 3, fractional=False)}, is the upper quartile of the "
+        f"largest heats of positive scans that were not tested on. {tested}"
     )

@@ -89,7 +89,7 @@ def overlay_png(
                 panel.contour(lesion[index], [0.5], colors="#00b7ff", linewidths=0.7)
         shown = np.clip(heat[index] / scale, 0, 1)
         image = axes[1, column].imshow(
-            shown * scale, cmap=_COLOURS, vmin=0, vmax=scale, alpha=_OPACITY * shown,
+            shown * scale, cmap=_COLOURS, vmin=0, vmax=scale, alpha=_OPACITY * shown**0.75,
             aspect=aspect, interpolation="bilinear",
         )  # fmt: skip
         axes[0, column].set_title(f"z = {z_mm:.0f} mm", fontsize=7, pad=2)

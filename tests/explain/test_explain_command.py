@@ -90,7 +90,7 @@ def test_the_scale_is_that_of_positive_scans_which_were_not_tested_on(
     heats = [writer.explain(prepare_scan(load_scan(folders[name]), writer.geometry))
              for name in chosen]  # fmt: skip
     maxima = [heat.maximum for heat in heats]
-    assert writer.scale == pytest.approx(np.quantile(maxima, 0.99), rel=1e-4)
+    assert writer.scale == pytest.approx(np.quantile(maxima, 0.75), rel=1e-4)
 
 
 def test_every_test_scan_is_there_with_its_own_score(run: Path, written: Path) -> None:
@@ -146,15 +146,14 @@ def test_its_worth_is_in_the_json(written: Path, truth: Path) -> None:
 
 
 def test_a_second_call_does_the_rest_only(run: Path, written: Path, truth: Path) -> None:
-    before = {path.name: path.stat().st_mtime_ns for path in written.glob("*.nii.gz")}
-    gone = sorted(before)[0]
+    old = pd.read_csv(written / "heatmaps.csv").head(3)
+    before = {name: (written / name).stat().st_mtime_ns for name in old["nifti"]}
+    gone = old["nifti"][1]
     (written / gone).unlink()
-    old = pd.read_csv(written / "heatmaps.csv")
-    done = CliRunner().invoke(
-        app, ["explain", str(run), "--out", str(written), "--truth", str(truth), "--slices", "2"]
-    )
+    command = ["explain", str(run), "--out", str(written), "--truth", str(truth)]
+    done = CliRunner().invoke(app, [*command, "--slices", "2", "--limit", "3"])
     assert done.exit_code == 0, done.output
-    after = {path.name: path.stat().st_mtime_ns for path in written.glob("*.nii.gz")}
+    after = {name: (written / name).stat().st_mtime_ns for name in old["nifti"]}
     assert {name for name in before if before[name] != after[name]} == {gone}
     pd.testing.assert_frame_equal(pd.read_csv(written / "heatmaps.csv"), old, rtol=1e-5)
 
