@@ -71,6 +71,13 @@ def write_text(path: str | Path, text: str) -> Path:
     return Path(path)
 
 
+def write_bytes(path: str | Path, content: bytes) -> Path:
+    """Write `content` to `path` atomically and return the path."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return Path(path)
+
+
 def write_json(path: str | Path, value: Any) -> Path:
     """Write `value` as indented JSON (no NaN) to `path` atomically and return the path."""
     return write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")

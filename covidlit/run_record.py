@@ -56,6 +56,8 @@ class RunRecord(BaseModel):
         operating_point: the score from which a scan counts as positive, chosen on validation data;
             None where it is not known.
         synthetic: whether scans that it was trained or selected on are synthetic.
+        heat_scales: upper end of the absolute scale of heatmaps by "<method>:<layer>", see
+            `covidlit.explain.scale`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -67,6 +69,7 @@ class RunRecord(BaseModel):
     classes: list[str] = []
     operating_point: float | None = None
     synthetic: bool = False
+    heat_scales: dict[str, Positive] = {}
 
     @field_validator("config")
     @classmethod

@@ -7,6 +7,7 @@ import os
 import platform
 import shlex
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,13 @@ def report(
     from covidlit.evaluation import evaluate, write_report
 
     evaluation = evaluate(predictions, seed=config["seed"], **config["evaluation"])
-    context = _context(run_dir, config, datamodule, runner)
+    gallery: list[tuple[str, bytes]] = []
+    note = ""
+    if config.get("heatmaps", True) and not config["trainer"].get("fast_dev_run"):
+        gallery, note = runner.gallery(datamodule, evaluation.table)
+    context = replace(
+        _context(run_dir, config, datamodule, runner), gallery=gallery, gallery_note=note
+    )
     path = write_report(predictions, run_dir, context=context, evaluation=evaluation)
     points = evaluation.metrics["operating_points"]
     if len(points) == 1:

@@ -53,6 +53,16 @@ class Runner(Protocol):
     def keep_operating_point(self, threshold: float) -> None:
         """Write the operating point into the record of the model that `predict` uses."""
 
+    def gallery(
+        self, datamodule: VolumeDataModule, table: pd.DataFrame
+    ) -> tuple[list[tuple[str, bytes]], str]:
+        """Captions and PNG pictures of heatmaps of test scans, and a note on them; or nothing.
+
+        Args:
+            datamodule: set up.
+            table: the evaluated predictions, with `target` and `threshold`.
+        """
+
 
 class LightningRunner:
     """Trains a LightningModule with a Trainer, both given as configuration.
@@ -217,6 +227,14 @@ class LightningRunner:
 
         if self.judged is not None:
             update_record(self.judged, operating_point=threshold)
+
+    def gallery(
+        self, datamodule: VolumeDataModule, table: pd.DataFrame
+    ) -> tuple[list[tuple[str, bytes]], str]:
+        """Heatmaps of typical and misdiagnosed test scans; see `covidlit.explain.run_gallery`."""
+        from covidlit.explain.run_gallery import run_gallery
+
+        return run_gallery(self.task, datamodule, table, self.judged)
 
     def _check_resumable(self) -> None:
         from covidlit.checkpoints import check_same_run

@@ -23,6 +23,7 @@ TINY = [
     "data.n_jobs=1",
     "trainer.max_epochs=1",
     "evaluation.n_bootstrap=100",
+    "heatmaps=false",
 ]
 """Overrides that make a run take seconds."""
 

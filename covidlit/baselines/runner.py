@@ -172,6 +172,12 @@ class ClassicalRunner:
             self.model = self.model.with_record(operating_point=threshold)
             self.model.save(self._path)
 
+    def gallery(
+        self, datamodule: VolumeDataModule, table: pd.DataFrame
+    ) -> tuple[list[tuple[str, bytes]], str]:
+        """Nothing: a classical model looks at features, not at places."""
+        return [], ""
+
     def describe(self) -> dict[str, Any]:
         """Name, class of the classifier, number of features of each group."""
         groups = [feature.group for feature in self.features]

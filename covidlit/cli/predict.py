@@ -48,6 +48,13 @@ def predict(
         int,
         typer.Option(help="Scans read and prepared at a time, while others are scored; -1: cores."),
     ] = 1,
+    heatmaps: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for a heatmap of each scan, as NIfTI and PNG; CHECKPOINT must be one. "
+            "`covidlit explain` says what they are worth."
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with an error if a scan was refused.")
     ] = False,
@@ -69,6 +76,12 @@ def predict(
     check_table_path(out)
     with timings.measure("load"):
         loaded = load_engine(checkpoint, engine, device=device, threads=threads)
+        on_scored = None
+        if heatmaps is not None:
+            from covidlit.deploy.torch_engine import find_device
+            from covidlit.explain.predicted import heatmaps_of_scored
+
+            on_scored = heatmaps_of_scored(checkpoint, heatmaps, device=find_device(device))
     table = predict_with(
         loaded,
         path,
@@ -77,11 +90,14 @@ def predict(
         override=override or (),
         progress=True,
         timings=timings,
+        on_scored=on_scored,
     )
     with timings.measure("write"):
         write_table(table, out)
     timings.stop()
     _print(table, out, loaded.name)
+    if heatmaps is not None:
+        typer.echo(f"Heatmaps: {heatmaps}")
     if show_timings:
         _print_timings(timings)
     if strict:

@@ -104,6 +104,7 @@ class VolumeDataModule(pl.LightningDataModule):
         self._split_source = split
         self._augmentation = None if augmentation is None else dict(augmentation)
         self._prepare = {"n_jobs": n_jobs, "backend": backend, "strict": strict, "checks": checks}
+        self.checks = checks
         self._label_rule = label_rule
         self._manifest: pd.DataFrame | None = None
         self._prepared: pd.DataFrame | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -45,6 +46,7 @@ class ReportContext:
             none did.
         synthetic: whether the images are synthetic; None leaves it to the table.
         notes: remarks of the user.
+        gallery: captions with PNG pictures of heatmaps, and `gallery_note`, what they show.
     """
 
     title: str = "Evaluation report"
@@ -67,6 +69,8 @@ class ReportContext:
     cut_short: str = ""
     synthetic: bool | None = None
     notes: Sequence[str] = ()
+    gallery: Sequence[tuple[str, bytes]] = ()
+    gallery_note: str = ""
 
 
 def write_report(
@@ -208,6 +212,7 @@ def page_template(name: str) -> jinja2.Template:
     environment.filters["title_of"] = report_tables.column_title
     environment.filters["difference"] = report_text.difference_html
     environment.filters["p"] = report_text.p_html
+    environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
     return environment.get_template(name)
 
 

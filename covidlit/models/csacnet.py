@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from covidlit.errors import ConfigError
 from covidlit.models.atrous import DepthwiseAtrousConv3d
+from covidlit.models.explainable import ExplainableLayer, VoxelGrid
 from covidlit.models.layers import (
     GlobalPool,
     Standardise,
@@ -229,6 +230,35 @@ class CSACNet3D(nn.Module):
     def heatmap_layer(self) -> str:
         """Name of the last max pooling of the baseline (paper, Figs. 3 and 4), for heatmaps."""
         return f"pools.{len(self.pools) - 1}"
+
+    def explainable_layers(self) -> dict[str, ExplainableLayer]:
+        """Layers for heatmaps: the last max pooling, each subnet's units, the residual modules.
+
+        First is what the last max pooling takes, `module3` of four: the same features at twice the
+        resolution, which pointed at lesions best. `last_pool` is the paper's (Figs. 3 and 4);
+        `subnet<k>` the end of cross-layer subnet k, at the last resolution; `subnet<k>_unit<j>` its
+        j-th pair of atrous convolutions, before their pooling; `module<k>` the output of residual
+        module k.
+        """
+        grids = [VoxelGrid().after(self.stem[0])]  # of each module's output
+        for pool in self.pools:
+            grids.append(grids[-1].after(pool))
+        before = f"module{len(self.pools)}"
+        layers = {
+            before: ExplainableLayer(self.residual[-2], grids[-2]),
+            "last_pool": ExplainableLayer(self.pools[-1], grids[-1]),
+        }
+        units: dict[str, ExplainableLayer] = {}
+        for k, subnet in enumerate(self.subnets, start=1):
+            layers[f"subnet{k}"] = ExplainableLayer(subnet, grids[-1])
+            grid = grids[max(k - 1, 1)]  # the first starts behind a pooling, the others before it
+            parts = list(subnet.children())  # of each unit: SSAC, SSAC, MaxPool3d
+            for j, (atrous, pool) in enumerate(zip(parts[1::3], parts[2::3], strict=True), start=1):
+                units[f"subnet{k}_unit{j}"] = ExplainableLayer(atrous, grid)
+                grid = grid.after(pool)
+        modules = zip(self.residual, grids, strict=True)
+        outputs = {f"module{k}": ExplainableLayer(*pair) for k, pair in enumerate(modules, start=1)}
+        return layers | units | outputs
 
     def features(self, image: Tensor) -> Tensor:
         """Baseline and subnet outputs, concatenated on channels, at the last module's resolution.

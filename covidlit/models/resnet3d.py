@@ -8,6 +8,7 @@ from monai.networks.nets.resnet import ResNet, ResNetBlock, ResNetBottleneck
 from torch import Tensor, nn
 
 from covidlit.errors import ConfigError
+from covidlit.models.explainable import ExplainableLayer, VoxelGrid
 from covidlit.models.layers import (
     GlobalPool,
     Standardise,
@@ -112,6 +113,20 @@ class ResNet3D(nn.Module):
     def heatmap_layer(self) -> str:
         """Name of the layer whose output heatmaps are made from."""
         return "backbone.layer4"
+
+    def explainable_layers(self) -> dict[str, ExplainableLayer]:
+        """Layers for heatmaps: `stage4`, the last residual stage, and the finer ones before it."""
+        net, layers = self.backbone, {}
+        grid = VoxelGrid().after(net.conv1)
+        if not net.no_max_pool:
+            grid = grid.after(net.maxpool)
+        for k, stage in enumerate((net.layer1, net.layer2, net.layer3, net.layer4), start=1):
+            strided = [m for m in stage[0].modules() if isinstance(m, nn.Conv3d)]
+            # A block halves by one of its convolutions; kernels of 1 and 3 leave the centre alone.
+            halving = max(strided, key=lambda conv: (max(conv.stride), max(conv.kernel_size)))
+            grid = grid.after(halving)
+            layers[f"stage{k}"] = ExplainableLayer(stage, grid)
+        return dict(reversed(layers.items()))
 
     def features(self, image: Tensor) -> Tensor:
         """The last stage's output for an image (B, in_channels, z, y, x)."""

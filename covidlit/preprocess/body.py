@@ -43,14 +43,32 @@ def find_crop_centre(
     if not tissue.any():
         z, y, x = ((n - 1) / 2 for n in hu.shape)
         return (z, y, x), "image"
-    tissue = cc3d.largest_k(tissue, k=1, connectivity=26) > 0
-    body = np.stack([scipy.ndimage.binary_fill_holes(plane) for plane in tissue])
+    tissue, body = _largest_body(tissue)
     centre = [float(c) for c in scipy.ndimage.center_of_mass(body)]
     air = (body & ~tissue).sum(axis=(1, 2))
     height = geometry.size[0] * geometry.spacing[0] / (steps[0] * spacing[0])
     centre[0] = _fullest_window(air, min(len(air), max(1, round(height))))
     z, y, x = (c * step + step // 2 for c, step in zip(centre, steps, strict=True))
     return (z, y, x), "body"
+
+
+def body_mask(hu: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """The body as `find_crop_centre` understands it, on the grid of `hu` itself.
+
+    Args:
+        hu: (z, y, x); meant for prepared volumes, whose voxels are coarse.
+
+    Returns:
+        True inside, the air in the lungs included; nowhere if there is nothing above -500 HU.
+    """
+    tissue = hu > BODY_HU
+    return _largest_body(tissue)[1] if tissue.any() else tissue
+
+
+def _largest_body(tissue: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The largest component, and the same with the air inside each slice filled."""
+    tissue = cc3d.largest_k(tissue, k=1, connectivity=26) > 0
+    return tissue, np.stack([scipy.ndimage.binary_fill_holes(plane) for plane in tissue])
 
 
 def _fullest_window(counts: NDArray[np.integer], length: int) -> float:

@@ -1,0 +1,78 @@
+"""`covidlit explain`: heatmaps of scans, and what they are worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def explain(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(help="A checkpoint of `covidlit train`, or the folder of a training run."),
+    ],
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder with DICOM files, an image, or a manifest; may be left out with a run's "
+            "folder, whose own scans are then taken."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for all that is written.")] = Path(
+        "heatmaps"
+    ),
+    part: Annotated[
+        str, typer.Option(help="Of the run's own scans: train, validation or test.")
+    ] = "test",
+    layer: Annotated[
+        str | None, typer.Option(help="Of the network; a wrong name lists them all.")
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="guided (default), layercam, gradcam, or activation (the paper's)."),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="Folder with lesion labels, <scan_id>.classes.nii.gz, to check against."),
+    ] = None,
+    slices: Annotated[int, typer.Option(help="Slices in each picture.", min=1)] = 3,
+    scale: Annotated[
+        float | None,
+        typer.Option(help="Heat at the upper end of the colours; default: the checkpoint's own."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Explain the first so many scans only.", min=1)
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+) -> None:
+    """Show where a network looks: heatmaps as NIfTI and PNG, a table, and a page.
+
+    All heatmaps of a network are on one absolute scale, found once on the run's validation scans
+    and kept in the checkpoint. With --truth it is measured whether they lie on lesions. For
+    research, not for clinical use.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    from covidlit.explain.command import explain_command
+
+    console = Console(soft_wrap=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
+    with Progress(*columns, console=console) as shown:
+        bar = shown.add_task("Heatmaps", total=None)
+        result = explain_command(
+            checkpoint, path, out, part=part, layer=layer, method=method, truth=truth,
+            n_slices=slices, scale=scale, limit=limit, device=device,
+            expect=lambda total: shown.update(bar, total=total),
+            done=lambda: shown.advance(bar),
+        )  # fmt: skip
+    for sentence in result.sentences:
+        console.print(sentence, markup=False, highlight=False)
+    console.print(
+        f"{result.n_written} heatmaps written, {result.n_refused} scans refused. "
+        f"Page: {result.page}",
+        markup=False, highlight=False,
+    )  # fmt: skip

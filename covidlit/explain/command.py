@@ -1,0 +1,224 @@
+"""What `covidlit explain` does: from a checkpoint and scans to files, checks and a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from covidlit.checkpoints import load_checkpoint, read_record
+from covidlit.dicom import Checks
+from covidlit.errors import ConfigError
+from covidlit.explain.explain import METHODS, default_layer
+from covidlit.explain.gallery import Picture, choose_cases, colour_sentence
+from covidlit.explain.layers import layer_of
+from covidlit.explain.many import TABLE, explain_scans
+from covidlit.explain.page import render_page
+from covidlit.explain.run_sources import (
+    RunScans,
+    checkpoint_of,
+    datamodule_of,
+    find_scale,
+    positive_target,
+    scans_of,
+)
+from covidlit.explain.sanity import Sanity, randomisation_check
+from covidlit.explain.scale import store_scale, stored_scale
+from covidlit.explain.worth import worth_of
+from covidlit.explain.write import HeatmapWriter, load_classification
+from covidlit.files import check_writable, write_json, write_text
+from covidlit.run_record import RunRecord
+from covidlit.scan_sources import ScanSource, find_scans
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+N_SANITY = 8
+"""Scans of the model-randomisation check: those with the highest scores."""
+
+N_SHOWN = 8
+"""Scans in the gallery where no targets are known: those with the most heat."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What came of it.
+
+    Args:
+        table: `heatmaps.csv`.
+        page: `explain.html`.
+        sentences: the results of the checks in words.
+    """
+
+    table: pd.DataFrame
+    page: Path
+    sentences: list[str] = field(default_factory=list)
+
+    @property
+    def n_written(self) -> int:
+        return int((self.table["status"] == "ok").sum())
+
+    @property
+    def n_refused(self) -> int:
+        return len(self.table) - self.n_written
+
+
+def explain_command(
+    checkpoint: Path,
+    path: Path | None,
+    out: Path,
+    *,
+    part: str = "test",
+    layer: str | None = None,
+    method: str | None = None,
+    truth: Path | None = None,
+    n_slices: int = 3,
+    scale: float | None = None,
+    limit: int | None = None,
+    device: str = "auto",
+    expect: Callable[[int], object] = lambda total: None,
+    done: Callable[[], object] = lambda: None,
+) -> Explained:
+    """Write heatmaps, `heatmaps.csv`, `localisation.json` and `explain.html`; see the command.
+
+    Args:
+        checkpoint: a checkpoint, or the folder of a run.
+        path: of the scans; None: those of the run's `part`.
+        out: folder, made if needed.
+        truth: folder of lesion labels, or None.
+        expect, done: told the number of scans, and each one's end.
+
+    Raises:
+        CovidlitError: what the user asked for is not there or does not fit.
+    """
+    from covidlit.deploy.torch_engine import find_device
+
+    check_writable(out / TABLE)
+    run_dir = checkpoint if checkpoint.is_dir() else None
+    if run_dir is not None:
+        checkpoint = checkpoint_of(run_dir)
+    elif path is None:
+        raise ConfigError(
+            "a checkpoint alone does not say which scans to explain.",
+            where="path", fix="give a path, or the folder of the run instead of its checkpoint.",
+        )  # fmt: skip
+    record = read_record(load_checkpoint(checkpoint), checkpoint)
+    task = load_classification(checkpoint)
+    layer, method = layer or default_layer(task.net), method or METHODS[0]
+    layer_of(task.net, layer)
+    scans = RunScans([], {}, {})
+    scale = scale or stored_scale(record, layer, method)
+    if run_dir is not None and (path is None or scale is None):
+        datamodule = datamodule_of(run_dir, record.split_hash)
+        if scale is None:
+            scale = find_scale(task, datamodule, layer, method)
+            store_scale(checkpoint, layer, method, scale)
+        if path is None:
+            scans = scans_of(datamodule, part, positive_target(task))
+    if path is not None:
+        scans = RunScans(find_scans(path, _checks(record)), *_known_targets(path))
+    sources = scans.sources[:limit]
+    expect(len(sources))
+    writer = HeatmapWriter(
+        checkpoint, out, layer=layer, method=method, scale=scale, n_slices=n_slices,
+        device=find_device(device),
+    )  # fmt: skip
+    table = explain_scans(writer, sources, truth=truth, done=done)
+    point = 0.5 if record.operating_point is None else record.operating_point
+    sanity = _sanity(writer, table, sources)
+    worth = worth_of(
+        table,
+        targets=scans.targets,
+        patients=scans.patients,
+        point=point,
+        truth=truth,
+        sanity=sanity,
+    )
+    write_json(out / "localisation.json", worth)
+    page = render_page(
+        title="Heatmaps",
+        pictures=_pictures(out, table, scans.targets, point),
+        colours=colour_sentence(layer, method, writer.scale, _checked(worth)),
+        facts={
+            "checkpoint": str(checkpoint), "scans": str(path or f"{part} part of {run_dir}"),
+            "layer": layer, "method": method, "scale": f"{writer.scale:.4g}",
+            "operating point": f"{point:.3f}",
+        },
+        worth=worth,
+        refused=table[table["status"] == "refused"][["scan_id", "reason"]].to_dict("records"),
+        synthetic=record.synthetic or any(source.synthetic for source in sources),
+    )  # fmt: skip
+    return Explained(table, write_text(out / "explain.html", page), worth["sentences"])
+
+
+def _known_targets(path: Path) -> tuple[dict[str, int], dict[str, str]]:
+    """Targets and patients of a manifest, where the path is one."""
+    from covidlit.scan_sources import TABLE_SUFFIXES
+
+    if not path.is_file() or path.suffix.lower() not in TABLE_SUFFIXES:
+        return {}, {}
+    from covidlit.cohort.manifest import read_manifest
+
+    manifest = read_manifest(path)
+    ids = manifest["scan_id"].astype(str)
+    patients = dict(zip(ids, manifest["patient_id"].astype(str), strict=True))
+    if "target" not in manifest:
+        # Without a label rule the class alone says it.
+        return dict(zip(ids, manifest["class_name"].eq("covid").astype(int), strict=True)), patients
+    known = manifest["target"].notna()
+    return dict(zip(ids[known], manifest.loc[known, "target"].astype(int), strict=True)), patients
+
+
+def _sanity(writer: HeatmapWriter, table: pd.DataFrame, sources: list[ScanSource]) -> Sanity | None:
+    """The model-randomisation check on the scans with the highest scores."""
+    from covidlit.preprocess import prepare_scan
+
+    best = table[table["status"] == "ok"].astype({"score": float}).nlargest(N_SANITY, "score")
+    names = {s.scan_id or f"image-{k}": s for k, s in enumerate(sources, start=1)}
+    images = []
+    for name in best["scan_id"]:
+        read = names[name].read
+        assert read is not None  # it was read before
+        images.append(writer.input_of(prepare_scan(read(), writer.geometry)))
+    if not images:
+        return None
+    return randomisation_check(writer.task.net, images, writer.map_of)
+
+
+def _checked(worth: dict[str, Any]) -> list[str]:
+    """The sentence of the gallery on what was checked; empty without masks."""
+    rate = worth.get("true_positives", {}).get("hit_rate", {})
+    if rate.get("value") is None:
+        return []
+    return [
+        f"Checked against lesion masks: in true positives the hottest point lay on a lesion in "
+        f"{rate['count']} of {rate['n']}; see below."
+    ]
+
+
+def _pictures(
+    out: Path, table: pd.DataFrame, targets: dict[str, int], point: float
+) -> list[Picture]:
+    rows = table[table["status"] == "ok"].astype({"score": float, "max": float})
+    known = rows["scan_id"].map(targets)
+    if known.notna().any():
+        labelled = rows.assign(target=known, point=point)[known.notna()]
+        chosen = choose_cases(labelled)
+        groups = chosen["outcome"].str.capitalize() + "s"
+    else:
+        chosen = rows.nlargest(N_SHOWN, "max")
+        groups = chosen["status"].map(lambda _: "Scans with the most heat")
+    return [
+        Picture(
+            group,
+            f"{row['scan_id'][:16]}, score {row['score']:.3f}, largest heat {row['max']:.3g}",
+            (out / row["png"]).read_bytes(),
+        )
+        for group, row in zip(groups, chosen.to_dict("records"), strict=True)
+    ]
+
+
+def _checks(record: RunRecord) -> Checks:
+    preparation = record.preprocess
+    return Checks(preparation.min_slices, frozenset(preparation.override_checks))

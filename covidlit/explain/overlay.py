@@ -1,0 +1,109 @@
+"""Pictures of heat on CT slices, in the source series' geometry and on the absolute scale."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covidlit.scan import Scan
+
+LUNG_WINDOW = (-1350.0, 150.0)
+"""HU from black to white: level -600, width 1500, as lungs are usually read."""
+
+APART_MM = 20.0
+"""Slices that are shown lie at least this far apart, so that they do not all show one lesion."""
+
+_COLOURS = "plasma"
+_OPACITY = 0.8
+
+
+def hottest_slices(heat: NDArray[np.float32], spacing_z: float, n: int) -> list[int]:
+    """The axial slices with the most heat, each at least `APART_MM` from the ones before.
+
+    Args:
+        heat: (z, y, x).
+        spacing_z: mm between slices.
+        n: how many; fewer where the volume is too short.
+
+    Returns:
+        Indices, the hottest first; the middle one alone where there is no heat.
+    """
+    largest = heat.max(axis=(1, 2)).astype(np.float64)
+    if not largest.max() > 0:
+        return [len(largest) // 2]
+    # The largest heat decides, its sum breaks ties of maps that are constant between slices.
+    rank = largest + 1e-6 * largest.max() * heat.mean(axis=(1, 2)) / heat.mean(axis=(1, 2)).max()
+    place = np.arange(len(rank)) * spacing_z
+    chosen: list[int] = []
+    while len(chosen) < n and np.isfinite(rank).any() and rank.max() > 0:
+        chosen.append(int(rank.argmax()))
+        rank[np.abs(place - place[chosen[-1]]) < APART_MM] = -np.inf
+    return chosen
+
+
+def overlay_png(
+    scan: Scan,
+    heat: NDArray[np.float32],
+    scale: float,
+    *,
+    slices: Sequence[int],
+    title: str,
+    lesion: NDArray[np.bool_] | None = None,
+    inches: float = 2.2,
+) -> bytes:
+    """A PNG of slices without and with heat, above each other, with the colour bar.
+
+    Seen as radiologists do: from the feet, the patient's left on the right.
+
+    Args:
+        scan: the source.
+        heat: (z, y, x) on the scan's grid.
+        scale: heat of the colour bar's upper end; what is hotter looks the same.
+        slices: indices along z, one column each.
+        title: one line; name no patient.
+        lesion: (z, y, x) on the scan's grid; drawn as an outline.
+        inches: width of one slice, at 100 pixels per inch.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    _, row_mm, column_mm = scan.spacing
+    aspect = row_mm / column_mm
+    height = inches * aspect * scan.hu.shape[1] / scan.hu.shape[2]
+    tight = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
+    figure = Figure(figsize=(inches * len(slices) + 0.7, 2 * height + 0.62), layout=tight)
+    axes = figure.subplots(2, len(slices), squeeze=False)
+    image = None
+    for column, index in enumerate(slices):
+        z_mm = float((scan.affine @ [index, 0, 0, 1])[2])
+        for row in (0, 1):
+            panel = axes[row, column]
+            panel.set_axis_off()
+            low, high = LUNG_WINDOW
+            panel.imshow(scan.hu[index], cmap="gray", vmin=low, vmax=high, aspect=aspect)
+            if lesion is not None and lesion[index].any():
+                panel.contour(lesion[index], [0.5], colors="#00b7ff", linewidths=0.7)
+        shown = np.clip(heat[index] / scale, 0, 1)
+        image = axes[1, column].imshow(
+            shown * scale, cmap=_COLOURS, vmin=0, vmax=scale, alpha=_OPACITY * shown**0.75,
+            aspect=aspect, interpolation="bilinear",
+        )  # fmt: skip
+        axes[0, column].set_title(f"z = {z_mm:.0f} mm", fontsize=7, pad=2)
+    figure.suptitle(title, fontsize=8)
+    bar = figure.colorbar(_solid(image), ax=list(axes[1]), fraction=0.05, pad=0.01)
+    bar.set_label("heat (absolute)", fontsize=7)
+    bar.ax.tick_params(labelsize=6)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100, facecolor="white")
+    return buffer.getvalue()
+
+
+def _solid(image: Any) -> Any:
+    """The colours of an image without its transparency, for the colour bar."""
+    from matplotlib.cm import ScalarMappable
+
+    return ScalarMappable(norm=image.norm, cmap=image.cmap)

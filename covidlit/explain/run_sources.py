@@ -1,0 +1,144 @@
+"""The scans of a training run that heatmaps are made of, with their targets and the scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from covidlit.errors import CheckpointError, CovidlitError
+from covidlit.explain.explain import explain_image, output_of
+from covidlit.explain.scale import scale_of
+from covidlit.scan_sources import ScanSource
+
+if TYPE_CHECKING:
+    from covidlit.datamodules import VolumeDataModule
+    from covidlit.tasks import VolumeClassification
+
+MOST_SCANS = 200
+"""Of the positive scans that the scale is taken from; more change a percentile little."""
+
+
+@dataclass(frozen=True)
+class RunScans:
+    """The scans of one part of a run.
+
+    Args:
+        sources: each can be read.
+        targets: scan_id to 1 (the class of interest) or 0.
+        patients: scan_id to patient_id.
+    """
+
+    sources: list[ScanSource]
+    targets: dict[str, int]
+    patients: dict[str, str]
+
+
+def checkpoint_of(run_dir: str | Path) -> Path:
+    """The checkpoint that a run was judged by: `best.ckpt`, or `last.ckpt` where none was selected.
+
+    Raises:
+        CheckpointError: the folder holds neither.
+    """
+    import yaml
+
+    folder, config = Path(run_dir) / "checkpoints", Path(run_dir) / "config.yaml"
+    names = ["best.ckpt", "last.ckpt"]
+    if config.is_file():
+        model = yaml.safe_load(config.read_text(encoding="utf-8")).get("model") or {}
+        names = ["last.ckpt"] if model.get("weights") == "last" else names
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise CheckpointError(
+        "this is not the folder of a training run: it holds no checkpoint.",
+        where=run_dir,
+        fix="give a folder that `covidlit train` wrote, or a checkpoint and a path.",
+    )
+
+
+def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
+    """The data of a run, by the configuration in its folder.
+
+    Raises:
+        CovidlitError: no configuration there, or it gives another split than the checkpoint's.
+    """
+    import yaml
+
+    from covidlit.experiment import build_datamodule
+
+    path = Path(run_dir) / "config.yaml"
+    if not path.is_file():
+        raise CovidlitError("there is no such file.", where=path, fix="give the run's own folder.")
+    datamodule = build_datamodule(yaml.safe_load(path.read_text(encoding="utf-8")))
+    if datamodule.split.hash != split_hash:
+        raise CovidlitError(
+            "the cohort has changed since the run: its split is another one now.",
+            where=path,
+            fix="give the manifest as the path, or the data as they were.",
+        )
+    return datamodule
+
+
+def scans_of(datamodule: VolumeDataModule, part: str, positive: int) -> RunScans:
+    """The scans of a part that can be read.
+
+    Args:
+        datamodule: of the run.
+        part: train, validation or test.
+        positive: target of the class of interest.
+    """
+    from covidlit.cohort.manifest import resolve_path
+    from covidlit.scan_reader import ScanReader, search_shared
+
+    chosen = datamodule.scans(part)
+    table = datamodule.table
+    rows: list[dict[str, Any]] = table[table["scan_id"].isin(chosen)].to_dict("records")
+    for row in rows:
+        row["series_uid"] = uid if isinstance(uid := row.get("series_uid"), str) else ""
+    checks = datamodule.checks
+    readers = search_shared(
+        ScanReader(str(resolve_path(table, row["path"])), row["series_uid"] or None, checks)
+        for row in rows
+    )
+    sources = [
+        ScanSource(
+            str(row["scan_id"]), str(row["path"]), row["series_uid"], reader,
+            synthetic=flag if isinstance(flag := row.get("synthetic"), bool) else None,
+        )
+        for row, reader in zip(rows, readers, strict=True)
+    ]  # fmt: skip
+    targets = {str(row["scan_id"]): int(row["target"] == positive) for row in rows}
+    patients = {str(row["scan_id"]): str(row["patient_id"]) for row in rows}
+    return RunScans(sources, targets, patients)
+
+
+def find_scale(
+    task: VolumeClassification, datamodule: VolumeDataModule, layer: str, method: str
+) -> float:
+    """The scale of a network's heatmaps, from the run's positive validation scans.
+
+    A run without such scans takes those that it was trained on; never those of the test part.
+
+    Raises:
+        ExplainError: there is no positive scan, or no heat in any.
+    """
+    positive = positive_target(task)
+    maxima: list[float] = []
+    for part in ("validation", "train"):
+        dataset = datamodule.dataset_of(part)
+        for index in [i for i, t in enumerate(dataset.targets) if t == positive][:MOST_SCANS]:
+            image = dataset[index]["image"]
+            assert isinstance(image, torch.Tensor)
+            heat = explain_image(task, image[None].to(task.device), layer, method)
+            maxima.append(heat.maximum)
+        if maxima:
+            break
+    return scale_of(maxima)
+
+
+def positive_target(task: VolumeClassification) -> int:
+    """The target of the class of interest: 1 in a binary task."""
+    return 1 if task.hparams["n_classes"] == 2 else output_of(task)

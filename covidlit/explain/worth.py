@@ -1,0 +1,105 @@
+"""What the heatmaps of many scans are worth: localisation, the paper's claim, the sanity check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covidlit.evaluation.bootstrap import Sampling
+from covidlit.explain.claim import lower_weights_claim
+from covidlit.explain.hit_rate import HitRate, hit_rate
+from covidlit.explain.localisation import MARGIN_MM, LesionTruth, Localisation
+from covidlit.explain.many import FOUND
+from covidlit.lesions import read_labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from covidlit.explain.sanity import Sanity
+
+
+def worth_of(
+    table: pd.DataFrame,
+    *,
+    targets: Mapping[str, int],
+    patients: Mapping[str, str],
+    point: float,
+    truth: str | Path | None = None,
+    sanity: Sanity | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The checks of a table of heatmaps, as `localisation.json` holds them.
+
+    Args:
+        table: of `explain_scans`.
+        targets: scan_id to 1 or 0, as far as they are known.
+        patients: scan_id to patient_id; scans that are missing count as patients of their own.
+        point: the operating point, from which a scan counts as called positive.
+        truth: folder of lesion labels that the table was made with.
+        sanity: outcome of the model-randomisation check.
+        seed: of the bootstrap.
+
+    Returns:
+        `true_positives` and `positives` (each a `HitRate`), where lesion labels are known, and
+        `claim`, where both classes are; `sentences` in words.
+    """
+    rows = table[table["status"] == "ok"]
+    target = rows["scan_id"].map(targets)
+    patient = rows["scan_id"].map(patients).fillna(rows["scan_id"]).to_numpy(str)
+    result: dict[str, Any] = {"margin_mm": MARGIN_MM, "operating_point": point}
+    sentences = []
+    if "has_lesions" in rows:
+        with_lesions = rows["has_lesions"].eq(True) & target.eq(1)
+        called = with_lesions & (rows["score"].astype(float) >= point)
+        for name, group in (("true_positives", called), ("positives", with_lesions)):
+            chosen = group.to_numpy(bool)
+            rate = _hit_rate(rows[chosen], patient[chosen], truth, seed)
+            result[name] = rate.to_dict()
+            sentences.append(f"{name.replace('_', ' ').capitalize()}: {rate.sentence}")
+    known = target.notna().to_numpy(bool)
+    if known.any() and target[known].nunique() == 2:
+        claim = lower_weights_claim(
+            target[known].to_numpy(int) == 1,
+            rows.loc[known, "max"].to_numpy(float),
+            Sampling(patient[known], seed=seed),
+        )
+        result["claim"] = claim.to_dict()
+        sentences.append(claim.sentence)
+    if sanity is not None:
+        result["sanity"] = sanity.to_dict()
+        sentences.append(sanity.sentence)
+    return {**result, "sentences": sentences}
+
+
+def _hit_rate(
+    rows: pd.DataFrame, patient: NDArray[np.str_], truth: str | Path | None, seed: int
+) -> HitRate:
+    names = [name for name in FOUND if name != "has_lesions"]
+    found = []
+    for values in rows[names].astype(object).itertuples(index=False):
+        numbers: dict[str, Any] = {
+            name: None if value is None or value != value else float(value)
+            for name, value in zip(names, values, strict=True)
+        }
+        found.append(Localisation(**{**numbers, "hit": bool(numbers["hit"])}))
+    others = _others_heat(rows, truth) if truth is not None and len(rows) > 1 else None
+    return hit_rate(found, Sampling(patient, seed=seed), others)
+
+
+def _others_heat(rows: pd.DataFrame, truth: str | Path) -> NDArray[np.float64]:
+    """Of each scan, the share of the other scans' maxima that would hit its lesions.
+
+    A maximum is moved from body to body by its place in the network's input, which is centred on
+    the body.
+    """
+    first = rows[[f"input_{axis}_mm" for axis in "xyz"]].to_numpy(float)
+    inside = rows[[f"peak_{axis}_mm" for axis in "xyz"]].to_numpy(float) - first
+    shares = np.empty(len(rows))
+    for k, scan_id in enumerate(rows["scan_id"]):
+        lesions = LesionTruth(read_labels(truth, scan_id))
+        shares[k] = lesions.hits(np.delete(inside, k, axis=0) + first[k]).mean()
+    return shares

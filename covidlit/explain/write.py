@@ -1,0 +1,188 @@
+"""Heatmaps of scans as files: NIfTI in the source's geometry, a PNG, and a row of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from covidlit.checkpoints import load_checkpoint, load_task, read_record
+from covidlit.errors import ConfigError
+from covidlit.explain.explain import (
+    METHODS,
+    check_method,
+    default_layer,
+    explain_image,
+    lung_value,
+    map_of,
+    output_of,
+)
+from covidlit.explain.heatmap import Heatmap
+from covidlit.explain.layers import ExplainError, layer_of
+from covidlit.explain.nifti import write_heat
+from covidlit.explain.overlay import hottest_slices, overlay_png
+from covidlit.explain.scale import require_scale
+from covidlit.files import write_bytes
+from covidlit.preprocess import Geometry, Prepared, prepare_scan
+from covidlit.preprocess.body import body_mask
+from covidlit.scan import Scan
+
+if TYPE_CHECKING:
+    from covidlit.lesions import LesionLabels
+    from covidlit.tasks import VolumeClassification
+
+COLUMNS = (
+    "scan_id", "score", "layer", "method", "scale", "max", "mean_in_body", "peak_x_mm",
+    "peak_y_mm", "peak_z_mm", "input_x_mm", "input_y_mm", "input_z_mm", "nifti", "png", "status",
+    "reason",
+)  # fmt: skip
+"""Of `heatmaps.csv`; the peak, and the first voxel of the network's input, are in LPS, the patient
+space of DICOM."""
+
+
+@dataclass(frozen=True)
+class WrittenHeatmap:
+    """What was written for one scan.
+
+    Args:
+        heatmap: the heat itself.
+        row: of `heatmaps.csv`, `COLUMNS` by name.
+        png: the picture, as it was written.
+    """
+
+    heatmap: Heatmap
+    row: dict[str, Any]
+    png: bytes
+
+
+class HeatmapWriter:
+    """Makes and writes heatmaps with the network of a checkpoint, all on its one scale.
+
+    Args:
+        checkpoint: of `covidlit train`.
+        out_dir: folder for `<scan_id>.heat.nii.gz` and `<scan_id>.png`.
+        layer: of the network's `explainable_layers()`; None: the first.
+        method: one of `covidlit.explain.METHODS`; None: the first.
+        scale: heat of the colour bar's upper end; None: the one that the checkpoint carries.
+        n_slices: slices in each picture, at least 1.
+        device: "cpu", "cuda", ...
+
+    Raises:
+        CheckpointError: the checkpoint is missing, damaged, untrusted or of another model.
+        ExplainError: an unknown layer or method, or no scale.
+        ConfigError: an argument out of its range.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | Path,
+        out_dir: str | Path,
+        *,
+        layer: str | None = None,
+        method: str | None = None,
+        scale: float | None = None,
+        n_slices: int = 3,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if n_slices < 1:
+            raise ConfigError(f"n_slices must be at least 1, got {n_slices}.", where="n_slices")
+        if scale is not None and not scale > 0:
+            raise ConfigError(f"scale must be greater than 0, got {scale}.", where="scale")
+        self.record = read_record(load_checkpoint(checkpoint), checkpoint)
+        self.task = load_classification(checkpoint).to(device)
+        self.layer = layer or default_layer(self.task.net)
+        self.method = check_method(method or METHODS[0])
+        layer_of(self.task.net, self.layer)
+        self.scale = scale or require_scale(self.record, self.layer, self.method, checkpoint)
+        self.out_dir = Path(out_dir)
+        self.n_slices = n_slices
+        wanted = self.record.preprocess.geometry
+        self.geometry = Geometry(wanted.spacing, wanted.size)
+
+    def input_of(self, prepared: Prepared) -> torch.Tensor:
+        """The network's input (1, 1, z, y, x) for a prepared scan."""
+        from covidlit.datamodules.volume_dataset import apply_window
+
+        image = torch.from_numpy(prepared.array.astype(np.float32))[None, None]
+        return apply_window(image, self.record.preprocess.window).to(self.task.device)
+
+    def explain(self, prepared: Prepared) -> Heatmap:
+        """The heatmap of a prepared scan, with its score."""
+        image = self.input_of(prepared)
+        return explain_image(self.task, image, self.layer, self.method, prepared.affine)
+
+    def map_of(self, net: nn.Module, image: torch.Tensor) -> NDArray[np.float32]:
+        """The map of a copy of the network, for the model-randomisation check."""
+        return map_of(
+            net, image, layer_of(net, self.layer), self.method, output_of(self.task),
+            lung=lung_value(self.task), spacing=self.geometry.spacing,
+        )[0]  # fmt: skip
+
+    def write(
+        self,
+        scan: Scan,
+        prepared: Prepared | None = None,
+        score: float | None = None,
+        *,
+        name: str,
+        labels: LesionLabels | None = None,
+    ) -> WrittenHeatmap:
+        """Explain a scan and write its files, each whole or not at all.
+
+        Args:
+            scan: the source.
+            prepared: of the scan, for the network; None: it is prepared here.
+            score: to be printed and kept; None: that of the heatmap's own pass.
+            name: of the files; a pseudonym such as the scan_id, never a patient's name.
+            labels: lesions, to be outlined in the picture.
+        """
+        prepared = prepared or prepare_scan(scan, self.geometry)
+        heatmap = self.explain(prepared)
+        score = heatmap.score if score is None else score
+        z, y, x = scan.hu.shape
+        heat = heatmap.on((z, y, x), scan.affine)
+        slices = hottest_slices(heat, scan.spacing[0], self.n_slices)
+        png = overlay_png(
+            scan, heat, self.scale, slices=slices, title=f"{name[:16]}   score {score:.3f}",
+            lesion=None if labels is None else labels.classes > 1,
+        )  # fmt: skip
+        nifti = write_heat(heat, scan.affine, self.out_dir / f"{name}.heat.nii.gz")
+        picture = write_bytes(self.out_dir / f"{name}.png", png)
+        peak, first = heatmap.peak_mm, prepared.affine[:3, 3].tolist()
+        row = {
+            "scan_id": name, "score": score, "layer": self.layer, "method": self.method,
+            "scale": self.scale, "max": heatmap.maximum,
+            "mean_in_body": mean_in_body(heatmap, prepared), "peak_x_mm": peak[0],
+            "peak_y_mm": peak[1], "peak_z_mm": peak[2],
+            "input_x_mm": first[0], "input_y_mm": first[1], "input_z_mm": first[2],
+            "nifti": nifti.name, "png": picture.name, "status": "ok", "reason": None,
+        }  # fmt: skip
+        return WrittenHeatmap(heatmap, row, png)
+
+
+def load_classification(checkpoint: str | Path) -> VolumeClassification:
+    """The trained classification of a checkpoint.
+
+    Raises:
+        CheckpointError: see `load_task`.
+        ExplainError: it is of another task.
+    """
+    from covidlit.tasks import VolumeClassification
+
+    task = load_task(checkpoint)
+    if not isinstance(task, VolumeClassification):
+        raise ExplainError(
+            f"heatmaps show classifications, this is a {type(task).__name__}.", where=checkpoint
+        )
+    return task
+
+
+def mean_in_body(heatmap: Heatmap, prepared: Prepared) -> float | None:
+    """Mean heat where the network saw the patient, air in the lungs included; None without one."""
+    body = body_mask(prepared.array)
+    return float(heatmap.on_input()[body].mean()) if body.any() else None

@@ -1,0 +1,200 @@
+"""`covidlit explain`: files in the source's geometry, one scale, a page, and what it is worth."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk  # noqa: N813 (its own convention)
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from PIL import Image
+from typer.testing import CliRunner
+
+from covidlit.checkpoints import load_checkpoint, load_task, read_record
+from covidlit.cli import app
+from covidlit.cohort import Split
+from covidlit.cohort.manifest import read_manifest
+from covidlit.configuration import config_dir
+from covidlit.experiment import train_and_evaluate
+from covidlit.explain import ExplainError, HeatmapWriter, explain_image
+from covidlit.explain.overlay import hottest_slices
+from covidlit.predict import predict
+from covidlit.preprocess import prepare_scan
+from covidlit.scan_files import load_scan
+
+
+@pytest.fixture(scope="module")
+def run(tiny_overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch with heatmaps in its report."""
+    folder = tmp_path_factory.mktemp("explain") / "run"
+    overrides = [
+        *(o for o in tiny_overrides if o != "heatmaps=false"), "name=test", "model=csacnet",
+        "model.task.net.width=4", "split.test_centres=[centre_4]", "callbacks=last_epoch",
+    ]  # fmt: skip
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        config = compose("train", overrides)
+    train_and_evaluate(OmegaConf.to_container(config, resolve=True), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def truth(tiny_data: Path) -> Path:
+    return Path((tiny_data / "manifest_path").read_text()).parent / "truth"
+
+
+@pytest.fixture(scope="module")
+def written(run: Path, truth: Path) -> Path:
+    out = run.parent / "out"
+    done = CliRunner().invoke(
+        app, ["explain", str(run), "--out", str(out), "--truth", str(truth), "--slices", "2"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "Lower weights in scans without COVID-19" in done.output
+    return out
+
+
+def sources(tiny_data: Path) -> pd.Series:
+    """Folder of each scan of the tiny cohort by scan_id."""
+    manifest = read_manifest((tiny_data / "manifest_path").read_text())
+    return manifest.set_index("scan_id")["path"].map(lambda p: Path(manifest.attrs["root"], p))
+
+
+def test_the_report_of_the_run_shows_heatmaps(run: Path) -> None:
+    page = (run / "report.html").read_text()
+    assert '<section id="heatmaps">' in page
+    assert page.count("data:image/png;base64,") >= 2
+    assert "was not checked for this network" in page
+    record = read_record(load_checkpoint(run / "checkpoints" / "last.ckpt"), "")
+    assert list(record.heat_scales) == ["guided:module3"]
+    assert record.operating_point is not None  # the scale did not cost it
+
+
+def test_the_scale_is_that_of_positive_scans_which_were_not_tested_on(
+    run: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    manifest = read_manifest((tiny_data / "manifest_path").read_text()).set_index("scan_id")
+    parts = pd.Series(Split.load(run / "split.json").parts)
+    covid = manifest.index[manifest["class_name"] == "covid"]
+    chosen = [scan_id for scan_id in covid if parts.get(scan_id) == "validation"]
+    chosen = chosen or [scan_id for scan_id in covid if parts.get(scan_id) == "train"]
+    writer = HeatmapWriter(checkpoint, tmp_path)
+    folders = sources(tiny_data)
+    heats = [writer.explain(prepare_scan(load_scan(folders[name]), writer.geometry))
+             for name in chosen]  # fmt: skip
+    maxima = [heat.maximum for heat in heats]
+    assert writer.scale == pytest.approx(np.quantile(maxima, 0.75), rel=1e-4)
+
+
+def test_every_test_scan_is_there_with_its_own_score(run: Path, written: Path) -> None:
+    table = pd.read_csv(written / "heatmaps.csv").set_index("scan_id")
+    predictions = pd.read_parquet(run / "predictions.parquet").set_index("scan_id")
+    test = predictions[predictions["part"] == "test"]
+    assert set(table.index) == set(test.index)
+    np.testing.assert_allclose(table["score"], test["score"].reindex(table.index), atol=1e-5)
+    assert table["scale"].nunique() == 1
+
+
+def test_the_nifti_lies_where_the_source_series_lies(written: Path, tiny_data: Path) -> None:
+    row = pd.read_csv(written / "heatmaps.csv").nlargest(1, "max").iloc[0]
+    image = sitk.ReadImage(str(written / row["nifti"]))
+    folder = sources(tiny_data)[row["scan_id"]]
+    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder))
+    series = sitk.ReadImage(names)
+    assert image.GetSize() == series.GetSize()
+    x, y, z = series.GetSize()
+    for index in ((0, 0, 0), (x - 1, 0, z - 1), (x // 2, y - 1, z // 3)):
+        point = series.TransformIndexToPhysicalPoint(index)
+        np.testing.assert_allclose(
+            image.TransformPhysicalPointToContinuousIndex(point)[:2], index[:2], atol=1e-3
+        )
+        there = image.TransformPhysicalPointToIndex(point)
+        np.testing.assert_allclose(image.TransformIndexToPhysicalPoint(there), point, atol=1e-3)
+    # Values are absolute: the header's factor undoes the bytes.
+    values = sitk.GetArrayFromImage(image)
+    assert values.max() <= row["max"] * 1.001
+    assert values.max() >= 0.5 * row["max"]  # the maximum may lie between slices of the source
+    peak = image.TransformPhysicalPointToIndex([float(row[f"peak_{axis}_mm"]) for axis in "xyz"])
+    assert values[peak[::-1]] >= 0.5 * values.max()
+
+
+def test_the_pictures_show_slices_on_the_absolute_scale(written: Path) -> None:
+    picture = Image.open(next(written.glob("*.png")))
+    assert 300 < picture.size[0] < 800  # two slices and the colour bar
+    page = (written / "explain.html").read_text()
+    assert "True positives" in page or "True negatives" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert 'src="data:image/png;base64,' in page
+
+
+def test_its_worth_is_in_the_json(written: Path, truth: Path) -> None:
+    worth = json.loads((written / "localisation.json").read_text())
+    table = pd.read_csv(written / "heatmaps.csv")
+    positives = worth["positives"]
+    assert positives["hit_rate"]["n"] > 0
+    chance = table.loc[table["has_lesions"].eq(True), "chance"]
+    assert chance.min() <= positives["chance"]["value"] <= chance.max()
+    assert 0 <= positives["others_heat"]["value"] <= 1
+    assert set(worth) >= {"claim", "sanity", "true_positives", "sentences"}
+
+
+def test_a_second_call_does_the_rest_only(run: Path, written: Path, truth: Path) -> None:
+    old = pd.read_csv(written / "heatmaps.csv").head(3)
+    before = {name: (written / name).stat().st_mtime_ns for name in old["nifti"]}
+    gone = old["nifti"][1]
+    (written / gone).unlink()
+    command = ["explain", str(run), "--out", str(written), "--truth", str(truth)]
+    done = CliRunner().invoke(app, [*command, "--slices", "2", "--limit", "3"])
+    assert done.exit_code == 0, done.output
+    after = {name: (written / name).stat().st_mtime_ns for name in old["nifti"]}
+    assert {name for name in before if before[name] != after[name]} == {gone}
+    pd.testing.assert_frame_equal(pd.read_csv(written / "heatmaps.csv"), old, rtol=1e-5)
+
+
+def test_a_scan_is_explained_as_it_is_predicted(run: Path, tiny_data: Path, tmp_path: Path) -> None:
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    folder = sources(tiny_data).iloc[0]
+    writer = HeatmapWriter(checkpoint, tmp_path, n_slices=1)
+    written = writer.write(load_scan(folder), name="scan")
+    assert written.heatmap.score == pytest.approx(predict(checkpoint, folder)["score"][0], abs=1e-5)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["scan.heat.nii.gz", "scan.png"]
+
+
+@pytest.mark.parametrize("method", ["guided", "layercam", "gradcam", "activation"])
+def test_heat_has_no_scale_of_its_own(method: str, run: Path) -> None:
+    """Twice the logit is twice the heat: nothing is normalised per scan."""
+    task: Any = load_task(run / "checkpoints" / "last.ckpt")
+    image = torch.rand(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    one = explain_image(task, image, "subnet1_unit1", method)
+    with torch.no_grad():
+        task.net.head[-1].weight.mul_(2)
+        task.net.head[-1].bias.mul_(2)
+    two = explain_image(task, image, "subnet1_unit1", method)
+    factor = {"activation": 1.0}.get(method, 2.0)
+    np.testing.assert_allclose(two.values, factor * one.values, rtol=1e-4, atol=1e-9)
+
+
+def test_without_a_scale_nothing_is_drawn(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copy(run / "checkpoints" / "last.ckpt", tmp_path / "copy.ckpt"))
+    with pytest.raises(ExplainError, match="no scale for gradcam at last_pool"):
+        HeatmapWriter(copy, tmp_path, layer="last_pool", method="gradcam")
+    done = CliRunner().invoke(app, ["explain", str(copy), str(tmp_path), "--layer", "lastpool"])
+    assert done.exit_code == 2
+    assert "did you mean last_pool" in done.output
+    done = CliRunner().invoke(app, ["explain", str(copy)])
+    assert done.exit_code == 2
+    assert "does not say which scans" in done.output
+
+
+def test_the_hottest_slices_lie_apart() -> None:
+    heat = np.zeros((40, 4, 4), np.float32)
+    heat[[10, 11, 12, 30], 2, 2] = [3.0, 4.0, 3.5, 2.0]
+    assert hottest_slices(heat, 5.0, 2) == [11, 30]
+    assert hottest_slices(np.zeros((9, 2, 2), np.float32), 5.0, 3) == [4]
