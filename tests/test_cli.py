@@ -13,7 +13,7 @@ from covidlit.cli import app
 
 ROOT = Path(__file__).parents[1]
 COVIDLIT = [sys.executable, "-c", "from covidlit.cli import app; app()"]
-COMMANDS = ("inspect", "manifest", "prepare", "train", "evaluate", "predict", "synthesize")
+COMMANDS = ("inspect", "manifest", "prepare", "train", "evaluate", "predict", "cards", "synthesize")
 
 
 def test_the_help_names_every_command() -> None:

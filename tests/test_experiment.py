@@ -37,25 +37,6 @@ SMALL_NET = {
 Run = Callable[..., Path]
 
 
-@pytest.fixture(scope="session")
-def train(tiny_overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Runs one configuration in this process and returns its run folder."""
-
-    def run(*overrides: str) -> Path:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            config = compose("train", [*tiny_overrides, "name=test", *overrides])
-        run_dir = tmp_path_factory.mktemp("run")
-        train_and_evaluate(OmegaConf.to_container(config, resolve=True), run_dir)
-        return run_dir
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def csacnet_run(train: Run) -> Path:
-    return train("model=csacnet", *SMALL_NET["csacnet"])
-
-
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_trains_and_leaves_the_whole_run_folder(
     model: str, train: Run, request: pytest.FixtureRequest

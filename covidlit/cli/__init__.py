@@ -21,7 +21,7 @@ app = typer.Typer(
     "In order: inspect a folder, make a manifest, train (which prepares and evaluates), predict.",
 )
 
-COMMANDS = ("inspect", "manifest", "prepare", "evaluate", "predict", "synthesize")
+COMMANDS = ("inspect", "manifest", "prepare", "evaluate", "predict", "cards", "synthesize")
 
 
 def _friendly(command: Callable[..., None]) -> Callable[..., None]:
