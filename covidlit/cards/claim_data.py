@@ -10,10 +10,13 @@ from covidlit.cards.wording import last_name, listed, numbers, record_text
 
 SYNTHETIC = "The images are synthetic, made by a computer: no patient stands behind them."
 
+_PAPER_RULE = (
+    "1 if RT-PCR positive and CT-confirmed, 0 if RT-PCR negative or untested and from before the "
+    "outbreak"
+)
 LABEL_RULES = {
-    "ManifestTarget": "the manifest's own column `target`; where no row has one, LabelRule",
-    "LabelRule": "1 if RT-PCR positive and CT-confirmed, 0 if RT-PCR negative or scanned before "
-    "the day that the rule names",
+    "ManifestTarget": f"the manifest's own column target; where no row has one, {_PAPER_RULE}",
+    "LabelRule": _PAPER_RULE,
     "ByClass": "1 for the positive classes, 0 for the others",
     "MultiClass": "one target per class, in this order",
 }

@@ -23,7 +23,8 @@ def assignment(facts: Facts) -> list[str]:
 def disjointness(facts: Facts) -> list[str]:
     """Item 21: what was compared between the parts, with the result."""
     compared = facts.get("cohort.json", "in_two_parts")
-    lines = ["Disjoint by patient; checked when the run started, which would have stopped it."]
+    patients = facts.get("cohort.json", "in_two_parts.patients.shared")
+    lines = ["The parts share patients." if patients else "The parts are disjoint by patient."]
     for name, found in compared.items():
         what = "images (hash of the voxels)" if name == "images" else name
         if found is None:

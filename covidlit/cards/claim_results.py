@@ -88,7 +88,7 @@ def explanations(facts: Facts) -> list[str]:
     sentences = facts.find(HEATMAPS, "sentences")
     if not sentences:
         raise MissingFact(
-            f"the run has no {HEATMAPS}, which `covidlit explain RUN --out RUN/heatmaps` writes "
+            f"the run has no {HEATMAPS}, which covidlit explain RUN --out RUN/heatmaps writes "
             "where lesion masks are known"
         )
     return [str(sentence) for sentence in sentences]

@@ -54,6 +54,7 @@ CHANGES: list[tuple[int, str, str, Any, str]] = [
     (13, "cohort.json", "refused", {"test": {"too dark": 2}}, "too dark: 2"),
     (20, "split.json", "parts", {"a": "train", "b": "test"}, "test: 1 of 2 scans (50.0%)"),
     (21, "cohort.json", "in_two_parts.images", {"compared": 9, "shared": 3}, "9 compared, 3 in"),
+    (21, "cohort.json", "in_two_parts.patients.shared", 2, "The parts share patients."),
     (21, "cohort.json", "in_two_parts.series", None, "series: not compared"),
     (22, "checkpoint", "parameters", 1234567, "1,234,567"),
     (22, "checkpoint", "flops", 5_000_000_000, "5 GFLOPs"),
