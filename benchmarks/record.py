@@ -13,6 +13,11 @@ from covidlit.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
 KEYS = ("figure", "value", "unit", "target", "peer", "command")
+_NOT_RESULTS = (
+    ":(top)",
+    ":(top,exclude,glob)benchmarks/results/**",
+    ":(top,exclude,glob)experiments/**/*.json",
+)
 PACKAGES = ("covidlit", "numpy", "torch", "monai", "torchio", "pydicom", "python-gdcm", "SimpleITK")
 
 
@@ -51,11 +56,23 @@ def environment() -> dict[str, Any]:
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
         "versions": versions,
-        "commit": _commit(),
+        "commit": commit_of(Path(__file__).parent),
     }
 
 
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent)
-    return done.stdout.strip() or "unknown"
+def commit_of(folder: Path) -> str:
+    """The commit of a working tree, with "-dirty" where a tracked file differs from it.
+
+    Results do not count: several benchmarks in a row change each other's, and none reads them.
+
+    Args:
+        folder: inside the working tree.
+    """
+    commit = _git(folder, "describe", "--always", "--abbrev=12", "--exclude=*")
+    changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", *_NOT_RESULTS)
+    return f"{commit}{'-dirty' if changed else ''}" if commit else "unknown"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=folder)
+    return done.stdout.strip()

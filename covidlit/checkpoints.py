@@ -17,7 +17,7 @@ from covidlit.errors import CheckpointError, ConfigError
 from covidlit.files import atomic_path
 from covidlit.run_record import PreprocessRecord, RunRecord, run_record
 from covidlit.targets import ALLOWED_TARGETS, allow_target, build, is_allowed, targets_in
-from covidlit.training_settings import changed_settings
+from covidlit.training_settings import changed_length, changed_settings, trainer_of
 
 if TYPE_CHECKING:
     from covidlit.tasks import BaseTask
@@ -148,13 +148,18 @@ def update_record(path: str | Path, **fields: Any) -> None:
         torch.save(checkpoint, temporary)
 
 
-def check_same_run(path: str | Path, task: BaseTask, record: Mapping[str, Any]) -> None:
+def check_same_run(path: str | Path, task: BaseTask, record: Mapping[str, Any]) -> str:
     """Refuse to resume a run from a checkpoint of another network, split or way of training.
+
+    A finished run may be trained longer where its learning rate does not depend on its length.
 
     Args:
         path: the checkpoint.
         task: the task that is to go on from it.
         record: of the run that is to go on; fields that it lacks are not compared.
+
+    Returns:
+        How far the run had come, such as "after 10 of 10 epochs".
 
     Raises:
         CheckpointError: names the settings that differ.
@@ -172,11 +177,10 @@ def check_same_run(path: str | Path, task: BaseTask, record: Mapping[str, Any]) 
     for name in ("split_hash", "preprocess"):
         if name in record and name in written and record[name] != written[name]:
             raise _cannot_go_on(path, f"{name} was {written[name]!r} and is {record[name]!r}")
-    if before.get("scheduler"):
-        epochs = [_max_epochs(run) for run in (written, record)]
-        if None not in epochs and epochs[0] != epochs[1]:
-            # The schedule's length is part of what is resumed.
-            raise _cannot_go_on(path, f"trainer.max_epochs was {epochs[0]} and is {epochs[1]}")
+    old, new = (trainer_of(run) for run in (written, record))
+    if changed := changed_length(old, new, before.get("scheduler")):
+        raise _another_schedule(path, changed, before["scheduler"], new)
+    return _progress(path, checkpoint.get("epoch"), old, new)
 
 
 def check_weights(own: Mapping[str, Tensor], saved: Mapping[str, Tensor], where: object) -> None:
@@ -284,15 +288,41 @@ def _comparable(value: Any) -> Any:
     )
 
 
-def _max_epochs(record: Mapping[str, Any]) -> int | None:
-    config = record.get("config")
-    trainer = config.get("trainer") if isinstance(config, Mapping) else None
-    return trainer.get("max_epochs") if isinstance(trainer, Mapping) else None
-
-
 def _cannot_go_on(path: str | Path, changed: str) -> CheckpointError:
     return CheckpointError(
         f"the run cannot go on from this checkpoint: {changed} now.",
         where=path,
         fix="resume with the settings of the run that wrote it (config.yaml in its folder).",
     )
+
+
+def _another_schedule(
+    path: str | Path, changed: str, scheduler: Mapping[str, Any], trainer: Mapping[str, Any]
+) -> CheckpointError:
+    name = str(scheduler.get("_target_")).rpartition(".")[2]
+    return CheckpointError(
+        f"the run cannot go on from this checkpoint: {changed} now, and {name} lays the learning "
+        "rate out over the whole length of a run: another length is another schedule from the "
+        "first step on, not more of this one.",
+        where=path,
+        fix="to finish the run, give the length that it was started with. For a run of another "
+        "length, start one without ckpt_path. A run that is to be trained on later needs a "
+        "schedule without a length from the start: model.task.scheduler=null, or one that steps "
+        "every epoch, such as StepLR or ReduceLROnPlateau.",
+    )
+
+
+def _progress(
+    path: str | Path, epoch: object, before: Mapping[str, Any], now: Mapping[str, Any]
+) -> str:
+    """How far a checkpoint has come; `epoch` is its last one, counted from 0."""
+    if not isinstance(epoch, int):
+        return ""
+    done, planned, length = epoch + 1, before.get("max_epochs"), now.get("max_epochs")
+    if isinstance(length, int) and 0 <= length < done:
+        raise CheckpointError(
+            f"its run has {done} epochs behind it, and trainer.max_epochs is {length}.",
+            where=path,
+            fix=f"set trainer.max_epochs to {done} or more, or start a run without ckpt_path.",
+        )
+    return f"after {done}{f' of {planned}' if planned else ''} epochs"

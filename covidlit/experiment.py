@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import warnings
 from inspect import signature
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from covidlit.arguments import require_whole_number
 from covidlit.configuration import check_keys, config_dir, explain
 from covidlit.errors import ConfigError, CovidlitError, disk_full
+from covidlit.stopped_run import INTERRUPTED, RunStopped, explained_end
 from covidlit.training_settings import number_of_devices
 
 if TYPE_CHECKING:
@@ -25,7 +27,10 @@ log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Compose the configuration of the command line and run it; a user's error exits with 2."""
+    """Compose the configuration of the command line and run it.
+
+    A user's error exits with 2, a run that was stopped with 128 and the number of the signal.
+    """
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -34,6 +39,8 @@ def main() -> None:
     entry = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(run)
     try:
         entry()
+    except KeyboardInterrupt as stop:
+        _end_stopped(stop)
     except CovidlitError as error:
         _stop(error)
     except (HydraException, OmegaConfBaseException) as error:
@@ -48,6 +55,14 @@ def main() -> None:
 def _stop(error: CovidlitError) -> None:
     sys.stderr.write(f"\nerror: {error}\n")
     sys.exit(2)
+
+
+def _end_stopped(stop: KeyboardInterrupt) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # pressed again, it would only leave a traceback
+    message = str(stop) or "The run was stopped (Ctrl-C) before it began."
+    if process_rank() == 0:
+        sys.stderr.write(f"\n{message}\n")
+    sys.exit(stop.exit_code if isinstance(stop, RunStopped) else INTERRUPTED)
 
 
 def run(config: DictConfig) -> float | None:
@@ -67,7 +82,8 @@ def run(config: DictConfig) -> float | None:
     _refuse_multirun_ddp(config, str(hydra_config.mode))
     resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(resolved, dict)
-    return train_and_evaluate({str(k): v for k, v in resolved.items()}, run_dir)
+    with explained_end(run_dir):
+        return train_and_evaluate({str(k): v for k, v in resolved.items()}, run_dir)
 
 
 def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
@@ -79,9 +95,12 @@ def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
     from covidlit.evaluation import write_predictions
     from covidlit.files import write_text
     from covidlit.run_checks import check_evaluation, check_evaluation_settings
+    from covidlit.run_log import log_cohort, timed_training
     from covidlit.run_report import assemble_predictions, report
+    from covidlit.trainer_checks import check_trainer_settings
 
     _quieten()
+    check_trainer_settings(config["trainer"])
     require_whole_number(config["seed"], "seed", at_least=0)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     check_evaluation_settings(config["evaluation"])
@@ -93,7 +112,9 @@ def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
         write_text(run_dir / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         datamodule.split.save(run_dir / "split.json")
         write_run_records(config, datamodule, run_dir)
-    runner.fit(datamodule, run_dir)
+        log_cohort(datamodule)
+    with timed_training(run_dir, silent=not first):
+        runner.fit(datamodule, run_dir)
     if not first:
         return None
     scores = {part: runner.predict(datamodule, part) for part in ("validation", "test")}
@@ -176,7 +197,8 @@ def build_runner(config: dict[str, Any], datamodule: VolumeDataModule) -> Runner
 def _refuse_multirun_ddp(config: DictConfig, mode: str) -> None:
     """Lightning starts its other ranks with the same command line: under -m, more sweeps."""
     several = number_of_devices(config.trainer.get("devices", 1)) != 1
-    if mode.endswith("MULTIRUN") and (several or config.trainer.get("num_nodes", 1) > 1):
+    several = several or config.trainer.get("num_nodes", 1) != 1
+    if mode.endswith("MULTIRUN") and several:
         raise ConfigError(
             "-m cannot be combined with training on several devices.",
             where="trainer.devices",

@@ -16,6 +16,7 @@ from torch import Tensor
 from covidlit.checkpoints import load_checkpoint, load_task, read_record
 from covidlit.dicom import Checks, SeriesRefused
 from covidlit.errors import ConfigError, CovidlitError, fault_reason
+from covidlit.override_notes import with_notes
 from covidlit.preprocess import Geometry, prepare_scan
 from covidlit.run_record import RunRecord, class_of_interest
 from covidlit.scan_sources import ScanSource, find_scans
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from covidlit.tasks import BaseTask
 
 COLUMNS = (
-    "scan_id", "path", "series_uid", "score", "predicted_class", "status", "reason", "synthetic",
-    "trained_on_synthetic",
+    "scan_id", "path", "series_uid", "score", "predicted_class", "operating_point", "status",
+    "reason", "notes", "synthetic", "trained_on_synthetic",
 )  # fmt: skip
 _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
@@ -60,9 +61,11 @@ def predict(
         `series_uid` (a pseudonym), `score` (of the positive class), `score_<class>` where the run
         has more than two classes, `predicted_class` ("positive" from the checkpoint's operating
         point on, else "negative"; null where it has none; with more classes the most probable
-        one), `status` ("ok" or "refused"), `reason`, `synthetic` (what a manifest says of the
-        scan; null where nothing does), `trained_on_synthetic` (of the network: its scores then mean
-        nothing for patients).
+        one), `operating_point` (null where the checkpoint has none, or more classes), `status`
+        ("ok" or "refused"), `reason`, `notes` (what was done to the scan on the way in, such as a
+        check that was overridden and would have refused it), `synthetic` (what a manifest says of
+        the scan; null where nothing does), `trained_on_synthetic` (of the network: its scores then
+        mean nothing for patients).
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged, untrusted or of another model.
@@ -87,10 +90,12 @@ def predict(
     classes = [f"score_{name}" for name in record.classes] if len(record.classes) > 2 else []
     columns = [*COLUMNS[:4], *classes, *COLUMNS[4:]]
     table = pd.DataFrame(rows, columns=columns)
-    for name in ("scan_id", "path", "series_uid", "predicted_class", "status", "reason"):
+    for name in ("scan_id", "path", "series_uid", "predicted_class", "status", "reason", "notes"):
         table[name] = table[name].astype("string")
     for name in ("score", *classes):
         table[name] = table[name].astype("float64")
+    point = None if classes else record.operating_point
+    table["operating_point"] = pd.Series(point, index=table.index, dtype="float64")
     table["synthetic"] = table["synthetic"].astype("boolean")
     table["trained_on_synthetic"] = record.synthetic
     if strict:
@@ -146,7 +151,9 @@ def _prepare_all(
         image, reason = None, source.reason
         if source.read is not None:
             try:
-                image = prepare_scan(source.read(), geometry).array
+                image = prepare_scan(
+                    with_notes(source.read(), row, wanted.override_checks), geometry
+                ).array
             except SeriesRefused as error:
                 reason = error.verdict.reason
             except CovidlitError as error:

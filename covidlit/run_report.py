@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import shlex
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.files import fingerprint
+from covidlit.training_settings import cut_short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from covidlit.datamodules import VolumeDataModule
     from covidlit.evaluation import ReportContext
     from covidlit.runner import Runner
+
+log = logging.getLogger(__name__)
 
 PACKAGES = ("covidlit", "torch", "pytorch-lightning", "torchio", "monai", "pydicom", "SimpleITK")
 LEFT_OUT = ("path", "study_uid", "series_uid", "acquisition_date", "key", "pixel_hash")
@@ -62,27 +66,24 @@ def report(
     runner: Runner,
 ) -> float | None:
     """Write `report.html` and `metrics.json`, say where, and return the validation AUC."""
-    from rich.console import Console
-
     from covidlit.evaluation import evaluate, write_report
 
     evaluation = evaluate(predictions, seed=config["seed"], **config["evaluation"])
     context = _context(run_dir, config, datamodule, runner)
     path = write_report(predictions, run_dir, context=context, evaluation=evaluation)
     _keep_operating_point(runner, evaluation.metrics)
-    console = Console(soft_wrap=True)
     auc = evaluation.estimate("auc")
     if auc.value is not None and auc.low is not None:
         level = 100 * evaluation.metrics["settings"]["confidence"]
         label = "Synthetic data. " if context.synthetic else ""
-        console.print(
+        log.info(
             f"{label}Test AUC {auc.value:.3f} ({level:g}% CI {auc.low:.3f} to {auc.high:.3f}), "
             f"{auc.n} scans."
         )
     for caution in evaluation.metrics["cautions"]:
         if caution["code"] == "no_spread":
-            console.print(caution["text"])
-    console.print(f"Report: {path.resolve()}")
+            log.warning("%s", caution["text"])
+    log.info("Report: %s", path.resolve())
     if "validation" not in evaluation.metrics["parts"]:
         return None
     return evaluation.estimate("auc", "validation").value
@@ -118,7 +119,7 @@ def _context(
     from covidlit.evaluation import ReportContext
     from covidlit.runner import LightningRunner
 
-    table = datamodule.table
+    table, trainer = datamodule.table, config["trainer"]
     flow, flow_note = flow_of(datamodule.manifest_path)
     selected = isinstance(runner, LightningRunner) and runner.selected
     return ReportContext(
@@ -151,7 +152,7 @@ def _context(
         training_curve=_training_curve(run_dir),
         model=runner.describe(),
         training={
-            "epochs": config["trainer"].get("max_epochs"),
+            "epochs": 1 if trainer.get("fast_dev_run") else trainer.get("max_epochs"),
             "batch size": config["data"]["batch_size"],
             "draws balanced by": config["data"].get("balanced") or "nothing: every scan once",
             **_task_settings(config["model"].get("task") or {}),
@@ -161,6 +162,7 @@ def _context(
             "augmentation": _settings_text(config.get("augmentation") or {}),
         },
         selected_on="validation" if selected else "last epoch",
+        cut_short=cut_short(trainer),
         synthetic=bool(table["synthetic"].fillna(False).any()) if "synthetic" in table else None,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from covidlit.datamodules import VolumeDataModule
     from covidlit.tasks import BaseTask
+
+log = logging.getLogger(__name__)
 
 Node = dict[str, Any]
 
@@ -81,6 +84,7 @@ class LightningRunner:
         self._task: BaseTask | None = None
         self.judged: Path | None = None
         self.selected = False
+        self._resumed_from = ""
 
     @property
     def task(self) -> BaseTask:
@@ -102,6 +106,8 @@ class LightningRunner:
         """
         from hydra.utils import instantiate
 
+        from covidlit.checkpoint_file import AtomicCheckpointIO
+
         task = self.task
         task.record = self.record
         if self.ckpt_path is not None:
@@ -115,13 +121,18 @@ class LightningRunner:
             default_root_dir=str(run_dir),
             use_distributed_sampler=False,
             enable_model_summary=False,
+            plugins=self._trainer_node.get("plugins") or [AtomicCheckpointIO()],
         )
+        if trainer.is_global_zero:
+            _log_start(self.describe(), trainer)
         try:
             trainer.fit(task, datamodule=datamodule, ckpt_path=self.ckpt_path, weights_only=True)
         finally:
             _finish_wandb(trainer)
         if not trainer.fast_dev_run:
             self._take_weights(trainer)
+        if trainer.is_global_zero and self.judged is not None:
+            log.info("The scores are those of %s.", self.judged)
 
     def predict(self, datamodule: VolumeDataModule, part: str) -> pd.DataFrame:
         """Score the scans of one part in the table's order, on one device, without augmentation.
@@ -147,20 +158,22 @@ class LightningRunner:
         return score_table(scan_ids, scores, self.classes)
 
     def describe(self) -> dict[str, Any]:
-        """Name, class of the network, number of trainable parameters."""
+        """Name, class of the network, number of trainable parameters; where it went on from."""
         parameters = sum(p.numel() for p in self.task.parameters() if p.requires_grad)
         network = str(self._task_node.get("net", {}).get("_target_", ""))
         return {
             "model": self.name,
             "network": network.rpartition(".")[2],
             "trainable parameters": parameters,
+            **({"went on from": self._resumed_from} if self._resumed_from else {}),
         }
 
     def _check_resumable(self) -> None:
         from covidlit.checkpoints import check_same_run
 
         assert self.ckpt_path is not None
-        check_same_run(self.ckpt_path, self.task, self.record)
+        progress = check_same_run(self.ckpt_path, self.task, self.record)
+        self._resumed_from = f"{self.ckpt_path} {progress}".strip()
 
     def _build_callbacks(
         self, run_dir: Path, datamodule: VolumeDataModule
@@ -242,6 +255,16 @@ def score_table(
     for index, name in enumerate(classes):
         table[f"score_{name}"] = pd.Series([row[index] for row in scores], dtype=float)
     return table.assign(score=table[f"score_{class_of_interest(classes)}"])
+
+
+def _log_start(facts: Mapping[str, Any], trainer: pl.Trainer) -> None:
+    facts = {k: f"{v:,}" if isinstance(v, int) else v for k, v in facts.items()}
+    log.info("%s.", "; ".join(f"{name}: {value}" for name, value in facts.items()))
+    device = type(trainer.accelerator).__name__.removesuffix("Accelerator")
+    log.info(
+        "Training on %d x %s, precision %s, up to %s epochs.",
+        trainer.world_size, device, trainer.precision, trainer.max_epochs,
+    )  # fmt: skip
 
 
 def _finish_wandb(trainer: pl.Trainer) -> None:

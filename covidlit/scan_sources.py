@@ -57,12 +57,12 @@ def find_scans(path: str | Path, checks: Checks) -> list[ScanSource]:
         raise CovidlitError("there is no such file or folder.", where=path, fix="check the path.")
     if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
         sources = list(_manifest_rows(path, checks))
-    elif path.is_file() and _is_image(path):
+    elif path.is_file() and is_image(path):
         sources = [_image(path, path.parent)]
     else:
         sources = list(_dicom_series(path, checks))
         if path.is_dir():
-            sources += [_image(file, path) for file in _image_files(path)]
+            sources += [_image(file, path) for file in image_files(path)]
     if not sources:
         raise CovidlitError(
             "no CT scan was found there.",
@@ -126,13 +126,15 @@ def _image(file: Path, root: Path) -> ScanSource:
     return ScanSource("", _relative(file, root), read=partial(read_image, file))
 
 
-def _image_files(root: Path) -> Iterator[Path]:
+def image_files(root: Path) -> Iterator[Path]:
+    """The files below a folder that SimpleITK reads, by their names, in a fixed order."""
     for folder, names, files in os.walk(root):
         names.sort()
-        yield from (Path(folder, name) for name in sorted(files) if _is_image(Path(name)))
+        yield from (Path(folder, name) for name in sorted(files) if is_image(Path(name)))
 
 
-def _is_image(path: Path) -> bool:
+def is_image(path: Path) -> bool:
+    """Whether a file's name says that SimpleITK reads it."""
     from covidlit.scan_files import IMAGE_SUFFIXES
 
     return path.name.lower().endswith(IMAGE_SUFFIXES) and path.suffix.lower() != ".img"

@@ -320,8 +320,11 @@ def test_a_schedule_keeps_its_length(path: Path) -> None:
         | {"hyper_parameters": parameters},
         path,
     )
-    with pytest.raises(CheckpointError, match=r"max_epochs was 3 and is 9"):
+    with pytest.raises(CheckpointError, match=r"max_epochs was 3 and is 9") as error:
         check_same_run(path, make_task(scheduler=cycle), longer)
+    assert "OneCycleLR lays the learning rate out over the whole length" in error.value.what
+    assert "start one without ckpt_path" in str(error.value.fix)
+    assert "model.task.scheduler=null" in str(error.value.fix)
 
 
 def test_the_operating_point_is_added_after_training(path: Path) -> None:

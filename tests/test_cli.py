@@ -13,7 +13,10 @@ from covidlit.cli import app
 
 ROOT = Path(__file__).parents[1]
 COVIDLIT = [sys.executable, "-c", "from covidlit.cli import app; app()"]
-COMMANDS = ("inspect", "manifest", "prepare", "train", "evaluate", "predict", "cards", "synthesize")
+COMMANDS = (
+    "inspect", "manifest", "prepare", "train", "evaluate", "compare", "paper", "predict",
+    "cards", "synthesize",
+)  # fmt: skip
 
 
 def test_the_help_names_every_command() -> None:

@@ -354,3 +354,42 @@ def test_what_cannot_be_predicted_is_said(checkpoint: Path, tmp_path: Path) -> N
     table = predict(checkpoint, tmp_path / "text.nii.gz")
     assert table["status"].tolist() == ["refused"]
     assert "cannot be read" in table["reason"].iloc[0]
+
+
+def test_the_operating_point_is_shown_and_kept(
+    checkpoint: Path, folder: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copy(checkpoint, tmp_path / "best.ckpt"))
+    update_record(copy, operating_point=0.4375)
+    out = tmp_path / "scores.csv"
+    assert "positive from a score of 0.438 on" in _printed(copy, folder / "case2", out)
+    assert pd.read_csv(out)["operating_point"].tolist() == [0.4375]
+    assert "has no operating point" in _printed(checkpoint, folder / "case2", out)
+    assert pd.read_csv(out)["operating_point"].isna().all()
+    config = {**CONFIG, "label_rule": {"classes": ["np", "cap", "covid"]}}
+    several = save_run(make_task(n_classes=3), config, tmp_path / "three.ckpt")
+    assert "Class: the most probable one" in _printed(several, folder / "case2", out)
+
+
+def test_an_overridden_check_is_told_of_in_the_scan_s_row(folder: Path, tmp_path: Path) -> None:
+    """`gap` lacks a slice, which the user lets pass; `few` has one slice, as the run allows."""
+    few = tmp_path / "scans" / "few"
+    shutil.copytree(folder / "case0", tmp_path / "scans" / "gap")
+    shutil.copytree(folder / "case2", tmp_path / "scans" / "whole")
+    few.mkdir()
+    for file in sorted((folder / "case3").iterdir())[:1]:
+        shutil.copy(file, few)
+    data = {**CONFIG["data"], "override_checks": ["too_few_slices"]}
+    run = save_run(make_task(), {**CONFIG, "data": data}, tmp_path / "best.ckpt")
+    out = tmp_path / "scores.csv"
+    command = ["predict", str(run), str(tmp_path / "scans"), "--override", "missing_slice"]
+    done = CliRunner(env={"COLUMNS": "300"}).invoke(app, [*command, "--out", str(out)])
+    notes = pd.read_csv(out).set_index("path")["notes"]
+    assert notes["gap"].startswith("missing_slice overridden by --override: 1 slice(s) missing")
+    by_run = "too_few_slices overridden by the run that trained the network"
+    assert notes["few"].startswith(f"{by_run}: 1 slice, fewer than 12")
+    assert pd.isna(notes["whole"])
+    rows = {name: line for line in done.output.splitlines() for name in notes.index if name in line}
+    assert "missing_slice overridden" in rows["gap"]
+    assert by_run in " ".join(done.output.split())
+    assert "1 of 3 scans would have been refused: missing_slice overridden" in done.output

@@ -83,6 +83,7 @@ def table(tiny_data: Path) -> pd.DataFrame:
         ("data.min_slices=abc", "data.min_slices: .* not 'abc'"),
         ("split.validation_fraction=abc", "split: TypeError"),
         ("seed=abc", "seed: .* not 'abc'"),
+        ("trainer.max_epochs=abc", "trainer.max_epochs: .* not 'abc'"),
     ],
 )
 def test_a_wrong_setting_is_said(override: str, message: str, start: Start) -> None:

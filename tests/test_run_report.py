@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -40,13 +43,36 @@ def test_only_the_manifest_s_own_flow_is_shown(
 
 
 def test_the_level_of_the_interval_is_the_one_asked_for(
-    tiny_overrides: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_overrides: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     overrides = ["name=test", "model.task.net.width=4", "trainer.fast_dev_run=true"]
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         config = compose("train", [*tiny_overrides, *overrides, "evaluation.confidence=0.9"])
-    train_and_evaluate(OmegaConf.to_container(config, resolve=True), tmp_path)
-    assert "(90% CI " in capsys.readouterr().out
+    with caplog.at_level(logging.INFO):
+        train_and_evaluate(OmegaConf.to_container(config, resolve=True), tmp_path)
+    assert "(90% CI " in caplog.text
+    _check_log(caplog.messages, tmp_path)
+    _check_cut_short(tmp_path)
+
+
+def _check_log(lines: list[str], run_dir: Path) -> None:
+    """The sizes of the parts are those of the split, the parameters those of the network."""
+    split = Split.load(run_dir / "split.json")
+    for part in ("train", "validation", "test"):
+        (line,) = [line for line in lines if line.strip().startswith(f"{part}: ")]
+        assert f" {len(split.scans(part))} scans (" in line
+    report = (run_dir / "report.html").read_text(encoding="utf-8")
+    (number,) = re.findall(r"<dt>trainable parameters</dt><dd>(\d+)</dd>", report)
+    assert any(f"trainable parameters: {int(number):,}." in line for line in lines)
+    assert any("40 synthetic scans of 40 patients" in line for line in lines)
+    assert lines[-1] == f"Report: {run_dir / 'report.html'}"
+
+
+def _check_cut_short(run_dir: Path) -> None:
+    cautions = json.loads((run_dir / "metrics.json").read_text())["cautions"]
+    assert cautions[0]["code"] == "cut_short"
+    assert "1 batch (trainer.fast_dev_run)" in cautions[0]["text"]
+    assert cautions[0]["text"] in (run_dir / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_report_counts_the_criteria_of_the_run(

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import pytorch_lightning as pl
+import torch
 
 from covidlit.checkpoints import check_same_run, run_record
 from covidlit.errors import CheckpointError
 from covidlit.tasks import VolumeClassification
-from covidlit.training_settings import number_of_devices
+from covidlit.training_settings import changed_length, cut_short, number_of_devices
 
 NET = {"_target_": "covidlit.models.CSACNet3D", "width": 4, "hidden": [8, 8]}
 WHOLE: dict[str, Any] = {
@@ -123,3 +124,54 @@ def test_what_does_not_change_the_training_may_change(
 )  # fmt: skip
 def test_devices_are_counted(devices: object, number: int | None) -> None:
     assert number_of_devices(devices) == number
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "arguments", "depends"),
+    [
+        (None, {}, False),
+        ("OneCycleLR", {}, True),
+        ("OneCycleLR", {"total_steps": 100}, False),
+        ("CosineAnnealingLR", {}, True),
+        ("CosineAnnealingLR", {"T_max": 100}, False),
+        ("StepLR", {"step_size": 3}, False),
+        ("ReduceLROnPlateau", {}, False),
+    ],
+)
+def test_a_schedule_over_the_whole_run_depends_on_its_length(
+    scheduler: str | None, arguments: dict[str, Any], depends: bool
+) -> None:
+    node = scheduler and {"_target_": f"torch.optim.lr_scheduler.{scheduler}", **arguments}
+    before, now = {"max_epochs": 10, "max_steps": -1}, {"max_epochs": 20, "max_steps": -1}
+    expected = "trainer.max_epochs was 10 and is 20" if depends else ""
+    assert changed_length(before, now, node) == expected
+    assert changed_length(before, before, node) == ""
+    assert bool(changed_length(before, before | {"max_steps": 99}, node)) is depends
+
+
+def test_a_run_cannot_end_before_its_checkpoint(whole: Path) -> None:
+    content = torch.load(whole, weights_only=True)
+    torch.save(content | {"epoch": 2}, whole)
+    for epochs in (3, 20):
+        said = check_same_run(whole, make_task(), _with("trainer.max_epochs", epochs))
+        assert said == "after 3 of 3 epochs"
+    with pytest.raises(CheckpointError, match=r"3 epochs behind it, and .*max_epochs is 2"):
+        check_same_run(whole, make_task(), _with("trainer.max_epochs", 2))
+
+
+@pytest.mark.parametrize(
+    ("trainer", "said"),
+    [
+        ({}, ""),
+        ({"fast_dev_run": False, "limit_train_batches": None, "overfit_batches": 0.0}, ""),
+        ({"limit_train_batches": 1.0}, ""),
+        ({"fast_dev_run": True}, "a trial of 1 batch "),
+        ({"fast_dev_run": 3}, "a trial of 3 batches "),
+        ({"limit_train_batches": 1}, "1 batch in every epoch"),
+        ({"limit_train_batches": 0.25}, "0.25 of the training part in every epoch"),
+        ({"overfit_batches": 2}, "2 batches again and again"),
+    ],
+)
+def test_a_training_that_was_cut_short_is_said_to_be(trainer: dict[str, Any], said: str) -> None:
+    assert said in cut_short(trainer)
+    assert bool(cut_short(trainer)) is bool(said)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
-
 from covidlit.cards.claim import ClaimItem, checklist, count_statuses
+from covidlit.evaluation.report import page_template
 
 if TYPE_CHECKING:
     import jinja2
@@ -65,37 +63,12 @@ def claim_html(items: Sequence[ClaimItem], title: str, synthetic: bool | None) -
         checklist=checklist(),
         counts=count_statuses(items),
         sections=[(name, [item for item in items if item.section == name]) for name in sections],
-        style=_report_style(),
     )
 
 
 @cache
 def _template() -> jinja2.Template:
+    # The report's environment, for its style and its macros.
+    environment = page_template("macros.html.j2").environment
     source = resources.files("covidlit.cards").joinpath("claim.html.j2").read_text("utf-8")
-    return _environment().from_string(source)
-
-
-@cache
-def _report_style() -> Markup:
-    """The style sheet of the report's page."""
-    found = re.search(r"<style>\n(.*?)</style>", _source("report.html.j2"), re.DOTALL)
-    assert found is not None
-    return Markup(_environment().from_string(found[1]).render())
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    import jinja2
-
-    return jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=jinja2.FunctionLoader(_source),
-    )
-
-
-def _source(name: str) -> str:
-    """A template of the report."""
-    return resources.files("covidlit.evaluation").joinpath(name).read_text("utf-8")
+    return environment.from_string(source)

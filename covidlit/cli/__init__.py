@@ -18,10 +18,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="COVID-19 and pneumonia on chest CT: from DICOM folders to an evaluated network.\n\n"
-    "In order: inspect a folder, make a manifest, train (which prepares and evaluates), predict.",
+    "In order: inspect a folder, make a manifest, train (which prepares and evaluates), compare, "
+    "predict.",
 )
 
-COMMANDS = ("inspect", "manifest", "prepare", "evaluate", "predict", "cards", "synthesize")
+COMMANDS = (
+    "inspect", "manifest", "prepare", "evaluate", "compare", "paper", "predict", "cards",
+    "synthesize",
+)  # fmt: skip
 
 
 def _friendly(command: Callable[..., None]) -> Callable[..., None]:

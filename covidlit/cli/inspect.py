@@ -63,6 +63,7 @@ def inspect(
     columns = list(rows[0]) if rows else ["series_uid", "study_uid", "folder", "accepted", "reason"]
     write_table(pd.DataFrame(rows, columns=columns), csv)
     _print(rows, found, csv)
+    _print_hints(folder, found)
     if strict and not all(row["accepted"] for row in rows):
         raise typer.Exit(1)
 
@@ -89,7 +90,7 @@ def _series_text(row: dict[str, Any]) -> str:
 
     lines = [f"[bold]{escape(row['folder'] or '.')}[/]"]
     if (n_slices := row.get("n_slices")) is not None:
-        size = f"{n_slices} slice{'' if n_slices == 1 else 's'}"
+        size = _count(n_slices, "slice")
         if (spacing := row.get("slice_spacing_mm")) is not None:
             size += f", {spacing:g} mm apart, pixels of {row['spacing_mm']:g} mm"
         lines.append(size)
@@ -115,10 +116,32 @@ def _print(rows: list[dict[str, Any]], found: Found, csv: Path) -> None:
         verdict = "[green]accepted[/]" if row["accepted"] else "[red]refused[/]"
         table.add_row(verdict, _series_text(row))
     console = Console()
-    console.print(table)
+    if rows:
+        console.print(table)
     accepted = sum(bool(row["accepted"]) for row in rows)
     console.print(
-        f"{len(found.series)} series in {found.n_files} files: {accepted} accepted, "
-        f"{len(found.series) - accepted} refused; {len(found.problems)} damaged or missing "
-        f"file(s); {found.n_other} file(s) that are no DICOM image. Table: {csv}"
+        f"{len(found.series)} series in {_count(found.n_files, 'file')}: {accepted} accepted, "
+        f"{len(found.series) - accepted} refused; {_count(len(found.problems), 'file')} damaged or "
+        f"missing; {_count(found.n_other, 'file')} of another kind than DICOM images. Table: {csv}"
     )
+
+
+def _print_hints(folder: Path, found: Found) -> None:
+    """Say what else is there, and which command takes it."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from covidlit.other_files import hints_on_images, hints_on_tables
+
+    if not found.n_other and found.series:
+        return
+    hints = hints_on_images(folder)
+    if not found.series:
+        nothing = "There is no DICOM image series here, which is what this command looks at."
+        hints = [nothing, *hints, *hints_on_tables(folder)]
+    for hint in hints:
+        Console().print(f"[yellow]{escape(hint)}[/]", highlight=False, soft_wrap=True)
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"

@@ -80,6 +80,14 @@ def manifest(
     positive: Annotated[
         list[str] | None, typer.Option(help="The positive class; may be given several times.")
     ] = None,
+    untested_before: Annotated[
+        str,
+        typer.Option(
+            help="For paper: a scan without RT-PCR counts as negative if it is earlier than this "
+            "day; none: no such scan does. Moves --tested-or-before along where that is not given "
+            "and would leave such scans out."
+        ),
+    ] = "2019-11-30",
     classes: Annotated[
         str, typer.Option(help="For multi-class: the classes in order, with commas.")
     ] = "np,cap,covid",
@@ -137,6 +145,13 @@ def manifest(
             "given several times. Those that are left out are listed."
         ),
     ] = None,
+    own_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A column or class of the labels that is spelt much like one of covidlit's and is "
+            "meant as it is; may be given several times. Others of that kind are refused."
+        ),
+    ] = None,
     keep_identifiers: Annotated[
         bool,
         typer.Option(
@@ -164,12 +179,18 @@ def manifest(
     from covidlit.errors import ManifestError
     from covidlit.tables import check_table_path, write_table
 
-    check_table_path(out)
-    rule = _rule(label_rule, positive, classes)
+    problems = out.with_suffix(".problems.csv")
+    for table in (out, problems, flow_path(out)):
+        check_table_path(table)
+    if label_rule is not Rule.paper:
+        _refuse_given(context, ("untested_before",), f"--label-rule {label_rule.value}")
+    rule = _rule(label_rule, positive, classes, untested_before)
     if not inclusion:
         _refuse_given(context, _OF_CRITERIA, "--no-inclusion")
         criteria = None
     else:
+        if not _is_given(context, "tested_or_before"):
+            tested_or_before = _later(tested_or_before, untested_before)
         criteria = _criteria(
             max_slice_thickness, min_spo2, spo2_class, tested_or_before, initial_scan_only,
             on_missing,
@@ -191,6 +212,7 @@ def manifest(
             inclusion=criteria,
             centre=centre,
             keep_columns=keep_column or (),
+            own_names=own_name or (),
             keep_identifiers=keep_identifiers,
             key_file=key_file,
             strict=strict,
@@ -209,12 +231,12 @@ def manifest(
                 series_choice="one_per_study" if series is Choice.one_per_study else "all",
                 centre=centre,
                 keep_columns=keep_column or (),
+                own_names=own_name or (),
                 keep_identifiers=keep_identifiers,
                 key_file=key_file,
                 strict=strict,
             )
     write_manifest(built.manifest, out)
-    problems = out.with_suffix(".problems.csv")
     write_table(built.problems, problems)
     write_table(built.flow.to_frame(), flow_path(out))
     used_key = None if keep_identifiers else key_file or out.parent / "manifest.key"
@@ -226,13 +248,26 @@ def _refuse_given(context: typer.Context, names: Sequence[str], beside: str) -> 
     from covidlit.errors import ConfigError
 
     for option in context.command.params:
-        source = context.get_parameter_source(option.name or "")
-        if option.name in names and source is not None and source.name == "COMMANDLINE":
+        if option.name in names and _is_given(context, option.name):
             raise ConfigError(
                 f"it changes nothing together with {beside}.",
                 where=" / ".join([*option.opts, *option.secondary_opts]),
                 fix="leave out one of the two.",
             )
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _later(day: str, other: str) -> str:
+    """The later of two days; `other` may be none, which is no day."""
+    from covidlit.cohort.columns import as_day
+
+    if other == "none" or as_day(other, "--untested-before") <= as_day(day, "--tested-or-before"):
+        return day
+    return other
 
 
 def _criteria(
@@ -255,7 +290,9 @@ def _criteria(
     )
 
 
-def _rule(rule: Rule, positive: list[str] | None, classes: str) -> TargetRule | None:
+def _rule(
+    rule: Rule, positive: list[str] | None, classes: str, untested_before: str
+) -> TargetRule | None:
     from covidlit.cohort.label_rule import ByClass, LabelRule, MultiClass
 
     named = positive or ["covid"]
@@ -263,7 +300,9 @@ def _rule(rule: Rule, positive: list[str] | None, classes: str) -> TargetRule | 
         return None
     if rule is Rule.multi_class:
         return MultiClass([name.strip() for name in classes.split(",") if name.strip()])
-    return LabelRule(named) if rule is Rule.paper else ByClass(named)
+    if rule is Rule.by_class:
+        return ByClass(named)
+    return LabelRule(named, None if untested_before == "none" else untested_before)
 
 
 def _print(built: BuiltManifest, out: Path, problems: Path, key_file: Path | None) -> None:
@@ -279,7 +318,7 @@ def _print(built: BuiltManifest, out: Path, problems: Path, key_file: Path | Non
         flow.add_column(heading, justify="left" if heading == "step" else "right")
     for step in built.flow.steps:
         numbers = (step.n_excluded, step.n_not_assessed, step.n_left, step.n_patients)
-        flow.add_row(step.criterion, *(str(n) if n else "-" for n in numbers))
+        flow.add_row(step.text, *(str(n) if n else "-" for n in numbers))
     console.print(flow)
     described = show_table1(table1(built.manifest))
     synthetic = "synthetic" in built.manifest and bool(built.manifest["synthetic"].any())

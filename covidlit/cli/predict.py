@@ -65,15 +65,24 @@ def _print(table: pd.DataFrame, out: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    shown = Table("Scan", "Path", "Score", "Class", "Reason", title="Scores")
+    from covidlit.override_notes import count_overridden
+
+    shown = Table("Scan", "Path", "Score", "Class", "Reason or note", title="Scores")
+    shown.columns[-1].overflow = "fold"
     texts = table.assign(score=table["score"].map("{:.3f}".format, na_action="ignore"))
+    texts["remark"] = texts["reason"].fillna(texts["notes"])
     texts = texts.astype(object).where(texts.notna(), "")
-    for cells in texts[["scan_id", "path", "score", "predicted_class", "reason"]].itertuples(
-        index=False
-    ):
+    columns = ["scan_id", "path", "score", "predicted_class", "remark"]
+    for cells in texts[columns].itertuples(index=False):
         shown.add_row(*[escape(str(cell)) for cell in cells])
     console = Console()
     console.print(shown)
+    console.print(_rule_of_classes(table), highlight=False)
+    for overridden, n in count_overridden(table["notes"].dropna()).items():
+        console.print(
+            f"[yellow]{n} of {len(table)} scans would have been refused: {overridden}.[/]",
+            highlight=False,
+        )
     if table["trained_on_synthetic"].any():
         console.print(
             "This network was trained on synthetic images: its scores mean nothing for patients."
@@ -83,4 +92,17 @@ def _print(table: pd.DataFrame, out: Path) -> None:
     refused = int((table["status"] == "refused").sum())
     console.print(
         f"{len(table) - refused} scans scored, {refused} refused. Table: {escape(str(out))}"
+    )
+
+
+def _rule_of_classes(table: pd.DataFrame) -> str:
+    """How scores became classes, in a sentence."""
+    if any(name.startswith("score_") for name in table):
+        return "Class: the most probable one."
+    points = table["operating_point"].dropna()
+    if points.empty:
+        return "The checkpoint has no operating point: scores are not called positive or negative."
+    return (
+        f"Class: positive from a score of {points.iloc[0]:.3f} on, the operating point of the run "
+        "that trained the network."
     )

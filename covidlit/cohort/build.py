@@ -13,7 +13,7 @@ from covidlit.cohort.account import BuiltManifest, problem_table, refuse_problem
 from covidlit.cohort.class_names import count_classes
 from covidlit.cohort.flow import Flow
 from covidlit.cohort.inclusion import InclusionCriteria
-from covidlit.cohort.label_rule import LabelRule, TargetRule
+from covidlit.cohort.label_rule import LabelRule, TargetRule, classes_named
 from covidlit.cohort.labelling import (
     NO_SCAN,
     labels_without_scan,
@@ -24,7 +24,8 @@ from covidlit.cohort.labelling import (
 )
 from covidlit.cohort.labels_table import Labels, read_labels
 from covidlit.cohort.manifest import MANIFEST_SCHEMA, scan_id_of, validate_manifest
-from covidlit.cohort.pseudonyms import KEY_FILE, Pseudonyms, read_or_make_key
+from covidlit.cohort.misspelt import refuse_misspelt_classes, require_class_column
+from covidlit.cohort.pseudonyms import KEY_FILE, Pseudonyms, check_key_place, read_or_make_key
 from covidlit.cohort.scan_rows import ScanRows, Track, dicom_rows, image_rows
 from covidlit.cohort.series_choice import SeriesChoice, standing_for_study
 from covidlit.errors import ManifestError
@@ -45,6 +46,7 @@ def manifest_from_dicom(
     series_choice: SeriesChoice = "one_per_study",
     centre: str | None = None,
     keep_columns: Sequence[str] = (),
+    own_names: Sequence[str] = (),
     keep_identifiers: bool = False,
     key_file: str | Path | None = None,
     strict: bool = False,
@@ -70,18 +72,24 @@ def manifest_from_dicom(
         centre: the centre of all scans, where `labels` has no column `centre`.
         keep_columns: further columns of `labels` to copy, for subgroups; the others are left out
             and named in the notes.
+        own_names: columns and classes of `labels` that are spelt much like one of covidlit's and
+            meant as they are; others of that kind are refused. Those in `keep_columns`, and classes
+            that the label rule names, are meant as they are anyway.
         keep_identifiers: keep the raw PatientID, UIDs and all columns of `labels`.
         key_file: of the pseudonyms; None: `manifest.key` in `folder`, made at first use.
         strict: a label without a scan, a refused series or an unreadable file is an error.
         workers: threads that read headers.
 
     Raises:
-        ManifestError: labels that break their schema, no scan found or left, or, if `strict`, any
-            problem; rows are named by number.
+        ManifestError: labels that break their schema or hold a misspelt column or class, no scan
+            found or left, or, if `strict`, any problem; rows are named by number.
+        CovidlitError: the key of the pseudonyms cannot be made.
     """
-    checked = None if labels is None else read_labels(labels, key)
-    scans = dicom_rows(root, checks=checks, workers=workers)
     kept = _kept(keep_columns, keep_identifiers)
+    meant = [*_names(own_names), *(kept or ())]
+    checked = None if labels is None else _checked_labels(labels, key, label_rule, meant)
+    _check_key(keep_identifiers, key_file, folder)
+    scans = dicom_rows(root, checks=checks, workers=workers)
     rules = _Rules(label_rule, inclusion, series_choice, centre, kept)
     names = _pseudonyms(keep_identifiers, key_file, folder)
     return _build(scans, checked, rules, names, Path(folder), strict)
@@ -96,6 +104,7 @@ def manifest_from_images(
     inclusion: InclusionCriteria | None = InclusionCriteria(),  # noqa: B008 (immutable)
     centre: str | None = None,
     keep_columns: Sequence[str] = (),
+    own_names: Sequence[str] = (),
     keep_identifiers: bool = False,
     key_file: str | Path | None = None,
     strict: bool = False,
@@ -111,22 +120,24 @@ def manifest_from_images(
         root: folder that the column `path` of `labels` starts from.
         labels: with the columns `path` and `patient_id`; every image is read once, an unreadable
             one keeps its row with status "refused".
-        folder, label_rule, inclusion, centre, keep_columns, keep_identifiers, key_file, strict: see
-            `manifest_from_dicom`.
+        folder, label_rule, inclusion, centre, keep_columns, own_names, keep_identifiers, key_file,
+            strict: see `manifest_from_dicom`.
         track: wraps the list of files, for a progress bar.
 
     Raises:
         ManifestError: see `manifest_from_dicom`.
     """
-    checked = read_labels(labels, "path")
+    kept = _kept(keep_columns, keep_identifiers)
+    checked = _checked_labels(labels, "path", label_rule, [*_names(own_names), *(kept or ())])
     if "patient_id" not in checked.table or checked.table["patient_id"].isna().any():
         raise ManifestError(
             "image files do not say whose they are: each row needs a patient_id.",
             where=checked.where,
             fix="add the column patient_id; any name that is the same for all scans of a person.",
         )
+    _check_key(keep_identifiers, key_file, folder)
     scans = image_rows(root, checked, track)
-    rules = _Rules(label_rule, inclusion, "all", centre, _kept(keep_columns, keep_identifiers))
+    rules = _Rules(label_rule, inclusion, "all", centre, kept)
     names = _pseudonyms(keep_identifiers, key_file, folder)
     hidden = {name: map(names.file_name, scans.table[name]) for name in ("study_uid", "series_uid")}
     scans = replace(scans, table=scans.table.assign(**{k: list(v) for k, v in hidden.items()}))
@@ -178,7 +189,9 @@ def _build(
         table, flow = flow.step(table, _CHOICES[rules.series_choice], ~stays)
     if labels is not None and rules.inclusion is not None:
         table, flow = rules.inclusion.apply(table, flow)
-        _check_left(flow, labels.where)
+        missing = rules.inclusion.notes(flow)
+        _check_left(flow, labels.where, missing)
+        notes += missing
     if labels is not None and rules.label_rule is not None:
         table = table.assign(target=rules.label_rule.apply(table))
         notes += _one_target(table)
@@ -217,9 +230,27 @@ _BY_RULE = "a target by the label rule"
 
 def _kept(keep_columns: Sequence[str], keep_identifiers: bool) -> Sequence[str] | None:
     """The further columns to copy; None: all."""
-    if keep_identifiers:
-        return None
-    return (keep_columns,) if isinstance(keep_columns, str) else keep_columns
+    return None if keep_identifiers else _names(keep_columns)
+
+
+def _names(given: Sequence[str]) -> Sequence[str]:
+    """Several names, also where one was given by itself."""
+    return (given,) if isinstance(given, str) else given
+
+
+def _checked_labels(
+    source: str | Path | pd.DataFrame,
+    key: str | None,
+    rule: TargetRule | None,
+    meant: Sequence[str],
+) -> Labels:
+    """The labels, held against their schema and what the rule goes by, before any scan is read."""
+    labels = read_labels(source, key, own_names=meant)
+    named = classes_named(rule)
+    if named is not None:
+        require_class_column(labels.table.columns, labels.where)
+    refuse_misspelt_classes(labels.table, (*meant, *(named or ())), labels.where)
+    return labels
 
 
 def _one_target(table: pd.DataFrame) -> list[str]:
@@ -232,6 +263,11 @@ def _one_target(table: pd.DataFrame) -> list[str]:
         f"all {len(targets)} scans have target {targets.iloc[0]} (classes: {classes}): alone, this "
         "manifest cannot be trained on."
     ]
+
+
+def _check_key(keep_identifiers: bool, key_file: str | Path | None, folder: str | Path) -> None:
+    if not keep_identifiers:
+        check_key_place(key_file or Path(folder) / KEY_FILE)
 
 
 def _pseudonyms(
@@ -259,13 +295,13 @@ def _finished(table: pd.DataFrame, names: Pseudonyms, folder: Path) -> pd.DataFr
     return table
 
 
-def _check_left(flow: Flow, where: str) -> None:
+def _check_left(flow: Flow, where: str, missing: Sequence[str] = ()) -> None:
     if flow.steps[-1].n_left:
         return
-    steps = "; ".join(f"{s.criterion}: {s.n_left} left" for s in flow.steps)
+    fix = (
+        "check that the key column of the labels holds the values of the DICOM files, and that "
+        "the inclusion criteria fit the cohort."
+    )
     raise ManifestError(
-        f"no scan is left ({steps}).",
-        where=where,
-        fix="check that the key column of the labels holds the values of the DICOM files, and that "
-        "the inclusion criteria fit the cohort.",
+        f"no scan is left ({flow.summary()}).", where=where, fix=" ".join(missing) or fix
     )

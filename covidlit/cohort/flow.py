@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
 class FlowStep:
-    """One step: what it asks for, and the counts after it."""
+    """One step: what it asks for, and the counts after it.
+
+    Args:
+        criterion: what a row must meet to stay.
+        n_excluded: rows that fell out.
+        n_left, n_patients: rows and patients after it.
+        n_not_assessed: rows that it could not be looked at for.
+        missing: why not: the column that is not there or empty.
+        fix: what can be done about that.
+    """
 
     criterion: str
     n_excluded: int
     n_left: int
     n_patients: int
     n_not_assessed: int = 0
+    missing: str = ""
+    fix: str = ""
+
+    @property
+    def text(self) -> str:
+        """The criterion, and why it could not be looked at where it could not."""
+        return f"{self.criterion}; not assessed: {self.missing}" if self.missing else self.criterion
 
 
 @dataclass(frozen=True)
@@ -41,6 +59,8 @@ class Flow:
         criterion: str,
         out: pd.Series,
         not_assessed: pd.Series | None = None,
+        missing: str = "",
+        fix: str = "",
     ) -> tuple[pd.DataFrame, Flow]:
         """Take the rows `out` out of the table, and count.
 
@@ -49,19 +69,33 @@ class Flow:
             criterion: what a row must meet to stay.
             out: True where a row falls out.
             not_assessed: True where the criterion could not be looked at.
+            missing, fix: why not, and what can be done about it.
         """
-        gone = out.fillna(False).to_numpy(dtype=bool)
+        gone = _mask(out)
+        unknown = gone & False if not_assessed is None else _mask(not_assessed)
         left = table[~gone]
-        unknown = 0 if not_assessed is None else int(not_assessed.fillna(False).sum())
+        n_patients = int(left["patient_id"].nunique())
         step = FlowStep(
-            criterion, int(gone.sum()), len(left), int(left["patient_id"].nunique()), unknown
+            criterion, int(gone.sum()), len(left), n_patients, int(unknown.sum()), missing, fix
         )
-        names = tuple((scan, criterion) for scan in table.loc[gone, "scan_id"])
+        names = tuple(
+            (scan, step.text if unassessed else criterion)
+            for scan, unassessed in zip(table.loc[gone, "scan_id"], unknown[gone], strict=True)
+        )
         return left, replace(self, steps=(*self.steps, step), excluded=self.excluded + names)
+
+    def summary(self) -> str:
+        """All steps in one line, for messages: "scans: 12 left; RT-PCR: 3 left"."""
+        return "; ".join(f"{step.text}: {step.n_left} left" for step in self.steps)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per step: step, criterion, n_excluded, n_not_assessed, n_left, n_patients."""
         columns = ["criterion", "n_excluded", "n_not_assessed", "n_left", "n_patients"]
-        table = pd.DataFrame([vars(step) for step in self.steps], columns=columns)
+        rows = [{**vars(step), "criterion": step.text} for step in self.steps]
+        table = pd.DataFrame(rows, columns=columns)
         table.insert(0, "step", range(len(table)))
         return table
+
+
+def _mask(rows: pd.Series) -> NDArray[np.bool_]:
+    return rows.fillna(False).to_numpy(dtype=bool)

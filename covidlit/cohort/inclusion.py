@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pandas as pd
@@ -80,13 +80,13 @@ class InclusionCriteria:
             # Headers round: 5.0 mm may stand there as 5.000001.
             fails = value > self.max_slice_thickness_mm + 1e-3
             name = f"slices of at most {self.max_slice_thickness_mm:g} mm"
-            table, flow = self._step(table, flow, name, fails, value.isna())
+            table, flow = self._step(table, flow, name, fails, value.isna(), _THICKNESS)
         if self.min_spo2_percent is not None:
             value = column_of(table, "spo2_percent")
             concerned = table["class_name"].isin(list(self.spo2_classes))
             name = f"SpO2 of at least {self.min_spo2_percent:g} % ({', '.join(self.spo2_classes)})"
             fails = concerned & (value < self.min_spo2_percent)
-            table, flow = self._step(table, flow, name, fails, concerned & value.isna())
+            table, flow = self._step(table, flow, name, fails, concerned & value.isna(), _SPO2)
         if self.tested_or_before is not None:
             tested = (
                 column_of(table, "rtpcr_initial").notna() | column_of(table, "rtpcr_round").notna()
@@ -96,11 +96,27 @@ class InclusionCriteria:
             name = f"RT-PCR, or before {self.tested_or_before}"
             has_results = "rtpcr_initial" in table or "rtpcr_round" in table
             unknown = ~tested & ~early & (dates.isna() | (not has_results))
-            table, flow = self._step(table, flow, name, ~tested & ~early & ~unknown, unknown)
+            fails = ~tested & ~early & ~unknown
+            needs = _RTPCR if has_results else replace(_RTPCR, columns=("rtpcr_initial",))
+            if has_results or dates[unknown].isna().any():
+                needs = replace(needs, columns=(*needs.columns, "acquisition_date"))
+            table, flow = self._step(table, flow, name, fails, unknown, needs)
         if self.initial_scan_only:
             fails, unknown = _not_initial(table, manifest)
-            table, flow = self._step(table, flow, "the patient's initial scan", fails, unknown)
+            name = "the patient's initial scan"
+            table, flow = self._step(table, flow, name, fails, unknown, _INITIAL)
         return table, flow
+
+    def notes(self, flow: Flow) -> list[str]:
+        """For each criterion that scans fell out at unassessed: why, and what can be done."""
+        if self.on_missing != "exclude":
+            return []
+        return [
+            f"{step.n_not_assessed} scan(s) fell out since {step.criterion!r} cannot be assessed: "
+            f"{step.missing}. Fix: {step.fix}"
+            for step in flow.steps
+            if step.n_not_assessed
+        ]
 
     def _step(
         self,
@@ -109,17 +125,43 @@ class InclusionCriteria:
         criterion: str,
         fails: pd.Series,
         unknown: pd.Series,
+        needs: _Needs,
     ) -> tuple[pd.DataFrame, Flow]:
+        missing = needs.missing(table) if unknown.any() else ""
+        fix = f"complete {' and '.join(needs.columns)}, switch the criterion off with {needs.off}"
         if self.on_missing == "error" and unknown.any():
             raise ManifestError(
                 f"{int(unknown.sum())} scan(s) cannot be assessed for {criterion!r}, such as "
-                f"{table.loc[unknown, 'scan_id'].iloc[0]}: the value is missing.",
+                f"{table.loc[unknown, 'scan_id'].iloc[0]}: {missing}.",
                 where="inclusion",
-                fix="complete the column, switch the criterion off, or let such scans stay or "
-                "fall out (on_missing: keep or exclude).",
+                fix=f"{fix}, or let such scans stay or fall out (on_missing: keep or exclude).",
             )
         out = fails | unknown if self.on_missing == "exclude" else fails
-        return flow.step(table, criterion, out, unknown)
+        fix = f"{fix}, or keep such scans with inclusion.on_missing=keep (--on-missing keep)."
+        return flow.step(table, criterion, out, unknown, missing, fix if missing else "")
+
+
+@dataclass(frozen=True)
+class _Needs:
+    """The columns that a criterion looks at, and the setting that switches it off."""
+
+    columns: tuple[str, ...]
+    off: str
+
+    def missing(self, table: pd.DataFrame) -> str:
+        """What is missing where a scan cannot be assessed: a column, or a value in it."""
+        return ", ".join(
+            f"{name} is empty" if name in table else f"there is no column {name}"
+            for name in self.columns
+        )
+
+
+_THICKNESS = _Needs(
+    ("slice_thickness_mm",), "inclusion.max_slice_thickness_mm=null (--max-slice-thickness 0)"
+)
+_SPO2 = _Needs(("spo2_percent",), "inclusion.min_spo2_percent=null (--min-spo2 0)")
+_RTPCR = _Needs((), "inclusion.tested_or_before=null (--tested-or-before none)")
+_INITIAL = _Needs(("acquisition_date",), "inclusion.initial_scan_only=false (--every-scan)")
 
 
 def _not_initial(table: pd.DataFrame, everything: pd.DataFrame) -> tuple[pd.Series, pd.Series]:

@@ -12,6 +12,8 @@ from covidlit.cohort.class_names import require_classes
 from covidlit.cohort.columns import TEXT, as_day, column_of, parse_dates
 from covidlit.errors import ManifestError
 
+_NO_CLASS = "no class_name"
+
 
 class TargetRule(Protocol):
     """What every label rule offers: the number of classes, the targets and the reasons."""
@@ -22,6 +24,18 @@ class TargetRule(Protocol):
     def apply(self, manifest: pd.DataFrame) -> pd.Series: ...
 
     def explain(self, manifest: pd.DataFrame) -> pd.DataFrame: ...
+
+
+def classes_named(rule: TargetRule | None) -> tuple[str, ...] | None:
+    """The classes that a rule names; None for one that does not go by `class_name`."""
+    match rule:
+        case LabelRule():
+            return rule.positive
+        case ByClass():
+            return (*rule.positive, *(rule.negative or ()))
+        case MultiClass():
+            return rule.classes
+    return None
 
 
 class ManifestTarget:
@@ -98,7 +112,7 @@ class LabelRule:
         is_positive = manifest["class_name"].isin(self.positive)
         known = manifest["class_name"].notna()
         outcomes: list[tuple[pd.Series, int | None, str]] = [
-            (~known, None, "no class_name"),
+            (~known, None, _NO_CLASS),
             (is_positive & tested_positive, 1, ""),
             (is_positive & tested_negative, None, "class is positive but RT-PCR is negative"),
             (is_positive, None, "class is positive but there is no RT-PCR result"),
@@ -154,7 +168,7 @@ class ByClass:
         return _table(
             manifest,
             [
-                (name.isna(), None, "no class_name"),
+                (name.isna(), None, _NO_CLASS),
                 (name.isin(self.positive), 1, ""),
                 (is_negative, 0, ""),
                 (name.notna(), None, "a class that the label rule does not name"),
@@ -200,7 +214,7 @@ class MultiClass:
         outcomes: list[tuple[pd.Series, int | None, str]] = [
             (name == known, target, "") for target, known in enumerate(self.classes)
         ]
-        outcomes.append((name.isna(), None, "no class_name"))
+        outcomes.append((name.isna(), None, _NO_CLASS))
         outcomes.append((name.notna(), None, "a class that the label rule does not name"))
         return _table(manifest, outcomes)
 
@@ -230,11 +244,14 @@ def _checked(explained: pd.DataFrame, needs: str) -> pd.Series:
     if len(target) and target.isna().all():
         counts = explained["reason"].value_counts()
         reasons = "; ".join(f"{n} row(s): {reason}" for reason, n in counts.items())
+        fix = (
+            "complete these columns, or label by class_name alone: label_rule=by_class, for "
+            "`covidlit manifest` --label-rule by-class."
+        )
+        if (explained["reason"] == _NO_CLASS).all():
+            fix = "complete the column class_name."
         raise ManifestError(
-            f"no row gets a target ({needs}): {reasons}.",
-            where="label_rule",
-            fix="complete these columns, or label by class_name alone: label_rule=by_class, for "
-            "`covidlit manifest` --label-rule by-class.",
+            f"no row gets a target ({needs}): {reasons}.", where="label_rule", fix=fix
         )
     return target
 

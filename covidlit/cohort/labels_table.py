@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +14,16 @@ from pandas.api.types import is_numeric_dtype
 from covidlit.cohort.class_names import tidy_class_names
 from covidlit.cohort.columns import text, to_dates
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
-from covidlit.errors import ManifestError
+from covidlit.cohort.misspelt import column_meant, refuse_misspelt_columns
+from covidlit.errors import ManifestError, did_you_mean
 from covidlit.tables import read_table, row_numbers, validate
 
 KEYS = ("series_uid", "path", "study_uid", "patient_id")
 """Columns that tell which series a row is about, the most specific first."""
 
 _OWN = (*KEYS, "scan_id", "target", "status", "reason")
+# A column study_id may well be no UID, so the UIDs are no names that another may be meant as.
+_UIDS = ("study_uid", "series_uid")
 
 LABELS_SCHEMA = pa.DataFrameSchema(
     {
@@ -37,6 +40,8 @@ LABELS_SCHEMA = pa.DataFrameSchema(
     strict=False,
 )
 """The manifest's columns with the manifest's types, none of them required but one of `KEYS`."""
+
+_USED = [name for name in LABELS_SCHEMA.columns if name not in _UIDS]
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,9 @@ class Labels:
         )
 
 
-def read_labels(source: str | Path | pd.DataFrame, key: str | None = None) -> Labels:
+def read_labels(
+    source: str | Path | pd.DataFrame, key: str | None = None, *, own_names: Sequence[str] = ()
+) -> Labels:
     """Read and check a table of labels.
 
     Args:
@@ -103,10 +110,12 @@ def read_labels(source: str | Path | pd.DataFrame, key: str | None = None) -> La
         key: the column that tells which series a row is about; by default the most specific one
             that the table has: `series_uid`, `path` (folder or file below the searched folder),
             `study_uid`, `patient_id` (the PatientID of the DICOM files).
+        own_names: columns that are spelt much like one of the manifest's and meant as they are.
 
     Raises:
-        ManifestError: no key column, an empty or repeated key, or a value that the manifest's
-            schema refuses; names row, column and value.
+        ManifestError: no key column, a column that is probably a misspelt one of the manifest's, an
+            empty or repeated key, or a value that the manifest's schema refuses; names row, column
+            and value.
     """
     if isinstance(source, pd.DataFrame):
         table, where = source.reset_index(drop=True).rename(columns=str), "labels"
@@ -114,11 +123,12 @@ def read_labels(source: str | Path | pd.DataFrame, key: str | None = None) -> La
         table, where = read_table(source, ManifestError), str(source)
     present = [name for name in KEYS if name in table]
     if (key is None and not present) or (key is not None and key not in table):
+        hint = _key_hint(list(table.columns), key)
         raise ManifestError(
             f"no column tells which scan a row is about (the table has: "
             f"{', '.join(map(str, table.columns))}).",
             where=where,
-            fix=f"add {'one of ' + ', '.join(KEYS) if key is None else 'the column ' + key}; "
+            fix=f"{hint}add {'one of ' + ', '.join(KEYS) if key is None else 'the column ' + key}; "
             "a table that another program wrote with semicolons must be saved with commas.",
         )
     key = key or present[0]
@@ -126,6 +136,7 @@ def read_labels(source: str | Path | pd.DataFrame, key: str | None = None) -> La
         raise ManifestError(
             f"{key!r} cannot be a key.", where="key", fix=f"choose one of {', '.join(KEYS)}."
         )
+    refuse_misspelt_columns(table.columns, _USED, own_names, where)
     table = to_dates(validate(table, LABELS_SCHEMA, where, ManifestError), "acquisition_date")
     if "class_name" in table:
         table["class_name"] = tidy_class_names(table["class_name"])
@@ -138,6 +149,16 @@ def lost_zeros(wanted: set[str], known: set[str]) -> bool:
     """Whether keys fail to match only because a spreadsheet dropped their leading zeros."""
     bare = {name.lstrip("0") for name in known}
     return any(name.lstrip("0") in bare for name in wanted)
+
+
+def _key_hint(columns: list[str], key: str | None) -> str:
+    """The columns that may be misspelt keys, as a question, or an empty text."""
+    if key is not None:
+        hint = did_you_mean(key, columns)
+        return f"{hint} If not, " if hint else ""
+    pairs = [(name, meant) for name in columns if (meant := column_meant(name, KEYS)) is not None]
+    listed = ", ".join(f"{meant} by {name!r}" for name, meant in pairs)
+    return f"did you mean {listed}? If not, " if pairs else ""
 
 
 def _check_keys(table: pd.DataFrame, key: str, where: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from covidlit.errors import ManifestError
+from covidlit.files import check_writable
 
 KEY_FILE = "manifest.key"
 # DICOM PS3.5, section 9.1; shorter ones are no real UIDs, which hold an organisation and a number.
@@ -47,6 +48,18 @@ class Pseudonyms:
         from covidlit.dicom import pseudonym_uid
 
         return raw if self.key is None else pseudonym_uid(raw)
+
+
+def check_key_place(path: str | Path) -> None:
+    """Make sure that `read_or_make_key` can work at `path`, without making anything there.
+
+    Raises:
+        CovidlitError: the file is there and holds no key, or cannot be made.
+    """
+    if Path(path).exists():
+        read_or_make_key(path)
+    else:
+        check_writable(path)
 
 
 def read_or_make_key(path: str | Path) -> bytes:

@@ -49,11 +49,14 @@ def _included(manifest: Path, folder: Path, criteria: InclusionCriteria) -> Path
     table = read_manifest(manifest)
     left, flow = criteria.apply(table, Flow.start(table, f"scans in {manifest.name}"))
     if left.empty:
+        fix = "choose inclusion=none, or criteria that fit the cohort."
         raise ManifestError(
-            "no row meets the inclusion criteria.",
+            f"no row meets the inclusion criteria ({flow.summary()}).",
             where=manifest,
-            fix="choose inclusion=none, or criteria that fit the cohort.",
+            fix=" ".join([*criteria.notes(flow), fix]),
         )
+    for missing in criteria.notes(flow):
+        log.warning(missing)
     if "status" in left:
         refused = left["status"] == "refused"
         _, flow = flow.step(left, "accepted by the checks (the others stay, as refused)", refused)

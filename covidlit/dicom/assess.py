@@ -313,7 +313,8 @@ class _Case:
         if n_slices < self.checks.min_slices:
             self.report(
                 "too_few_slices",
-                f"{n_slices} slices, fewer than {self.checks.min_slices}; fetch the whole series",
+                f"{n_slices} slice{'s' * (n_slices != 1)}, fewer than {self.checks.min_slices}; "
+                "fetch the whole series",
             )
 
 

@@ -1,6 +1,8 @@
 """Evaluation: from the predictions table alone to statistics with intervals, and the report."""
 
 from covidlit.evaluation.auc import auc_estimate, delong_covariance
+from covidlit.evaluation.compare import Comparison, compare
+from covidlit.evaluation.comparison_report import write_comparison
 from covidlit.evaluation.estimate import Estimate, format_estimate
 from covidlit.evaluation.evaluate import Evaluation, evaluate
 from covidlit.evaluation.predictions import (
@@ -14,16 +16,19 @@ from covidlit.evaluation.runs import read_runs
 
 __all__ = [
     "PREDICTIONS_SCHEMA",
+    "Comparison",
     "Estimate",
     "Evaluation",
     "ReportContext",
     "auc_estimate",
+    "compare",
     "delong_covariance",
     "evaluate",
     "format_estimate",
     "read_predictions",
     "read_runs",
     "validate_predictions",
+    "write_comparison",
     "write_predictions",
     "write_report",
 ]

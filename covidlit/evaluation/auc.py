@@ -40,14 +40,33 @@ def delong_covariance(
     m, n = int(positive.sum()), int((~positive).sum())
     if m == 0 or n == 0:
         raise ValueError("an AUC needs both classes")
-    rank_all = stats.rankdata(scores, axis=1)
-    above = (rank_all[:, positive] - stats.rankdata(scores[:, positive], axis=1)) / n
-    below = 1.0 - (rank_all[:, ~positive] - stats.rankdata(scores[:, ~positive], axis=1)) / m
+    above, below = placements(positive, scores)
     auc = above.mean(axis=1)
     if m < 2 or n < 2:
         return auc, np.full((len(auc), len(auc)), np.nan)
     covariance = np.atleast_2d(np.cov(above)) / m + np.atleast_2d(np.cov(below)) / n
     return auc, covariance
+
+
+def placements(
+    positive: NDArray[np.bool_], scores: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where each scan stands among those of the other class; ties count half.
+
+    Args:
+        positive: shape (n,), with both classes.
+        scores: shape (k, n), one row per score.
+
+    Returns:
+        For each positive scan the share of negative scans below it, shape (k, positives); for each
+        negative scan the share of positive scans above it, shape (k, negatives). The mean of
+        either is the AUC.
+    """
+    m, n = int(positive.sum()), int((~positive).sum())
+    rank_all = stats.rankdata(scores, axis=1)
+    above = (rank_all[:, positive] - stats.rankdata(scores[:, positive], axis=1)) / n
+    below = 1.0 - (rank_all[:, ~positive] - stats.rankdata(scores[:, ~positive], axis=1)) / m
+    return above, below
 
 
 def auc_estimate(
@@ -56,7 +75,7 @@ def auc_estimate(
     confidence: float = 0.95,
     interval: AucInterval = "delong",
 ) -> Estimate:
-    """AUC of one score, with an interval; undefined, with a reason, for a single class.
+    """AUC of one score, with an interval; undefined for a single class or a score that is NaN.
 
     "delong" is the Wald interval cut to [0, 1]; "delong-logit" works on the logit scale and so
     stays inside by itself. Where DeLong's variance is zero or does not exist (perfect separation,
@@ -68,6 +87,8 @@ def auc_estimate(
     if m == 0 or n == 0:
         absent = "positive" if m == 0 else "negative"
         return Estimate.undefined(f"no {absent} scan", m + n)
+    if missing := int(np.isnan(score).sum()):
+        return Estimate.undefined(f"{missing} of {m + n} scores are not numbers", m + n)
     auc, covariance = delong_covariance(positive, score)
     value, variance = float(auc[0]), float(covariance[0, 0])
     if not np.isfinite(variance) or variance < 1e-12:

@@ -112,7 +112,7 @@ def evaluate(
     table = validate_predictions(predictions)
     check_runs(table)
     check_test_part(table)
-    table, positive = _as_binary(table)
+    table, positive = as_binary(table)
     points = operating_points(table, operating_point)
     folds = list(points)
     table["threshold"] = [
@@ -159,7 +159,11 @@ def _described(point: OperatingPoint) -> dict[str, Any]:
     return point.to_dict() | {"sentence": point.sentence()}
 
 
-def _as_binary(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
+def as_binary(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
+    """A validated table with `target` 1 for the class of interest, and the name of that class.
+
+    `class_index` keeps the target as it was given; the name is None for a table of two classes.
+    """
     index, names = positive_class(table), class_names(table)
     table = table.assign(class_index=table["target"])
     if index is None or names is None:

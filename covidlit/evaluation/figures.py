@@ -42,12 +42,13 @@ _STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def _figure(size: tuple[float, float], salt: str) -> Iterator[Figure]:
+def svg_figure(size: tuple[float, float], salt: str) -> Iterator[Figure]:
+    """A figure in the style of the pages; `size` in inches, `salt` its name, for stable output."""
     with mpl.rc_context({**_STYLE, "svg.hashsalt": salt}):
         yield Figure(figsize=size, layout="constrained")
 
 
-def _svg(figure: Figure, name: str, description: str, synthetic: bool) -> str:
+def svg_text(figure: Figure, name: str, description: str, synthetic: bool) -> str:
     """The figure as an `<svg>` element that scales with the page and is described for readers."""
     if synthetic:
         figure.supxlabel("synthetic data", fontsize=8, color=ORANGE, x=0.995, ha="right")
@@ -84,7 +85,7 @@ def roc_figure(
 ) -> str:
     """ROC curve of a part with its band and operating point; validation curve dashed."""
     roc, measures = part["roc"], part["at_operating_point"]
-    with _figure((5.0, 4.9), "roc") as figure:
+    with svg_figure((5.0, 4.9), "roc") as figure:
         axes = figure.add_subplot()
         if (band := roc["band"]) is not None:
             label = f"{format_level(confidence)} band"
@@ -128,7 +129,7 @@ def roc_figure(
         )
         axes.legend(loc="lower right")
         auc = part["auc"]["value"]
-        return _svg(figure, "roc", f"ROC curve of the test part, AUC {auc:.3f}", synthetic)
+        return svg_text(figure, "roc", f"ROC curve of the test part, AUC {auc:.3f}", synthetic)
 
 
 def score_figure(
@@ -146,7 +147,7 @@ def score_figure(
     groups = table.assign(group=names).groupby("group")
     order = sorted(groups.groups, key=lambda name: -groups.get_group(name)["target"].mean())
     order = order[: len(CLASS_COLOURS)]
-    with _figure((WIDE, 0.7 + 1.1 * len(order)), "scores") as figure:
+    with svg_figure((WIDE, 0.7 + 1.1 * len(order)), "scores") as figure:
         all_axes = figure.subplots(len(order), 1, sharex=True, squeeze=False)[:, 0]
         for axes, name, colour in zip(all_axes, order, CLASS_COLOURS, strict=False):
             rows = groups.get_group(name)
@@ -160,7 +161,7 @@ def score_figure(
             for value in threshold:
                 axes.axvline(value, color=ORANGE, lw=1.2, ls="--")
         all_axes[-1].set(xlabel="score (dashed: threshold)", xlim=(0, 1))
-        return _svg(figure, "scores", "Histograms of the scores by class", synthetic)
+        return svg_text(figure, "scores", "Histograms of the scores by class", synthetic)
 
 
 def calibration_figure(record: dict[str, Any], synthetic: bool = False) -> str:
@@ -168,7 +169,7 @@ def calibration_figure(record: dict[str, Any], synthetic: bool = False) -> str:
     curve = record["curve"]
     x = np.array([point["mean_score"] for point in curve])
     y = np.array([point["observed"]["value"] for point in curve])
-    with _figure((5.0, 4.9), "calibration") as figure:
+    with svg_figure((5.0, 4.9), "calibration") as figure:
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":", label="perfect")
         axes.errorbar(
@@ -191,7 +192,7 @@ def calibration_figure(record: dict[str, Any], synthetic: bool = False) -> str:
             aspect="equal",
         )
         axes.legend(loc="upper left")
-        return _svg(figure, "calibration", "Calibration curve", synthetic)
+        return svg_text(figure, "calibration", "Calibration curve", synthetic)
 
 
 def threshold_figure(
@@ -208,7 +209,7 @@ def threshold_figure(
     grid = np.linspace(0, 1, 201)
     sensitivity = (score[target][:, None] >= grid).mean(axis=0)
     specificity = (score[~target][:, None] < grid).mean(axis=0)
-    with _figure((WIDE, 3.2), "threshold") as figure:
+    with svg_figure((WIDE, 3.2), "threshold") as figure:
         axes = figure.add_subplot()
         axes.plot(grid, sensitivity, color=BLUE, lw=1.8, label="sensitivity")
         axes.plot(grid, specificity, color=GREEN, lw=1.8, label="specificity")
@@ -216,7 +217,7 @@ def threshold_figure(
             axes.axvline(value, color=ORANGE, lw=1.2, ls="--")
         axes.set(xlabel="threshold (dashed: operating point)", xlim=(0, 1), ylim=(-0.02, 1.02))
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
-        return _svg(figure, "threshold", "Sensitivity and specificity by threshold", synthetic)
+        return svg_text(figure, "threshold", "Sensitivity and specificity by threshold", synthetic)
 
 
 def training_figure(curve: pd.DataFrame, synthetic: bool = False) -> str | None:
@@ -236,13 +237,13 @@ def training_figure(curve: pd.DataFrame, synthetic: bool = False) -> str | None:
     panels = [panel for panel in (losses, others[:6]) if panel]
     if not panels or len(numbers) == 0:
         return None
-    with _figure((WIDE, 2.4 * len(panels)), "training") as figure:
+    with svg_figure((WIDE, 2.4 * len(panels)), "training") as figure:
         all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axes, panel in zip(all_axes, panels, strict=True):
             _draw_lines(axes, epoch, numbers[panel])
         all_axes[-1].set_xlabel("epoch")
         all_axes[-1].xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
-        return _svg(figure, "training", "Training curves by epoch", synthetic)
+        return svg_text(figure, "training", "Training curves by epoch", synthetic)
 
 
 def _draw_lines(axes: Axes, epoch: pd.Series, columns: pd.DataFrame) -> None:

@@ -68,7 +68,7 @@ def evaluate_part(
         "misclassified": misclassified(table, called, threshold),
     }
     if target.any() and not target.all():
-        record["roc"] = _curve(roc_curve(target, score, sampling))
+        record["roc"] = curve_record(roc_curve(target, score, sampling))
         if sampling.single_patient:
             record["roc"]["band"] = None
     if class_names(table) is not None:
@@ -136,7 +136,7 @@ def _counts(values: pd.Series) -> dict[str, int]:
     return {str(name): int(n) for name, n in counts.items()}
 
 
-def _curve(roc: RocCurve) -> dict[str, Any]:
+def curve_record(roc: RocCurve) -> dict[str, Any]:
     """The curve without the points inside its straight runs, and its band; JSON-able."""
     step = np.diff(np.stack([roc.fpr, roc.tpr]), axis=1)
     turn = np.abs(step[0, 1:] * step[1, :-1] - step[1, 1:] * step[0, :-1]) > 1e-15

@@ -41,6 +41,8 @@ class ReportContext:
         model: facts about the model by name, such as parameters.
         training: facts about the training by name, such as epochs, batch size, hardware.
         selected_on: what chose the checkpoint: "validation", "last epoch", "test", ...
+        cut_short: sentence saying that a debugging setting cut the training short; empty where
+            none did.
         synthetic: whether the images are synthetic; None leaves it to the table.
         notes: remarks of the user.
     """
@@ -62,6 +64,7 @@ class ReportContext:
     model: Mapping[str, object] = field(default_factory=dict)
     training: Mapping[str, object] = field(default_factory=dict)
     selected_on: str | None = None
+    cut_short: str = ""
     synthetic: bool | None = None
     notes: Sequence[str] = ()
 
@@ -119,6 +122,9 @@ def with_context(metrics: dict[str, Any], context: ReportContext) -> dict[str, A
     elif context.selected_on == "last epoch":
         text = "No checkpoint was selected: the last epoch's weights were used."
         found.append({"code": "last_epoch", "text": text})
+    if context.cut_short:
+        text = f"{context.cut_short} These are not the results of a whole training."
+        found.insert(0, {"code": "cut_short", "text": text})
     record = {
         "config_hash": context.config_hash,
         "split_hash": context.split_hash,
@@ -169,7 +175,7 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
         for stratum in metrics["centre_check"]["strata"]
         for centre in stratum["centres"]
     ]
-    return _template().render(
+    return page_template("report.html.j2").render(
         context=context,
         metrics=metrics,
         test=test,
@@ -187,7 +193,8 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
 
 
 @cache
-def _template() -> jinja2.Template:
+def page_template(name: str) -> jinja2.Template:
+    """A template of this folder, such as "report.html.j2"; it may include others of the folder."""
     import jinja2
 
     from covidlit.evaluation import report_tables, report_text
@@ -195,10 +202,16 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.loader = jinja2.FunctionLoader(_source)
     environment.filters["estimate"] = report_text.interval_html
     environment.filters["cell"] = report_text.cell_html
     environment.filters["table"] = report_tables.table_html
     environment.filters["stacked"] = report_tables.label_cells
     environment.filters["title_of"] = report_tables.column_title
-    source = resources.files("covidlit.evaluation").joinpath("report.html.j2")
-    return environment.from_string(source.read_text(encoding="utf-8"))
+    environment.filters["difference"] = report_text.difference_html
+    environment.filters["p"] = report_text.p_html
+    return environment.get_template(name)
+
+
+def _source(name: str) -> str:
+    return resources.files("covidlit.evaluation").joinpath(name).read_text(encoding="utf-8")

@@ -8,6 +8,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from covidlit.evaluation.difference import format_p
+
 
 def interval_html(
     record: dict[str, Any], percent: bool = False, unit: str = "%", digits: int = 3
@@ -25,6 +27,29 @@ def interval_html(
     return Markup('{} <span class="ci">({:.{p}f} to {:.{p}f})</span>').format(
         value, low, high, p=places
     )
+
+
+def difference_html(record: dict[str, Any], percent: bool = False) -> Markup:
+    """A difference with signs, as "+0.021 (−0.010 to +0.052)" or "+2.1 (−1.0 to +5.2)"."""
+    if record["value"] is None:
+        return interval_html(record)
+    scale, places = (100, 1) if percent else (1, 3)
+    numbers = [
+        None if record[end] is None else f"{scale * record[end]:+.{places}f}".replace("-", "−")
+        for end in ("value", "low", "high")
+    ]
+    if numbers[1] is None:
+        return Markup('{} <span class="undefined">(no interval: {})</span>').format(
+            numbers[0], record["reason"]
+        )
+    return Markup('{} <span class="ci">({} to {})</span>').format(*numbers)
+
+
+def p_html(p_value: float | None) -> Markup:
+    """A p-value for a column that is headed by its name: "0.012", "< 0.001", or a dash."""
+    if p_value is None:
+        return Markup("–")
+    return Markup("{}").format(format_p(p_value).removeprefix("p ").removeprefix("= "))
 
 
 def cell_html(record: dict[str, Any]) -> Markup:

@@ -23,7 +23,7 @@ def read_runs(paths: Sequence[str | Path]) -> pd.DataFrame:
     Raises:
         PredictionsError: a table is missing or breaks its contract, or their classes differ.
     """
-    files = [_table_of(Path(path)) for path in paths]
+    files = [table_file(path) for path in paths]
     tables = [read_predictions(path) for path in files]
     for path, table in zip(files, tables, strict=True):
         if class_score_columns(table) != class_score_columns(tables[0]):
@@ -99,7 +99,13 @@ def describe_runs(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _table_of(path: Path) -> Path:
+def table_file(path: str | Path) -> Path:
+    """The predictions table of a run folder; any other path is taken as the table itself.
+
+    Raises:
+        PredictionsError: the folder holds no predictions table.
+    """
+    path = Path(path)
     if not path.is_dir():
         return path
     file = path / "predictions.parquet"

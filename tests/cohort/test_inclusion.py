@@ -166,3 +166,58 @@ def test_undated_scans_of_a_patient_with_several_cannot_be_assessed() -> None:
     )
     kept, flow = InclusionCriteria().apply(table)
     assert (len(kept), flow.steps[4].n_not_assessed) == (3, 1)
+
+
+def test_the_missing_column_is_named_with_what_can_be_done() -> None:
+    table = pd.DataFrame(
+        [row(scan_id="a"), row(scan_id="b", patient_id="q", class_name="np")]
+    ).drop(columns="spo2_percent")
+    with pytest.raises(ManifestError) as error:
+        InclusionCriteria(on_missing="error").apply(table)
+    for said in ("there is no column spo2_percent", "inclusion.min_spo2_percent=null"):
+        assert said in str(error.value)
+    criteria = InclusionCriteria(on_missing="exclude")
+    left, flow = criteria.apply(table)
+    assert left["scan_id"].tolist() == ["b"]
+    named = flow.to_frame()["criterion"].str.contains("there is no column spo2_percent")
+    assert named.tolist() == [False, False, True, False, False]
+    ((scan, why),) = flow.excluded
+    assert (scan, why.endswith("not assessed: there is no column spo2_percent")) == ("a", True)
+    (note,) = criteria.notes(flow)
+    assert note.startswith("1 scan(s) fell out since 'SpO2 of at least 90 %")
+    assert "complete spo2_percent, switch the criterion off with inclusion.min_spo2_per" in note
+    kept, flow = InclusionCriteria().apply(table)
+    assert (len(kept), InclusionCriteria().notes(flow)) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("values", "dropped", "step", "missing"),
+    [
+        ({"slice_thickness_mm": None}, [], 1, "slice_thickness_mm is empty"),
+        ({}, ["slice_thickness_mm"], 1, "there is no column slice_thickness_mm"),
+        ({"spo2_percent": None}, [], 2, "spo2_percent is empty"),
+        ({}, ["rtpcr_initial"], 3, "there is no column rtpcr_initial"),
+        (
+            {"rtpcr_initial": None, "acquisition_date": pd.NaT}, [], 3,
+            "acquisition_date is empty",
+        ),
+        (
+            {}, ["rtpcr_initial", "acquisition_date"], 3,
+            "there is no column rtpcr_initial, there is no column acquisition_date",
+        ),
+    ],
+)  # fmt: skip
+def test_each_criterion_says_what_it_lacks(
+    values: dict[str, object], dropped: list[str], step: int, missing: str
+) -> None:
+    table = pd.DataFrame([row(**values)]).drop(columns=dropped)
+    _, flow = InclusionCriteria().apply(table)
+    assert [one.missing for one in flow.steps if one.missing] == [missing]
+    assert flow.steps[step].missing == missing
+
+
+def test_a_scan_that_fails_is_not_said_to_lack_a_value() -> None:
+    table = pd.DataFrame([row(scan_id="a", spo2_percent=80.0), row(scan_id="b", patient_id="q")])
+    table.loc[1, "spo2_percent"] = None
+    _, flow = InclusionCriteria(on_missing="exclude").apply(table)
+    assert ["not assessed" in why for _, why in flow.excluded] == [False, True]

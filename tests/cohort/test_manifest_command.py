@@ -154,3 +154,64 @@ def test_errors_tell_how_to_mend(run: Callable[..., str], labels: Path, tmp_path
             run(tmp_path / "missing", "--out", tmp_path / name)
     with pytest.raises(ManifestError, match=r"image files need a table of labels"):
         run(tmp_path / "dicom", "--images")
+
+
+def test_a_near_miss_is_refused_unless_it_is_meant(
+    run: Callable[..., str], labels: Path, tmp_path: Path
+) -> None:
+    table = pd.read_csv(labels)
+    table.loc[1, "class_name"] = "nnp"
+    table.assign(rtpcr_inital="negative").to_csv(labels, index=False)
+    command = (tmp_path / "dicom", "--labels", labels, "--out", tmp_path / "m.csv")
+    command = (*command, "--label-rule", "by-class")
+    with pytest.raises(ManifestError, match=r"'rtpcr_inital': did you mean rtpcr_initial\?"):
+        run(*command)
+    with pytest.raises(ManifestError, match=r"'nnp' in 1 row \(2\): did you mean np\?"):
+        run(*command, "--keep-column", "rtpcr_inital")
+    run(*command, "--own-name", "rtpcr_inital", "--own-name", "nnp")
+    assert sorted(read_manifest(tmp_path / "m.csv")["class_name"]) == ["cap", "covid", "nnp"]
+
+
+def test_the_day_before_which_the_untested_are_negative(
+    run: Callable[..., str], write_series: Callable[..., Path], tmp_path: Path
+) -> None:
+    """All scans are of 2020-02-01; b and c are untested, a is a case."""
+    for number, place in enumerate("abc"):
+        write_series(place, f"pat-{number}", f"1.2.{number}", f"1.2.{number}.1")
+    table = {"patient_id": ["pat-0", "pat-1", "pat-2"], "class_name": ["covid", "np", "np"]}
+    tests = {"rtpcr_initial": ["positive", None, None], "centre": "A"}
+    pd.DataFrame(table | tests).to_csv(tmp_path / "labels.csv", index=False)
+    out = tmp_path / "m.csv"
+    command = (tmp_path / "dicom", "--labels", tmp_path / "labels.csv", "--out", out)
+
+    def targets(*options: str) -> list[int]:
+        run(*command, *options)
+        return sorted(read_manifest(out)["target"])
+
+    assert targets() == [1]
+    assert targets("--untested-before", "2020-02-01") == [1]
+    assert targets("--untested-before", "2020-02-02") == [0, 0, 1]
+    later = ("--untested-before", "2020-02-02")
+    assert targets(*later, "--tested-or-before", "2019-12-01") == [1]
+    assert targets(*later, "--no-inclusion") == [0, 0, 1]
+    assert targets("--untested-before", "none", "--tested-or-before", "none") == [1]
+    with pytest.raises(ManifestError, match=r"'01\.02\.2020' is not a date"):
+        run(*command, "--untested-before", "01.02.2020")
+    with pytest.raises(ConfigError, match="--untested-before: it changes nothing"):
+        run(*command, "--untested-before", "2020-02-02", "--label-rule", "by-class")
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.problems.csv", "m.flow.csv", "manifest.key"])
+def test_what_cannot_be_written_is_said_before_the_headers_are_read(
+    run: Callable[..., str],
+    labels: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    monkeypatch.setattr("covidlit.dicom.find_series", lambda *_, **__: pytest.fail("were read"))
+    (tmp_path / "out" / name).mkdir(parents=True)
+    command = (tmp_path / "dicom", "--labels", labels, "--out", tmp_path / "out" / "m.csv")
+    with pytest.raises(CovidlitError, match=name):
+        run(*command, "--label-rule", "none")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]

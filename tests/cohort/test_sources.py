@@ -105,3 +105,20 @@ def test_the_criteria_of_a_synthetic_cohort_can_be_chosen(tmp_path: Path) -> Non
     assert manifests[0].name == "manifest.csv"
     assert len(set(manifests)) == 3
     assert [len(pd.read_csv(flow_path(path))) for path in manifests] == [8, 8, 7, 4]
+
+
+def test_criteria_that_nothing_meets_for_want_of_a_column_name_it(
+    kept: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """conf/inclusion=paper with on_missing=exclude on a cohort without SpO2."""
+    pd.read_csv(kept).assign(slice_thickness_mm=5, rtpcr_initial="negative").to_csv(
+        kept, index=False
+    )
+    criteria = InclusionCriteria(initial_scan_only=False, on_missing="exclude")
+    left = read_manifest(existing_manifest(str(kept), str(tmp_path / "some"), criteria))
+    assert set(left["class_name"]) == {"np"}
+    assert "there is no column spo2_percent. Fix: complete spo2_percent" in caplog.text
+    every = replace(criteria, spo2_classes=["covid", "cap", "np"])
+    with pytest.raises(ManifestError, match=r"no row meets.*no column spo2_percent: 0 left") as no:
+        existing_manifest(str(kept), str(tmp_path / "none"), every)
+    assert "inclusion.min_spo2_percent=null" in str(no.value)

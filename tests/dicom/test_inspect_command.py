@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from covidlit.cli import app
 from covidlit.dicom import find_series, pseudonym_uid
+from covidlit.tables import write_table
 
 Write = Callable[..., Path]
 
@@ -104,3 +106,60 @@ def test_nothing_identifies_the_patient_unless_asked(
         assert secret not in (text if not secret.startswith("1.2") else table)
     assert (series.series_uid in table) == keep
     assert (pseudonym_uid(series.series_uid) in table) != keep
+
+
+def test_one_slice_is_no_slices(write_ct: Write, tmp_path: Path) -> None:
+    write_ct(folder="all/one", series="a", n=1)
+    output = " ".join(run(tmp_path / "all", "--csv", tmp_path / "out.csv")[1].split())
+    assert "1 slice, fewer than 12" in output
+    assert "1 series in 1 file:" in output
+    assert "1 slices" not in output
+
+
+IMAGE = "1 image file, ward/4711.nii.gz (NIfTI and the like)"
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("images", [IMAGE, "covidlit predict CHECKPOINT", "--labels labels.csv --images"]),
+        ("images/ward/4711.nii.gz", ["1 image file, 4711.nii.gz", "covidlit predict CHECKPOINT"]),
+        ("labels.csv", ["1 table, labels.csv: maybe labels", "manifest DIR --labels"]),
+        ("manifest.parquet", ["1 table, manifest.parquet: a manifest", "data.source.path="]),
+        ("predictions.csv", ["scores of a run", "covidlit evaluate"]),
+        ("tables", ["2 tables, such as a.csv: of no use"]),
+        ("nothing", ["There is no DICOM image series here"]),
+    ],
+)
+def test_what_is_no_dicom_is_named_with_the_command_that_takes_it(
+    tmp_path: Path, what: str, said: list[str]
+) -> None:
+    for name in ("images/ward", "tables", "nothing"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "images" / "ward" / "4711.nii.gz").write_bytes(gzip.compress(bytes(400)))
+    (tmp_path / "tables" / "a.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "tables" / "b.parquet").write_bytes(b"no parquet")
+    tables = {
+        "labels.csv": ["patient_id", "class_name"],
+        "manifest.parquet": ["patient_id", "scan_id", "path", "class_name", "centre"],
+        "predictions.csv": ["run_id", "scan_id", "target", "score"],
+    }
+    for name, columns in tables.items():
+        write_table(pd.DataFrame([["x"] * len(columns)], columns=columns), tmp_path / name)
+    code, output = run(tmp_path / what, "--csv", tmp_path / "out.csv")
+    assert code == 0
+    output = " ".join(output.split())
+    assert "There is no DICOM image series here" in output
+    assert "Verdict" not in output
+    for text in said:
+        assert text in output
+
+
+def test_images_beside_dicom_are_named_too(folder: Path, tmp_path: Path) -> None:
+    output = run(folder, "--csv", tmp_path / "out.csv")[1]
+    assert "image file" not in output.replace("DICOM image", "")
+    (folder / "ward").mkdir()
+    (folder / "ward" / "4711.nii.gz").write_bytes(gzip.compress(bytes(400)))
+    output = " ".join(run(folder, "--csv", tmp_path / "out.csv")[1].split())
+    assert IMAGE in output
+    assert "There is no DICOM" not in output

@@ -14,6 +14,7 @@ from covidlit.evaluation.auc import (
     sampled_auc,
 )
 from covidlit.evaluation.bootstrap import Sampling
+from covidlit.evaluation.paired import delong_test
 
 # The 43 complete ones of 49 patients with ovarian cancer of DeLong et al., Biometrics 1988;44:837,
 # as listed in the SAS/STAT User's Guide, PROC LOGISTIC, "Comparing Receiver Operating
@@ -61,6 +62,17 @@ def test_published_example_comparison_of_the_three_curves() -> None:
     assert stats.chi2.sf(chi_square, 2) == pytest.approx(0.2817, abs=5e-5)
     np.testing.assert_allclose(difference, [0.0108, -0.0780], atol=5e-5)
     np.testing.assert_allclose(np.sqrt(np.diag(spread)), [0.0953, 0.1046], atol=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("score", "difference", "error"), [(ALBUMIN, 0.0108, 0.0953), (PROTEIN, -0.0780, 0.1046)]
+)
+def test_published_example_paired_test(score: np.ndarray, difference: float, error: float) -> None:
+    test = delong_test(BENEFIT, score, KG)
+    assert test.statistic is not None
+    assert test.difference.value is not None
+    assert test.difference.value == pytest.approx(difference, abs=5e-5)
+    assert test.difference.value / test.statistic == pytest.approx(error, abs=5e-5)
 
 
 @pytest.mark.parametrize("decimals", [1, 15], ids=["many ties", "no ties"])
@@ -147,6 +159,11 @@ def test_one_class_is_undefined_with_a_reason() -> None:
     estimate = auc_estimate(np.ones(5), np.arange(5.0))
     assert estimate.value is None
     assert estimate.reason == "no negative scan"
+
+
+def test_a_score_that_is_no_number_is_undefined_with_a_reason() -> None:
+    estimate = auc_estimate(np.arange(4) > 1, np.array([0.1, np.nan, 0.4, np.nan]))
+    assert (estimate.value, estimate.reason) == (None, "2 of 4 scores are not numbers")
 
 
 def test_copies_of_each_scan_do_not_narrow_the_interval() -> None:

@@ -16,6 +16,10 @@ from covidlit.tasks import VolumeClassification
 from covidlit.tasks.rng import rng_state, set_rng_state
 
 EPOCHS = 4
+CYCLE: dict[str, Any] = {"_target_": "torch.optim.lr_scheduler.OneCycleLR"}
+STEPS: dict[str, Any] = {
+    "_target_": "torch.optim.lr_scheduler.StepLR", "step_size": 1, "gamma": 0.5,
+}  # fmt: skip
 
 
 class KilledError(Exception):
@@ -33,21 +37,23 @@ class KillAfter(pl.Callback):
             raise KilledError
 
 
-def make_task() -> VolumeClassification:
+def make_task(scheduler: dict[str, Any] = CYCLE) -> VolumeClassification:
     torch.manual_seed(3)
     return VolumeClassification(
         net={"_target_": "covidlit.models.CSACNet3D", "width": 4, "dropout": 0.5},
-        scheduler={"_target_": "torch.optim.lr_scheduler.OneCycleLR"},
+        scheduler=scheduler,
     )
 
 
-def make_trainer(folder: Path, *callbacks: pl.Callback, at_validation: bool) -> pl.Trainer:
+def make_trainer(
+    folder: Path, *callbacks: pl.Callback, at_validation: bool = False, epochs: int = EPOCHS
+) -> pl.Trainer:
     last = ModelCheckpoint(
         folder, "last", enable_version_counter=False, save_on_train_epoch_end=not at_validation
     )
     return pl.Trainer(
         accelerator="cpu",
-        max_epochs=EPOCHS,
+        max_epochs=epochs,
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -91,6 +97,26 @@ def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(
     # The comparison means something: dropout was at work, and the last epochs changed the weights.
     half = killed.state_dict()
     assert not all(torch.equal(half[name], expected[name]) for name in expected)
+
+
+def test_a_finished_run_that_is_trained_longer_equals_one_of_that_length(
+    tmp_path: Path, datamodule_class: type[Any]
+) -> None:
+    ends = []
+    for folder, epochs, ckpt_path in (
+        ("whole", EPOCHS, None),
+        ("finished", 2, None),
+        ("longer", EPOCHS, tmp_path / "finished" / "last.ckpt"),
+    ):
+        task = make_task(STEPS)
+        torch.manual_seed(7)
+        make_trainer(tmp_path / folder, epochs=epochs).fit(
+            task, datamodule=datamodule_class(), ckpt_path=ckpt_path, weights_only=True
+        )
+        ends.append(task.state_dict())
+    whole, finished, longer = ends
+    assert all(torch.equal(whole[name], longer[name]) for name in whole)
+    assert not all(torch.equal(whole[name], finished[name]) for name in whole)
 
 
 def test_dropout_depends_on_the_generator(tmp_path: Path, datamodule_class: type[Any]) -> None:

@@ -1,0 +1,146 @@
+"""`covidlit compare`: models on the same test scans, with paired tests."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Run folders or predictions tables, two or more. Runs of one model are its seeds "
+            "(or the folds of one cross-validation); LABEL=RUN names the model of a run anew.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder for comparison.html, comparison.csv and comparison.json.")
+    ] = Path("comparison"),
+    operating_point: Annotated[
+        str,
+        typer.Option(
+            help="How to choose each model's threshold on its validation scans: youden, "
+            "'sensitivity>=0.9', 'specificity>=0.9'; or a number fixed beforehand. auto: youden "
+            "where the validation scans allow it, otherwise 0.5."
+        ),
+    ] = "auto",
+    mcnemar: Annotated[
+        str, typer.Option(help="Variant of McNemar's test: exact, mid-p or chi2.")
+    ] = "exact",
+    bootstrap: Annotated[
+        int, typer.Option(help="Bootstrap samples, where patients have several scans.", min=100)
+    ] = 2000,
+    confidence: Annotated[
+        float, typer.Option(help="Level of all intervals; 1 - level is that of the tests.")
+    ] = 0.95,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Comparison of models",
+) -> None:
+    """Compare models on the same test scans: differences with intervals, tests, spread over seeds.
+
+    Runs with other test scans are refused, and which ones differ is said.
+    """
+    from rich.console import Console
+
+    from covidlit.evaluation.compare import compare as compute
+    from covidlit.evaluation.comparison_report import FILES, write_comparison
+    from covidlit.evaluation.seed_runs import read_labelled
+    from covidlit.files import check_writable
+
+    for name in FILES:
+        check_writable(out / name)
+    comparison = compute(
+        read_labelled(runs),
+        operating_point=operating_point,
+        mcnemar=mcnemar,
+        n_bootstrap=bootstrap,
+        seed=seed,
+        confidence=confidence,
+    )
+    options = {
+        "--out": out,
+        "--operating-point": operating_point,
+        "--mcnemar": mcnemar,
+        "--bootstrap": bootstrap,
+        "--confidence": confidence,
+        "--seed": seed,
+        "--title": title,
+    }
+    command = ["covidlit", "compare", *runs]
+    command += [str(word) for option in options.items() for word in option]
+    page = write_comparison(comparison, out, title=title, command=shlex.join(command))
+    console = Console()
+    console.print(models_table(comparison.results))
+    if comparison.results["tests"]:
+        console.print(tests_table(comparison.results))
+    for test, text in zip(
+        comparison.results["tests"], comparison.results["conclusions"], strict=True
+    ):
+        if test["measure"] == "auc":
+            console.print(f"• {text}", highlight=False, markup=False)
+    for note in comparison.results["notes"]:
+        console.print(f"• {note['text']}", style="yellow", highlight=False, markup=False)
+    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+
+
+def models_table(results: dict[str, Any]) -> Table:
+    """The models with their intervals and the spread over their seeds, for the terminal."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from covidlit.evaluation.estimate import Estimate, format_estimate, format_level
+
+    level, test = format_level(results["settings"]["confidence"]), results["test"]
+    synthetic = " (SYNTHETIC DATA)" if results["synthetic"] else ""
+    table = Table(title=f"Models on {test['n_compared']} test scans, {level} CI{synthetic}")
+    for name in ("model", "seeds", "AUC", "AUC by seed: mean, SD", "sensitivity", "specificity"):
+        table.add_column(name)
+    for model in results["models"]:
+        over = model["auc_over_seeds"]
+        by_seed = "–" if over["sd"] is None else f"{over['mean']:.3f}, {over['sd']:.3f}"
+        auc, sensitivity, specificity = (
+            Estimate.from_dict(model[name]) for name in ("auc", "sensitivity", "specificity")
+        )
+        table.add_row(
+            escape(model["model"]),
+            str(model["n_seeds"]),
+            format_estimate(auc),
+            by_seed,
+            format_estimate(sensitivity, percent=True),
+            format_estimate(specificity, percent=True),
+        )
+    return table
+
+
+def tests_table(results: dict[str, Any]) -> Table:
+    """The tests of all pairs, for the terminal."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from covidlit.evaluation.difference import format_p
+    from covidlit.evaluation.estimate import Estimate, format_estimate, format_level
+
+    level = format_level(results["settings"]["confidence"])
+    counts = ", ".join(f"{name} {n}" for name, n in results["families"].items())
+    table = Table(title=f"Differences, {level} CI; tests in each family: {counts}")
+    for name in ("first minus second", "measure", "difference", "p", "Holm", "test"):
+        table.add_column(name)
+    for test in results["tests"]:
+        difference = Estimate.from_dict(test["difference"])
+        table.add_row(
+            escape(f"{test['first']} − {test['second']}"),
+            test["measure"],
+            format_estimate(difference, percent=test["measure"] != "auc"),
+            format_p(test["p_value"]).removeprefix("p ").removeprefix("= "),
+            format_p(test["p_holm"]).removeprefix("p ").removeprefix("= "),
+            test["method"],
+        )
+    return table

@@ -1,0 +1,171 @@
+"""`covidlit paper`: the CSAC-Net paper's tables and figures from predictions tables."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def paper(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Predictions table (.parquet or .csv) or the folder of the training run that "
+            "wrote it; LABEL=RUN gives its method a name. The first is the method of Figure 2 "
+            "left and Table 3; all are compared in Figure 2 right. Folds are pooled.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder for paper.html, paper.json and the tables as CSV.")
+    ] = Path("paper"),
+    operating_point: Annotated[
+        str | None,
+        typer.Option(
+            help="How to choose each threshold on the validation scans: youden, "
+            "'sensitivity>=0.9', 'specificity>=0.9'; or a number fixed beforehand. auto: youden "
+            "where the validation scans allow it, otherwise 0.5. Default: the rule in the first "
+            "run's metrics.json, or auto."
+        ),
+    ] = None,
+    covid: Annotated[str, typer.Option(help="Class of the cases (S1).")] = "covid",
+    non_pneumonia: Annotated[
+        str, typer.Option("--np", help="Class without pneumonia (S2).")
+    ] = "np",
+    cap: Annotated[str, typer.Option(help="Class of other pneumonia (S3).")] = "cap",
+    reader_cut: Annotated[
+        float | None,
+        typer.Option(help="Lowest grade that counts as positive, for readers who gave grades."),
+    ] = None,
+    cases: Annotated[int, typer.Option(help="Scans of each kind for Figures 3 and 4.", min=1)] = 2,
+    bootstrap: Annotated[int, typer.Option(help="Bootstrap samples.", min=100)] = 2000,
+    confidence: Annotated[float, typer.Option(help="Level of all intervals.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+) -> None:
+    """Repeat the CSAC-Net paper on your cohort: its figures and tables with intervals.
+
+    The published numbers stand beside yours, marked as another cohort's.
+    """
+    from rich.console import Console
+
+    from covidlit.evaluation.paper import Subsets, read_methods, run_rule, write_paper
+    from covidlit.evaluation.paper import paper as compute
+    from covidlit.files import check_writable
+
+    for name in ("paper.html", "paper.json"):
+        check_writable(out / name)
+    methods = read_methods(runs)
+    found = compute(
+        methods,
+        operating_point=operating_point or run_rule(runs[0]) or "auto",
+        subsets=Subsets(covid, non_pneumonia, cap),
+        reader_cut=reader_cut,
+        n_cases=cases,
+        n_bootstrap=bootstrap,
+        seed=seed,
+        confidence=confidence,
+    )
+    options: dict[str, Any] = {
+        "--out": out,
+        "--operating-point": operating_point,
+        "--covid": covid,
+        "--np": non_pneumonia,
+        "--cap": cap,
+        "--reader-cut": reader_cut,
+        "--cases": cases,
+        "--bootstrap": bootstrap,
+        "--confidence": confidence,
+        "--seed": seed,
+    }
+    command = ["covidlit", "paper", *runs]
+    given = {name: value for name, value in options.items() if value is not None}
+    command += [str(word) for option in given.items() for word in option]
+    page = write_paper(found, out, command=shlex.join(command))
+    console = Console()
+    for table in summary_tables(found.to_dict()):
+        console.print(table)
+    for sentence in sentences(found.to_dict()):
+        console.print(sentence, highlight=False)
+    for caution in found.to_dict()["cautions"]:
+        console.print(f"[yellow]•[/yellow] {caution['text']}", highlight=False)
+    console.print(f"Page: {page}", highlight=False, soft_wrap=True)
+
+
+def summary_tables(results: dict[str, Any]) -> list[Table]:
+    """Figure 2 and the readers as tables for the terminal."""
+    from rich.table import Table
+
+    from covidlit.evaluation.estimate import format_level
+    from covidlit.evaluation.paper.wording import difference_text
+
+    level = format_level(results["settings"]["confidence"])
+    synthetic = " (SYNTHETIC DATA)" if results["synthetic"] else ""
+    published = results["published"]
+    marked = f"{published['label']}, another cohort"
+    left = Table(title=f"Figure 2, left: {results['methods'][0]['name']}{synthetic}")
+    for name in ("contrast", f"AUC, {level} CI", "sensitivity", "specificity", f"AUC, {marked}"):
+        left.add_column(name)
+    printed = published["figure2_left"]["rows"]
+    for record, row in zip(results["figure2_left"], printed, strict=True):
+        left.add_row(record["name"], *_measures(record), row["auc"])
+    right = Table(title=f"Figure 2, right: first RT-PCR{synthetic}")
+    for name in ("method", "cases", f"AUC, {level} CI", "sensitivity", "specificity"):
+        right.add_column(name)
+    right.add_column(f"AUC, {marked}")
+    for place, record in enumerate(results["figure2_right"]):
+        for group, row in zip(record["groups"], published["figure2_right"]["rows"], strict=True):
+            text = f"{group} ({record['groups'][group]['n_positive']})"
+            cells = _measures(record["groups"][group])
+            right.add_row(record["name"], text, *cells, row["auc"] if place == 0 else "")
+        right.add_row(
+            "",
+            "difference",
+            difference_text(record["auc_test"]),
+            difference_text(record["sensitivity_test"], percent=True),
+            end_section=True,
+        )
+    tables = [left, right]
+    if results["table3"]["readers"]:
+        readers = Table(title=f"Readers{synthetic}")
+        for name in ("reader", "sensitivity", "specificity", "model's sensitivity minus reader's"):
+            readers.add_column(name)
+        for record in results["table3"]["readers"]:
+            versus = record["versus_model"]
+            text = "" if versus is None else difference_text(versus["sensitivity"], percent=True)
+            readers.add_row(record["name"], *_measures(record)[1:], text)
+        tables.append(readers)
+    return tables
+
+
+def sentences(results: dict[str, Any]) -> list[str]:
+    """What the first method shows about initially positive and negative cases, in words."""
+    from covidlit.evaluation.paper.wording import verdict
+
+    first, confidence = results["figure2_right"][0], results["settings"]["confidence"]
+    readers = results["table3"]["statement"]
+    found = (
+        [first["statement"]]
+        if first["statement"]
+        else [
+            "Initially positive minus initially negative cases. "
+            + verdict(first["sensitivity_test"], "Sensitivity", confidence, percent=True),
+            verdict(first["auc_test"], "AUC", confidence),
+        ]
+    )
+    return found + ([readers] if readers else [])
+
+
+def _measures(record: dict[str, Any]) -> list[str]:
+    from covidlit.evaluation import Estimate, format_estimate
+
+    return [
+        "" if record[name] is None
+        else format_estimate(Estimate.from_dict(record[name]), percent=name != "auc")
+        for name in ("auc", "sensitivity", "specificity")
+    ]  # fmt: skip

@@ -1,0 +1,167 @@
+"""Names in a table of labels that are none of covidlit's, but spelt much like one of them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+
+import pandas as pd
+
+from covidlit.cohort.class_names import KNOWN_CLASSES
+from covidlit.errors import ManifestError
+from covidlit.tables import row_numbers
+
+_CLOSE = 0.8
+_LISTED = 5
+
+
+def column_meant(name: str, known: Iterable[str], cutoff: float = _CLOSE) -> str | None:
+    """The known column that a column's name is probably meant as, or None.
+
+    Args:
+        name: as it stands in the table: `rtpcr_inital`, `PatientID`.
+        known: names to choose from.
+        cutoff: least share of letters in common, as `difflib` counts them.
+    """
+    known = list(known)
+    for candidate in known:
+        if _letters(name) == _letters(candidate):
+            return candidate
+    near = get_close_matches(name.lower(), known, n=1, cutoff=cutoff)
+    return near[0] if near else None
+
+
+def class_meant(name: str) -> str | None:
+    """The known class that a class name is probably meant as, or None.
+
+    One letter too many, too few or changed for its neighbour, and digits or signs at the end
+    (`nnp`, `cpa`, `covd`, `COVID-19`). Another letter in place of one counts in `covid` only:
+    `hap`, `vap` and `cop` are pneumonias of their own.
+    """
+    letters = re.sub("[^a-z]", "", name.lower())
+    for known in KNOWN_CLASSES:
+        same_length = len(letters) == len(known) and sorted(letters) != sorted(known)
+        enough = len(letters) > 1 and not (same_length and len(known) <= 3)
+        if letters == known or (enough and _one_edit_apart(letters, known)):
+            return known
+    return None
+
+
+def refuse_misspelt_columns(
+    columns: Iterable[str], known: Collection[str], own_names: Collection[str], where: str
+) -> None:
+    """Refuse columns that would not be used, though they are probably meant as known ones.
+
+    Args:
+        columns: of the table.
+        known: the columns that covidlit uses.
+        own_names: columns that are meant as they are.
+        where: the table, for the message.
+
+    Raises:
+        ManifestError: names each such column and the known one.
+    """
+    columns = list(columns)
+    lacking = [name for name in known if name not in columns]
+    pairs = {
+        name: meant
+        for name in columns
+        if name not in known
+        and name not in own_names
+        and (meant := column_meant(name, lacking)) is not None
+    }
+    if not pairs:
+        return
+    listed = "; ".join(f"{name!r}: did you mean {meant}?" for name, meant in pairs.items())
+    raise ManifestError(
+        f"{len(pairs)} column(s) would not be used, but are spelt much like one that the table "
+        f"lacks: {listed}",
+        where=where,
+        fix=f"rename the column(s), or say that they are your own: {_as_options(pairs)}.",
+    )
+
+
+def require_class_column(columns: Iterable[str], where: str) -> None:
+    """Refuse labels without the column `class_name`, for a label rule that goes by it.
+
+    Raises:
+        ManifestError: names the column that may be meant as it, if there is one.
+    """
+    columns = list(columns)
+    if "class_name" in columns:
+        return
+    near = [name for name in columns if column_meant(name, ["class_name"], cutoff=0.6)]
+    hint = f"did you mean it by {near[0]!r}? Rename that column. If not, " if near else ""
+    raise ManifestError(
+        f"column 'class_name' is missing, and the label rule needs it (the table has: "
+        f"{', '.join(columns)}).",
+        where=where,
+        fix=f"{hint}add it ({', '.join(KNOWN_CLASSES)} or classes of your own), or make no target: "
+        "--label-rule none (label_rule).",
+    )
+
+
+def refuse_misspelt_classes(table: pd.DataFrame, own_names: Collection[str], where: str) -> None:
+    """Refuse classes that would pass as a user's own, though they are probably meant as known ones.
+
+    Args:
+        table: labels; `class_name` is looked at if it has one.
+        own_names: classes that are meant as they are.
+        where: the table, for the message.
+
+    Raises:
+        ManifestError: names each such class, its rows and the known class.
+    """
+    if "class_name" not in table:
+        return
+    names = table["class_name"].dropna()
+    pairs = {
+        name: meant
+        for name in names.unique()
+        if name not in KNOWN_CLASSES
+        and name not in own_names
+        and (meant := class_meant(name)) is not None
+    }
+    if not pairs:
+        return
+    listed = "; ".join(
+        f"{name!r} in {_rows(table[table['class_name'] == name])}: did you mean {meant}?"
+        for name, meant in pairs.items()
+    )
+    raise ManifestError(
+        f"column 'class_name' holds {len(pairs)} class(es) spelt much like a known one: {listed}",
+        where=where,
+        fix=f"correct the rows, or say that these are classes of your own: {_as_options(pairs)}.",
+    )
+
+
+def _letters(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+def _one_edit_apart(one: str, other: str) -> bool:
+    """Whether one insertion, deletion, substitution or swap of neighbours makes the other."""
+    start = _n_shared(one, other)
+    one, other = one[start:], other[start:]
+    end = _n_shared(one[::-1], other[::-1])
+    one, other = one[: len(one) - end], other[: len(other) - end]
+    return max(len(one), len(other)) <= 1 or (len(one) == 2 and one == other[::-1])
+
+
+def _n_shared(one: str, other: str) -> int:
+    """How many letters two words have in common at the start."""
+    differ = (k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    return next(differ, min(len(one), len(other)))
+
+
+def _rows(table: pd.DataFrame) -> str:
+    numbers = row_numbers(table)
+    more = f" and {len(numbers) - _LISTED} more" if len(numbers) > _LISTED else ""
+    listed = ", ".join(map(str, numbers[:_LISTED]))
+    return f"{len(numbers)} row{'s' * (len(numbers) > 1)} ({listed}{more})"
+
+
+def _as_options(names: Iterable[str]) -> str:
+    return " ".join(f"--own-name {shlex.quote(name)}" for name in names) + " (own_names)"

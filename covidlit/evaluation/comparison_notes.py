@@ -1,0 +1,169 @@
+"""What follows from a comparison and what does not, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from covidlit.evaluation.cautions import MIN_PER_CLASS
+from covidlit.evaluation.difference import format_p
+from covidlit.evaluation.estimate import format_level
+
+_MEASURES = {"auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity"}
+
+
+def conclusion(test: dict[str, Any], n_tests: int, confidence: float) -> str:
+    """What one test shows, as a sentence; a difference is shown if its Holm p is below 1 - level.
+
+    Args:
+        test: a record of `Comparison.results["tests"]`.
+        n_tests: how many tests its family has.
+        confidence: level of the intervals.
+    """
+    a, b, measure = test["first"], test["second"], _MEASURES[test["measure"]]
+    difference, p_holm, p_value = test["difference"], test["p_holm"], test["p_value"]
+    if difference["value"] is None:
+        return (
+            f"{measure[0].upper()}{measure[1:]}: {a} and {b} cannot be compared: "
+            f"{difference['reason']}."
+        )
+    size = _size(difference, test["measure"] == "auc", confidence)
+    if p_holm is None:
+        return f"No test of the {measure} of {a} and {b} ({size}): {test['reason']}."
+    correction = f", Holm-corrected for {n_tests} tests" if n_tests > 1 else ""
+    if p_holm < 1 - confidence:
+        if difference["value"] < 0:
+            a, b, difference = b, a, _turned(difference)
+            size = _size(difference, test["measure"] == "auc", confidence)
+        return (
+            f"A difference was shown: {a} has a higher {measure} than {b} "
+            f"({size}; {format_p(p_holm)}{correction})."
+        )
+    alone = ""
+    if p_value < 1 - confidence:
+        alone = f" Alone it would have {format_p(p_value)}; among {n_tests} tests that is not rare."
+    return (
+        f"No difference in {measure} was shown between {a} and {b} ({a} minus {b}: {size}; "
+        f"{format_p(p_holm)}{correction}). That is not a proof that they are equal: the interval "
+        f"says how large a difference may still be.{alone}"
+    )
+
+
+def comparison_notes(results: dict[str, Any], split_note: str | None) -> list[dict[str, str]]:
+    """What a reader must know before believing a comparison (code, text).
+
+    Args:
+        results: of `compare`, with everything but the notes.
+        split_note: what `check_splits` found.
+    """
+    test, models = results["test"], results["models"]
+    found: list[tuple[str, str]] = []
+    if results["synthetic"]:
+        text = "The images are synthetic: no number here says anything about patients."
+        found.append(("synthetic", text))
+    found += _about_seeds(models)
+    if left_out := test["n_scans"] - test["n_compared"]:
+        counts = "; ".join(f"{model['model']} {_refused(model)}" for model in models)
+        found.append(
+            (
+                "refused",
+                f"{left_out} of {test['n_scans']} test scans were refused by at least one run and "
+                f"are left out for all models (refused by {counts}). That can flatter a model "
+                "that refuses hard scans: see each run's report for its refused scans.",
+            )
+        )
+    if min(test["n_positive"], test["n_negative"]) < MIN_PER_CLASS:
+        found.append(
+            (
+                "small_test",
+                f"The compared scans are {test['n_positive']} positive and {test['n_negative']} "
+                f"negative; below {MIN_PER_CLASS} of each, only large differences can be shown "
+                "and the p-values of AUCs are rough.",
+            )
+        )
+    if len(test["centres"]) == 1:
+        text = f"All test scans come from one centre ({test['centres'][0]}): another may differ."
+        found.append(("one_centre", text))
+    if test["several_scans_per_patient"]:
+        found.append(
+            (
+                "several_scans",
+                "Some patients have several scans, so DeLong's and McNemar's tests do not hold: "
+                "intervals and p-values come from a bootstrap that draws patients.",
+            )
+        )
+    if any(point["chosen_on"] is None for model in models for point in model["operating_points"]):
+        found.append(
+            (
+                "threshold_fixed",
+                "A threshold was fixed, not chosen on data: a difference in sensitivity or "
+                "specificity may say more about the threshold than about the model.",
+            )
+        )
+    if any(len(model["folds"]) > 1 for model in models):
+        found.append(
+            (
+                "folds",
+                "Results pool the test parts of the folds of a cross-validation, that is the "
+                "scores of several trainings; the tests take them as those of one model.",
+            )
+        )
+    if split_note:
+        found.append(("splits", split_note))
+    return [{"code": code, "text": text} for code, text in found]
+
+
+def _about_seeds(models: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    numbers = {model["model"]: model["n_seeds"] for model in models}
+    once = [name for name, number in numbers.items() if number == 1]
+    named = ", ".join(f"{name} {number}" for name, number in numbers.items())
+    found = []
+    if len(models) == 1:
+        text = "There is one model only: its seeds are shown, and there is nothing to test."
+        found.append(("one_model", text))
+    if len(once) < len(models):
+        found.append(
+            (
+                "seed_average",
+                "The tests compare scores averaged over each model's seeds, that is ensembles. "
+                "Their uncertainty is that of the test patients alone; how much one training "
+                "differs from the next is shown beside it, seed by seed.",
+            )
+        )
+    if len(set(numbers.values())) > 1:
+        found.append(
+            (
+                "unequal_seeds",
+                f"The models have different numbers of seeds ({named}). An average over more "
+                "seeds is usually better, so part of a difference may come from that.",
+            )
+        )
+    if once:
+        found.append(
+            (
+                "one_seed",
+                f"Trained with one seed only: {', '.join(once)}. Nothing here shows how much "
+                "another seed would have changed the result.",
+            )
+        )
+    return found
+
+
+def _refused(model: dict[str, Any]) -> str:
+    counts = [row["n_refused"] for row in model["seeds"]]
+    return str(counts[0]) if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)} by seed"
+
+
+def _turned(difference: dict[str, Any]) -> dict[str, Any]:
+    """The difference second minus first."""
+    low, high = (None if difference[end] is None else -difference[end] for end in ("high", "low"))
+    return {"value": -difference["value"], "low": low, "high": high}
+
+
+def _size(difference: dict[str, Any], is_auc: bool, confidence: float) -> str:
+    """A difference with its interval and signs, such as "+0.021 (95% CI -0.010 to +0.052)"."""
+    scale, places, unit = (1, 3, "") if is_auc else (100, 1, " points")
+    text = f"{scale * difference['value']:+.{places}f}{unit}"
+    if difference["low"] is None:
+        return f"{text}, no interval"
+    low, high = (f"{scale * difference[end]:+.{places}f}" for end in ("low", "high"))
+    return f"{text}, {format_level(confidence)} CI {low} to {high}"

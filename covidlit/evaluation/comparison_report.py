@@ -1,0 +1,78 @@
+"""One self-contained `comparison.html`, `comparison.csv` and `comparison.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from covidlit.evaluation.compare import FAMILIES, Comparison
+from covidlit.evaluation.comparison_table import comparison_table
+from covidlit.evaluation.estimate import format_level
+from covidlit.evaluation.report import page_template
+from covidlit.files import write_json, write_text
+from covidlit.tables import write_table
+
+FILES = ("comparison.html", "comparison.csv", "comparison.json")
+"""What `write_comparison` writes."""
+
+
+def write_comparison(
+    comparison: Comparison,
+    out_dir: str | Path,
+    *,
+    title: str = "Comparison of models",
+    command: str | None = None,
+) -> Path:
+    """Write the page, the table and the JSON into `out_dir`, atomically; returns the page's path.
+
+    Args:
+        comparison: result of `compare`.
+        out_dir: folder, made if needed.
+        title: heading of the page.
+        command: the command line that made it.
+
+    Raises:
+        CovidlitError: the folder cannot be written.
+    """
+    folder = Path(out_dir)
+    page = render_comparison(comparison, title=title, command=command)
+    write_json(folder / "comparison.json", comparison.to_dict() | {"command": command})
+    write_table(comparison_table(comparison.results), folder / "comparison.csv")
+    return write_text(folder / "comparison.html", page)
+
+
+def render_comparison(
+    comparison: Comparison, *, title: str = "Comparison of models", command: str | None = None
+) -> str:
+    """The page as HTML text; everything it needs is inside."""
+    from covidlit.evaluation import comparison_figures as figures
+
+    results = comparison.results
+    synthetic, target = bool(results["synthetic"]), comparison.target
+    models = results["models"]
+    auc_tests = [test for test in results["tests"] if test["measure"] == "auc"]
+    drawn = {
+        "forest": figures.forest_figure(auc_tests, synthetic),
+        "spread": figures.spread_figure(models, synthetic),
+    }
+    if target.any() and not target.all():
+        drawn["overlay"] = figures.overlay_figure(target, comparison.scores, models, synthetic)
+    level = results["settings"]["confidence"]
+    return page_template("comparison.html.j2").render(
+        title=title,
+        command=command,
+        results=results,
+        test=results["test"],
+        figures=drawn,
+        synthetic=synthetic,
+        level=format_level(level),
+        alpha=f"{100 * (1 - level):.10g}%",
+        auc_tests=auc_tests,
+        decision_tests=[test for test in results["tests"] if test["measure"] != "auc"],
+        auc_conclusions=[
+            text
+            for test, text in zip(results["tests"], results["conclusions"], strict=True)
+            if test["measure"] == "auc"
+        ],
+        family={name: results["families"][family] for name, family in FAMILIES.items()},
+        several_seeds=any(model["n_seeds"] > 1 for model in models),
+    )

@@ -1,0 +1,106 @@
+"""`paper.html`, `paper.json` and the tables as CSV."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from covidlit.errors import CovidlitError
+from covidlit.evaluation.estimate import format_level
+from covidlit.evaluation.paper.csv_tables import csv_tables
+from covidlit.evaluation.paper.results import Paper
+from covidlit.evaluation.report import page_template
+from covidlit.files import write_json, write_text
+from covidlit.tables import write_table
+
+Image = tuple[str, bytes]
+"""A caption and a PNG file's bytes."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Galleries:
+    """The pictures of Figures 3 and 4: slices with their heatmaps, each with its caption.
+
+    Attributes:
+        typical: of the scans that `Paper.cases` calls typical.
+        misdiagnosed: of those that it calls misdiagnosed.
+        note: how the heatmaps were made, and their scale.
+    """
+
+    typical: Sequence[Image] = ()
+    misdiagnosed: Sequence[Image] = ()
+    note: str | None = None
+
+
+def write_paper(
+    paper: Paper,
+    out_dir: str | Path,
+    *,
+    galleries: Galleries | None = None,
+    command: str | None = None,
+) -> Path:
+    """Write the page, its numbers and its tables into `out_dir`, atomically; returns the page.
+
+    Args:
+        paper: the results.
+        out_dir: folder, made if needed.
+        galleries: heatmaps for Figures 3 and 4; without them the chosen scans are listed.
+        command: the command line, for the record.
+
+    Raises:
+        CovidlitError: the folder cannot be written, or a picture is no PNG.
+    """
+    folder = Path(out_dir)
+    page = render_paper(paper, galleries=galleries, command=command)
+    write_json(folder / "paper.json", paper.to_dict() | {"command": command})
+    for name, table in csv_tables(paper.to_dict()).items():
+        write_table(table, folder / f"{name}.csv")
+    return write_text(folder / "paper.html", page)
+
+
+def render_paper(
+    paper: Paper, *, galleries: Galleries | None = None, command: str | None = None
+) -> str:
+    """The page as HTML text; everything it needs is inside."""
+    from covidlit.evaluation.paper import figures
+    from covidlit.evaluation.paper.wording import verdict
+
+    galleries = galleries or Galleries()
+    results = paper.to_dict()
+    confidence, synthetic = results["settings"]["confidence"], bool(results["synthetic"])
+    left, right, table3 = (results[key] for key in ("figure2_left", "figure2_right", "table3"))
+    name = results["methods"][0]["name"]
+    drawn = {
+        "contrasts": figures.contrast_figure(left, confidence, synthetic),
+        "initial": figures.initial_result_figure(right, synthetic),
+        "readers": figures.reader_figure(left[0], table3["readers"], name, confidence, synthetic),
+    }
+    return page_template("paper/paper.html.j2").render(
+        results=results,
+        published=results["published"],
+        figures=drawn,
+        n_drawn=figures.MAX_METHODS,
+        synthetic=synthetic,
+        level=format_level(confidence),
+        typical=[_embedded(image) for image in galleries.typical],
+        misdiagnosed=[_embedded(image) for image in galleries.misdiagnosed],
+        gallery_note=galleries.note,
+        command=command,
+        verdict=partial(verdict, confidence=confidence),
+    )
+
+
+def _embedded(image: Image) -> dict[str, str]:
+    caption, png = image
+    if not png.startswith(_PNG):
+        raise CovidlitError(
+            "a picture of the gallery is no PNG.",
+            where=caption,
+            fix="give the bytes of a PNG file.",
+        )
+    return {"caption": caption, "data": base64.b64encode(png).decode("ascii")}

@@ -1,0 +1,96 @@
+"""A run that ends before its report: what is kept of it, and how it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from covidlit.errors import CovidlitError, TrainingError, disk_full
+
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes: 128 and the number of the signal, SIGINT or SIGTERM."""
+
+
+class RunStopped(KeyboardInterrupt):
+    """A run that was stopped from outside.
+
+    Not an Exception, so that it ends a whole sweep and not one of its jobs alone.
+
+    Args:
+        message: what happened, and how the run goes on.
+        exit_code: of the process.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@contextmanager
+def explained_end(run_dir: Path) -> Iterator[None]:
+    """Say of a run that is stopped or fails inside the block what is kept of it.
+
+    Lightning ends a training on Ctrl-C in order (the files of its loggers are closed, processes
+    that it started are ended), and then leaves with `SystemExit(1)`; on SIGTERM it leaves after the
+    batch, with a `SystemExit` whose code means success.
+
+    Raises:
+        RunStopped: by Ctrl-C (SIGINT) or SIGTERM.
+        TrainingError: with the last checkpoint, if there is one.
+        CovidlitError: the disk is full; with the last checkpoint, if there is one.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as stop:
+        code = _exit_code(stop)
+        if code is None:
+            raise
+        signal = "Ctrl-C" if code == INTERRUPTED else "SIGTERM"
+        raise RunStopped(f"The run was stopped ({signal}). {_way_on(run_dir)}", code) from None
+    except TrainingError as error:
+        if (last := last_checkpoint(run_dir)) is None:
+            raise
+        kept = (
+            f"The last epoch before that is kept in {last}: `covidlit predict` can use it. "
+            "Going on from it (ckpt_path=) takes the same settings alone, so that helps only where "
+            "chance had a part in this, as on a GPU."
+        )
+        fix = f"{error.fix} {kept}" if error.fix else kept
+        raise TrainingError(error.what, where=error.where, fix=fix) from error
+    except (OSError, CovidlitError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        way_on = f"free some space. {_way_on(run_dir)}"
+        full = disk_full(cause, way_on) if isinstance(cause, OSError) else None
+        if full is None:
+            raise
+        raise full from error
+
+
+def last_checkpoint(run_dir: Path) -> Path | None:
+    """The checkpoint that a run goes on from, or None where no epoch was finished."""
+    path = run_dir / "checkpoints" / "last.ckpt"
+    return path if path.is_file() else None
+
+
+def _way_on(run_dir: Path) -> str:
+    last = last_checkpoint(run_dir)
+    if last is None:
+        return (
+            "No epoch was finished, so there is no checkpoint to go on from: give the same command "
+            "again. Scans that were prepared stay in the cache."
+        )
+    return (
+        f"Go on after its last finished epoch with ckpt_path={last} and the same overrides; that "
+        "makes a run folder of its own."
+    )
+
+
+def _exit_code(stop: BaseException) -> int | None:
+    """128 and the signal that ended the run; None where it left by itself."""
+    from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+    if isinstance(stop, SIGTERMException):
+        return TERMINATED
+    causes = (stop, stop.__context__)
+    return INTERRUPTED if any(isinstance(cause, KeyboardInterrupt) for cause in causes) else None
