@@ -181,16 +181,14 @@ def build_runner(config: dict[str, Any], datamodule: VolumeDataModule) -> Runner
 
     from covidlit.evaluation.predictions import is_synthetic
     from covidlit.run_record import run_record
-    from covidlit.runner import LightningRunner
 
     runner: Runner = instantiate(config["model"], _recursive_=False, _convert_="all")
-    if isinstance(runner, LightningRunner):
-        table = datamodule.table
-        runner.record = run_record(
-            config=config,
-            split_hash=datamodule.split.hash,
-            synthetic=bool(is_synthetic(table[table["part"].isin(("train", "validation"))])),
-        )
+    table = datamodule.table
+    runner.record = run_record(
+        config=config,
+        split_hash=datamodule.split.hash,
+        synthetic=bool(is_synthetic(table[table["part"].isin(("train", "validation"))])),
+    )
     return runner
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.files import fingerprint
-from covidlit.training_settings import cut_short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +22,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PACKAGES = ("covidlit", "torch", "pytorch-lightning", "torchio", "monai", "pydicom", "SimpleITK")
+PACKAGES = (
+    "covidlit", "torch", "pytorch-lightning", "torchio", "monai", "scikit-learn", "pydicom",
+    "SimpleITK",
+)  # fmt: skip
 LEFT_OUT = ("path", "study_uid", "series_uid", "acquisition_date", "key", "pixel_hash")
 """Columns of the datamodule's table that say nothing about a prediction."""
 
@@ -71,7 +73,9 @@ def report(
     evaluation = evaluate(predictions, seed=config["seed"], **config["evaluation"])
     context = _context(run_dir, config, datamodule, runner)
     path = write_report(predictions, run_dir, context=context, evaluation=evaluation)
-    _keep_operating_point(runner, evaluation.metrics)
+    points = evaluation.metrics["operating_points"]
+    if len(points) == 1:
+        runner.keep_operating_point(float(points[0]["threshold"]))
     auc = evaluation.estimate("auc")
     if auc.value is not None and auc.low is not None:
         level = 100 * evaluation.metrics["settings"]["confidence"]
@@ -89,19 +93,6 @@ def report(
     return evaluation.estimate("auc", "validation").value
 
 
-def _keep_operating_point(runner: Runner, metrics: dict[str, Any]) -> None:
-    """Write the operating point into the checkpoint it was chosen for; `predict` applies it.
-
-    The run's other checkpoints hold other weights, whose scores it says nothing about.
-    """
-    from covidlit.checkpoints import update_record
-    from covidlit.runner import LightningRunner
-
-    points = metrics["operating_points"]
-    if isinstance(runner, LightningRunner) and runner.judged is not None and len(points) == 1:
-        update_record(runner.judged, operating_point=float(points[0]["threshold"]))
-
-
 def _command() -> str:
     """The command line of this process, as a user would write it."""
     program = Path(sys.argv[0]).name
@@ -117,11 +108,9 @@ def _context(
     from covidlit.cohort.describe import show_table1, table1, table2
     from covidlit.cohort.sources import flow_of
     from covidlit.evaluation import ReportContext
-    from covidlit.runner import LightningRunner
 
-    table, trainer = datamodule.table, config["trainer"]
+    table = datamodule.table
     flow, flow_note = flow_of(datamodule.manifest_path)
-    selected = isinstance(runner, LightningRunner) and runner.selected
     return ReportContext(
         title=config["name"],
         run_id=run_dir.name,
@@ -152,34 +141,14 @@ def _context(
         training_curve=_training_curve(run_dir),
         model=runner.describe(),
         training={
-            "epochs": 1 if trainer.get("fast_dev_run") else trainer.get("max_epochs"),
-            "batch size": config["data"]["batch_size"],
-            "draws balanced by": config["data"].get("balanced") or "nothing: every scan once",
-            **_task_settings(config["model"].get("task") or {}),
+            **runner.training_facts(config),
             "input (z, y, x)": f"{config['data']['geometry']['size']} voxels of "
             f"{config['data']['geometry']['spacing']} mm",
-            "window": f"{config['data']['window']} HU",
-            "augmentation": _settings_text(config.get("augmentation") or {}),
         },
-        selected_on="validation" if selected else "last epoch",
-        cut_short=cut_short(trainer),
+        selected_on=runner.selected_on,
+        cut_short=runner.cut_short,
         synthetic=bool(table["synthetic"].fillna(False).any()) if "synthetic" in table else None,
     )
-
-
-def _task_settings(task: dict[str, Any]) -> dict[str, str]:
-    """How a LightningModule is trained; empty for a model without one."""
-    names = [name for name in ("loss", "optimizer", "scheduler") if name in task]
-    return {name: _settings_text(task[name] or {}) for name in names}
-
-
-def _settings_text(settings: dict[str, Any] | str) -> str:
-    """Settings as a person writes them, such as `torch.optim.Adam (lr 0.001)`; "none" if empty."""
-    if isinstance(settings, str):
-        return settings
-    values = ", ".join(f"{name} {value}" for name, value in settings.items() if name != "_target_")
-    target = settings.get("_target_", "")
-    return (f"{target} ({values})" if target and values else target or values) or "none"
 
 
 def split_summary(table: pd.DataFrame) -> pd.DataFrame:

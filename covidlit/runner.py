@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from covidlit.errors import ConfigError
 from covidlit.run_record import class_of_interest
+from covidlit.training_settings import cut_short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,15 @@ class Runner(Protocol):
     """Anything that can be trained on a datamodule and then score its scans."""
 
     name: str
+    record: Node
+
+    @property
+    def selected_on(self) -> str | None:
+        """What chose the weights or the parameters, in words; None where nothing did."""
+
+    @property
+    def cut_short(self) -> str:
+        """What a debugging setting left of the training, as a sentence; empty: all of it."""
 
     def fit(self, datamodule: VolumeDataModule, run_dir: Path) -> None:
         """Train on the part `train`, select on `validation`, and leave the model in `run_dir`."""
@@ -36,6 +46,12 @@ class Runner(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Facts about the model for the report, such as its number of parameters."""
+
+    def training_facts(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """How it was trained, for the report, from itself and the resolved configuration."""
+
+    def keep_operating_point(self, threshold: float) -> None:
+        """Write the operating point into the record of the model that `predict` uses."""
 
 
 class LightningRunner:
@@ -94,6 +110,16 @@ class LightningRunner:
 
             self._task = instantiate(self._task_node, _recursive_=False, _convert_="all")
         return self._task
+
+    @property
+    def selected_on(self) -> str:
+        """What chose the weights that `predict` uses."""
+        return "validation" if self.selected else "last epoch"
+
+    @property
+    def cut_short(self) -> str:
+        """What a debugging setting of the Trainer left of the training; empty: all of it."""
+        return cut_short(self._trainer_node)
 
     def fit(self, datamodule: VolumeDataModule, run_dir: Path) -> None:
         """Train; leaves `checkpoints/`, and `logs/` of the loggers, in `run_dir`.
@@ -168,6 +194,30 @@ class LightningRunner:
             **({"went on from": self._resumed_from} if self._resumed_from else {}),
         }
 
+    def training_facts(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Length, batches, loss, optimizer, window and augmentation of the training."""
+        data, trainer = config["data"], config["trainer"]
+        task = config["model"].get("task") or {}
+        chosen = [name for name in ("loss", "optimizer", "scheduler") if name in task]
+        return {
+            "epochs": 1 if trainer.get("fast_dev_run") else trainer.get("max_epochs"),
+            "batch size": data["batch_size"],
+            "draws balanced by": data.get("balanced") or "nothing: every scan once",
+            **{name: settings_text(task[name] or {}) for name in chosen},
+            "window": f"{data['window']} HU",
+            "augmentation": settings_text(config.get("augmentation") or {}),
+        }
+
+    def keep_operating_point(self, threshold: float) -> None:
+        """Write the operating point into the checkpoint it was chosen for.
+
+        The run's other checkpoints hold other weights, whose scores it says nothing about.
+        """
+        from covidlit.checkpoints import update_record
+
+        if self.judged is not None:
+            update_record(self.judged, operating_point=threshold)
+
     def _check_resumable(self) -> None:
         from covidlit.checkpoints import check_same_run
 
@@ -234,6 +284,15 @@ class LightningRunner:
         last = [callback for callback in kept if callback.monitor is None]
         if last:
             self.judged = Path(last[0].best_model_path)
+
+
+def settings_text(settings: Mapping[str, Any] | str) -> str:
+    """Settings as a person writes them, such as `torch.optim.Adam (lr 0.001)`; "none" if empty."""
+    if isinstance(settings, str):
+        return settings
+    values = ", ".join(f"{name} {value}" for name, value in settings.items() if name != "_target_")
+    target = settings.get("_target_", "")
+    return (f"{target} ({values})" if target and values else target or values) or "none"
 
 
 def score_table(

@@ -148,10 +148,12 @@ def test_the_demo_can_be_run_without_augmentation() -> None:
 
 def test_the_paper_protocol_stands_in_its_own_file() -> None:
     config = composed("experiment=csacnet_paper")
-    study = yaml.safe_load((config_dir() / "experiment" / "csacnet_paper.yaml").read_text())
+    folder = config_dir() / "experiment"
+    study = yaml.safe_load((folder / "csacnet_paper.yaml").read_text())
+    network = yaml.safe_load((folder / "csacnet_paper" / "csacnet.yaml").read_text())
     where_and_how_fast = {"source", "cache_dir", "num_workers", "n_jobs", "backend"}
     assert study["data"] == {k: v for k, v in config["data"].items() if k not in where_and_how_fast}
-    task, written = config["model"]["task"], study["model"]["task"]
+    task, written = config["model"]["task"], network["task"]
     layers = {"_target_", "width", "n_modules", "blocks", "dilations"}
     assert written["net"] == {k: v for k, v in task["net"].items() if k not in layers}
     assert {**task, **written, "net": task["net"]} == task
@@ -159,9 +161,21 @@ def test_the_paper_protocol_stands_in_its_own_file() -> None:
 
 
 def test_the_paper_protocol_trains_the_other_network_too() -> None:
-    net = composed("experiment=csacnet_paper", "model=resnet3d")["model"]["task"]["net"]
+    task = composed("experiment=csacnet_paper", "model=resnet3d")["model"]["task"]
+    net = task["net"]
+    assert task["scheduler"] is None  # the default is another
     assert net.pop("_target_") == "covidlit.models.ResNet3D"
     assert net.keys() <= signature(ResNet3D).parameters.keys()
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("model", ["svm", "random_forest"])
+def test_a_study_of_networks_leaves_the_settings_of_a_baseline_alone(
+    experiment: str, model: str
+) -> None:
+    study = composed(f"experiment={experiment}", f"model={model}")
+    assert study["model"] == composed(f"model={model}")["model"]
+    assert study["data"] == composed(f"experiment={experiment}")["data"]
 
 
 def test_no_setting_of_the_trainer_is_there_that_nothing_uses() -> None:

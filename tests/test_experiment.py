@@ -20,6 +20,7 @@ from omegaconf import OmegaConf
 from typer.testing import CliRunner
 
 import covidlit.models
+from covidlit.baselines import load_model
 from covidlit.checkpoints import load_checkpoint, load_task
 from covidlit.cli import app
 from covidlit.cohort.splits import Split
@@ -33,6 +34,7 @@ EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*
 SMALL_NET = {
     "csacnet": ["model.task.net.width=4"],
     "resnet3d": ["model.task.net.depth=10", "model.task.net.width=4"],
+    "random_forest": ["model.classifier.n_estimators=20"],
 }
 Run = Callable[..., Path]
 
@@ -54,12 +56,18 @@ def test_every_model_trains_and_leaves_the_whole_run_folder(
     assert set(predictions["scan_id"]) == set(split.scans("validation")) | set(split.scans("test"))
     assert predictions["score"].between(0, 1).all()
     json.loads((run_dir / "metrics.json").read_text())
-    assert (run_dir / "logs" / "metrics.csv").is_file()
     report = (run_dir / "report.html").read_text()
     assert "synthetic" in report.lower()
     assert split.hash in report
-    checkpoint = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
-    assert checkpoint["covidlit"]["record"]["split_hash"] == split.hash
+    if "task" in config["model"]:
+        assert (run_dir / "logs" / "metrics.csv").is_file()
+        checkpoint = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+        assert checkpoint["covidlit"]["record"]["split_hash"] == split.hash
+    else:
+        record = load_model(run_dir / "checkpoints" / "model.skops").record
+        metrics = json.loads((run_dir / "metrics.json").read_text())
+        assert record.split_hash == split.hash
+        assert record.operating_point == metrics["operating_points"][0]["threshold"]
 
 
 def test_the_reports_tables_have_headings_of_their_own(csacnet_run: Path) -> None:
@@ -124,6 +132,19 @@ def test_a_model_is_added_by_one_file_and_one_yaml(
     assert set(read_predictions(run_dir / "predictions.parquet")["model"]) == {"my_net"}
     task = load_task(run_dir / "checkpoints" / "last.ckpt")
     assert type(task.net).__module__ == "covidlit.models.my_net"
+
+
+def test_a_classifier_is_added_by_one_yaml(train: Run, tmp_path: Path) -> None:
+    recipe = (ROOT / "README.md").read_text().partition("Any classifier of scikit-learn")[2]
+    (tmp_path / "model").mkdir()
+    node = recipe.partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "model" / "logistic.yaml").write_text(node)
+    run_dir = train("model=logistic", f"hydra.searchpath=[file://{tmp_path}]")
+    assert set(read_predictions(run_dir / "predictions.parquet")["model"]) == {"logistic"}
+    report = (run_dir / "report.html").read_text()
+    assert "sklearn.linear_model.LogisticRegression (C 0.1)" in report
+    assert "280 (histogram 26, first_order 16, texture 22, coarse 216)" in report
+    assert "checkpoint selected on" not in report
 
 
 def test_the_folds_of_a_cross_validation_are_pooled(train: Run, tmp_path: Path) -> None:

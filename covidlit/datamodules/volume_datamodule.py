@@ -195,22 +195,31 @@ class VolumeDataModule(pl.LightningDataModule):
         """Batches of a part for one device: every scan once, in order, without augmentation."""
         return self._loader(self.dataset_of(part), shuffle=False, ranked=False)
 
+    def check_learnable(self) -> None:
+        """Make sure that there is something to learn.
+
+        Raises:
+            SplitError: no scan of the training part could be prepared, or those of one class only.
+        """
+        from covidlit.cohort.splits import require_two_targets
+
+        rows = self._rows("train")
+        if rows.empty:
+            raise SplitError(
+                "no scan of the training part could be prepared.",
+                where=self.cache_dir / "prepared.csv",
+                fix="see the reasons there.",
+            )
+        require_two_targets(rows, "split", whole=self.table)
+
     def train_dataloader(self) -> EpochLoader:
         """Batches of the training part: shuffled or balanced, augmented.
 
         Raises:
             SplitError: no scan of it could be prepared, or those of one class only.
         """
-        from covidlit.cohort.splits import require_two_targets
-
+        self.check_learnable()
         dataset = self.dataset_of("train", augment=True)
-        if not len(dataset):
-            raise SplitError(
-                "no scan of the training part could be prepared.",
-                where=self.cache_dir / "prepared.csv",
-                fix="see the reasons there.",
-            )
-        require_two_targets(self._rows("train"), "split", whole=self.table)
         return self._loader(
             dataset, shuffle=True, ranked=True, balanced=self.balanced, drop_last=self.drop_last
         )

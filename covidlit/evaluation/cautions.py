@@ -124,6 +124,8 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
 def _no_spread(part: dict[str, Any]) -> str | None:
     """What is wrong with the spread of the scores of a part, or None."""
     n, spread = part["n_scored"], part["score_spread"]
+    if spread is None:
+        return None
     low, high = spread["lowest"], spread["highest"]
     if n > 1 and spread["n_distinct"] == 1:
         auc = "" if part["auc"]["value"] is None else ", so the AUC of 0.5 comes from ties alone"

@@ -55,7 +55,7 @@ def evaluate_part(
         "by_class": _counts(table["class_name"]),
         "by_centre": _counts(table["centre"]),
         "prevalence": proportion(target, everything, sampling).to_dict(),
-        "score_spread": _spread(score),
+        "score_spread": score_spread(score),
         "auc": sampled_auc(target, score, sampling).to_dict(),
         "auc_logit": _auc_logit(target, score, sampling).to_dict(),
         "at_operating_point": {name: value.to_dict() for name, value in measures.items()},
@@ -119,8 +119,12 @@ def _initially_negative(table: pd.DataFrame) -> np.ndarray | None:
     )
 
 
-def _spread(score: NDArray[np.floating]) -> dict[str, float]:
-    """How many different scores there are, their range, and the share of the commonest one."""
+def score_spread(score: NDArray[np.floating]) -> dict[str, float]:
+    """How many different scores there are, their range, and the share of the commonest one.
+
+    Args:
+        score: shape (n,), n >= 1.
+    """
     values, counts = np.unique(score, return_counts=True)
     return {
         "n_distinct": len(values),

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from covidlit.errors import PredictionsError
@@ -20,7 +19,8 @@ from covidlit.evaluation.paper.published_numbers import published
 from covidlit.evaluation.paper.reader_study import reader_study
 from covidlit.evaluation.paper.rtpcr import by_initial_result, correct_over_methods
 from covidlit.evaluation.paper.subsets import Subsets, initial_result
-from covidlit.evaluation.predictions import is_synthetic
+from covidlit.evaluation.part import score_spread
+from covidlit.evaluation.predictions import accepted, is_synthetic
 from covidlit.evaluation.settings import check_settings
 from covidlit.evaluation.subgroups import MISSING
 from covidlit.evaluation.thresholds import threshold_table
@@ -164,7 +164,7 @@ def _described(method: Method, first: Method) -> dict[str, Any]:
 
 
 def _cautions(results: dict[str, Any], first: Method) -> list[dict[str, str]]:
-    """The cautions of the evaluation report that apply here too, then those of ties and NaN."""
+    """The cautions of the evaluation report, which apply here too."""
     test, overall = first.test, results["figure2_left"][0]
     centres = test["centre"].astype("string").fillna(MISSING).value_counts()
     sampling = first.sampling_of(test)
@@ -178,12 +178,15 @@ def _cautions(results: dict[str, Any], first: Method) -> list[dict[str, str]]:
             "several_scans_per_patient": sampling.clustered,
             "n_refused": described["n_test"] - described["n_scored"],
             "n_scans": described["n_test"],
+            "n_patients": sampling.n_patients,
+            **_spread(test),
         }
     }
-    if (first.table["part"] == "validation").any():
-        parts["validation"] = {}
+    validation = accepted(first.table[first.table["part"] == "validation"])
+    if len(validation):
+        parts["validation"] = {"auc": {"value": None}, **_spread(validation)}
     folds = sorted(int(fold) for fold in first.table["fold"].dropna().unique())
-    found = cautions(
+    return cautions(
         {
             "parts": parts,
             "synthetic": results["synthetic"],
@@ -191,10 +194,8 @@ def _cautions(results: dict[str, Any], first: Method) -> list[dict[str, str]]:
             "run": {"folds": folds},
         }
     )
-    if len(test) > 1 and np.ptp(test["score"].to_numpy(float)) == 0:
-        text = (
-            f"All {len(test)} test scans have the same score: it tells nothing apart, and the AUC "
-            "of 0.5 is what ties give."
-        )
-        found.append({"code": "ties", "text": text})
-    return found
+
+
+def _spread(scored: pd.DataFrame) -> dict[str, Any]:
+    score = scored["score"].to_numpy(float)
+    return {"n_scored": len(score), "score_spread": score_spread(score) if len(score) else None}

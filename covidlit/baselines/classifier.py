@@ -1,0 +1,162 @@
+"""From a node of the configuration to a scikit-learn pipeline, and how its scans are weighted."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covidlit.datamodules.balance import draw_weights
+from covidlit.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
+    from sklearn.pipeline import Pipeline
+
+PREFIX = "sklearn."
+"""What a `_target_` must start with; nothing else is imported."""
+
+
+def build_classifier(node: Mapping[str, Any], seed: int) -> ClassifierMixin:
+    """The scikit-learn classifier that a plain mapping describes.
+
+    Args:
+        node: `_target_` (a classifier of scikit-learn) and its keyword arguments, plain values.
+        seed: its `random_state`, where it takes one and `node` does not set it.
+
+    Raises:
+        ConfigError: no `_target_`, another package's, no classifier, or arguments that do not fit.
+    """
+    from sklearn.base import ClassifierMixin
+
+    target = node.get("_target_") if isinstance(node, Mapping) else None
+    if not isinstance(target, str) or not target.startswith(PREFIX):
+        raise ConfigError(
+            f"`_target_` must be a classifier of scikit-learn, not {target!r}.",
+            where="model.classifier",
+            fix="write for example _target_: sklearn.svm.SVC.",
+        )
+    module, _, name = target.rpartition(".")
+    try:
+        package = importlib.import_module(module)
+        made = getattr(package, name)
+    except (ImportError, AttributeError) as error:
+        known = [] if isinstance(error, ImportError) else dir(package)
+        raise ConfigError(
+            f"scikit-learn has no {target}.",
+            where="model.classifier._target_",
+            fix=did_you_mean(name, known) or "see the list of classifiers in its documentation.",
+        ) from error
+    if not (inspect.isclass(made) and issubclass(made, ClassifierMixin)):
+        raise ConfigError(
+            f"{target} is no classifier.",
+            where="model.classifier._target_",
+            fix="name a class such as sklearn.svm.SVC.",
+        )
+    arguments = {key: value for key, value in node.items() if key != "_target_"}
+    known = sorted(inspect.signature(made).parameters)
+    for key, value in arguments.items():
+        if key not in known:
+            fix = did_you_mean(key, known) or f"its arguments are {', '.join(known)}."
+            raise ConfigError(
+                f"{name} has no such argument.", where=f"model.classifier.{key}", fix=fix
+            )
+        if isinstance(value, Mapping) and "_target_" in value:
+            raise ConfigError(
+                "a classifier's arguments must be plain values.",
+                where=f"model.classifier.{key}",
+                fix="name one classifier that needs no other.",
+            )
+    if "random_state" in known:
+        arguments.setdefault("random_state", seed)
+    try:
+        return made(**arguments)
+    except TypeError as error:
+        raise ConfigError(
+            f"{name} cannot be built: {error}.",
+            where="model.classifier",
+            fix="give the arguments that it needs.",
+        ) from error
+
+
+def build_pipeline(classifier: ClassifierMixin, *, scale: bool) -> Pipeline:
+    """The classifier behind what makes its input usable, all of it fitted on training scans alone.
+
+    Features that a scan lacks become the training scans' median, features that are the same in all
+    of them are left out, and the others get mean 0 and standard deviation 1 where `scale` is set.
+    """
+    from sklearn.feature_selection import VarianceThreshold
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return Pipeline(
+        [
+            ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
+            ("varying", VarianceThreshold()),
+            ("scale", StandardScaler() if scale else "passthrough"),
+            ("classifier", classifier),
+        ]
+    )
+
+
+def takes_weights(classifier: ClassifierMixin) -> bool:
+    """Whether training scans of the classifier can be weighted."""
+    from sklearn.utils.validation import has_fit_parameter
+
+    return bool(has_fit_parameter(classifier, "sample_weight"))
+
+
+def scan_weights(
+    target: NDArray[np.integer],
+    centres: NDArray[np.object_],
+    *,
+    balanced: bool | str,
+    class_weights: str | Sequence[float] | None,
+    n_classes: int,
+) -> NDArray[np.float64] | None:
+    """Weight of each training scan, or None for all alike.
+
+    What a network gets by drawing scans more often (`data.balanced`) and by weights in its loss
+    (`class_weights`), a classifier gets by weights of the scans; their mean is 1.
+
+    Args:
+        target: (n,) class of each scan.
+        centres: (n,) centre of each scan.
+        balanced: False, "class" or "centre"; see `covidlit.datamodules.balance.draw_weights`.
+        class_weights: None, "balanced" (inverse frequency in the training part) or one per class.
+        n_classes: number of classes.
+
+    Raises:
+        ConfigError: an unknown choice, or not one positive weight per class.
+    """
+    drawn = draw_weights(balanced, target, centres)
+    if class_weights is None and drawn is None:
+        return None
+    weights = np.ones(len(target)) if drawn is None else drawn
+    if class_weights is not None:
+        weights = weights * _of_classes(class_weights, target, n_classes)[target]
+    return weights / weights.mean()
+
+
+def _of_classes(
+    class_weights: str | Sequence[float], target: NDArray[np.integer], n_classes: int
+) -> NDArray[np.float64]:
+    if class_weights == "balanced":
+        counts = np.bincount(target, minlength=n_classes)
+        return len(target) / (n_classes * np.maximum(counts, 1))
+    given = [] if isinstance(class_weights, str) else list(class_weights)
+    if len(given) != n_classes or not all(
+        isinstance(weight, int | float) and weight > 0 for weight in given
+    ):
+        raise ConfigError(
+            f"class_weights must be null, balanced or {n_classes} positive numbers, not "
+            f"{class_weights!r}.",
+            where="model.class_weights",
+            fix="use balanced.",
+        )
+    return np.asarray(given, dtype=np.float64)

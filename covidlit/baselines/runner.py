@@ -1,0 +1,292 @@
+"""The runner (contract 5) of the classical baselines: scikit-learn behind the same seam."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covidlit.baselines.classifier import (
+    build_classifier,
+    build_pipeline,
+    scan_weights,
+    takes_weights,
+)
+from covidlit.baselines.feature_cache import cohort_features
+from covidlit.baselines.features import GROUPS, feature_table, features_of
+from covidlit.baselines.folds import patient_folds
+from covidlit.baselines.model import ClassicalModel, column_indices
+from covidlit.baselines.search import SearchResult, TrainingScans, nested_search, set_parameters
+from covidlit.configuration import check_keys
+from covidlit.errors import ConfigError, TrainingError
+from covidlit.files import write_json
+from covidlit.run_record import GeometryRecord, PreprocessRecord, RunRecord
+from covidlit.runner import Node, score_table, settings_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from covidlit.datamodules import VolumeDataModule
+
+log = logging.getLogger(__name__)
+
+CALIBRATIONS = ("sigmoid", "isotonic")
+
+
+class ClassicalRunner:
+    """Fits a scikit-learn classifier to named features of the prepared volumes.
+
+    Learns from the part `train` alone, without augmentation. What a network gets by drawing scans
+    more often or by weights in its loss, the classifier gets by weights of the scans.
+
+    Args:
+        name: of the model, as it stands in the predictions table.
+        classifier: a node with the `_target_` of a classifier of scikit-learn and its arguments.
+        features: groups of features, of `covidlit.baselines.features.GROUPS`.
+        scale: give the features mean 0 and standard deviation 1 first.
+        calibration: `method` (sigmoid or isotonic) and `folds`, by patient, inside the training
+            part: turns the classifier's values into probabilities. None: its own probabilities.
+        class_weights: None, "balanced" (inverse frequency in the training part) or one per class.
+        tune: choose parameters by `search`.
+        search: `grid`, `folds`, `outer_folds`, `scoring`; see `covidlit.baselines.search`.
+        seed: of the folds and the classifier.
+        n_jobs: workers that compute features; -1: one per core.
+        backend: of joblib, for these.
+        ckpt_path: must be None: a classifier is fitted at once, there is nothing to resume.
+        classes: names of the classes in the order of the targets, for a task with more than two.
+        record: what the kept model says about the run; `covidlit.run_record.RunRecord`.
+
+    Attributes:
+        model: after `fit`, the fitted classifier.
+        found: after `fit`, what the search found, if there was one.
+
+    Raises:
+        ConfigError: a setting that does not exist or does not fit; the message names it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        classifier: Node,
+        features: Sequence[str] = GROUPS,
+        scale: bool = True,
+        calibration: Node | None = None,
+        class_weights: str | Sequence[float] | None = None,
+        tune: bool = False,
+        search: Node | None = None,
+        seed: int = 0,
+        n_jobs: int = -1,
+        backend: str = "loky",
+        ckpt_path: str | None = None,
+        classes: Sequence[str] | None = None,
+        record: Node | None = None,
+    ) -> None:
+        if ckpt_path is not None:
+            raise ConfigError(
+                f"{name} is fitted at once, so that no run goes on from a checkpoint.",
+                where="ckpt_path",
+                fix="leave ckpt_path out.",
+            )
+        self.name = name
+        self.features = features_of(features)
+        self.record: Node = dict(record or {})
+        self.classes = list(classes or ())
+        self.model: ClassicalModel | None = None
+        self.found: SearchResult | None = None
+        self._node = dict(classifier)
+        self._pipeline = build_pipeline(build_classifier(classifier, seed), scale=scale)
+        self._calibration = None if calibration is None else _checked_calibration(calibration)
+        self._class_weights = class_weights
+        self._search = dict(search or {}) if tune else None
+        self._seed = seed
+        self._workers: dict[str, Any] = {"n_jobs": n_jobs, "backend": backend}
+        self._path: Path | None = None
+        if self._calibration is None and not hasattr(self._pipeline, "predict_proba"):
+            raise ConfigError(
+                f"{self._node['_target_']} gives no probabilities by itself.",
+                where="model.calibration",
+                fix="set it to {method: sigmoid, folds: 5}.",
+            )
+
+    @property
+    def selected_on(self) -> str | None:
+        """What chose the parameters, for the report; None where they are as given."""
+        return None if self._search is None else "folds of the training part"
+
+    @property
+    def cut_short(self) -> str:
+        """Empty: the Trainer's debugging settings do not reach a classical model."""
+        return ""
+
+    def fit(self, datamodule: VolumeDataModule, run_dir: Path) -> None:
+        """Train; leaves `checkpoints/model.skops`, `features.csv` and, if tuned, `search.json`.
+
+        Raises:
+            SplitError: no training scan could be prepared, or those of one class only.
+            ConfigError: the classifier's arguments do not fit, or folds that cannot be made.
+        """
+        from covidlit.tables import write_table
+
+        datamodule.check_learnable()
+        scans = self._training_scans(datamodule)
+        write_table(feature_table({f.group for f in self.features}), run_dir / "features.csv")
+        try:
+            pipeline = self._pipeline
+            if self._search is not None:
+                self.found = nested_search(pipeline, scans, self._search, seed=self._seed)
+                write_json(run_dir / "search.json", _as_json(self.found))
+                pipeline = set_parameters(pipeline, self.found.chosen)
+            estimator = self._fit_estimator(pipeline, scans)
+        except ValueError as error:
+            raise ConfigError(
+                f"{self._node['_target_']} cannot be fitted: {' '.join(str(error).split())}",
+                where="model.classifier",
+                fix="correct its arguments.",
+            ) from error
+        self.record = self.record or _plain_record(datamodule, self.name, self.classes)
+        names = tuple(feature.name for feature in self.features)
+        self.model = ClassicalModel(estimator, names, RunRecord.model_validate(self.record))
+        self._path = self.model.save(run_dir / "checkpoints" / "model.skops")
+
+    def predict(self, datamodule: VolumeDataModule, part: str) -> pd.DataFrame:
+        """Score the scans of one part in the table's order.
+
+        Raises:
+            TrainingError: the model is not fitted, or gives no finite score.
+        """
+        if self.model is None:
+            raise TrainingError(f"{self.name} is not fitted.", fix="call fit first.")
+        dataset = datamodule.dataset_of(part)
+        scores = self.model.scores_of(self._features_of(datamodule, part))
+        if not np.isfinite(scores).all():
+            raise TrainingError(f"some scores of the part {part!r} are not finite.")
+        return score_table([str(scan_id) for scan_id in dataset.scan_ids], scores, self.classes)
+
+    def keep_operating_point(self, threshold: float) -> None:
+        """Write the operating point into the record of the kept model."""
+        if self.model is not None and self._path is not None:
+            self.model = self.model.with_record(operating_point=threshold)
+            self.model.save(self._path)
+
+    def describe(self) -> dict[str, Any]:
+        """Name, class of the classifier, number of features of each group."""
+        groups = [feature.group for feature in self.features]
+        counts = ", ".join(f"{group} {groups.count(group)}" for group in dict.fromkeys(groups))
+        return {
+            "model": self.name,
+            "classifier": self._node["_target_"].rpartition(".")[2],
+            "features": f"{len(groups)} ({counts})",
+        }
+
+    def training_facts(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """How the classifier was fitted, for the report."""
+        chosen = self.found.chosen if self.found else {}
+        calibration = self._calibration
+        balanced = config["data"].get("balanced")
+        weighted = f"as data.balanced={balanced}" if balanced else ""
+        if balanced and not takes_weights(self._pipeline.named_steps["classifier"]):
+            weighted = "not at all: the classifier takes no weights"
+        return {
+            "settings": settings_text({**self._node, **chosen}),
+            "parameters": _search_text(self.found) if self.found else "as given",
+            "calibration": f"{calibration['method']}, in {calibration['folds']} folds by patient "
+            "of the training part"
+            if calibration
+            else "none: the classifier's own probabilities",
+            "scans weighted": weighted or "alike",
+            "class weights": str(self._class_weights or "none"),
+            "augmentation": "none",
+        }
+
+    def _features_of(self, datamodule: VolumeDataModule, part: str) -> NDArray[np.float64]:
+        keys = [key.decode() for key in datamodule.dataset_of(part).keys]
+        return cohort_features(datamodule.cache_dir, keys, **self._workers)
+
+    def _training_scans(self, datamodule: VolumeDataModule) -> TrainingScans:
+        dataset = datamodule.dataset_of("train")
+        rows = datamodule.table.set_index("scan_id").loc[list(dataset.scan_ids)]
+        weights = scan_weights(
+            dataset.targets,
+            rows["centre"].to_numpy(dtype=object),
+            balanced=datamodule.balanced,
+            class_weights=self._class_weights,
+            n_classes=datamodule.n_classes,
+        )
+        classifier = self._pipeline.named_steps["classifier"]
+        if weights is not None and not takes_weights(classifier):
+            kind = type(classifier).__name__
+            if self._class_weights is not None:
+                raise ConfigError(
+                    f"{kind} takes no weights.",
+                    where="model.class_weights",
+                    fix="set it to null, or choose another classifier.",
+                )
+            log.warning("%s takes no weights: data.balanced has no effect on it.", kind)
+            weights = None
+        x = self._features_of(datamodule, "train")
+        names = column_indices([feature.name for feature in self.features])
+        patients = rows["patient_id"].to_numpy(dtype=str)
+        return TrainingScans(x[:, names], dataset.targets, patients, weights)
+
+    def _fit_estimator(self, pipeline: Any, scans: TrainingScans) -> Any:
+        if self._calibration is None:
+            return pipeline.fit(scans.x, scans.target, **scans.fit_arguments())
+        from sklearn.calibration import CalibratedClassifierCV
+
+        folds = patient_folds(
+            scans.target,
+            scans.patients,
+            self._calibration["folds"],
+            seed=self._seed,
+            where="model.calibration.folds",
+        )
+        # One classifier of all training scans; its calibration is learned from scores of scans
+        # that were held back. Unweighted, so that a score is a probability in the training part.
+        method = self._calibration["method"]
+        calibrated = CalibratedClassifierCV(pipeline, method=method, cv=folds, ensemble=False)
+        calibrated.fit(scans.x, scans.target, **scans.fit_arguments())
+        return calibrated.set_params(cv=None)  # which scans were in a fold is not kept
+
+
+def _checked_calibration(node: Node) -> Node:
+    check_keys("model.calibration", node, ("method", "folds"))
+    method = node.get("method", "sigmoid")
+    if method not in CALIBRATIONS:
+        raise ConfigError(
+            f"there is no calibration {method!r}.",
+            where="model.calibration.method",
+            fix=f"use one of {', '.join(CALIBRATIONS)}, or set model.calibration=null.",
+        )
+    return {"method": method, "folds": node.get("folds", 5)}
+
+
+def _plain_record(datamodule: VolumeDataModule, name: str, classes: Sequence[str]) -> Node:
+    """The record of a run without a configuration, as in a script of the user's own."""
+    geometry = datamodule.geometry
+    record = RunRecord(
+        config={},
+        split_hash=datamodule.split.hash,
+        preprocess=PreprocessRecord(
+            geometry=GeometryRecord(spacing=geometry.spacing, size=geometry.size),
+            window=datamodule.window,
+        ),
+        model=name,
+        classes=list(classes),
+    )
+    return record.model_dump(mode="json")
+
+
+def _as_json(found: SearchResult) -> dict[str, Any]:
+    return {**vars(found), "estimate": found.estimate}
+
+
+def _search_text(found: SearchResult) -> str:
+    chosen = ", ".join(f"{name} {value}" for name, value in found.chosen.items())
+    text = f"{chosen}, of {len(found.candidates)} candidates by {found.scoring}"
+    if found.estimate is None:
+        return text
+    return f"{text}; nested cross-validation of the training part: {found.estimate:.3f}"

@@ -1,0 +1,221 @@
+"""Hyper-parameter search by nested cross-validation, inside the training part alone.
+
+The inner folds choose the parameters; the outer ones hold scans back from that choice, and say what
+a classifier chosen in this way is worth (Cawley and Talbot, JMLR 2010;11:2079).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covidlit.baselines.folds import Folds, patient_folds
+from covidlit.configuration import check_keys
+from covidlit.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+Advance = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class TrainingScans:
+    """What a classifier is fitted on.
+
+    Args:
+        x: (n, features).
+        target: (n,) class of each scan.
+        patients: (n,) whose scan it is.
+        weights: (n,) weight of each scan, or None.
+    """
+
+    x: NDArray[np.float64]
+    target: NDArray[np.integer]
+    patients: NDArray[np.generic]
+    weights: NDArray[np.float64] | None = None
+
+    def rows(self, index: NDArray[np.intp]) -> TrainingScans:
+        """Some of the scans."""
+        weights = None if self.weights is None else self.weights[index]
+        return TrainingScans(self.x[index], self.target[index], self.patients[index], weights)
+
+    def fit_arguments(self) -> dict[str, Any]:
+        """What `fit` of a pipeline takes besides features and targets."""
+        return {} if self.weights is None else {"classifier__sample_weight": self.weights}
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Args:
+        scoring: the name of the score in scikit-learn.
+        chosen: parameters of the classifier.
+        candidates: of each candidate `parameters`, and `mean` and `sd` of its scores in the folds
+            of the training part. The best of them is optimistic.
+        outer: of each outer fold the `parameters` chosen without its scans, and the `score` of
+            these.
+    """
+
+    scoring: str
+    chosen: dict[str, Any]
+    candidates: list[dict[str, Any]]
+    outer: list[dict[str, Any]]
+
+    @property
+    def estimate(self) -> float | None:
+        """Mean score of the outer folds; None without any."""
+        return float(np.mean([fold["score"] for fold in self.outer])) if self.outer else None
+
+
+def nested_search(
+    pipeline: Pipeline,
+    scans: TrainingScans,
+    settings: Mapping[str, Any],
+    *,
+    seed: int,
+    progress: bool = True,
+) -> SearchResult:
+    """Choose the classifier's parameters from a grid.
+
+    Args:
+        pipeline: its last step, `classifier`, gets the parameters.
+        scans: the training part.
+        settings: `grid`, a list of values by parameter; `folds` of the choice (default 3);
+            `outer_folds` of the estimate (default 3, 0: none); `scoring` of scikit-learn (default
+            `roc_auc`, with more classes `roc_auc_ovr`).
+        seed: of the folds.
+        progress: show a progress bar.
+
+    Raises:
+        ConfigError: an unknown setting, parameter or score; fewer patients of a class than folds.
+    """
+    check_keys("model.search", settings, ("grid", "folds", "outer_folds", "scoring"))
+    several = len(np.unique(scans.target)) > 2
+    scoring = settings.get("scoring") or ("roc_auc_ovr" if several else "roc_auc")
+    candidates = _candidates(pipeline, settings.get("grid") or {})
+    inner_folds, outer_folds = settings.get("folds", 3), settings.get("outer_folds", 3)
+    scorer = _scorer(scoring)
+    outer = _folds(scans, outer_folds, seed, "outer_folds") if outer_folds else []
+    inner = _folds(scans, inner_folds, seed, "folds")
+    total = (len(outer) + 1) * len(candidates) * len(inner)
+    held_out = []
+    with _progress_bar(total, progress) as advance:
+        tried = _scores(pipeline, scans, inner, candidates, scorer, advance)
+        for fit, score in outer:
+            part = scans.rows(fit)
+            folds = _folds(part, inner_folds, seed, "folds")
+            best = _best(candidates, _scores(pipeline, part, folds, candidates, scorer, advance))
+            found = _fit_and_score(pipeline, part, scans.rows(score), best, scorer)
+            held_out.append({"parameters": best, "score": found})
+    listed = [
+        {"parameters": candidate, "mean": float(np.mean(row)), "sd": float(np.std(row))}
+        for candidate, row in zip(candidates, tried, strict=True)
+    ]
+    return SearchResult(scoring, _best(candidates, tried), listed, held_out)
+
+
+def set_parameters(pipeline: Pipeline, parameters: Mapping[str, Any]) -> Pipeline:
+    """An unfitted copy of the pipeline whose classifier has these parameters."""
+    from sklearn.base import clone
+
+    named = {f"classifier__{name}": value for name, value in parameters.items()}
+    return clone(pipeline).set_params(**named)
+
+
+def _candidates(pipeline: Pipeline, grid: Mapping[str, Any]) -> list[dict[str, Any]]:
+    from sklearn.model_selection import ParameterGrid
+
+    known = pipeline.named_steps["classifier"].get_params()
+    for name, values in grid.items():
+        if name not in known:
+            raise ConfigError(
+                "the classifier has no such parameter.",
+                where=f"model.search.grid.{name}",
+                fix=did_you_mean(name, known) or f"it has {', '.join(sorted(known))}.",
+            )
+        if not isinstance(values, list | tuple) or not values:
+            raise ConfigError(
+                f"must be a list of values, not {values!r}.", where=f"model.search.grid.{name}"
+            )
+    if not grid:
+        raise ConfigError(
+            "there is nothing to choose from.",
+            where="model.search.grid",
+            fix="give values by parameter, such as {C: [0.1, 1, 10]}, or set model.tune=false.",
+        )
+    return list(ParameterGrid({name: list(values) for name, values in grid.items()}))
+
+
+def _scorer(name: str) -> Any:
+    from sklearn.metrics import get_scorer, get_scorer_names
+
+    if name not in get_scorer_names():
+        raise ConfigError(
+            f"scikit-learn has no score {name!r}.",
+            where="model.search.scoring",
+            fix=did_you_mean(str(name), get_scorer_names()) or "use roc_auc.",
+        )
+    return get_scorer(name)
+
+
+def _folds(scans: TrainingScans, n_folds: int, seed: int, name: str) -> Folds:
+    where = f"model.search.{name}"
+    return patient_folds(scans.target, scans.patients, n_folds, seed=seed, where=where)
+
+
+def _scores(
+    pipeline: Pipeline,
+    scans: TrainingScans,
+    folds: Folds,
+    candidates: Sequence[Mapping[str, Any]],
+    scorer: Any,
+    advance: Advance,
+) -> list[list[float]]:
+    """For each candidate its score in each fold."""
+    table = []
+    for candidate in candidates:
+        row = []
+        for fit, score in folds:
+            row.append(
+                _fit_and_score(pipeline, scans.rows(fit), scans.rows(score), candidate, scorer)
+            )
+            advance()
+        table.append(row)
+    return table
+
+
+def _fit_and_score(
+    pipeline: Pipeline,
+    fit: TrainingScans,
+    score: TrainingScans,
+    parameters: Mapping[str, Any],
+    scorer: Any,
+) -> float:
+    model = set_parameters(pipeline, parameters)
+    model.fit(fit.x, fit.target, **fit.fit_arguments())
+    return float(scorer(model, score.x, score.target))
+
+
+def _best(
+    candidates: Sequence[dict[str, Any]], scores: Sequence[Sequence[float]]
+) -> dict[str, Any]:
+    """The candidate with the best mean; of equal ones the first."""
+    return candidates[int(np.argmax([np.mean(row) for row in scores]))]
+
+
+@contextmanager
+def _progress_bar(total: int, show: bool) -> Iterator[Advance]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
+    with Progress(*columns, disable=not show) as bar:
+        task = bar.add_task("Searching parameters", total=total)
+        yield lambda: bar.advance(task)
