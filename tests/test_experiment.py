@@ -46,7 +46,7 @@ def test_every_model_trains_and_leaves_the_whole_run_folder(
     if model == "csacnet":
         run_dir = request.getfixturevalue("csacnet_run")
     else:
-        run_dir = train(f"model={model}", *SMALL_NET.get(model, []))
+        run_dir = train(f"model={model}", "cards=true", *SMALL_NET.get(model, []))
     config = yaml.safe_load((run_dir / "config.yaml").read_text())
     assert config["model"]["name"] == model
     split = Split.load(run_dir / "split.json")
@@ -59,6 +59,8 @@ def test_every_model_trains_and_leaves_the_whole_run_folder(
     report = (run_dir / "report.html").read_text()
     assert "synthetic" in report.lower()
     assert split.hash in report
+    assert split.hash in (run_dir / "claim.html").read_text()
+    assert (run_dir / "model_card.md").is_file()
     if "task" in config["model"]:
         assert (run_dir / "logs" / "metrics.csv").is_file()
         checkpoint = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)

@@ -119,6 +119,13 @@ def determinism(facts: Facts) -> list[str]:
 
 def model_selection(facts: Facts) -> list[str]:
     """Item 26: what chose the weights."""
+    if not is_network(facts) and facts.get("metrics.json", "record.model"):
+        chosen = facts.find("metrics.json", "record.selected_on")
+        return [
+            f"The parameters were chosen on {chosen}."
+            if chosen
+            else "None was selected: the parameters are those of the configuration."
+        ]
     chosen = facts.get("metrics.json", "record.selected_on")
     if chosen == "validation":
         metric = facts.get(CHECKPOINT, "monitor")

@@ -155,15 +155,8 @@ def _analyses(facts: Facts) -> str:
         for row in test["subgroups"]
     ]  # fmt: skip
     heading = [
-        "column",
-        "group",
-        "compared with",
-        "n",
-        "positive",
-        "AUC",
-        "sensitivity",
-        "specificity",
-    ]
+        "column", "group", "compared with", "n", "positive", "AUC", "sensitivity", "specificity",
+    ]  # fmt: skip
     return "\n".join(
         [
             table(["measure", *heads], rows),
