@@ -164,6 +164,6 @@ def _number_of_models(facts: Facts) -> str:
         return "Number of models: this run is part of no sweep."
     varied = facts.find(MULTIRUN, "varied")
     return (
-        f"Number of models: {count} runs stood in the sweep's folder when this was written"
+        f"Number of models: runs in the sweep's folder when this was written: {count}"
         f"{f', over {plain(varied)}' if varied else ''}. Write it again after the last one."
     )

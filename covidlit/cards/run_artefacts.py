@@ -139,10 +139,13 @@ def _checkpoint_of(folder: Path, metrics: Mapping[str, Any]) -> Path | None:
 
 def _multirun(folder: Path) -> dict[str, Any]:
     """How many runs of a sweep there are now, and what it varies."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
     content = _read(folder / MULTIRUN)
     hydra = content.get("hydra") or {}
     asked = (hydra.get("overrides") or {}).get("task") or []
-    varied = [str(text) for text in asked if any(mark in str(text) for mark in ",(")]
+    overrides = OverridesParser.create().parse_overrides(list(map(str, asked)))
+    varied = [str(one.input_line) for one in overrides if one.is_sweep_override()]
     runs = [path.parent.name for path in folder.glob("*/config.yaml")]
     return {"folder": folder.name, "n_runs": len(runs), "varied": varied}
 

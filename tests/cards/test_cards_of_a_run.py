@@ -125,13 +125,13 @@ def test_the_runs_of_a_sweep_are_counted(csacnet_run: Path, tmp_path: Path) -> N
     for name in ("0_csacnet", "1_csacnet"):
         (tmp_path / "sweep" / name).mkdir(parents=True)
         shutil.copy(csacnet_run / "config.yaml", tmp_path / "sweep" / name)
-    overrides = {"task": ["seed=1,2", "strict=true"]}
+    overrides = {"task": ["seed=1,2", "strict=true", "data.window=[-1,1]"]}
     text = yaml.safe_dump({"hydra": {"overrides": overrides}})
     (tmp_path / "sweep" / "multirun.yaml").write_text(text)
     for name in ("cohort.json", "hardware.json", "metrics.json"):
         shutil.copy(csacnet_run / name, tmp_path / "sweep" / "0_csacnet")
     said = claim_sheet(read_run(tmp_path / "sweep" / "0_csacnet"))[24].answer[-1]
-    assert "2 runs stood" in said
+    assert "when this was written: 2, over" in said
     assert "[seed=1,2]" in said
 
 
