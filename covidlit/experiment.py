@@ -91,6 +91,7 @@ def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
     import pytorch_lightning as pl
     import yaml
 
+    from covidlit.cards import write_cards, write_run_records
     from covidlit.evaluation import write_predictions
     from covidlit.files import write_text
     from covidlit.run_checks import check_evaluation, check_evaluation_settings
@@ -110,6 +111,7 @@ def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
     if first:
         write_text(run_dir / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         datamodule.split.save(run_dir / "split.json")
+        write_run_records(config, datamodule, run_dir)
         log_cohort(datamodule)
     with timed_training(run_dir, silent=not first):
         runner.fit(datamodule, run_dir)
@@ -121,7 +123,10 @@ def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
         fold=datamodule.split.fold,
     )  # fmt: skip
     write_predictions(predictions, run_dir / "predictions.parquet")
-    return report(predictions, run_dir, config=config, datamodule=datamodule, runner=runner)
+    auc = report(predictions, run_dir, config=config, datamodule=datamodule, runner=runner)
+    if config.get("cards"):
+        write_cards(run_dir)
+    return auc
 
 
 def _quieten() -> None:

@@ -50,6 +50,33 @@ def tiny_overrides(tiny_data: Path) -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def train(
+    tiny_overrides: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """Runs one configuration in this process and returns its run folder."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from covidlit.configuration import config_dir
+    from covidlit.experiment import train_and_evaluate
+
+    def run(*overrides: str) -> Path:
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            config = compose("train", [*tiny_overrides, "name=test", *overrides])
+        run_dir = tmp_path_factory.mktemp("run")
+        train_and_evaluate(OmegaConf.to_container(config, resolve=True), run_dir)
+        return run_dir
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def csacnet_run(train: Callable[..., Path]) -> Path:
+    """The folder of a run of a narrow CSAC-Net, with its CLAIM sheet and its model card."""
+    return train("model=csacnet", "model.task.net.width=4", "cards=true")
+
+
+@pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Unpack an archive of shared/data once in a session; skip where it is not there."""
     unpacked: dict[str, Path] = {}

@@ -42,25 +42,6 @@ SMALL_NET = {
 Run = Callable[..., Path]
 
 
-@pytest.fixture(scope="session")
-def train(tiny_overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Runs one configuration in this process and returns its run folder."""
-
-    def run(*overrides: str) -> Path:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            config = compose("train", [*tiny_overrides, "name=test", *overrides])
-        run_dir = tmp_path_factory.mktemp("run")
-        train_and_evaluate(OmegaConf.to_container(config, resolve=True), run_dir)
-        return run_dir
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def csacnet_run(train: Run) -> Path:
-    return train("model=csacnet", *SMALL_NET["csacnet"])
-
-
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_trains_and_leaves_the_whole_run_folder(
     model: str, train: Run, request: pytest.FixtureRequest
@@ -68,7 +49,7 @@ def test_every_model_trains_and_leaves_the_whole_run_folder(
     if model == "csacnet":
         run_dir = request.getfixturevalue("csacnet_run")
     else:
-        run_dir = train(f"model={model}", *SMALL_NET.get(model, []))
+        run_dir = train(f"model={model}", "cards=true", *SMALL_NET.get(model, []))
     config = yaml.safe_load((run_dir / "config.yaml").read_text())
     assert config["model"]["name"] == model
     split = Split.load(run_dir / "split.json")
@@ -81,6 +62,8 @@ def test_every_model_trains_and_leaves_the_whole_run_folder(
     report = (run_dir / "report.html").read_text()
     assert "synthetic" in report.lower()
     assert split.hash in report
+    assert split.hash in (run_dir / "claim.html").read_text()
+    assert (run_dir / "model_card.md").is_file()
     if "task" in config["model"]:
         assert (run_dir / "logs" / "metrics.csv").is_file()
         checkpoint = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)

@@ -24,7 +24,7 @@ app = typer.Typer(
 
 COMMANDS = (
     "inspect", "manifest", "prepare", "evaluate", "compare", "paper", "export", "predict",
-    "explain", "synthesize",
+    "explain", "cards", "synthesize",
 )  # fmt: skip
 
 

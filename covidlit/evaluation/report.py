@@ -134,6 +134,8 @@ def with_context(metrics: dict[str, Any], context: ReportContext) -> dict[str, A
         "split_hash": context.split_hash,
         "command": context.command,
         "selected_on": context.selected_on,
+        "model": dict(context.model),
+        "training": dict(context.training),
         "versions": dict(context.versions),
     }
     check = metrics["centre_check"]

@@ -1,0 +1,161 @@
+"""CLAIM items on data (7 to 13), answered from a run's files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from covidlit.cards.run_artefacts import Facts, MissingFact
+from covidlit.cards.wording import last_name, listed, numbers, record_text
+
+SYNTHETIC = "The images are synthetic, made by a computer: no patient stands behind them."
+
+_PAPER_RULE = (
+    "1 if RT-PCR positive and CT-confirmed, 0 if RT-PCR negative or untested and from before the "
+    "outbreak"
+)
+LABEL_RULES = {
+    "ManifestTarget": f"the manifest's own column target; where no row has one, {_PAPER_RULE}",
+    "LabelRule": _PAPER_RULE,
+    "ByClass": "1 for the positive classes, 0 for the others",
+    "MultiClass": "one target per class, in this order",
+}
+"""What the label rules of `covidlit.cohort.label_rule` mean."""
+
+
+def sources(facts: Facts) -> list[str]:
+    """Item 7: centres and scanners, as headers and manifest give them."""
+    n, patients = facts.get("cohort.json", "n_scans"), facts.get("cohort.json", "n_patients")
+    centres = [str(row["centre"]) for row in facts.get("cohort.json", "centres")]
+    manifest = facts.get("cohort.json", "manifest.file")
+    lines = [f"{n} scans of {patients} patients in {manifest}, from {listed(centres)}."]
+    n_synthetic = facts.find("cohort.json", "n_synthetic")
+    if n_synthetic is None:
+        lines.append("The manifest does not say whether images are synthetic.")
+    elif n_synthetic:
+        share = "All" if n_synthetic == n else f"{n_synthetic} of the {n}"
+        lines.append(f"{share} scans are synthetic: made by a computer, not from patients.")
+    else:
+        lines.append("No scan is marked synthetic.")
+    hashed = facts.find("cohort.json", "manifest.sha256")
+    lines.append(f"SHA-256 of the manifest: {hashed}.")
+    return lines + [
+        f"Scanner: {scanner_text(row)}." for row in facts.get("cohort.json", "scanners")
+    ]
+
+
+def scanner_text(row: Mapping[str, Any]) -> str:
+    """A row of the scanner table, such as "centre_1, GE CT660, kernel SOFT, 2 scans: 5 mm"."""
+    scanner = " ".join(str(row[k]) for k in ("manufacturer", "scanner_model") if row.get(k))
+    kernel = f"kernel {row['kernel']}" if row.get("kernel") else "kernel not stated"
+    units = {"slice_thickness_mm": "mm slice thickness", "kvp": "kV", "exposure_mas": "mAs",
+             "n_slices": "slices"}  # fmt: skip
+    measured = [f"{row[name]} {unit}" for name, unit in units.items() if row.get(name)]
+    first = f"{row['centre']}, {scanner or 'scanner not stated'}, {kernel}, {row['scans']} scans"
+    return f"{first}: {', '.join(measured)}" if measured else first
+
+
+def eligibility(facts: Facts) -> list[str]:
+    """Item 8: the criteria that were applied, and the time that the scans are from."""
+    criteria = facts.find("config.yaml", "inclusion")
+    flow = facts.find("cohort.json", "flow")
+    if not criteria and not flow:
+        raise MissingFact("config.yaml has no inclusion and cohort.json no flow of inclusion")
+    lines = []
+    if criteria:
+        named = {k: v for k, v in criteria.items() if k != "_target_" and v is not None}
+        lines.append(f"Criteria of the run: {record_text(named)}.")
+    if flow:
+        asked = [str(row["criterion"]) for row in flow]
+        lines.append(f"Applied in this order: {'; '.join(asked)}.")
+    months = facts.find("cohort.json", "months")
+    if months:
+        lines.append(f"Scans acquired from {months['first']} to {months['last']} (year-month).")
+    return lines
+
+
+def preprocessing(facts: Facts) -> list[str]:
+    """Item 9: geometry, window and number of the format; the configuration repeats it."""
+    size = facts.get("config.yaml", "data.geometry.size")
+    spacing = facts.get("config.yaml", "data.geometry.spacing")
+    window = facts.get("config.yaml", "data.window")
+    lines = [
+        f"Resampled once to {numbers(spacing)} mm (z, y, x), then cropped or padded about the body "
+        f"to {numbers(size)} voxels.",
+        f"Stored as int16 HU; the window {window[0]} to {window[1]} HU is mapped to 0 and 1 after "
+        "loading.",
+        f"Number of the preprocessing format: {facts.get('cohort.json', 'preprocess_format')}. The "
+        "same configuration prepares the same scans alike again.",
+    ]
+    fewest = facts.find("config.yaml", "data.min_slices")
+    if fewest is not None:
+        lines.append(f"DICOM series with fewer than {fewest} slices are refused.")
+    off = facts.find("config.yaml", "data.override_checks")
+    return [*lines, f"DICOM checks switched off: {listed(off) if off else 'none'}."]
+
+
+def selection(facts: Facts) -> list[str]:
+    """Item 10: which part of each scan is used."""
+    size = facts.get("config.yaml", "data.geometry.size")
+    lines = [
+        f"The whole volume is used, as {numbers(size)} voxels (z, y, x). What lies beyond them is "
+        "cut off by a crop about the body, without a person. No slice, lung or lesion is picked "
+        "out.",
+    ]
+    left = facts.get("cohort.json", "n_without_part")
+    if left:
+        lines.append(f"{left} scans of the manifest stand in no part: they have no target.")
+    return lines
+
+
+def data_elements(facts: Facts) -> list[str]:
+    """Item 11: predictor, outcome, and how the target follows from the manifest."""
+    rule = facts.get("config.yaml", "label_rule")
+    named = {k: v for k, v in rule.items() if k != "_target_" and v is not None}
+    with_values = f" ({record_text(named)})" if named else ""
+    name = last_name(rule.get("_target_"))
+    meaning = f": {LABEL_RULES[name]}" if name in LABEL_RULES else ""
+    lines = [
+        "Predictor: the CT volume. Nothing else about a patient is given to the model.",
+        f"Outcome: the target by the label rule {name}{with_values}{meaning}.",
+    ]
+    positive = facts.find("metrics.json", "positive_class")
+    if positive:
+        lines.append(f"The score is the probability of the class {positive}.")
+    return lines
+
+
+def deidentification(facts: Facts) -> list[str] | None:
+    """Item 12: only of a wholly synthetic cohort can a run say that there is nothing to do."""
+    n, n_synthetic = facts.find("cohort.json", "n_scans"), facts.find("cohort.json", "n_synthetic")
+    return [f"Not applicable. {SYNTHETIC}"] if n and n == n_synthetic else None
+
+
+def missing_data(facts: Facts) -> list[str]:
+    """Item 13: missing values by column, scans without a result, and the policy."""
+    n, gaps = facts.get("cohort.json", "n_scans"), facts.get("cohort.json", "missing")
+    some = {name: count for name, count in gaps.items() if count}
+    lines = [
+        f"Scans without a value, of {n}: {record_text(some)}." if some
+        else f"None of the {n} scans lacks a value in a column of the manifest.",
+    ]  # fmt: skip
+    absent = facts.find("cohort.json", "columns_absent")
+    if absent:
+        lines.append(f"Columns that the manifest does not have: {listed(absent)}.")
+    refused = facts.get("cohort.json", "refused")
+    counts = {part: sum(reasons.values()) for part, reasons in refused.items()}
+    lines.append(f"Scans refused before training or scoring: {record_text(counts)}.")
+    lines += [
+        f"Reason ({part}): {reason}: {count}."
+        for part, reasons in refused.items()
+        for reason, count in reasons.items()
+    ]
+    kept = facts.find("config.yaml", "inclusion.on_missing")
+    if kept:
+        text = f"Scans that an inclusion criterion cannot be assessed for: {kept}."
+        lines.append(text)
+    lines.append(
+        "Policy: nothing is imputed. A refused scan keeps its row, without a score; it is counted, "
+        "and taken as an error in a second analysis. A missing value is a subgroup of its own."
+    )
+    return lines

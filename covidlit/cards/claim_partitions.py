@@ -1,0 +1,70 @@
+"""CLAIM items on the partitions and who is in them (20, 21, 33, 34), from a run's files."""
+
+from __future__ import annotations
+
+from covidlit.cards.run_artefacts import Facts, MissingFact
+from covidlit.cards.wording import listed, record_text
+
+
+def assignment(facts: Facts) -> list[str]:
+    """Item 20: the kind of the split, its arguments and the share of each part."""
+    kind, arguments = facts.get("split.json", "kind"), facts.find("split.json", "arguments") or {}
+    seed, fold = facts.find("split.json", "seed"), facts.find("split.json", "fold")
+    how = {**arguments, **{k: v for k, v in (("seed", seed), ("fold", fold)) if v is not None}}
+    lines = [f"Split made by {kind}{f' with {record_text(how)}' if how else ''}."]
+    parts = facts.get("split.json", "parts")
+    names = list(parts.values())
+    for part in dict.fromkeys(("train", "validation", "test", *names)):
+        count = names.count(part)
+        lines.append(f"{part}: {count} of {len(names)} scans ({100 * count / len(names):.1f}%).")
+    return [*lines, f"SHA-256 of the split: {facts.get('split.json', 'hash')}."]
+
+
+def disjointness(facts: Facts) -> list[str]:
+    """Item 21: what was compared between the parts, with the result."""
+    compared = facts.get("cohort.json", "in_two_parts")
+    patients = facts.get("cohort.json", "in_two_parts.patients.shared")
+    lines = ["The parts share patients." if patients else "The parts are disjoint by patient."]
+    for name, found in compared.items():
+        what = "images (hash of the voxels)" if name == "images" else name
+        if found is None:
+            lines.append(f"{what}: not compared, the manifest does not tell them apart.")
+        else:
+            text = f"{what}: {found['compared']} compared, {found['shared']} in more than one part."
+            lines.append(text)
+    held_out, shared = test_centres(facts)
+    if held_out:
+        lines.append(f"Centres of the test part alone: {listed(held_out)}.")
+    if shared:
+        lines.append(f"Centres of the test part and of another: {listed(shared)}.")
+    return lines
+
+
+def flow(facts: Facts) -> list[str]:
+    """Item 33: how many scans each step left out."""
+    note = facts.find("cohort.json", "flow_note")
+    if not facts.find("cohort.json", "flow"):
+        raise MissingFact(note or "cohort.json has no flow of inclusion")
+    lines = []
+    for row in facts.get("cohort.json", "flow"):
+        out = f"{row['n_excluded']} out, " if row["n_excluded"] else ""
+        unknown = f", {row['n_not_assessed']} not assessed" if row.get("n_not_assessed") else ""
+        left = f"{row['n_left']} scans of {row['n_patients']} patients left"
+        lines.append(f"{row['criterion']}: {out}{left}{unknown}.")
+    return lines
+
+
+def characteristics(facts: Facts) -> list[str]:
+    """Item 34: Table 1 by part."""
+    lines = []
+    for row in facts.get("cohort.json", "table1"):
+        name, *cells = row.items()
+        lines.append(f"{name[1]}: {'; '.join(f'{part} {value}' for part, value in cells)}.")
+    return lines
+
+
+def test_centres(facts: Facts) -> tuple[list[str], list[str]]:
+    """The centres of the test part: those with no scan in another part, and the others."""
+    tested = [row for row in facts.get("cohort.json", "centres") if row.get("test")]
+    other = [str(row["centre"]) for row in tested if row.get("train") or row.get("validation")]
+    return [str(row["centre"]) for row in tested if str(row["centre"]) not in other], other
