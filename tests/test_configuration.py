@@ -154,7 +154,7 @@ def test_the_paper_protocol_stands_in_its_own_file() -> None:
     where_and_how_fast = {"source", "cache_dir", "num_workers", "n_jobs", "backend"}
     assert study["data"] == {k: v for k, v in config["data"].items() if k not in where_and_how_fast}
     task, written = config["model"]["task"], network["task"]
-    layers = {"_target_", "width", "n_modules", "blocks", "dilations"}
+    layers = {"_target_", "width", "n_modules", "blocks", "dilations", "cross_layers"}
     assert written["net"] == {k: v for k, v in task["net"].items() if k not in layers}
     assert {**task, **written, "net": task["net"]} == task
     assert written.keys() == task.keys() - {"_target_"}
