@@ -30,6 +30,8 @@ SHAPING = (
 )  # fmt: skip
 """The nodes of the configuration that decide what a run's weights become."""
 
+KEPT = ("predictions.parquet", "metrics.json", "split.json")
+
 
 class Run(NamedTuple):
     """What a finished run measured (`metrics.json`), and what it was measured with."""
@@ -57,8 +59,8 @@ def train(
         overrides: of `train.py`.
         threads: of PyTorch; None: all cores.
         script: that is run, relative to the project.
-        keep_in: a folder to which a finished run's predictions table and metrics are copied. What
-            lies there already is not trained again, so a study goes on from a fresh checkout.
+        keep_in: a folder to which the files `KEPT` of a finished run are copied. What lies there
+            already is not trained again, so a study goes on from a fresh checkout.
 
     Returns:
         The run; its folder is the kept one, if there is one. `spent` holds the seconds of the
@@ -86,15 +88,17 @@ def train(
                    kept.parent, spent)  # fmt: skip
     if not metrics.is_file():
         last = run_dir / "checkpoints" / "last.ckpt"
-        resume = [f"ckpt_path={last}"] if last.is_file() else []
-        command = [sys.executable, script, *overrides, *resume, f"hydra.run.dir={run_dir}"]
+        # The report keeps the command: no path of this machine in it.
+        resume = [f"ckpt_path={last.relative_to(ROOT)}"] if last.is_file() else []
+        command = [sys.executable, script, *overrides, *resume]
+        command.append(f"hydra.run.dir={run_dir.relative_to(ROOT)}")
         spent = {"starts": spent["starts"] + 1}
         write_json(record, asked | {"environment": measured_with, "spent": spent})
         spent |= _spend(command, run_dir / "output.txt", threads)
         write_json(record, asked | {"environment": measured_with, "spent": spent})
     if keep_in is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        for file in ("predictions.parquet", "metrics.json"):
+        for file in KEPT:
             shutil.copyfile(run_dir / file, kept.parent / file)
         shutil.copyfile(record, kept)  # last: it says that the others are whole
     return Run(json.loads(metrics.read_text()), measured_with, kept.parent, spent)
