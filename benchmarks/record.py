@@ -13,7 +13,10 @@ from covidlit.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
 KEYS = ("figure", "value", "unit", "target", "peer", "command")
-PACKAGES = ("covidlit", "numpy", "torch", "monai", "torchio", "pydicom", "python-gdcm", "SimpleITK")
+PACKAGES = (
+    "covidlit", "numpy", "torch", "monai", "torchio", "pydicom", "python-gdcm", "SimpleITK",
+    "onnxruntime", "openvino",
+)  # fmt: skip
 
 
 def write_results(name: str, figures: list[dict[str, Any]]) -> Path:

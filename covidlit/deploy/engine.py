@@ -128,5 +128,10 @@ def check_volumes(hu: NDArray[np.int16], record: RunRecord) -> None:
         )
 
 
+def on_threads(engine: str, threads: int) -> str:
+    """The name of an engine with its number of threads."""
+    return f"{engine}, {threads} thread{'' if threads == 1 else 's'}"
+
+
 def _fastest(folder: Path) -> str:
     return "openvino" if (folder / "model.xml").is_file() else "onnxruntime"
