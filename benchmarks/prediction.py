@@ -3,13 +3,13 @@
     python benchmarks/prediction.py
 
 Writes benchmarks/results/prediction.json. The network is the default CSAC-Net (27.55 M parameters);
-its checkpoint is trained here, on 60 synthetic scans at half the resolution in a few dozen steps,
-so that its scores spread, and kept in runs/prediction_benchmark. It scores volumes of 32 x 128 x
-128 voxels over the same extent. Every side starts from the same int16 HU and ends with a
-probability. "Eager" is PyTorch in its default memory format; covidlit's own torch engine keeps
-channels last. MONAI's ResNet-50 (46.16 M parameters, random weights) stands beside it with its own
-stem, of stride 1, and with CSAC-Net's, of stride 2. Runs alternate, so that other load meets all
-sides alike.
+its checkpoint is trained here, on 60 synthetic scans in 30 steps at half the resolution, then its
+Linear layers in 40 steps at the full one (32 x 128 x 128 voxels over the same extent) on the scans
+that scores are compared on, so that these spread; it is kept in runs/prediction_benchmark. Every
+side starts from the same int16 HU and ends with a probability. "Eager" is PyTorch in its default
+memory format; covidlit's own torch engine keeps channels last. MONAI's ResNet-50 (46.16 M
+parameters, random weights) stands beside it with its own stem, of stride 1, and with CSAC-Net's, of
+stride 2. Runs alternate, so that other load meets all sides alike.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -33,14 +32,18 @@ from dicom_series import write_series
 from numpy.typing import NDArray
 from record import write_results
 from rich.progress import track
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from covidlit.checkpoints import load_task, update_record
+from covidlit.checkpoints import load_checkpoint, load_task, read_record
+from covidlit.cohort.manifest import read_manifest
+from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.deploy import load_engine
 from covidlit.deploy.export import export, parity_volumes
 from covidlit.deploy.exported import ExportRecord, default_folder
 from covidlit.deploy.exported_engine import open_openvino
 from covidlit.deploy.graph import VolumeScorer, write_onnx, write_openvino
 from covidlit.models.atrous import DepthwiseAtrousConv3d
+from covidlit.run_record import RunRecord
 from covidlit.tasks import VolumeClassification
 
 ROOT = Path(__file__).parents[1]
@@ -53,22 +56,48 @@ TRAIN = [
     "data.geometry.spacing=[20.0,6.0,6.0]", "data.batch_size=8", "model.task.net.width=64",
     "model.task.optimizer.lr=1e-3", "trainer.max_epochs=6", "evaluation.n_bootstrap=100",
 ]  # fmt: skip
+HEAD_STEPS = 40
 Score = Callable[[NDArray[np.int16]], Any]
 
 
 def trained(scans: int) -> tuple[Path, Path, ExportRecord]:
     """The checkpoint, the manifest of its cohort and its export; trained if it is not there."""
-    checkpoint = RUN / "benchmark.ckpt"
-    if not checkpoint.is_file():
+    checkpoint, last = RUN / "benchmark.ckpt", RUN / "run" / "checkpoints" / "last.ckpt"
+    if not last.is_file():
         folders = [f"data_dir={RUN / 'data'}", f"hydra.run.dir={RUN / 'run'}"]
         subprocess.run([sys.executable, *TRAIN, *folders], cwd=ROOT, check=True)
-        new = Path(shutil.copy(RUN / "run" / "checkpoints" / "last.ckpt", RUN / "new.ckpt"))
-        preprocess = load_task(new).record["preprocess"]
-        geometry = {"spacing": [10.0, 3.0, 3.0], "size": list(SIZE)}
-        update_record(new, preprocess={**preprocess, "geometry": geometry})
-        new.replace(checkpoint)
     manifest = next((RUN / "data").rglob("manifest.csv"))
+    if not checkpoint.is_file():
+        content = load_checkpoint(last)
+        geometry = {"spacing": [10.0, 3.0, 3.0], "size": list(SIZE)}
+        content["covidlit"]["record"]["preprocess"]["geometry"] = geometry
+        record = read_record(content, last)
+        head = trained_head(load_task(last).net, record, manifest, scans)
+        content["state_dict"] |= {f"net.head.{name}": value for name, value in head.items()}
+        torch.save(content, checkpoint)
     return checkpoint, manifest, export(checkpoint, manifest, n_scans=scans)
+
+
+def trained_head(net: Any, record: RunRecord, manifest: Path, scans: int) -> dict[str, Any]:
+    """Train the Linear layers at the full resolution; returns their state."""
+    covid = read_manifest(manifest)["class_name"] == "covid"
+    hu = parity_volumes(manifest, record, len(covid))
+    if len(hu) != len(covid):
+        raise RuntimeError("a synthetic scan was refused")
+    places = np.linspace(0, len(hu) - 1, scans).round().astype(int)  # as the parity check's
+    with torch.inference_mode():
+        features = [
+            net.pool(net.features(apply_window(volume[None, None], record.preprocess.window)))
+            for volume in track(torch.from_numpy(hu[places]), "Features for the head")
+        ]
+    pooled, target = torch.cat(features).clone(), torch.tensor(covid.to_numpy()[places]).float()
+    head = net.head.train()
+    optimizer = torch.optim.Adam(head.parameters(), lr=1e-3)
+    for _ in range(HEAD_STEPS):
+        optimizer.zero_grad()
+        binary_cross_entropy_with_logits(head(pooled)[:, 0], target).backward()
+        optimizer.step()
+    return head.state_dict()
 
 
 def eager(scorer: VolumeScorer) -> Score:
@@ -134,7 +163,7 @@ def end_to_end(command: list[str]) -> tuple[float, dict[str, float]]:
     rows = re.findall(r"│ (.+?) +│ +([\d.]+) │ +\d+% │", done.stdout)
     steps = {name: float(seconds) for name, seconds in rows}
     (inside,) = re.findall(r"([\d.]+) s in all", done.stdout)
-    return total, {"start of Python": total - float(inside), **steps}
+    return total, {"start and end of Python": total - float(inside), **steps}
 
 
 def main() -> None:
@@ -167,7 +196,7 @@ def main() -> None:
         )  # fmt: skip
 
     checkpoint, manifest, exported = trained(args.scans)
-    compared = f"{exported.n_scans} synthetic scans like those it was trained on"
+    compared = f"{exported.n_scans} of the synthetic scans that it was trained on"
     for kind, difference in exported.differences.items():
         name = f"largest difference of a score, {kind} to PyTorch in float32, {compared}"
         add(name, difference, "probability", "<= 1e-4", "PyTorch, eager")

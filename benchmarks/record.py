@@ -18,7 +18,10 @@ _NOT_RESULTS = (
     ":(top,exclude,glob)benchmarks/results/**",
     ":(top,exclude,glob)experiments/**/*.json",
 )
-PACKAGES = ("covidlit", "numpy", "torch", "monai", "torchio", "pydicom", "python-gdcm", "SimpleITK")
+PACKAGES = (
+    "covidlit", "numpy", "torch", "monai", "torchio", "pydicom", "python-gdcm", "SimpleITK",
+    "onnxruntime", "openvino",
+)  # fmt: skip
 
 
 def write_results(name: str, figures: list[dict[str, Any]]) -> Path:

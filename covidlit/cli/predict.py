@@ -70,10 +70,10 @@ def predict(
     from covidlit.deploy import Timings, load_engine
     from covidlit.tables import check_table_path, write_table
 
+    check_table_path(out)
     timings = Timings()
     with timings.measure("start"):
         from covidlit.predict import predict_with, require_all
-    check_table_path(out)
     with timings.measure("load"):
         loaded = load_engine(checkpoint, engine, device=device, threads=threads)
         on_scored = None

@@ -147,5 +147,10 @@ def _classical(path: str | Path, engine: str, device: str) -> Engine:
     return load_model(path)
 
 
+def on_threads(engine: str, threads: int) -> str:
+    """The name of an engine with its number of threads."""
+    return f"{engine}, {threads} thread{'' if threads == 1 else 's'}"
+
+
 def _fastest(folder: Path) -> str:
     return "openvino" if (folder / "model.xml").is_file() else "onnxruntime"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.arguments import n_cores
-from covidlit.deploy.engine import check_volumes
+from covidlit.deploy.engine import check_volumes, on_threads
 from covidlit.deploy.exported import FILES, ExportRecord
 from covidlit.errors import ConfigError, ExportError
 
@@ -37,7 +37,7 @@ class ExportedEngine:
     ) -> None:
         self.record = export.record
         threads = threads or n_cores()
-        self.name = f"{engine}, {threads} threads"
+        self.name = on_threads(engine, threads)
         open_file = {"openvino": open_openvino, "onnxruntime": open_onnxruntime}[engine]
         path = folder / FILES["openvino" if engine == "openvino" else "onnx"][0]
         self._run = open_file(path, threads)

@@ -61,9 +61,12 @@ def write_onnx(scorer: VolumeScorer, size: tuple[int, int, int], path: Path) -> 
             )
         assert program is not None  # as always with dynamo
         program.save(path)
-    except torch.onnx.OnnxExporterError as error:
+    except RuntimeError as error:  # of which torch.onnx's and onnxscript's errors are kinds
+        first: BaseException = error
+        while first.__cause__ is not None:
+            first = first.__cause__
         raise ExportError(
-            f"PyTorch cannot export this network: {str(error).strip().splitlines()[0]}",
+            f"PyTorch cannot export this network: {str(first).strip().splitlines()[0]}",
             fix="use engine=torch.",
         ) from error
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from covidlit.checkpoints import load_task, read_record
 from covidlit.datamodules.volume_dataset import apply_window
-from covidlit.deploy.engine import check_volumes
+from covidlit.deploy.engine import check_volumes, on_threads
 from covidlit.errors import ConfigError
 
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -52,7 +52,7 @@ class TorchEngine:
     def name(self) -> str:
         if self.device.type != "cpu":
             return f"torch on {self.device}"
-        return f"torch, {self.threads or torch.get_num_threads()} threads"
+        return on_threads("torch", self.threads or torch.get_num_threads())
 
     @torch.inference_mode()
     def scores(self, hu: NDArray[np.int16]) -> list[Any]:

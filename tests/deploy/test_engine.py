@@ -59,7 +59,7 @@ def test_threads_are_those_asked_for_and_torchs_own_come_back(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("torch", *FAST):
-        assert load_engine(checkpoint, name, threads=1).name == f"{name}, 1 threads"
+        assert load_engine(checkpoint, name, threads=1).name == f"{name}, 1 thread"
     engine = load_engine(checkpoint, "torch", threads=1)
     used = []
     step = engine.task.predict_step  # type: ignore[attr-defined]

@@ -84,7 +84,7 @@ def test_the_command_prints_engine_threads_and_timings(
     command = ["predict", str(checkpoint), str(scans), "--engine", "openvino", "--threads", "1"]
     done = CliRunner().invoke(app, [*command, *out, "--timings"])
     assert done.exit_code == 0, done.output
-    assert "5 scans scored, 0 refused, by openvino, 1 threads." in " ".join(done.output.split())
+    assert "5 scans scored, 0 refused, by openvino, 1 thread." in " ".join(done.output.split())
     rows = {line.split("│")[1].strip() for line in done.output.splitlines() if "│" in line}
     assert {"read and check", "prepare", "network", "write"} <= rows
     assert "Timings" not in CliRunner().invoke(app, [*command, *out]).output
