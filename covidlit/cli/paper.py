@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
     from rich.table import Table
+
+    from covidlit.evaluation.paper import Galleries
 
 
 def paper(
@@ -47,6 +51,14 @@ def paper(
     bootstrap: Annotated[int, typer.Option(help="Bootstrap samples.", min=100)] = 2000,
     confidence: Annotated[float, typer.Option(help="Level of all intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    heatmaps: Annotated[
+        bool,
+        typer.Option(
+            "--heatmaps/--no-heatmaps",
+            help="Draw Figures 3 and 4 where the first RUN is the folder of a network's training "
+            "and its cohort is still there.",
+        ),
+    ] = True,
 ) -> None:
     """Repeat the CSAC-Net paper on your cohort: its figures and tables with intervals.
 
@@ -86,8 +98,10 @@ def paper(
     command = ["covidlit", "paper", *runs]
     given = {name: value for name, value in options.items() if value is not None}
     command += [str(word) for option in given.items() for word in option]
-    page = write_paper(found, out, command=shlex.join(command))
+    command += [] if heatmaps else ["--no-heatmaps"]
     console = Console()
+    galleries = _galleries(runs[0], found.cases(cases), console) if heatmaps else None
+    page = write_paper(found, out, galleries=galleries, command=shlex.join(command))
     for table in summary_tables(found.to_dict()):
         console.print(table)
     for sentence in sentences(found.to_dict()):
@@ -95,6 +109,27 @@ def paper(
     for caution in found.to_dict()["cautions"]:
         console.print(f"[yellow]•[/yellow] {caution['text']}", highlight=False)
     console.print(f"Page: {page}", highlight=False, soft_wrap=True)
+
+
+def _galleries(run: str, chosen: pd.DataFrame, console: Console) -> Galleries | None:
+    """The pictures of Figures 3 and 4, where the first run is the folder of a network."""
+    from rich.markup import escape
+
+    from covidlit.errors import CovidlitError
+    from covidlit.evaluation.paper import Galleries
+
+    label, _, named = run.partition("=")
+    folder = Path(run) if Path(run).exists() else Path(named or label)
+    if not any((folder / "checkpoints").glob("*.ckpt")):
+        return None
+    from covidlit.explain.paper_galleries import paper_galleries
+
+    try:
+        return paper_galleries(folder, chosen)
+    except CovidlitError as error:  # the other results do not depend on the pictures
+        note = f"No heatmaps could be made: {error}"
+        console.print(f"[yellow]•[/yellow] {escape(note)}", highlight=False)
+        return Galleries(note=note)
 
 
 def summary_tables(results: dict[str, Any]) -> list[Table]:

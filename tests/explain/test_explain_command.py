@@ -198,3 +198,48 @@ def test_the_hottest_slices_lie_apart() -> None:
     heat[[10, 11, 12, 30], 2, 2] = [3.0, 4.0, 3.5, 2.0]
     assert hottest_slices(heat, 5.0, 2) == [11, 30]
     assert hottest_slices(np.zeros((9, 2, 2), np.float32), 5.0, 3) == [4]
+
+
+def test_the_paper_s_figures_3_and_4_show_the_run_s_heatmaps(run: Path, tmp_path: Path) -> None:
+    words = ["paper", str(run), "--out", str(tmp_path), "--cases", "1", "--bootstrap", "100"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "paper.html").read_text()
+    shown = pd.read_csv(tmp_path / "cases.csv")
+    assert len(shown) > 0
+    assert page.count("data:image/png;base64,") == len(shown)
+    assert "Largest heat" in page
+    assert "No heatmaps were given" not in page
+
+
+def test_the_paper_s_page_says_why_it_has_no_heatmaps(run: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "run"
+    shutil.copytree(run, moved)
+    (moved / "config.yaml").unlink()
+    words = ["paper", str(moved), "--out", str(tmp_path / "out"), "--bootstrap", "100"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert "No heatmaps could be made" in (tmp_path / "out" / "paper.html").read_text()
+
+
+def test_heatmaps_are_written_while_scans_are_scored(
+    run: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    folder = sources(tiny_data).iloc[0]
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    out = tmp_path / "heat"
+    words = ["predict", str(checkpoint), str(folder), "--out", str(tmp_path / "scores.csv")]
+    done = CliRunner().invoke(app, [*words, "--heatmaps", str(out), "--timings"])
+    assert done.exit_code == 0, done.output
+    assert "heatmap" in done.output
+    scan = load_scan(folder)
+    (nifti,) = out.glob("*.heat.nii.gz")
+    found = sitk.ReadImage(str(nifti))
+    assert found.GetSize() == scan.hu.shape[::-1]
+    HeatmapWriter(checkpoint, tmp_path / "alone").write(scan, name="scan")
+    np.testing.assert_allclose(
+        sitk.GetArrayFromImage(found),
+        sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "alone" / "scan.heat.nii.gz"))),
+    )
+    refused = CliRunner().invoke(app, ["predict", str(run), str(folder), "--heatmaps", str(out)])
+    assert refused.exit_code == 2

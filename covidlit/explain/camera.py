@@ -1,0 +1,64 @@
+"""Pictures of a run's test scans with their heatmaps, one by one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from covidlit.explain.explain import explain_image
+from covidlit.explain.overlay import hottest_slices, overlay_png
+from covidlit.explain.run_sources import positive_target, scans_of
+from covidlit.preprocess import prepare_scan
+
+if TYPE_CHECKING:
+    from covidlit.datamodules import VolumeDataModule
+    from covidlit.tasks import VolumeClassification
+
+
+class Camera:
+    """Reads a test scan of a run, explains it, and draws the hottest slice.
+
+    Args:
+        task: the trained classification.
+        datamodule: of the run.
+        layer: of the network's `explainable_layers()`.
+        method: one of `covidlit.explain.METHODS`.
+        scale: heat of the colour bar's upper end.
+    """
+
+    def __init__(
+        self,
+        task: VolumeClassification,
+        datamodule: VolumeDataModule,
+        layer: str,
+        method: str,
+        scale: float,
+    ) -> None:
+        self.task, self.datamodule = task, datamodule
+        self.layer, self.method, self.scale = layer, method, scale
+        part = scans_of(datamodule, "test", positive_target(task))
+        self._sources = {source.scan_id: source for source in part.sources}
+
+    def picture(self, scan_id: str, score: float) -> tuple[bytes, float]:
+        """The picture (PNG) of a test scan, and its largest heat.
+
+        Raises:
+            KeyError: no test scan of this id can be read.
+            CovidlitError: the scan cannot be read any more.
+        """
+        from covidlit.datamodules.volume_dataset import apply_window
+
+        read = self._sources[scan_id].read
+        assert read is not None
+        scan = read()
+        prepared = prepare_scan(scan, self.datamodule.geometry)
+        image = torch.from_numpy(prepared.array.astype(np.float32))[None, None]
+        image = apply_window(image, self.datamodule.window).to(self.task.device)
+        heatmap = explain_image(self.task, image, self.layer, self.method, prepared.affine)
+        z, y, x = scan.hu.shape
+        heat = heatmap.on((z, y, x), scan.affine)
+        slices = hottest_slices(heat, scan.spacing[0], 1)
+        title = f"{scan_id[:16]}   score {score:.3f}"
+        return overlay_png(scan, heat, self.scale, slices=slices, title=title), heatmap.maximum
