@@ -123,20 +123,25 @@ def _spend(command: list[str], output: Path, threads: int | None) -> dict[str, f
     return {name: round(value, 1) for name, value in seconds.items()}
 
 
-def make_cohort(overrides: Sequence[str]) -> None:
-    """Write and prepare the cohort of a run, so that several runs at a time find it there."""
+def make_cohort(overrides: Sequence[str]) -> Path:
+    """Write and prepare the cohort of a run, so that several runs at a time find it there.
+
+    Returns:
+        Its manifest.
+    """
     from omegaconf import OmegaConf
 
     from covidlit.experiment import build_datamodule
 
     os.chdir(ROOT)  # where train.py works
-    tree = _compose(["name=cohort", *overrides])
+    tree = composed(["name=cohort", *overrides])
     config = OmegaConf.to_container(tree, resolve=True)
     assert isinstance(config, dict)
-    build_datamodule({str(key): value for key, value in config.items()})
+    return build_datamodule({str(key): value for key, value in config.items()}).manifest_path
 
 
-def _compose(overrides: Sequence[str]) -> DictConfig:
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """The configuration of a run, as train.py composes it."""
     from hydra import compose, initialize_config_dir
 
     # Hydra keeps what it composes with in one place for all threads.
@@ -148,7 +153,7 @@ def settings_hash(overrides: Sequence[str]) -> str:
     """Hash of the composed settings that shape a training, without the folders it works in."""
     from omegaconf import OmegaConf
 
-    tree = OmegaConf.to_container(_compose(overrides), resolve=False)
+    tree = OmegaConf.to_container(composed(overrides), resolve=False)
     assert isinstance(tree, dict)
     settings = {name: tree[name] for name in SHAPING}
     data = settings["data"]
