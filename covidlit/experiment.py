@@ -15,6 +15,7 @@ from covidlit.arguments import require_whole_number
 from covidlit.configuration import check_keys, config_dir, explain
 from covidlit.errors import ConfigError, CovidlitError, disk_full
 from covidlit.stopped_run import INTERRUPTED, RunStopped, explained_end
+from covidlit.threads import let_waiting_threads_sleep
 from covidlit.training_settings import number_of_devices
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def main() -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    let_waiting_threads_sleep()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us instead of Hydra's printer
     entry = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(run)
     try:

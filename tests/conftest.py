@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from covidlit.threads import let_waiting_threads_sleep
+
+let_waiting_threads_sleep()  # before anything loads torch
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("WANDB_MODE", "offline")
 

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from covidlit.errors import CovidlitError, disk_full
+from covidlit.threads import let_waiting_threads_sleep
 
 app = typer.Typer(
     name="covidlit",
@@ -33,6 +34,7 @@ def _friendly(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def call(*args: Any, **kwargs: Any) -> None:
+        let_waiting_threads_sleep()
         try:
             command(*args, **kwargs)
         except CovidlitError as error:

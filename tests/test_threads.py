@@ -1,0 +1,44 @@
+"""Waiting threads sleep, unless the user has said how they wait."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from covidlit.threads import let_waiting_threads_sleep
+
+
+@pytest.mark.parametrize("chosen", [{"OMP_WAIT_POLICY": "ACTIVE"}, {"GOMP_SPINCOUNT": "7"}])
+def test_the_user_s_choice_stands(chosen: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    let_waiting_threads_sleep()
+    here = {n: os.environ[n] for n in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT") if n in os.environ}
+    assert here == chosen
+
+
+def test_both_commands_set_it_before_torch_is_loaded() -> None:
+    code = (
+        "import os, sys; os.environ.pop('GOMP_SPINCOUNT', None)\n"
+        "import covidlit.threads as threads\n"
+        "set_ = threads.let_waiting_threads_sleep\n"
+        "def watched():\n"
+        "    assert 'torch' not in sys.modules\n"
+        "    set_(); sys.exit(os.environ['GOMP_SPINCOUNT'])\n"
+        "threads.let_waiting_threads_sleep = watched\n"
+    )
+    starts = (
+        "from covidlit.cli import app; app(['evaluate', 'x.csv'])",
+        "sys.argv = ['train.py']; from covidlit.experiment import main; main()",
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    for start in starts:
+        done = subprocess.run(
+            [sys.executable, "-c", code + start], capture_output=True, text=True, env=environment
+        )
+        assert done.stderr.strip() == "1000", done.stderr
