@@ -51,7 +51,6 @@ PEERS = {
     "TorchIO, 2 mm": "TorchIO SubjectsDataset on DICOM folders of 160 slices",
     "TorchIO, 5 mm": "TorchIO SubjectsDataset on DICOM folders of 64 slices",
 }
-COMMAND = "python benchmarks/data_path.py"
 
 
 def one_thread(worker: int) -> None:
@@ -170,9 +169,13 @@ def main() -> None:
     for label, target in (("MONAI", ">= 2"), ("TorchIO, 2 mm", ">= 8"), ("TorchIO, 5 mm", ">= 8")):
         ratio = median[label] / median["covidlit"]
         rows.append((f"times as fast as {label}", ratio, "ratio", target, PEERS[label]))
+    command = (
+        f"python benchmarks/data_path.py --repeats {arguments.repeats} --scans {arguments.scans} "
+        f"--volumes {arguments.volumes} --torchio-volumes {arguments.torchio_volumes}"
+    )
     keys = ("figure", "value", "unit", "target", "peer")
     figures = [
-        dict(zip(keys, (n, round(v, 4), *rest), strict=True)) | {"command": COMMAND}
+        dict(zip(keys, (n, round(v, 4), *rest), strict=True)) | {"command": command}
         for n, v, *rest in rows
     ]
     for figure in figures:

@@ -222,7 +222,9 @@ def main() -> None:
     parser.add_argument("--real", type=Path, help="a .tar.xz of a real series (not shipped)")
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
-    command = f"python benchmarks/dicom_fuzz.py --mutations {arguments.mutations}"
+    command = (
+        f"python benchmarks/dicom_fuzz.py --mutations {arguments.mutations} --seed {arguments.seed}"
+    )
     command += " --real <archive>" if arguments.real else ""
     figures: list[dict[str, Any]] = []
     scratch = Path(tempfile.mkdtemp())

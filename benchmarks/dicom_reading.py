@@ -23,7 +23,6 @@ from rich.progress import track
 
 from covidlit.dicom import find_series, read_series
 
-COMMAND = "python benchmarks/dicom_reading.py"
 PEER = "SimpleITK ImageSeriesReader with GetGDCMSeriesFileNames"
 
 
@@ -102,7 +101,13 @@ def main() -> None:
                 _figure(f"{series}: SimpleITK", median["SimpleITK"], "s"),
                 _figure(f"SHA-256 of the files of {n} slices, {name}", median["sha256"], "s"),
             ]
+    command = (
+        f"python benchmarks/dicom_reading.py --slices {arguments.slices} --jpeg-slices "
+        f"{arguments.jpeg_slices} --repeats {arguments.repeats} --jpeg-repeats "
+        f"{arguments.jpeg_repeats}"
+    )
     for figure in figures:
+        figure["command"] = command
         print(
             f"{figure['figure']}: {figure['value']:.3f} {figure['unit']} {figure['target'] or ''}"
         )
@@ -118,7 +123,6 @@ def _figure(
         "unit": unit,
         "target": target,
         "peer": peer,
-        "command": COMMAND,
     }
 
 

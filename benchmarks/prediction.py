@@ -30,6 +30,7 @@ import numpy as np
 import torch
 from dicom_series import write_series
 from numpy.typing import NDArray
+from plain_convolutions import use_plain_convolutions
 from record import write_results
 from rich.progress import track
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -42,7 +43,6 @@ from covidlit.deploy.export import export, parity_volumes
 from covidlit.deploy.exported import ExportRecord, default_folder
 from covidlit.deploy.exported_engine import open_openvino
 from covidlit.deploy.graph import VolumeScorer, write_onnx, write_openvino
-from covidlit.models.atrous import DepthwiseAtrousConv3d
 from covidlit.run_record import RunRecord
 from covidlit.tasks import VolumeClassification
 
@@ -103,15 +103,7 @@ def trained_head(net: Any, record: RunRecord, manifest: Path, scans: int) -> dic
 def eager(scorer: VolumeScorer) -> Score:
     """PyTorch's default memory format and kernels."""
     scorer = scorer.to(memory_format=torch.contiguous_format).eval()
-    for name, module in list(scorer.named_modules()):
-        if isinstance(module, DepthwiseAtrousConv3d):
-            plain = torch.nn.Conv3d(
-                module.in_channels, module.out_channels, 3, padding=module.padding,
-                dilation=module.dilation, groups=module.groups, bias=False,
-            )  # fmt: skip
-            plain.load_state_dict(module.state_dict())
-            parent, _, child = name.rpartition(".")
-            setattr(scorer.get_submodule(parent), child, plain)
+    use_plain_convolutions(scorer)
 
     def score(hu: NDArray[np.int16]) -> Any:
         with torch.inference_mode():

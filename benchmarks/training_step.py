@@ -24,8 +24,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 import yaml
+from plain_convolutions import use_plain_convolutions
 from record import write_results
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from covidlit.checkpoints import build
@@ -40,10 +41,7 @@ def plain_step(weights: dict[str, Tensor], image: Tensor, target: Tensor) -> Ste
     """The default memory format, eager, with PyTorch's default Adam."""
     net = CSACNet3D()
     net.load_state_dict(weights)
-    for name, module in list(net.named_modules()):
-        if type(module).__name__ == "DepthwiseAtrousConv3d":
-            parent, _, child = name.rpartition(".")
-            setattr(net.get_submodule(parent), child, _native(module))
+    use_plain_convolutions(net)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
 
     def step() -> Tensor:
@@ -54,17 +52,6 @@ def plain_step(weights: dict[str, Tensor], image: Tensor, target: Tensor) -> Ste
         return loss.detach()
 
     return step
-
-
-def _native(module: nn.Module) -> nn.Conv3d:
-    """The same convolution as a plain nn.Conv3d."""
-    assert isinstance(module, nn.Conv3d)
-    conv = nn.Conv3d(
-        module.in_channels, module.out_channels, 3, padding=module.padding,
-        dilation=module.dilation, groups=module.groups, bias=False,
-    )  # fmt: skip
-    conv.load_state_dict(module.state_dict())
-    return conv
 
 
 def covidlit_step(weights: dict[str, Tensor], image: Tensor, target: Tensor) -> Step:

@@ -18,6 +18,7 @@ from covidlit.files import atomic_path
 from covidlit.run_record import PreprocessRecord, RunRecord, run_record
 from covidlit.targets import ALLOWED_TARGETS, allow_target, build, is_allowed, targets_in
 from covidlit.training_settings import changed_length, changed_settings, trainer_of
+from covidlit.weight_differences import weight_differences
 
 if TYPE_CHECKING:
     from covidlit.tasks import BaseTask
@@ -189,22 +190,9 @@ def check_weights(own: Mapping[str, Tensor], saved: Mapping[str, Tensor], where:
     Raises:
         CheckpointError: they differ; names up to three missing, unexpected and misshapen weights.
     """
-    missing = [name for name in own if name not in saved]
-    unexpected = [name for name in saved if name not in own]
-    misshapen = [
-        f"{name} {tuple(saved[name].shape)} instead of {tuple(own[name].shape)}"
-        for name in own
-        if name in saved and saved[name].shape != own[name].shape
-    ]
-    groups = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
-    found = [
-        f"{len(names)} {label}: {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
-        for label, names in groups.items()
-        if names
-    ]
-    if found:
+    if found := weight_differences(own, saved):
         raise CheckpointError(
-            f"the checkpoint is of another model ({'; '.join(found)}).",
+            f"the checkpoint is of another model ({found}).",
             where=where,
             fix="give the checkpoint of this model, or the model's arguments as they were.",
         )

@@ -17,6 +17,7 @@ from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.override_notes import told
 from covidlit.preprocess.geometry import Geometry, Prepared
+from covidlit.progress import progress_bar
 from covidlit.run_record import RunRecord, class_of_interest
 from covidlit.scan import Scan
 from covidlit.scan_sources import ScanSource, find_scans
@@ -141,8 +142,8 @@ def predict_with(
         ahead=batch_size,
         keep_scan=on_scored is not None,
     )
-    with closing(outcomes), _progress_bar(len(sources), progress) as advance:
-        usable = _usable(outcomes, record, rows, timings, advance)
+    with closing(outcomes), progress_bar("Scoring scans", len(sources), show=progress) as bar:
+        usable = _usable(outcomes, record, rows, timings, bar.advance)
         while batch := list(islice(usable, batch_size)):
             with timings.measure("network"):
                 scores = engine.scores(np.stack([prepared.array for *_, prepared in batch]))
@@ -153,7 +154,7 @@ def predict_with(
                     with timings.measure("heatmap"):
                         on_scored(source, scan, prepared, score)
                 timings.n_scans += row["status"] == "ok"
-                advance()
+                bar.advance()
     table = _table(rows, record)
     timings.stop()
     if strict:
@@ -233,19 +234,3 @@ def _columns_of(score: Any, record: RunRecord) -> dict[str, Any]:
 def _check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
         raise ConfigError(f"batch_size must be at least 1, got {batch_size}.", where="batch_size")
-
-
-def _progress_bar(total: int, show: bool) -> Any:
-    from contextlib import contextmanager
-
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
-
-    @contextmanager
-    def bar() -> Iterator[Any]:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
-        with Progress(*columns, disable=not show) as shown:
-            task = shown.add_task("Scoring scans", total=total)
-            yield lambda: shown.advance(task)
-
-    return bar()

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from covidlit.baselines.features import FEATURE_FORMAT, FEATURE_NAMES, volume_fe
 from covidlit.files import write_json
 from covidlit.preprocess import VolumeCache
 from covidlit.preprocess.backends import run_in_parallel
+from covidlit.progress import progress_bar
 
 
 class _Task(NamedTuple):
@@ -60,10 +60,10 @@ def cohort_features(
             tasks.append(_Task(row, key, str(cache_dir)))
         else:
             table[row] = known
-    with _progress_bar(len(tasks), progress) as advance:
+    with progress_bar("Measuring volumes", len(tasks), show=progress) as bar:
         for row, values in run_in_parallel(_compute, tasks, n_jobs=n_jobs, backend=backend):
             table[row] = values
-            advance()
+            bar.advance()
     return table
 
 
@@ -92,14 +92,3 @@ def _read(path: Path) -> list[float] | None:
         return [math.nan if value is None else float(value) for value in found]
     except (OSError, UnicodeDecodeError, LookupError, TypeError, ValueError):
         return None
-
-
-@contextmanager
-def _progress_bar(total: int, show: bool) -> Iterator[Any]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
-    with Progress(*columns, disable=not show or total == 0) as bar:
-        task = bar.add_task("Measuring volumes", total=total)
-        yield lambda: bar.advance(task)

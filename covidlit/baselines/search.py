@@ -6,8 +6,7 @@ a classifier chosen in this way is worth (Cawley and Talbot, JMLR 2010;11:2079).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from covidlit.baselines.folds import Folds, patient_folds
 from covidlit.configuration import check_keys
 from covidlit.errors import ConfigError, did_you_mean
+from covidlit.progress import progress_bar
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -106,12 +106,14 @@ def nested_search(
     inner = _folds(scans, inner_folds, seed, "folds")
     total = (len(outer) + 1) * len(candidates) * len(inner)
     held_out = []
-    with _progress_bar(total, progress) as advance:
-        tried = _scores(pipeline, scans, inner, candidates, scorer, advance)
+    with progress_bar("Searching parameters", total, show=progress) as bar:
+        tried = _scores(pipeline, scans, inner, candidates, scorer, bar.advance)
         for fit, score in outer:
             part = scans.rows(fit)
             folds = _folds(part, inner_folds, seed, "folds")
-            best = _best(candidates, _scores(pipeline, part, folds, candidates, scorer, advance))
+            best = _best(
+                candidates, _scores(pipeline, part, folds, candidates, scorer, bar.advance)
+            )
             found = _fit_and_score(pipeline, part, scans.rows(score), best, scorer)
             held_out.append({"parameters": best, "score": found})
     listed = [
@@ -208,14 +210,3 @@ def _best(
 ) -> dict[str, Any]:
     """The candidate with the best mean; of equal ones the first."""
     return candidates[int(np.argmax([np.mean(row) for row in scores]))]
-
-
-@contextmanager
-def _progress_bar(total: int, show: bool) -> Iterator[Advance]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
-    with Progress(*columns, disable=not show) as bar:
-        task = bar.add_task("Searching parameters", total=total)
-        yield lambda: bar.advance(task)

@@ -54,20 +54,16 @@ def explain(
     research, not for clinical use.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
 
     from covidlit.explain.command import explain_command
+    from covidlit.progress import progress_bar
 
     console = Console(soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
-    with Progress(*columns, console=console) as shown:
-        bar = shown.add_task("Heatmaps", total=None)
+    with progress_bar("Heatmaps", None, console=console) as bar:
         result = explain_command(
             checkpoint, path, out, part=part, layer=layer, method=method, truth=truth,
             n_slices=slices, scale=scale, limit=limit, device=device,
-            expect=lambda total: shown.update(bar, total=total),
-            done=lambda: shown.advance(bar),
+            expect=bar.expect, done=bar.advance,
         )  # fmt: skip
     for sentence in result.sentences:
         console.print(sentence, markup=False, highlight=False)

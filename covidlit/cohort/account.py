@@ -42,7 +42,7 @@ class BuiltManifest:
     @property
     def unmatched_labels(self) -> pd.DataFrame:
         """The problems that are labels without a scan."""
-        return self.problems[self.problems["kind"] == "label without scan"]
+        return self.problems[self.problems["kind"] == NO_SCAN]
 
 
 def relative_path(path: str | Path, root: Path) -> str:

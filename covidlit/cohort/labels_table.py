@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 import pandera.pandas as pa
-from pandas.api.types import is_numeric_dtype
 
 from covidlit.cohort.class_names import tidy_class_names
 from covidlit.cohort.columns import text, to_dates
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
-from covidlit.cohort.misspelt import column_meant, refuse_misspelt_columns
+from covidlit.cohort.misspelt import UIDS, column_meant, refuse_misspelt_columns
+from covidlit.cohort.reader_columns import is_reading
 from covidlit.errors import ManifestError, did_you_mean
 from covidlit.tables import read_table, row_numbers, validate
 
@@ -22,8 +22,6 @@ KEYS = ("series_uid", "path", "study_uid", "patient_id")
 """Columns that tell which series a row is about, the most specific first."""
 
 _OWN = (*KEYS, "scan_id", "target", "status", "reason")
-# A column study_id may well be no UID, so the UIDs are no names that another may be meant as.
-_UIDS = ("study_uid", "series_uid")
 
 LABELS_SCHEMA = pa.DataFrameSchema(
     {
@@ -41,7 +39,7 @@ LABELS_SCHEMA = pa.DataFrameSchema(
 )
 """The manifest's columns with the manifest's types, none of them required but one of `KEYS`."""
 
-_USED = [name for name in LABELS_SCHEMA.columns if name not in _UIDS]
+_USED = [name for name in LABELS_SCHEMA.columns if name not in UIDS]
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Labels:
 
     @property
     def contract_columns(self) -> list[str]:
-        """The columns that a manifest knows: those of its schema, and numbers of readers."""
+        """The columns that a manifest knows: those of its schema, and readers'."""
         return [name for name in self._values if self._is_of_contract(name)]
 
     @property
@@ -73,8 +71,7 @@ class Labels:
         return [name for name in self.table if name not in _OWN]
 
     def _is_of_contract(self, name: str) -> bool:
-        is_reading = name.startswith("reader_") and is_numeric_dtype(self.table[name])
-        return name in MANIFEST_SCHEMA.columns or is_reading
+        return name in MANIFEST_SCHEMA.columns or is_reading(self.table[name])
 
     def match(self, series: Mapping[str, str], folder: str = "") -> int | None:
         """The index label of the row about a series; None where there is none.

@@ -1,4 +1,4 @@
-"""Names in a table of labels that are none of covidlit's, but spelt much like one of them."""
+"""Names in labels or a manifest that are none of covidlit's, but spelt much like one of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import pandas as pd
 from covidlit.cohort.class_names import KNOWN_CLASSES
 from covidlit.errors import ManifestError
 from covidlit.tables import row_numbers
+
+UIDS = ("study_uid", "series_uid")
+"""No names that another may be meant as: a column `study_id` may well hold no UID."""
 
 _CLOSE = 0.8
 _LISTED = 5
@@ -49,6 +52,70 @@ def class_meant(name: str) -> str | None:
     return None
 
 
+def misspelt_columns(
+    columns: Iterable[str], known: Collection[str], own_names: Collection[str] = ()
+) -> dict[str, str]:
+    """The columns that are probably meant as known ones which the table lacks, and those.
+
+    Args:
+        columns: of the table.
+        known: the columns that covidlit uses.
+        own_names: columns that are meant as they are.
+    """
+    columns = list(columns)
+    lacking = [name for name in known if name not in columns]
+    return {
+        name: meant
+        for name in columns
+        if name not in known
+        and name not in own_names
+        and (meant := column_meant(name, lacking)) is not None
+    }
+
+
+def misspelt_classes(table: pd.DataFrame, own_names: Collection[str] = ()) -> dict[str, str]:
+    """The classes in `class_name` that are probably meant as known ones, and those.
+
+    Args:
+        table: `class_name` is looked at if it has one.
+        own_names: classes that are meant as they are.
+    """
+    if "class_name" not in table:
+        return {}
+    return {
+        name: meant
+        for name in table["class_name"].dropna().unique()
+        if name not in KNOWN_CLASSES
+        and name not in own_names
+        and (meant := class_meant(name)) is not None
+    }
+
+
+def misspelling_warnings(table: pd.DataFrame, known: Collection[str], where: str) -> list[str]:
+    """A sentence for each column and class of a table that is probably a misspelt known one.
+
+    For tables whose own names stand: nothing is refused.
+
+    Args:
+        table: a manifest; `class_name` is looked at if it has one.
+        known: the columns that covidlit uses.
+        where: the table, for the sentences.
+    """
+    columns = misspelt_columns(map(str, table.columns), known)
+    return [
+        *(
+            f"{where}: column {name!r} ({int(table[name].notna().sum())} rows filled) is not used "
+            f"as {meant}: did you mean {meant}? If so, rename it; else it stays your own column."
+            for name, meant in columns.items()
+        ),
+        *(
+            f"{where}: class {name!r} in {_rows_with(table, 'class_name', name)}: did you mean "
+            f"{meant}? If so, correct the rows; else it stays a class of its own."
+            for name, meant in misspelt_classes(table).items()
+        ),
+    ]
+
+
 def refuse_misspelt_columns(
     columns: Iterable[str], known: Collection[str], own_names: Collection[str], where: str
 ) -> None:
@@ -63,15 +130,7 @@ def refuse_misspelt_columns(
     Raises:
         ManifestError: names each such column and the known one.
     """
-    columns = list(columns)
-    lacking = [name for name in known if name not in columns]
-    pairs = {
-        name: meant
-        for name in columns
-        if name not in known
-        and name not in own_names
-        and (meant := column_meant(name, lacking)) is not None
-    }
+    pairs = misspelt_columns(columns, known, own_names)
     if not pairs:
         return
     listed = "; ".join(f"{name!r}: did you mean {meant}?" for name, meant in pairs.items())
@@ -114,20 +173,11 @@ def refuse_misspelt_classes(table: pd.DataFrame, own_names: Collection[str], whe
     Raises:
         ManifestError: names each such class, its rows and the known class.
     """
-    if "class_name" not in table:
-        return
-    names = table["class_name"].dropna()
-    pairs = {
-        name: meant
-        for name in names.unique()
-        if name not in KNOWN_CLASSES
-        and name not in own_names
-        and (meant := class_meant(name)) is not None
-    }
+    pairs = misspelt_classes(table, own_names)
     if not pairs:
         return
     listed = "; ".join(
-        f"{name!r} in {_rows(table[table['class_name'] == name])}: did you mean {meant}?"
+        f"{name!r} in {_rows_with(table, 'class_name', name)}: did you mean {meant}?"
         for name, meant in pairs.items()
     )
     raise ManifestError(
@@ -156,8 +206,8 @@ def _n_shared(one: str, other: str) -> int:
     return next(differ, min(len(one), len(other)))
 
 
-def _rows(table: pd.DataFrame) -> str:
-    numbers = row_numbers(table)
+def _rows_with(table: pd.DataFrame, column: str, value: str) -> str:
+    numbers = row_numbers(table[table[column] == value])
     more = f" and {len(numbers) - _LISTED} more" if len(numbers) > _LISTED else ""
     listed = ", ".join(map(str, numbers[:_LISTED]))
     return f"{len(numbers)} row{'s' * (len(numbers) > 1)} ({listed}{more})"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from covidlit.cohort.labelling import NO_SCAN
 from covidlit.cohort.labels_table import Labels
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
 from covidlit.errors import CovidlitError, ManifestError
@@ -133,7 +134,7 @@ def image_rows(root: str | Path, labels: Labels, track: Track = iter) -> ScanRow
         if not path.is_file():
             problems.append(
                 {
-                    "kind": "label without scan",
+                    "kind": NO_SCAN,
                     "label_row": numbers[label.Index],
                     "path": str(path),
                     "reason": "there is no such file",

@@ -23,13 +23,15 @@ def existing_manifest(
 ) -> Path:
     """A manifest that is already there, or its rows that meet the criteria.
 
+    A column or class that is probably a misspelt known one is warned of and stays as it is.
+
     Args:
         path: of the manifest.
         folder: where these rows are kept, with their flow.
         inclusion: None: every row is used.
 
     Raises:
-        ManifestError: there is no such file, or no row meets the criteria.
+        ManifestError: there is no such file, it breaks contract 2, or no row meets the criteria.
     """
     manifest = Path(path)
     if not manifest.is_file():
@@ -38,15 +40,25 @@ def existing_manifest(
             where=manifest,
             fix="make one with `covidlit manifest DIR --labels labels.csv --out manifest.csv`.",
         )
-    return manifest if inclusion is None else _included(manifest, Path(folder), inclusion)
-
-
-def _included(manifest: Path, folder: Path, criteria: InclusionCriteria) -> Path:
-    from covidlit.cohort.flow import Flow
-    from covidlit.cohort.manifest import read_manifest, write_manifest
-    from covidlit.tables import write_table
+    from covidlit.cohort.manifest import MANIFEST_SCHEMA, read_manifest
+    from covidlit.cohort.misspelt import UIDS, misspelling_warnings
 
     table = read_manifest(manifest)
+    known = [name for name in MANIFEST_SCHEMA.columns if name not in UIDS]
+    for sentence in misspelling_warnings(table, known, manifest.name):
+        log.warning(sentence)
+    if inclusion is None:
+        return manifest
+    return _included(manifest, table, Path(folder), inclusion)
+
+
+def _included(
+    manifest: Path, table: pd.DataFrame, folder: Path, criteria: InclusionCriteria
+) -> Path:
+    from covidlit.cohort.flow import Flow
+    from covidlit.cohort.manifest import write_manifest
+    from covidlit.tables import write_table
+
     left, flow = criteria.apply(table, Flow.start(table, f"scans in {manifest.name}"))
     if left.empty:
         fix = "choose inclusion=none, or criteria that fit the cohort."

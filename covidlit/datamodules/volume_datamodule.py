@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from covidlit.cohort.splits import Split
 
-PARTS = ("train", "validation", "test")
 _CAN_FORK = sys.platform == "linux"
 
 
@@ -171,9 +170,11 @@ class VolumeDataModule(pl.LightningDataModule):
         return [str(scan_id) for scan_id in self._rows(part)["scan_id"]]
 
     def _rows(self, part: str) -> pd.DataFrame:
+        from covidlit.cohort.split import PARTS
+
         if part not in PARTS:
             raise SplitError(
-                f"there is no part {part!r}.", where="part", fix=f"use one of {PARTS}."
+                f"there is no part {part!r}.", where="part", fix=f"use one of {', '.join(PARTS)}."
             )
         table = self.table
         return table[(table["part"] == part) & (table["status"] == "ok")]

@@ -121,8 +121,8 @@ class Series:
         """Facts about scan and patient that do not identify the patient; None where unknown.
 
         Returns:
-            manufacturer, model, kernel, kvp (kV), exposure_mas, slice_thickness_mm, spacing_mm
-            (between neighbouring pixels), rows, columns, n_slices, age (years), sex,
+            manufacturer, scanner_model, kernel, kvp (kV), exposure_mas, slice_thickness_mm,
+            spacing_mm (between neighbouring pixels), rows, columns, n_slices, age (years), sex,
             acquisition_date (ISO).
         """
         from covidlit.dicom.facts import metadata_of

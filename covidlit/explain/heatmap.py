@@ -46,13 +46,6 @@ class Heatmap:
             raise CovidlitError("a heatmap needs finite values that are not negative.")
 
     @property
-    def map_affine(self) -> NDArray[np.float64]:
-        """(4, 4), index (z, y, x, 1) of `values` to LPS millimetres (x, y, z, 1)."""
-        to_input = np.diag([*self.grid.step, 1.0])
-        to_input[:3, 3] = self.grid.first
-        return self.affine @ to_input
-
-    @property
     def maximum(self) -> float:
         """The largest heat."""
         return float(self.values.max())

@@ -226,11 +226,6 @@ class CSACNet3D(nn.Module):
                     f"{name} must be {rule}, got {value!r}.", where=name, fix=f"change {name}."
                 )
 
-    @property
-    def heatmap_layer(self) -> str:
-        """Name of the last max pooling of the baseline (paper, Figs. 3 and 4), for heatmaps."""
-        return f"pools.{len(self.pools) - 1}"
-
     def explainable_layers(self) -> dict[str, ExplainableLayer]:
         """Layers for heatmaps: the last max pooling, each subnet's units, the residual modules.
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from covidlit.errors import CheckpointError
+from covidlit.weight_differences import weight_differences
 
 
 def load_medicalnet(backbone: nn.Module, path: str | Path) -> None:
@@ -27,27 +28,15 @@ def load_medicalnet(backbone: nn.Module, path: str | Path) -> None:
     weights = {
         name: value for name, value in weights.items() if not name.startswith(("conv_seg.", "fc."))
     }
-    own = backbone.state_dict()
     # Counters of the batch norms are absent from files written by old versions of torch.
-    missing = [name for name in own.keys() - weights if not name.endswith("num_batches_tracked")]
-    unexpected = list(weights.keys() - own)
-    shapes = [
-        f"{name} {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}"
-        for name in own.keys() & weights.keys()
-        if weights[name].shape != own[name].shape
-    ]
-    parts = [
-        f"{len(names)} {label}: {', '.join(sorted(names)[:3])}{' ...' if len(names) > 3 else ''}"
-        for label, names in (
-            ("missing", missing),
-            ("unexpected", unexpected),
-            ("of another shape", shapes),
-        )
-        if names
-    ]
-    if parts:
+    own = {
+        name: value
+        for name, value in backbone.state_dict().items()
+        if name in weights or not name.endswith("num_batches_tracked")
+    }
+    if found := weight_differences(own, weights):
         raise CheckpointError(
-            f"the weights do not fit this network ({'; '.join(parts)}).",
+            f"the weights do not fit this network ({found}).",
             where=path,
             fix="set depth, width, shortcut_type, bias_downsample, norm and in_channels of the "
             "network as in the file (MedicalNet: resnet_18 and resnet_34 have shortcut_type A).",

@@ -109,11 +109,6 @@ class ResNet3D(nn.Module):
         if pretrained is not None:
             load_medicalnet(self.backbone, pretrained)
 
-    @property
-    def heatmap_layer(self) -> str:
-        """Name of the layer whose output heatmaps are made from."""
-        return "backbone.layer4"
-
     def explainable_layers(self) -> dict[str, ExplainableLayer]:
         """Layers for heatmaps: `stage4`, the last residual stage, and the finer ones before it."""
         net, layers = self.backbone, {}

@@ -19,8 +19,6 @@ from covidlit.errors import ConfigError
 from covidlit.preprocess.body import find_crop_centre
 from covidlit.scan import AIR_HU, Scan
 
-ZYX = ("z", "y", "x")
-
 
 @dataclass(frozen=True)
 class Geometry:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from covidlit.preprocess.cache import VolumeCache, source_hash
 from covidlit.preprocess.cache import pixel_hash as hash_pixels
 from covidlit.preprocess.geometry import Geometry, prepare_scan
 from covidlit.preprocess.index import Signatures, SourceIndex, SourceRecord, decoder_versions
+from covidlit.progress import progress_bar
 from covidlit.scan_reader import ScanReader, search_shared
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ def prepare_cohort(
     reads: it is of the latest preparation into the cache, whole, whichever cohort that was.
 
     Memory: one worker holds one source volume as int16 and a few slices of it. With DICOM of
-    300 x 512 x 512 (157 MB) its resident memory peaks at 0.34 GB, of which 0.15 GB is Python and
-    its libraries (`benchmarks/memory.py`). SimpleITK reads an image file (NIfTI) with copies, which
-    makes it 0.85 GB.
+    300 x 512 x 512 (157 MB) its resident memory peaks at 0.34 GB, Python and its libraries
+    included (`benchmarks/memory.py`, "peak of preparing 300 x 512 x 512 DICOM"). SimpleITK reads an
+    image file (NIfTI) with copies, which takes more.
 
     Args:
         manifest: contract 2; uses scan_id, path, series_uid; `manifest.attrs["root"]` is the folder
@@ -122,12 +122,12 @@ def prepare_cohort(
             tasks.append(task)
         else:
             outcomes[task.scan_id] = known
-    with _progress_bar(len(tasks), progress) as advance:
+    with progress_bar("Preparing scans", len(tasks), show=progress) as bar:
         readers = search_shared(task.reader for task in tasks)
         tasks = [replace(task, reader=own) for task, own in zip(tasks, readers, strict=True)]
         for outcome in run_in_parallel(_prepare_one, tasks, n_jobs=n_jobs, backend=backend):
             outcomes[outcome["scan_id"]] = outcome
-            advance()
+            bar.advance()
     columns = ["scan_id", "key", "pixel_hash", "status", "reason", "renewed"]
     rows = [outcomes[str(scan_id)] for scan_id in manifest["scan_id"]]
     table = pd.DataFrame(rows, columns=columns)
@@ -260,14 +260,3 @@ def _remove_leftovers(root: Path) -> None:
                     path.unlink()
             except FileNotFoundError:
                 continue
-
-
-@contextmanager
-def _progress_bar(total: int, show: bool) -> Iterator[Any]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
-    with Progress(*columns, disable=not show or total == 0) as bar:
-        task = bar.add_task("Preparing scans", total=total)
-        yield lambda: bar.advance(task)

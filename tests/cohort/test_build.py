@@ -18,6 +18,7 @@ from covidlit.cohort import (
 )
 from covidlit.dicom import Checks, pseudonym_uid, read_series
 from covidlit.errors import ManifestError
+from covidlit.evaluation.paper.readings import readers
 
 Write = Callable[..., Path]
 LABELS = {
@@ -120,6 +121,21 @@ def test_columns_that_nobody_knows_are_left_out_and_listed(root: Path, tmp_path:
         assert name not in built.manifest
         assert value not in written
     assert "aetiology" not in note
+
+
+def test_readers_calls_in_words_reach_the_paper_s_reader_study(root: Path, tmp_path: Path) -> None:
+    calls = ["positive", "Negative ", None, "negative", "positive"]
+    labels = pd.DataFrame(LABELS).assign(
+        reader_1=calls, reader_1_seconds=60.0, reader_2=["positive", "negative", "Roe", "", None]
+    )
+    built = manifest_from_dicom(root, labels, folder=tmp_path)
+    # dicom/a/soft is pat-1's, dicom/b pat-2's, dicom/c pat-3's.
+    (reader,) = readers(built.manifest.sort_values("path"))
+    assert (reader.name, reader.remark) == ("1", None)
+    assert reader.read.tolist() == [True, True, False]
+    assert reader.value[:2].tolist() == [1, 0]
+    assert "reader_2" not in built.manifest
+    assert any("reader_2" in note for note in built.notes)
 
 
 def test_a_column_is_kept_when_it_is_named(root: Path, labels: Path, tmp_path: Path) -> None:

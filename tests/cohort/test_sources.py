@@ -122,3 +122,18 @@ def test_criteria_that_nothing_meets_for_want_of_a_column_name_it(
     with pytest.raises(ManifestError, match=r"no row meets.*no column spo2_percent: 0 left") as no:
         existing_manifest(str(kept), str(tmp_path / "none"), every)
     assert "inclusion.min_spo2_percent=null" in str(no.value)
+
+
+def test_misspelt_names_of_a_manifest_written_by_hand_are_warned_of(
+    kept: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = pd.read_csv(kept).assign(rtpcr_inital="negative", study_id=3)
+    table.loc[[1, 4], "class_name"] = "nnp"
+    table.loc[2, "class_name"] = "influenza"
+    table.to_csv(kept, index=False)
+    assert existing_manifest(str(kept)) == kept
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    column, name = said
+    assert "'rtpcr_inital' (48 rows filled)" in column
+    assert "did you mean rtpcr_initial?" in column
+    assert "'nnp' in 2 rows (2, 5): did you mean np?" in name

@@ -168,13 +168,6 @@ def test_sparsity_is_the_mean_absolute_atrous_weight() -> None:
     assert others == []
 
 
-def test_heatmap_layer_is_the_last_max_pooling_of_the_baseline() -> None:
-    net = tiny()
-    layer = net.get_submodule(net.heatmap_layer)
-    assert layer is net.pools[-1]
-    assert isinstance(layer, nn.MaxPool3d)
-
-
 def test_standardisation_inside_the_network() -> None:
     torch.manual_seed(0)
     net = tiny(input_mean=0.3, input_std=0.25).eval()

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-PREFIX, SECONDS = "reader_", "_seconds"
-_WORDS = {"positive": 1.0, "negative": 0.0, "true": 1.0, "false": 0.0}
+from covidlit.cohort.reader_columns import PREFIX, SECONDS, reader_values
 
 
 @dataclass(frozen=True)
@@ -82,19 +81,13 @@ def _reader(table: pd.DataFrame, name: str, cut: float | None) -> Reader:
 
 
 def _numbers(values: pd.Series, column: str, remarks: list[str]) -> NDArray[np.float64]:
-    """A column as float64; words for yes and no as 1 and 0, anything else as NaN with a remark."""
-    if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
-        numbers = values.astype("Float64").to_numpy(np.float64, na_value=np.nan)
-    else:
-        words = values.astype("string").str.strip().str.lower()
-        known = words.map(_WORDS).astype("Float64")
-        numbers = known.fillna(pd.to_numeric(words, errors="coerce").astype("Float64")).to_numpy(
-            np.float64, na_value=np.nan
-        )
+    """`reader_values` of a column, with a remark where text could not be read."""
+    numbers = reader_values(values)
+    if not pd.api.types.is_numeric_dtype(values):
         odd = values[~np.isfinite(numbers) & values.notna().to_numpy(bool)]
         if len(odd):
             remarks.append(
                 f"{len(odd)} values of {column}, such as {str(odd.iloc[0])!r}, are neither numbers "
                 "nor positive/negative and are left out"
             )
-    return np.where(np.isfinite(numbers), numbers, np.nan)
+    return numbers

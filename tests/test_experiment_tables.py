@@ -1,0 +1,88 @@
+"""The AUCs in the READMEs of experiments are those that their runs wrote."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+QUICKSTART, WEAK = EXPERIMENTS / "quickstart", EXPERIMENTS / "weak_labels"
+FILES = {"settle": "settled", "rehearse": "rehearsed", "report": "results"}
+INTERVAL = re.compile(r"(\d\.\d+) \((\d\.\d+) to (\d\.\d+)\)")
+MEASURES = ("AUC (95% CI)", "AUC, lower end (95% CI)", "AUC, upper end (95% CI)")
+Aucs = dict[tuple[str, int], list[float]]
+
+
+def figures(path: Path) -> dict[str, float]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return {figure["figure"]: figure["value"] for figure in content["figures"]}
+
+
+def seed_aucs(name: str) -> Aucs:
+    """AUC, lower and upper end by cohort seed and scans, of a file of the quickstart."""
+    found: Aucs = {}
+    for text, value in figures(QUICKSTART / f"{name}.json").items():
+        one = re.fullmatch(r"(.+), synthetic cohort seed (\d+), held-out centre, (\d+) scans", text)
+        if one and one[1] in MEASURES:
+            ends = found.setdefault((one[2], int(one[3])), [float("nan")] * 3)
+            ends[MEASURES.index(one[1])] = value
+    return found
+
+
+def cells_of(folder: Path, n_cells: int) -> list[list[str]]:
+    """The rows below the head of a README's table, without the signs of bold text."""
+    text = (folder / "README.md").read_text(encoding="utf-8").replace("**", "")
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    assert all(len(row) == n_cells for row in rows)
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def assert_shown(shown: str, value: float) -> None:
+    """A number is the rounded value; of one that ends in 5 either neighbour."""
+    half = 0.5 * 10.0 ** -len(shown.partition(".")[2])
+    assert float(shown) == pytest.approx(value, rel=0, abs=half + 1e-9)
+
+
+def test_the_quickstart_table_holds_what_its_runs_wrote() -> None:
+    known = {
+        (step, *key): values for step, name in FILES.items() for key, values in
+        seed_aucs(name).items()
+    }  # fmt: skip
+    rows = cells_of(QUICKSTART, 4)
+    assert {(step, seed, int(n)) for step, seed, n, _ in rows} == set(known)
+    assert len(rows) == len(known)
+    for step, seed, n, auc in rows:
+        shown = INTERVAL.fullmatch(auc)
+        assert shown is not None, auc
+        for text, value in zip(shown.groups(), known[step, seed, int(n)], strict=True):
+            assert_shown(text, value)
+
+
+def test_the_first_quickstart_is_told_as_its_runs_wrote_it() -> None:
+    text = (QUICKSTART / "README.md").read_text(encoding="utf-8")
+    shown = re.search(rf"seed 11 reached {INTERVAL.pattern}", text)
+    assert shown is not None
+    for number, value in zip(shown.groups(), seed_aucs("first_report")["11", 505], strict=True):
+        assert_shown(number, value)
+    settled = re.search(r"on seeds 0 to 2: (\d\.\d+), (\d\.\d+) and (\d\.\d+)\.", text)
+    assert settled is not None
+    for seed, number in enumerate(settled.groups()):
+        assert_shown(number, seed_aucs("first_settled")[str(seed), 158][0])
+
+
+def test_the_weak_label_table_holds_what_its_runs_wrote() -> None:
+    known: dict[str, list[float]] = {}
+    for text, value in figures(WEAK / "results.json").items():
+        one = re.match(r"AUC, (.+); 95% CI (\d\.\d+) to (\d\.\d+); ", text)
+        if one:
+            known[one[1]] = [value, float(one[2]), float(one[3])]
+    rows = cells_of(WEAK, 2)
+    assert sorted(name for name, _ in rows) == sorted(known)
+    for name, auc in rows:
+        shown = INTERVAL.fullmatch(auc)
+        assert shown is not None, auc
+        for number, value in zip(shown.groups(), known[name], strict=True):
+            assert_shown(number, value)
