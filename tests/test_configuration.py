@@ -11,15 +11,21 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import ListConfig, OmegaConf
 
 from covidlit.cohort import ByClass, InclusionCriteria, LabelRule, MultiClass
 from covidlit.configuration import config_dir, explain
+from covidlit.datamodules import VolumeDataModule
 from covidlit.errors import ConfigError, ManifestError
 from covidlit.experiment import process_rank, run
-from covidlit.models import ResNet3D
+from covidlit.models import CSACNet3D, ResNet3D
+from covidlit.tasks import VolumeClassification
 
 ROOT = Path(__file__).parents[1]
+OF_OTHER_NODES = {
+    "manifest", "split", "augmentation", "n_classes", "label_rule", "checks", "seed", "strict",
+}  # fmt: skip
+"""Arguments of the datamodule that are made from other nodes than `data`."""
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
 
 
@@ -66,6 +72,34 @@ def test_criteria_and_label_rules_list_all_their_arguments() -> None:
         node = composed(f"label_rule={rule}")["label_rule"]
         assert node.keys() - {"_target_"} == signature(made).parameters.keys()
         assert vars(instantiate(node)) == vars(made())
+
+
+@pytest.mark.parametrize(
+    ("choice", "path", "made", "filled_in"),
+    [
+        ("model=csacnet", "model.task", VolumeClassification, {"net", "n_classes"}),
+        ("model=csacnet", "model.task.net", CSACNet3D, {"in_channels", "n_outputs"}),
+        ("model=resnet3d", "model.task", VolumeClassification, {"net", "n_classes"}),
+        ("model=resnet3d", "model.task.net", ResNet3D, {"in_channels", "n_outputs"}),
+        ("data=synthetic", "data", VolumeDataModule, OF_OTHER_NODES),
+        ("data=manifest", "data", VolumeDataModule, OF_OTHER_NODES),
+    ],
+)
+def test_every_argument_can_be_set_and_stands_with_its_default(
+    choice: str, path: str, made: type, filled_in: set[str]
+) -> None:
+    node = OmegaConf.select(OmegaConf.create(composed(choice)), path)
+    known = {k: v for k, v in signature(made).parameters.items() if k not in filled_in}
+    own = {"_target_", "net", "source", "min_slices", "override_checks"}
+    assert node.keys() - own == known.keys()
+    chosen = {"cache_dir", "geometry", "num_workers", "optimizer", "scheduler"}
+    for name in known.keys() - chosen:
+        assert as_lists(node[name]) == as_lists(known[name].default), name
+
+
+def as_lists(value: object) -> object:
+    """Sequences as lists, whether they come from YAML or from Python."""
+    return list(map(as_lists, value)) if isinstance(value, list | tuple | ListConfig) else value
 
 
 def test_a_manifest_is_used_whole_unless_criteria_are_chosen() -> None:
@@ -152,12 +186,17 @@ def test_the_paper_protocol_stands_in_its_own_file() -> None:
     study = yaml.safe_load((folder / "csacnet_paper.yaml").read_text())
     network = yaml.safe_load((folder / "csacnet_paper" / "csacnet.yaml").read_text())
     where_and_how_fast = {"source", "cache_dir", "num_workers", "n_jobs", "backend"}
+    how_fast = {"channels_last", "compile"}
     assert study["data"] == {k: v for k, v in config["data"].items() if k not in where_and_how_fast}
     task, written = config["model"]["task"], network["task"]
-    layers = {"_target_", "width", "n_modules", "blocks", "dilations", "cross_layers"}
+    layers = {
+        "_target_", "width", "n_modules", "blocks", "dilations", "subnet_width", "hidden",
+        "cross_layers",
+    }  # fmt: skip
     assert written["net"] == {k: v for k, v in task["net"].items() if k not in layers}
     assert {**task, **written, "net": task["net"]} == task
-    assert written.keys() == task.keys() - {"_target_"}
+    assert task["loss"] != "focal"  # so its gamma has no effect
+    assert written.keys() == task.keys() - {"_target_", "focal_gamma"} - how_fast
 
 
 def test_the_paper_protocol_trains_the_other_network_too() -> None:
