@@ -6,6 +6,7 @@ from inspect import signature
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
@@ -20,12 +21,15 @@ from covidlit.errors import ConfigError, ManifestError
 from covidlit.experiment import process_rank, run
 from covidlit.models import CSACNet3D, ResNet3D
 from covidlit.tasks import VolumeClassification
+from covidlit.trainer_checks import check_trainer_settings
+from covidlit.unlisted import UNUSED
 
 ROOT = Path(__file__).parents[1]
 OF_OTHER_NODES = {
     "manifest", "split", "augmentation", "n_classes", "label_rule", "checks", "seed", "strict",
 }  # fmt: skip
 """Arguments of the datamodule that are made from other nodes than `data`."""
+TRAINERS = sorted(path.stem for path in (config_dir() / "trainer").glob("*.yaml"))
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
 
 
@@ -51,6 +55,29 @@ def test_a_mistyped_override_is_answered_with_what_was_meant(override: str, mean
     message = str(explain(caught.value))
     assert "did you mean" in message
     assert meant in message.partition("did you mean")[2]
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["trainer.max_steps=5", "trainer.overfit_batches=2", "model.task.optimizer.weight_decay=0.1"],
+)
+def test_an_argument_that_conf_does_not_list_is_answered_with_how_to_set_it(override: str) -> None:
+    with pytest.raises(HydraException) as caught:
+        composed(override)
+    fix = explain(caught.value).fix
+    assert fix is not None
+    offered = fix.partition("write ")[2].removesuffix(".")
+    name, _, value = override.partition("=")
+    assert str(OmegaConf.select(OmegaConf.create(composed(offered)), name)) == value
+
+
+@pytest.mark.parametrize("name", ["callbacks", "limit_test_batches"])
+def test_what_a_run_does_not_read_is_not_offered(name: str) -> None:
+    with pytest.raises(HydraException) as caught:
+        composed(f"trainer.{name}=null")
+    assert UNUSED[name] in str(explain(caught.value))
+    with pytest.raises(ConfigError, match=f"trainer.{name}: a run does not read it"):
+        check_trainer_settings({name: None})
 
 
 @pytest.mark.parametrize("data", ["synthetic", "manifest"])
@@ -122,6 +149,22 @@ def test_what_a_class_says_about_its_settings_is_not_wrapped() -> None:
     error = explain(wrong.value)
     assert error.where == "pytorch_lightning.trainer.trainer.Trainer"
     assert "unexpected keyword argument 'max_epoch'" in error.what
+
+
+@pytest.mark.parametrize(
+    ("target", "answer"),
+    [
+        ("no_such_package.loggers.Logger", "pip install 'no_such_package'"),
+        ("covidlit.models.NoSuchNet", "correct the settings"),  # no package is missing here
+    ],
+)
+def test_a_package_that_is_not_installed_is_named(target: str, answer: str) -> None:
+    with pytest.raises(InstantiationException) as caught:
+        instantiate({"_target_": target})
+    error = explain(caught.value)
+    assert error.where == target
+    assert error.fix is not None
+    assert answer in error.fix
 
 
 def test_the_command_prints_the_suggestion_without_a_traceback() -> None:
@@ -217,9 +260,11 @@ def test_a_study_of_networks_leaves_the_settings_of_a_baseline_alone(
     assert study["data"] == composed(f"experiment={experiment}")["data"]
 
 
-def test_no_setting_of_the_trainer_is_there_that_nothing_uses() -> None:
-    # The test part is scored whole, by a trainer of its own.
-    assert "limit_test_batches" not in composed()["trainer"]
+@pytest.mark.parametrize("name", TRAINERS)
+def test_no_setting_of_the_trainer_is_there_that_nothing_uses(name: str) -> None:
+    node = composed(f"trainer={name}")["trainer"]
+    used = signature(pl.Trainer).parameters.keys() - UNUSED.keys()
+    assert node.keys() - {"_target_"} <= used
 
 
 def test_the_honest_variant_differs_only_in_what_is_selected_on() -> None:
