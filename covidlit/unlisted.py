@@ -21,8 +21,8 @@ UNUSED = {
 }
 """Arguments of Lightning's Trainer that a run sets itself or never comes to, and what to do."""
 
-_EXTRAS = {"tensorboard": ("tensorboard", "tensorboardX"), "dask": ("dask", "distributed")}
-"""The extra of covidlit that brings a package in, where it is not called like the package."""
+_EXTRAS = {"tensorboard": ("tensorboard", "tensorboardX")}
+"""Extras of covidlit, and the packages of which they bring one in."""
 
 
 def unlisted_argument(asked: str, tree: Mapping[str, Any], override: str) -> str | None:
