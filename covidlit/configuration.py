@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from covidlit.errors import ConfigError, CovidlitError, did_you_mean
+from covidlit.unlisted import missing_package, unlisted_argument
 
 _EXAMPLES = {"data.source.path": "manifest.csv"}
 """Values of the settings that have no default."""
@@ -65,10 +66,13 @@ def explain(error: Exception) -> CovidlitError:
         cause = error.__cause__
         if isinstance(cause, CovidlitError):
             return cause
-        found = re.search(r"call to target '([^']+)'", str(error))
+        found = re.search(r"(?:call to|locating) target '([^']+)'", str(error))
+        where = found.group(1) if found else None
+        if (missing := missing_package(cause, where)) is not None:
+            return missing
         return ConfigError(
             f"{type(cause).__name__}: {cause}",
-            where=found.group(1) if found else None,
+            where=where,
             fix="correct the settings of this object (config.yaml in the run's folder).",
         )
     if isinstance(error, MissingConfigException) and error.options is not None:
@@ -84,7 +88,8 @@ def explain(error: Exception) -> CovidlitError:
     if asked is None:
         return ConfigError(message, fix="see `python train.py --help`.")
     asked = asked.lstrip("+~")
-    known = sorted(set(_known_names()))
+    tree = _default_tree()
+    known = sorted({*_groups(), *_dotted(tree)})
     folder = config_dir() / asked.partition(".")[0]
     if asked in known and "Could not override" in message and folder.is_dir():
         choices = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
@@ -95,6 +100,9 @@ def explain(error: Exception) -> CovidlitError:
         )
     if asked in known:  # the name is right, so the value or the syntax is not
         return ConfigError(message, where=asked, fix="see `python train.py --help`.")
+    _, adding, override = str(error).partition("To append to your config use ")
+    if adding and (fix := unlisted_argument(asked, tree, override.strip())) is not None:
+        return ConfigError("conf/ does not list this setting.", where=asked, fix=fix)
     return ConfigError(
         f"there is no setting or group {asked!r}.",
         where=asked,
@@ -111,18 +119,21 @@ def _suggest(asked: str, known: list[str], otherwise: str) -> str:
     return f"{otherwise} {', '.join(sorted(known)[:30])}."
 
 
-def _known_names() -> Iterator[str]:
-    """Every group and every dotted key of the default configuration."""
+def _groups() -> Iterator[str]:
+    yield from (folder.name for folder in config_dir().iterdir() if folder.is_dir())
+
+
+def _default_tree() -> dict[str, Any]:
+    """The default configuration as plain types."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
-    yield from (folder.name for folder in config_dir().iterdir() if folder.is_dir())
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         tree = OmegaConf.to_container(compose("train"), resolve=False)
-    if isinstance(tree, dict):
-        yield from _dotted(tree)
+    assert isinstance(tree, dict)
+    return {str(key): value for key, value in tree.items()}
 
 
 def _dotted(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:

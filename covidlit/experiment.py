@@ -99,13 +99,14 @@ def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
     from covidlit.run_checks import check_evaluation, check_evaluation_settings
     from covidlit.run_log import log_cohort, timed_training
     from covidlit.run_report import assemble_predictions, report
-    from covidlit.trainer_checks import check_trainer_settings
+    from covidlit.trainer_checks import check_loggers, check_trainer_settings
 
     _quieten()
     check_trainer_settings(config["trainer"])
     require_whole_number(config["seed"], "seed", at_least=0)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     check_evaluation_settings(config["evaluation"])
+    check_loggers(config["model"].get("logger"), run_dir / "logs")
     datamodule = build_datamodule(config)
     check_evaluation(config, datamodule)
     runner = build_runner(config, datamodule)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from inspect import signature
+from pathlib import Path
 from typing import Any, get_type_hints
 
-from covidlit.configuration import check_keys
+from covidlit.configuration import check_keys, explain
 from covidlit.errors import ConfigError, did_you_mean
 from covidlit.training_settings import number_of_devices
+from covidlit.unlisted import UNUSED
 
 _TRAINER = "pytorch_lightning.Trainer"
 _GPUS = ("gpu", "cuda", "mps")
@@ -23,8 +25,8 @@ def check_trainer_settings(settings: Mapping[str, Any]) -> None:
     Trainer of the user's own.
 
     Raises:
-        ConfigError: no such setting; a value of another type; nothing would be trained; or the
-            accelerator is not there.
+        ConfigError: no such setting, or one that a run does not read; a value of another type;
+            nothing would be trained; or the accelerator is not there.
     """
     if settings.get("_target_", _TRAINER) != _TRAINER:
         return
@@ -32,6 +34,9 @@ def check_trainer_settings(settings: Mapping[str, Any]) -> None:
 
     given = {name: value for name, value in settings.items() if not name.startswith("_")}
     check_keys("trainer", given, signature(pl.Trainer).parameters)
+    for name, fix in UNUSED.items():
+        if name in given:
+            raise ConfigError("a run does not read it.", where=f"trainer.{name}", fix=f"{fix}.")
     hints = get_type_hints(pl.Trainer.__init__)
     for name, value in given.items():
         if value is not None and not (isinstance(value, Mapping) and "_target_" in value):
@@ -41,6 +46,26 @@ def check_trainer_settings(settings: Mapping[str, Any]) -> None:
     _check_length(given)
     _check_devices(given.get("devices", "auto"))
     _check_accelerator(given.get("accelerator", "auto"))
+
+
+def check_loggers(nodes: Mapping[str, Mapping[str, Any]] | None, folder: Path) -> None:
+    """Make the loggers of a configuration once, to see that what they need is installed.
+
+    Args:
+        nodes: by name, as in `covidlit.runner.LightningRunner`; a baseline has none.
+        folder: where they would write; they do so only once training starts.
+
+    Raises:
+        ConfigError: a package is not installed, or a setting is wrong.
+    """
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    for node in (nodes or {}).values():
+        try:
+            instantiate(node, save_dir=str(folder))
+        except InstantiationException as error:
+            raise explain(error) from error
 
 
 def _check_type(name: str, value: object, hint: Any) -> None:

@@ -6,20 +6,30 @@ from inspect import signature
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import ListConfig, OmegaConf
 
 from covidlit.cohort import ByClass, InclusionCriteria, LabelRule, MultiClass
 from covidlit.configuration import config_dir, explain
+from covidlit.datamodules import VolumeDataModule
 from covidlit.errors import ConfigError, ManifestError
 from covidlit.experiment import process_rank, run
-from covidlit.models import ResNet3D
+from covidlit.models import CSACNet3D, ResNet3D
+from covidlit.tasks import VolumeClassification
+from covidlit.trainer_checks import check_trainer_settings
+from covidlit.unlisted import UNUSED
 
 ROOT = Path(__file__).parents[1]
+OF_OTHER_NODES = {
+    "manifest", "split", "augmentation", "n_classes", "label_rule", "checks", "seed", "strict",
+}  # fmt: skip
+"""Arguments of the datamodule that are made from other nodes than `data`."""
+TRAINERS = sorted(path.stem for path in (config_dir() / "trainer").glob("*.yaml"))
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
 
 
@@ -47,6 +57,29 @@ def test_a_mistyped_override_is_answered_with_what_was_meant(override: str, mean
     assert meant in message.partition("did you mean")[2]
 
 
+@pytest.mark.parametrize(
+    "override",
+    ["trainer.max_steps=5", "trainer.overfit_batches=2", "model.task.optimizer.weight_decay=0.1"],
+)
+def test_an_argument_that_conf_does_not_list_is_answered_with_how_to_set_it(override: str) -> None:
+    with pytest.raises(HydraException) as caught:
+        composed(override)
+    fix = explain(caught.value).fix
+    assert fix is not None
+    offered = fix.partition("write ")[2].removesuffix(".")
+    name, _, value = override.partition("=")
+    assert str(OmegaConf.select(OmegaConf.create(composed(offered)), name)) == value
+
+
+@pytest.mark.parametrize("name", ["callbacks", "limit_test_batches"])
+def test_what_a_run_does_not_read_is_not_offered(name: str) -> None:
+    with pytest.raises(HydraException) as caught:
+        composed(f"trainer.{name}=null")
+    assert UNUSED[name] in str(explain(caught.value))
+    with pytest.raises(ConfigError, match=f"trainer.{name}: a run does not read it"):
+        check_trainer_settings({name: None})
+
+
 @pytest.mark.parametrize("data", ["synthetic", "manifest"])
 def test_a_setting_of_another_choice_of_its_group_says_so(data: str) -> None:
     with pytest.raises(HydraException) as caught:
@@ -66,6 +99,34 @@ def test_criteria_and_label_rules_list_all_their_arguments() -> None:
         node = composed(f"label_rule={rule}")["label_rule"]
         assert node.keys() - {"_target_"} == signature(made).parameters.keys()
         assert vars(instantiate(node)) == vars(made())
+
+
+@pytest.mark.parametrize(
+    ("choice", "path", "made", "filled_in"),
+    [
+        ("model=csacnet", "model.task", VolumeClassification, {"net", "n_classes"}),
+        ("model=csacnet", "model.task.net", CSACNet3D, {"in_channels", "n_outputs"}),
+        ("model=resnet3d", "model.task", VolumeClassification, {"net", "n_classes"}),
+        ("model=resnet3d", "model.task.net", ResNet3D, {"in_channels", "n_outputs"}),
+        ("data=synthetic", "data", VolumeDataModule, OF_OTHER_NODES),
+        ("data=manifest", "data", VolumeDataModule, OF_OTHER_NODES),
+    ],
+)
+def test_every_argument_can_be_set_and_stands_with_its_default(
+    choice: str, path: str, made: type, filled_in: set[str]
+) -> None:
+    node = OmegaConf.select(OmegaConf.create(composed(choice)), path)
+    known = {k: v for k, v in signature(made).parameters.items() if k not in filled_in}
+    own = {"_target_", "net", "source", "min_slices", "override_checks"}
+    assert node.keys() - own == known.keys()
+    chosen = {"cache_dir", "geometry", "num_workers", "optimizer", "scheduler"}
+    for name in known.keys() - chosen:
+        assert as_lists(node[name]) == as_lists(known[name].default), name
+
+
+def as_lists(value: object) -> object:
+    """Sequences as lists, whether they come from YAML or from Python."""
+    return list(map(as_lists, value)) if isinstance(value, list | tuple | ListConfig) else value
 
 
 def test_a_manifest_is_used_whole_unless_criteria_are_chosen() -> None:
@@ -88,6 +149,22 @@ def test_what_a_class_says_about_its_settings_is_not_wrapped() -> None:
     error = explain(wrong.value)
     assert error.where == "pytorch_lightning.trainer.trainer.Trainer"
     assert "unexpected keyword argument 'max_epoch'" in error.what
+
+
+@pytest.mark.parametrize(
+    ("target", "answer"),
+    [
+        ("no_such_package.loggers.Logger", "pip install 'no_such_package'"),
+        ("covidlit.models.NoSuchNet", "correct the settings"),  # no package is missing here
+    ],
+)
+def test_a_package_that_is_not_installed_is_named(target: str, answer: str) -> None:
+    with pytest.raises(InstantiationException) as caught:
+        instantiate({"_target_": target})
+    error = explain(caught.value)
+    assert error.where == target
+    assert error.fix is not None
+    assert answer in error.fix
 
 
 def test_the_command_prints_the_suggestion_without_a_traceback() -> None:
@@ -152,12 +229,17 @@ def test_the_paper_protocol_stands_in_its_own_file() -> None:
     study = yaml.safe_load((folder / "csacnet_paper.yaml").read_text())
     network = yaml.safe_load((folder / "csacnet_paper" / "csacnet.yaml").read_text())
     where_and_how_fast = {"source", "cache_dir", "num_workers", "n_jobs", "backend"}
+    how_fast = {"channels_last", "compile"}
     assert study["data"] == {k: v for k, v in config["data"].items() if k not in where_and_how_fast}
     task, written = config["model"]["task"], network["task"]
-    layers = {"_target_", "width", "n_modules", "blocks", "dilations", "cross_layers"}
+    layers = {
+        "_target_", "width", "n_modules", "blocks", "dilations", "subnet_width", "hidden",
+        "cross_layers",
+    }  # fmt: skip
     assert written["net"] == {k: v for k, v in task["net"].items() if k not in layers}
     assert {**task, **written, "net": task["net"]} == task
-    assert written.keys() == task.keys() - {"_target_"}
+    assert task["loss"] != "focal"  # so its gamma has no effect
+    assert written.keys() == task.keys() - {"_target_", "focal_gamma"} - how_fast
 
 
 def test_the_paper_protocol_trains_the_other_network_too() -> None:
@@ -178,9 +260,11 @@ def test_a_study_of_networks_leaves_the_settings_of_a_baseline_alone(
     assert study["data"] == composed(f"experiment={experiment}")["data"]
 
 
-def test_no_setting_of_the_trainer_is_there_that_nothing_uses() -> None:
-    # The test part is scored whole, by a trainer of its own.
-    assert "limit_test_batches" not in composed()["trainer"]
+@pytest.mark.parametrize("name", TRAINERS)
+def test_no_setting_of_the_trainer_is_there_that_nothing_uses(name: str) -> None:
+    node = composed(f"trainer={name}")["trainer"]
+    used = signature(pl.Trainer).parameters.keys() - UNUSED.keys()
+    assert node.keys() - {"_target_"} <= used
 
 
 def test_the_honest_variant_differs_only_in_what_is_selected_on() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import wandb
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -159,6 +160,13 @@ def test_a_classifier_is_added_by_one_yaml(train: Run, tmp_path: Path) -> None:
     assert "sklearn.linear_model.LogisticRegression (C 0.1)" in report
     assert "280 (histogram 26, first_order 16, texture 22, coarse 216)" in report
     assert "checkpoint selected on" not in report
+
+
+def test_a_run_of_weights_and_biases_is_written_offline_and_ended(train: Run) -> None:
+    run_dir = train("logger=wandb", "trainer.limit_train_batches=1", *SMALL_NET["csacnet"])
+    (written,) = run_dir.glob("logs/wandb/offline-run-*/*.wandb")
+    assert b"val_auroc" in written.read_bytes()
+    assert wandb.run is None  # or the next job of a sweep would write into it
 
 
 def test_the_folds_of_a_cross_validation_are_pooled(train: Run, tmp_path: Path) -> None:

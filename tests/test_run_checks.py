@@ -194,3 +194,16 @@ def test_a_test_part_that_was_refused_is_said(
     table.loc[table["split"] == "test", ["status", "reason"]] = ["refused", "gantry tilt"]
     with pytest.raises(PredictionsError, match=r"test scans were refused: gantry tilt"):
         start(*manifest(table))
+
+
+def test_a_logger_that_is_not_installed_is_said_before_any_scan_is_read(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("Neither `no_such_board` nor `another` is available.")
+
+    monkeypatch.setattr(pl.loggers.TensorBoardLogger, "__init__", missing)
+    monkeypatch.setattr("covidlit.unlisted._EXTRAS", {"tensorboard": ("no_such_board",)})
+    monkeypatch.delattr("covidlit.datamodules.volume_datamodule.prepare_cohort")
+    with pytest.raises(ConfigError, match=r"TensorBoardLogger: .*'covidlit\[tensorboard\]'"):
+        start("logger=tensorboard")

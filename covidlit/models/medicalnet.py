@@ -38,8 +38,8 @@ def load_medicalnet(backbone: nn.Module, path: str | Path) -> None:
         raise CheckpointError(
             f"the weights do not fit this network ({found}).",
             where=path,
-            fix="set depth, width, shortcut_type, bias_downsample, norm and in_channels of the "
-            "network as in the file (MedicalNet: resnet_18 and resnet_34 have shortcut_type A).",
+            fix="set depth, width, shortcut_type, bias_downsample and norm of model.task.net as in "
+            "the file (MedicalNet's resnet_18 and resnet_34: model.task.net.shortcut_type=A).",
         )
     backbone.load_state_dict(weights, strict=False)
 

@@ -143,7 +143,7 @@ class BaseTask(pl.LightningModule, ABC):
             raise ConfigError(
                 f"{scheduler} needs to know the number of steps, but training has no end.",
                 where="scheduler",
-                fix="set trainer.max_epochs or trainer.max_steps.",
+                fix="give trainer.max_epochs=75, or an end in steps: +trainer.max_steps=5000.",
             )
         return max(int(steps), 2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -294,3 +295,21 @@ def test_the_optimizer_is_fused_where_its_gradients_can_be_clipped(
     optimizer: Any = task.configure_optimizers()
     # What Lightning asks before it clips (its plugin MixedPrecision).
     assert getattr(optimizer, "_step_supports_amp_scaling", False) is fused
+
+
+def test_a_compiled_network_gives_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs = []
+
+    def backend(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> Any:
+        graphs.append(graph)
+        return graph.forward  # as traced, without a compiler
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    net = {**TINY, "n_modules": 3, "blocks": 1}  # what is traced quickly
+    eager, compiled = (VolumeClassification(net=net, compile=asked) for asked in (False, True))
+    compiled.load_state_dict(eager.state_dict())
+    volumes = torch.rand(2, 1, 8, 16, 16)
+    with torch.no_grad():
+        scores = [task.eval().net(volumes) for task in (eager, compiled)]
+    assert graphs
+    torch.testing.assert_close(*scores)
