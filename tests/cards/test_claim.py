@@ -214,5 +214,11 @@ def test_a_classical_model_is_described_by_what_its_run_recorded(run: RunArtefac
     assert item(classical, 22).answer == ("classifier: SVC.", "features: 93.")
     assert {item(classical, number).status for number in range(22, 28)} == {"automatic"}
     assert item(classical, 26).answer == (f"The parameters were chosen on {chosen}.",)
+    for one, imputes in ((classical, True), (run, False)):
+        policy = item(one, 13).answer[-1]
+        assert ("nothing is imputed" in policy, "training scans' median" in policy) == (
+            not imputes,
+            imputes,
+        )
     as_given = changed(classical, "metrics.json", "record.selected_on", None)
     assert "None was selected" in item(as_given, 26).answer[0]
