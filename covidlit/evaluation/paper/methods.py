@@ -7,18 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.evaluate import as_binary
 from covidlit.evaluation.operating_point import OperatingPoint, operating_points
 from covidlit.evaluation.part import SamplingOf
-from covidlit.evaluation.predictions import accepted, validate_predictions
+from covidlit.evaluation.predictions import (
+    accepted,
+    count_scoreless,
+    read_predictions,
+    scoreless_as_refused,
+    validate_predictions,
+)
 from covidlit.evaluation.runs import check_runs, table_file
-from covidlit.tables import read_table
-
-NO_SCORE = "the score is missing or not a number"
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def as_method(
         PredictionsError: the table breaks its contract, holds several runs that are not folds, has
             no row of the test part, or the rule cannot be applied.
     """
-    table = validate_predictions(without_scoreless(predictions), where=name)
+    table = validate_predictions(scoreless_as_refused(predictions), where=name)
     check_runs(table)
     if not (table["part"] == "test").any():
         raise PredictionsError(
@@ -70,8 +72,7 @@ def as_method(
         )
     table, _ = as_binary(table)
     points = operating_points(table, rule)
-    scoreless = table.loc[table["reason"] == NO_SCORE, "part"].value_counts().sort_index()
-    counted = " and ".join(f"{n} {part}" for part, n in scoreless.items())
+    counted = " and ".join(f"{n} {part}" for part, n in count_scoreless(table).items())
     remarks = (f"{counted} scan(s) have no score (NaN) and count as refused.",) if counted else ()
     return Method(name, with_threshold(table, points), rule, points, sampling_of, remarks)
 
@@ -82,25 +83,6 @@ def with_threshold(
     """The table with the column `threshold`, that of each row's fold."""
     folds = (None if pd.isna(fold) else int(fold) for fold in table["fold"])
     return table.assign(threshold=[points[fold].threshold for fold in folds])
-
-
-def without_scoreless(table: pd.DataFrame) -> pd.DataFrame:
-    """Take rows without a score and without a stated reason as refused, with `NO_SCORE`.
-
-    A run writes why it refused a scan; tables from elsewhere may just hold NaN.
-    """
-    if "score" not in table.columns:
-        return table
-    blank = pd.Series(pd.NA, index=table.index, dtype="string")
-    status, reason = table.get("status", blank), table.get("reason", blank).astype("string")
-    missing = table["score"].isna() & (reason.isna() | (status == "ok").fillna(False))
-    if not missing.any():
-        return table
-    filled = np.where(table["score"].isna(), "refused", "ok")
-    return table.assign(
-        status=status.where(status.notna(), filled).mask(missing, "refused"),
-        reason=reason.mask(missing, NO_SCORE),
-    )
 
 
 def read_methods(runs: Sequence[str | Path]) -> dict[str, pd.DataFrame]:
@@ -123,8 +105,7 @@ def read_methods(runs: Sequence[str | Path]) -> dict[str, pd.DataFrame]:
     pieces: dict[tuple[str, str], list[pd.DataFrame]] = {}
     for run in runs:
         label, file = _labelled(run)
-        table = without_scoreless(read_table(file, PredictionsError))
-        table = validate_predictions(table, where=file)
+        table = read_predictions(file)
         folder = file.parent.name if file.stem == "predictions" else file.stem
         table["run_id"] = table["run_id"].fillna(folder)
         table["model"] = label or table["model"].fillna(folder)
