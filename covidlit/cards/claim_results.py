@@ -6,7 +6,7 @@ from typing import Any
 
 from covidlit.cards.claim_model import is_network
 from covidlit.cards.claim_partitions import test_centres
-from covidlit.cards.run_artefacts import HEATMAPS, Facts, MissingFact
+from covidlit.cards.run_artefacts import CHECKPOINT, HEATMAPS, Facts, MissingFact
 from covidlit.cards.wording import listed, record_text
 from covidlit.evaluation.estimate import Estimate, format_estimate, format_level
 
@@ -117,6 +117,9 @@ def _not_of_the_run(facts: Facts) -> str:
         return "does not say which run its heatmaps are of"
     if made_on != facts.get("split.json", "hash"):
         return "is of a run with another split"
+    weights = facts.find(CHECKPOINT, "weights_hash")
+    if weights is not None and facts.find(HEATMAPS, "checkpoint.weights_hash") != weights:
+        return "is of other weights than this run's"
     part = facts.find(HEATMAPS, "part")
     if part is None:
         return "is of scans that were given by a path"

@@ -149,7 +149,7 @@ def _described(method: Method, first: Method) -> dict[str, Any]:
             "common): the two cannot be held against each other."
         )
     if method is first and method.seeds:
-        remarks.append(f"heatmaps, where shown, are those of {method.seeds[0].name} alone.")
+        remarks.append("heatmaps, where shown, are those of the first run that was given.")
     refused = test.loc[test["status"] != "ok", "reason"].value_counts()
     if len(refused) and len(method.test) == 0:
         remarks.append("every test scan was refused: there is no number.")
