@@ -15,10 +15,10 @@ def network_facts(checkpoint: str | Path) -> dict[str, Any]:
     """Parameters, layers by kind and operations of one volume, of a checkpoint of covidlit.
 
     Returns:
-        `file`, `epochs` (finished), `weights_hash`, `split_hash`, `synthetic`, `network` (its class), `arguments`
-        (plain), `monitor` (the metric that selects a checkpoint), `n_classes`, `parameters`,
-        `trainable`, `input` (z, y, x in voxels), `layers` (number by kind), `flops` (None where it
-        could not be counted, and `flops_reason`).
+        `file`, `epochs` (finished), `weights_hash`, `split_hash`, `synthetic`, `network` (its
+        class), `arguments` (plain), `monitor` (the metric that selects a checkpoint), `n_classes`,
+        `parameters`, `trainable`, `input` (z, y, x in voxels), `layers` (number by kind), `flops`
+        (None where it could not be counted, and `flops_reason`).
 
     Raises:
         CheckpointError: see `covidlit.checkpoints.load_checkpoint`.
