@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from covidlit.errors import CovidlitError
+from covidlit.errors import CovidlitError, fault_reason
 
 if TYPE_CHECKING:
     from covidlit.dicom import Checks
@@ -38,6 +38,22 @@ class ScanSource:
     read: Callable[[], Scan] | None = None
     reason: str = ""
     synthetic: bool | None = None
+
+
+def refusal_reason(error: Exception) -> str:
+    """Why a scan is left out whose reading, preparing or explaining ended in an error.
+
+    Never with the message of an error that covidlit did not raise itself, which may quote a file.
+    """
+    from covidlit.dicom import SeriesRefused
+
+    if isinstance(error, SeriesRefused):
+        return error.verdict.reason
+    if isinstance(error, CovidlitError):
+        return error.what
+    if isinstance(error, OSError | MemoryError):
+        return f"cannot be read: {getattr(error, 'strerror', None) or type(error).__name__}."
+    return fault_reason(error)
 
 
 def find_scans(path: str | Path, checks: Checks) -> list[ScanSource]:

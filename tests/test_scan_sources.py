@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from covidlit.cohort import scan_id_of
 from covidlit.dicom import Checks
+from covidlit.errors import CovidlitError
 from covidlit.scan_files import write_nifti
-from covidlit.scan_sources import find_scans
+from covidlit.scan_sources import find_scans, refusal_reason
 
 
 def test_an_image_gets_no_id_that_its_name_could_be_found_from(tmp_path: Path) -> None:
@@ -23,3 +25,22 @@ def test_an_image_gets_no_id_that_its_name_could_be_found_from(tmp_path: Path) -
     assert guesses.isdisjoint(scan.scan_id for scan in found)
     (one,) = find_scans(tmp_path / names[0], Checks())
     assert one.scan_id not in guesses
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (CovidlitError("the image is flat.", where="/ward/Doe.nii", fix="-"), "the image is flat."),
+        (PermissionError(13, "Permission denied", "/ward/Doe.nii"), "Permission denied"),
+        (OSError("/ward/Doe.nii is short"), "cannot be read: OSError."),
+        (MemoryError(), "cannot be read: MemoryError."),
+        (ValueError("/ward/Doe.nii is odd"), "ValueError at test_scan_sources.py:"),
+    ],
+)
+def test_a_reason_names_no_file(error: Exception, reason: str) -> None:
+    try:
+        raise error
+    except Exception as raised:
+        said = refusal_reason(raised)
+    assert reason in said
+    assert "Doe" not in said

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 Advance = Callable[[], None]
+Scorer = Callable[["Pipeline", NDArray[np.float64], NDArray[np.integer]], float]
 
 
 @dataclass(frozen=True)
@@ -89,16 +90,17 @@ def nested_search(
         scans: the training part.
         settings: `grid`, a list of values by parameter; `folds` of the choice (default 3);
             `outer_folds` of the estimate (default 3, 0: none); `scoring` of scikit-learn (default
-            `roc_auc`, with more classes `roc_auc_ovr`).
+            `roc_auc`; with more classes `roc_auc_ovr`, or `balanced_accuracy` for a classifier
+            without probabilities of its own).
         seed: of the folds.
         progress: show a progress bar.
 
     Raises:
-        ConfigError: an unknown setting, parameter or score; fewer patients of a class than folds.
+        ConfigError: an unknown setting, parameter or score, or a score that cannot be computed of
+            this classifier and these classes; fewer patients of a class than folds.
     """
     check_keys("model.search", settings, ("grid", "folds", "outer_folds", "scoring"))
-    several = len(np.unique(scans.target)) > 2
-    scoring = settings.get("scoring") or ("roc_auc_ovr" if several else "roc_auc")
+    scoring = settings.get("scoring") or _default_scoring(pipeline, scans)
     candidates = _candidates(pipeline, settings.get("grid") or {})
     inner_folds, outer_folds = settings.get("folds", 3), settings.get("outer_folds", 3)
     scorer = _scorer(scoring)
@@ -155,7 +157,19 @@ def _candidates(pipeline: Pipeline, grid: Mapping[str, Any]) -> list[dict[str, A
     return list(ParameterGrid({name: list(values) for name, values in grid.items()}))
 
 
-def _scorer(name: str) -> Any:
+def _default_scoring(pipeline: Pipeline, scans: TrainingScans) -> str:
+    """The AUC, as far as the classifier can be scored by it.
+
+    An AUC of several classes needs their probabilities, which a support vector machine has only
+    once it is calibrated; the search comes before that.
+    """
+    if len(np.unique(scans.target)) <= 2:
+        return "roc_auc"
+    return "roc_auc_ovr" if hasattr(pipeline, "predict_proba") else "balanced_accuracy"
+
+
+def _scorer(name: str) -> Scorer:
+    """The score as a function of a fitted pipeline, features and targets."""
     from sklearn.metrics import get_scorer, get_scorer_names
 
     if name not in get_scorer_names():
@@ -164,7 +178,26 @@ def _scorer(name: str) -> Any:
             where="model.search.scoring",
             fix=did_you_mean(str(name), get_scorer_names()) or "use roc_auc.",
         )
-    return get_scorer(name)
+    scorer = get_scorer(name)
+
+    def score_of(model: Pipeline, x: NDArray[np.float64], target: NDArray[np.integer]) -> float:
+        try:
+            found = float(scorer(model, x, target))
+        except (AttributeError, TypeError, ValueError) as error:
+            raise _useless(name, " ".join(str(error).split())) from error
+        if not np.isfinite(found):
+            raise _useless(name, f"it is {found} in a fold")
+        return found
+
+    return score_of
+
+
+def _useless(scoring: str, why: str) -> ConfigError:
+    return ConfigError(
+        f"the score {scoring} cannot be computed of this classifier and these classes: {why}.",
+        where="model.search.scoring",
+        fix="use balanced_accuracy, which needs no probabilities, or set it to null.",
+    )
 
 
 def _folds(scans: TrainingScans, n_folds: int, seed: int, name: str) -> Folds:
@@ -177,7 +210,7 @@ def _scores(
     scans: TrainingScans,
     folds: Folds,
     candidates: Sequence[Mapping[str, Any]],
-    scorer: Any,
+    scorer: Scorer,
     advance: Advance,
 ) -> list[list[float]]:
     """For each candidate its score in each fold."""
@@ -198,11 +231,11 @@ def _fit_and_score(
     fit: TrainingScans,
     score: TrainingScans,
     parameters: Mapping[str, Any],
-    scorer: Any,
+    scorer: Scorer,
 ) -> float:
     model = set_parameters(pipeline, parameters)
     model.fit(fit.x, fit.target, **fit.fit_arguments())
-    return float(scorer(model, score.x, score.target))
+    return scorer(model, score.x, score.target)
 
 
 def _best(

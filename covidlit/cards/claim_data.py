@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from covidlit.cards.claim_model import is_network
 from covidlit.cards.run_artefacts import Facts, MissingFact
 from covidlit.cards.wording import last_name, listed, numbers, record_text
 
@@ -155,7 +156,18 @@ def missing_data(facts: Facts) -> list[str]:
         text = f"Scans that an inclusion criterion cannot be assessed for: {kept}."
         lines.append(text)
     lines.append(
-        "Policy: nothing is imputed. A refused scan keeps its row, without a score; it is counted, "
-        "and taken as an error in a second analysis. A missing value is a subgroup of its own."
+        f"Policy: {_imputation(facts)} A refused scan keeps its row, without a score; it is "
+        "counted, and taken as an error in a second analysis. A missing value is a subgroup of its "
+        "own."
     )
     return lines
+
+
+def _imputation(facts: Facts) -> str:
+    """What stands in for missing values; see `covidlit.baselines.classifier.build_pipeline`."""
+    if is_network(facts):
+        return "nothing is imputed."
+    return (
+        "a feature that cannot be measured in a scan becomes the training scans' median of it; no "
+        "value of the manifest is imputed."
+    )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from covidlit.cards.claim_model import is_network
 from covidlit.cards.claim_partitions import test_centres
-from covidlit.cards.run_artefacts import HEATMAPS, Facts, MissingFact
+from covidlit.cards.run_artefacts import CHECKPOINT, HEATMAPS, Facts, MissingFact
 from covidlit.cards.wording import listed, record_text
 from covidlit.evaluation.estimate import Estimate, format_estimate, format_level
 
@@ -84,14 +85,45 @@ def robustness(facts: Facts) -> list[str]:
 
 
 def explanations(facts: Facts) -> list[str]:
-    """Item 31: what was found when heatmaps were held against lesions and random weights."""
+    """Item 31: what was found when heatmaps were held against lesions and random weights.
+
+    Raises:
+        MissingFact: there are no heatmaps of this run's test part, or nothing was found of them.
+    """
+    if not is_network(facts):
+        return [
+            "Not applicable: a heatmap shows where a network looked, and this classical model sees "
+            "features of the whole volume. features.csv lists these."
+        ]
+    again = "covidlit explain RUN --out RUN/heatmaps writes it"
+    if HEATMAPS not in facts.run.files:
+        raise MissingFact(f"the run has no {HEATMAPS}: {again}")
+    if lack := _not_of_the_run(facts):
+        raise MissingFact(f"{HEATMAPS} {lack}: {again} for the test part")
     sentences = facts.find(HEATMAPS, "sentences")
     if not sentences:
-        raise MissingFact(
-            f"the run has no {HEATMAPS}, which covidlit explain RUN --out RUN/heatmaps writes "
-            "where lesion masks are known"
-        )
-    return [str(sentence) for sentence in sentences]
+        raise MissingFact(f"{HEATMAPS} says nothing of their worth; lesion masks (--truth) would")
+    n, n_test = facts.get(HEATMAPS, "n_scans"), facts.find("metrics.json", "parts.test.n_scans")
+    layer, method = facts.get(HEATMAPS, "layer"), facts.get(HEATMAPS, "method")
+    scans = f"{n} scans" if n_test is None else f"{n} of the {n_test} scans"
+    first = f"Heatmaps (method {method}, layer {layer}) of {scans} of the test part."
+    return [first, *(str(sentence) for sentence in sentences)]
+
+
+def _not_of_the_run(facts: Facts) -> str:
+    """Why the heatmaps cannot stand for the run's test part; empty where they can."""
+    made_on = facts.find(HEATMAPS, "checkpoint.split_hash")
+    if made_on is None:
+        return "does not say which run its heatmaps are of"
+    if made_on != facts.get("split.json", "hash"):
+        return "is of a run with another split"
+    weights = facts.find(CHECKPOINT, "weights_hash")
+    if weights is not None and facts.find(HEATMAPS, "checkpoint.weights_hash") != weights:
+        return "is of other weights than this run's"
+    part = facts.find(HEATMAPS, "part")
+    if part is None:
+        return "is of scans that were given by a path"
+    return "" if part == "test" else f"is of the {part} part"
 
 
 def external_test(facts: Facts) -> list[str]:

@@ -15,10 +15,10 @@ def network_facts(checkpoint: str | Path) -> dict[str, Any]:
     """Parameters, layers by kind and operations of one volume, of a checkpoint of covidlit.
 
     Returns:
-        `file`, `epochs` (finished), `split_hash`, `synthetic`, `network` (its class), `arguments`
-        (plain), `monitor` (the metric that selects a checkpoint), `n_classes`, `parameters`,
-        `trainable`, `input` (z, y, x in voxels), `layers` (number by kind), `flops` (None where it
-        could not be counted, and `flops_reason`).
+        `file`, `epochs` (finished), `weights_hash`, `split_hash`, `synthetic`, `network` (its
+        class), `arguments` (plain), `monitor` (the metric that selects a checkpoint), `n_classes`,
+        `parameters`, `trainable`, `input` (z, y, x in voxels), `layers` (number by kind), `flops`
+        (None where it could not be counted, and `flops_reason`).
 
     Raises:
         CheckpointError: see `covidlit.checkpoints.load_checkpoint`.
@@ -26,6 +26,7 @@ def network_facts(checkpoint: str | Path) -> dict[str, Any]:
     import torch
 
     from covidlit.checkpoints import build, load_checkpoint, read_record
+    from covidlit.weights_hash import weights_hash
 
     content = load_checkpoint(checkpoint)
     record = read_record(content, checkpoint)
@@ -40,6 +41,7 @@ def network_facts(checkpoint: str | Path) -> dict[str, Any]:
     return {
         "file": Path(checkpoint).name,
         "epochs": int(content.get("epoch", -1)) + 1,
+        "weights_hash": weights_hash(content["state_dict"]),
         "split_hash": record.split_hash,
         "synthetic": record.synthetic,
         "network": str(net_node.pop("_target_", "")),

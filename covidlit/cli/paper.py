@@ -23,7 +23,8 @@ def paper(
             metavar="RUN...",
             help="Predictions table (.parquet or .csv) or the folder of the training run that "
             "wrote it; LABEL=RUN gives its method a name. The first is the method of Figure 2 "
-            "left and Table 3; all are compared in Figure 2 right. Folds are pooled.",
+            "left and Table 3; all are compared in Figure 2 right. Folds are pooled, seeds of one "
+            "model averaged.",
         ),
     ],
     out: Annotated[
@@ -65,6 +66,7 @@ def paper(
     The published numbers stand beside yours, marked as another cohort's.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from covidlit.evaluation.paper import Subsets, read_methods, run_rule, write_paper
     from covidlit.evaluation.paper import paper as compute
@@ -106,6 +108,9 @@ def paper(
         console.print(table)
     for sentence in sentences(found.to_dict()):
         console.print(sentence, highlight=False)
+    for method in found.to_dict()["methods"]:
+        for remark in method["remarks"]:
+            console.print(f"[yellow]•[/yellow] {escape(method['name'])}: {escape(remark)}")
     for caution in found.to_dict()["cautions"]:
         console.print(f"[yellow]•[/yellow] {caution['text']}", highlight=False)
     console.print(f"Page: {page}", highlight=False, soft_wrap=True)

@@ -9,11 +9,10 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from dataclasses import dataclass, field
 
 from covidlit.arguments import n_cores, require_n_jobs
-from covidlit.dicom import SeriesRefused
-from covidlit.errors import CovidlitError, fault_reason
+from covidlit.errors import CovidlitError
 from covidlit.preprocess.geometry import Geometry, Prepared, prepare_scan
 from covidlit.scan import Scan
-from covidlit.scan_sources import ScanSource
+from covidlit.scan_sources import ScanSource, refusal_reason
 
 
 @dataclass(frozen=True)
@@ -90,14 +89,8 @@ def prepare_source(source: ScanSource, geometry: Geometry, keep_scan: bool) -> P
         seconds[step] = time.perf_counter() - start
         step, start = "prepare", time.perf_counter()
         prepared = prepare_scan(scan, geometry)
-    except SeriesRefused as error:
-        reason = error.verdict.reason
-    except CovidlitError as error:
-        reason = error.what
-    except (OSError, MemoryError) as error:
-        reason = f"cannot be read: {getattr(error, 'strerror', None) or error!r}."
     except Exception as error:
-        reason = fault_reason(error)  # one odd file must not cost the scores of all others
+        reason = refusal_reason(error)  # one odd file must not cost the scores of all others
     seconds[step] = time.perf_counter() - start
     kept = scan if keep_scan and prepared else None
     notes = scan.notes if scan is not None else ()

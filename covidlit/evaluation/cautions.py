@@ -109,6 +109,15 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
                 "score; see what the results are if each is counted as an error.",
             )
         )
+    if counts := metrics.get("without_score"):
+        counted = " and ".join(f"{n} {part}" for part, n in counts.items())
+        found.append(
+            (
+                "without_score",
+                f"{counted} scan(s) are not marked as refused but have no score (missing or not a "
+                "number). They count as refused: look at what wrote the table.",
+            )
+        )
     if len(metrics["operating_points"]) > 1:
         folds = ", ".join(map(str, metrics["run"]["folds"]))
         found.append(

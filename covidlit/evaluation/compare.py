@@ -18,6 +18,7 @@ from covidlit.evaluation.comparability import check_comparable, check_splits, li
 from covidlit.evaluation.comparison_notes import comparison_notes, conclusion
 from covidlit.evaluation.difference import DifferenceTest, corrected
 from covidlit.evaluation.paired import McNemar, auc_difference, proportion_difference
+from covidlit.evaluation.predictions import count_scoreless
 from covidlit.evaluation.proportions import proportion
 from covidlit.evaluation.seed_average import Scores, run_scores, seed_average
 from covidlit.evaluation.seed_runs import SeedRun, seed_runs
@@ -212,6 +213,7 @@ def _model(
             "seed": run.seed,
             "run_ids": list(run.run_ids),
             "n_refused": int((run.test["status"] != "ok").sum()),
+            "without_score": count_scoreless(run.table),
             **_measures(one, target, sampling),
         }
         for run, one in zip(runs, single, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from covidlit.evaluation.cautions import MIN_PER_CLASS
@@ -69,6 +70,15 @@ def comparison_notes(results: dict[str, Any], split_note: str | None) -> list[di
                 f"{left_out} of {test['n_scans']} test scans were refused by at least one run and "
                 f"are left out for all models (refused by {counts}). That can flatter a model "
                 "that refuses hard scans: see each run's report for its refused scans.",
+            )
+        )
+    if scoreless := [text for model in models if (text := _without_score(model))]:
+        found.append(
+            (
+                "without_score",
+                f"Not marked as refused but without a score (missing or not a number): "
+                f"{'; '.join(scoreless)}. These rows count as refused: look at what wrote the "
+                "table.",
             )
         )
     if min(test["n_positive"], test["n_negative"]) < MIN_PER_CLASS:
@@ -151,6 +161,15 @@ def _about_seeds(models: list[dict[str, Any]]) -> list[tuple[str, str]]:
 def _refused(model: dict[str, Any]) -> str:
     counts = [row["n_refused"] for row in model["seeds"]]
     return str(counts[0]) if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)} by seed"
+
+
+def _without_score(model: dict[str, Any]) -> str:
+    """Such as "csacnet 2 test and 1 validation rows", over all its seeds; empty without any."""
+    total: Counter[str] = Counter()
+    for row in model["seeds"]:
+        total.update(row["without_score"])
+    counted = " and ".join(f"{n} {part}" for part, n in sorted(total.items()))
+    return f"{model['model']} {counted} rows" if counted else ""
 
 
 def _turned(difference: dict[str, Any]) -> dict[str, Any]:

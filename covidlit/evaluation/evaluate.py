@@ -18,7 +18,9 @@ from covidlit.evaluation.part import evaluate_folds, evaluate_part
 from covidlit.evaluation.predictions import (
     PARTS,
     accepted,
+    count_scoreless,
     is_synthetic,
+    scoreless_as_refused,
     validate_predictions,
 )
 from covidlit.evaluation.runs import check_runs, describe_runs
@@ -90,7 +92,8 @@ def evaluate(
 
     Args:
         predictions: table of contract 6 (see `PREDICTIONS_SCHEMA`) with a test part; see
-            `covidlit.evaluation.runs` for several runs in it.
+            `covidlit.evaluation.runs` for several runs in it. A row that is ok without a score
+            counts as refused.
         operating_point: "youden", "sensitivity>=x" or "specificity>=x", applied to the validation
             part of each fold; a number, fixed beforehand; or "auto": Youden's rule where the
             validation part allows it, otherwise 0.5, marked as such.
@@ -109,7 +112,7 @@ def evaluate(
         n_bootstrap=n_bootstrap,
         confidence=confidence,
     )
-    table = validate_predictions(predictions)
+    table = validate_predictions(scoreless_as_refused(predictions))
     check_runs(table)
     check_test_part(table)
     table, positive = as_binary(table)
@@ -145,6 +148,7 @@ def evaluate(
         "positive_class": positive,
         "operating_points": [_described(point) for point in points.values()],
         "parts": parts,
+        "without_score": count_scoreless(table),
         "centre_check": {
             "on": " and ".join(part for part in PARTS if part in set(checked["part"])) + " scans",
             **check,

@@ -24,6 +24,9 @@ RUN_COLUMNS = ("run_id", "model", "seed", "fold")
 IDENTITY = (*RUN_COLUMNS, "scan_id")
 """Columns that together name a row: each combination occurs once."""
 
+NO_SCORE = "marked ok without a score"
+"""The reason of a scan that a table does not mark as refused, and that has no score even so."""
+
 _FRACTION = pa.Check.in_range(0.0, 1.0, error="a score is a probability from 0 to 1")
 
 
@@ -103,13 +106,49 @@ def validate_predictions(table: pd.DataFrame, where: object = "predictions") -> 
     return table
 
 
+def scoreless_as_refused(table: pd.DataFrame) -> pd.DataFrame:
+    """Take rows that are ok, but have no score, as refused with the reason `NO_SCORE`.
+
+    A run writes why it refused a scan; tables from elsewhere may just hold NaN. Statistics count
+    such a scan as refused, and say how many there are. A table of more than two classes must have
+    the score of each; a row that lacks one loses the others. A row without a status is ok, unless
+    it gives a reason.
+
+    Returns:
+        The table itself where there is no such row, otherwise a changed copy.
+    """
+    if "score" not in table.columns:
+        return table
+    blank = pd.Series(pd.NA, index=table.index, dtype="string")
+    status, reason = table.get("status", blank), table.get("reason", blank).astype("string")
+    classes = class_score_columns(table)
+    scores = ["score", *(classes if len(classes) > 2 else ())]
+    stated = reason.fillna("").str.strip() != ""
+    called_ok = (status == "ok").fillna(False) | (status.isna() & ~stated)
+    missing = table[scores].isna().any(axis=1) & called_ok
+    if not missing.any():
+        return table
+    filled = np.where(table["score"].isna(), "refused", "ok")
+    return table.assign(
+        **{name: table[name].mask(missing, np.nan) for name in ("score", *classes)},
+        status=status.where(status.notna(), filled).mask(missing, "refused"),
+        reason=reason.mask(missing, NO_SCORE),
+    )
+
+
+def count_scoreless(table: pd.DataFrame) -> dict[str, int]:
+    """How many rows of each part `scoreless_as_refused` has changed; parts without any left out."""
+    counts = table.loc[table["reason"] == NO_SCORE, "part"].value_counts().sort_index()
+    return {str(part): int(n) for part, n in counts.items()}
+
+
 def read_predictions(path: str | Path) -> pd.DataFrame:
-    """Read `predictions.parquet` (or `.csv`) and validate it.
+    """Read `predictions.parquet` (or `.csv`) and validate it; see `scoreless_as_refused` too.
 
     Raises:
         PredictionsError: see `validate_predictions`; also a missing or unreadable file.
     """
-    return validate_predictions(read_table(path, PredictionsError), path)
+    return validate_predictions(scoreless_as_refused(read_table(path, PredictionsError)), path)
 
 
 def write_predictions(table: pd.DataFrame, path: str | Path) -> Path:

@@ -71,11 +71,16 @@ def seed_average(runs: Sequence[SeedRun], scans: Sequence[str], rule: str | floa
     if len(runs) == 1:
         return single[0]
     score = np.mean([one.score for one in single], axis=0)
-    if all(_layout(run).equals(_layout(runs[0])) for run in runs):
+    if same_scans(runs):
         mean = replace(runs[0], table=_mean_table(runs))
         return replace(run_scores(mean, scans, rule), score=score)
     threshold = np.mean([one.threshold for one in single], axis=0)
     return Scores(score, threshold, _mean_points(single, runs))
+
+
+def same_scans(runs: Sequence[SeedRun]) -> bool:
+    """Whether all runs have the same scans in each part of each fold."""
+    return all(_layout(run).equals(_layout(runs[0])) for run in runs)
 
 
 def _layout(run: SeedRun) -> pd.DataFrame:

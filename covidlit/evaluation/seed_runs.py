@@ -12,7 +12,12 @@ import pandas as pd
 
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.evaluate import as_binary
-from covidlit.evaluation.predictions import is_synthetic, read_predictions, validate_predictions
+from covidlit.evaluation.predictions import (
+    is_synthetic,
+    read_predictions,
+    scoreless_as_refused,
+    validate_predictions,
+)
 from covidlit.evaluation.runs import check_runs, table_file
 from covidlit.evaluation.settings import check_test_part
 
@@ -69,7 +74,8 @@ def seed_runs(tables: Mapping[str, pd.DataFrame] | Sequence[pd.DataFrame]) -> li
     pieces: dict[str, dict[int | None, list[pd.DataFrame]]] = {}
     numbers = count(1)
     for label, raw in named:
-        table = validate_predictions(raw, where="predictions" if label is None else label)
+        where = "predictions" if label is None else label
+        table = validate_predictions(scoreless_as_refused(raw), where=where)
         number = next(numbers)
         table["run_id"] = table["run_id"].fillna(f"table {number}")
         table["model"] = table["model"] if label is None else label

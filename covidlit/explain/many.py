@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from covidlit.dicom import SeriesRefused
-from covidlit.errors import CovidlitError, fault_reason
 from covidlit.explain.localisation import LesionTruth
 from covidlit.explain.write import COLUMNS, HeatmapWriter
 from covidlit.files import write_json
 from covidlit.lesions import FIRST_LESION, LesionLabels, label_paths, read_labels
-from covidlit.scan_sources import ScanSource
+from covidlit.scan_sources import ScanSource, refusal_reason
 from covidlit.tables import read_table, write_table
 
 if TYPE_CHECKING:
@@ -87,14 +85,8 @@ def _explained(
             labels = _labels(truth, name, scan)
             written = writer.write(scan, name=name, labels=labels)
             return {**written.row, **_found(written.heatmap, labels)}
-        except SeriesRefused as error:
-            reason = error.verdict.reason
-        except CovidlitError as error:
-            reason = error.what
-        except (OSError, MemoryError) as error:
-            reason = f"cannot be read: {getattr(error, 'strerror', None) or error!r}."
         except Exception as error:
-            reason = fault_reason(error)  # one odd file must not cost all others
+            reason = refusal_reason(error)  # one odd file must not cost all others
     return {"scan_id": name, "status": "refused", "reason": reason}
 
 

@@ -227,6 +227,41 @@ def test_nested_estimates_are_not_optimistic_where_there_is_nothing_to_learn() -
 
 
 @pytest.mark.parametrize(
+    ("classifier", "calibration", "grid", "scoring"),
+    [
+        (SVC, SIGMOID, {"C": [1e-6, 1.0]}, "balanced_accuracy"),  # no probabilities of its own
+        (FOREST, None, {"max_depth": [1, 3]}, "roc_auc_ovr"),
+    ],
+)
+def test_several_classes_are_searched_by_a_score_that_the_classifier_has(
+    classifier: Any, calibration: Any, grid: Any, scoring: str,
+    cohort: pd.DataFrame, make: Make, tmp_path: Path,
+) -> None:  # fmt: skip
+    classes = ["np", "cap", "covid"]
+    data = make(
+        cohort.assign(target=cohort["class_name"].map(classes.index)), n_classes=len(classes)
+    )
+    search = {"grid": grid, "folds": 2, "outer_folds": 0}
+    made = runner(classifier, calibration=calibration, classes=classes, tune=True, search=search)
+    made.fit(data, tmp_path)
+    assert made.found is not None
+    assert made.found.scoring == scoring
+    assert all(0 <= entry["mean"] <= 1 for entry in made.found.candidates)
+
+
+@pytest.mark.parametrize(("scoring", "n_classes"), [("neg_log_loss", 2), ("f1", 3)])
+def test_a_score_that_cannot_be_computed_is_refused(scoring: str, n_classes: int) -> None:
+    pipeline = build_pipeline(build_classifier(SVC, 0), scale=True)
+    target = np.arange(24) % n_classes
+    rng = np.random.default_rng(0)
+    scans = TrainingScans(rng.normal(size=(24, 3)), target, np.arange(24))
+    settings = {"grid": {"C": [1.0]}, "folds": 2, "scoring": scoring}
+    with pytest.raises(ConfigError, match=f"score {scoring} cannot be computed") as refused:
+        nested_search(pipeline, scans, settings, seed=0, progress=False)
+    assert refused.value.where == "model.search.scoring"
+
+
+@pytest.mark.parametrize(
     ("search", "message"),
     [
         ({"grid": {"Cc": [1]}}, "model.search.grid.Cc"),

@@ -14,6 +14,7 @@ from sklearn.metrics import confusion_matrix
 
 from covidlit.cards import ClaimItem, RunArtefacts, claim_sheet, read_run
 from covidlit.cards.claim import ANSWERS, checklist
+from covidlit.cards.run_artefacts import HEATMAPS
 from covidlit.evaluation import read_predictions
 
 # Mongan, Moy and Kahn 2020: how many items stand under each heading.
@@ -122,8 +123,47 @@ def test_what_needs_a_person_is_left_empty(run: RunArtefacts) -> None:
 
 def test_a_whole_run_lacks_only_heatmaps(run: RunArtefacts) -> None:
     assert [one.number for one in claim_sheet(run) if one.status == "missing"] == [31]
-    shown = changed(run, "heatmaps/localisation.json", "sentences", ["Hit in 9 of 10."])
-    assert item(shown, 31).answer == ("Hit in 9 of 10.",)
+
+
+def with_heatmaps(run: RunArtefacts) -> RunArtefacts:
+    content = {
+        "checkpoint": {
+            "split_hash": run.files["split.json"]["hash"],
+            "weights_hash": run.files["checkpoint"]["weights_hash"],
+        },
+        "method": "gradcam", "layer": "layer_9", "part": "test", "n_scans": 7,
+        "sentences": ["Hit in 9 of 10."],
+    }  # fmt: skip
+    return RunArtefacts(run.folder, {**run.files, HEATMAPS: content})
+
+
+def test_heatmaps_of_the_test_part_are_told_with_how_they_were_made(run: RunArtefacts) -> None:
+    shown = item(with_heatmaps(run), 31)
+    assert shown.status == "automatic"
+    assert shown.answer[1:] == ("Hit in 9 of 10.",)
+    n_test = run.files["metrics.json"]["parts"]["test"]["n_scans"]
+    for text in ("gradcam", "layer_9", f"7 of the {n_test} scans of the test part"):
+        assert text in shown.answer[0]
+    assert f"{HEATMAPS}: checkpoint.split_hash" in shown.sources
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("checkpoint.split_hash", "of another", "a run with another split"),
+        ("checkpoint.weights_hash", "of another", "of other weights than"),
+        ("checkpoint", None, "does not say which run"),
+        ("part", None, "given by a path"),
+        ("part", "validation", "of the validation part"),
+        ("sentences", [], "says nothing of their worth"),
+    ],
+)
+def test_heatmaps_of_other_scans_or_runs_count_as_missing(
+    key: str, value: object, reason: str, run: RunArtefacts
+) -> None:
+    refused = item(changed(with_heatmaps(run), HEATMAPS, key, value), 31)
+    assert refused.status == "missing"
+    assert reason in refused.reason
 
 
 @pytest.mark.parametrize(("number", "file", "key", "value", "text"), CHANGES)
@@ -213,6 +253,12 @@ def test_a_classical_model_is_described_by_what_its_run_recorded(run: RunArtefac
     assert "SVC on features" in item(classical, 1).answer[0]
     assert item(classical, 22).answer == ("classifier: SVC.", "features: 93.")
     assert {item(classical, number).status for number in range(22, 28)} == {"automatic"}
+    assert item(classical, 31).status == "automatic"
+    assert item(classical, 31).answer[0].startswith("Not applicable")
     assert item(classical, 26).answer == (f"The parameters were chosen on {chosen}.",)
+    for one, imputes in ((classical, True), (run, False)):
+        policy = item(one, 13).answer[-1]
+        assert ("training scans' median" in policy) == imputes
+        assert ("nothing is imputed" in policy) != imputes
     as_given = changed(classical, "metrics.json", "record.selected_on", None)
     assert "None was selected" in item(as_given, 26).answer[0]

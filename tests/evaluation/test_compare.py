@@ -215,6 +215,21 @@ def test_refused_scans_are_left_out_for_all_and_said(run: Callable[..., pd.DataF
         compare([a, b])
 
 
+def test_rows_that_are_ok_without_a_score_count_as_refused(
+    run: Callable[..., pd.DataFrame],
+) -> None:
+    a, b = run("csacnet", 1), run("resnet3d", 1, draw=1)
+    stated = b.copy()
+    b.loc[[3, 100, 101], "score"] = np.nan
+    stated.loc[[3, 100, 101], ["score", "status", "reason"]] = [np.nan, "refused", "dark"]
+    comparison, expected = compare([a, b], n_bootstrap=100), compare([a, stated], n_bootstrap=100)
+    assert comparison.results["tests"] == expected.results["tests"]
+    note = by(comparison.results["notes"], code="without_score")["text"]
+    assert "resnet3d 2 test and 1 validation rows. These rows count as refused" in note
+    assert "csacnet" not in note
+    assert "without_score" not in codes(expected)
+
+
 def test_patients_with_several_scans_are_drawn_together(run: Callable[..., pd.DataFrame]) -> None:
     tables = [run("csacnet", 1), run("resnet3d", 1, noise=0.6, draw=1)]
     for table in tables:

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from covidlit.errors import PredictionsError
 from covidlit.evaluation import evaluate, write_report
 
 Predictions = Callable[..., pd.DataFrame]
@@ -185,20 +184,31 @@ def test_degenerate_tables_are_described_and_give_no_number_where_there_is_none(
 
 
 @pytest.mark.parametrize("nothing", [np.nan, None, pd.NA])
-def test_a_scan_marked_ok_without_a_score_is_refused(
-    nothing: object, predictions: Predictions
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_scan_marked_ok_without_a_score_counts_as_refused(
+    nothing: object, marked: bool, predictions: Predictions
 ) -> None:
-    table = predictions().astype({"score": object})
-    table.loc[100, "score"] = nothing
-    with pytest.raises(PredictionsError, match=r"ok but without a score: row 101 \(scan 'S100'\)"):
-        evaluate(table)
+    table = predictions().astype({"score": object}).drop(columns=["status"], errors="ignore")
+    if marked:
+        table["status"] = "ok"
+    table.loc[[3, 100, 101], "score"] = nothing
+    known = table.drop(index=[3, 100, 101])
+    found, without = evaluate(table, n_bootstrap=100), evaluate(known, n_bootstrap=100)
+    assert found.estimate("auc") == without.estimate("auc")
+    refused = found.metrics["parts"]["test"]["refused"]
+    assert refused["reasons"] == {"marked ok without a score": 2}
+    assert refused["counted_as_errors"]["auc"]["value"] < found.estimate("auc").value
+    caution = [one["text"] for one in found.metrics["cautions"] if one["code"] == "without_score"]
+    assert caution[0].startswith("2 test and 1 validation scan(s) are not marked as refused")
+    assert "without_score" not in {one["code"] for one in without.metrics["cautions"]}
 
 
-def test_a_class_without_its_score_is_refused(predictions: Predictions) -> None:
+def test_a_scan_without_the_score_of_a_class_counts_as_refused(predictions: Predictions) -> None:
     table = predictions()
     table["score_np"] = table["score_cap"] = (1 - table["score"]) / 2
     table["score_covid"] = table["score"]
     table["target"] = 2 * table["target"]
     table.loc[100, "score_cap"] = np.nan
-    with pytest.raises(PredictionsError, match=r"ok but without 'score_cap': row 101"):
-        evaluate(table)
+    found = evaluate(table, n_bootstrap=100)
+    assert found.metrics["without_score"] == {"test": 1}
+    assert found.metrics["parts"]["test"]["n_scored"] == 119

@@ -79,6 +79,18 @@ def test_a_refused_scan_needs_a_reason(predictions: Predictions) -> None:
         validate_predictions(table)
 
 
+def test_a_run_may_not_write_what_is_read_as_refused(
+    predictions: Predictions, tmp_path: Path
+) -> None:
+    table = predictions()
+    table.loc[100, "score"] = np.nan
+    with pytest.raises(PredictionsError, match="marked ok but without a score"):
+        write_predictions(table.assign(status="ok"), tmp_path / "predictions.csv")
+    table.assign(status="ok").to_csv(tmp_path / "elsewhere.csv", index=False)
+    row = read_predictions(tmp_path / "elsewhere.csv").loc[100]
+    assert (row["status"], row["reason"]) == ("refused", "marked ok without a score")
+
+
 def test_the_same_scan_may_stand_in_several_folds(predictions: Predictions) -> None:
     both = pd.concat([predictions().assign(fold=0), predictions().assign(fold=1)])
     assert len(validate_predictions(both)) == 360

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.auc import sampled_auc
 from covidlit.evaluation.classification import confusion
-from covidlit.evaluation.operating_point import FIXED, OperatingPoint, operating_points
+from covidlit.evaluation.operating_point import FIXED, OperatingPoint
 from covidlit.evaluation.paper.methods import Method, with_threshold
 from covidlit.evaluation.paper.subsets import Subsets
 from covidlit.evaluation.part import SamplingOf, curve_record
@@ -59,7 +59,7 @@ def contrast_points(rows: pd.DataFrame, method: Method) -> dict[int | None, Oper
     """The operating points of some rows by the method's rule; 0.5, with a note, where it fails."""
     if len(rows):
         try:
-            points = operating_points(rows, method.rule)
+            points = method.points_of(rows)
         except PredictionsError as problem:
             points = {fold: _fixed(fold, problem.what.rstrip(".")) for fold in method.points}
     else:

@@ -7,18 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.evaluate import as_binary
 from covidlit.evaluation.operating_point import OperatingPoint, operating_points
+from covidlit.evaluation.paper.seeds import mean_points, mean_table, runs_by_seed
 from covidlit.evaluation.part import SamplingOf
-from covidlit.evaluation.predictions import accepted, validate_predictions
+from covidlit.evaluation.predictions import (
+    accepted,
+    count_scoreless,
+    read_predictions,
+    scoreless_as_refused,
+    validate_predictions,
+)
 from covidlit.evaluation.runs import check_runs, table_file
-from covidlit.tables import read_table
-
-NO_SCORE = "the score is missing or not a number"
+from covidlit.evaluation.seed_runs import SeedRun
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Method:
         rule: how the threshold was asked for, see `covidlit.evaluation.evaluate`.
         points: the operating point of each fold (key None without folds).
         sampling_of: gives the sampling of some rows, with level, replicates and seed.
-        remarks: sentences about rows that could not be used.
+        remarks: sentences about rows that could not be used, and about seeds.
+        seeds: the runs whose mean scores these are; empty for a single run.
     """
 
     name: str
@@ -40,6 +45,17 @@ class Method:
     points: Mapping[int | None, OperatingPoint]
     sampling_of: SamplingOf
     remarks: tuple[str, ...] = ()
+    seeds: tuple[SeedRun, ...] = ()
+
+    def points_of(self, rows: pd.DataFrame) -> dict[int | None, OperatingPoint]:
+        """The operating point of each fold, chosen on the validation scans of some rows alone.
+
+        Raises:
+            PredictionsError: the rule cannot be applied.
+        """
+        if self.seeds:
+            return mean_points(self.seeds, rows, self.rule)
+        return operating_points(rows, self.rule)
 
     @property
     def test(self) -> pd.DataFrame:
@@ -54,15 +70,30 @@ def as_method(
 
     Args:
         name: what the page calls it.
-        predictions: table of contract 6; rows without a usable score are taken as refused.
+        predictions: table of contract 6; rows without a usable score are taken as refused. Several
+            seeds of one model are averaged; see `covidlit.evaluation.paper.seeds`.
         rule: how to choose the threshold, see `covidlit.evaluation.evaluate`.
         sampling_of: gives the sampling of some rows.
 
     Raises:
         PredictionsError: the table breaks its contract, holds several runs that are not folds, has
-            no row of the test part, or the rule cannot be applied.
+            no row of the test part, or the rule cannot be applied; or seeds cannot be averaged.
     """
-    table = validate_predictions(without_scoreless(predictions), where=name)
+    table = validate_predictions(scoreless_as_refused(predictions), where=name)
+    counted = " and ".join(f"{n} {part}" for part, n in count_scoreless(table).items())
+    remarks = (f"{counted} scan(s) have no score (NaN) and count as refused.",) if counted else ()
+    if table["seed"].nunique(dropna=False) > 1:
+        seeds = tuple(runs_by_seed(table, name))
+        table = mean_table(seeds)
+        points = mean_points(seeds, table, rule)
+        named = ", ".join("unknown" if run.seed is None else str(run.seed) for run in seeds)
+        ensemble = (
+            f"its scores are averaged over {len(seeds)} seeds ({named}), an ensemble of as many "
+            "trainings; covidlit compare shows each seed."
+        )
+        remarks = (*remarks, ensemble)
+        table = with_threshold(table, points)
+        return Method(name, table, rule, points, sampling_of, remarks, seeds)
     check_runs(table)
     if not (table["part"] == "test").any():
         raise PredictionsError(
@@ -70,9 +101,6 @@ def as_method(
         )
     table, _ = as_binary(table)
     points = operating_points(table, rule)
-    scoreless = table.loc[table["reason"] == NO_SCORE, "part"].value_counts().sort_index()
-    counted = " and ".join(f"{n} {part}" for part, n in scoreless.items())
-    remarks = (f"{counted} scan(s) have no score (NaN) and count as refused.",) if counted else ()
     return Method(name, with_threshold(table, points), rule, points, sampling_of, remarks)
 
 
@@ -84,60 +112,44 @@ def with_threshold(
     return table.assign(threshold=[points[fold].threshold for fold in folds])
 
 
-def without_scoreless(table: pd.DataFrame) -> pd.DataFrame:
-    """Take rows without a score and without a stated reason as refused, with `NO_SCORE`.
-
-    A run writes why it refused a scan; tables from elsewhere may just hold NaN.
-    """
-    if "score" not in table.columns:
-        return table
-    blank = pd.Series(pd.NA, index=table.index, dtype="string")
-    status, reason = table.get("status", blank), table.get("reason", blank).astype("string")
-    missing = table["score"].isna() & (reason.isna() | (status == "ok").fillna(False))
-    if not missing.any():
-        return table
-    filled = np.where(table["score"].isna(), "refused", "ok")
-    return table.assign(
-        status=status.where(status.notna(), filled).mask(missing, "refused"),
-        reason=reason.mask(missing, NO_SCORE),
-    )
-
-
 def read_methods(runs: Sequence[str | Path]) -> dict[str, pd.DataFrame]:
     """The predictions of several runs, one table per method, in the order given.
 
-    A method is a model trained with one seed; runs of the same are pooled if they are the folds of
-    one cross-validation.
+    A method is a model; runs of one model and seed are pooled if they are the folds of one
+    cross-validation, and several seeds become one method, whose scores `as_method` averages. Seeds
+    that cannot be averaged, as they have other test scans, are methods of their own.
 
     Args:
         runs: run folders or predictions tables, each perhaps with a name for its method in front:
             "LABEL=RUN". What exists as it stands is taken as a path.
 
     Returns:
-        Validated tables by the model's name, with the seed where a model has several.
+        Validated tables by the model's name, with the number of its seeds, or the seed, where a
+        model has several.
 
     Raises:
         PredictionsError: a table is missing or breaks its contract, or runs of one model and seed
             are not the folds of one cross-validation.
     """
-    pieces: dict[tuple[str, str], list[pd.DataFrame]] = {}
+    pieces: dict[str, dict[str, list[pd.DataFrame]]] = {}
     for run in runs:
         label, file = _labelled(run)
-        table = without_scoreless(read_table(file, PredictionsError))
-        table = validate_predictions(table, where=file)
+        table = read_predictions(file)
         folder = file.parent.name if file.stem == "predictions" else file.stem
         table["run_id"] = table["run_id"].fillna(folder)
         table["model"] = label or table["model"].fillna(folder)
         for (model, seed), rows in table.groupby(["model", "seed"], dropna=False, sort=False):
-            key = (str(model), "" if pd.isna(seed) else str(seed))
-            pieces.setdefault(key, []).append(rows)
-    models = [model for model, _ in pieces]
-    methods = {}
-    for (model, seed), tables in pieces.items():
-        name = f"{model}, seed {seed or 'unknown'}" if models.count(model) > 1 else model
-        methods[name] = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
-        if len(tables) > 1:
-            _check_pooled(methods[name], name)
+            own = "unknown" if pd.isna(seed) else str(seed)
+            pieces.setdefault(str(model), {}).setdefault(own, []).append(rows)
+    methods: dict[str, pd.DataFrame] = {}
+    for model, seeds in pieces.items():
+        names = {seed: f"{model}, seed {seed}" if len(seeds) > 1 else model for seed in seeds}
+        pooled = {names[seed]: _pooled(tables, names[seed]) for seed, tables in seeds.items()}
+        every = pd.concat(pooled.values(), ignore_index=True)
+        if len(seeds) > 1 and _can_be_averaged(every, model):
+            methods[f"{model}, mean of {len(seeds)} seeds"] = every
+        else:
+            methods |= pooled
     return methods
 
 
@@ -175,7 +187,19 @@ def _labelled(run: str | Path) -> tuple[str, Path]:
     return label.strip(), table_file(path)
 
 
-def _check_pooled(table: pd.DataFrame, name: str) -> None:
+def _can_be_averaged(table: pd.DataFrame, name: str) -> bool:
+    try:
+        runs_by_seed(table, name)
+    except PredictionsError:  # each seed is shown by itself then, and is checked as that
+        return False
+    return True
+
+
+def _pooled(tables: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
+    """The runs of one model and seed as one table."""
+    if len(tables) == 1:
+        return tables[0]
+    table = pd.concat(tables, ignore_index=True)
     try:
         check_runs(validate_predictions(table, where=name))
     except PredictionsError as problem:
@@ -184,3 +208,4 @@ def _check_pooled(table: pd.DataFrame, name: str) -> None:
             where=name,
             fix="give each run once, and other runs of this model a name of their own (LABEL=RUN).",
         ) from problem
+    return table

@@ -71,7 +71,8 @@ def paper(
 
     Args:
         predictions: tables of contract 6 with a test part, by the method's name, or one table. The
-            first is the method of Figure 2 left and Table 3; all are in Figure 2 right.
+            first is the method of Figure 2 left and Table 3; all are in Figure 2 right. Several
+            seeds of one model in a table are averaged.
         operating_point: how to choose each threshold, see `covidlit.evaluation.evaluate`.
         subsets: the classes of the paper's subsets S1, S2 and S3.
         reader_cut: the lowest grade of a graded reader that counts as positive.
@@ -147,6 +148,8 @@ def _described(method: Method, first: Method) -> dict[str, Any]:
             f"its {len(test)} test scans are not the {len(others)} of {first.name} ({common} in "
             "common): the two cannot be held against each other."
         )
+    if method is first and method.seeds:
+        remarks.append("heatmaps, where shown, are those of the first run that was given.")
     refused = test.loc[test["status"] != "ok", "reason"].value_counts()
     if len(refused) and len(method.test) == 0:
         remarks.append("every test scan was refused: there is no number.")

@@ -10,12 +10,16 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
+from statsmodels.stats.multitest import multipletests
 from typer.testing import CliRunner
 
 from covidlit.cli import app
 from covidlit.errors import CovidlitError, PredictionsError
+from covidlit.evaluation.compare import compare
 from covidlit.evaluation.paper import (
     Galleries,
     paper,
@@ -153,7 +157,7 @@ def test_a_wrong_run_is_one_sentence(tmp_path: Path) -> None:
     assert "none.parquet: there is no such file." in done.stderr
 
 
-def test_folds_are_pooled_and_seeds_are_methods_of_their_own(
+def test_folds_are_pooled_and_seeds_of_other_test_scans_are_methods_of_their_own(
     cohort: Cohort, tmp_path: Path
 ) -> None:
     paths = []
@@ -174,3 +178,43 @@ def test_folds_are_pooled_and_seeds_are_methods_of_their_own(
     assert [point["fold"] for point in found["figure2_left"][1]["operating_points"]] == [0, 1]
     with pytest.raises(PredictionsError, match="LABEL=RUN"):
         read_methods([other, other])
+
+
+@pytest.mark.parametrize("same_validation", [True, False])
+def test_seeds_of_a_model_are_one_method_with_mean_scores(
+    same_validation: bool, cohort: Cohort, tmp_path: Path
+) -> None:
+    tables = [cohort(seed).assign(seed=seed, run_id=f"run {seed}") for seed in range(3)]
+    if not same_validation:
+        for seed, table in enumerate(tables):
+            gone = (table["part"] == "validation") & (np.arange(len(table)) // 3 % 3 == seed)
+            tables[seed] = table[~gone]
+    tables[1].loc[tables[1]["scan_id"] == "S100", "score"] = np.nan
+    for seed, table in enumerate(tables):
+        table.to_parquet(tmp_path / f"{seed}.parquet")
+    other = cohort(7).assign(model="svm")
+    other.to_parquet(tmp_path / "other.parquet")
+    methods = read_methods([*(tmp_path / f"{n}.parquet" for n in (0, 1, 2, "other"))])
+    assert list(methods) == ["csacnet, mean of 3 seeds", "svm"]
+    found = paper(methods, n_bootstrap=100)
+    test = pd.concat([one[(one["part"] == "test") & (one["scan_id"] != "S100")] for one in tables])
+    mean = test.groupby("scan_id")[["target", "score"]].mean()
+    overall = found.results["figure2_left"][0]
+    assert overall["auc"]["value"] == pytest.approx(roc_auc_score(mean["target"], mean["score"]))
+    # The thresholds are those of `covidlit compare`, for each contrast.
+    expected = compare(tables, n_bootstrap=100).results["models"][0]
+    assert overall["operating_points"] == expected["operating_points"]
+    assert overall["sensitivity"] == expected["sensitivity"]
+    without_cap = [one[one["class_name"] != "cap"] for one in tables]
+    s2 = found.results["figure2_left"][1]
+    expected = compare(without_cap, n_bootstrap=100).results["models"][0]
+    assert s2["operating_points"] == expected["operating_points"]
+    method = found.results["methods"][0]
+    assert method["refused"] == {"marked ok without a score": 1}
+    page = write_paper(found, tmp_path).read_text()
+    assert "averaged over 3 seeds (0, 1, 2)" in page
+    names = ("sensitivity_test", "auc_test")
+    tests = [record[name] for record in found.results["figure2_right"] for name in names]
+    assert [one["p_holm"] for one in tests] == pytest.approx(
+        multipletests([one["p_value"] for one in tests], method="holm")[1]
+    )
