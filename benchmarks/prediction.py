@@ -43,7 +43,12 @@ from covidlit.deploy.export import export, parity_volumes
 from covidlit.deploy.exported import ExportRecord, default_folder
 from covidlit.deploy.exported_engine import open_openvino
 from covidlit.deploy.graph import VolumeScorer, write_onnx, write_openvino
+from covidlit.dicom import Checks
+from covidlit.explain import HeatmapWriter
+from covidlit.explain.scale import scale_of, store_scale
+from covidlit.preprocess import prepare_scan
 from covidlit.run_record import RunRecord
+from covidlit.scan_sources import find_scans
 from covidlit.tasks import VolumeClassification
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +62,8 @@ TRAIN = [
     "model.task.optimizer.lr=1e-3", "trainer.max_epochs=6", "evaluation.n_bootstrap=100",
 ]  # fmt: skip
 HEAD_STEPS = 40
+HEAT_SCANS = 4
+WITH_HEATMAP = "OpenVINO, with a heatmap"
 Score = Callable[[NDArray[np.int16]], Any]
 
 
@@ -75,7 +82,25 @@ def trained(scans: int) -> tuple[Path, Path, ExportRecord]:
         head = trained_head(load_task(last).net, record, manifest, scans)
         content["state_dict"] |= {f"net.head.{name}": value for name, value in head.items()}
         torch.save(content, checkpoint)
+    keep_heat_scale(checkpoint, manifest)
     return checkpoint, manifest, export(checkpoint, manifest, n_scans=scans)
+
+
+def keep_heat_scale(checkpoint: Path, manifest: Path) -> None:
+    """Store the scale of heatmaps at the geometry that the checkpoint scores at.
+
+    The run itself may have stored the one at its own, coarser geometry.
+    """
+    writer = HeatmapWriter(checkpoint, checkpoint.parent, scale=1.0)  # of pictures, not of heat
+    table = read_manifest(manifest)
+    cases = set(table.loc[table["class_name"] == "covid", "scan_id"])
+    found = [source for source in find_scans(manifest, Checks()) if source.scan_id in cases]
+    reads = [source.read for source in found[:HEAT_SCANS] if source.read is not None]
+    maxima = [
+        writer.explain(prepare_scan(read(), writer.geometry)).maximum
+        for read in track(reads, "Scale of heatmaps")
+    ]
+    store_scale(checkpoint, writer.layer, writer.method, scale_of(maxima))
 
 
 def trained_head(net: Any, record: RunRecord, manifest: Path, scans: int) -> dict[str, Any]:
@@ -158,11 +183,52 @@ def end_to_end(command: list[str]) -> tuple[float, dict[str, float]]:
     return total, {"start and end of Python": total - float(inside), **steps}
 
 
+def whole_commands(
+    checkpoint: Path, n_slices: int, runs: int, options: list[str]
+) -> dict[str, tuple[float, dict[str, float]]]:
+    """`end_to_end` of each way to score a series with `n_slices` slices: that of the median run.
+
+    Args:
+        checkpoint: with its export beside it and a scale of heatmaps in it.
+        n_slices: of each series.
+        runs: how often each command runs; the commands alternate.
+        options: more of `covidlit predict`.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        series, many = Path(name, "series"), Path(name, "many")
+        write_series(series, n_slices)
+        for seed in range(4):
+            write_series(many / str(seed), n_slices, seed=seed)
+        folder, heatmaps = str(default_folder(checkpoint)), Path(name, "heatmaps")
+        sides = {
+            "OpenVINO": [folder, str(series), "--engine", "openvino"],
+            # A heatmap needs gradients, hence the checkpoint; the scores are its export's.
+            WITH_HEATMAP: [
+                str(checkpoint), str(series), "--engine", "openvino", "--device", "cpu",
+                "--heatmaps", str(heatmaps),
+            ],
+            "torch": [str(checkpoint), str(series), "--engine", "torch", "--device", "cpu"],
+            "OpenVINO, 4 series": [folder, str(many), "--engine", "openvino"],
+        }  # fmt: skip
+        out = ["--out", str(Path(name, "scores.csv"))]
+        found: dict[str, list[tuple[float, dict[str, float]]]] = {side: [] for side in sides}
+        for _ in track(range(runs), "Whole commands"):
+            for side, arguments in sides.items():
+                found[side].append(end_to_end([*arguments, *out, *options]))
+        if len(list(heatmaps.glob("*.heat.nii.gz"))) != 1:
+            raise RuntimeError("the heatmap was not written")
+    return {
+        side: sorted(timed, key=lambda run: run[0])[len(timed) // 2]
+        for side, timed in found.items()
+    }
+
+
 def main() -> None:
     """Measure everything and write `benchmarks/results/prediction.json`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--runs", type=int, default=3, help="of the whole command")
+    parser.add_argument("--slices", type=int, default=300, help="of each series")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--scans", type=int, default=24, help="of the parity check")
     parser.add_argument(
@@ -171,7 +237,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     command = f"python benchmarks/prediction.py --repeats {args.repeats} --runs {args.runs}"
-    command += f" --threads {args.threads} --scans {args.scans}"
+    command += f" --threads {args.threads} --scans {args.scans} --slices {args.slices}"
     if args.predict_options:
         command += " --predict-options " + " ".join(args.predict_options)
     figures: list[dict[str, Any]] = []
@@ -228,26 +294,11 @@ def main() -> None:
     for side, median in medians.items():
         add(f"{what}: {side}", median, "s")
 
-    with tempfile.TemporaryDirectory() as name:
-        series, many = Path(name, "series"), Path(name, "many")
-        write_series(series, 300)
-        for seed in range(4):
-            write_series(many / str(seed), 300, seed=seed)
-        folder, out = str(default_folder(checkpoint)), ["--out", str(Path(name, "scores.csv"))]
-        sides = {
-            "OpenVINO": [folder, str(series), "--engine", "openvino"],
-            "torch": [str(checkpoint), str(series), "--engine", "torch", "--device", "cpu"],
-            "OpenVINO, 4 series": [folder, str(many), "--engine", "openvino"],
-        }
-        threads = ["--threads", str(args.threads), *out, *args.predict_options]
-        found: dict[str, list[tuple[float, dict[str, float]]]] = {side: [] for side in sides}
-        for _ in track(range(args.runs), "Whole commands"):
-            for side, arguments in sides.items():
-                found[side].append(end_to_end([*arguments, *threads]))
-    for side, runs in found.items():
-        total, steps = sorted(runs, key=lambda run: run[0])[len(runs) // 2]
-        what = f"covidlit predict, DICOM of 300 x 512 x 512 to a score, {side}"
-        add(what, total, "s", "< 10" if side == "OpenVINO" else None)
+    options = ["--threads", str(args.threads), *args.predict_options]
+    found = whole_commands(checkpoint, args.slices, args.runs, options)
+    for side, (total, steps) in found.items():
+        what = f"covidlit predict, DICOM of {args.slices} x 512 x 512 to a score, {side}"
+        add(what, total, "s", "< 10" if side in ("OpenVINO", WITH_HEATMAP) else None)
         for step, seconds in steps.items():
             add(f"{what}: share of {step}", 100 * seconds / sum(steps.values()), "% of the work")
         add(f"{what}: all steps together", sum(steps.values()) / total, "of the time")

@@ -57,9 +57,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         `task`, `record`, `versions` and `rng`. All tensors on the CPU.
 
     Raises:
-        CheckpointError: missing, truncated, not a checkpoint, of another format; or untrusted: it
-            holds other objects than tensors and plain values, or a `_target_` that may not be
-            built. The message names what was found.
+        CheckpointError: missing, truncated, not a checkpoint, of another format, a classical
+            baseline; or untrusted: it holds other objects than tensors and plain values, or a
+            `_target_` that may not be built. The message names what was found.
     """
     path = Path(path)
     if not path.is_file():
@@ -70,6 +70,13 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
             "it is a folder." if path.is_dir() else "there is no such file.",
             where=path,
             fix=f"choose one of {listed} in {folder}." if there else "check the path.",
+        )
+    if path.suffix == ".skops":
+        raise CheckpointError(
+            "this is a classical baseline, not the checkpoint of a network: it has no heatmaps and "
+            "no export, and cannot be trained on.",
+            where=path,
+            fix="give the checkpoint of a network; `covidlit predict` takes this file as it is.",
         )
     content = _read(path)
     if not isinstance(content, dict) or any(name not in content for name in _NEEDED):

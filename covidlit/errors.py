@@ -54,14 +54,14 @@ def disk_full(error: OSError, fix: str) -> CovidlitError | None:
     return CovidlitError("the disk is full.", where=error.filename, fix=fix)
 
 
-def fault_reason(error: Exception) -> str:
+def fault_reason(error: Exception, doing: str = "reading it") -> str:
     """The reason for leaving out a file that covidlit stumbled over: the error's type and place.
 
     Without its message, which may quote the file.
     """
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
-    return f"a fault while reading it: {place}; report it."
+    return f"a fault while {doing}: {place}; report it."
 
 
 class DicomError(CovidlitError):

@@ -14,7 +14,7 @@ import pandas as pd
 from covidlit.deploy import Engine, Timings, load_engine
 from covidlit.deploy.preparation import PreparedSource, prepare_ahead
 from covidlit.dicom import Checks
-from covidlit.errors import ConfigError, CovidlitError
+from covidlit.errors import ConfigError, CovidlitError, fault_reason
 from covidlit.override_notes import told
 from covidlit.preprocess.geometry import Geometry, Prepared
 from covidlit.progress import progress_bar
@@ -109,7 +109,8 @@ def predict_with(
         n_jobs: scans read and prepared at a time; see `covidlit.deploy.preparation`.
         override: names of further DICOM checks to switch off.
         progress: show a progress bar.
-        on_scored: called in order with every scan that got a score.
+        on_scored: called in order with every scan that got a score; where it fails, `notes` says
+            why there is no heatmap, and the scan keeps its score.
         timings: where to note how long each step took.
 
     Returns:
@@ -119,7 +120,8 @@ def predict_with(
         point on, else "negative"; null where it has none; with more classes the most probable
         one), `operating_point` (null where the checkpoint has none, or more classes), `status`
         ("ok" or "refused"), `reason`, `notes` (what was done to the scan on the way in, such as a
-        check that was overridden and would have refused it), `synthetic` (what a manifest says of
+        check that was overridden and would have refused it, or why its heatmap is missing),
+        `synthetic` (what a manifest says of
         the scan; null where nothing does), `trained_on_synthetic` (of the network: its scores then
         mean nothing for patients).
 
@@ -152,7 +154,9 @@ def predict_with(
                 if on_scored is not None and row["status"] == "ok":
                     assert scan is not None  # kept for this
                     with timings.measure("heatmap"):
-                        on_scored(source, scan, prepared, score)
+                        reason = _failure(on_scored, source, scan, prepared, score)
+                    if reason is not None:
+                        row["notes"] = "; ".join(filter(None, (row["notes"], reason)))
                 timings.n_scans += row["status"] == "ok"
                 bar.advance()
     table = _table(rows, record)
@@ -160,6 +164,21 @@ def predict_with(
     if strict:
         require_all(table, path)
     return table
+
+
+def _failure(on_scored: OnScored, *scored: Any) -> str | None:
+    """Call it; why there is no heatmap, which must not cost the scores."""
+    try:
+        on_scored(*scored)
+    except CovidlitError as error:
+        reason = error.what
+    except (OSError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+    except Exception as error:
+        reason = fault_reason(error, "making it")
+    else:
+        return None
+    return f"no heatmap: {reason}"
 
 
 def _table(rows: list[dict[str, Any]], record: RunRecord) -> pd.DataFrame:

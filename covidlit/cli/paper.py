@@ -57,9 +57,20 @@ def paper(
         typer.Option(
             "--heatmaps/--no-heatmaps",
             help="Draw Figures 3 and 4 where the first RUN is the folder of a network's training "
-            "and its cohort is still there.",
+            "and its cohort is still there. Of pooled folds, those scans are drawn that the first "
+            "RUN tested.",
         ),
     ] = True,
+    layer: Annotated[
+        str | None, typer.Option(help="Of the heatmaps; a wrong name lists them all.")
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the heatmaps: guided (default), layercam, gradcam, or activation (the "
+            "paper's, with --layer last_pool)."
+        ),
+    ] = None,
 ) -> None:
     """Repeat the CSAC-Net paper on your cohort: its figures and tables with intervals.
 
@@ -96,13 +107,16 @@ def paper(
         "--bootstrap": bootstrap,
         "--confidence": confidence,
         "--seed": seed,
+        "--layer": layer,
+        "--method": method,
     }
     command = ["covidlit", "paper", *runs]
     given = {name: value for name, value in options.items() if value is not None}
     command += [str(word) for option in given.items() for word in option]
     command += [] if heatmaps else ["--no-heatmaps"]
     console = Console()
-    galleries = _galleries(runs[0], found.cases(cases), console) if heatmaps else None
+    chosen = found.cases(cases)
+    galleries = _galleries(runs[0], chosen, console, layer, method) if heatmaps else None
     page = write_paper(found, out, galleries=galleries, command=shlex.join(command))
     for table in summary_tables(found.to_dict()):
         console.print(table)
@@ -116,7 +130,9 @@ def paper(
     console.print(f"Page: {page}", highlight=False, soft_wrap=True)
 
 
-def _galleries(run: str, chosen: pd.DataFrame, console: Console) -> Galleries | None:
+def _galleries(
+    run: str, chosen: pd.DataFrame, console: Console, layer: str | None, method: str | None
+) -> Galleries | None:
     """The pictures of Figures 3 and 4, where the first run is the folder of a network."""
     from rich.markup import escape
 
@@ -130,7 +146,7 @@ def _galleries(run: str, chosen: pd.DataFrame, console: Console) -> Galleries | 
     from covidlit.explain.paper_galleries import paper_galleries
 
     try:
-        return paper_galleries(folder, chosen)
+        return paper_galleries(folder, chosen, layer=layer, method=method)
     except CovidlitError as error:  # the other results do not depend on the pictures
         note = f"No heatmaps could be made: {error}"
         console.print(f"[yellow]•[/yellow] {escape(note)}", highlight=False)

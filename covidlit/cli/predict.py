@@ -18,7 +18,8 @@ def predict(
         Path,
         typer.Argument(
             help="A checkpoint of `covidlit train`: RUN/checkpoints/best.ckpt, or last.ckpt where "
-            "none was selected; or a folder of `covidlit export`."
+            "none was selected, or model.skops of a classical baseline; or a folder of "
+            "`covidlit export`."
         ),
     ],
     path: Annotated[
@@ -42,7 +43,8 @@ def predict(
         ),
     ] = "auto",
     threads: Annotated[
-        int | None, typer.Option(help="CPU threads of the network; by default one per core.")
+        int | None,
+        typer.Option(help="CPU threads of network and heatmaps; by default one per core."),
     ] = None,
     jobs: Annotated[
         int,
@@ -51,8 +53,8 @@ def predict(
     heatmaps: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for a heatmap of each scan, as NIfTI and PNG; CHECKPOINT must be one. "
-            "`covidlit explain` says what they are worth."
+            help="Folder for a heatmap of each scan, as NIfTI and PNG, and heatmaps.csv; "
+            "CHECKPOINT must be one. `covidlit explain` says what they are worth."
         ),
     ] = None,
     strict: Annotated[
@@ -81,7 +83,9 @@ def predict(
             from covidlit.deploy.torch_engine import find_device
             from covidlit.explain.predicted import heatmaps_of_scored
 
-            on_scored = heatmaps_of_scored(checkpoint, heatmaps, device=find_device(device))
+            on_scored = heatmaps_of_scored(
+                checkpoint, heatmaps, device=find_device(device), threads=threads
+            )
     table = predict_with(
         loaded,
         path,
@@ -97,7 +101,9 @@ def predict(
     timings.stop()
     _print(table, out, loaded.name)
     if heatmaps is not None:
-        typer.echo(f"Heatmaps: {heatmaps}")
+        missing = int(table["notes"].str.contains("no heatmap: ").fillna(False).sum())
+        failed = f"; {missing} could not be made, see notes" if missing else ""
+        typer.echo(f"Heatmaps: {heatmaps}{failed}")
     if show_timings:
         _print_timings(timings)
     if strict:

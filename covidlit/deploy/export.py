@@ -38,6 +38,7 @@ from covidlit.preprocess import Geometry
 from covidlit.run_record import RunRecord
 from covidlit.scan_sources import find_scans
 from covidlit.tasks import VolumeClassification
+from covidlit.weights_hash import scoring_hash
 
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
 _PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",)}
@@ -78,10 +79,11 @@ def export(
         ConfigError: an argument out of its range; or a package is not installed.
     """
     _check(formats, tolerance, n_scans)
-    load_checkpoint(checkpoint)  # before its hash: says what is wrong with it
+    content = load_checkpoint(checkpoint)  # before its hash: says what is wrong with it
     folder = default_folder(checkpoint) if out is None else Path(out)
     _check_folder(folder)
-    sha256 = file_hash(checkpoint)
+    sha256, scoring_sha256 = file_hash(checkpoint), scoring_hash(content)
+    del content
     torch_engine = TorchEngine(checkpoint, device="cpu", float32=True)
     record = torch_engine.record
     volumes = parity_volumes(scans, record, n_scans, override)
@@ -104,6 +106,7 @@ def export(
             record=record,
             checkpoint=Path(checkpoint).name,
             checkpoint_sha256=sha256,
+            scoring_sha256=scoring_sha256,
             files=files,  # type: ignore[arg-type]
             tolerance=tolerance,
             differences={},

@@ -32,7 +32,10 @@ class ExportRecord(BaseModel):
         format: `FORMAT`.
         record: of the run that wrote the checkpoint, as the checkpoint carries it.
         checkpoint: the file's name.
-        checkpoint_sha256: its hash; another one means that the export is of another state.
+        checkpoint_sha256: hash of the file.
+        scoring_sha256: hash of what scores come from (`covidlit.weights_hash.scoring_hash`);
+            another one means that the export is of another state. The file changes too where a
+            scale of heatmaps is stored in it, which is no reason to export again.
         files: hash of each exported file.
         tolerance: what the differences had to stay within.
         differences: by format, the largest difference of a score from PyTorch's in float32.
@@ -50,6 +53,7 @@ class ExportRecord(BaseModel):
     record: RunRecord
     checkpoint: str
     checkpoint_sha256: Sha256
+    scoring_sha256: Sha256
     files: dict[FileName, Sha256]
     tolerance: Number
     differences: dict[Format, Number]
@@ -87,6 +91,7 @@ def read_export(
     Raises:
         ExportError: missing, damaged, of another format, without files of that kind; or of another
             state of the checkpoint.
+        CheckpointError: the checkpoint is damaged or untrusted.
     """
     folder = Path(folder)
     try:
@@ -111,7 +116,7 @@ def read_export(
         beside = folder.parent.with_name(f"{folder.name}.ckpt")
         known = folder.absolute() == default_folder(beside).absolute() and beside.is_file()
         checkpoint = beside if known else None
-    if checkpoint is not None and file_hash(checkpoint) != export.checkpoint_sha256:
+    if checkpoint is not None and not _same_scores(checkpoint, export):
         raise ExportError(
             f"the checkpoint {checkpoint} is not the one that was exported here: it changed since.",
             where=folder,
@@ -124,6 +129,15 @@ def file_hash(path: str | Path) -> str:
     """SHA-256 (hex) of a file."""
     with Path(path).open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _same_scores(checkpoint: str | Path, export: ExportRecord) -> bool:
+    if file_hash(checkpoint) == export.checkpoint_sha256:
+        return True  # without reading it, which takes torch and its time
+    from covidlit.checkpoints import load_checkpoint
+    from covidlit.weights_hash import scoring_hash
+
+    return scoring_hash(load_checkpoint(checkpoint)) == export.scoring_sha256
 
 
 def _hash_there(path: Path) -> str | None:

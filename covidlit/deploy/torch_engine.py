@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +60,26 @@ class TorchEngine:
         """See `Engine.scores`."""
         check_volumes(hu, self.record)
         cast = torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext()
-        # The number of threads is the whole process's: it goes back to what it was.
-        before = torch.get_num_threads()
-        try:
-            torch.set_num_threads(self.threads or before)
+        with torch_threads(self.threads):
             volumes = torch.from_numpy(hu)[:, None].to(self.device)
             images = apply_window(volumes, self.record.preprocess.window)
             with cast:
                 batch = {"image": images, "scan_id": [""] * len(images)}
                 return self.task.predict_step(batch, 0)["score"].double().tolist()
-        finally:
-            torch.set_num_threads(before)
+
+
+@contextmanager
+def torch_threads(threads: int | None) -> Iterator[None]:
+    """PyTorch on that many CPU threads; None leaves its own number.
+
+    The number is the whole process's: it goes back to what it was.
+    """
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads or before)
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def find_device(name: str) -> torch.device:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from covidlit.errors import CovidlitError
 from covidlit.explain.explain import explain_image
 from covidlit.explain.overlay import hottest_slices, overlay_png
 from covidlit.explain.run_sources import positive_target, scans_of
@@ -41,18 +42,22 @@ class Camera:
         part = scans_of(datamodule, "test", positive_target(task))
         self._sources = {source.scan_id: source for source in part.sources}
 
+    def has(self, scan_id: str) -> bool:
+        """Whether it is a test scan of the run."""
+        return scan_id in self._sources
+
     def picture(self, scan_id: str, score: float) -> tuple[bytes, float]:
         """The picture (PNG) of a test scan, and its largest heat.
 
         Raises:
-            KeyError: no test scan of this id can be read.
-            CovidlitError: the scan cannot be read any more.
+            CovidlitError: the run has no such test scan, or it cannot be read any more.
         """
         from covidlit.datamodules.volume_dataset import apply_window
 
-        read = self._sources[scan_id].read
-        assert read is not None
-        scan = read()
+        source = self._sources.get(scan_id)
+        if source is None or source.read is None:
+            raise CovidlitError(f"the run has no test scan {scan_id!r} that can be read.")
+        scan = source.read()
         prepared = prepare_scan(scan, self.datamodule.geometry)
         image = torch.from_numpy(prepared.array.astype(np.float32))[None, None]
         image = apply_window(image, self.datamodule.window).to(self.task.device)

@@ -12,6 +12,7 @@ from covidlit.dicom import Checks
 from covidlit.errors import ConfigError
 from covidlit.explain.explain import METHODS, default_layer
 from covidlit.explain.gallery import Picture, choose_cases, colour_sentence
+from covidlit.explain.known_targets import known_targets
 from covidlit.explain.layers import layer_of
 from covidlit.explain.many import TABLE, explain_scans
 from covidlit.explain.page import render_page
@@ -30,6 +31,7 @@ from covidlit.explain.write import HeatmapWriter, load_classification
 from covidlit.files import check_writable, write_json, write_text
 from covidlit.run_record import RunRecord
 from covidlit.scan_sources import ScanSource, find_scans
+from covidlit.weights_hash import weights_hash
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +84,10 @@ def explain_command(
 ) -> Explained:
     """Write heatmaps, `heatmaps.csv`, `localisation.json` and `explain.html`; see the command.
 
+    Beside the checks of `worth_of`, `localisation.json` says what they were made of: `checkpoint`
+    (`weights_hash`, that of its `state_dict`, and `split_hash`), `method`, `layer`, `part` (null
+    for scans at a path) and `n_scans`, the heatmaps made.
+
     Args:
         checkpoint: a checkpoint, or the folder of a run.
         path: of the scans; None: those of the run's `part`.
@@ -107,7 +113,7 @@ def explain_command(
     task = load_classification(checkpoint)
     layer, method = layer or default_layer(task.net), method or METHODS[0]
     layer_of(task.net, layer)
-    scans = RunScans([], {}, {})
+    scans, unknown = RunScans([], {}, {}), ""
     scale = scale or stored_scale(record, layer, method)
     if run_dir is not None and (path is None or scale is None):
         datamodule = datamodule_of(run_dir, record.split_hash)
@@ -117,7 +123,9 @@ def explain_command(
         if path is None:
             scans = scans_of(datamodule, part, positive_target(task))
     if path is not None:
-        scans = RunScans(find_scans(path, _checks(record)), *_known_targets(path))
+        known = known_targets(path, record, positive_target(task))
+        scans = RunScans(find_scans(path, _checks(record)), known.targets, known.patients)
+        unknown = known.problem
     sources = scans.sources[:limit]
     expect(len(sources))
     writer = HeatmapWriter(
@@ -135,6 +143,9 @@ def explain_command(
         truth=truth,
         sanity=sanity,
     )
+    if unknown:
+        worth["sentences"].insert(0, unknown)
+    worth |= _provenance(writer, table, part if path is None else None)
     write_json(out / "localisation.json", worth)
     page = render_page(
         title="Heatmaps",
@@ -152,22 +163,18 @@ def explain_command(
     return Explained(table, write_text(out / "explain.html", page), worth["sentences"])
 
 
-def _known_targets(path: Path) -> tuple[dict[str, int], dict[str, str]]:
-    """Targets and patients of a manifest, where the path is one."""
-    from covidlit.scan_sources import TABLE_SUFFIXES
-
-    if not path.is_file() or path.suffix.lower() not in TABLE_SUFFIXES:
-        return {}, {}
-    from covidlit.cohort.manifest import read_manifest
-
-    manifest = read_manifest(path)
-    ids = manifest["scan_id"].astype(str)
-    patients = dict(zip(ids, manifest["patient_id"].astype(str), strict=True))
-    if "target" not in manifest:
-        # Without a label rule the class alone says it.
-        return dict(zip(ids, manifest["class_name"].eq("covid").astype(int), strict=True)), patients
-    known = manifest["target"].notna()
-    return dict(zip(ids[known], manifest.loc[known, "target"].astype(int), strict=True)), patients
+def _provenance(writer: HeatmapWriter, table: pd.DataFrame, part: str | None) -> dict[str, Any]:
+    """What the checks were made of, so that they are not taken for another network's."""
+    return {
+        "checkpoint": {
+            "weights_hash": weights_hash(writer.task.state_dict()),
+            "split_hash": writer.record.split_hash,
+        },
+        "method": writer.method,
+        "layer": writer.layer,
+        "part": part,
+        "n_scans": int((table["status"] == "ok").sum()),
+    }
 
 
 def _sanity(writer: HeatmapWriter, table: pd.DataFrame, sources: list[ScanSource]) -> Sanity | None:

@@ -40,9 +40,6 @@ def outcome(target: int, score: float, point: float) -> str:
 def choose_cases(table: pd.DataFrame, n: int = 2) -> pd.DataFrame:
     """Scans for a gallery: typical ones of those called right, the worst of those called wrong.
 
-    Typical are the ones whose score is nearest to the median of their group, so that nobody picks
-    the prettiest; the worst are those furthest on the wrong side.
-
     Args:
         table: `scan_id`, `target` (0 or 1), `score` and `point`, the operating point of each.
         n: of each outcome.
@@ -52,16 +49,14 @@ def choose_cases(table: pd.DataFrame, n: int = 2) -> pd.DataFrame:
     """
     import pandas as pd
 
+    from covidlit.evaluation.case_choice import typical_or_worst
+
     rows = zip(table["target"], table["score"], table["point"], strict=True)
     found = table.assign(outcome=[outcome(int(t), float(s), float(p)) for t, s, p in rows])
     chosen = []
     for name in OUTCOMES:
-        group = found[found["outcome"] == name]
-        if name.startswith("true"):
-            rank = (group["score"] - group["score"].median()).abs()
-        else:
-            rank = -(group["score"] - group["point"]).abs()
-        chosen.append(group.loc[rank.sort_values(kind="stable").index[:n]])
+        group, right = found[found["outcome"] == name], name.startswith("true")
+        chosen.append(typical_or_worst(group, n, right=right, threshold="point"))
     return pd.concat(chosen)
 
 

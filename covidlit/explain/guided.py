@@ -31,11 +31,11 @@ def guided_layer_cam(
 ) -> NDArray[np.float32]:
     """The geometric mean of LayerCAM and of the smoothed gradient times what differs from lung.
 
-    A map of a late layer is too coarse to point at a small lesion, and the gradient of the image
-    alone is noise outside of what matters; Guided Grad-CAM multiplies the two (Selvaraju et al.,
-    ICCV 2017, section 3.2). Here the first factor is LayerCAM, the second the first-order effect of
-    turning a place into healthy lung, gradient * (image - lung), smoothed with its sign and then
-    rectified, so that what cancels out leaves no heat. One pass forward and one back.
+    A map of a late layer is as coarse as the layer, the gradient of the image as fine as the image;
+    Guided Grad-CAM multiplies the two (Selvaraju et al., ICCV 2017, section 3.2). Here the first
+    factor is LayerCAM, the second the first-order effect of turning a place into healthy lung,
+    gradient * (image - lung), smoothed with its sign and then rectified, so that what cancels out
+    leaves no heat. One pass forward and one back.
 
     Args:
         net, image, layer, output: as in `grad_cam`.

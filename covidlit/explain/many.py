@@ -14,6 +14,7 @@ from covidlit.files import write_json
 from covidlit.lesions import FIRST_LESION, LesionLabels, label_paths, read_labels
 from covidlit.scan_sources import ScanSource, refusal_reason
 from covidlit.tables import read_table, write_table
+from covidlit.weights_hash import weights_hash
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,9 +113,9 @@ def _found(heatmap: Any, labels: LesionLabels | None) -> dict[str, Any]:
 def _known_rows(writer: HeatmapWriter, truth: str | Path | None) -> Mapping[str, dict[str, Any]]:
     """Rows of an earlier call with the same settings, whose files are there."""
     settings = {
-        "weights": weights_hash(writer), "layer": writer.layer, "method": writer.method,
-        "scale": writer.scale, "n_slices": writer.n_slices,
-        "truth": None if truth is None else str(Path(truth).resolve()),
+        "weights": weights_hash(writer.task.state_dict()), "layer": writer.layer,
+        "method": writer.method, "scale": writer.scale, "n_slices": writer.n_slices,
+        "truth": None if truth is None else listing_hash(truth),
     }  # fmt: skip
     path, table = writer.out_dir / SETTINGS, writer.out_dir / TABLE
     try:
@@ -135,10 +136,9 @@ def _known_rows(writer: HeatmapWriter, truth: str | Path | None) -> Mapping[str,
     }
 
 
-def weights_hash(writer: HeatmapWriter) -> str:
-    """SHA-256 (hex) of the network's weights, whatever else its checkpoint holds."""
-    digest = hashlib.sha256()
-    for name, weight in writer.task.net.state_dict().items():
-        digest.update(name.encode())
-        digest.update(weight.detach().cpu().numpy().tobytes())
-    return digest.hexdigest()
+def listing_hash(folder: str | Path) -> str:
+    """SHA-256 (hex) of the names and sizes of the files in a folder, wherever it lies."""
+    root = Path(folder)
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    listed = [f"{path.relative_to(root).as_posix()} {path.stat().st_size}\n" for path in files]
+    return hashlib.sha256("".join(listed).encode()).hexdigest()

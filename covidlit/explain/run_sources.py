@@ -40,7 +40,7 @@ def checkpoint_of(run_dir: str | Path) -> Path:
     """The checkpoint that a run was judged by: `best.ckpt`, or `last.ckpt` where none was selected.
 
     Raises:
-        CheckpointError: the folder holds neither.
+        CheckpointError: the folder holds neither, or it is the run of a classical baseline.
     """
     import yaml
 
@@ -52,6 +52,12 @@ def checkpoint_of(run_dir: str | Path) -> Path:
     for name in names:
         if (folder / name).is_file():
             return folder / name
+    if (folder / "model.skops").is_file():
+        raise CheckpointError(
+            "this is the run of a classical baseline, which has no heatmaps.",
+            where=run_dir,
+            fix="give the folder of a network's run.",
+        )
     raise CheckpointError(
         "this is not the folder of a training run: it holds no checkpoint.",
         where=run_dir,

@@ -229,8 +229,8 @@ class CSACNet3D(nn.Module):
     def explainable_layers(self) -> dict[str, ExplainableLayer]:
         """Layers for heatmaps: the last max pooling, each subnet's units, the residual modules.
 
-        First is what the last max pooling takes, `module3` of four: the same features at twice the
-        resolution, which pointed at lesions best. `last_pool` is the paper's (Figs. 3 and 4);
+        First, hence the default, is what the last max pooling takes, `module3` of four: the same
+        features at twice the resolution. `last_pool` is the paper's (Figs. 3 and 4);
         `subnet<k>` the end of cross-layer subnet k, at the last resolution; `subnet<k>_unit<j>` its
         j-th pair of atrous convolutions, before their pooling; `module<k>` the output of residual
         module k.

@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 import torch
 
-from covidlit.checkpoints import update_record
+from covidlit.checkpoints import load_checkpoint, update_record
 from covidlit.deploy import load_engine
 from covidlit.deploy.exported import default_folder
 from covidlit.deploy.exported_engine import open_onnxruntime, open_openvino
 from covidlit.errors import CheckpointError, ConfigError, ExportError
+from covidlit.explain.scale import store_scale
 from covidlit.predict import predict
 
 FAST = ("onnxruntime", "openvino")
@@ -77,6 +78,12 @@ def test_threads_are_those_asked_for_and_torchs_own_come_back(
 
 def test_a_checkpoint_that_changed_makes_its_export_stale(run: Path) -> None:
     load_engine(run, "openvino")
+    # The scale of heatmaps is no part of a score.
+    before = run.read_bytes()
+    store_scale(run, "last_pool", "activation", 2.0)
+    assert run.read_bytes() != before
+    for path in (run, default_folder(run)):
+        load_engine(path, "openvino")
     update_record(run, operating_point=0.4)
     for path in (run, default_folder(run)):
         with pytest.raises(ExportError, match=r"it changed since.*covidlit export .*best.ckpt"):
@@ -84,6 +91,14 @@ def test_a_checkpoint_that_changed_makes_its_export_stale(run: Path) -> None:
     # Far from its checkpoint there is nothing to compare it with.
     moved = shutil.move(default_folder(run), run.parents[1] / "moved")
     assert load_engine(moved).record.operating_point is None
+
+
+def test_one_other_weight_makes_an_export_stale(run: Path) -> None:
+    content = load_checkpoint(run)
+    next(iter(content["state_dict"].values())).view(-1)[0] += 1e-3
+    torch.save(content, run)
+    with pytest.raises(ExportError, match="it changed since"):
+        load_engine(run, "openvino")
 
 
 @pytest.mark.parametrize("name", ["model.xml", "model.bin", "model.onnx"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,19 @@ from covidlit.cli import app
 from covidlit.cohort import Split
 from covidlit.cohort.manifest import read_manifest
 from covidlit.configuration import config_dir
+from covidlit.errors import CovidlitError
 from covidlit.experiment import train_and_evaluate
 from covidlit.explain import ExplainError, HeatmapWriter, explain_image
+from covidlit.explain.camera import Camera
+from covidlit.explain.many import listing_hash
 from covidlit.explain.overlay import hottest_slices
+from covidlit.explain.paper_galleries import paper_galleries
+from covidlit.explain.predicted import heatmaps_of_scored
+from covidlit.explain.run_sources import datamodule_of
 from covidlit.predict import predict
 from covidlit.preprocess import prepare_scan
-from covidlit.scan_files import load_scan
+from covidlit.scan_files import load_scan, write_nifti
+from covidlit.weights_hash import weights_hash
 
 
 @pytest.fixture(scope="module")
@@ -125,16 +133,24 @@ def test_the_nifti_lies_where_the_source_series_lies(written: Path, tiny_data: P
     assert values[peak[::-1]] >= 0.5 * values.max()
 
 
-def test_the_pictures_show_slices_on_the_absolute_scale(written: Path) -> None:
+def test_the_pictures_show_slices_on_the_absolute_scale(run: Path, written: Path) -> None:
     picture = Image.open(next(written.glob("*.png")))
     assert 300 < picture.size[0] < 800  # two slices and the colour bar
     page = (written / "explain.html").read_text()
-    assert "True positives" in page or "True negatives" in page
+    # The gallery has a heading for each outcome that the run's own table has, and no other.
+    table = pd.read_parquet(run / "predictions.parquet").query("part == 'test'")
+    point = read_record(load_checkpoint(run / "checkpoints" / "last.ckpt"), "").operating_point
+    words = [f"{right} {called}" for right, called in zip(
+        np.where((table["score"] >= point) == (table["target"] == 1), "True", "False"),
+        np.where(table["score"] >= point, "positives", "negatives"), strict=True,
+    )]  # fmt: skip
+    headings = re.findall(r"<h[23]>((?:True|False) (?:positives|negatives))</h[23]>", page)
+    assert sorted(headings) == sorted(set(words))
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert 'src="data:image/png;base64,' in page
 
 
-def test_its_worth_is_in_the_json(written: Path, truth: Path) -> None:
+def test_its_worth_is_in_the_json(run: Path, written: Path, truth: Path) -> None:
     worth = json.loads((written / "localisation.json").read_text())
     table = pd.read_csv(written / "heatmaps.csv")
     positives = worth["positives"]
@@ -143,6 +159,17 @@ def test_its_worth_is_in_the_json(written: Path, truth: Path) -> None:
     assert chance.min() <= positives["chance"]["value"] <= chance.max()
     assert 0 <= positives["others_heat"]["value"] <= 1
     assert set(worth) >= {"claim", "sanity", "true_positives", "sentences"}
+    content = load_checkpoint(run / "checkpoints" / "last.ckpt")
+    assert worth["checkpoint"] == {
+        "weights_hash": weights_hash(content["state_dict"]),
+        "split_hash": content["covidlit"]["record"]["split_hash"],
+    }
+    made = {name: worth[name] for name in ("method", "layer", "part", "n_scans")}
+    expected = {"method": "guided", "layer": "module3", "part": "test", "n_scans": len(table)}
+    assert made == expected
+    settings = json.loads((written / "heatmaps.json").read_text())
+    assert settings["truth"] == listing_hash(truth)
+    assert str(truth.parent) not in str(settings)  # the folder may be moved
 
 
 def test_a_second_call_does_the_rest_only(run: Path, written: Path, truth: Path) -> None:
@@ -222,6 +249,50 @@ def test_the_paper_s_page_says_why_it_has_no_heatmaps(run: Path, tmp_path: Path)
     assert "No heatmaps could be made" in (tmp_path / "out" / "paper.html").read_text()
 
 
+def test_a_layer_and_method_are_chosen_for_the_paper_s_figures(run: Path, tmp_path: Path) -> None:
+    words = ["paper", str(run), "--out", str(tmp_path), "--cases", "1", "--bootstrap", "100"]
+    words += ["--layer", "last_pool", "--method", "activation"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "paper.html").read_text()
+    assert "at the layer last_pool" in page
+    record = read_record(load_checkpoint(run / "checkpoints" / "last.ckpt"), "")
+    assert "activation:last_pool" in record.heat_scales
+
+
+def test_scans_of_other_folds_are_named_and_not_drawn(run: Path) -> None:
+    table = pd.read_parquet(run / "predictions.parquet").query("part == 'test'")
+    cases = pd.DataFrame(
+        {
+            "figure": ["typical", "misdiagnosed"], "scan_id": [table["scan_id"].iloc[0], "other"],
+            "score": [0.5, 0.5], "caption": ["recognised case", "missed case"],
+        }
+    )  # fmt: skip
+    found = paper_galleries(run, cases)
+    assert (len(found.typical), len(found.misdiagnosed)) == (1, 0)
+    assert "not test scans of this run: other." in str(found.note)
+    assert "--method activation --layer last_pool" in str(found.note)
+    task: Any = load_task(run / "checkpoints" / "last.ckpt")
+    split_hash = read_record(load_checkpoint(run / "checkpoints" / "last.ckpt"), "").split_hash
+    camera = Camera(task, datamodule_of(run, split_hash), "module3", "guided", 1.0)
+    with pytest.raises(CovidlitError, match="no test scan 'other'"):
+        camera.picture("other", 0.5)
+
+
+def test_a_classical_baseline_has_no_heatmaps(tmp_path: Path) -> None:
+    model = tmp_path / "checkpoints" / "model.skops"
+    model.parent.mkdir()
+    model.touch()
+    for words in (
+        ["explain", str(tmp_path)],
+        ["explain", str(model), str(tmp_path)],
+        ["export", str(model), "--scans", str(tmp_path)],
+    ):
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 2
+        assert "classical baseline" in " ".join(done.output.split())
+
+
 def test_heatmaps_are_written_while_scans_are_scored(
     run: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
@@ -241,5 +312,35 @@ def test_heatmaps_are_written_while_scans_are_scored(
         sitk.GetArrayFromImage(found),
         sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "alone" / "scan.heat.nii.gz"))),
     )
+    scores = pd.read_csv(tmp_path / "scores.csv")
+    table = pd.read_csv(out / "heatmaps.csv")
+    assert table[["scan_id", "path"]].equals(scores[["scan_id", "path"]])
+    assert table["nifti"].tolist() == [nifti.name]
     refused = CliRunner().invoke(app, ["predict", str(run), str(folder), "--heatmaps", str(out)])
     assert refused.exit_code == 2
+
+
+def test_images_without_an_id_are_matched_by_their_path(
+    run: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans, scan = tmp_path / "scans", load_scan(sources(tiny_data).iloc[0])
+    for name in ("one/scan", "two/scan"):
+        (scans / name).parent.mkdir(parents=True)
+        write_nifti(scan.hu, scan.affine, scans / f"{name}.nii.gz")
+    used: list[int] = []
+    write = HeatmapWriter.write
+
+    def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
+        used.append(torch.get_num_threads())
+        return write(self, *args, **kwargs)
+
+    monkeypatch.setattr(HeatmapWriter, "write", watched)
+    checkpoint, out, before = run / "checkpoints" / "last.ckpt", tmp_path / "heat", 2
+    torch.set_num_threads(before)
+    on_scored = heatmaps_of_scored(checkpoint, out, threads=1, n_slices=1)
+    scores = predict(checkpoint, scans, on_scored=on_scored)
+    assert (used, torch.get_num_threads()) == ([1, 1], before)
+    table = pd.read_csv(out / "heatmaps.csv")
+    assert sorted(table["path"]) == sorted(scores["path"])
+    assert table["nifti"].nunique() == 2
+    assert all((out / name).is_file() for name in [*table["nifti"], *table["png"]])

@@ -1,13 +1,13 @@
 """Which scans to show beside their heatmaps: typical ones (Figure 3), misdiagnosed ones (Figure 4).
 
-No scan is picked by eye: a typical scan is one whose score is next to the median of its kind, and
-misdiagnosed ones are shown from the worst error on.
+No scan is picked by eye, see `covidlit.evaluation.case_choice`.
 """
 
 from __future__ import annotations
 
 import pandas as pd
 
+from covidlit.evaluation.case_choice import typical_or_worst
 from covidlit.evaluation.paper.subsets import Subsets, initial_result
 from covidlit.evaluation.predictions import accepted
 
@@ -59,11 +59,7 @@ def typical_and_misdiagnosed(
     chosen = []
     for figure, kinds in (("typical", typical), ("misdiagnosed", wrong)):
         for kind, mask in kinds.items():
-            rows = test[mask]
-            centre = rows["score"].median() if figure == "typical" else rows["threshold"]
-            distance = (rows["score"] - centre).abs() * (1 if figure == "typical" else -1)
-            order = pd.DataFrame({"distance": distance, "scan_id": rows["scan_id"]})
-            rows = rows.loc[order.sort_values(["distance", "scan_id"]).index[:k]]
+            rows = typical_or_worst(test[mask], k, right=figure == "typical")
             chosen.append(rows.assign(figure=figure, kind=kind))
     found = pd.concat(chosen, ignore_index=True)
     found["caption"] = [_caption(row) for row in found.to_dict("records")]
