@@ -122,9 +122,9 @@ def paper(
         console.print(table)
     for sentence in sentences(found.to_dict()):
         console.print(sentence, highlight=False)
-    for method in found.to_dict()["methods"]:
-        for remark in method["remarks"]:
-            console.print(f"[yellow]•[/yellow] {escape(method['name'])}: {escape(remark)}")
+    for described in found.to_dict()["methods"]:
+        for remark in described["remarks"]:
+            console.print(f"[yellow]•[/yellow] {escape(described['name'])}: {escape(remark)}")
     for caution in found.to_dict()["cautions"]:
         console.print(f"[yellow]•[/yellow] {caution['text']}", highlight=False)
     console.print(f"Page: {page}", highlight=False, soft_wrap=True)
