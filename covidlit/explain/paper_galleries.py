@@ -66,7 +66,7 @@ def paper_galleries(
         png, largest = camera.picture(scan_id, row["score"])
         caption = f"{row['caption'].rstrip('.')}. Largest heat {largest:.3g}."
         drawn[row["figure"]].append((caption, png))
-    notes = [colour_sentence(layer, method, scale)]
+    notes = [colour_sentence(layer, method, scale), f"The network is that of {Path(run_dir).name}."]
     if (method, layer) != ("activation", "last_pool") and "last_pool" in layers_of(task.net):
         notes.append(PAPER_KIND)
     if others:
