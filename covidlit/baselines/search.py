@@ -184,7 +184,7 @@ def _scorer(name: str) -> Scorer:
         try:
             found = float(scorer(model, x, target))
         except (AttributeError, TypeError, ValueError) as error:
-            raise _useless(name, " ".join(str(error).split())) from error
+            raise _useless(name, " ".join(str(error).split()).rstrip(".")) from error
         if not np.isfinite(found):
             raise _useless(name, f"it is {found} in a fold")
         return found
