@@ -38,8 +38,8 @@ CHOSEN = {"csacnet": 4e-3, "resnet3d": 4e-3}
 SEEDS = (1, 2, 3)
 MODELS = {
     **{name: [*NETWORKS[name], f"{TASK}optimizer.lr={CHOSEN[name]}"] for name in NETWORKS},
-    "svm": ["model=svm"],
-    "random_forest": ["model=random_forest"],
+    "svm": ["model=svm", "model.tune=true"],
+    "random_forest": ["model=random_forest", "model.tune=true"],
 }
 CSACNET = MODELS["csacnet"]
 ABLATIONS = {
