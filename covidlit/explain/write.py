@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from covidlit.checkpoints import load_checkpoint, load_task, read_record
+from covidlit.checkpoints import load_task, read_record
 from covidlit.errors import ConfigError
 from covidlit.explain.explain import (
     METHODS,
@@ -93,8 +93,9 @@ class HeatmapWriter:
             raise ConfigError(f"n_slices must be at least 1, got {n_slices}.", where="n_slices")
         if scale is not None and not scale > 0:
             raise ConfigError(f"scale must be greater than 0, got {scale}.", where="scale")
-        self.record = read_record(load_checkpoint(checkpoint), checkpoint)
         self.task = load_classification(checkpoint).to(device)
+        # The task carries it: reading the checkpoint a second time would cost seconds.
+        self.record = read_record({"covidlit": {"record": self.task.record}}, checkpoint)
         self.layer = layer or default_layer(self.task.net)
         self.method = check_method(method or METHODS[0])
         layer_of(self.task.net, self.layer)
