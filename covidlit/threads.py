@@ -11,9 +11,9 @@ SPINS = "1000"
 def let_waiting_threads_sleep() -> None:
     """Let OpenMP's threads sleep early while they wait, unless the user has chosen otherwise.
 
-    Spinning threads keep a core from the one that they wait for as soon as anything else runs: with
-    two threads on two busy cores a training step was seen to take ten times as long
-    (`benchmarks/busy_cores.py`). Read when OpenMP is loaded, so to be called before torch is.
+    Spinning threads keep a core from the one that they wait for as soon as anything else runs:
+    `benchmarks/busy_cores.py` measures how much longer a training step takes then. OpenMP reads it
+    when it is loaded, so this is to be called before torch is imported.
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
         os.environ["GOMP_SPINCOUNT"] = SPINS
