@@ -122,7 +122,8 @@ def _print(rows: list[dict[str, Any]], found: Found, csv: Path) -> None:
     console.print(
         f"{len(found.series)} series in {_count(found.n_files, 'file')}: {accepted} accepted, "
         f"{len(found.series) - accepted} refused; {_count(len(found.problems), 'file')} damaged or "
-        f"missing; {_count(found.n_other, 'file')} of another kind than DICOM images. Table: {csv}"
+        f"missing beside these; {_count(found.n_other, 'file')} of another kind than DICOM images. "
+        f"Table: {csv}"
     )
 
 

@@ -113,8 +113,9 @@ def read_export(
         if export.files.get(name) != _hash_there(folder / name):  # type: ignore[call-overload]
             raise _refused("the file is missing or not the one that was exported", folder / name)
     if checkpoint is None:
-        beside = folder.parent.with_name(f"{folder.name}.ckpt")
-        known = folder.absolute() == default_folder(beside).absolute() and beside.is_file()
+        here = folder.resolve()
+        beside = here.parent.parent / f"{here.name}.ckpt"
+        known = here == default_folder(beside) and beside.is_file()
         checkpoint = beside if known else None
     if checkpoint is not None and not _same_scores(checkpoint, export):
         raise ExportError(

@@ -14,6 +14,9 @@ from covidlit.preprocess.geometry import Geometry, Prepared, prepare_scan
 from covidlit.scan import Scan
 from covidlit.scan_sources import ScanSource, refusal_reason
 
+LEAST_COVERED = 0.5
+"""Share of the network's input, from feet to head, below which a scan gets a note (our limit)."""
+
 
 @dataclass(frozen=True)
 class PreparedSource:
@@ -93,8 +96,24 @@ def prepare_source(source: ScanSource, geometry: Geometry, keep_scan: bool) -> P
         reason = refusal_reason(error)  # one odd file must not cost the scores of all others
     seconds[step] = time.perf_counter() - start
     kept = scan if keep_scan and prepared else None
-    notes = scan.notes if scan is not None else ()
+    notes = (*scan.notes, *coverage_note(scan, geometry)) if scan is not None else ()
     return PreparedSource(prepared, kept, reason, notes, seconds)
+
+
+def coverage_note(scan: Scan, geometry: Geometry) -> tuple[str, ...]:
+    """A note on a scan that is much shorter than what the network sees; else none.
+
+    A network's input holds a whole chest, and what a scan lacks of it is filled with air. A score
+    of part of a chest is given all the same, because only the user knows what is enough.
+    """
+    seen = scan.hu.shape[0] * scan.spacing[0]
+    wanted = geometry.size[0] * geometry.spacing[0]
+    if seen >= LEAST_COVERED * wanted:
+        return ()
+    return (
+        f"covers {seen:.0f} mm from feet to head, of {wanted:.0f} mm that the network sees: "
+        "perhaps not the whole chest",
+    )
 
 
 def _next(

@@ -195,12 +195,14 @@ def _sanity(writer: HeatmapWriter, table: pd.DataFrame, sources: list[ScanSource
 
 def _checked(worth: dict[str, Any]) -> list[str]:
     """The sentence of the gallery on what was checked; empty without masks."""
-    rate = worth.get("true_positives", {}).get("hit_rate", {})
-    if rate.get("value") is None:
+    if "true_positives" not in worth:
         return []
+    rate = worth["true_positives"]["hit_rate"]
+    if rate["value"] is None:
+        return [f"Checked against lesion masks, see below; of true positives, {rate['reason']}."]
     return [
-        f"Checked against lesion masks: in true positives the hottest point lay on a lesion in "
-        f"{rate['count']} of {rate['n']}; see below."
+        f"Checked against lesion masks: in true positives the hottest point lay within "
+        f"{worth['margin_mm']:g} mm of a lesion in {rate['count']} of {rate['n']}; see below."
     ]
 
 

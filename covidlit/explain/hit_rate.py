@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from covidlit.evaluation.bootstrap import Sampling, Weights
 from covidlit.evaluation.estimate import Estimate, format_estimate
 from covidlit.evaluation.proportions import proportion
-from covidlit.explain.localisation import Localisation
+from covidlit.explain.localisation import MARGIN_MM, Localisation
 
-NO_SCAN = "no such scan has lesion labels"
+NO_SCAN = "there is no such scan with lesion labels"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class HitRate:
         if not self.hit_rate.defined:
             return f"Localisation: {self.hit_rate.reason}."
         return (
-            f"The hottest point lies on a lesion in {self.hit_rate.count} of {self.hit_rate.n} "
+            f"The hottest point lies within {MARGIN_MM:g} mm of a lesion in {self.hit_rate.count} "
+            f"of {self.hit_rate.n} "
             f"scans: hit rate {format_estimate(self.hit_rate, percent=True)}; by chance "
             f"{format_estimate(self.chance, percent=True)}, so "
             f"{format_estimate(self.times_chance, 1)} times chance. Other scans' hottest points in "

@@ -76,7 +76,9 @@ def test_threads_are_those_asked_for_and_torchs_own_come_back(
     torch.set_num_threads(before)
 
 
-def test_a_checkpoint_that_changed_makes_its_export_stale(run: Path) -> None:
+def test_a_checkpoint_that_changed_makes_its_export_stale(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     load_engine(run, "openvino")
     # The scale of heatmaps is no part of a score.
     before = run.read_bytes()
@@ -91,6 +93,9 @@ def test_a_checkpoint_that_changed_makes_its_export_stale(run: Path) -> None:
     # Far from its checkpoint there is nothing to compare it with.
     moved = shutil.move(default_folder(run), run.parents[1] / "moved")
     assert load_engine(moved).record.operating_point is None
+    for start, name in ((moved.parent, "moved"), (moved, ".")):
+        monkeypatch.chdir(start)
+        assert load_engine(name).name.startswith("openvino")
 
 
 def test_one_other_weight_makes_an_export_stale(run: Path) -> None:

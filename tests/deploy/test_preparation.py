@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from covidlit.deploy.preparation import prepare_ahead
+from covidlit.deploy.preparation import coverage_note, prepare_ahead
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.preprocess import Geometry, prepare_scan
@@ -111,3 +111,16 @@ def test_a_process_that_dies_is_an_error_that_names_the_scan() -> None:
 def test_no_jobs_are_refused() -> None:
     with pytest.raises(ConfigError, match="n_jobs"):
         list(prepare_ahead([], GEOMETRY, n_jobs=0))
+
+
+def test_part_of_a_chest_is_noted() -> None:
+    whole = _scan(0)  # 16 slices of 20 mm: all that the network sees
+    assert coverage_note(whole, GEOMETRY) == ()
+    (note,) = coverage_note(Scan(whole.hu[:5], whole.affine), GEOMETRY)
+    assert "covers 100 mm" in note
+    assert "of 320 mm" in note
+    (_, outcome), *_ = prepare_ahead(
+        [ScanSource("", "short", read=lambda: Scan(whole.hu[:5], whole.affine))], GEOMETRY
+    )
+    assert note in outcome.notes
+    assert outcome.prepared is not None
