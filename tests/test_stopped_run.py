@@ -39,6 +39,8 @@ def stop(
 ) -> Iterator[Stop]:
     """Runs the real command with a training that is stopped; returns what it says at its end."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # As in a terminal; a shell's background job starts with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def run(number: signal.Signals, code: int, *arguments: str, finished: bool = False) -> str:
         def train(config: dict[str, Any], run_dir: Path) -> None:
