@@ -33,7 +33,7 @@ NETWORKS = {
 }
 RATES = (2e-3, 4e-3, 8e-3)
 CHOSEN = {"csacnet": 4e-3, "resnet3d": 4e-3}
-"""By the AUC in the held-out centre of the development cohort, see tuned.json."""
+"""The quickstart's own, until `tune` has written tuned.json; then the best rate of each there."""
 
 SEEDS = (1, 2, 3)
 MODELS = {
