@@ -393,34 +393,3 @@ def test_an_overridden_check_is_told_of_in_the_scan_s_row(folder: Path, tmp_path
     assert "missing_slice overridden" in rows["gap"]
     assert by_run in " ".join(done.output.split())
     assert "1 of 3 scans would have been refused: missing_slice overridden" in done.output
-
-
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (CovidlitError("the axes are oblique."), "no heatmap: the axes are oblique."),
-        (OSError(28, "No space left on device"), "no heatmap: No space left on device"),
-        (MemoryError(), "no heatmap: MemoryError"),
-        (
-            RuntimeError("broken"),
-            "no heatmap: a fault while making it: RuntimeError at ",
-        ),
-    ],
-)
-def test_a_failed_heatmap_costs_no_score(
-    error: Exception, reason: str, checkpoint: Path, manifest: Path
-) -> None:
-    called = []
-
-    def fail_once(source: Any, *_: Any) -> None:
-        called.append(source.scan_id)
-        if len(called) == 2:
-            raise error
-
-    table = predict(checkpoint, manifest, on_scored=fail_once).set_index("scan_id")
-    expected = predict(checkpoint, manifest).set_index("scan_id")
-    assert called == list(table.index)
-    pd.testing.assert_series_equal(table["score"], expected["score"])
-    assert set(table["status"]) == {"ok"}
-    assert table["notes"].iloc[1].startswith(reason)
-    assert table["notes"].drop(called[1]).isna().all()
