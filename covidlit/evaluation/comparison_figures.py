@@ -10,7 +10,15 @@ import numpy as np
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from covidlit.evaluation.figures import BLUE, CLASS_COLOURS, GREY, ORANGE, svg_figure, svg_text
+from covidlit.evaluation.figures import (
+    BLUE,
+    CLASS_COLOURS,
+    GREY,
+    ORANGE,
+    label_roc_axes,
+    svg_figure,
+    svg_text,
+)
 from covidlit.evaluation.roc import roc_points
 
 _LINES = ("-", "--", "-.", ":")
@@ -48,13 +56,7 @@ def overlay_figure(
             )
             point = 1 - model["specificity"]["value"], model["sensitivity"]["value"]
             axes.plot(*point, color=colour, marker="o", ms=6, mec="white", zorder=5)
-        axes.set(
-            xlabel="1 − specificity (false positive rate)",
-            ylabel="sensitivity (true positive rate)",
-            xlim=(-0.02, 1.02),
-            ylim=(-0.02, 1.02),
-            aspect="equal",
-        )
+        label_roc_axes(axes)
         figure.legend(loc="outside lower left")
         named = ", ".join(f"{m['model']} AUC {m['auc']['value']:.3f}" for m in models)
         return svg_text(figure, "overlay", f"ROC curves of the test scans: {named}", synthetic)

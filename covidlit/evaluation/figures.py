@@ -77,6 +77,17 @@ def _arms(records: Sequence[dict[str, Any]]) -> NDArray[np.float64]:
     return np.maximum(0.0, np.array(arms, dtype=np.float64).reshape(-1, 2).T)
 
 
+def label_roc_axes(axes: Axes) -> None:
+    """Name and limit the axes of a ROC plane."""
+    axes.set(
+        xlabel="1 − specificity (false positive rate)",
+        ylabel="sensitivity (true positive rate)",
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.02),
+        aspect="equal",
+    )
+
+
 def roc_figure(
     part: dict[str, Any],
     validation: dict[str, Any] | None,
@@ -120,13 +131,7 @@ def roc_figure(
             label="operating point",
             zorder=5,
         )
-        axes.set(
-            xlabel="1 − specificity (false positive rate)",
-            ylabel="sensitivity (true positive rate)",
-            xlim=(-0.02, 1.02),
-            ylim=(-0.02, 1.02),
-            aspect="equal",
-        )
+        label_roc_axes(axes)
         axes.legend(loc="lower right")
         auc = part["auc"]["value"]
         return svg_text(figure, "roc", f"ROC curve of the test part, AUC {auc:.3f}", synthetic)

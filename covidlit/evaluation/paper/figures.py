@@ -14,6 +14,7 @@ from covidlit.evaluation.figures import (
     GREEN,
     GREY,
     ORANGE,
+    label_roc_axes,
     svg_figure,
     svg_text,
 )
@@ -181,11 +182,5 @@ def _point(
 
 
 def _roc_axes(axes: Axes, small: bool = False) -> None:
-    axes.set(
-        xlabel="1 − specificity (false positive rate)",
-        ylabel="sensitivity (true positive rate)",
-        xlim=(-0.02, 1.02),
-        ylim=(-0.02, 1.02),
-        aspect="equal",
-    )
+    label_roc_axes(axes)
     axes.legend(loc="lower right", fontsize=7.5 if small else 9)
