@@ -1,0 +1,1 @@
+"""Sweeps: Optuna behind Hydra."""
