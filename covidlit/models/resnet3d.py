@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monai.networks.nets.resnet import ResNet, ResNetBlock, ResNetBottleneck
 from torch import Tensor, nn
 
 from covidlit.errors import ConfigError
@@ -71,6 +70,9 @@ class ResNet3D(nn.Module):
         input_std: float = 1.0,
         pretrained: str | None = None,
     ) -> None:
+        # Not at the top: it takes seconds, and most users of this package's networks need none of it.
+        from monai.networks.nets.resnet import ResNet, ResNetBlock, ResNetBottleneck
+
         super().__init__()
         if depth not in DEPTHS:
             raise ConfigError(
