@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,16 +108,27 @@ def load_task(path: str | Path) -> BaseTask:
     """
     checkpoint = load_checkpoint(path)
     node = {**checkpoint["hyper_parameters"], "_target_": checkpoint["covidlit"]["task"]}
-    try:
+    with described(path):
         task: BaseTask = build(node, "tasks")
-    except (ConfigError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(
-            f"its hyper-parameters do not describe a network: {error}", where=path, fix=_RETRAIN
-        ) from error
     check_weights(task.state_dict(), checkpoint["state_dict"], path)
     task.load_state_dict(checkpoint["state_dict"])
     task.record = checkpoint["covidlit"]["record"]
     return task.eval()
+
+
+@contextmanager
+def described(path: object) -> Iterator[None]:
+    """Say of what fails while a network is built that the checkpoint's hyper-parameters are wrong.
+
+    Raises:
+        CheckpointError: from what was raised.
+    """
+    try:
+        yield
+    except (ConfigError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"its hyper-parameters do not describe a network: {error}", where=path, fix=_RETRAIN
+        ) from error
 
 
 def read_record(checkpoint: Mapping[str, Any], where: object) -> RunRecord:

@@ -1,7 +1,11 @@
 """Heatmaps of a network's decisions, on one absolute scale, and the checks of their worth."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from covidlit.explain.activation import activation_map
-from covidlit.explain.claim import WeightClaim, lower_weights_claim
 from covidlit.explain.explain import METHODS, default_layer, explain_image
 from covidlit.explain.gradcam import grad_cam, layer_cam
 from covidlit.explain.guided import guided_layer_cam
@@ -9,8 +13,11 @@ from covidlit.explain.heatmap import Heatmap
 from covidlit.explain.hit_rate import HitRate, hit_rate
 from covidlit.explain.layers import ExplainError, layer_of, layers_of
 from covidlit.explain.localisation import LesionTruth, Localisation
-from covidlit.explain.sanity import Sanity, randomisation_check
 from covidlit.explain.write import HeatmapWriter, WrittenHeatmap
+
+if TYPE_CHECKING:
+    from covidlit.explain.claim import WeightClaim, lower_weights_claim
+    from covidlit.explain.sanity import Sanity, randomisation_check
 
 __all__ = [
     "METHODS",
@@ -35,3 +42,17 @@ __all__ = [
     "lower_weights_claim",
     "randomisation_check",
 ]
+
+_MODULES = {
+    "WeightClaim": "claim",
+    "lower_weights_claim": "claim",
+    "Sanity": "sanity",
+    "randomisation_check": "sanity",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # What judges heatmaps needs statistics, whose imports take a second; making them does not.
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -21,6 +21,7 @@ from covidlit.run_record import class_of_interest
 
 if TYPE_CHECKING:
     from covidlit.tasks import VolumeClassification
+    from covidlit.tasks.classifier import Classifier
 
 METHODS = ("guided", "layercam", "gradcam", "activation")
 """How heat is computed; the first is the default, since its map is as fine as the image. Which of
@@ -28,7 +29,7 @@ them lies on lesions best depends on the network: `covidlit explain --method M -
 
 
 def explain_image(
-    task: VolumeClassification,
+    task: Classifier | VolumeClassification,
     image: Tensor,
     layer: str | None = None,
     method: str | None = None,
@@ -37,7 +38,7 @@ def explain_image(
     """The heatmap of one volume and its score, from one pass through the network.
 
     Args:
-        task: a trained classification, as `load_task` gives it.
+        task: a trained classification, as `load_task` or `load_classifier` gives it.
         image: (1, 1, z, y, x), prepared and windowed as in its training.
         layer: of `layers_of(task.net)`; None: `default_layer`.
         method: one of `METHODS`; None: the first.
@@ -123,7 +124,7 @@ def map_of(
     return gradient(net, image, layer, output), layer.grid
 
 
-def lung_value(task: VolumeClassification) -> float:
+def lung_value(task: Classifier | VolumeClassification) -> float:
     """Healthy lung in the network's input, by the window of the task's record; 0 without one."""
     window = (task.record or {}).get("preprocess", {}).get("window")
     if not window:
@@ -132,7 +133,7 @@ def lung_value(task: VolumeClassification) -> float:
     return float(np.clip((LUNG_HU - low) / (high - low), 0, 1))
 
 
-def output_of(task: VolumeClassification) -> int:
+def output_of(task: Classifier | VolumeClassification) -> int:
     """Index of the logit that heat is computed for: that of the class of interest."""
     classes = list((task.record.get("classes") or []) if task.record else [])
     if task.hparams["n_classes"] == 2:

@@ -31,6 +31,7 @@ from covidlit.files import write_bytes
 from covidlit.preprocess import Geometry, Prepared, prepare_scan
 from covidlit.preprocess.body import body_mask
 from covidlit.scan import Scan
+from covidlit.tasks.classifier import Classifier, load_classifier
 
 if TYPE_CHECKING:
     from covidlit.lesions import LesionLabels
@@ -93,7 +94,7 @@ class HeatmapWriter:
             raise ConfigError(f"n_slices must be at least 1, got {n_slices}.", where="n_slices")
         if scale is not None and not scale > 0:
             raise ConfigError(f"scale must be greater than 0, got {scale}.", where="scale")
-        self.task = load_classification(checkpoint).to(device)
+        self.task: Classifier | VolumeClassification = _classifier(checkpoint).to(device)
         # The task carries it: reading the checkpoint a second time would cost seconds.
         self.record = read_record({"covidlit": {"record": self.task.record}}, checkpoint)
         self.layer = layer or default_layer(self.task.net)
@@ -164,6 +165,10 @@ class HeatmapWriter:
             "nifti": nifti.name, "png": picture.name, "status": "ok", "reason": None,
         }  # fmt: skip
         return WrittenHeatmap(heatmap, row, png)
+
+
+def _classifier(checkpoint: str | Path) -> Classifier | VolumeClassification:
+    return load_classifier(checkpoint) or load_classification(checkpoint)
 
 
 def load_classification(checkpoint: str | Path) -> VolumeClassification:

@@ -70,7 +70,7 @@ class ResNet3D(nn.Module):
         input_std: float = 1.0,
         pretrained: str | None = None,
     ) -> None:
-        # Not at the top: it takes seconds, and most users of this package's networks need none of it.
+        # Not at the top: it takes seconds, which CSAC-Net alone does without.
         from monai.networks.nets.resnet import ResNet, ResNetBlock, ResNetBottleneck
 
         super().__init__()

@@ -19,11 +19,11 @@ from torchmetrics.classification import (
     MulticlassSpecificity,
 )
 
-from covidlit.checkpoints import build
 from covidlit.errors import ConfigError
 from covidlit.models.layers import check_choice
 from covidlit.tasks.base import BaseTask, Batch
-from covidlit.tasks.losses import classification_loss, log_probabilities
+from covidlit.tasks.classifier import Classifier, classification_net
+from covidlit.tasks.losses import classification_loss
 
 LOSSES = ("bce", "focal")
 
@@ -78,16 +78,7 @@ class VolumeClassification(BaseTask):
         super().__init__()
 
     def configure_models(self) -> None:
-        n_classes = self.hparams["n_classes"]
-        if n_classes < 2:
-            raise ConfigError(
-                f"n_classes must be at least 2, got {n_classes!r}.", where="n_classes", fix="use 2."
-            )
-        self.net: nn.Module = build(
-            self.hparams["net"], "models", n_outputs=1 if n_classes == 2 else n_classes
-        )
-        if self.hparams["channels_last"]:
-            self.net = self.net.to(memory_format=torch.channels_last_3d)
+        self.net: nn.Module = classification_net(self.hparams)
         if self.hparams["compile"]:
             self.net.compile()
         if self.hparams["sparsity_weight"] and not isinstance(self.net, Sparse):
@@ -183,8 +174,4 @@ class VolumeClassification(BaseTask):
         """{"scan_id": B texts, "score": (B,) of the positive class, or (B, classes)}."""
         return {"scan_id": list(batch["scan_id"]), "score": self.scores(self(batch["image"]))}
 
-    @staticmethod
-    def scores(logits: Tensor) -> Tensor:
-        """Probabilities in float32: (B,) of the positive class, or (B, classes)."""
-        probabilities = log_probabilities(logits).exp()
-        return probabilities[:, 1] if logits.shape[1] == 1 else probabilities
+    scores = staticmethod(Classifier.scores)

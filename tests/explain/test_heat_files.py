@@ -1,0 +1,72 @@
+"""Heat on disk, read by another reader; and what making a heatmap imports."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813 (its own convention)
+import torch
+
+from covidlit.checkpoints import load_task
+from covidlit.errors import CovidlitError
+from covidlit.explain.explain import explain_image
+from covidlit.explain.nifti import gzip_parts, write_heat
+from covidlit.scan_files import write_nifti
+from covidlit.tasks.classifier import load_classifier
+
+AFFINE = np.array([[0, 0, 0.7, -100], [0, 0.8, 0, -90], [1.5, 0, 0, -300], [0, 0, 0, 1.0]])
+
+
+@pytest.mark.parametrize("shape", [(37, 20, 30), (16, 5, 6), (1, 4, 3)])
+def test_heat_has_the_place_and_header_that_simpleitk_gives_integers(
+    shape: tuple[int, int, int], tmp_path: Path
+) -> None:
+    heat = np.random.default_rng(0).random(shape, np.float32)
+    heat *= np.float32(0.02) / heat.max()
+    path = write_heat(heat, AFFINE, tmp_path / "a.nii.gz")
+    plain = write_nifti(np.zeros(shape, np.uint8), AFFINE, tmp_path / "b.nii")
+    image, wanted = sitk.ReadImage(str(path)), sitk.ReadImage(str(plain))
+    assert image.GetOrigin() == wanted.GetOrigin()
+    assert (image.GetSpacing(), image.GetDirection()) == (
+        wanted.GetSpacing(), wanted.GetDirection()
+    )  # fmt: skip
+    np.testing.assert_allclose(sitk.GetArrayFromImage(image), heat, atol=0.02 / 255 / 2 * 1.01)
+    head, theirs = bytearray(gzip.decompress(path.read_bytes())[:352]), plain.read_bytes()[:352]
+    head[112:120] = theirs[112:120]  # the factor
+    assert bytes(head) == theirs
+    assert [p.name for p in sorted(tmp_path.iterdir())] == ["a.nii.gz", "b.nii"]
+
+
+def test_parts_make_one_gzip_member() -> None:
+    parts = [b"abc" * 1000, b"", bytes(range(256)) * 50]
+    whole = b"".join(gzip_parts([lambda part=part: part for part in parts]))  # type: ignore[misc]
+    assert gzip.decompress(whole) == b"".join(parts)
+    assert whole.count(b"\x1f\x8b\x08") == 1
+
+
+def test_heat_refuses_another_ending(tmp_path: Path) -> None:
+    with pytest.raises(CovidlitError, match=r"ends in \.nii\.gz"):
+        write_heat(np.ones((2, 2, 2), np.float32), AFFINE, tmp_path / "a.nii")
+
+
+def test_a_classifier_is_the_task_without_lightning(csacnet_run: Path) -> None:
+    checkpoint = csacnet_run / "checkpoints" / "last.ckpt"
+    task, classifier = load_task(checkpoint), load_classifier(checkpoint)
+    assert classifier is not None
+    assert classifier.state_dict().keys() == task.state_dict().keys()
+    image = torch.rand(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    ours, wanted = explain_image(classifier, image), explain_image(task, image)  # type: ignore[arg-type]
+    np.testing.assert_allclose(ours.values, wanted.values, rtol=1e-5, atol=1e-9)
+    assert ours.score == pytest.approx(wanted.score, abs=1e-6)
+    slow = "('pytorch_lightning', 'monai', 'torchmetrics', 'torchvision')"
+    code = (
+        "import sys, covidlit.predict, covidlit.explain.predicted\n"
+        "from covidlit.tasks.classifier import load_classifier\n"
+        f"load_classifier({str(checkpoint)!r})\nassert not sys.modules.keys() & set({slow})"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
