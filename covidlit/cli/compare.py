@@ -18,7 +18,8 @@ def compare(
         typer.Argument(
             metavar="RUN...",
             help="Run folders or predictions tables, two or more. Runs of one model are its seeds "
-            "(or the folds of one cross-validation); LABEL=RUN names the model of a run anew.",
+            "(or the folds of one cross-validation); LABEL=RUN names the model of a run anew. "
+            "Folders of unfinished runs are skipped, and said so.",
         ),
     ],
     out: Annotated[
@@ -52,11 +53,13 @@ def compare(
 
     from covidlit.evaluation.compare import compare as compute
     from covidlit.evaluation.comparison_report import FILES, write_comparison
+    from covidlit.evaluation.runs import finished_runs
     from covidlit.evaluation.seed_runs import read_labelled
     from covidlit.files import check_writable
 
     for name in FILES:
         check_writable(out / name)
+    runs, skipped = finished_runs(runs, at_least=2)
     comparison = compute(
         read_labelled(runs),
         operating_point=operating_point,
@@ -64,6 +67,7 @@ def compare(
         n_bootstrap=bootstrap,
         seed=seed,
         confidence=confidence,
+        skipped=skipped,
     )
     options = {
         "--out": out,

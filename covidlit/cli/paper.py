@@ -24,7 +24,7 @@ def paper(
             help="Predictions table (.parquet or .csv) or the folder of the training run that "
             "wrote it; LABEL=RUN gives its method a name. The first is the method of Figure 2 "
             "left and Table 3; all are compared in Figure 2 right. Folds are pooled, seeds of one "
-            "model averaged.",
+            "model averaged. Folders of unfinished runs are skipped, and said so.",
         ),
     ],
     out: Annotated[
@@ -81,10 +81,12 @@ def paper(
 
     from covidlit.evaluation.paper import Subsets, read_methods, run_rule, write_paper
     from covidlit.evaluation.paper import paper as compute
+    from covidlit.evaluation.runs import finished_runs
     from covidlit.files import check_writable
 
     for name in ("paper.html", "paper.json"):
         check_writable(out / name)
+    runs, skipped = finished_runs(runs, at_least=1)
     methods = read_methods(runs)
     found = compute(
         methods,
@@ -95,6 +97,7 @@ def paper(
         n_bootstrap=bootstrap,
         seed=seed,
         confidence=confidence,
+        skipped=skipped,
     )
     options: dict[str, Any] = {
         "--out": out,
@@ -126,7 +129,7 @@ def paper(
         for remark in described["remarks"]:
             console.print(f"[yellow]•[/yellow] {escape(described['name'])}: {escape(remark)}")
     for caution in found.to_dict()["cautions"]:
-        console.print(f"[yellow]•[/yellow] {caution['text']}", highlight=False)
+        console.print(f"[yellow]•[/yellow] {escape(caution['text'])}", highlight=False)
     console.print(f"Page: {page}", highlight=False, soft_wrap=True)
 
 

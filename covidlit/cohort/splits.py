@@ -216,7 +216,7 @@ def _ranked_strata(table: pd.DataFrame, seed: int) -> list[list[str]]:
 
 
 def _validation_patients(table: pd.DataFrame, fraction: float, seed: int) -> set[str]:
-    """A share of each stratum's patients; at least one of two or more."""
+    """A share of each stratum's patients: at least one of two or more, never all of them."""
     if not 0 <= fraction < 1:
         raise SplitError(
             f"{fraction} is not a share.",
@@ -228,8 +228,8 @@ def _validation_patients(table: pd.DataFrame, fraction: float, seed: int) -> set
         return chosen
     for patients in _ranked_strata(table, seed):
         n = int(fraction * len(patients) + 0.5)
-        if len(patients) > 1:
-            n = min(max(n, 1), len(patients) - 1)
+        # One patient of each stratum stays in training, so that no class of a centre is lost there.
+        n = min(max(n, 1), len(patients) - 1)
         chosen.update(patients[:n])
     return chosen
 

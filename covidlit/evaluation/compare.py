@@ -20,6 +20,7 @@ from covidlit.evaluation.difference import DifferenceTest, corrected
 from covidlit.evaluation.paired import McNemar, auc_difference, proportion_difference
 from covidlit.evaluation.predictions import count_scoreless
 from covidlit.evaluation.proportions import proportion
+from covidlit.evaluation.runs import skipped_note
 from covidlit.evaluation.seed_average import Scores, run_scores, seed_average
 from covidlit.evaluation.seed_runs import SeedRun, seed_runs
 from covidlit.evaluation.settings import check_settings
@@ -58,6 +59,7 @@ def compare(
     n_bootstrap: int = 2000,
     seed: int = 0,
     confidence: float = 0.95,
+    skipped: Sequence[str] = (),
 ) -> Comparison:
     """Compare models on the same test scans.
 
@@ -78,6 +80,7 @@ def compare(
         n_bootstrap: replicates of the patient bootstrap.
         seed: seed of the bootstrap.
         confidence: level of every interval; 1 - confidence is the level of the tests.
+        skipped: folders that were given but hold no finished run, for the notes.
 
     Raises:
         PredictionsError: a table breaks its contract, there is only one run, a setting cannot be
@@ -138,6 +141,8 @@ def compare(
         conclusion(test, results["families"][test["family"]], confidence) for test in tests
     ]
     results["notes"] = comparison_notes(results, split_note)
+    if note := skipped_note(skipped):
+        results["notes"].append(note)
     return Comparison(results, target, {name: one.score for name, one in scores.items()})
 
 

@@ -11,6 +11,9 @@ import pandas as pd
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.predictions import class_score_columns, read_predictions
 
+TABLE = "predictions.parquet"
+"""Name of the predictions table in the folder of a run."""
+
 _POOLED = "only the folds of one cross-validation are pooled: runs of one model, seed and split"
 
 
@@ -21,8 +24,10 @@ def read_runs(paths: Sequence[str | Path]) -> pd.DataFrame:
         paths: predictions tables, or run folders with a `predictions.parquet`.
 
     Raises:
-        PredictionsError: a table is missing or breaks its contract, or their classes differ.
+        PredictionsError: a table is missing, given twice or breaks its contract, or their classes
+            differ.
     """
+    check_given_once(paths)
     files = [table_file(path) for path in paths]
     tables = [read_predictions(path) for path in files]
     for path, table in zip(files, tables, strict=True):
@@ -99,6 +104,82 @@ def describe_runs(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def split_label(run: str | Path) -> tuple[str, Path]:
+    """The label of "LABEL=RUN", empty without one, and the path of the run.
+
+    What exists as it stands is taken as a path: sweeps make folders with a "=" in their names.
+    """
+    label, equals, path = str(run).partition("=")
+    if not equals or Path(run).exists():
+        return "", Path(run)
+    return label.strip(), Path(path)
+
+
+def finished_runs(runs: Sequence[str | Path], at_least: int) -> tuple[list[str], list[str]]:
+    """Tell finished runs from folders that a failed or interrupted start has left behind.
+
+    Args:
+        runs: run folders or predictions tables, each perhaps with "LABEL=" in front, as a shell
+            lists them for a pattern such as `runs/NAME/*/`.
+        at_least: how many finished runs are needed.
+
+    Returns:
+        The finished runs as they were given, and the folders that hold no predictions table.
+
+    Raises:
+        PredictionsError: a folder holds no predictions table and fewer than `at_least` others are
+            left, or one run is given twice.
+    """
+    finished: list[str] = []
+    skipped: list[str] = []
+    for run in map(str, runs):
+        path = split_label(run)[1]
+        empty = path.is_dir() and not (path / TABLE).is_file()
+        (skipped if empty else finished).append(run)
+    if skipped and len(finished) < at_least:
+        raise PredictionsError(
+            f"no predictions.parquet lies in {', '.join(skipped)}: not the folder of a finished "
+            f"run ({len(finished)} other run(s) given, {at_least} needed).",
+            where="runs",
+            fix="give folders of finished runs, or predictions tables; the train.log in a run "
+            "folder says why it did not finish.",
+        )
+    check_given_once(finished)
+    return finished, [str(split_label(run)[1]) for run in skipped]
+
+
+def check_given_once(runs: Sequence[str | Path]) -> None:
+    """Refuse one predictions table given twice, be it by its folder, another path or label.
+
+    Raises:
+        PredictionsError: names the two.
+    """
+    seen: dict[Path, str] = {}
+    for run in map(str, runs):
+        file = table_file(split_label(run)[1]).resolve()
+        if file in seen:
+            raise PredictionsError(
+                f"the same run is given twice: {seen[file]} and {run}."
+                if seen[file] != run
+                else f"the same run is given twice: {run}.",
+                where="runs",
+                fix="give each run once.",
+            )
+        seen[file] = run
+
+
+def skipped_note(skipped: Sequence[str]) -> dict[str, str] | None:
+    """What a reader must know about folders that `finished_runs` skipped, or None without any."""
+    if not skipped:
+        return None
+    folders = f"{len(skipped)} folder{'s' if len(skipped) > 1 else ''}"
+    text = (
+        f"Skipped, for no predictions.parquet lies there: {folders} ({', '.join(skipped)}). "
+        "If a training failed or was interrupted there, its results are missing here."
+    )
+    return {"code": "skipped", "text": text}
+
+
 def table_file(path: str | Path) -> Path:
     """The predictions table of a run folder; any other path is taken as the table itself.
 
@@ -108,7 +189,7 @@ def table_file(path: str | Path) -> Path:
     path = Path(path)
     if not path.is_dir():
         return path
-    file = path / "predictions.parquet"
+    file = path / TABLE
     if not file.is_file():
         raise PredictionsError(
             "the folder holds no predictions.parquet.",

@@ -18,7 +18,7 @@ from covidlit.evaluation.predictions import (
     scoreless_as_refused,
     validate_predictions,
 )
-from covidlit.evaluation.runs import check_runs, table_file
+from covidlit.evaluation.runs import check_runs, split_label, table_file
 from covidlit.evaluation.settings import check_test_part
 
 SPLIT_HASH = "split_hash"
@@ -113,15 +113,13 @@ def read_labelled(runs: Sequence[str | Path]) -> list[pd.DataFrame]:
     """
     tables = []
     for run in runs:
-        label, equals, path = str(run).partition("=")
-        if not equals or Path(run).exists():
-            label, path = "", str(run)
+        label, path = split_label(run)
         file = table_file(path)
         table = read_predictions(file)
         in_run_folder = file.stem == "predictions"
         table["run_id"] = table["run_id"].fillna(file.parent.name if in_run_folder else file.stem)
-        if label.strip():
-            table["model"] = label.strip()
+        if label:
+            table["model"] = label
         if in_run_folder and (value := _split_hash(file)):
             table[SPLIT_HASH] = value
         tables.append(table)

@@ -35,6 +35,23 @@ def test_validation_takes_its_share_of_every_centre_and_class(paper_manifest: pd
         assert set(stratum["part"]) == {"train", "validation"}
 
 
+@pytest.mark.parametrize("fraction", [0.1, 0.5, 0.9])
+def test_validation_never_takes_all_patients_of_a_class_and_centre(fraction: float) -> None:
+    rows = [
+        (f"{centre}{name}{i}", centre, name, int(name == "covid"))
+        for centre in "abc"
+        for name, n in (("covid", 4), ("cap", 1), ("np", 1))
+        for i in range(n)
+    ]
+    table = pd.DataFrame(rows, columns=["scan_id", "centre", "class_name", "target"])
+    table = table.assign(patient_id=table["scan_id"])
+    table = parts_of(centre_held_out(table, "c", fraction), table)
+    trained = table[table["part"] == "train"].groupby("centre")["class_name"].unique()
+    assert {centre: set(names) for centre, names in trained.items()} == {
+        centre: {"cap", "covid", "np"} for centre in "ab"
+    }
+
+
 def test_centres_called_by_a_number_may_be_given_as_one(paper_manifest: pd.DataFrame) -> None:
     numbered = paper_manifest.assign(centre=paper_manifest["centre"].str[-1])
     expected = centre_held_out(numbered, ["4"]).parts

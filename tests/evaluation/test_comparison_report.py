@@ -131,3 +131,40 @@ def test_command(tables: list[pd.DataFrame], tmp_path: Path) -> None:
     assert done.exit_code == 2
     assert "lacks S179" in done.output
     assert not (tmp_path / "none").exists()
+
+
+def test_folders_without_results_are_skipped_and_named(
+    tables: list[pd.DataFrame], tmp_path: Path
+) -> None:
+    runs = []
+    for number, table in enumerate(tables[:2]):
+        write_predictions(table, tmp_path / str(number) / "predictions.parquet")
+        runs.append(str(tmp_path / str(number)))
+    failed = tmp_path / "failed"
+    failed.mkdir()
+    (failed / "train.log").write_text("started")
+    out = tmp_path / "out"
+    invoke = CliRunner(env={"COLUMNS": "300"}).invoke
+    done = invoke(app, ["compare", runs[0], f"svm={failed}", runs[1], "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert f"1 folder ({failed})" in done.output
+    assert f"1 folder ({failed})" in (out / "comparison.html").read_text()
+    done = invoke(app, ["paper", str(failed), runs[0], "--out", str(tmp_path / "paper")])
+    assert done.exit_code == 0, done.output
+    assert f"1 folder ({failed})" in done.output
+    assert f"1 folder ({failed})" in (tmp_path / "paper" / "paper.html").read_text()
+    for command in (["compare", runs[0], str(failed)], ["paper", str(failed)]):
+        done = invoke(app, [*command, "--out", str(tmp_path / "none")])
+        assert done.exit_code == 2
+        assert f"no predictions.parquet lies in {failed}" in done.output
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_same_run_twice_is_refused(tables: list[pd.DataFrame], tmp_path: Path) -> None:
+    table = write_predictions(tables[0], tmp_path / "run" / "predictions.parquet")
+    for second in (str(table.parent), str(table), f"again={table.parent}"):
+        done = CliRunner(env={"COLUMNS": "300"}).invoke(
+            app, ["compare", str(table.parent), second, "--out", str(tmp_path / "none")]
+        )
+        assert done.exit_code == 2
+        assert f"the same run is given twice: {table.parent}" in done.output

@@ -21,7 +21,7 @@ from covidlit.evaluation.predictions import (
     scoreless_as_refused,
     validate_predictions,
 )
-from covidlit.evaluation.runs import check_runs, table_file
+from covidlit.evaluation.runs import check_runs, split_label, table_file
 from covidlit.evaluation.seed_runs import SeedRun
 
 
@@ -181,10 +181,8 @@ def run_rule(run: str | Path) -> str | float | None:
 
 def _labelled(run: str | Path) -> tuple[str, Path]:
     """The label in front of a run, empty without one, and its predictions table."""
-    label, equals, path = str(run).partition("=")
-    if not equals or Path(run).exists():
-        label, path = "", str(run)
-    return label.strip(), table_file(path)
+    label, path = split_label(run)
+    return label, table_file(path)
 
 
 def _can_be_averaged(table: pd.DataFrame, name: str) -> bool:

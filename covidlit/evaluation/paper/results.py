@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from covidlit.evaluation.paper.rtpcr import by_initial_result, correct_over_meth
 from covidlit.evaluation.paper.subsets import Subsets, initial_result
 from covidlit.evaluation.part import score_spread
 from covidlit.evaluation.predictions import accepted, is_synthetic
+from covidlit.evaluation.runs import skipped_note
 from covidlit.evaluation.settings import check_settings
 from covidlit.evaluation.subgroups import MISSING
 from covidlit.evaluation.thresholds import threshold_table
@@ -63,6 +64,7 @@ def paper(
     n_bootstrap: int = 2000,
     seed: int = 0,
     confidence: float = 0.95,
+    skipped: Sequence[str] = (),
 ) -> Paper:
     """Make Figure 2, Table 3 and the choice of scans for Figures 3 and 4 again.
 
@@ -80,6 +82,7 @@ def paper(
         n_bootstrap: replicates of the patient bootstrap.
         seed: seed of the bootstrap.
         confidence: level of every interval.
+        skipped: folders that were given but hold no finished run, for the cautions.
 
     Raises:
         PredictionsError: there is no table, one breaks its contract, holds several runs that are
@@ -134,6 +137,8 @@ def paper(
         "published": published().model_dump(mode="json"),
     }
     results["cautions"] = _cautions(results, first)
+    if note := skipped_note(skipped):
+        results["cautions"].append(note)
     return Paper(results, methods, subsets)
 
 
