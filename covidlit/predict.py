@@ -42,6 +42,7 @@ def predict(
     strict: bool = False,
     batch_size: int = 1,
     n_jobs: int = 1,
+    backend: str = "loky",
     override: Iterable[str] = (),
     progress: bool = False,
     on_scored: OnScored | None = None,
@@ -56,7 +57,8 @@ def predict(
         checkpoint: of `covidlit train`, or a folder of `covidlit export`.
         path: a folder with DICOM series (or images), one image or DICOM file, or a manifest.
         engine, device, threads: see `covidlit.deploy.load_engine`.
-        strict, batch_size, n_jobs, override, progress, on_scored, timings: see `predict_with`.
+        strict, batch_size, n_jobs, backend, override, progress, on_scored, timings: see
+            `predict_with`.
 
     Returns:
         The table of `predict_with`.
@@ -77,6 +79,7 @@ def predict(
         strict=strict,
         batch_size=batch_size,
         n_jobs=n_jobs,
+        backend=backend,
         override=override,
         progress=progress,
         on_scored=on_scored,
@@ -91,6 +94,7 @@ def predict_with(
     strict: bool = False,
     batch_size: int = 1,
     n_jobs: int = 1,
+    backend: str = "loky",
     override: Iterable[str] = (),
     progress: bool = False,
     on_scored: OnScored | None = None,
@@ -107,6 +111,7 @@ def predict_with(
         strict: raise after the last scan if any was refused.
         batch_size: scans that go through the network together.
         n_jobs: scans read and prepared at a time; see `covidlit.deploy.preparation`.
+        backend: what reads and prepares them: "loky" or "dask".
         override: names of further DICOM checks to switch off.
         progress: show a progress bar.
         on_scored: called in order with every scan that got a score; where it fails, `notes` says
@@ -135,12 +140,14 @@ def predict_with(
     wanted = record.preprocess
     checks = Checks(wanted.min_slices, frozenset(wanted.override_checks) | frozenset(override))
     with timings.measure("find"):
-        sources = find_scans(path, checks)
+        # The workers of a cluster may have another working directory.
+        sources = find_scans(Path(path).absolute() if backend == "dask" else path, checks)
     rows: list[dict[str, Any]] = []
     outcomes = prepare_ahead(
         sources,
         Geometry(wanted.geometry.spacing, wanted.geometry.size),
         n_jobs=n_jobs,
+        backend=backend,
         ahead=batch_size,
         keep_scan=on_scored is not None,
     )

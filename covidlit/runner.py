@@ -151,7 +151,7 @@ class LightningRunner:
         callbacks = self._build_callbacks(run_dir, datamodule)
         self._check_scheduler(datamodule)
         trainer = instantiate(
-            self._trainer_node,
+            without_unusable_sync(self._trainer_node),
             callbacks=callbacks,
             logger=self._build_loggers(run_dir),
             default_root_dir=str(run_dir),
@@ -332,6 +332,17 @@ def score_table(
     for index, name in enumerate(classes):
         table[f"score_{name}"] = pd.Series([row[index] for row in scores], dtype=float)
     return table.assign(score=table[f"score_{class_of_interest(classes)}"])
+
+
+def without_unusable_sync(trainer: Node) -> Node:
+    """The node of a Trainer without `sync_batchnorm` on CPUs, for which torch cannot do it."""
+    if not trainer.get("sync_batchnorm") or trainer.get("accelerator") != "cpu":
+        return trainer
+    log.warning(
+        "Batch norm uses the statistics of each process alone: torch synchronises them on GPUs "
+        "only. Group norm (model.task.net.norm=group) needs no statistics of a batch."
+    )
+    return {**trainer, "sync_batchnorm": False}
 
 
 def _log_start(facts: Mapping[str, Any], trainer: pl.Trainer) -> None:

@@ -50,6 +50,9 @@ def predict(
         int,
         typer.Option(help="Scans read and prepared at a time, while others are scored; -1: cores."),
     ] = 1,
+    backend: Annotated[
+        str, typer.Option(help="What reads and prepares them: loky (this machine) or dask.")
+    ] = "loky",
     heatmaps: Annotated[
         Path | None,
         typer.Option(
@@ -91,6 +94,7 @@ def predict(
         path,
         batch_size=batch_size,
         n_jobs=jobs,
+        backend=backend,
         override=override or (),
         progress=True,
         timings=timings,

@@ -27,11 +27,14 @@ class Draw(NamedTuple):
         row: of the dataset.
         epoch: from 0.
         repeat: how often this scan was drawn before in this epoch (balanced sampling).
+        counts: False for a draw that only fills up the share of a process; it is in no loss and in
+            no metric.
     """
 
     row: int
     epoch: int = 0
     repeat: int = 0
+    counts: bool = True
 
 
 def derive_seed(*parts: object) -> int:
@@ -77,13 +80,16 @@ class EpochSampler(DistributedSampler[Draw]):
     """Yields this process' draws of an epoch.
 
     A `DistributedSampler`, so that Lightning leaves it in place under DDP and tells it the epoch.
-    All processes get equally many draws: the first ones are repeated if the scans do not divide.
+    Batch k of all processes together is batch k of one process whose batches are as large. All get
+    equally many draws, because they wait for each other after every batch: if the scans do not
+    divide, the first ones are drawn again, marked as not counting.
 
     Args:
         dataset: anything with a length.
         seed: of the run.
         shuffle: False: in order.
         weights, classes: see `draw_order`.
+        drop_last: leave out the last draws instead, if the scans do not divide.
         rank: number of this process.
         world_size: number of processes.
     """
@@ -96,12 +102,20 @@ class EpochSampler(DistributedSampler[Draw]):
         shuffle: bool = True,
         weights: NDArray[np.float64] | None = None,
         classes: NDArray[np.integer] | None = None,
+        drop_last: bool = False,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         if not 0 <= rank < world_size:
             raise ConfigError(f"rank {rank} is not in 0..{world_size - 1}.", where="rank")
-        super().__init__(dataset, num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)
+        super().__init__(
+            dataset,
+            num_replicas=world_size,
+            rank=rank,
+            shuffle=shuffle,
+            seed=seed,
+            drop_last=drop_last,
+        )
         self.weights = weights
         self.classes = classes
 
@@ -115,8 +129,9 @@ class EpochSampler(DistributedSampler[Draw]):
             weights=self.weights,
             classes=self.classes,
         )
-        padded = [draws[i % size] for i in range(self.total_size)] if size else []
-        return iter(padded[self.rank :: self.num_replicas])
+        filled = draws[: self.total_size]
+        filled += [draws[i % size]._replace(counts=False) for i in range(size, self.total_size)]
+        return iter(filled[self.rank :: self.num_replicas])
 
 
 class EpochLoader(DataLoader[dict[str, object]]):

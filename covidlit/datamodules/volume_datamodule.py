@@ -33,10 +33,11 @@ class VolumeDataModule(pl.LightningDataModule):
     """Prepared CT volumes with their labels, in the parts of a split.
 
     A batch is a dict: `image` float32 (B, 1, z, y, x) in [0, 1]; `target` int64 (B,); `scan_id`
-    list of B strings. What is drawn in an epoch and how it is augmented depends on (seed, epoch,
+    list of B strings; `counts` bool (B,), False for a scan that only fills up the batch of one of
+    several devices. What is drawn in an epoch and how it is augmented depends on (seed, epoch,
     scan) alone: not on the number of workers, nor on what was drawn before, so a run resumed at an
     epoch's end goes on bit for bit. Works with any number of devices without Lightning's own
-    sampler; there the first scans of a part are repeated if it does not divide by them.
+    sampler, and batch k of all devices together is batch k of one whose batches are as large.
 
     Args:
         manifest: path of the manifest (contract 2).
@@ -258,6 +259,7 @@ class VolumeDataModule(pl.LightningDataModule):
             shuffle=shuffle,
             weights=draw_weights(balanced, dataset.targets, self._centres(dataset)),
             classes=dataset.targets,
+            drop_last=drop_last,
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
         )

@@ -75,12 +75,13 @@ class VolumeDataset(Dataset[dict[str, object]]):
         """The example of a draw, or of an index in epoch 0.
 
         Returns:
-            image: float32 (1, z, y, x) in [0, 1]; target: int; scan_id: str.
+            image: float32 (1, z, y, x) in [0, 1]; target: int; scan_id: str; counts: bool, see
+            `covidlit.datamodules.sampling.Draw`.
 
         Raises:
             CacheError: the volume is missing or damaged.
         """
-        index, epoch, repeat = draw if isinstance(draw, tuple) else (draw, 0, 0)
+        index, epoch, repeat, counts = draw if isinstance(draw, tuple) else Draw(draw)
         scan_id = str(self.scan_ids[index])
         path = self.cache.array_path(self.keys[index].decode())
         array = open_array(path, self.size)
@@ -96,4 +97,5 @@ class VolumeDataset(Dataset[dict[str, object]]):
             "image": apply_window(image, self.window),
             "target": int(self.targets[index]),
             "scan_id": scan_id,
+            "counts": counts,
         }

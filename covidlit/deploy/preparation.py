@@ -6,13 +6,17 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from covidlit.arguments import n_cores, require_n_jobs
-from covidlit.errors import CovidlitError
+from covidlit.errors import ConfigError, CovidlitError
+from covidlit.preprocess.backends import start_cluster
 from covidlit.preprocess.geometry import Geometry, Prepared, prepare_scan
 from covidlit.scan import Scan
 from covidlit.scan_sources import ScanSource, refusal_reason
+
+BACKENDS = ("loky", "dask")
 
 LEAST_COVERED = 0.5
 """Share of the network's input, from feet to head, below which a scan gets a note (our limit)."""
@@ -44,6 +48,7 @@ def prepare_ahead(
     n_jobs: int = 1,
     ahead: int = 1,
     keep_scan: bool = False,
+    backend: str = "loky",
 ) -> Generator[tuple[ScanSource, PreparedSource]]:
     """Yield every source with its prepared volume, in order, while later ones are being prepared.
 
@@ -54,22 +59,37 @@ def prepare_ahead(
         sources: what `find_scans` found.
         geometry: target spacing and size.
         n_jobs: scans prepared at a time: 1 in a thread of this process, more in processes of their
-            own, because the decoders of compressed pixels hold Python's lock; -1: one per core.
+            own, because the decoders of compressed pixels hold Python's lock; -1: one per core, of
+            the cluster with "dask".
         ahead: prepared scans that may wait beyond those being prepared.
         keep_scan: yield the source volume as well.
+        backend: "loky" (this machine) or "dask" (the current distributed.Client, else the scheduler
+            of Dask's configuration, else workers on this machine; they must see the same paths).
 
     Raises:
-        ConfigError: `n_jobs` is 0.
+        ConfigError: `n_jobs` is 0; an unknown backend, or one that is not installed.
         CovidlitError: a worker process died.
     """
     require_n_jobs(n_jobs)
-    n_jobs = n_cores() if n_jobs < 0 else n_jobs
-    pool = _pool(n_jobs)
+    if backend not in BACKENDS:
+        raise ConfigError(
+            f"there is no backend {backend!r} for predicting.",
+            where="backend",
+            fix=f"use one of {BACKENDS}.",
+        )
+    with ExitStack() as stack:
+        pool, n_jobs = _pool(n_jobs, backend, stack)
+        yield from _prepare_in(pool, sources, geometry, n_jobs + ahead, keep_scan)
+
+
+def _prepare_in(
+    pool: Executor, sources: Iterable[ScanSource], geometry: Geometry, most: int, keep_scan: bool
+) -> Generator[tuple[ScanSource, PreparedSource]]:
     waiting: deque[tuple[ScanSource, Future[PreparedSource]]] = deque()
     try:
         for source in sources:
             waiting.append((source, pool.submit(prepare_source, source, geometry, keep_scan)))
-            if len(waiting) == n_jobs + ahead:
+            if len(waiting) == most:
                 yield _next(waiting)
         while waiting:
             yield _next(waiting)
@@ -122,7 +142,10 @@ def _next(
     source, future = waiting.popleft()
     try:
         return source, future.result()
-    except BrokenExecutor as error:
+    except Exception as error:
+        # Of Dask by its name, because it is an extra.
+        if not isinstance(error, BrokenExecutor) and type(error).__name__ != "KilledWorker":
+            raise
         raise CovidlitError(
             "a process that prepares scans was killed, perhaps for want of memory.",
             where=source.path,
@@ -130,11 +153,25 @@ def _next(
         ) from error
 
 
-def _pool(n_jobs: int) -> Executor:
+def _pool(n_jobs: int, backend: str, stack: ExitStack) -> tuple[Executor, int]:
+    """The executor and how many scans it works on at a time; a cluster started here ends with
+    `stack`.
+
+    An executor of the cluster instead of joblib over it: joblib sends out scans however few of
+    the prepared ones were taken, so that a cohort would pile up in memory.
+    """
+    if backend == "dask":
+        start_cluster("dask", n_jobs, stack)
+        import distributed
+
+        client = distributed.get_client()
+        cluster: Executor = client.get_executor(pure=False)
+        return cluster, sum(client.nthreads().values()) if n_jobs < 0 else n_jobs
+    n_jobs = n_cores() if n_jobs < 0 else n_jobs
     if n_jobs == 1:
-        return ThreadPoolExecutor(1)
+        return ThreadPoolExecutor(1), 1
     from joblib.externals.loky import ProcessPoolExecutor
 
     # Starts fresh interpreters that do not run the caller's script again, on every system.
     executor: Executor = ProcessPoolExecutor(n_jobs)
-    return executor
+    return executor, n_jobs

@@ -48,7 +48,7 @@ def run_in_parallel(
     if not tasks:
         return
     with ExitStack() as stack:
-        _start(backend, n_jobs, stack)
+        start_cluster(backend, n_jobs, stack)
         limit = {"inner_max_num_threads": 1} if backend == "loky" and n_jobs != 1 else {}
         stack.enter_context(joblib.parallel_config(backend, n_jobs=n_jobs, **limit))
         call = joblib.delayed(function)
@@ -61,7 +61,7 @@ def run_in_parallel(
         yield from parallel(call(task) for task in tasks)
 
 
-def _start(backend: str, n_jobs: int, stack: ExitStack) -> None:
+def start_cluster(backend: str, n_jobs: int, stack: ExitStack) -> None:
     """Make sure that the backend's cluster is there; what is started here ends with `stack`."""
     if backend == "dask":
         try:

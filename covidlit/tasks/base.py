@@ -15,7 +15,7 @@ from torch import Tensor
 import covidlit
 from covidlit.checkpoints import CHECKPOINT_FORMAT, build, load_task
 from covidlit.errors import CheckpointError, ConfigError, TrainingError
-from covidlit.tasks.rng import rng_state, set_rng_state
+from covidlit.tasks.rng import rng_state, set_rng_state, set_seed
 
 Batch = dict[str, Any]
 
@@ -155,12 +155,34 @@ class BaseTask(pl.LightningModule, ABC):
         if self._rng_to_resume is not None and self.global_rank == 0:
             set_rng_state(self._rng_to_resume)
         self._rng_to_resume = None
+        if self._n_processes() > 1:
+            self._draw_unlike_the_first_process()
         self._rng_of_epoch = rng_state()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         if batch_idx == 0 and self._rng_of_epoch is not None:
             set_rng_state(self._rng_of_epoch)
         self._rng_of_epoch = None
+
+    # The processes of one training start from the same seed. Each needs draws of its own, or the
+    # same positions of every batch would be dropped out on all devices; and a resumed run knows the
+    # state of the first process alone. So the others' states follow from that one, every epoch.
+
+    def _draw_unlike_the_first_process(self) -> None:
+        from covidlit.datamodules.sampling import derive_seed
+
+        state = rng_state()["torch"].numpy().tobytes() if self.global_rank == 0 else b""
+        state = self.trainer.strategy.broadcast(state)
+        if self.global_rank:
+            set_seed(derive_seed("process", self.global_rank, state.hex()))
+
+    def _n_processes(self) -> int:
+        return 1 if self._trainer is None else self._trainer.world_size
+
+    def _sum_over_processes(self, values: Tensor) -> Tensor:
+        summed = self.trainer.strategy.reduce(values, reduce_op="sum")
+        assert isinstance(summed, Tensor)
+        return summed
 
     def on_validation_epoch_end(self) -> None:
         self._require_finite("val_loss")

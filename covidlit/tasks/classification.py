@@ -23,7 +23,7 @@ from covidlit.errors import ConfigError
 from covidlit.models.layers import check_choice
 from covidlit.tasks.base import BaseTask, Batch
 from covidlit.tasks.classifier import Classifier, classification_net
-from covidlit.tasks.losses import classification_loss
+from covidlit.tasks.losses import loss_terms
 
 LOSSES = ("bce", "focal")
 
@@ -39,7 +39,8 @@ class Sparse(Protocol):
 class VolumeClassification(BaseTask):
     """Binary or multi-class classification of CT volumes.
 
-    A batch holds "image" (B, 1, z, y, x) float32, "target" (B,) int64 and "scan_id" (B texts).
+    A batch holds "image" (B, 1, z, y, x) float32, "target" (B,) int64 and "scan_id" (B texts);
+    "counts" (B,) bool may mark scans as filling only, see `covidlit.datamodules.sampling.Draw`.
 
     Args:
         net: `_target_` (a class of `covidlit.models`) and its arguments; `n_outputs` is filled in.
@@ -151,27 +152,49 @@ class VolumeClassification(BaseTask):
 
     def shared_step(self, batch: Batch, stage: str) -> Tensor:
         logits, target = self(batch["image"]), batch["target"]
-        loss = classification_loss(
+        counts = _counts(batch)
+        losses, weights = loss_terms(
             logits,
             target,
             class_weights=None if self.hparams["class_weights"] is None else self.class_weights,
             label_smoothing=self.hparams["label_smoothing"],
             gamma=self.hparams["focal_gamma"] if self.hparams["loss"] == "focal" else 0.0,
         )
+        scores, n_scans = self.scores(logits).detach(), len(target)
+        if self._n_processes() == 1:
+            loss = losses.sum() / weights.sum()
+        else:
+            # The mean over the batches of all processes: they may hold unlike numbers of scans, or
+            # sums of weights. DDP takes the mean of the gradients, hence the number of processes.
+            counts = _counts(batch)
+            own = torch.stack([weights[counts].sum(), counts.sum().to(weights.dtype)]).detach()
+            total, size = self._sum_over_processes(own)
+            loss, n_scans = losses[counts].sum() * self._n_processes() / total, int(size)
+            scores, target = scores[counts], target[counts]
         metrics: MetricCollection = self.get_submodule(f"{stage}_metrics")  # type: ignore[assignment]
-        metrics.update(self.scores(logits).detach(), target)
-        size = len(target)
+        metrics.update(scores, target)
         self.log(
-            f"{stage}_loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True
+            f"{stage}_loss", loss, on_step=False, on_epoch=True, batch_size=n_scans, sync_dist=True
         )
-        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=size)
+        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=n_scans)
         if stage == "train" and self.hparams["sparsity_weight"]:
             assert isinstance(self.net, Sparse)  # checked in configure_models
             loss = loss + self.hparams["sparsity_weight"] * self.net.sparsity()
         return loss
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """{"scan_id": B texts, "score": (B,) of the positive class, or (B, classes)}."""
-        return {"scan_id": list(batch["scan_id"]), "score": self.scores(self(batch["image"]))}
+        """{"scan_id": texts, "score": one of the positive class each, or (scans, classes)}.
+
+        Without the scans that only fill up the batch of one of several processes.
+        """
+        counts = _counts(batch)
+        kept = [scan for scan, own in zip(batch["scan_id"], counts.tolist(), strict=True) if own]
+        return {"scan_id": kept, "score": self.scores(self(batch["image"]))[counts]}
 
     scores = staticmethod(Classifier.scores)
+
+
+def _counts(batch: Batch) -> Tensor:
+    """(B,) whether each scan counts; all do in batches that say nothing of it."""
+    counts: Tensor | None = batch.get("counts")
+    return torch.ones_like(batch["target"], dtype=torch.bool) if counts is None else counts

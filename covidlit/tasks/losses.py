@@ -23,7 +23,26 @@ def classification_loss(
     label_smoothing: float = 0.0,
     gamma: float = 0.0,
 ) -> Tensor:
-    """Mean focal loss of a batch; `gamma` 0 is the cross-entropy (binary: BCE with logits).
+    """Mean of `loss_terms` over a batch; its arguments."""
+    losses, weights = loss_terms(
+        logits,
+        target,
+        class_weights=class_weights,
+        label_smoothing=label_smoothing,
+        gamma=gamma,
+    )
+    return losses.sum() / weights.sum()
+
+
+def loss_terms(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    class_weights: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    gamma: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Focal loss of every scan; `gamma` 0 is the cross-entropy (binary: BCE with logits).
 
     Args:
         logits: (B, 1) for a binary task, (B, C) otherwise.
@@ -31,6 +50,9 @@ def classification_loss(
         class_weights: (C,), the weight of a scan of each class; the mean is taken over weights.
         label_smoothing: this share of each label is spread evenly over the classes.
         gamma: focusing parameter (Lin et al., "Focal loss for dense object detection", eq. 4).
+
+    Returns:
+        (B,) losses, each times its weight, and (B,) weights: 1 without `class_weights`.
     """
     log_p = log_probabilities(logits)
     n_classes = log_p.shape[1]
@@ -42,6 +64,6 @@ def classification_loss(
         terms = terms * (-torch.expm1(log_p)).clamp_min(1e-12) ** gamma
     losses = -terms.sum(dim=1)
     if class_weights is None:
-        return losses.mean()
+        return losses, torch.ones_like(losses)
     weights = class_weights.to(losses.dtype)[target]
-    return (weights * losses).sum() / weights.sum()
+    return weights * losses, weights

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,9 +106,19 @@ def test_processes_share_the_draws_of_one(size: int) -> None:
         sampler.set_epoch(3)
         shares.append(list(sampler))
         assert len(shares[-1]) == len(sampler) == -(-size // 3)
-    union = Counter(d for share in shares for d in share)
-    assert set(union) == set(whole)
-    assert sum(union.values()) == -(-size // 3) * 3
+    drawn = [draw for together in zip(*shares, strict=True) for draw in together]
+    assert [draw for draw in drawn if draw.counts] == list(whole), "each once, batch by batch"
+    assert len(drawn) == -(-size // 3) * 3
+
+
+def test_processes_leave_out_the_same_draws_as_one() -> None:
+    dataset = TensorDataset(torch.zeros(23))
+    shares = [
+        list(EpochSampler(dataset, seed=5, drop_last=True, rank=rank, world_size=2))
+        for rank in range(2)
+    ]
+    assert [len(share) // 2 for share in shares] == [23 // 4, 23 // 4]
+    assert all(draw.counts for share in shares for draw in share)
 
 
 class Recorder(pl.LightningModule):

@@ -124,3 +124,26 @@ def test_part_of_a_chest_is_noted() -> None:
     )
     assert note in outcome.notes
     assert outcome.prepared is not None
+
+
+def test_two_workers_of_dask_give_the_same_in_the_same_order(scans: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="covidlit[dask] is not installed")
+    sources = find_scans(scans, Checks())
+    serial = list(prepare_ahead(sources, GEOMETRY))
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster):
+        found = list(prepare_ahead(sources, GEOMETRY, n_jobs=-1, backend="dask"))
+        (dead,) = [ScanSource("", "deadly.nii", read=partial(os._exit, 1))]
+        with pytest.raises(CovidlitError, match=r"deadly.nii: .*was killed"):
+            list(prepare_ahead([dead], GEOMETRY, backend="dask"))
+    assert [source for source, _ in found] == sources
+    for (_, one), (_, expected) in zip(found, serial, strict=True):
+        assert one.reason == expected.reason
+        if expected.prepared is not None:
+            assert one.prepared is not None
+            np.testing.assert_array_equal(one.prepared.array, expected.prepared.array)
+
+
+def test_a_backend_that_cannot_predict_is_said() -> None:
+    with pytest.raises(ConfigError, match="no backend 'ray'"):
+        list(prepare_ahead([], GEOMETRY, backend="ray"))

@@ -23,7 +23,7 @@ class Volumes(Dataset[dict[str, Any]]):
         return self.n_scans
 
     def __getitem__(self, draw: Draw) -> dict[str, Any]:
-        index, epoch, _ = draw
+        index, epoch = draw.row, draw.epoch
         generator = torch.Generator().manual_seed(1000 * epoch + index)
         image = 0.2 * torch.rand(1, 8, 16, 16, generator=generator)
         target = index % self.n_classes

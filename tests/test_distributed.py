@@ -1,0 +1,99 @@
+"""Training in two processes over gloo, started by Lightning or as SLURM would, against one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from covidlit.cohort.splits import Split
+from covidlit.evaluation import read_predictions
+
+ROOT = Path(__file__).parents[1]
+EXACT = [
+    "model=csacnet", "model.task.net.width=4", "model.task.net.norm=group",
+    "model.task.net.dropout=0", "model.task.class_weights=balanced", "trainer.max_epochs=2",
+]  # fmt: skip
+TWO = ["trainer.accelerator=cpu", "trainer.precision=32-true"]
+
+
+def _start(
+    overrides: list[str], run_dir: Path, environment: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
+    command = [sys.executable, "train.py", *overrides, f"hydra.run.dir={run_dir}"]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, **(environment or {})},
+    )  # fmt: skip
+
+
+def _finish(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    return output
+
+
+def _epochs(run_dir: Path) -> pd.DataFrame:
+    """The metrics of each epoch."""
+    return pd.read_csv(run_dir / "logs" / "metrics.csv").groupby("epoch").first()
+
+
+@pytest.fixture(scope="module")
+def one_process(tiny_overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run_dir = tmp_path_factory.mktemp("one")
+    _finish(_start([*tiny_overrides, *EXACT, "data.batch_size=4"], run_dir))
+    return run_dir
+
+
+def _assert_same_training(run_dir: Path, one_process: Path) -> None:
+    # Sums in another order differ in the last bits of float32; Adam makes 1e-4 of that at most.
+    found, expected = _epochs(run_dir), _epochs(one_process)
+    names = [name for name in expected if name.startswith(("train_", "val_"))]
+    assert len(names) == 10
+    pd.testing.assert_frame_equal(found[names], expected[names], rtol=1e-4, atol=1e-5)
+    scores, wanted = (
+        read_predictions(run / "predictions.parquet").sort_values("scan_id")
+        for run in (run_dir, one_process)
+    )
+    assert scores["scan_id"].is_unique
+    assert scores["scan_id"].tolist() == wanted["scan_id"].tolist()
+    assert scores["score"].to_numpy() == pytest.approx(wanted["score"].to_numpy(), abs=1e-4)
+
+
+def test_two_processes_train_as_one(
+    tiny_overrides: list[str], one_process: Path, tmp_path: Path
+) -> None:
+    parts = Split.load(one_process / "split.json")
+    sizes = [len(parts.scans(part)) for part in ("train", "validation")]
+    assert any(size % 2 for size in sizes), "two processes cannot have as many scans each"
+    _finish(_start([*tiny_overrides, *EXACT, "trainer=ddp", *TWO, "data.batch_size=2"], tmp_path))
+    _assert_same_training(tmp_path, one_process)
+
+
+def test_two_tasks_of_slurm_train_as_one(
+    tiny_overrides: list[str], one_process: Path, tmp_path: Path
+) -> None:
+    job = {
+        "SLURM_JOB_ID": str(os.getpid()), "SLURM_JOB_NAME": "study", "SLURM_NTASKS": "2",
+        "SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "1", "SLURM_NODELIST": "127.0.0.1",
+        "SLURM_LOCALID": "0",
+    }  # fmt: skip
+    overrides = [
+        *tiny_overrides, *EXACT, "trainer=slurm", *TWO, "data.batch_size=2", "trainer.devices=1",
+    ]  # fmt: skip
+    tasks = [
+        _start(overrides, tmp_path, {**job, "SLURM_PROCID": str(node), "SLURM_NODEID": str(node)})
+        for node in range(2)
+    ]
+    try:
+        outputs = [_finish(task) for task in tasks]
+    finally:
+        for task in tasks:
+            task.kill()
+    assert all(f"MEMBER: {rank + 1}/2" in output for rank, output in enumerate(outputs))
+    assert (tmp_path / "train.log").read_text().count("Report: ") == 1
+    _assert_same_training(tmp_path, one_process)
