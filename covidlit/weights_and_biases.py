@@ -58,7 +58,7 @@ class RunLogger(WandbLogger):  # type: ignore[misc]
         if self._experiment is None and os.environ.get("WANDB_MODE") != "disabled":
             import wandb
 
-            self._wandb_init["settings"] = wandb.Settings(**_WAITS)
+            self._wandb_init["settings"] = dict(_WAITS)
             self._wandb_init["mode"] = "online" if self._may_send() else "offline"
             try:
                 return super().experiment

@@ -13,7 +13,6 @@ from covidlit.errors import ConfigError
 from covidlit.sweep.storage import open_storage
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
     from optuna import Study
     from optuna.trial import Trial
 
@@ -129,7 +128,7 @@ class SweepTrial:
         )
 
 
-def current_trial(hydra_config: DictConfig) -> SweepTrial | None:
+def current_trial(hydra_config: Any) -> SweepTrial | None:
     """The trial that this job runs for, or None outside of covidlit's sweeps.
 
     Args:

@@ -77,7 +77,7 @@ def test_a_pruned_trial_ends_in_order(
     with caplog.at_level("INFO"), pytest.raises(optuna.TrialPruned, match="after 2 of 5 epochs"):
         sweep.run(settings, pruner=HARSH)
     folder = sweep.folder / "trial_0"
-    said = [line for line in caplog.messages if "pruned" in line]
+    said = [line for line in caplog.messages if "is pruned" in line]
     assert len(said) == 1
     assert "ThresholdPruner" in said[0]
     curve = pd.read_csv(folder / "logs" / "metrics.csv").groupby("epoch").last()
