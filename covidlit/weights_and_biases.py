@@ -25,7 +25,7 @@ _WAITS = {"init_timeout": 30.0, "finish_timeout": 60.0}
 then lies in the run's folder."""
 
 
-class RunLogger(WandbLogger):  # type: ignore[misc]
+class RunLogger(WandbLogger):
     """Lightning's logger with the run's whole configuration, ended with the run.
 
     Args:

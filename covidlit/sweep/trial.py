@@ -43,6 +43,7 @@ class SweepTrial:
     pruner: Mapping[str, Any] | None = None
 
     def __enter__(self) -> Self:
+        _ = self._trial  # a trial that is not there is said before it trains
         return self
 
     def __exit__(
