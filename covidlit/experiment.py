@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,15 @@ from covidlit.arguments import require_whole_number
 from covidlit.configuration import check_keys, config_dir, explain
 from covidlit.errors import ConfigError, CovidlitError, disk_full
 from covidlit.stopped_run import INTERRUPTED, RunStopped, explained_end
+from covidlit.sweep.trial import current_trial
 from covidlit.threads import let_waiting_threads_sleep
 from covidlit.training_settings import number_of_devices
 
 if TYPE_CHECKING:
+    import pandas as pd
     from omegaconf import DictConfig
 
+    from covidlit.cohort import Split
     from covidlit.datamodules import VolumeDataModule
     from covidlit.runner import Runner
 
@@ -70,6 +74,8 @@ def _end_stopped(stop: KeyboardInterrupt) -> None:
 def run(config: DictConfig) -> float | None:
     """Cohort, split, cache, training, predictions, report, in the run folder that Hydra made.
 
+    A trial of a sweep ends before the test part, see `covidlit.sweep.trial_run`.
+
     Args:
         config: the composed `conf/train.yaml`.
 
@@ -84,21 +90,45 @@ def run(config: DictConfig) -> float | None:
     _refuse_multirun_ddp(config, str(hydra_config.mode))
     resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(resolved, dict)
+    plain = {str(key): value for key, value in resolved.items()}
+    trial = current_trial(hydra_config)
     with explained_end(run_dir):
-        return train_and_evaluate({str(k): v for k, v in resolved.items()}, run_dir)
+        if trial is None:
+            return train_and_evaluate(plain, run_dir)
+        from covidlit.sweep.trial_run import run_trial
+
+        return run_trial(plain, run_dir, trial)
 
 
 def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
     """Do one run; see `run`. `config` is the resolved tree of `conf/train.yaml` as plain types."""
-    import pytorch_lightning as pl
-    import yaml
-
     from covidlit.cards import write_cards, write_run_records
-    from covidlit.evaluation import write_predictions
-    from covidlit.files import write_text
-    from covidlit.run_checks import check_evaluation, check_evaluation_settings
-    from covidlit.run_log import log_cohort, timed_training
-    from covidlit.run_report import assemble_predictions, report
+    from covidlit.run_checks import check_evaluation
+    from covidlit.run_report import report
+
+    begin(config, run_dir)
+    datamodule = build_datamodule(config)
+    check_evaluation(config, datamodule)
+    runner = build_runner(config, datamodule)
+    first = process_rank() == 0
+    if first:
+        write_config(config, run_dir)
+        write_run_records(config, datamodule, run_dir)
+    train(runner, datamodule, run_dir)
+    if not first:
+        return None
+    predictions = score(runner, datamodule, run_dir, seed=config["seed"])
+    auc = report(predictions, run_dir, config=config, datamodule=datamodule, runner=runner)
+    if config.get("cards"):
+        write_cards(run_dir)
+    return auc
+
+
+def begin(config: dict[str, Any], run_dir: Path) -> None:
+    """Check the settings that need no scan, and seed every generator."""
+    import pytorch_lightning as pl
+
+    from covidlit.run_checks import check_evaluation_settings
     from covidlit.trainer_checks import check_loggers, check_trainer_settings
 
     _quieten()
@@ -107,29 +137,61 @@ def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     check_evaluation_settings(config["evaluation"])
     check_loggers(config["model"].get("logger"), run_dir / "logs")
-    datamodule = build_datamodule(config)
-    check_evaluation(config, datamodule)
-    runner = build_runner(config, datamodule)
+
+
+def write_config(config: dict[str, Any], run_dir: Path) -> None:
+    """Write the resolved configuration as the run's `config.yaml`."""
+    import yaml
+
+    from covidlit.files import write_text
+
+    write_text(run_dir / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+
+
+def train(runner: Runner, datamodule: VolumeDataModule, run_dir: Path) -> None:
+    """Write the split, say what is trained on, and train; in every process of the run."""
+    from covidlit.run_log import log_cohort, timed_training
+
     first = process_rank() == 0
     if first:
-        write_text(run_dir / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         datamodule.split.save(run_dir / "split.json")
-        write_run_records(config, datamodule, run_dir)
         log_cohort(datamodule)
     with timed_training(run_dir, silent=not first):
         runner.fit(datamodule, run_dir)
-    if not first:
-        return None
-    scores = {part: runner.predict(datamodule, part) for part in ("validation", "test")}
+
+
+def score(
+    runner: Runner,
+    datamodule: VolumeDataModule,
+    run_dir: Path,
+    *,
+    seed: int,
+    parts: Sequence[str] = ("validation", "test"),
+    **facts: Any,
+) -> pd.DataFrame:
+    """Score parts of the split and write `predictions.parquet`.
+
+    Args:
+        runner: trained.
+        datamodule: set up.
+        run_dir: of the run.
+        seed: of the run.
+        parts: which are scored.
+        facts: `run_id` and `fold`, where they are not the folder's name and the split's fold.
+
+    Returns:
+        The predictions table (contract 6).
+    """
+    from covidlit.evaluation import write_predictions
+    from covidlit.run_report import assemble_predictions
+
+    scores = {part: runner.predict(datamodule, part) for part in parts}
+    named = {"run_id": run_dir.name, "fold": datamodule.split.fold, **facts}
     predictions = assemble_predictions(
-        datamodule.table, scores, run_id=run_dir.name, model=runner.name, seed=config["seed"],
-        fold=datamodule.split.fold,
-    )  # fmt: skip
+        datamodule.table, scores, model=runner.name, seed=seed, **named
+    )
     write_predictions(predictions, run_dir / "predictions.parquet")
-    auc = report(predictions, run_dir, config=config, datamodule=datamodule, runner=runner)
-    if config.get("cards"):
-        write_cards(run_dir)
-    return auc
+    return predictions
 
 
 def _quieten() -> None:
@@ -147,8 +209,17 @@ def process_rank() -> int:
     return next((int(os.environ[name]) for name in names if name in os.environ), 0)
 
 
-def build_datamodule(config: dict[str, Any]) -> VolumeDataModule:
-    """The cohort's manifest, its split and its cache, prepared and checked for leakage."""
+def build_datamodule(
+    config: dict[str, Any],
+    use: Callable[[Split, pd.DataFrame], Split] | None = None,
+) -> VolumeDataModule:
+    """The cohort's manifest, its split and its cache, prepared and checked for leakage.
+
+    Args:
+        config: the resolved configuration.
+        use: makes the split in use from the configured one and the manifest; None: that one. Scans
+            that it leaves out are not prepared.
+    """
     from hydra.utils import instantiate
 
     from covidlit.datamodules import VolumeDataModule
@@ -160,8 +231,9 @@ def build_datamodule(config: dict[str, Any]) -> VolumeDataModule:
     require_whole_number(min_slices, "data.min_slices", at_least=1)
     checks = Checks(min_slices, frozenset(data.pop("override_checks") or ()))
     label_rule = instantiate(config["label_rule"])
+    configured = instantiate(config["split"])
     given = {
-        "split": instantiate(config["split"]),
+        "split": configured if use is None else lambda table: use(configured(table), table),
         "label_rule": label_rule,
         "n_classes": label_rule.n_classes,
         "augmentation": config.get("augmentation") or None,

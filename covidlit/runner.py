@@ -82,6 +82,8 @@ class LightningRunner:
     Attributes:
         judged: after `fit`, the checkpoint whose weights `predict` uses, if one was kept.
         selected: after `fit`, whether validation scores chose these weights.
+        further_callbacks: ready callbacks, beside the configured ones.
+        belongs_to: how Weights & Biases files the run, such as its `group`; see `RunLogger`.
     """
 
     def __init__(
@@ -110,6 +112,8 @@ class LightningRunner:
         self._task: BaseTask | None = None
         self.judged: Path | None = None
         self.selected = False
+        self.further_callbacks: list[pl.callbacks.Callback] = []
+        self.belongs_to: dict[str, str] = {}
         self._resumed_from = ""
 
     @property
@@ -152,7 +156,7 @@ class LightningRunner:
         self._check_scheduler(datamodule)
         trainer = instantiate(
             without_unusable_sync(self._trainer_node),
-            callbacks=callbacks,
+            callbacks=[*callbacks, *self.further_callbacks],
             logger=self._build_loggers(run_dir),
             default_root_dir=str(run_dir),
             use_distributed_sampler=False,
@@ -280,8 +284,14 @@ class LightningRunner:
     def _build_loggers(self, run_dir: Path) -> list[pl.loggers.Logger]:
         from hydra.utils import instantiate
 
-        folder = run_dir / "logs"
-        return [instantiate(node, save_dir=str(folder)) for node in self._logger_nodes.values()]
+        from covidlit.weights_and_biases import RunLogger
+
+        folder = str(run_dir / "logs")
+        loggers = [instantiate(node, save_dir=folder) for node in self._logger_nodes.values()]
+        for logger in loggers:
+            if isinstance(logger, RunLogger) and self.record.get("config"):
+                logger.describe_run(self.record["config"], self.belongs_to)
+        return loggers
 
     def _take_weights(self, trainer: pl.Trainer) -> None:
         """Load the weights that the run is judged by."""
@@ -357,10 +367,10 @@ def _log_start(facts: Mapping[str, Any], trainer: pl.Trainer) -> None:
 
 def _finish_wandb(trainer: pl.Trainer) -> None:
     """End the run of Weights & Biases, or the next job of a sweep would write into it."""
-    from pytorch_lightning.loggers import WandbLogger
+    from pytorch_lightning.trainer.states import TrainerStatus
+
+    from covidlit.weights_and_biases import RunLogger
 
     for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            import wandb
-
-            wandb.finish()
+        if isinstance(logger, RunLogger):
+            logger.finish(failed=trainer.state.status != TrainerStatus.FINISHED)

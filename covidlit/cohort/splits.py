@@ -39,7 +39,7 @@ def centre_held_out(
         SplitError: an unknown test centre, no training centre left, a patient seen both in a test
             and in a training centre, or a training part with one class only.
     """
-    table = _rows_of(manifest)
+    table = rows_with_target(manifest)
     # On the command line a centre called 4 is a number.
     named = [test_centres] if isinstance(test_centres, str | int) else test_centres
     held_out = [str(centre) for centre in named]
@@ -102,7 +102,7 @@ def patient_k_fold(
     Raises:
         SplitError: `n_folds` or `fold` out of range, or a training part with one class only.
     """
-    table = _rows_of(manifest)
+    table = rows_with_target(manifest)
     n_patients = table["patient_id"].nunique()
     if not 2 <= n_folds <= n_patients:
         raise SplitError(
@@ -116,7 +116,7 @@ def patient_k_fold(
         )
     # Dealt out like cards, one stratum after another: each class and each centre of a class differs
     # by at most one patient between folds, also where a stratum is smaller than n_folds.
-    dealt = [patient for stratum in _ranked_strata(table, seed) for patient in stratum]
+    dealt = [patient for stratum in ranked_strata(table, seed) for patient in stratum]
     tested = set(dealt[fold::n_folds])
     rest = table[~table["patient_id"].isin(tested)]
     validation = _validation_patients(rest, validation_fraction, seed)
@@ -139,7 +139,7 @@ def from_column(manifest: pd.DataFrame, column: str = "split") -> Split:
             where="column",
             fix=f"choose one of its columns: {', '.join(map(str, manifest.columns))}.",
         )
-    table = _rows_of(manifest)
+    table = rows_with_target(manifest)
     wrong = table[~table[column].isin(PARTS)]
     if len(wrong):
         raise SplitError(
@@ -188,7 +188,7 @@ def require_two_targets(trained: pd.DataFrame, where: str, whole: pd.DataFrame) 
     )
 
 
-def _rows_of(manifest: pd.DataFrame) -> pd.DataFrame:
+def rows_with_target(manifest: pd.DataFrame) -> pd.DataFrame:
     """The rows that a split covers, in an order that does not depend on the manifest's."""
     table = manifest[manifest["target"].notna()] if "target" in manifest else manifest
     if table.empty:
@@ -200,7 +200,7 @@ def _rows_of(manifest: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("scan_id")
 
 
-def _ranked_strata(table: pd.DataFrame, seed: int) -> list[list[str]]:
+def ranked_strata(table: pd.DataFrame, seed: int) -> list[list[str]]:
     """The patients of each (class, centre), sorted by it, in an order drawn with the seed.
 
     A patient with scans of several classes or centres counts in the first of them only.
@@ -226,7 +226,7 @@ def _validation_patients(table: pd.DataFrame, fraction: float, seed: int) -> set
     chosen: set[str] = set()
     if fraction == 0:
         return chosen
-    for patients in _ranked_strata(table, seed):
+    for patients in ranked_strata(table, seed):
         n = int(fraction * len(patients) + 0.5)
         # One patient of each stratum stays in training, so that no class of a centre is lost there.
         n = min(max(n, 1), len(patients) - 1)

@@ -17,7 +17,12 @@ from covidlit.datamodules.arguments import as_geometry, as_path, as_window, expl
 from covidlit.datamodules.balance import draw_weights
 from covidlit.datamodules.sampling import EpochLoader, EpochSampler
 from covidlit.datamodules.volume_dataset import VolumeDataset
-from covidlit.datamodules.volume_table import prepared_table, usable_rows, with_target
+from covidlit.datamodules.volume_table import (
+    prepared_table,
+    rows_of_split,
+    usable_rows,
+    with_target,
+)
 from covidlit.errors import SplitError
 from covidlit.preprocess import Geometry, prepare_cohort
 
@@ -126,7 +131,8 @@ class VolumeDataModule(pl.LightningDataModule):
     def table(self) -> pd.DataFrame:
         """The manifest's rows with `target`, `part`, `status` ("ok" or "refused"), `reason`, `key`.
 
-        Refused scans keep their row; the loaders leave them out.
+        Refused scans keep their row; the loaders leave them out. Scans with a target that the split
+        does not name (the test part, in a sweep) have none.
         """
         self.setup()
         assert self._table is not None
@@ -138,11 +144,11 @@ class VolumeDataModule(pl.LightningDataModule):
         return self._make_split()
 
     def prepare_data(self) -> None:
-        """Prepare every scan into the cache; quick where that is done already."""
+        """Prepare every scan of the split into the cache; quick where that is done already."""
         if self._prepared is not None:
             return
-        self._make_split()  # first, because it is quick: a wrong one is said before the long part
-        rows = usable_rows(self.manifest)
+        # The split first, because it is quick: a wrong one is said before the long part.
+        rows = usable_rows(rows_of_split(self.manifest, self._make_split()))
         self._prepared = prepare_cohort(rows, self.cache_dir, self.geometry, **self._prepare).table
 
     def setup(self, stage: str | None = None) -> None:
@@ -159,9 +165,8 @@ class VolumeDataModule(pl.LightningDataModule):
 
         self.prepare_data()
         assert self._prepared is not None
-        manifest = self.manifest
         split = self._make_split()
-        table = prepared_table(manifest, self._prepared, split)
+        table = prepared_table(rows_of_split(self.manifest, split), self._prepared, split)
         hashes = table.loc[table["pixel_hash"].notna(), ["scan_id", "pixel_hash"]]
         check_leakage(table, split, dict(zip(hashes["scan_id"], hashes["pixel_hash"], strict=True)))
         self._table = table

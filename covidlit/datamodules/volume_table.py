@@ -53,6 +53,16 @@ def with_target(manifest: pd.DataFrame, label_rule: Any = None, n_classes: int =
     return table
 
 
+def rows_of_split(table: pd.DataFrame, split: Split) -> pd.DataFrame:
+    """The rows of `with_target` that a split names, and those without a target, with their reason.
+
+    Any other scan is of a part that the split leaves out, and is none of the datamodule's business.
+    """
+    rows = table[table["scan_id"].astype(str).isin(split.parts.keys()) | table["target"].isna()]
+    rows.attrs.update(table.attrs)
+    return rows
+
+
 def usable_rows(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `with_target` that are worth preparing."""
     rows = table[table["status"] == "ok"]

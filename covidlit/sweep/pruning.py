@@ -1,0 +1,87 @@
+"""The callback of a sweep: reports each epoch to the study, stops when the pruner says so."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytorch_lightning as pl
+
+from covidlit.errors import ConfigError
+from covidlit.sweep.trial import MAXIMIZE, SweepTrial
+
+if TYPE_CHECKING:
+    from covidlit.tasks import BaseTask
+
+log = logging.getLogger(__name__)
+
+
+class PruningCallback(pl.Callback):
+    """Reports the task's monitored metric after each epoch and ends a training without promise.
+
+    The training ends as one that stops early does: the epoch's metrics and checkpoints are written,
+    callbacks and loggers are closed in order. Whoever started it then finds the reason in `pruned`.
+    A training that has no epoch left is not stopped any more.
+
+    Args:
+        trial: of the sweep.
+        report: False: only the epochs are counted (the folds of a cross-validation, whose trial
+            reports after each fold).
+
+    Attributes:
+        pruned: why the training was ended; empty where it was not.
+    """
+
+    def __init__(self, trial: SweepTrial, *, report: bool = True) -> None:
+        self.trial = trial
+        self.report = report
+        self.pruned = ""
+        self._measured = False
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note that this epoch has a value of its own."""
+        self._measured = not trainer.sanity_checking
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Report the epoch and ask the pruner."""
+        self.trial.count_epoch()
+        measured, self._measured = self._measured, False
+        if not (self.report and measured):
+            return
+        metric, epoch = str(pl_module.monitor), trainer.current_epoch
+        value = float(trainer.callback_metrics[metric])
+        self.trial.report(value, epoch)
+        if epoch + 1 == trainer.max_epochs or not self.trial.should_prune():
+            return
+        trainer.should_stop = True
+        self.pruned = (
+            f"pruned after {epoch + 1} of {trainer.max_epochs} epochs by {self.trial.pruner_name}: "
+            f"{metric} is {value:.4f}, too low beside the earlier trials"
+        )
+        log.info("Trial %d is %s.", self.trial.number, self.pruned)
+
+
+def check_direction(trial: SweepTrial, task: BaseTask | None) -> None:
+    """Make sure that the sampler and the pruner look for what is better, not for what is worse.
+
+    Args:
+        trial: of the sweep; its objective is an AUC.
+        task: whose metric is reported each epoch; None where nothing is.
+
+    Raises:
+        ConfigError: the study minimises, or the task's metric is better the lower it is.
+    """
+    if trial.direction != MAXIMIZE:
+        raise ConfigError(
+            f"a trial's value is the AUC on the validation part; {trial.direction} would look for "
+            "the worst.",
+            where="hydra.sweeper.direction",
+            fix="set it to maximize, with another hydra.sweeper.study_name.",
+        )
+    if task is not None and task.mode != "max" and trial.prunes:
+        raise ConfigError(
+            f"{task.monitor} is better the lower it is, and {trial.pruner_name} would stop the "
+            "best trials of a study that maximises.",
+            where="hydra.sweeper.pruner",
+            fix="use hydra/sweeper/pruner=none.",
+        )
