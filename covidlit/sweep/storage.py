@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -27,8 +27,31 @@ def open_storage(storage: str | None, sweep_dir: Path) -> BaseStorage:
         from optuna.storages.journal import JournalFileBackend
 
         return JournalStorage(JournalFileBackend(str(sweep_dir / JOURNAL)))
-    from optuna.storages import RDBStorage
+    from optuna.storages import RDBStorage, get_storage
 
     url = storage or f"sqlite:///{(sweep_dir / SQLITE).resolve()}"
-    waiting = {"connect_args": {"timeout": _WAIT_S}} if url.startswith("sqlite") else {}
-    return RDBStorage(url, engine_kwargs=waiting)
+    if not url.startswith("sqlite"):
+        return get_storage(RDBStorage(url))
+    database = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _WAIT_S}})
+    _lock_whole_transactions(database.engine)
+    return get_storage(database)
+
+
+def _lock_whole_transactions(engine: Any) -> None:
+    """Let SQLite lock from the first read of a transaction on.
+
+    Optuna reads a trial's state and then writes it. Python's driver begins the transaction with
+    the write alone, so that two processes could both take the same waiting trial. The recipe is
+    SQLAlchemy's ("Serializable isolation / savepoints / transactional DDL", dialect of SQLite).
+    """
+    from sqlalchemy import event
+
+    engine.dispose()  # connections that were opened before would go on as they were
+
+    @event.listens_for(engine, "connect")
+    def _no_begin_by_the_driver(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

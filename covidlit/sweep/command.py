@@ -1,0 +1,180 @@
+"""One command of a sweep, from its settings to its last message."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import optuna
+from omegaconf import OmegaConf
+
+from covidlit.errors import ConfigError, TrainingError
+from covidlit.files import write_text
+from covidlit.stopped_run import INTERRUPTED, TERMINATED, RunStopped
+from covidlit.sweep.batches import Batches
+from covidlit.sweep.ending import finish, summary, trials_left
+from covidlit.sweep.executors import Executor
+from covidlit.sweep.job import Application, job_folder
+from covidlit.sweep.loop import run_trials, stop_trials
+from covidlit.sweep.owners import Owner, alone
+from covidlit.sweep.samplers import is_grid, make_pruner
+from covidlit.sweep.settings import SweepSettings
+from covidlit.sweep.space import SearchSpace
+from covidlit.sweep.space_reading import read_space
+from covidlit.sweep.storage import open_storage
+from covidlit.sweep.study import open_study
+from covidlit.sweep.trial_queue import TrialQueue
+from covidlit.sweep.workers import WorkerPool
+
+if TYPE_CHECKING:
+    from hydra.plugins.launcher import Launcher
+
+log = logging.getLogger(__name__)
+
+
+def run_sweep(
+    settings: SweepSettings,
+    application: Application,
+    launcher: Launcher | None,
+    arguments: Sequence[str],
+) -> None:
+    """Run a sweep to its total, or go on with it.
+
+    Args:
+        settings: of the sweep.
+        application: the Hydra application and the command's configuration.
+        launcher: runs the jobs in batches; None: own worker processes do.
+        arguments: the command's overrides, without those of `hydra`.
+
+    Raises:
+        ConfigError: settings, search space or study do not fit.
+        TrainingError: too many trials failed.
+        RunStopped: by Ctrl-C or SIGTERM; the trials that ran are tried again next time.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    settings.check(own_workers=launcher is None)
+    space = read_space(
+        arguments,
+        settings.params,
+        settings.conditional,
+        choices=dict(OmegaConf.select(application.config, "hydra.runtime.choices") or {}),
+        loader=application.context.config_loader,
+    )
+    if is_grid(settings.sampler):
+        next(space.grid())  # refuses intervals
+    pruner = make_pruner(settings.pruner)
+    sweep_dir = _check_composition(space, application)
+    with alone(sweep_dir):  # of two first commands, one makes the study
+        storage = open_storage(settings.storage, sweep_dir)
+        study = open_study(
+            storage, settings.study_name, space, settings.direction, settings.folds, sweep_dir
+        )
+        write_text(sweep_dir / "multirun.yaml", OmegaConf.to_yaml(application.config))
+    with _sigterm_like_ctrl_c(), Owner(sweep_dir, storage) as owner:
+        queue = TrialQueue(
+            settings.study_name, storage, space, settings.sampler, pruner, owner, settings.n_trials
+        )
+        if not trials_left(study, settings.n_trials):
+            log.info("The study has its %d trials already.", settings.n_trials)
+        executor = _executor(settings, application, launcher, sweep_dir, owner)
+        try:
+            run_trials(settings, space.fixed, queue, executor, study)
+        except KeyboardInterrupt as stop:
+            with _no_second_interrupt():
+                stopped = stop_trials(queue, executor)
+                finish(study, sweep_dir)
+            raise _explained(stop, study, sweep_dir, stopped) from None
+        except TrainingError:
+            stop_trials(queue, executor)
+            finish(study, sweep_dir)
+            raise
+        except BaseException:
+            stop_trials(queue, executor)
+            raise
+        executor.close()
+        finish(study, sweep_dir)
+
+
+def _check_composition(space: SearchSpace, application: Application) -> Path:
+    """Compose what trials will compose, so that a mistyped name ends the command at once.
+
+    Returns:
+        The sweep's folder.
+
+    Raises:
+        HydraException: a job cannot be composed.
+        ConfigError: trials would share a folder.
+    """
+    for overrides in space.examples():
+        config = application.compose(0, [*space.fixed, *overrides, "hydra.sweeper.trial=0"])
+    folder, first = job_folder(config)
+    config = application.compose(1, [*space.fixed, *overrides, "hydra.sweeper.trial=1"])
+    _, second = job_folder(config)
+    if first == second:
+        raise ConfigError(
+            f"all trials would write into {first}.",
+            where="hydra.sweep.subdir",
+            fix="set it to ${hydra.sweeper.trial}, or to something with it.",
+        )
+    return folder
+
+
+def _executor(
+    settings: SweepSettings,
+    application: Application,
+    launcher: Launcher | None,
+    sweep_dir: Path,
+    owner: Owner,
+) -> Executor:
+    if launcher is not None:
+        return Batches(application, launcher, settings.n_jobs)
+    return WorkerPool(
+        application,
+        settings.n_jobs,
+        sweep_dir / "workers",
+        f"{owner.host}-{owner.id}",
+        settings.gpus,
+        settings.trial_timeout,
+    )
+
+
+def _explained(
+    stop: KeyboardInterrupt, study: optuna.Study, sweep_dir: Path, stopped: int
+) -> RunStopped:
+    code = stop.exit_code if isinstance(stop, RunStopped) else INTERRUPTED
+    name = "Ctrl-C" if code == INTERRUPTED else "SIGTERM"
+    again = f" {stopped} of its trials ran and will be tried again." if stopped else ""
+    return RunStopped(
+        f"The sweep was stopped ({name}).{again} {summary(study, sweep_dir)} "
+        "Give the same command to go on.",
+        code,
+    )
+
+
+@contextmanager
+def _sigterm_like_ctrl_c() -> Iterator[None]:
+    """End in order where a batch system ends the process."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise RunStopped("SIGTERM", TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _no_second_interrupt() -> Iterator[None]:
+    """Let the end in order, which takes a moment, not be cut short by impatience."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
