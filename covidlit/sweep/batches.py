@@ -9,6 +9,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from covidlit.sweep.executors import Ended, Job, Started
 from covidlit.sweep.job import Application, job_folder, refuse_used
 from covidlit.sweep.outcome import outcome_of, outcome_of_error
+from covidlit.sweep.stop_signal import StopSignal
 
 if TYPE_CHECKING:
     from hydra.plugins.launcher import Launcher
@@ -21,9 +22,13 @@ class Batches:
         application: the Hydra application.
         launcher: set up for it.
         n_jobs: jobs in a batch.
+        stop: ends the wait for a batch.
     """
 
-    def __init__(self, application: Application, launcher: Launcher, n_jobs: int) -> None:
+    def __init__(
+        self, application: Application, launcher: Launcher, n_jobs: int, stop: StopSignal
+    ) -> None:
+        self._stop = stop
         self._application, self._launcher, self._n_jobs = application, launcher, n_jobs
         self._batch: list[Job] = []
         self._announced = False
@@ -45,12 +50,17 @@ class Batches:
         """Say where the jobs run; called again, run them all, however long it takes."""
         if not self._announced:
             return self._announce()
-        batch, self._batch, self._announced = self._batch, [], False
+        batch = self._batch  # kept meanwhile: these run, should the sweep be stopped
         try:
-            returned = self._launcher.launch(self._overrides, initial_job_idx=batch[0].asked.number)
+            with self._stop.at_once():
+                returned = self._launcher.launch(
+                    self._overrides, initial_job_idx=batch[0].asked.number
+                )
+            outcomes = [outcome_of(one) for one in returned]
         except Exception as error:  # a launcher that gives up has no outcome of any of its jobs
-            return [Ended(job, outcome_of_error(error)) for job in batch]
-        return [Ended(job, outcome_of(one)) for job, one in zip(batch, returned, strict=True)]
+            outcomes = [outcome_of_error(error)] * len(batch)
+        self._batch, self._announced = [], False
+        return [Ended(job, outcome) for job, outcome in zip(batch, outcomes, strict=True)]
 
     def close(self) -> None:
         """The launcher ends its processes by itself."""

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import optuna
@@ -15,7 +12,7 @@ from omegaconf import OmegaConf
 
 from covidlit.errors import ConfigError, TrainingError
 from covidlit.files import write_text
-from covidlit.stopped_run import INTERRUPTED, TERMINATED, RunStopped
+from covidlit.stopped_run import INTERRUPTED, RunStopped
 from covidlit.sweep.batches import Batches
 from covidlit.sweep.ending import finish, summary, trials_left
 from covidlit.sweep.executors import Executor
@@ -26,6 +23,7 @@ from covidlit.sweep.samplers import is_grid, make_pruner
 from covidlit.sweep.settings import SweepSettings
 from covidlit.sweep.space import SearchSpace
 from covidlit.sweep.space_reading import read_space
+from covidlit.sweep.stop_signal import StopSignal
 from covidlit.sweep.storage import open_storage
 from covidlit.sweep.study import open_study
 from covidlit.sweep.trial_queue import TrialQueue
@@ -75,20 +73,19 @@ def run_sweep(
             storage, settings.study_name, space, settings.direction, settings.folds, sweep_dir
         )
         write_text(sweep_dir / "multirun.yaml", OmegaConf.to_yaml(application.config))
-    with _sigterm_like_ctrl_c(), Owner(sweep_dir, storage) as owner:
+    with StopSignal() as stop, Owner(sweep_dir, storage) as owner:
         queue = TrialQueue(
             settings.study_name, storage, space, settings.sampler, pruner, owner, settings.n_trials
         )
         if not trials_left(study, settings.n_trials):
             log.info("The study has its %d trials already.", settings.n_trials)
-        executor = _executor(settings, application, launcher, sweep_dir, owner)
+        executor = _executor(settings, application, launcher, sweep_dir, owner, stop)
         try:
-            run_trials(settings, space.fixed, queue, executor, study)
-        except KeyboardInterrupt as stop:
-            with _no_second_interrupt():
-                stopped = stop_trials(queue, executor)
-                finish(study, sweep_dir)
-            raise _explained(stop, study, sweep_dir, stopped) from None
+            run_trials(settings, space.fixed, queue, executor, study, stop)
+        except RunStopped as stopped:
+            n_stopped = stop_trials(queue, executor)
+            finish(study, sweep_dir)
+            raise _explained(stopped, study, sweep_dir, n_stopped) from None
         except TrainingError:
             stop_trials(queue, executor)
             finish(study, sweep_dir)
@@ -130,51 +127,28 @@ def _executor(
     launcher: Launcher | None,
     sweep_dir: Path,
     owner: Owner,
+    stop: StopSignal,
 ) -> Executor:
     if launcher is not None:
-        return Batches(application, launcher, settings.n_jobs)
+        return Batches(application, launcher, settings.n_jobs, stop)
     return WorkerPool(
         application,
         settings.n_jobs,
         sweep_dir / "workers",
         f"{owner.host}-{owner.id}",
+        stop.wakeup,
         settings.gpus,
         settings.trial_timeout,
     )
 
 
 def _explained(
-    stop: KeyboardInterrupt, study: optuna.Study, sweep_dir: Path, stopped: int
+    stopped: RunStopped, study: optuna.Study, sweep_dir: Path, n_stopped: int
 ) -> RunStopped:
-    code = stop.exit_code if isinstance(stop, RunStopped) else INTERRUPTED
-    name = "Ctrl-C" if code == INTERRUPTED else "SIGTERM"
-    again = f" {stopped} of its trials ran and will be tried again." if stopped else ""
+    name = "Ctrl-C" if stopped.exit_code == INTERRUPTED else "SIGTERM"
+    again = f" {n_stopped} of its trials ran and will be tried again." if n_stopped else ""
     return RunStopped(
         f"The sweep was stopped ({name}).{again} {summary(study, sweep_dir)} "
         "Give the same command to go on.",
-        code,
+        stopped.exit_code,
     )
-
-
-@contextmanager
-def _sigterm_like_ctrl_c() -> Iterator[None]:
-    """End in order where a batch system ends the process."""
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise RunStopped("SIGTERM", TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _no_second_interrupt() -> Iterator[None]:
-    """Let the end in order, which takes a moment, not be cut short by impatience."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -12,6 +12,7 @@ from covidlit.sweep.ending import failure_reasons, show_progress
 from covidlit.sweep.executors import Ended, Executor, Job
 from covidlit.sweep.outcome import Outcome
 from covidlit.sweep.settings import SweepSettings
+from covidlit.sweep.stop_signal import StopSignal
 from covidlit.sweep.trial_queue import STOPPED, Asked, TrialQueue
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ def run_trials(
     queue: TrialQueue,
     executor: Executor,
     study: optuna.Study,
+    stop: StopSignal,
 ) -> None:
     """Run trials until none is needed any more.
 
@@ -35,18 +37,22 @@ def run_trials(
         queue: asks and tells.
         executor: runs the jobs.
         study: for the display of progress.
+        stop: whether to stop.
 
     Raises:
         TrainingError: more trials failed in this start than `max_failure_rate` allows.
+        RunStopped: the sweep was asked to stop.
     """
     reasons: list[str] = []
     while True:
         if stale := queue.retry_stale():
             log.info("Trials of a process that is gone are tried again: %s.", stale)
+        stop.check()
         while executor.free() and (asked := queue.next()) is not None:
             overrides = [*fixed, *asked.overrides, f"hydra.sweeper.trial={asked.number}"]
             executor.submit(Job(asked, overrides))
             show_progress(study, len(executor.running()))
+            stop.check()
         if not executor.running():
             return
         for event in executor.wait(_TURN_S):

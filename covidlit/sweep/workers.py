@@ -45,6 +45,7 @@ class WorkerPool:
         n_jobs: workers.
         log_dir: what worker k prints goes to `<log_dir>/<name>_<k>.log`.
         name: of this sweeper, which may share the folder with others.
+        wakeup: ends a wait for the workers as soon as it has something to say.
         gpus: indices that worker k gets in turn as its only GPU; None: all see all.
         timeout: seconds that a job may take; None: no limit.
     """
@@ -55,13 +56,15 @@ class WorkerPool:
         n_jobs: int,
         log_dir: Path,
         name: str,
+        wakeup: Connection | None = None,
         gpus: Sequence[int | str] | None = None,
         timeout: float | None = None,
     ) -> None:
         self._payload = cloudpickle.dumps((application, hydra_state()))
-        self._log_dir, self._name = log_dir, name
+        self._log_dir, self._name, self._wakeup = log_dir, name, wakeup
         self._gpus, self._timeout = gpus, timeout
         self._workers: list[_Worker | None] = [None] * n_jobs
+        self._processes: list[BaseProcess] = []
 
     def free(self) -> int:
         """Workers without a job."""
@@ -90,8 +93,9 @@ class WorkerPool:
         """What the workers say, and which of them died or ran over the time."""
         busy = {k: w for k, w in enumerate(self._workers) if w is not None and w.job is not None}
         limits = [self._seconds_left(worker) for worker in busy.values()]
+        sources = [thing for w in busy.values() for thing in (w.connection, w.process.sentinel)]
         wait(
-            [thing for w in busy.values() for thing in (w.connection, w.process.sentinel)],
+            sources if self._wakeup is None else [*sources, self._wakeup],
             timeout=max(0.0, min([timeout, *limits])),
         )
         events: list[Started | Ended] = []
@@ -113,6 +117,8 @@ class WorkerPool:
             if worker is not None:
                 worker.process.join(_LEAVE_S)
                 self._kill(slot)
+        for process in self._processes:  # one that was just being started when Ctrl-C came
+            _end(process)
 
     def _hear(self, slot: int, worker: _Worker) -> list[Started | Ended]:
         events: list[Started | Ended] = []
@@ -176,6 +182,7 @@ class WorkerPool:
         os.environ.update(given)
         signals = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
+            self._processes.append(process)
             process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, signals)
@@ -202,12 +209,19 @@ class WorkerPool:
         if worker is None:
             return
         worker.connection.close()
-        if worker.process.pid is not None:
-            try:
-                os.killpg(worker.process.pid, signal.SIGKILL)
-            except ProcessLookupError:  # it is gone, or has not made its group yet
-                worker.process.kill()
-        worker.process.join()
+        _end(worker.process)
+        self._processes.remove(worker.process)
+
+
+def _end(process: BaseProcess) -> None:
+    """Kill the process and what it has started."""
+    if process.pid is None:  # it was never started
+        return
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:  # it is gone, or has not made its group yet
+        process.kill()
+    process.join()
 
 
 def _since(worker: _Worker) -> float | None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
+
+from covidlit.errors import CovidlitError
+from covidlit.stopped_run import RunStopped
 
 
 def report(value: float, step: int) -> None:
@@ -57,4 +61,10 @@ def main(config: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CovidlitError as error:
+        sys.exit(f"error: {error}")
+    except RunStopped as stop:
+        sys.stderr.write(f"{stop}\n")
+        sys.exit(stop.exit_code)
