@@ -14,7 +14,7 @@ from covidlit.errors import ConfigError, TrainingError
 from covidlit.files import write_text
 from covidlit.stopped_run import INTERRUPTED, RunStopped
 from covidlit.sweep.batches import Batches
-from covidlit.sweep.ending import finish, summary, trials_left
+from covidlit.sweep.ending import finish, summary, trials_left, why_incomplete
 from covidlit.sweep.executors import Executor
 from covidlit.sweep.job import Application, job_folder
 from covidlit.sweep.loop import run_trials, stop_trials
@@ -95,6 +95,8 @@ def run_sweep(
             raise
         executor.close()
         finish(study, sweep_dir)
+        if (reason := why_incomplete(study, settings.n_trials)) is not None:
+            log.warning(reason)
 
 
 def _check_composition(space: SearchSpace, application: Application) -> Path:

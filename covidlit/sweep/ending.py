@@ -75,6 +75,21 @@ def trials_left(study: optuna.Study, n_trials: int) -> int:
     return max(0, n_trials - len(done))
 
 
+def why_incomplete(study: optuna.Study, n_trials: int) -> str | None:
+    """Why a sweep that has nothing left to do lacks trials; None where it lacks none."""
+    left = trials_left(study, n_trials)
+    if not left:
+        return None
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    if running:
+        hosts = sorted({str(t.user_attrs.get("owner", {}).get("host")) for t in running})
+        return (
+            f"{len(running)} trials still run in other processes (on {', '.join(hosts)}); give the "
+            "same command again should they not finish."
+        )
+    return f"The grid has no further points, so n_trials={n_trials} is not reached."
+
+
 def failure_reasons(reasons: Sequence[str], most: int = 3) -> str:
     """The most frequent reasons of failed trials, in words."""
     return "; ".join(

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import optuna
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
-from hydra.core.utils import run_job, setup_globals
+from hydra.core.utils import JobStatus, run_job, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from covidlit.errors import ConfigError
+from covidlit.sweep.outcome import Outcome, outcome_of, outcome_of_error
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
 
-    from covidlit.sweep.outcome import Outcome
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,6 @@ def run_application(
         overrides: of the job, all of them.
         started: called with the job's folder, relative to the sweep's, before it runs.
     """
-    from dataclasses import replace
-
-    from covidlit.sweep.outcome import outcome_of, outcome_of_error
-
     start = time.perf_counter()
     setup_globals()
     try:
@@ -99,7 +98,11 @@ def run_application(
         job_dir_key="hydra.sweep.dir",
         job_subdir_key="hydra.sweep.subdir",
     )
-    outcome = outcome_of(returned, time.perf_counter() - composed)
+    seconds = time.perf_counter() - composed
+    raised = returned._return_value if returned.status == JobStatus.FAILED else None
+    if raised is not None and not isinstance(raised, optuna.TrialPruned):
+        log.error("The trial failed.", exc_info=raised)  # into the log of the trial's folder
+    outcome = outcome_of(returned, seconds)
     return replace(outcome, timing={"compose": composed - start})
 
 

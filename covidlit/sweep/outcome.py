@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import optuna
 from hydra.core.utils import JobReturn
 
 from covidlit.errors import CovidlitError
@@ -66,8 +67,6 @@ def outcome_of_error(error: BaseException, seconds: float | None = None) -> Outc
     After an error that covidlit did not raise on purpose (memory that is exhausted, a fault of the
     GPU), the process may be unable to run another trial.
     """
-    import optuna
-
     if isinstance(error, optuna.TrialPruned):
         return Outcome("pruned", seconds=seconds)
     if isinstance(error, CovidlitError):

@@ -135,7 +135,7 @@ def parse_override(text: str, where: str, loader: ConfigLoader | None = None) ->
         ConfigError: it does not parse.
     """
     try:
-        return OverridesParser.create(config_loader=loader).parse_override(text)
+        return OverridesParser.create(config_loader=loader).parse_overrides([text])[0]
     except HydraException as error:
         what = " ".join(str(error).partition("See https")[0].split())
         raise ConfigError(what, where=where, fix=_SYNTAX) from None

@@ -40,18 +40,18 @@ def report(value: float, step: int) -> None:
 def score(config: DictConfig) -> float | None:
     """The objective: best where x is 0.3, with the faults that a trial can have."""
     value = 1 - (config.x - 0.3) ** 2
-    time.sleep(config.seconds)
+    time.sleep(60 if config.fault == "slow" else config.seconds)
     for step in range(config.steps):
-        report(value, step)
+        report(-1.0 if config.fault == "pruned" else value, step)
     if config.fault == "error":
         raise RuntimeError("out of beans")
-    if config.fault == "nan":
-        return float("nan")
+    if config.fault == "infinite":
+        return float("inf")
     if config.fault == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
-    if config.fault == "none":
-        return None
-    return float(value)
+    if config.fault == "depth":
+        return float(config.model.get("depth", 0))
+    return None if config.fault == "none" else float(value)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
