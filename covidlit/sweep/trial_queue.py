@@ -227,7 +227,8 @@ def draw_number(trials: Sequence[FrozenTrial], trial: FrozenTrial) -> int:
     """How many were drawn before this trial: retries and withdrawn trials draw nothing new.
 
     So a sweep that was killed proposes what one that was not proposes, and a trial that is tried
-    again gets what it had.
+    again gets what it had. (Hyperband sorts trials by their own numbers, so that with it the
+    sampler may look at others of the earlier trials.)
 
     Args:
         trials: of the study, by number.

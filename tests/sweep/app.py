@@ -51,6 +51,8 @@ def score(config: DictConfig) -> float | None:
         os.kill(os.getpid(), signal.SIGKILL)
     if config.fault == "depth":
         return float(config.model.get("depth", 0))
+    if config.fault == "gpu":
+        return float(os.environ["CUDA_VISIBLE_DEVICES"])
     return None if config.fault == "none" else float(value)
 
 

@@ -109,16 +109,19 @@ def test_ctrl_c_ends_it_in_order_and_it_goes_on(start: Start, tmp_path: Path) ->
 def test_failures_have_their_reason_and_cost_nothing_but_themselves(
     start: Start, tmp_path: Path
 ) -> None:
-    faults = "fault=ok,error,infinite,killed,none,slow,pruned"
+    faults = "fault=gpu,ok,error,infinite,killed,none,slow,pruned"
     process = start(
-        faults, "hydra/sweeper/sampler=grid", "hydra.sweeper.n_jobs=2", "hydra.sweeper.n_trials=7",
+        faults, "hydra/sweeper/sampler=grid", "hydra.sweeper.n_jobs=2", "hydra.sweeper.n_trials=8",
         "hydra.sweeper.trial_timeout=2", "hydra.sweeper.max_failure_rate=1", "steps=1",
-        "hydra.sweeper.pruner.n_startup_trials=1", "hydra.sweeper.pruner.n_warmup_steps=0",
+        "hydra.sweeper.gpus=[7,7]",
+        "hydra.sweeper.pruner.n_startup_trials=1",
+        "hydra.sweeper.pruner.n_warmup_steps=0",
     )  # fmt: skip
     output, _ = process.communicate()
     assert process.returncode == 0, output
     found = {t.params["fault"]: t for t in trials(tmp_path)}
     assert found["ok"].state == TrialState.COMPLETE
+    assert found["gpu"].value == 7  # what its worker sees
     assert found["pruned"].state == TrialState.PRUNED
     reasons = {name: str(trial.user_attrs.get("reason")) for name, trial in found.items()}
     assert "RuntimeError: out of beans" in reasons["error"]

@@ -200,6 +200,17 @@ def test_another_machines_trial_is_given_up_after_its_last_sign_of_life(
     assert queue.retry_stale() == [1]
 
 
+def test_a_running_trial_shows_signs_of_life(
+    sqlite_sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("covidlit.sweep.owners._BEAT_S", 0.02)
+    queue = sqlite_sweeps.start()
+    assert queue.next() is not None
+    first, end = queue.trials()[0].user_attrs["heartbeat"], time.monotonic() + 10
+    while queue.trials()[0].user_attrs["heartbeat"] == first:
+        assert time.monotonic() < end
+
+
 def test_an_outcome_that_comes_too_late_does_not_count(
     sqlite_sweeps: Sweeps, caplog: pytest.LogCaptureFixture
 ) -> None:
