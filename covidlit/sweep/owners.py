@@ -63,7 +63,8 @@ class Owner:
 
     def attributes(self) -> dict[str, Any]:
         """What a trial of this process carries from its first moment on."""
-        return {"owner": {"host": self.host, "sweeper": self.id}, "heartbeat": time.time()}
+        owner = {"host": self.host, "sweeper": self.id, "folder": str(self.sweep_dir.resolve())}
+        return {"owner": owner, "heartbeat": time.time()}
 
     def took(self, trial_id: int) -> None:
         """Give signs of life of the trial from now on."""
@@ -81,16 +82,17 @@ class Owner:
             attributes: its user attributes.
         """
         owner, heartbeat = attributes.get("owner"), attributes.get("heartbeat", 0.0)
-        if owner is None or owner["host"] != self.host:
-            return bool(time.time() - heartbeat > STALE_S)
-        if owner["sweeper"] == self.id:
+        if owner is not None and owner["sweeper"] == self.id:
             return trial_id not in self._trials
-        path = _lock_file(self._folder, owner["host"], owner["sweeper"])
-        if not path.exists():
+        # Two sweepers of one database may have a folder each, and machines the same name.
+        if owner is None or owner["host"] != self.host or not Path(owner["folder"]).is_dir():
+            return bool(time.time() - heartbeat > STALE_S)
+        path = _lock_file(Path(owner["folder"]) / FOLDER, owner["host"], owner["sweeper"])
+        if not path.exists():  # it ended in order, or was found dead before
             return True
-        lock = FileLock(path, timeout=0)
         try:
-            with lock:
+            with FileLock(path, timeout=0):
+                path.unlink(missing_ok=True)
                 return True
         except Timeout:
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -78,15 +79,13 @@ class WorkerPool:
         """Give the job to a worker that waits, or to a new one."""
         idle = [k for k, w in enumerate(self._workers) if w is not None and w.job is None]
         slot = idle[0] if idle else self._workers.index(None)
-        worker = self._workers[slot] or self._start(slot)
-        worker.job, worker.started = job, None
-        self._workers[slot] = worker
-        try:
-            worker.connection.send((job.asked.number, job.overrides))
-        except OSError:  # it died while it waited; `wait` would blame the job for it
+        worker = self._workers[slot]
+        if worker is not None and not worker.process.is_alive():  # not the next job's fault
             self._kill(slot)
-            worker = self._workers[slot] = self._start(slot)
-            worker.job = job
+            worker = None
+        worker = self._workers[slot] = worker or self._start(slot)
+        worker.job, worker.started = job, None
+        with contextlib.suppress(OSError):  # it has just died: `wait` will notice
             worker.connection.send((job.asked.number, job.overrides))
 
     def wait(self, timeout: float) -> list[Started | Ended]:

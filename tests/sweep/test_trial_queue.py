@@ -192,12 +192,23 @@ def test_another_machines_trial_is_given_up_after_its_last_sign_of_life(
     study_id = storage.get_study_id_from_name("s")
     for age in (STALE_S - 60, STALE_S + 60):
         attributes = {
-            "owner": {"host": "elsewhere", "sweeper": "1-a"},
+            "owner": {"host": "elsewhere", "sweeper": "1-a", "folder": str(sqlite_sweeps.folder)},
             "heartbeat": time.time() - age,
         }
         template = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
         storage.create_new_trial(study_id, template)
     assert queue.retry_stale() == [1]
+
+
+def test_a_sweeper_with_a_folder_of_its_own_is_not_taken_for_dead(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    with ExitStack() as stack:
+        one, two = (Sweeps(tmp_path / name, stack, url) for name in "ab")
+        first, second = one.start(), two.start()
+        assert first.next() is not None
+        assert second.retry_stale() == []
+        one.kill(first)
+        assert second.retry_stale() == [0]
 
 
 def test_a_running_trial_shows_signs_of_life(
