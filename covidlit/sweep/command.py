@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import optuna
 from omegaconf import OmegaConf
+from optuna.exceptions import StorageInternalError
 
-from covidlit.errors import ConfigError, TrainingError
+from covidlit.errors import ConfigError, CovidlitError, TrainingError
 from covidlit.files import write_text
 from covidlit.stopped_run import INTERRUPTED, RunStopped
 from covidlit.sweep.batches import Batches
@@ -27,6 +28,7 @@ from covidlit.sweep.stop_signal import StopSignal
 from covidlit.sweep.storage import open_storage
 from covidlit.sweep.study import open_study
 from covidlit.sweep.trial_queue import TrialQueue
+from covidlit.sweep.trial_records import TrialRecords
 from covidlit.sweep.workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -74,24 +76,31 @@ def run_sweep(
         )
         write_text(sweep_dir / "multirun.yaml", OmegaConf.to_yaml(application.config))
     with StopSignal() as stop, Owner(sweep_dir, storage) as owner:
-        queue = TrialQueue(
-            settings.study_name, storage, space, settings.sampler, pruner, owner, settings.n_trials
-        )
+        records = TrialRecords(settings.study_name, storage, owner)
+        queue = TrialQueue(records, space, settings.sampler, pruner, settings.n_trials)
         if not trials_left(study, settings.n_trials):
             log.info("The study has its %d trials already.", settings.n_trials)
         executor = _executor(settings, application, launcher, sweep_dir, owner, stop)
         try:
-            run_trials(settings, space.fixed, queue, executor, study, stop)
+            run_trials(settings, space.fixed, records, queue, executor, study, stop)
         except RunStopped as stopped:
-            n_stopped = stop_trials(queue, executor)
+            n_stopped = stop_trials(records, executor)
             finish(study, sweep_dir)
             raise _explained(stopped, study, sweep_dir, n_stopped) from None
         except TrainingError:
-            stop_trials(queue, executor)
+            stop_trials(records, executor)
             finish(study, sweep_dir)
             raise
+        except StorageInternalError as error:
+            executor.close()
+            raise CovidlitError(
+                f"the study cannot be read or written: {error.__cause__ or error}",
+                where=sweep_dir,
+                fix="see whether its disk is full or its database away, and give the same "
+                "command again.",
+            ) from error
         except BaseException:
-            stop_trials(queue, executor)
+            stop_trials(records, executor)
             raise
         executor.close()
         finish(study, sweep_dir)

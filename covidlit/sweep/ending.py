@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from covidlit.sweep.trial_queue import KILLED, NOT_NEEDED, STOPPED
+from covidlit.sweep.trial_records import KILLED, NOT_NEEDED, STOPPED
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from covidlit.sweep.outcome import Outcome
-from covidlit.sweep.trial_queue import Asked
+from covidlit.sweep.trial_records import Asked
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from covidlit.sweep.executors import Ended, Executor, Job
 from covidlit.sweep.outcome import Outcome
 from covidlit.sweep.settings import SweepSettings
 from covidlit.sweep.stop_signal import StopSignal
-from covidlit.sweep.trial_queue import STOPPED, Asked, TrialQueue
+from covidlit.sweep.trial_queue import TrialQueue
+from covidlit.sweep.trial_records import STOPPED, Asked, TrialRecords
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ _TURN_S = 30.0
 def run_trials(
     settings: SweepSettings,
     fixed: Sequence[str],
+    records: TrialRecords,
     queue: TrialQueue,
     executor: Executor,
     study: optuna.Study,
@@ -34,7 +36,8 @@ def run_trials(
     Args:
         settings: of the sweep.
         fixed: the overrides that all trials share.
-        queue: asks and tells.
+        records: of the trials.
+        queue: draws them.
         executor: runs the jobs.
         study: for the display of progress.
         stop: whether to stop.
@@ -45,7 +48,7 @@ def run_trials(
     """
     reasons: list[str] = []
     while True:
-        if stale := queue.retry_stale():
+        if stale := records.retry_stale():
             log.info("Trials of a process that is gone are tried again: %s.", stale)
         stop.check()
         while executor.free() and (asked := queue.next()) is not None:
@@ -57,9 +60,9 @@ def run_trials(
             return
         for event in executor.wait(_TURN_S):
             if not isinstance(event, Ended):
-                queue.started(event.job.asked, event.folder, event.pid)
+                records.started(event.job.asked, event.folder, event.pid)
                 continue
-            _tell(queue, event.job.asked, event.outcome)
+            _tell(records, event.job.asked, event.outcome)
             show_progress(study, len(executor.running()))
             if event.outcome.state == "failed":
                 reasons.append(str(event.outcome.reason))
@@ -73,20 +76,20 @@ def run_trials(
             )
 
 
-def stop_trials(queue: TrialQueue, executor: Executor) -> int:
+def stop_trials(records: TrialRecords, executor: Executor) -> int:
     """End the jobs that run, to be tried again by the next command; returns how many."""
     jobs = executor.running()
     executor.close()
     for job in jobs:
-        queue.give_up(job.asked, STOPPED)
+        records.give_up(job.asked, STOPPED)
     return len(jobs)
 
 
-def _tell(queue: TrialQueue, asked: Asked, outcome: Outcome) -> None:
+def _tell(records: TrialRecords, asked: Asked, outcome: Outcome) -> None:
     if outcome.state == "complete":
         log.info("Trial %d finished: %.6g", asked.number, outcome.value)
     elif outcome.state == "pruned":
         log.info("Trial %d was pruned.", asked.number)
     else:
         log.warning("Trial %d failed: %s", asked.number, outcome.reason)
-    queue.tell(asked, outcome)
+    records.tell(asked, outcome)

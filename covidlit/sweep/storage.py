@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from covidlit.errors import ConfigError
+
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
@@ -20,6 +22,9 @@ def open_storage(storage: str | None, sweep_dir: Path) -> BaseStorage:
         storage: None: SQLite in the sweep's folder; "journal": Optuna's journal file there, for
             folders on a network file system; anything else: a URL of SQLAlchemy.
         sweep_dir: the sweep's folder; made where it is missing.
+
+    Raises:
+        ConfigError: the database cannot be opened.
     """
     sweep_dir.mkdir(parents=True, exist_ok=True)
     if storage == "journal":
@@ -28,12 +33,21 @@ def open_storage(storage: str | None, sweep_dir: Path) -> BaseStorage:
 
         return JournalStorage(JournalFileBackend(str(sweep_dir / JOURNAL)))
     from optuna.storages import RDBStorage, get_storage
+    from sqlalchemy.exc import SQLAlchemyError
 
     url = storage or f"sqlite:///{(sweep_dir / SQLITE).resolve()}"
-    if not url.startswith("sqlite"):
-        return get_storage(RDBStorage(url))
-    database = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _WAIT_S}})
-    _lock_whole_transactions(database.engine)
+    waiting = {"connect_args": {"timeout": _WAIT_S}} if url.startswith("sqlite") else {}
+    try:
+        database = RDBStorage(url, engine_kwargs=waiting)
+    except (ImportError, SQLAlchemyError) as error:
+        raise ConfigError(
+            f"the database cannot be opened: {str(error).splitlines()[0]}",
+            where=f"hydra.sweeper.storage={storage}",
+            fix="give null, journal, or a URL such as postgresql+psycopg://USER@HOST/NAME "
+            "whose driver is installed.",
+        ) from error
+    if waiting:
+        _lock_whole_transactions(database.engine)
     return get_storage(database)
 
 

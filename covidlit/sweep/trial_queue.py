@@ -1,77 +1,47 @@
-"""Which trial comes next, and what is written of one: the only place that asks and tells."""
+"""Which trial of a sweep comes next."""
 
 from __future__ import annotations
 
 import itertools
-import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
-from covidlit.sweep.outcome import Outcome
-from covidlit.sweep.owners import Owner, alone
+from covidlit.sweep.parameters import Value
 from covidlit.sweep.samplers import is_grid, make_sampler
 from covidlit.sweep.space import SearchSpace
+from covidlit.sweep.trial_records import NOT_NEEDED, Asked, TrialRecords
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
-    from optuna.storages import BaseStorage
 
-log = logging.getLogger(__name__)
-
-NOT_NEEDED = "not needed"
-KILLED = "killed with its sweeper"
-STOPPED = "stopped with its sweeper"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-_STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A trial that was drawn and waits for its job."""
-
-    trial_id: int
-    number: int
-    overrides: list[str]
-    seconds: float
 
 
 class TrialQueue:
-    """Asks and tells the study of a sweep, beside other processes that do the same.
+    """Draws the trials of a sweep, beside other processes that do the same.
 
     Args:
-        study_name: of the study, which exists.
-        storage: that it is kept in.
+        records: of the sweep's trials.
         space: what is drawn.
         sampler: settings of the sampler.
         pruner: some samplers (with Hyperband) look at it.
-        owner: this process.
         n_trials: finished or pruned trials in total.
     """
 
     def __init__(
         self,
-        study_name: str,
-        storage: BaseStorage,
+        records: TrialRecords,
         space: SearchSpace,
         sampler: Mapping[str, Any],
         pruner: BasePruner,
-        owner: Owner,
         n_trials: int,
     ) -> None:
-        self._name, self._storage, self._space = study_name, storage, space
-        self._sampler, self._pruner = sampler, pruner
-        self._owner, self._n_trials = owner, n_trials
-        self._study_id = storage.get_study_id_from_name(study_name)
-        self._grid = is_grid(sampler)
-
-    def trials(self) -> list[FrozenTrial]:
-        """All trials of the study, in the order of their numbers."""
-        return self._storage.get_all_trials(self._study_id, deepcopy=False)
+        self._records, self._space, self._n_trials = records, space, n_trials
+        self._sampler, self._pruner, self._grid = sampler, pruner, is_grid(sampler)
 
     def next(self) -> Asked | None:
         """Draw the next trial; None where no further one is needed now.
@@ -80,147 +50,50 @@ class TrialQueue:
         waiting is withdrawn, and of any set of processes the last one to ask sees all others.
         """
         start = time.perf_counter()
-        trials = self.trials()
-        occupied = [t for t in trials if t.state in (*_DONE, TrialState.RUNNING)]
-        waiting = any(t.state == TrialState.WAITING for t in trials)
-        if len(occupied) >= self._n_trials or (not waiting and self._grid_is_through(trials)):
-            return None
-        trial_id, number = self._take()
-        self._owner.took(trial_id)
-        trials = self.trials()
-        mine = trials[number]
-        held = (*_DONE, TrialState.RUNNING, TrialState.WAITING)
-        before = [t for t in trials[:number] if t.state in held]
-        retries = [t for t in trials[:number] if "retry_of" in t.user_attrs]
-        twice = any(t.user_attrs["retry_of"] == mine.user_attrs.get("retry_of") for t in retries)
-        if len(before) >= self._n_trials or twice:
-            self._fail(trial_id, NOT_NEEDED)
-            return None
-        draw = draw_number(trials, mine)
-        if self._grid and "fixed_params" not in mine.system_attrs:
-            point = next(itertools.islice(self._space.grid(), draw, None), None)
-            if point is None:
-                self._fail(trial_id, NOT_NEEDED)
-                return None
-            self._storage.set_trial_system_attr(trial_id, "fixed_params", point)
-        # Opened anew: what other processes have finished counts, and each draw has its seed.
-        study = optuna.load_study(
-            study_name=self._name,
-            storage=self._storage,
-            sampler=make_sampler(self._sampler, draw),
-            pruner=self._pruner,
-        )
-        overrides = self._space.draw(optuna.trial.Trial(study, trial_id))
-        self._storage.set_trial_user_attr(trial_id, "overrides", overrides)
-        return Asked(trial_id, number, overrides, time.perf_counter() - start)
+        while self._has_room():
+            trial_id, number = self._records.take()
+            if (draw := self._draw_or_withdraw(trial_id, number)) is None:
+                continue  # another process was faster; what is there to do now?
+            # Opened anew: what other processes have finished counts, and each draw has its seed.
+            study = self._records.open(make_sampler(self._sampler, draw), self._pruner)
+            overrides = self._space.draw(optuna.trial.Trial(study, trial_id))
+            self._records.drawn(trial_id, overrides)
+            return Asked(trial_id, number, overrides, time.perf_counter() - start)
+        return None
 
-    def started(self, asked: Asked, folder: str, pid: int | None) -> None:
-        """Write where the trial's job runs."""
-        self._storage.set_trial_user_attr(asked.trial_id, "folder", folder)
-        if pid is not None:
-            self._storage.set_trial_user_attr(asked.trial_id, "pid", pid)
-
-    def tell(self, asked: Asked, outcome: Outcome) -> None:
-        """Write how the trial's job ended."""
-        self._owner.left(asked.trial_id)
-        try:
-            for name, value in (
-                ("seconds", outcome.seconds),
-                ("timing", {"ask": asked.seconds, **outcome.timing}),
-                ("reason", outcome.reason),
-            ):
-                if value is not None:
-                    self._storage.set_trial_user_attr(asked.trial_id, name, value)
-            study = optuna.load_study(
-                study_name=self._name,
-                storage=self._storage,
-                sampler=optuna.samplers.RandomSampler(),
-                pruner=self._pruner,
-            )
-            study.tell(asked.number, outcome.value, state=_STATES[outcome.state])
-        except (optuna.exceptions.UpdateFinishedTrialError, ValueError):
-            state = self._storage.get_trial(asked.trial_id).state
-            if not state.is_finished():
-                raise
-            log.warning(
-                "Trial %d was given up by another process, which thought this one dead: its "
-                "outcome (%s) does not count.", asked.number, outcome.state,
-            )  # fmt: skip
-
-    def give_up(self, asked: Asked, reason: str) -> None:
-        """End a trial that was stopped from outside, to be tried again."""
-        self._owner.left(asked.trial_id)
-        self._retry(self.trials()[asked.number], reason)
-
-    def retry_stale(self) -> list[int]:
-        """Find trials whose process is gone and queue them again; returns their numbers."""
-        if not self._stale():
-            return []
-        with alone(self._owner.sweep_dir):
-            stale = self._stale()  # another process may have been faster
-            for trial in stale:
-                self._retry(trial, KILLED)
-        return [trial.number for trial in stale]
-
-    def _stale(self) -> list[FrozenTrial]:
-        return [
-            trial
-            for trial in self.trials()
-            if trial.state == TrialState.RUNNING
-            and self._owner.is_stale(trial._trial_id, trial.user_attrs)
-        ]
-
-    def _retry(self, trial: FrozenTrial, reason: str) -> None:
-        """Queue the trial again, then end it: killed in between, it is found again."""
-        trials = self.trials()
-        again = any(t.user_attrs.get("retry_of") == trial.number for t in trials)
-        if trial.user_attrs.get("reason") == NOT_NEEDED:
-            reason = NOT_NEEDED
-        elif not again:
-            # One that was killed while it was drawn is drawn again, by the same seed.
-            params = trial.params if "overrides" in trial.user_attrs else None
-            template = create_trial(
-                state=TrialState.WAITING,
-                system_attrs={} if params is None else {"fixed_params": params},
-                user_attrs={"retry_of": trial.number},
-            )
-            self._storage.create_new_trial(self._study_id, template)
-        self._fail(trial._trial_id, reason)
-
-    def _take(self) -> tuple[int, int]:
-        """Take a waiting trial, or make one that is this process's from its first moment on."""
-        for trial in self.trials():
-            if trial.state != TrialState.WAITING:
-                continue
-            try:
-                self._set(trial._trial_id, self._owner.attributes())
-                if not self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
-                    continue
-                self._set(trial._trial_id, self._owner.attributes())
-            except optuna.exceptions.UpdateFinishedTrialError:
-                continue  # another process has taken it and is done
-            return trial._trial_id, trial.number
-        template = create_trial(state=TrialState.RUNNING, user_attrs=self._owner.attributes())
-        trial_id = self._storage.create_new_trial(self._study_id, template)
-        return trial_id, self._storage.get_trial(trial_id).number
-
-    def _set(self, trial_id: int, attributes: Mapping[str, Any]) -> None:
-        for name, value in attributes.items():
-            self._storage.set_trial_user_attr(trial_id, name, value)
-
-    def _fail(self, trial_id: int, reason: str) -> None:
-        try:
-            self._storage.set_trial_user_attr(trial_id, "reason", reason)
-            self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
-        except optuna.exceptions.UpdateFinishedTrialError:
-            log.debug("Another process has ended the trial already.")
-        self._owner.left(trial_id)
-
-    def _grid_is_through(self, trials: Sequence[FrozenTrial]) -> bool:
-        if not self._grid:
+    def _has_room(self) -> bool:
+        """Whether a trial is to be begun, as far as one can see before."""
+        trials = self._records.trials()
+        occupied = sum(trial.state in (*_DONE, TrialState.RUNNING) for trial in trials)
+        if occupied >= self._n_trials:
             return False
-        drawn = sum(_is_draw(trial) for trial in trials)
-        return next(itertools.islice(self._space.grid(), drawn, None), None) is None
+        if not self._grid or any(trial.state == TrialState.WAITING for trial in trials):
+            return True
+        return self._grid_point(sum(_is_draw(trial) for trial in trials)) is not None
+
+    def _draw_or_withdraw(self, trial_id: int, number: int) -> int | None:
+        """The number of this trial's draw; None where it was not needed after all."""
+        trials = self._records.trials()
+        mine, earlier = trials[number], trials[:number]
+        held = (*_DONE, TrialState.RUNNING, TrialState.WAITING)
+        occupied = sum(trial.state in held for trial in earlier)
+        retry_of = mine.user_attrs.get("retry_of")
+        twice = retry_of is not None and any(
+            trial.user_attrs.get("retry_of") == retry_of for trial in earlier
+        )
+        draw = draw_number(trials, mine)
+        needed = occupied < self._n_trials and not twice
+        if needed and self._grid and "fixed_params" not in mine.system_attrs:
+            point = self._grid_point(draw)
+            needed = point is not None
+            self._records.fix(trial_id, point or {})
+        if needed:
+            return draw
+        self._records.withdraw(trial_id, NOT_NEEDED)
+        return None
+
+    def _grid_point(self, draw: int) -> dict[str, Value] | None:
+        return next(itertools.islice(self._space.grid(), draw, None), None)
 
 
 def draw_number(trials: Sequence[FrozenTrial], trial: FrozenTrial) -> int:
