@@ -17,6 +17,9 @@ from covidlit.sweep.space import SearchSpace
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
+_SHOWN = 5
+"""Differences that an error lists."""
+
 
 def sweep_settings(space: SearchSpace, direction: str, folds: int | None) -> dict[str, Any]:
     """What may not change while a study goes on, as plain types."""
@@ -64,9 +67,11 @@ def open_study(
         study.set_user_attr("settings", {"hash": fingerprint(settings), **settings})
         return study
     if kept["hash"] != fingerprint(settings):
-        changes = "; ".join(_differences(kept, settings))
+        changes = _differences(kept, settings)
+        shown = "; ".join(changes[:_SHOWN])
+        more = f"; and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
         raise ConfigError(
-            f"the study {name!r} was made with other settings: {changes}.",
+            f"the study {name!r} was made with other settings: {shown}{more}.",
             where=where,
             fix="give hydra.sweeper.study_name=ANOTHER for a new study, or the settings it was "
             "made with. n_trials, n_jobs, gpus, time and failure limits, sampler and pruner may "
