@@ -89,6 +89,9 @@ def test_the_wheel_trains_from_an_empty_folder(tmp_path: Path, tiny_overrides: l
         cwd=empty, env=environment, check=True, capture_output=True, text=True,
     )  # fmt: skip
     assert str(packages) in where.stdout
+    sweeper = packages / "hydra_plugins" / "covidlit_sweeper"
+    assert (sweeper / "conf" / "hydra" / "sweeper" / "covidlit.yaml").is_file()
+    assert (sweeper / "sweeper.py").is_file()
     done = subprocess.run(
         [home / "bin" / "covidlit", "train", *tiny_overrides, "model=csacnet",
          "model.task.net.width=4", "trainer.fast_dev_run=true"],

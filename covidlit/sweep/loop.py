@@ -1,0 +1,95 @@
+"""Ask, run, tell, until the study has all of its trials."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import optuna
+
+from covidlit.errors import TrainingError
+from covidlit.sweep.ending import failure_reasons, show_progress
+from covidlit.sweep.executors import Ended, Executor, Job
+from covidlit.sweep.outcome import Outcome
+from covidlit.sweep.settings import SweepSettings
+from covidlit.sweep.stop_signal import StopSignal
+from covidlit.sweep.trial_queue import TrialQueue
+from covidlit.sweep.trial_records import STOPPED, Asked, TrialRecords
+
+log = logging.getLogger(__name__)
+
+_TURN_S = 30.0
+"""The longest wait for an event, after which trials of other processes are looked after."""
+
+
+def run_trials(
+    settings: SweepSettings,
+    fixed: Sequence[str],
+    records: TrialRecords,
+    queue: TrialQueue,
+    executor: Executor,
+    study: optuna.Study,
+    stop: StopSignal,
+) -> None:
+    """Run trials until none is needed any more.
+
+    Args:
+        settings: of the sweep.
+        fixed: the overrides that all trials share.
+        records: of the trials.
+        queue: draws them.
+        executor: runs the jobs.
+        study: for the display of progress.
+        stop: whether to stop.
+
+    Raises:
+        TrainingError: more trials failed in this start than `max_failure_rate` allows.
+        RunStopped: the sweep was asked to stop.
+    """
+    reasons: list[str] = []
+    while True:
+        if stale := records.retry_stale():
+            log.info("Trials of a process that is gone are tried again: %s.", stale)
+        stop.check()
+        while executor.free() and (asked := queue.next()) is not None:
+            overrides = [*fixed, *asked.overrides, f"hydra.sweeper.trial={asked.number}"]
+            executor.submit(Job(asked, overrides))
+            show_progress(study, len(executor.running()))
+            stop.check()
+        if not executor.running():
+            return
+        for event in executor.wait(_TURN_S):
+            if not isinstance(event, Ended):
+                records.started(event.job.asked, event.folder, event.pid)
+                continue
+            _tell(records, event.job.asked, event.outcome)
+            show_progress(study, len(executor.running()))
+            if event.outcome.state == "failed":
+                reasons.append(str(event.outcome.reason))
+        if len(reasons) > settings.max_failure_rate * settings.n_trials:
+            raise TrainingError(
+                f"{len(reasons)} trials failed, more than the share of n_trials="
+                f"{settings.n_trials} that hydra.sweeper.max_failure_rate="
+                f"{settings.max_failure_rate:g} allows: {failure_reasons(reasons)}.",
+                where=f"sweep {settings.study_name}",
+                fix="mend the cause and give the same command again, or allow more failures.",
+            )
+
+
+def stop_trials(records: TrialRecords, executor: Executor) -> int:
+    """End the jobs that run, to be tried again by the next command; returns how many."""
+    jobs = executor.running()
+    executor.close()
+    for job in jobs:
+        records.give_up(job.asked, STOPPED)
+    return len(jobs)
+
+
+def _tell(records: TrialRecords, asked: Asked, outcome: Outcome) -> None:
+    if outcome.state == "complete":
+        log.info("Trial %d finished: %.6g", asked.number, outcome.value)
+    elif outcome.state == "pruned":
+        log.info("Trial %d was pruned.", asked.number)
+    else:
+        log.warning("Trial %d failed: %s", asked.number, outcome.reason)
+    records.tell(asked, outcome)

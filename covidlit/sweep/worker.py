@@ -1,0 +1,91 @@
+"""What a worker process of a sweep does: one job after the other, until it is told to leave."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+
+def serve(connection: Connection, application: bytes, log_file: str) -> None:
+    """Run the jobs that come in over the connection; the entry of the process.
+
+    Messages in: `(number, overrides)`, or None to leave. Messages out: `("ready", seconds)` or
+    `("broken", reason)` once, then `("started", folder, pid)` and `("ended", outcome)` for each.
+
+    Args:
+        connection: to the sweeper.
+        application: a pickled pair of `Application` and Hydra's state.
+        log_file: what the jobs print goes there.
+    """
+    start = time.perf_counter()
+    # In a group of its own, so that Ctrl-C is the sweeper's to answer, and so that what a job
+    # starts (workers of data loaders) ends with it.
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=_end_with_sweeper, daemon=True).start()
+    _print_to(log_file)
+    try:
+        running = _load(application)
+    except Exception as error:  # the sweeper says it, and this process is of no use
+        traceback.print_exc()
+        connection.send(("broken", f"{type(error).__name__}: {error}"))
+        return
+    connection.send(("ready", time.perf_counter() - start))
+    with contextlib.suppress(EOFError):  # the sweeper is gone
+        while (job := connection.recv()) is not None:
+            number, overrides = job
+            connection.send(("ended", _run(running, number, overrides, connection)))
+            sys.stdout.flush()
+
+
+def _load(application: bytes) -> Any:
+    import cloudpickle
+
+    from covidlit.sweep.job import set_hydra_state
+
+    running, state = cloudpickle.loads(application)
+    set_hydra_state(state)
+    return running
+
+
+def _run(application: Any, number: int, overrides: list[str], connection: Connection) -> Any:
+    from covidlit.sweep.job import run_application
+    from covidlit.sweep.outcome import failed
+
+    def started(folder: str) -> None:
+        connection.send(("started", folder, os.getpid()))
+
+    print(f"--- trial {number}: {' '.join(overrides)}", flush=True)  # noqa: T201
+    try:
+        outcome = run_application(application, number, overrides, started)
+    except BaseException as stop:  # SystemExit, SIGTERM: not the sweep's end, but the trial's
+        traceback.print_exc()
+        return failed(f"it was stopped: {type(stop).__name__} {stop}".strip())
+    if outcome.reason is not None:
+        print(f"--- trial {number} failed: {outcome.reason}", flush=True)  # noqa: T201
+    return outcome
+
+
+def _end_with_sweeper() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os.killpg(0, signal.SIGKILL)
+
+
+def _print_to(log_file: str) -> None:
+    path = Path(log_file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)

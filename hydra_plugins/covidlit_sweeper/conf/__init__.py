@@ -1,0 +1,1 @@
+"""The sweeper's settings, as Hydra finds them."""
