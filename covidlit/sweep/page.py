@@ -75,7 +75,7 @@ def render_page(study: Study, folder: Path) -> str:
         step=step,
         best=None if summary.best is None else TrialRow.of(summary.best, summary),
         rows=[TrialRow.of(trial, summary) for trial in _table_order(summary)],
-        failed=[trial for trial in summary.trials if outcome(trial) in ("failed", "killed")],
+        failed=[trial for trial in summary.trials if outcome(trial) in ("failed", "stopped")],
         short=short,
         ambiguous=[name for name in short if short[name] != name],
         cautions=sweep_cautions(summary, noise, folds),

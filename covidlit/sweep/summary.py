@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 NOT_NEEDED = "not needed"
 """Reason of a trial that a second sweeper began when the total was reached already."""
 
-KILLED = "killed with its sweeper"
-"""Reason of a trial that ran when its sweeper was killed; its parameters are tried again."""
+ENDED_WITH_SWEEPER = ("killed with its sweeper", "stopped with its sweeper")
+"""Reasons of a trial that ran when its sweeper ended; its parameters are tried again."""
 
 OUTCOMES = {
     "finished": "finished",
     "pruned": "pruned",
     "failed": "failed",
-    "killed": "killed with their sweeper",
+    "stopped": "stopped with their sweeper",
     "running": "running",
     "waiting": "waiting",
 }
@@ -98,7 +98,7 @@ def outcome(trial: FrozenTrial) -> str:
     if trial.state in plain:
         return plain[trial.state]
     reason = str(trial.user_attrs.get("reason", ""))
-    return "withdrawn" if reason == NOT_NEEDED else "killed" if reason == KILLED else "failed"
+    return "withdrawn" if reason == NOT_NEEDED else "stopped" if reason in ENDED_WITH_SWEEPER else "failed"
 
 
 def value_of(trial: FrozenTrial) -> float:
