@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import NormalDist
 
-from covidlit.sweep.summary import Summary, value_of
+from covidlit.sweep.summary import Summary, number_of, value_of
 from covidlit.sweep.validation_noise import ValidationNoise
 
 FEW = 10
@@ -30,8 +30,8 @@ def sweep_cautions(
     found = []
     if n > 1:
         found.append(
-            f"The best value is the best of {n}, chosen on the scans that it was measured on: it is "
-            "optimistic. Judge the best configuration by the test part of its own run."
+            f"The best value is the best of {n}, chosen on the scans that it was measured on: it "
+            "is optimistic. Judge the best configuration by the test part of its own run."
         )
     found += _noise(summary, noise) if n else []
     found.append(
@@ -44,7 +44,7 @@ def sweep_cautions(
             "the trials differently (hydra.sweeper.folds=5 averages over folds)."
         )
     if n and n < FEW:
-        found.append(f"Only {n} trial{'s'[: n != 1]} finished: the space is hardly searched.")
+        found.append(f"Only {number_of(n, 'trial')} finished: the space is hardly searched.")
     found += _left_out(summary)
     return found
 
@@ -67,7 +67,7 @@ def _noise(summary: Summary, noise: ValidationNoise | None) -> list[str]:
     assert best is not None
     near = sum(abs(value_of(t) - value_of(best)) <= error for t in summary.finished) - 1
     text = f"The values rest on {scans}: the standard error of the best one is {error:.3f}"
-    text += f", and {near} other finished trial{'s'[: near != 1]} lie{'s'[: near == 1]} within it."
+    text += f"; {number_of(near, 'other finished trial')} within it cannot be told from it."
     if (n := len(summary.finished)) > 1:
         text += (
             f" The best of {n} equally good configurations would look up to "
@@ -81,13 +81,13 @@ def _left_out(summary: Summary) -> list[str]:
     done = counts["finished"] + counts["pruned"]
     if counts["pruned"]:
         found.append(
-            f"{counts['pruned']} of {done} trials ({counts['pruned'] / done:.0%}) were pruned: they "
-            "were judged in the middle of their schedule, where a slow but good one may lag."
+            f"{counts['pruned']} of {done} trials ({counts['pruned'] / done:.0%}) were pruned: "
+            "they were judged in the middle of their schedule, where a slow but good one may lag."
         )
     if counts["failed"]:
         found.append(
-            f"{counts['failed']} trial{'s'[: counts['failed'] != 1]} failed: what they tried is "
-            "not judged, and if one kind of configuration fails, it is missing from the picture."
+            f"{number_of(counts['failed'], 'trial')} failed: what they tried is not judged, and "
+            "if one kind of configuration fails, it is missing from the picture."
         )
     if counts["running"]:
         found.append(f"The sweep is not over, or was stopped: {counts['running']} still running.")

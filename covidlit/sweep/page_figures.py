@@ -124,9 +124,7 @@ def importance_figure(importances: Mapping[str, float], synthetic: bool = False)
         return svg_text(figure, "importances", f"Importances: {described}", synthetic)
 
 
-def curves_figure(
-    summary: Summary, metric: str, step: str, synthetic: bool = False
-) -> str | None:
+def curves_figure(summary: Summary, metric: str, step: str, synthetic: bool = False) -> str | None:
     """Reported values of the finished and the pruned trials; None where nothing was reported.
 
     Args:

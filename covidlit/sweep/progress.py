@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from covidlit.sweep.summary import Summary, epochs_of, outcome, summarise, summarise_trials
+from covidlit.sweep.summary import (
+    Summary,
+    epochs_of,
+    number_of,
+    outcome,
+    summarise,
+    summarise_trials,
+)
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -113,7 +120,7 @@ def told(trial: FrozenTrial) -> str:
     if how == "finished":
         return f"trial {trial.number}: {trial.value:.4g}"
     if how == "pruned":
-        after = "" if epochs is None else f" after {epochs} epoch{'s'[: epochs != 1]}"
+        after = "" if epochs is None else f" after {number_of(epochs, 'epoch')}"
         return f"trial {trial.number}: pruned{after}"
     reason = str(trial.user_attrs.get("reason", "no reason is known"))
-    return f"trial {trial.number}: {'failed: ' * (how == 'failed')}{reason}"
+    return f"trial {trial.number}: {'failed: ' if how == 'failed' else ''}{reason}"

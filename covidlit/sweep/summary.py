@@ -98,7 +98,13 @@ def outcome(trial: FrozenTrial) -> str:
     if trial.state in plain:
         return plain[trial.state]
     reason = str(trial.user_attrs.get("reason", ""))
-    return "withdrawn" if reason == NOT_NEEDED else "stopped" if reason in ENDED_WITH_SWEEPER else "failed"
+    return (
+        "withdrawn"
+        if reason == NOT_NEEDED
+        else "stopped"
+        if reason in ENDED_WITH_SWEEPER
+        else "failed"
+    )
 
 
 def value_of(trial: FrozenTrial) -> float:
@@ -117,6 +123,11 @@ def curve_of(trial: FrozenTrial) -> list[tuple[int, float]]:
     """The reported (step, value) pairs of a trial that are numbers, in the order of the steps."""
     pairs = sorted(trial.intermediate_values.items())
     return [(step, value) for step, value in pairs if math.isfinite(value)]
+
+
+def number_of(n: int, thing: str) -> str:
+    """A number of things in words: "1 trial", "2 trials"."""
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:

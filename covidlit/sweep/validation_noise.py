@@ -1,5 +1,4 @@
-"""How far chance moves the objective of a sweep: from the scans that the best trial was judged by.
-"""
+"""How far chance moves the objective of a sweep: from the scans that the best trial was judged by."""
 
 from __future__ import annotations
 
