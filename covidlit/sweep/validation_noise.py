@@ -1,4 +1,4 @@
-"""How far chance moves the objective of a sweep: from the scans that the best trial was judged by."""
+"""How far chance moves the objective of a sweep, from the scans that its best trial had."""
 
 from __future__ import annotations
 
@@ -45,13 +45,14 @@ def validation_noise(trial: FrozenTrial, sweep_dir: Path) -> ValidationNoise | N
     """
     from covidlit.errors import CovidlitError
     from covidlit.evaluation.auc import delong_covariance
+    from covidlit.evaluation.evaluate import as_binary
     from covidlit.evaluation.predictions import accepted, is_synthetic, read_predictions
 
     path = sweep_dir / str(trial.user_attrs.get("folder", "")) / "predictions.parquet"
     if not path.is_file():
         return None
     try:
-        table = read_predictions(path)
+        table, _ = as_binary(read_predictions(path))
     except CovidlitError:  # the page says that the number of scans is not known
         return None
     rows = accepted(table[table["part"] == "validation"])
