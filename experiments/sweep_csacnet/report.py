@@ -48,7 +48,7 @@ def write(
     for name, record in (("unpruned", whole), ("live", pruned)):
         drawn = curves_figure(summarise(study_of(record)), METRIC, "epoch", synthetic=True)
         if drawn is not None:
-            write_text(folder / f"{name}.svg", standalone(drawn))
+            write_text(folder / f"{name}.svg", drawn)
     for figure in figures:
         print(f"{figure['figure']}: {figure['value']} {figure['unit']} (target {figure['target']})")
     print(f"written: {(folder / 'results.json').relative_to(ROOT)}")
@@ -136,14 +136,4 @@ def replay_figure(again: dict[str, Any]) -> str:
             axes.plot(saved, runs["lost"], "o", color=colour, alpha=0.45, ms=6, label=name)
         axes.set(xlabel="epochs saved, %", ylabel="best validation AUC lost", xlim=(0, 100))
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
-        text = svg_text(figure, "replay", "Epochs saved and best value lost", synthetic=True)
-        return standalone(text)
-
-
-def standalone(svg: str) -> str:
-    """The figure as a file of its own, with the name space that a page does not need."""
-    return (
-        svg
-        if "xmlns=" in svg
-        else svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    )
+        return svg_text(figure, "replay", "Epochs saved and best value lost", synthetic=True)
