@@ -39,7 +39,7 @@ RECIPE = [
     "split.validation_fraction=0.25",
     "data.batch_size=8",
     "trainer.max_epochs=12",  # with a whole one-cycle schedule
-    "trainer.limit_train_batches=16",
+    "trainer.limit_train_batches=12",
 ]
 SPACE = [
     "model.task.optimizer.lr=tag(log, interval(5e-4, 2e-2))",
