@@ -24,7 +24,7 @@ import optuna  # noqa: E402
 import yaml  # noqa: E402
 from replay import Curve, replay  # noqa: E402
 from report import write  # noqa: E402
-from results import ROOT  # noqa: E402
+from results import ROOT, make_cohort  # noqa: E402
 from sweeps import curves, sweep  # noqa: E402
 
 from covidlit.files import write_json  # noqa: E402
@@ -71,6 +71,8 @@ UNPRUNED, REPLAYED, LIVE = (HERE / f"{name}.json" for name in ("unpruned", "repl
 
 def unpruned() -> dict[str, Any]:
     """30 trials to their end; done already where they are kept."""
+    if not UNPRUNED.is_file():
+        make_cohort(RECIPE[1:])  # before two workers want it
     return sweep("unpruned", [*RECIPE, *SPACE, *SWEEPER, "hydra/sweeper/pruner=none"], UNPRUNED)
 
 
