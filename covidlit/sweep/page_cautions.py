@@ -67,7 +67,9 @@ def _noise(summary: Summary, noise: ValidationNoise | None) -> list[str]:
     assert best is not None
     near = sum(abs(value_of(t) - value_of(best)) <= error for t in summary.finished) - 1
     text = f"The values rest on {scans}: the standard error of the best one is {error:.3f}"
-    text += f"; {number_of(near, 'other finished trial')} within it cannot be told from it."
+    if near:
+        text += f"; {number_of(near, 'other finished trial')} within it cannot be told from it"
+    text += "."
     if (n := len(summary.finished)) > 1:
         text += (
             f" The best of {n} equally good configurations would look up to "
