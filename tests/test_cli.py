@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 COVIDLIT = [sys.executable, "-c", "from covidlit.cli import app; app()"]
 COMMANDS = (
     "inspect", "manifest", "prepare", "train", "evaluate", "compare", "paper", "export",
-    "predict", "explain", "cards", "synthesize",
+    "predict", "explain", "cards", "synthesize", "sweep",
 )  # fmt: skip
 
 

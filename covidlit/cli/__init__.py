@@ -25,7 +25,7 @@ app = typer.Typer(
 
 COMMANDS = (
     "inspect", "manifest", "prepare", "evaluate", "compare", "paper", "export", "predict",
-    "explain", "cards", "synthesize",
+    "explain", "cards", "synthesize", "sweep",
 )  # fmt: skip
 
 

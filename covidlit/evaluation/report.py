@@ -16,6 +16,8 @@ from covidlit.evaluation.predictions import accepted
 from covidlit.files import write_json, write_text
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     import jinja2
     import pandas as pd
 
@@ -197,8 +199,8 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
 
 
 @cache
-def page_template(name: str) -> jinja2.Template:
-    """A template of this folder, such as "report.html.j2"; it may include others of the folder."""
+def page_template(name: str, package: str = "covidlit.evaluation") -> jinja2.Template:
+    """A template of a package, such as "report.html.j2"; it may include those of this folder."""
     import jinja2
 
     from covidlit.evaluation import report_tables, report_text
@@ -206,7 +208,8 @@ def page_template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.loader = jinja2.FunctionLoader(_source)
+    folders = [resources.files(place) for place in (package, "covidlit.evaluation")]
+    environment.loader = jinja2.FunctionLoader(lambda name: _source(name, folders))
     environment.filters["estimate"] = report_text.interval_html
     environment.filters["cell"] = report_text.cell_html
     environment.filters["table"] = report_tables.table_html
@@ -218,5 +221,6 @@ def page_template(name: str) -> jinja2.Template:
     return environment.get_template(name)
 
 
-def _source(name: str) -> str:
-    return resources.files("covidlit.evaluation").joinpath(name).read_text(encoding="utf-8")
+def _source(name: str, folders: Sequence[Traversable]) -> str | None:
+    files = (folder.joinpath(name) for folder in folders)
+    return next((file.read_text(encoding="utf-8") for file in files if file.is_file()), None)

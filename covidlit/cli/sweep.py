@@ -1,0 +1,35 @@
+"""`covidlit sweep`: the table and the page of a sweep again, also while it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def sweep(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of the sweep, such as runs/sweeps/csacnet.")
+    ],
+    storage: Annotated[
+        str | None,
+        typer.Option(help="URL of the study's database, where it does not lie in the folder."),
+    ] = None,
+    study_name: Annotated[
+        str | None, typer.Option(help="The study, where the database holds several.")
+    ] = None,
+) -> None:
+    """Show the best trials of a sweep and write its page again; the study itself is only read."""
+    from rich.console import Console
+
+    from covidlit.files import check_writable
+    from covidlit.sweep.existing_study import existing_study
+    from covidlit.sweep.page import PAGE, write_page
+    from covidlit.sweep.table import print_table
+
+    study = existing_study(folder, storage, study_name)
+    check_writable(folder / PAGE)
+    print_table(study)
+    page = write_page(study, folder)
+    Console().print(f"Page: {page}", highlight=False, soft_wrap=True, markup=False)

@@ -1,0 +1,139 @@
+"""Figures, tables and results of the study, from what its steps have kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from results import ROOT
+from sweeps import study_of
+
+from covidlit.evaluation.figures import BLUE, GREY, ORANGE, WIDE, svg_figure, svg_text
+from covidlit.files import write_json, write_text
+from covidlit.sweep.page_figures import curves_figure
+from covidlit.sweep.summary import summarise
+
+METRIC = "validation AUC"
+
+
+def write(
+    whole: dict[str, Any],
+    again: dict[str, Any],
+    pruned: dict[str, Any],
+    *,
+    least_saved: float,
+    subset: int,
+    folder: Path,
+) -> None:
+    """Write `results.json`, `tables.md`, `replay.svg`, `unpruned.svg` and `live.svg`.
+
+    Args:
+        whole: the unpruned sweep, as `sweeps.sweep` keeps it.
+        again: the replay, as `run.replay_all` returns it.
+        pruned: the live sweep.
+        least_saved: the target, a share of the epochs.
+        subset: how many trials `best_of_subset` is of.
+        folder: of the study.
+    """
+    figures = [
+        *replay_figures(again, least_saved, subset),
+        *live_figures(whole, pruned, again, least_saved),
+    ]
+    commits = sorted({str(part["environment"]["commit"]) for part in (whole, pruned)})
+    environment = pruned["environment"] | {"commit": ", ".join(commits)}
+    write_json(folder / "results.json", {"environment": environment, "figures": figures})
+    write_text(folder / "tables.md", tables(figures))
+    write_text(folder / "replay.svg", replay_figure(again))
+    for name, record in (("unpruned", whole), ("live", pruned)):
+        drawn = curves_figure(summarise(study_of(record)), METRIC, "epoch", synthetic=True)
+        if drawn is not None:
+            write_text(folder / f"{name}.svg", drawn)
+    for figure in figures:
+        print(f"{figure['figure']}: {figure['value']} {figure['unit']} (target {figure['target']})")
+    print(f"written: {(folder / 'results.json').relative_to(ROOT)}")
+
+
+def replay_figures(again: dict[str, Any], least_saved: float, subset: int) -> list[dict[str, Any]]:
+    """What each pruner saved and lost in the replay, and the spread to hold the loss against."""
+    spread = float(np.std(again["best_of_subset"], ddof=1))
+    n = len(again["best_of_subset"])
+    found = [
+        _figure(f"best value without pruning, SD over {n} draws of {subset} trials", spread, "1",
+                None, "replay")
+    ]  # fmt: skip
+    for name, runs in again["pruners"].items():
+        saved, lost = np.array(runs["saved"]), np.array(runs["lost"])
+        found += [
+            _figure(f"epochs saved by {name}, replayed in {n} orders, mean (SD {saved.std():.3f})",
+                    float(saved.mean()), "share", f">= {least_saved}", "replay"),
+            _figure(f"best value lost by {name}, replayed in {n} orders, mean (SD {lost.std():.4f},"
+                    f" none lost in {int((lost <= 0).sum())})",
+                    float(lost.mean()), "1", f"<= {spread:.4f}", "replay"),
+        ]  # fmt: skip
+    return found
+
+
+def live_figures(
+    whole: dict[str, Any], pruned: dict[str, Any], again: dict[str, Any], least_saved: float
+) -> list[dict[str, Any]]:
+    """What the live sweep saved of the unpruned one, which drew the same configurations."""
+    spread = float(np.std(again["best_of_subset"], ddof=1))
+    name = again["chosen"]
+    epochs = [_epochs(record) for record in (whole, pruned)]
+    best = [_best(record) for record in (whole, pruned)]
+    n_pruned = sum(trial["outcome"] == "pruned" for trial in pruned["trials"])
+    seconds = [record["seconds"] for record in (whole, pruned)]
+    found = [
+        _figure(f"epochs saved by {name}, live sweep ({epochs[1]} of {epochs[0]}, {n_pruned} trials"
+                " pruned)", 1 - epochs[1] / epochs[0], "share", f">= {least_saved}", "live"),
+        _figure(f"best value lost by {name}, live sweep ({best[1]:.4f} for {best[0]:.4f})",
+                best[0] - best[1], "1", f"<= {spread:.4f}", "live"),
+        _figure("time saved, live sweep (other load on the machine moves it)",
+                1 - seconds[1] / seconds[0], "share", None, "live"),
+    ]  # fmt: skip
+    if whole["standard_error"] is not None:
+        found.append(
+            _figure(f"standard error of the best value, {whole['n_validation']} validation scans",
+                    whole["standard_error"], "1", None, "unpruned")
+        )  # fmt: skip
+    return found
+
+
+def _figure(name: str, value: float, unit: str, target: str | None, step: str) -> dict[str, Any]:
+    command = f"python experiments/sweep_csacnet/run.py {step}"
+    return {
+        "figure": name, "value": round(value, 4), "unit": unit, "target": target, "peer": None,
+        "command": command,
+    }  # fmt: skip
+
+
+def _epochs(record: dict[str, Any]) -> int:
+    return sum(trial["epochs"] or 0 for trial in record["trials"])
+
+
+def _best(record: dict[str, Any]) -> float:
+    return max(t["value"] for t in record["trials"] if t["outcome"] == "finished")
+
+
+def tables(figures: list[dict[str, Any]]) -> str:
+    """The figures as a table in Markdown."""
+    rows = [
+        f"| {figure['figure']} | {figure['value']} | {figure['target'] or '–'} |"
+        for figure in figures
+    ]
+    return "\n".join(["| figure | value | target |", "|---|---|---|", *rows]) + "\n"
+
+
+def replay_figure(again: dict[str, Any]) -> str:
+    """Epochs saved and best value lost in each order, one colour for each pruner."""
+    with svg_figure((WIDE, 3.4), "replay") as figure:
+        axes = figure.add_subplot()
+        spread = float(np.std(again["best_of_subset"], ddof=1))
+        axes.axhline(spread, color=GREY, lw=0.9, ls="--", label="spread without pruning")
+        for colour, (name, runs) in zip((BLUE, ORANGE), again["pruners"].items(), strict=True):
+            saved = 100 * np.array(runs["saved"])
+            axes.plot(saved, runs["lost"], "o", color=colour, alpha=0.45, ms=6, label=name)
+        axes.set(xlabel="epochs saved, %", ylabel="best validation AUC lost", xlim=(0, 100))
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+        return svg_text(figure, "replay", "Epochs saved and best value lost", synthetic=True)

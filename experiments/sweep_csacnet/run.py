@@ -1,0 +1,144 @@
+"""What pruning saves in a sweep of CSAC-Net on the quickstart's cohort, and what it costs.
+
+python experiments/sweep_csacnet/run.py unpruned   30 trials to their end -> unpruned.json
+python experiments/sweep_csacnet/run.py replay     the pruners on those curves -> replay.json
+python experiments/sweep_csacnet/run.py live       the same sweep, pruned -> live.json
+python experiments/sweep_csacnet/run.py report     results.json, tables.md, figures
+python experiments/sweep_csacnet/run.py all        all of it
+
+Each step keeps what it made and can be stopped: the same command goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE)]
+
+import numpy as np  # noqa: E402
+import optuna  # noqa: E402
+import yaml  # noqa: E402
+from replay import Curve, replay  # noqa: E402
+from report import write  # noqa: E402
+from results import ROOT, make_cohort  # noqa: E402
+from sweeps import curves, sweep  # noqa: E402
+
+from covidlit.files import write_json  # noqa: E402
+
+N_TRIALS, N_WORKERS = 30, 2
+RECIPE = [
+    "sweep=default",
+    "experiment=quickstart",
+    "model=csacnet",
+    "data.source.seed=1",  # a development cohort
+    "data.n_jobs=1",
+    "split.validation_fraction=0.25",
+    "data.batch_size=8",
+    "trainer.max_epochs=12",  # with a whole one-cycle schedule
+    "trainer.limit_train_batches=12",
+]
+SPACE = [
+    "model.task.optimizer.lr=tag(log, interval(5e-4, 2e-2))",
+    "model.task.net.width=choice(4, 6, 8)",
+    "model.task.net.subnet_width=choice(8, 16, 24)",
+    "model.task.net.pooling=choice(avg, avg_max)",
+    "model.task.net.dropout=interval(0.0, 0.4)",
+    "model.task.sparsity_weight=tag(log, interval(1e-3, 1.0))",
+]
+SWEEPER = [
+    # At random: no trial depends on another, so that any order of them is a sweep as well, and the
+    # pruned sweep draws the same configurations.
+    "hydra/sweeper/sampler=random",
+    "hydra.sweeper.sampler.seed=0",
+    f"hydra.sweeper.n_trials={N_TRIALS}",
+    f"hydra.sweeper.n_jobs={N_WORKERS}",
+]
+PRUNERS = ("median", "hyperband")
+SETTINGS = ROOT / "hydra_plugins/covidlit_sweeper/conf/hydra/sweeper/pruner"
+ORDERS = 50
+"""How many orders of the trials are replayed."""
+
+SUBSET = 20
+"""So many of the trials make one sweep, for the spread of the best value without pruning."""
+
+LEAST_SAVED = 0.4
+UNPRUNED, REPLAYED, LIVE = (HERE / f"{name}.json" for name in ("unpruned", "replay", "live"))
+
+
+def unpruned() -> dict[str, Any]:
+    """30 trials to their end; done already where they are kept."""
+    if not UNPRUNED.is_file():
+        make_cohort(RECIPE[1:])  # before two workers want it
+    return sweep("unpruned", [*RECIPE, *SPACE, *SWEEPER, "hydra/sweeper/pruner=none"], UNPRUNED)
+
+
+def replayed() -> dict[str, Any]:
+    """Both pruners, as they are shipped, on the unpruned curves in many orders."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    settings = {name: yaml.safe_load((SETTINGS / f"{name}.yaml").read_text()) for name in PRUNERS}
+    record = replay_all(curves(unpruned()), settings)
+    write_json(REPLAYED, record)
+    return record
+
+
+def replay_all(known: list[Curve], settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What each pruner saves and loses, over orders of the trials.
+
+    Args:
+        known: curves of an unpruned sweep.
+        settings: of each pruner, by name.
+
+    Returns:
+        Of each pruner the list over the orders of saved (share of the epochs), lost (best value)
+        and pruned (number of trials); `best_of_subset`, the best value of `SUBSET` of the trials
+        for each order; `chosen`, the pruner for the live sweep.
+    """
+    orders = [np.random.default_rng(seed).permutation(len(known)) for seed in range(ORDERS)]
+    pruners = {}
+    for name, given in settings.items():
+        runs = [
+            replay([known[place] for place in order], given, seed, N_WORKERS)
+            for seed, order in enumerate(orders)
+        ]
+        pruners[name] = {
+            "settings": given,
+            "saved": [run.saved for run in runs],
+            "lost": [run.lost for run in runs],
+            "pruned": [len(run.pruned) for run in runs],
+        }
+    best = [max(known[place].value for place in order[:SUBSET]) for order in orders]
+    return {"pruners": pruners, "best_of_subset": best, "chosen": choose(pruners)}
+
+
+def choose(pruners: dict[str, dict[str, Any]]) -> str:
+    """Of those that save enough the one that loses least; if none does, the one that saves most."""
+    enough = [name for name in pruners if np.mean(pruners[name]["saved"]) >= LEAST_SAVED]
+    if enough:
+        return min(enough, key=lambda name: float(np.mean(pruners[name]["lost"])))
+    return max(pruners, key=lambda name: float(np.mean(pruners[name]["saved"])))
+
+
+def live() -> dict[str, Any]:
+    """The same sweep with the pruner that the replay chose."""
+    chosen = (json.loads(REPLAYED.read_text()) if REPLAYED.is_file() else replayed())["chosen"]
+    return sweep("live", [*RECIPE, *SPACE, *SWEEPER, f"hydra/sweeper/pruner={chosen}"], LIVE)
+
+
+def report() -> None:
+    """Figures, tables and results of all steps; runs those that are not done."""
+    whole, again, pruned = unpruned(), replayed(), live()
+    write(whole, again, pruned, least_saved=LEAST_SAVED, subset=SUBSET, folder=HERE)
+
+
+STEPS = {
+    "unpruned": unpruned, "replay": replayed, "live": live, "report": report, "all": report
+}  # fmt: skip
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in STEPS:
+        sys.exit(__doc__)
+    STEPS[sys.argv[1]]()
