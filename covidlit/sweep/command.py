@@ -20,6 +20,7 @@ from covidlit.sweep.executors import Executor
 from covidlit.sweep.job import Application, job_folder
 from covidlit.sweep.loop import run_trials, stop_trials
 from covidlit.sweep.owners import Owner, alone
+from covidlit.sweep.progress import SweepProgress
 from covidlit.sweep.samplers import is_grid, make_pruner
 from covidlit.sweep.settings import SweepSettings
 from covidlit.sweep.space import SearchSpace
@@ -82,14 +83,15 @@ def run_sweep(
             log.info("The study has its %d trials already.", settings.n_trials)
         executor = _executor(settings, application, launcher, sweep_dir, owner, stop)
         try:
-            run_trials(settings, space.fixed, records, queue, executor, study, stop)
+            with SweepProgress(settings.n_trials) as progress:
+                run_trials(settings, space.fixed, records, queue, executor, study, progress, stop)
         except RunStopped as stopped:
             n_stopped = stop_trials(records, executor)
-            finish(study, sweep_dir)
+            finish(study, sweep_dir, application)
             raise _explained(stopped, study, sweep_dir, n_stopped) from None
         except TrainingError:
             stop_trials(records, executor)
-            finish(study, sweep_dir)
+            finish(study, sweep_dir, application)
             raise
         except StorageInternalError as error:
             executor.close()
@@ -103,7 +105,7 @@ def run_sweep(
             stop_trials(records, executor)
             raise
         executor.close()
-        finish(study, sweep_dir)
+        finish(study, sweep_dir, application)
         if (reason := why_incomplete(study, settings.n_trials)) is not None:
             log.warning(reason)
 

@@ -1,4 +1,4 @@
-"""What a sweep says while it runs and when it ends."""
+"""What a sweep says and leaves when it ends."""
 
 from __future__ import annotations
 
@@ -8,65 +8,48 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from covidlit.sweep.trial_records import KILLED, NOT_NEEDED, STOPPED
+from covidlit.errors import CovidlitError
+from covidlit.sweep.best import best_command, write_best
+from covidlit.sweep.job import Application
+from covidlit.sweep.page import write_page
+from covidlit.sweep.summary import summarise
+from covidlit.sweep.table import print_table
 
 log = logging.getLogger(__name__)
 
 
-def show_progress(study: optuna.Study, running: int) -> None:
-    """THE SEAM of the live display: called whenever a trial has begun or ended.
+def finish(study: optuna.Study, sweep_dir: Path, application: Application) -> None:
+    """Print the table, write the page and the experiment file of the best trial.
 
-    Args:
-        study: as it stands.
-        running: trials that this process runs.
-    """
-    log.info("%s, %d running here", counts(study.get_trials(deepcopy=False)), running)
-
-
-def finish(study: optuna.Study, sweep_dir: Path) -> None:
-    """THE SEAM of what is left for the user: page, table and the best experiment file.
-
-    Called at every end of a sweep, also where it was stopped.
+    Called at every end of a sweep, also where it was stopped. What cannot be written is said and
+    does not hide how the sweep ended.
 
     Args:
         study: as it stands.
         sweep_dir: the sweep's folder.
+        application: that the trials belong to; an experiment file is written for covidlit's own.
     """
-    log.info("%s", summary(study, sweep_dir))
-
-
-def counts(trials: Sequence[FrozenTrial]) -> str:
-    """Finished, pruned and failed trials in words."""
-    states = Counter(trial.state for trial in trials)
-    failures = sum(map(is_failure, trials))
-    return (
-        f"{states[TrialState.COMPLETE]} finished, {states[TrialState.PRUNED]} pruned, "
-        f"{failures} failed"
-    )
-
-
-def is_failure(trial: FrozenTrial) -> bool:
-    """Whether a trial's own job failed, other than by the end of its sweeper."""
-    return trial.state == TrialState.FAIL and not was_stopped(trial.user_attrs.get("reason"))
-
-
-def was_stopped(reason: str | None) -> bool:
-    """Whether a failed trial's reason is the end of its sweeper, not the trial itself."""
-    return reason in (NOT_NEEDED, KILLED, STOPPED)
+    print_table(study)
+    try:
+        log.info("Page: %s", write_page(study, sweep_dir))
+        if application.is_covidlit and write_best(
+            study, sweep_dir, search_path=application.search_path
+        ):
+            log.info("Train the best: %s", best_command(study, sweep_dir))
+    except (CovidlitError, OSError) as error:
+        log.warning("%s", error)
 
 
 def summary(study: optuna.Study, sweep_dir: Path) -> str:
-    """Counts, and the best trial with its value, folder and parameters."""
-    trials = study.get_trials(deepcopy=False)
-    text = f"Sweep {study.study_name}: {counts(trials)}."
-    if not any(trial.state == TrialState.COMPLETE for trial in trials):
-        return f"{text} No trial has a value."
-    best = study.best_trial
+    """Counts, and the best trial with its value and folder."""
+    found = summarise(study)
+    text = f"Sweep {study.study_name}: {found.sentence()}."
+    if (best := found.best) is None:
+        return text
     folder = sweep_dir / str(best.user_attrs.get("folder", best.number))
-    drawn = " ".join(best.user_attrs.get("overrides", ()))
-    return f"{text} Best value {best.value:.6g}: trial {best.number}, {drawn}, in {folder}."
+    return f"{text} Best value {best.value:.6g}: trial {best.number}, in {folder}."
 
 
 def trials_left(study: optuna.Study, n_trials: int) -> int:

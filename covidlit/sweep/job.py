@@ -32,6 +32,18 @@ class Application:
     config: DictConfig
     task: TaskFunction
 
+    @property
+    def is_covidlit(self) -> bool:
+        """Whether the jobs are runs of `train.py`."""
+        names = (getattr(self.task, "__module__", None), getattr(self.task, "__name__", None))
+        return names == ("covidlit.experiment", "run")
+
+    @property
+    def search_path(self) -> list[str]:
+        """Where the command line lets Hydra look for configurations (`--config-dir`)."""
+        sources = OmegaConf.select(self.config, "hydra.runtime.config_sources") or []
+        return [f"{s.schema}://{s.path}" for s in sources if s.provider == "command-line"]
+
     def compose(self, number: int, overrides: Sequence[str]) -> DictConfig:
         """The configuration of the job with that trial number."""
         config = self.context.config_loader.load_sweep_config(self.config, list(overrides))

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import optuna
 
 from covidlit.errors import TrainingError
-from covidlit.sweep.ending import failure_reasons, show_progress
+from covidlit.sweep.ending import failure_reasons
 from covidlit.sweep.executors import Ended, Executor, Job
-from covidlit.sweep.outcome import Outcome
+from covidlit.sweep.progress import SweepProgress
 from covidlit.sweep.settings import SweepSettings
 from covidlit.sweep.stop_signal import StopSignal
+from covidlit.sweep.summary import STOPPED
 from covidlit.sweep.trial_queue import TrialQueue
-from covidlit.sweep.trial_records import STOPPED, Asked, TrialRecords
+from covidlit.sweep.trial_records import TrialRecords
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ def run_trials(
     queue: TrialQueue,
     executor: Executor,
     study: optuna.Study,
+    progress: SweepProgress,
     stop: StopSignal,
 ) -> None:
     """Run trials until none is needed any more.
@@ -39,7 +41,8 @@ def run_trials(
         records: of the trials.
         queue: draws them.
         executor: runs the jobs.
-        study: for the display of progress.
+        study: as `progress` shows it.
+        progress: the display, open.
         stop: whether to stop.
 
     Raises:
@@ -54,7 +57,7 @@ def run_trials(
         while executor.free() and (asked := queue.next()) is not None:
             overrides = [*fixed, *asked.overrides, f"hydra.sweeper.trial={asked.number}"]
             executor.submit(Job(asked, overrides))
-            show_progress(study, len(executor.running()))
+            progress.update(study, len(executor.running()))
             stop.check()
         if not executor.running():
             return
@@ -62,8 +65,8 @@ def run_trials(
             if not isinstance(event, Ended):
                 records.started(event.job.asked, event.folder, event.pid)
                 continue
-            _tell(records, event.job.asked, event.outcome)
-            show_progress(study, len(executor.running()))
+            records.tell(event.job.asked, event.outcome)
+            progress.update(study, len(executor.running()))
             if event.outcome.state == "failed":
                 reasons.append(str(event.outcome.reason))
         if len(reasons) > settings.max_failure_rate * settings.n_trials:
@@ -83,13 +86,3 @@ def stop_trials(records: TrialRecords, executor: Executor) -> int:
     for job in jobs:
         records.give_up(job.asked, STOPPED)
     return len(jobs)
-
-
-def _tell(records: TrialRecords, asked: Asked, outcome: Outcome) -> None:
-    if outcome.state == "complete":
-        log.info("Trial %d finished: %.6g", asked.number, outcome.value)
-    elif outcome.state == "pruned":
-        log.info("Trial %d was pruned.", asked.number)
-    else:
-        log.warning("Trial %d failed: %s", asked.number, outcome.reason)
-    records.tell(asked, outcome)

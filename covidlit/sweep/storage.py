@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
 
 from covidlit.errors import ConfigError
 
@@ -37,8 +40,11 @@ def open_storage(storage: str | None, sweep_dir: Path) -> BaseStorage:
 
     url = storage or f"sqlite:///{(sweep_dir / SQLITE).resolve()}"
     waiting = {"connect_args": {"timeout": _WAIT_S}} if url.startswith("sqlite") else {}
+    # Two processes that open a new file at once would both make its tables.
+    opening = FileLock(sweep_dir / f".{SQLITE}.lock") if storage is None else nullcontext()
     try:
-        database = RDBStorage(url, engine_kwargs=waiting)
+        with opening:
+            database = RDBStorage(url, engine_kwargs=waiting)
     except (ImportError, SQLAlchemyError) as error:
         raise ConfigError(
             f"the database cannot be opened: {str(error).splitlines()[0]}",

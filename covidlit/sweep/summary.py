@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NOT_NEEDED = "not needed"
 """Reason of a trial that a second sweeper began when the total was reached already."""
 
-ENDED_WITH_SWEEPER = ("killed with its sweeper", "stopped with its sweeper")
+KILLED, STOPPED = "killed with its sweeper", "stopped with its sweeper"
 """Reasons of a trial that ran when its sweeper ended; its parameters are tried again."""
 
 OUTCOMES = {
@@ -102,7 +102,7 @@ def outcome(trial: FrozenTrial) -> str:
         "withdrawn"
         if reason == NOT_NEEDED
         else "stopped"
-        if reason in ENDED_WITH_SWEEPER
+        if reason in (KILLED, STOPPED)
         else "failed"
     )
 

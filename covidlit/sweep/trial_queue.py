@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 from covidlit.sweep.parameters import Value
 from covidlit.sweep.samplers import is_grid, make_sampler
 from covidlit.sweep.space import SearchSpace
-from covidlit.sweep.trial_records import NOT_NEEDED, Asked, TrialRecords
+from covidlit.sweep.summary import NOT_NEEDED
+from covidlit.sweep.trial_records import Asked, TrialRecords
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from covidlit.sweep.outcome import Outcome
 from covidlit.sweep.owners import Owner, alone
+from covidlit.sweep.summary import KILLED, NOT_NEEDED
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NOT_NEEDED = "not needed"
-KILLED = "killed with its sweeper"
-STOPPED = "stopped with its sweeper"
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
