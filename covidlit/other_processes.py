@@ -177,13 +177,16 @@ class _Watch:
         if not code:
             return None
         if code in (INTERRUPTED, TERMINATED):
-            said = f"process {rank} of {len(self._processes) + 1} was stopped."
-            return Failure(f"\nThe run was stopped: {said}\n", code, 0.0)
+            said = f"The run was stopped, as its process of rank {rank} was."
+            return Failure(f"\n{said}\n", code, 0.0)
         how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with {code}"
+        fix = (
+            "where the system killed it for want of memory, lower data.batch_size or "
+            "data.num_workers."
+        )
         error = CovidlitError(
-            f"process {rank} of {len(self._processes) + 1} {how} and left no message.",
-            fix="where the system killed it for want of memory, lower data.batch_size or "
-            "data.num_workers.",
+            f"the process of rank {rank} {how} and left no message.",
+            fix=fix if code < 0 else "see whether it printed one above.",
         )
         return Failure(f"\nerror: {error}\n", 1, 0.0)
 
