@@ -6,15 +6,17 @@ import logging
 import os
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from covidlit.arguments import require_whole_number
 from covidlit.configuration import check_keys, config_dir, explain
 from covidlit.errors import ConfigError, CovidlitError, disk_full
+from covidlit.failure_report import OtherProcessError, end_with_first_process, write_failure
 from covidlit.stopped_run import INTERRUPTED, RunStopped, explained_end
 from covidlit.sweep.trial import current_trial
 from covidlit.threads import let_waiting_threads_sleep
@@ -41,6 +43,7 @@ def main() -> None:
     from omegaconf.errors import OmegaConfBaseException
 
     let_waiting_threads_sleep()
+    end_with_first_process()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us instead of Hydra's printer
     entry = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(run)
     try:
@@ -54,13 +57,27 @@ def main() -> None:
     except OSError as error:
         fix = "free some space, then go on with ckpt_path=.../checkpoints/last.ckpt."
         if (full := disk_full(error, fix)) is None:
-            raise
+            _end_with_traceback()
         _stop(full)
+    except OtherProcessError as error:
+        sys.stderr.write(error.failure.message)
+        sys.exit(error.failure.exit_code)
+    except Exception:
+        _end_with_traceback()
 
 
 def _stop(error: CovidlitError) -> None:
-    sys.stderr.write(f"\nerror: {error}\n")
+    message = f"\nerror: {error}\n"
+    if not write_failure(message, 2):
+        sys.stderr.write(message)
     sys.exit(2)
+
+
+def _end_with_traceback() -> NoReturn:
+    """End on the error that is being handled, which is no user's."""
+    if not write_failure(f"\n{traceback.format_exc()}", 1):
+        raise
+    sys.exit(1)
 
 
 def _end_stopped(stop: KeyboardInterrupt) -> None:

@@ -143,10 +143,12 @@ class LightningRunner:
                 validation part or one without some class.
             CheckpointError: `ckpt_path` is damaged, untrusted or of another run's model or split.
             TrainingError: the loss is not finite any more; checkpoints of earlier epochs stay.
+            OtherProcessError: another process of the training failed.
         """
         from hydra.utils import instantiate
 
         from covidlit.checkpoint_file import AtomicCheckpointIO
+        from covidlit.other_processes import EndTogether
 
         task = self.task
         task.record = self.record
@@ -154,9 +156,10 @@ class LightningRunner:
             self._check_resumable()
         callbacks = self._build_callbacks(run_dir, datamodule)
         self._check_scheduler(datamodule)
+        end_together = EndTogether()
         trainer = instantiate(
             without_unusable_sync(self._trainer_node),
-            callbacks=[*callbacks, *self.further_callbacks],
+            callbacks=[*callbacks, *self.further_callbacks, end_together],
             logger=self._build_loggers(run_dir),
             default_root_dir=str(run_dir),
             use_distributed_sampler=False,
@@ -166,7 +169,10 @@ class LightningRunner:
         if trainer.is_global_zero:
             _log_start(self.describe(), trainer)
         try:
-            trainer.fit(task, datamodule=datamodule, ckpt_path=self.ckpt_path, weights_only=True)
+            with end_together.around(trainer):
+                trainer.fit(
+                    task, datamodule=datamodule, ckpt_path=self.ckpt_path, weights_only=True
+                )
         finally:
             _finish_wandb(trainer)
         if not trainer.fast_dev_run:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from covidlit.cohort.splits import Split
 from covidlit.evaluation import read_predictions
@@ -21,13 +22,20 @@ EXACT = [
 TWO = ["trainer.accelerator=cpu", "trainer.precision=32-true"]
 
 
+TRAIN = ["train.py"]
+COVIDLIT_TRAIN = ["-c", "from covidlit.cli import app; app()", "train"]
+
+
 def _start(
-    overrides: list[str], run_dir: Path, environment: dict[str, str] | None = None
+    overrides: list[str],
+    run_dir: Path,
+    environment: dict[str, str] | None = None,
+    command: list[str] = TRAIN,
 ) -> subprocess.Popen[str]:
-    command = [sys.executable, "train.py", *overrides, f"hydra.run.dir={run_dir}"]
+    arguments = [*command, *overrides, f"hydra.run.dir={run_dir}"]
     return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, **(environment or {})},
+        [sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
     )  # fmt: skip
 
 
@@ -97,3 +105,32 @@ def test_two_tasks_of_slurm_train_as_one(
     assert all(f"MEMBER: {rank + 1}/2" in output for rank, output in enumerate(outputs))
     assert (tmp_path / "train.log").read_text().count("Report: ") == 1
     _assert_same_training(tmp_path, one_process)
+
+
+def test_a_resumed_training_of_two_processes_goes_on_as_one_without_a_break(
+    tiny_overrides: list[str], tmp_path: Path
+) -> None:
+    each = ["callbacks.last.filename='{epoch}'", "+callbacks.last.save_top_k=-1"]
+    overrides = [
+        *tiny_overrides, *EXACT, "model.task.net.dropout=0.5", "model.task.net.norm=batch",
+        "trainer=ddp", *TWO, *each,
+    ]  # fmt: skip
+    output = _finish(_start(overrides, tmp_path / "whole", command=COVIDLIT_TRAIN))
+    assert "MEMBER: 1/2" in output
+    assert "MEMBER: 2/2" in output
+    log = (tmp_path / "whole" / "train.log").read_text()
+    for said in ("Training starts", "trainable parameters", "Training ended", "Report: "):
+        assert log.count(said) == 1, "each once, though two processes ran"
+
+    first = tmp_path / "whole" / "checkpoints" / "epoch=0.ckpt"
+    _finish(_start([*overrides, f"ckpt_path='{first}'"], tmp_path / "resumed"))
+    whole, resumed = _epochs(tmp_path / "whole"), _epochs(tmp_path / "resumed")
+    names = [name for name in whole if name.startswith(("train_", "val_"))]
+    pd.testing.assert_frame_equal(resumed.loc[[1], names], whole.loc[[1], names], check_exact=True)
+    ends = [
+        torch.load(tmp_path / name / "checkpoints" / "epoch=1.ckpt", weights_only=True)[
+            "state_dict"
+        ]
+        for name in ("whole", "resumed")
+    ]
+    assert all(torch.equal(ends[0][key], ends[1][key]) for key in ends[0])

@@ -259,21 +259,6 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_same_weights(
     assert all(torch.equal(ends[0][key], ends[1][key]) for key in ends[0])
 
 
-def test_two_processes_train_together(tiny_overrides: list[str], tmp_path: Path) -> None:
-    output = _finish(
-        _start(
-            [*tiny_overrides, *SMALL_NET["csacnet"], "trainer=ddp", "trainer.accelerator=cpu",
-             "trainer.precision=32-true", "trainer.max_epochs=1"],
-            tmp_path / "ddp",
-        )
-    )  # fmt: skip
-    assert "MEMBER: 1/2" in output
-    assert (tmp_path / "ddp" / "report.html").is_file()
-    log = (tmp_path / "ddp" / "train.log").read_text()
-    for said in ("Training starts", "trainable parameters", "Training ended", "Report: "):
-        assert log.count(said) == 1, "each once, though two processes ran"
-
-
 def test_a_sweep_over_several_devices_is_refused(tiny_overrides: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "train.py", "-m", *tiny_overrides, "trainer=ddp", "seed=1,2"],

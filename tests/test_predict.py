@@ -337,6 +337,23 @@ def test_the_command_writes_the_table(checkpoint: Path, folder: Path, tmp_path: 
     assert strict.exit_code == 2
 
 
+def test_two_workers_of_dask_give_the_same_table(
+    checkpoint: Path, folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed", reason="covidlit[dask] is not installed")
+    out = tmp_path / "scores.csv"
+    command = ["predict", str(checkpoint), str(folder), "--out", str(out)]
+    done = CliRunner().invoke(app, [*command, "--backend", "dask", "--jobs", "2"])
+    assert done.exit_code == 0, done.output
+    found, expected = pd.read_csv(out), predict(checkpoint, folder)
+    assert len(found) > N_SCANS  # the refused ones too
+    for name in ("scan_id", "status", "reason"):
+        assert found[name].fillna("").tolist() == expected[name].fillna("").tolist()
+    assert found["score"].to_numpy() == pytest.approx(
+        expected["score"].to_numpy(float, na_value=np.nan), abs=1e-6, nan_ok=True
+    )
+
+
 def test_what_cannot_be_predicted_is_said(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(CovidlitError, match="no such file or folder"):
         predict(checkpoint, tmp_path / "none")

@@ -197,4 +197,7 @@ class VolumeClassification(BaseTask):
 def _counts(batch: Batch) -> Tensor:
     """(B,) whether each scan counts; all do in batches that say nothing of it."""
     counts: Tensor | None = batch.get("counts")
-    return torch.ones_like(batch["target"], dtype=torch.bool) if counts is None else counts
+    if counts is not None:
+        return counts
+    image: Tensor = batch["image"]  # scans to predict have no target
+    return torch.ones(len(image), dtype=torch.bool, device=image.device)

@@ -294,9 +294,7 @@ def test_every_backend_gives_the_same(backend: str, manifest: pd.DataFrame, tmp_
         pytest.importorskip(needed)
     (tmp_path / "scan2.nii.gz").write_bytes(b"")
     expected = prepare(manifest, tmp_path / "serial")
-    table = prepare(
-        manifest, tmp_path / "parallel", backend=backend, n_jobs=1 if backend == "dask" else 2
-    )
+    table = prepare(manifest, tmp_path / "parallel", backend=backend, n_jobs=2)
     pd.testing.assert_frame_equal(table, expected)
 
 
