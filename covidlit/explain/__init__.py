@@ -10,13 +10,13 @@ from covidlit.explain.explain import METHODS, default_layer, explain_image
 from covidlit.explain.gradcam import grad_cam, layer_cam
 from covidlit.explain.guided import guided_layer_cam
 from covidlit.explain.heatmap import Heatmap
-from covidlit.explain.hit_rate import HitRate, hit_rate
 from covidlit.explain.layers import ExplainError, layer_of, layers_of
-from covidlit.explain.localisation import LesionTruth, Localisation
 from covidlit.explain.write import HeatmapWriter, WrittenHeatmap
 
 if TYPE_CHECKING:
     from covidlit.explain.claim import WeightClaim, lower_weights_claim
+    from covidlit.explain.localisation import LesionTruth, Localisation
+    from covidlit.explain.pointing_game import HitRate, hit_rate
     from covidlit.explain.sanity import Sanity, randomisation_check
 
 __all__ = [
@@ -46,6 +46,10 @@ __all__ = [
 _MODULES = {
     "WeightClaim": "claim",
     "lower_weights_claim": "claim",
+    "LesionTruth": "localisation",
+    "Localisation": "localisation",
+    "HitRate": "pointing_game",
+    "hit_rate": "pointing_game",
     "Sanity": "sanity",
     "randomisation_check": "sanity",
 }

@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from covidlit.explain.localisation import LesionTruth
 from covidlit.explain.write import COLUMNS, HeatmapWriter
 from covidlit.files import write_json
-from covidlit.lesions import FIRST_LESION, LesionLabels, label_paths, read_labels
 from covidlit.scan_sources import ScanSource, refusal_reason
 from covidlit.tables import read_table, write_table
 from covidlit.weights_hash import weights_hash
@@ -19,6 +17,7 @@ from covidlit.weights_hash import weights_hash
 if TYPE_CHECKING:
     import pandas as pd
 
+    from covidlit.lesions import LesionLabels
     from covidlit.scan import Scan
 
 TABLE = "heatmaps.csv"
@@ -97,7 +96,11 @@ def _labels(truth: str | Path | None, name: str, scan: Scan) -> LesionLabels | N
     Raises:
         LabelError: they are damaged or do not lie where the scan lies.
     """
-    if truth is None or not label_paths(truth, name)[0].is_file():
+    if truth is None:
+        return None
+    from covidlit.lesions import label_paths, read_labels
+
+    if not label_paths(truth, name)[0].is_file():
         return None
     return read_labels(truth, name, scan)
 
@@ -105,6 +108,9 @@ def _labels(truth: str | Path | None, name: str, scan: Scan) -> LesionLabels | N
 def _found(heatmap: Any, labels: LesionLabels | None) -> dict[str, Any]:
     if labels is None:
         return {}
+    from covidlit.explain.localisation import LesionTruth
+    from covidlit.lesions import FIRST_LESION
+
     if not (labels.classes >= FIRST_LESION).any():
         return {"has_lesions": False}
     return {"has_lesions": True, **vars(LesionTruth(labels).localise(heatmap))}

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.explain.claim import lower_weights_claim
-from covidlit.explain.hit_rate import HitRate, hit_rate
 from covidlit.explain.localisation import MARGIN_MM, LesionTruth, Localisation
 from covidlit.explain.many import FOUND
+from covidlit.explain.pointing_game import HitRate, hit_rate
 from covidlit.lesions import read_labels
 
 if TYPE_CHECKING:

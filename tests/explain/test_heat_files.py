@@ -63,7 +63,7 @@ def test_a_classifier_is_the_task_without_lightning(csacnet_run: Path) -> None:
     ours, wanted = explain_image(classifier, image), explain_image(task, image)  # type: ignore[arg-type]
     np.testing.assert_allclose(ours.values, wanted.values, rtol=1e-5, atol=1e-9)
     assert ours.score == pytest.approx(wanted.score, abs=1e-6)
-    slow = "('pytorch_lightning', 'monai', 'torchmetrics', 'torchvision')"
+    slow = "('pytorch_lightning', 'monai', 'torchmetrics', 'torchvision', 'pandera', 'scipy.stats')"
     code = (
         "import sys, covidlit.predict, covidlit.explain.predicted\n"
         "from covidlit.tasks.classifier import load_classifier\n"
