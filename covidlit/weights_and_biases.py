@@ -75,6 +75,12 @@ class RunLogger(WandbLogger):
         if "config" not in self._wandb_init:
             super().log_hyperparams(params)
 
+    def mark_pruned(self, reason: str) -> None:
+        """Tag the run, so that it is not taken for one that went through all its epochs."""
+        run = self.experiment
+        run.tags = (*(run.tags or ()), "pruned")
+        run.summary["pruned"] = reason
+
     def finish(self, *, failed: bool) -> None:
         """End the run, or the next one of this process would write into it."""
         import wandb
