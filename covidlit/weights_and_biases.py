@@ -87,6 +87,8 @@ class RunLogger(WandbLogger):
 
         if self._experiment is not None and wandb.run is not None:
             wandb.finish(exit_code=int(failed))
+            if failed:  # what follows may end this process at once: wait for what W&B still writes
+                wandb.teardown(exit_code=1)
 
     def _may_send(self) -> bool:
         if not self._send or os.environ.get("WANDB_MODE") in ("offline", "dryrun"):
