@@ -88,8 +88,10 @@ def explain(error: Exception) -> CovidlitError:
     if asked is None:
         return ConfigError(message, fix="see `python train.py --help`.")
     asked = asked.lstrip("+~")
+    if re.fullmatch(r"hydra\.sweeper\.((sampler|pruner)\.)?\w+", asked):
+        return _unknown_to_sweeper(asked, message)
     tree = _default_tree()
-    known = sorted({*_groups(), *_dotted(tree)})
+    known = sorted({*_groups(), *_dotted(tree), *_sweep_settings()})
     folder = config_dir() / asked.partition(".")[0]
     if asked in known and "Could not override" in message and folder.is_dir():
         choices = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
@@ -108,6 +110,32 @@ def explain(error: Exception) -> CovidlitError:
         where=asked,
         fix=_suggest(asked, known, "see `python train.py --help`; similar names:"),
     )
+
+
+def _unknown_to_sweeper(asked: str, message: str) -> ConfigError:
+    """A setting of sweeps that is mistyped, or whose sweep was not chosen."""
+    if asked.count(".") > 2 and "Could not override" in message:
+        return ConfigError(
+            f"the {asked.split('.')[2]} that is chosen lists no such setting.",
+            where=asked,
+            fix=f"check its name; another argument of Optuna's class is added by +{asked}=VALUE.",
+        )
+    known = list(_sweep_settings())
+    if asked.count(".") == 2 and asked not in known:
+        what = f"there is no setting {asked!r}."
+        return ConfigError(what, where=asked, fix=_suggest(asked, known, "sweeps have"))
+    if "Could not override" not in message:
+        return ConfigError(message, where=asked, fix="see `python train.py --help`.")
+    fix = "choose one, such as `python train.py -m sweep=default ...`."
+    return ConfigError("no sweep of covidlit is chosen.", where=asked, fix=fix)
+
+
+def _sweep_settings() -> Iterator[str]:
+    from dataclasses import fields
+
+    from covidlit.sweep.settings import SweepSettings
+
+    yield from (f"hydra.sweeper.{field.name}" for field in fields(SweepSettings))
 
 
 def _suggest(asked: str, known: list[str], otherwise: str) -> str:

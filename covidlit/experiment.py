@@ -19,8 +19,8 @@ from covidlit.errors import ConfigError, CovidlitError, disk_full
 from covidlit.failure_report import OtherProcessError, end_with_first_process, write_failure
 from covidlit.stopped_run import INTERRUPTED, RunStopped, explained_end
 from covidlit.sweep.trial import current_trial
+from covidlit.sweep.trial_checks import refuse_several_devices
 from covidlit.threads import let_waiting_threads_sleep
-from covidlit.training_settings import number_of_devices
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +104,7 @@ def run(config: DictConfig) -> float | None:
 
     hydra_config = HydraConfig.get()
     run_dir = Path(hydra_config.runtime.output_dir)
-    _refuse_multirun_ddp(config, str(hydra_config.mode))
+    _check_mode(config, hydra_config)
     resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(resolved, dict)
     plain = {str(key): value for key, value in resolved.items()}
@@ -284,15 +284,15 @@ def build_runner(config: dict[str, Any], datamodule: VolumeDataModule) -> Runner
     return runner
 
 
-def _refuse_multirun_ddp(config: DictConfig, mode: str) -> None:
-    """Lightning starts its other ranks with the same command line: under -m, more sweeps."""
-    several = number_of_devices(config.trainer.get("devices", 1)) != 1
-    several = several or config.trainer.get("num_nodes", 1) != 1
-    if mode.endswith("MULTIRUN") and several:
+def _check_mode(config: DictConfig, hydra_config: Any) -> None:
+    """Refuse several devices under -m, and a sweep without it."""
+    if str(hydra_config.mode).endswith("MULTIRUN"):
+        refuse_several_devices(config.trainer)
+    elif (sweep := hydra_config.runtime.choices.get("sweep")) not in (None, "null"):
         raise ConfigError(
-            "-m cannot be combined with training on several devices.",
-            where="trainer.devices",
-            fix="use trainer.devices=1 for the sweep, or start the runs one by one.",
+            "a sweep needs -m; without it this would be one whole run.",
+            where=f"sweep={sweep}",
+            fix=f"give `python train.py -m sweep={sweep} ...`, or leave it out.",
         )
 
 

@@ -75,12 +75,20 @@ class RunLogger(WandbLogger):
         if "config" not in self._wandb_init:
             super().log_hyperparams(params)
 
+    def mark_pruned(self, reason: str) -> None:
+        """Tag the run, so that it is not taken for one that went through all its epochs."""
+        run = self.experiment
+        run.tags = (*(run.tags or ()), "pruned")
+        run.summary["pruned"] = reason
+
     def finish(self, *, failed: bool) -> None:
         """End the run, or the next one of this process would write into it."""
         import wandb
 
         if self._experiment is not None and wandb.run is not None:
             wandb.finish(exit_code=int(failed))
+            if failed:  # what follows may end this process at once: wait for what W&B still writes
+                wandb.teardown(exit_code=1)
 
     def _may_send(self) -> bool:
         if not self._send or os.environ.get("WANDB_MODE") in ("offline", "dryrun"):

@@ -47,6 +47,8 @@ def composed(*overrides: str) -> dict:
         ("max_epochs=3", "trainer.max_epochs"),
         ("experiment=quickstrat", "quickstart"),
         ("split=kfold", "k_fold"),
+        ("hydra.sweeper.n_trial=3", "hydra.sweeper.n_trials"),
+        ("n_trials=3", "hydra.sweeper.n_trials"),
     ],
 )
 def test_a_mistyped_override_is_answered_with_what_was_meant(override: str, meant: str) -> None:
@@ -55,6 +57,19 @@ def test_a_mistyped_override_is_answered_with_what_was_meant(override: str, mean
     message = str(explain(caught.value))
     assert "did you mean" in message
     assert meant in message.partition("did you mean")[2]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["hydra.sweeper.folds=3"], "no sweep of covidlit is chosen"),
+        (["sweep=csacnet", "hydra.sweeper.pruner.warm=3"], "+hydra.sweeper.pruner.warm="),
+    ],
+)
+def test_a_setting_that_this_sweep_lacks_says_what_to_do(overrides: list[str], said: str) -> None:
+    with pytest.raises(HydraException) as caught:
+        composed(*overrides)
+    assert said in str(explain(caught.value))
 
 
 @pytest.mark.parametrize(

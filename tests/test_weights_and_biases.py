@@ -75,6 +75,9 @@ def test_a_trial_is_one_run_in_the_group_of_its_study(
     assert (run.run.run_group, run.run.display_name) == ("tiny", "tiny 0")
     assert code == (1 if end == "failed" else 0)
     assert end == "failed" or "val_auroc" in logged
+    (path,) = tmp_path.glob("trial_0/logs/wandb/offline-run-*/*.wandb")
+    tags = {tag for record in records(path) for tag in record.run.tags}
+    assert tags == ({"pruned"} if end == "pruned" else set())
     kept = {item.key: json.loads(item.value_json) for item in run.run.config.update}
     assert {name: kept[name] for name in config} == config
     assert "net" not in kept  # the task's arguments stand below model.task

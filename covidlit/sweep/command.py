@@ -21,19 +21,26 @@ from covidlit.sweep.job import Application, job_folder
 from covidlit.sweep.loop import run_trials, stop_trials
 from covidlit.sweep.owners import Owner, alone
 from covidlit.sweep.progress import SweepProgress
-from covidlit.sweep.samplers import is_grid, make_pruner
+from covidlit.sweep.samplers import is_grid, make_pruner, make_sampler
 from covidlit.sweep.settings import SweepSettings
 from covidlit.sweep.space import SearchSpace
 from covidlit.sweep.space_reading import read_space
 from covidlit.sweep.stop_signal import StopSignal
 from covidlit.sweep.storage import open_storage
 from covidlit.sweep.study import open_study
+from covidlit.sweep.trial_checks import (
+    check_comparable,
+    check_direction,
+    check_trial,
+    why_nothing_is_reported,
+)
 from covidlit.sweep.trial_queue import TrialQueue
 from covidlit.sweep.trial_records import TrialRecords
 from covidlit.sweep.workers import WorkerPool
 
 if TYPE_CHECKING:
     from hydra.plugins.launcher import Launcher
+    from optuna.pruners import BasePruner
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +75,9 @@ def run_sweep(
     )
     if is_grid(settings.sampler):
         next(space.grid())  # refuses intervals
+    make_sampler(settings.sampler, 0)  # refuses arguments that it does not take
     pruner = make_pruner(settings.pruner)
-    sweep_dir = _check_composition(space, application)
+    sweep_dir = _check_composition(space, application, settings, pruner)
     with alone(sweep_dir):  # of two first commands, one makes the study
         storage = open_storage(settings.storage, sweep_dir)
         study = open_study(
@@ -110,7 +118,9 @@ def run_sweep(
             log.warning(reason)
 
 
-def _check_composition(space: SearchSpace, application: Application) -> Path:
+def _check_composition(
+    space: SearchSpace, application: Application, settings: SweepSettings, pruner: BasePruner
+) -> Path:
     """Compose what trials will compose, so that a mistyped name ends the command at once.
 
     Returns:
@@ -118,10 +128,19 @@ def _check_composition(space: SearchSpace, application: Application) -> Path:
 
     Raises:
         HydraException: a job cannot be composed.
-        ConfigError: trials would share a folder.
+        ConfigError: trials would share a folder, or runs of `train.py` cannot be such trials.
     """
+    if application.is_covidlit:
+        check_comparable(space.parameters())
+        check_direction(settings.direction)
+    unreported: str | None = None
     for overrides in space.examples():
         config = application.compose(0, [*space.fixed, *overrides, "hydra.sweeper.trial=0"])
+        if application.is_covidlit:
+            check_trial(config)
+            unreported = unreported or why_nothing_is_reported(config, settings.folds)
+    if unreported is not None and not isinstance(pruner, optuna.pruners.NopPruner):
+        log.warning("Nothing will be pruned and no learning curve be shown: %s.", unreported)
     folder, first = job_folder(config)
     config = application.compose(1, [*space.fixed, *overrides, "hydra.sweeper.trial=1"])
     _, second = job_folder(config)

@@ -13,7 +13,7 @@ from covidlit.sweep.executors import Ended, Executor, Job
 from covidlit.sweep.progress import SweepProgress
 from covidlit.sweep.settings import SweepSettings
 from covidlit.sweep.stop_signal import StopSignal
-from covidlit.sweep.summary import STOPPED
+from covidlit.sweep.summary import STOPPED, number_of
 from covidlit.sweep.trial_queue import TrialQueue
 from covidlit.sweep.trial_records import TrialRecords
 
@@ -71,11 +71,12 @@ def run_trials(
                 reasons.append(str(event.outcome.reason))
         if len(reasons) > settings.max_failure_rate * settings.n_trials:
             raise TrainingError(
-                f"{len(reasons)} trials failed, more than the share of n_trials="
+                f"{number_of(len(reasons), 'trial')} failed, more than the share of n_trials="
                 f"{settings.n_trials} that hydra.sweeper.max_failure_rate="
                 f"{settings.max_failure_rate:g} allows: {failure_reasons(reasons)}.",
                 where=f"sweep {settings.study_name}",
-                fix="mend the cause and give the same command again, or allow more failures.",
+                fix="mend the cause and give the same command again (other settings need another "
+                "hydra.sweeper.study_name), or allow more failures.",
             )
 
 

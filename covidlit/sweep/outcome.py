@@ -21,7 +21,7 @@ class Outcome:
     Args:
         state: complete, pruned or failed.
         value: of the objective, where it is complete.
-        reason: one line, where it failed.
+        reason: one line, where it failed or was pruned.
         seconds: wall-clock seconds of the job.
         timing: wall-clock seconds of what was done around it, by name.
         clean: whether the process that ran it can run another.
@@ -68,7 +68,7 @@ def outcome_of_error(error: BaseException, seconds: float | None = None) -> Outc
     GPU), the process may be unable to run another trial.
     """
     if isinstance(error, optuna.TrialPruned):
-        return Outcome("pruned", seconds=seconds)
+        return Outcome("pruned", reason=str(error) or None, seconds=seconds)
     if isinstance(error, CovidlitError):
         return failed(str(error), seconds, clean=True)
     text = " ".join(str(error).split())[:500]

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytorch_lightning as pl
 
 from covidlit.errors import ConfigError
-from covidlit.sweep.trial import MAXIMIZE, SweepTrial
+from covidlit.sweep import trial_checks
+from covidlit.sweep.trial import SweepTrial
+from covidlit.weights_and_biases import RunLogger
 
 if TYPE_CHECKING:
     from covidlit.tasks import BaseTask
@@ -59,6 +61,9 @@ class PruningCallback(pl.Callback):
             f"{metric} is {value:.4f}, too low beside the earlier trials"
         )
         log.info("Trial %d is %s.", self.trial.number, self.pruned)
+        for logger in trainer.loggers:
+            if isinstance(logger, RunLogger):
+                logger.mark_pruned(self.pruned)
 
 
 def check_direction(trial: SweepTrial, task: BaseTask | None) -> None:
@@ -71,13 +76,7 @@ def check_direction(trial: SweepTrial, task: BaseTask | None) -> None:
     Raises:
         ConfigError: the study minimises, or the task's metric is better the lower it is.
     """
-    if trial.direction != MAXIMIZE:
-        raise ConfigError(
-            f"a trial's value is the AUC on the validation part; {trial.direction} would look for "
-            "the worst.",
-            where="hydra.sweeper.direction",
-            fix="set it to maximize, with another hydra.sweeper.study_name.",
-        )
+    trial_checks.check_direction(trial.direction)
     if task is not None and task.mode != "max" and trial.prunes:
         raise ConfigError(
             f"{task.monitor} is better the lower it is, and {trial.pruner_name} would stop the "

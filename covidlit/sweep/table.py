@@ -33,7 +33,7 @@ def print_table(study: Study, *, console: Console | None = None) -> None:
         console.print(best_table(study, summary))
         left = len(summary.finished) - SHOWN
         if left > 0:
-            console.print(f"{left} more have finished; sweep.html lists them.", markup=False)
+            console.print(f"{left} more finished; sweep.html lists them.", markup=False)
     console.print(f"Trials: {summary.sentence()}.", markup=False, highlight=False)
     if len(summary.finished) > 1:
         console.print(

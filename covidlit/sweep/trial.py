@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import Trial
 
-MAXIMIZE = "maximize"
-
 
 @dataclass(frozen=True)
 class SweepTrial:

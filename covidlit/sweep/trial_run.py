@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from covidlit.cohort.development import development_fold, development_split
 from covidlit.errors import ConfigError, TrainingError
 from covidlit.sweep.trial import SweepTrial
+from covidlit.sweep.trial_checks import check_trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,12 +48,7 @@ def run_trial(config: dict[str, Any], run_dir: Path, trial: SweepTrial) -> float
     """
     from covidlit.experiment import write_config
 
-    if config.get("ckpt_path"):
-        raise ConfigError(
-            "every trial would go on from the same checkpoint.",
-            where="ckpt_path",
-            fix="leave it out: the same command goes on with a sweep that was stopped.",
-        )
+    check_trial(config)
     write_config(config, run_dir)
     with trial:
         if trial.folds is not None:

@@ -72,7 +72,7 @@ def _run(application: Any, number: int, overrides: list[str], connection: Connec
         traceback.print_exc()
         return failed(f"it was stopped: {type(stop).__name__} {stop}".strip())
     if outcome.reason is not None:
-        print(f"--- trial {number} failed: {outcome.reason}", flush=True)  # noqa: T201
+        print(f"--- trial {number} {outcome.state}: {outcome.reason}", flush=True)  # noqa: T201
     return outcome
 
 

@@ -34,7 +34,7 @@ def report(value: float, step: int) -> None:
     trial = optuna.trial.Trial(study, found._trial_id)
     trial.report(value, step)
     if trial.should_prune():
-        raise optuna.TrialPruned
+        raise optuna.TrialPruned("too low")
 
 
 def score(config: DictConfig) -> float | None:

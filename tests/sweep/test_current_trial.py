@@ -58,6 +58,11 @@ def test_a_trial_that_nobody_asked_for_is_refused(job: Any, tmp_path: Path) -> N
         run(job(5, "model=random_forest"))
 
 
+def test_a_sweep_without_multirun_is_refused(job: Any) -> None:
+    with pytest.raises(ConfigError, match="needs -m"):
+        run(job(0, "hydra.mode=RUN"))
+
+
 def test_several_devices_in_a_trial_are_refused(job: Any) -> None:
     with pytest.raises(ConfigError, match=r"trainer\.devices"):
         run(job(0, "trainer=ddp", "trainer.accelerator=cpu"))

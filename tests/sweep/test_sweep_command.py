@@ -123,6 +123,7 @@ def test_failures_have_their_reason_and_cost_nothing_but_themselves(
     assert found["pruned"].state == TrialState.PRUNED
     reasons = {name: str(trial.user_attrs.get("reason")) for name, trial in found.items()}
     assert "RuntimeError: out of beans" in reasons["error"]
+    assert reasons["pruned"] == "too low"
     assert "inf" in reasons["infinite"]
     assert "SIGKILL" in reasons["killed"]
     assert "no value" in reasons["none"]

@@ -1,0 +1,114 @@
+"""What would make trials fail or incomparable, found out before the first of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from covidlit.errors import ConfigError
+from covidlit.training_settings import number_of_devices
+
+if TYPE_CHECKING:
+    from covidlit.sweep.parameters import Parameter
+
+MAXIMIZE = "maximize"
+
+_SCANS = (
+    "split", "label_rule", "inclusion", "data", "data.source", "data.min_slices",
+    "data.override_checks", "strict", "experiment",
+)  # fmt: skip
+"""Settings that say which scans there are, in which part, with which label; with what is below."""
+
+
+def check_comparable(parameters: Sequence[Parameter]) -> None:
+    """Refuse to draw what decides on which scans, or by which chance, a trial is judged.
+
+    Args:
+        parameters: of the search space.
+
+    Raises:
+        ConfigError: the best trial would be the one with the easiest scans, or the luckiest.
+    """
+    for setting in (parameter.setting for parameter in parameters):
+        if setting == "seed":
+            why = "the best of several seeds is only the luckiest, and the split follows the seed."
+        elif any(setting == name or _below(setting, name) for name in _SCANS):
+            why = "its values would be judged by other scans or labels, so they have no order."
+        else:
+            continue
+        raise ConfigError(
+            why,
+            where=setting,
+            fix=f"fix it for the sweep; whole runs side by side: `-m {setting}=...`, no sweep=.",
+        )
+
+
+def _below(setting: str, name: str) -> bool:
+    # What `data` holds beside the scans (such as batch_size) may be drawn; the group may not.
+    return name != "data" and setting.startswith(f"{name}.")
+
+
+def check_trial(config: Any) -> None:
+    """Refuse what no trial can be run with.
+
+    Args:
+        config: the composed configuration of a trial, of `conf/train.yaml`; with `hydra` or not.
+
+    Raises:
+        ConfigError: it goes on from a checkpoint, or trains on several devices.
+    """
+    if config.get("ckpt_path"):
+        raise ConfigError(
+            "every trial would go on from the same checkpoint.",
+            where="ckpt_path",
+            fix="leave it out: the same command goes on with a sweep that was stopped.",
+        )
+    refuse_several_devices(config["trainer"])
+
+
+def refuse_several_devices(trainer: Any) -> None:
+    """Lightning starts its other ranks with the same command line: under -m, more sweeps.
+
+    Raises:
+        ConfigError: the node `trainer` asks for several devices.
+    """
+    several = number_of_devices(trainer.get("devices", 1)) != 1
+    if several or trainer.get("num_nodes", 1) != 1:
+        raise ConfigError(
+            "-m cannot be combined with training on several devices.",
+            where="trainer.devices",
+            fix="use trainer.devices=1 for the sweep, or start the runs one by one.",
+        )
+
+
+def check_direction(direction: str) -> None:
+    """Refuse to look for the lowest AUC.
+
+    Raises:
+        ConfigError: the study minimises.
+    """
+    if direction != MAXIMIZE:
+        raise ConfigError(
+            f"a trial's value is the AUC on the validation part; {direction} would look for "
+            "the worst.",
+            where="hydra.sweeper.direction",
+            fix="set it to maximize, with another hydra.sweeper.study_name.",
+        )
+
+
+def why_nothing_is_reported(config: Any, folds: int | None) -> str | None:
+    """Why a trial's epochs will have no value; None where they have.
+
+    Args:
+        config: the composed configuration of a trial, with the group `model`.
+        folds: of the cross-validation inside it, which reports after each.
+    """
+    trainer = config["model"].get("trainer")
+    if folds is not None or trainer is None:
+        return None
+    every, epochs = trainer.get("check_val_every_n_epoch") or 1, trainer.get("max_epochs") or 0
+    if trainer.get("limit_val_batches") == 0:
+        return "trainer.limit_val_batches=0 validates no epoch"
+    if 0 < epochs < every:
+        return f"trainer.check_val_every_n_epoch={every} validates no epoch of {epochs}"
+    return None

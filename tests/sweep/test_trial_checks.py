@@ -1,0 +1,81 @@
+"""A sweep that would fail or mean nothing is refused before its first trial."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from covidlit.configuration import config_dir
+from covidlit.errors import ConfigError
+from covidlit.sweep.space_reading import read_space
+from covidlit.sweep.trial_checks import check_comparable, why_nothing_is_reported
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    ["seed", "split", "split.test_centres", "label_rule.positive", "inclusion", "data",
+     "data.source.path", "experiment"],
+)  # fmt: skip
+def test_what_decides_on_the_scans_is_not_drawn(drawn: str) -> None:
+    for params, conditional in (
+        ({drawn: "choice(1,2)"}, []),
+        ({"x": "choice(1,2)"}, [{"when": {"x": 1}, "params": {drawn: 3}}]),
+    ):
+        space = read_space([], params, conditional)
+        with pytest.raises(ConfigError, match=rf"^{drawn}: "):
+            check_comparable(space.parameters())
+    check_comparable(read_space([f"{drawn}=1"], {"x": "choice(1,2)"}).parameters())
+
+
+@pytest.mark.parametrize("drawn", ["data.batch_size", "data.geometry.size", "model.task.split_x"])
+def test_all_else_may_be_drawn(drawn: str) -> None:
+    check_comparable(read_space([], {drawn: "choice(1,2)"}).parameters())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "folds", "said"),
+    [
+        ([], None, None),
+        (["trainer.limit_val_batches=0"], None, "limit_val_batches"),
+        (["trainer.limit_val_batches=0"], 3, None),
+        (["trainer.limit_val_batches=0", "model=svm"], None, None),
+        (["trainer.check_val_every_n_epoch=9", "trainer.max_epochs=5"], None, "every_n_epoch=9"),
+    ],
+)
+def test_a_sweep_that_reports_nothing_is_known(
+    overrides: list[str], folds: int | None, said: str | None
+) -> None:
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        why = why_nothing_is_reported(compose("train", overrides), folds)
+    assert why is None if said is None else said in str(why)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("trainer=ddp", "trainer.devices"),
+        ("+hydra.sweeper.sampler.luck=1", "luck"),
+    ],
+)
+def test_a_bad_command_ends_before_there_is_a_study(
+    override: str, said: str, tmp_path: Path
+) -> None:
+    command = [
+        sys.executable,
+        "train.py",
+        "-m",
+        "sweep=networks",
+        f"hydra.sweep.dir={tmp_path / 's'}",
+    ]
+    ended = subprocess.run(
+        [*command, override], cwd=ROOT, text=True, capture_output=True, check=False
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert said in ended.stderr
+    assert not (tmp_path / "s").exists()
