@@ -70,6 +70,7 @@ def write(
     runs: Mapping[str, Run],
     located: Mapping[str, dict[str, Any]],
     models: Mapping[str, list[str]],
+    trained: Path,
 ) -> None:
     """Write the comparison, the paper's tables, `results.json` and `tables.md`.
 
@@ -77,13 +78,16 @@ def write(
         runs: of `compare`, by "<model>_<seed>".
         located: `localisation.json` of the CSAC-Net runs.
         models: the overrides that make each model.
+        trained: the folder in which CSAC-Net was trained with the first seed.
     """
     folders = [run.folder.relative_to(ROOT) for run in runs.values()]
     here = HERE.relative_to(ROOT)
     title = "CSAC-Net, 3D ResNet, SVM and random forest on a synthetic cohort"
     covidlit("compare", *folders, "--out", here / "comparison", "--title", title)
-    first = [f"{model}={runs[f'{model}_1'].folder.relative_to(ROOT)}" for model in COMPARED]
-    covidlit("paper", *first, "--out", here / "paper", "--no-heatmaps")
+    # The first one's own folder, where it was trained: Figures 3 and 4 need its checkpoint.
+    first = {model: runs[f"{model}_1"].folder for model in COMPARED} | {"csacnet": trained}
+    named = [f"{model}={folder.relative_to(ROOT)}" for model, folder in first.items()]
+    covidlit("paper", *named, "--out", here / "paper")
     comparison = json.loads((HERE / "comparison" / "comparison.json").read_text())
     figures = [*_aucs(runs), *_differences(comparison), *_hit_rates(located)]
     keep(HERE / "results.json", figures, list(runs.values()))

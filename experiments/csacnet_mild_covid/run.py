@@ -115,13 +115,14 @@ def compare() -> dict[str, Run]:
 def report() -> None:
     """What was compared, as tables and figures, with the worth of CSAC-Net's heatmaps."""
     runs = compare()
-    manifest = make_cohort(COHORT)
+    manifest, trained = make_cohort(COHORT), RUNS / "csacnet_mild_covid/compare"
     located = {
-        name: heatmaps(name, RUNS / "csacnet_mild_covid/compare" / name, manifest, run.folder)
+        name: heatmaps(name, trained / name, manifest, run.folder)
         for name, run in runs.items()
         if name.startswith("csacnet")
     }
-    write(runs, located, {name: [*COHORT, *overrides] for name, overrides in MODELS.items()})
+    models = {name: [*COHORT, *overrides] for name, overrides in MODELS.items()}
+    write(runs, located, models, trained / "csacnet_1")
 
 
 def ablate() -> None:
