@@ -388,6 +388,25 @@ def test_the_operating_point_is_shown_and_kept(
     assert "Class: the most probable one" in _printed(several, folder / "case2", out)
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_printed_table_hides_nothing_on_a_narrow_terminal(
+    columns: int, checkpoint: Path, folder: Path, tmp_path: Path
+) -> None:
+    name = "a_folder_with_quite_a_long_name_of_its_own/series_of_a_patient"
+    shutil.copytree(folder / "case2", tmp_path / "scans" / name)
+    out = tmp_path / "scores.csv"
+    command = ["predict", str(checkpoint), str(tmp_path / "scans"), "--out", str(out)]
+    done = CliRunner(env={"COLUMNS": str(columns)}).invoke(app, command)
+    assert done.exit_code == 0, done.output
+    lines = [line for line in done.output.splitlines() if line.startswith("│")]
+    assert max(map(len, lines)) <= columns
+    cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+    scan, score = ("".join(column) for column in list(zip(*cells, strict=True))[:2])
+    (row,) = pd.read_csv(out).itertuples()
+    assert scan == f"{row.scan_id}{name}"
+    assert score == f"{row.score:.3f}"
+
+
 def test_an_overridden_check_is_told_of_in_the_scan_s_row(folder: Path, tmp_path: Path) -> None:
     """`gap` lacks a slice, which the user lets pass; `few` has one slice, as the run allows."""
     few = tmp_path / "scans" / "few"
@@ -401,12 +420,13 @@ def test_an_overridden_check_is_told_of_in_the_scan_s_row(folder: Path, tmp_path
     out = tmp_path / "scores.csv"
     command = ["predict", str(run), str(tmp_path / "scans"), "--override", "missing_slice"]
     done = CliRunner(env={"COLUMNS": "300"}).invoke(app, [*command, "--out", str(out)])
-    notes = pd.read_csv(out).set_index("path")["notes"]
+    written = pd.read_csv(out).set_index("path")
+    notes = written["notes"]
     assert notes["gap"].startswith("missing_slice overridden by --override: 1 slice(s) missing")
     by_run = "too_few_slices overridden by the run that trained the network"
     assert notes["few"].startswith(f"{by_run}: 1 slice, fewer than 12")
     assert pd.isna(notes["whole"])
-    rows = {name: line for line in done.output.splitlines() for name in notes.index if name in line}
-    assert "missing_slice overridden" in rows["gap"]
+    (row,) = (line for line in done.output.splitlines() if written.loc["gap", "scan_id"] in line)
+    assert "missing_slice overridden" in row
     assert by_run in " ".join(done.output.split())
     assert "1 of 3 scans would have been refused: missing_slice overridden" in done.output

@@ -139,14 +139,20 @@ def _print(table: pd.DataFrame, out: Path, engine: str) -> None:
 
     from covidlit.override_notes import count_overridden
 
-    shown = Table("Scan", "Path", "Score", "Class", "Reason or note", title="Scores")
-    shown.columns[-1].overflow = "fold"
+    # Score and class must stay whole on a narrow terminal; the other two share what is left.
+    shown = Table(title="Scores")
+    shown.add_column("Scan", overflow="fold")
+    shown.add_column("Score", justify="right", no_wrap=True)
+    shown.add_column("Class", no_wrap=True)
+    shown.add_column("Reason or note", overflow="fold")
     texts = table.assign(score=table["score"].map("{:.3f}".format, na_action="ignore"))
     texts["remark"] = texts["reason"].fillna(texts["notes"])
     texts = texts.astype(object).where(texts.notna(), "")
-    columns = ["scan_id", "path", "score", "predicted_class", "remark"]
-    for cells in texts[columns].itertuples(index=False):
-        shown.add_row(*[escape(str(cell)) for cell in cells])
+    for row in texts.itertuples(index=False):
+        # An image that no manifest names has no id: its path alone tells it apart.
+        path = f"[dim]{escape(row.path)}[/]" if row.scan_id else escape(row.path)
+        scan = "\n".join(filter(None, (escape(row.scan_id), path)))
+        shown.add_row(scan, row.score, escape(row.predicted_class), escape(row.remark))
     console = Console()
     console.print(shown)
     console.print(_rule_of_classes(table), highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from covidlit.evaluation.subgroups import MISSING
@@ -41,16 +42,14 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
         found.append(
             ("threshold_fixed", f"The threshold {values} was fixed, not chosen on data{why}.")
         )
-    else:
-        fewest = min(min(p["n_positive"], p["n"] - p["n_positive"]) for p in points)
-        if fewest < MIN_FOR_THRESHOLD:
-            found.append(
-                (
-                    "threshold_uncertain",
-                    f"The threshold was chosen on few validation scans ({fewest} of the rarer "
-                    "class): another sample could give another one.",
-                )
+    elif (fewest := few_for_threshold(points)) is not None:
+        found.append(
+            (
+                "threshold_uncertain",
+                f"The threshold was chosen on few validation scans ({fewest} of the rarer "
+                "class): another sample could give another one.",
             )
+        )
     if min(test["n_positive"], test["n_negative"]) < MIN_PER_CLASS:
         found.append(
             (
@@ -62,7 +61,8 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
     if test["auc"]["value"] is None:
         found.append(("auc_undefined", f"The AUC is undefined: {test['auc']['reason']}."))
     for name, part in metrics["parts"].items():
-        if text := _no_spread(part):
+        auc_defined = part["auc"]["value"] is not None
+        if text := no_spread(part["n_scored"], part["score_spread"], auc_defined=auc_defined):
             found.append(("no_spread", f"The scores do not spread: of the {name} part, {text}."))
     centres = [name for name in test["by_centre"] if name != MISSING]
     if not centres:
@@ -130,14 +130,35 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
     return [{"code": code, "text": text} for code, text in found]
 
 
-def _no_spread(part: dict[str, Any]) -> str | None:
-    """What is wrong with the spread of the scores of a part, or None."""
-    n, spread = part["n_scored"], part["score_spread"]
+def few_for_threshold(points: Sequence[dict[str, Any]]) -> int | None:
+    """How many scans of the rarer class thresholds were chosen on, where they are too few.
+
+    Args:
+        points: records of operating points with `n`, `n_positive` and `chosen_on`, one per fold.
+
+    Returns:
+        The smallest number of all points if it is below `MIN_FOR_THRESHOLD`; None if it is not, or
+        if a threshold was fixed rather than chosen.
+    """
+    if any(point["chosen_on"] is None for point in points):
+        return None
+    fewest = min(min(p["n_positive"], p["n"] - p["n_positive"]) for p in points)
+    return fewest if fewest < MIN_FOR_THRESHOLD else None
+
+
+def no_spread(n: int, spread: dict[str, float] | None, *, auc_defined: bool) -> str | None:
+    """What is wrong with the spread of some scores, or None.
+
+    Args:
+        n: number of scores.
+        spread: of `covidlit.evaluation.part.score_spread`; None without a score.
+        auc_defined: whether the scans of these scores are of both classes.
+    """
     if spread is None:
         return None
     low, high = spread["lowest"], spread["highest"]
     if n > 1 and spread["n_distinct"] == 1:
-        auc = "" if part["auc"]["value"] is None else ", so the AUC of 0.5 comes from ties alone"
+        auc = ", so the AUC of 0.5 comes from ties alone" if auc_defined else ""
         return f"all {n} scans have the score {low:.3g}{auc}: they tell nothing apart"
     if n > 2 and spread["n_distinct"] == 2:
         return (

@@ -18,6 +18,7 @@ from covidlit.evaluation.comparability import check_comparable, check_splits, li
 from covidlit.evaluation.comparison_notes import comparison_notes, conclusion
 from covidlit.evaluation.difference import DifferenceTest, corrected
 from covidlit.evaluation.paired import McNemar, auc_difference, proportion_difference
+from covidlit.evaluation.part import score_spread
 from covidlit.evaluation.predictions import count_scoreless
 from covidlit.evaluation.proportions import proportion
 from covidlit.evaluation.runs import skipped_note
@@ -227,7 +228,9 @@ def _model(
         "model": name,
         "n_seeds": len(runs),
         "folds": sorted({int(fold) for run in runs for fold in run.table["fold"].dropna()}),
+        "n_validation": min(int((run.table["part"] == "validation").sum()) for run in runs),
         **_measures(scores, target, sampling),
+        "score_spread": score_spread(scores.score),
         "operating_points": [
             point.to_dict() | {"sentence": point.sentence()} for point in scores.points
         ],

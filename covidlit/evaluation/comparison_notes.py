@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from covidlit.evaluation.cautions import MIN_PER_CLASS
+from covidlit.evaluation.cautions import MIN_PER_CLASS, few_for_threshold, no_spread
 from covidlit.evaluation.difference import format_p
 from covidlit.evaluation.estimate import format_level
 
@@ -101,14 +101,8 @@ def comparison_notes(results: dict[str, Any], split_note: str | None) -> list[di
                 "intervals and p-values come from a bootstrap that draws patients.",
             )
         )
-    if any(point["chosen_on"] is None for model in models for point in model["operating_points"]):
-        found.append(
-            (
-                "threshold_fixed",
-                "A threshold was fixed, not chosen on data: a difference in sensitivity or "
-                "specificity may say more about the threshold than about the model.",
-            )
-        )
+    found += _about_thresholds(models)
+    found += _about_spread(models, test["n_compared"])
     if any(len(model["folds"]) > 1 for model in models):
         found.append(
             (
@@ -156,6 +150,46 @@ def _about_seeds(models: list[dict[str, Any]]) -> list[tuple[str, str]]:
             )
         )
     return found
+
+
+def _about_thresholds(models: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    found = []
+    if without := [model["model"] for model in models if model["n_validation"] == 0]:
+        found.append(
+            (
+                "no_validation",
+                f"Without a validation part: {', '.join(without)}. Nothing could be chosen on "
+                "scans that are in neither the training nor the test part.",
+            )
+        )
+    if any(point["chosen_on"] is None for model in models for point in model["operating_points"]):
+        found.append(
+            (
+                "threshold_fixed",
+                "A threshold was fixed, not chosen on data: a difference in sensitivity or "
+                "specificity may say more about the threshold than about the model.",
+            )
+        )
+    fewest = {model["model"]: few_for_threshold(model["operating_points"]) for model in models}
+    if few := [f"{name} {number}" for name, number in fewest.items() if number is not None]:
+        found.append(
+            (
+                "threshold_uncertain",
+                "Thresholds were chosen on few validation scans (of the rarer class: "
+                f"{', '.join(few)}): another sample could give others, and with them another "
+                "sensitivity and specificity.",
+            )
+        )
+    return found
+
+
+def _about_spread(models: list[dict[str, Any]], n: int) -> list[tuple[str, str]]:
+    texts = []
+    for model in models:
+        auc_defined = model["auc"]["value"] is not None
+        if text := no_spread(n, model["score_spread"], auc_defined=auc_defined):
+            texts.append(f"of {model['model']}, {text}")
+    return [("no_spread", f"Scores do not spread: {'; '.join(texts)}.")] if texts else []
 
 
 def _refused(model: dict[str, Any]) -> str:

@@ -17,6 +17,10 @@ LUNG_WINDOW = (-1350.0, 150.0)
 APART_MM = 20.0
 """Slices that are shown lie at least this far apart, so that they do not all show one lesion."""
 
+_TEXT_PT = 9
+"""With one slice in a column of 18 rem, as pages show it, letters are about 12 CSS pixels high."""
+
+_DPI = 150
 _COLOURS = "plasma"
 _OPACITY = 0.8
 
@@ -66,7 +70,7 @@ def overlay_png(
         slices: indices along z, one column each.
         title: one line; name no patient.
         lesion: (z, y, x) on the scan's grid; drawn as an outline.
-        inches: width of one slice, at 100 pixels per inch.
+        inches: width of one slice, at 150 pixels per inch.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -75,7 +79,7 @@ def overlay_png(
     aspect = row_mm / column_mm
     height = inches * aspect * scan.hu.shape[1] / scan.hu.shape[2]
     tight = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
-    figure = Figure(figsize=(inches * len(slices) + 0.7, 2 * height + 0.62), layout=tight)
+    figure = Figure(figsize=(inches * len(slices) + 0.85, 2 * height + 0.7), layout=tight)
     axes = figure.subplots(2, len(slices), squeeze=False)
     image = None
     for column, index in enumerate(slices):
@@ -92,13 +96,13 @@ def overlay_png(
             shown * scale, cmap=_COLOURS, vmin=0, vmax=scale, alpha=_OPACITY * shown**0.75,
             aspect=aspect, interpolation="bilinear",
         )  # fmt: skip
-        axes[0, column].set_title(f"z = {z_mm:.0f} mm", fontsize=7, pad=2)
-    figure.suptitle(title, fontsize=8)
+        axes[0, column].set_title(f"z = {z_mm:.0f} mm", fontsize=_TEXT_PT, pad=3)
+    figure.suptitle(title, fontsize=_TEXT_PT)
     bar = figure.colorbar(_solid(image), ax=list(axes[1]), fraction=0.05, pad=0.01)
-    bar.set_label("heat (absolute)", fontsize=7)
-    bar.ax.tick_params(labelsize=6)
+    bar.set_label("heat (absolute)", fontsize=_TEXT_PT)
+    bar.ax.tick_params(labelsize=_TEXT_PT)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100, facecolor="white")
+    figure.savefig(buffer, format="png", dpi=_DPI, facecolor="white")
     return buffer.getvalue()
 
 
