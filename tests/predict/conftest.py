@@ -1,0 +1,44 @@
+"""A checkpoint, and the test scans that it is to score."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from predict_runs import CONFIG, N_SCANS, held_out_rows, make_task, save_run
+
+from covidlit.cohort.build import manifest_from_dicom
+from covidlit.cohort.manifest import read_manifest, write_manifest
+from covidlit.cohort.synthetic import make_cohort
+
+
+@pytest.fixture(scope="session")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few synthetic scans as DICOM: one centre to train on, one held out."""
+    root = tmp_path_factory.mktemp("cohort")
+    cohort = make_cohort(
+        root, preset="mild", n_scans=12, seed=0, matrix=32, thickness_mm=5.0, n_jobs=1
+    )
+    table = manifest_from_dicom(cohort.dicom, cohort.labels, folder=root, inclusion=None).manifest
+    table["centre"] = ["train"] * (len(table) - N_SCANS) + ["test"] * N_SCANS
+    return write_manifest(table, root / "manifest.csv")
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_run(make_task(), CONFIG, tmp_path_factory.mktemp("run") / "best.ckpt")
+
+
+@pytest.fixture(scope="session")
+def folder(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The test scans as DICOM in one folder, one of them broken, and a damaged file."""
+    root = tmp_path_factory.mktemp("dicom")
+    table = read_manifest(manifest)
+    for number, row in enumerate(held_out_rows(table).itertuples()):
+        shutil.copytree(Path(table.attrs["root"], str(row.path)), root / f"case{number}")
+    victim = sorted(p for p in (root / "case0").rglob("*") if p.is_file())
+    victim[len(victim) // 2].unlink()
+    (root / "other").mkdir()
+    (root / "other" / "empty.dcm").touch()
+    return root
