@@ -186,6 +186,3 @@ def test_one_class_without_a_finite_score_is_enough(
     assert table["status"].tolist() == ["ok", "refused"]
     assert table["score"].isna().tolist() == [False, True]
     assert table["predicted_class"].isna().tolist() == [False, True]
-
-
-NO_PATIENTS = "trained on synthetic images: its scores mean nothing for patients"

@@ -18,6 +18,8 @@ from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.errors import CheckpointError, ConfigError, CovidlitError
 from covidlit.predict import predict
 
+NO_PATIENTS = "trained on synthetic images: its scores mean nothing for patients"
+
 
 def _printed(checkpoint: Path, path: Path, out: Path) -> str:
     done = CliRunner().invoke(app, ["predict", str(checkpoint), str(path), "--out", str(out)])
