@@ -183,6 +183,7 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
         context=context,
         metrics=metrics,
         test=test,
+        meaning=report_text.score_meaning(table[table["part"] == "test"]),
         validation=validation,
         figures=drawn,
         synthetic=synthetic,
@@ -209,6 +210,7 @@ def page_template(name: str) -> jinja2.Template:
     environment.loader = jinja2.FunctionLoader(_source)
     environment.filters["estimate"] = report_text.interval_html
     environment.filters["cell"] = report_text.cell_html
+    environment.filters["centres"] = report_text.centres_text
     environment.filters["table"] = report_tables.table_html
     environment.filters["stacked"] = report_tables.label_cells
     environment.filters["title_of"] = report_tables.column_title

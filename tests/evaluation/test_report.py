@@ -153,6 +153,16 @@ def test_numbers_of_the_page_are_those_of_the_metrics(
         assert caution["text"] in text
 
 
+def test_the_first_screen_says_what_a_score_means_and_where_scans_come_from(
+    predictions: Predictions, quick: Callable[..., Evaluation], tmp_path: Path
+) -> None:
+    table = predictions()
+    text = write_report(table, tmp_path, evaluation=quick(table)).read_text()
+    headline = text.split('<section id="headline">')[1].split("</section>")[0]
+    assert "A score near 1 means: covid; near 0: cap or np." in headline
+    assert "120 scans of 120 patients from centre 3: 48 positive" in headline
+
+
 @pytest.mark.parametrize("source", ["table", "context", "neither"])
 def test_synthetic_data_is_called_so_at_every_section_and_figure(
     predictions: Predictions, quick: Callable[..., Evaluation], tmp_path: Path, source: str
