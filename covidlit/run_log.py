@@ -50,6 +50,10 @@ def part_lines(table: pd.DataFrame) -> list[str]:
     lines = []
     for part in ("train", "validation", "test"):
         group = table[table["part"] == part]
+        if part == "test" and group.empty:
+            # Only trials of a sweep have none: a whole run without test scans is refused.
+            lines.append("  test: left out, for a sweep must not choose by its scans")
+            continue
         counts = group["class_name"].value_counts().sort_index()
         classes = ", ".join(f"{name} {count}" for name, count in counts.items())
         refused = int((group["status"] != "ok").sum())

@@ -177,8 +177,6 @@ class LightningRunner:
             _finish_wandb(trainer)
         if not trainer.fast_dev_run:
             self._take_weights(trainer)
-        if trainer.is_global_zero and self.judged is not None:
-            log.info("The scores are those of %s.", self.judged)
 
     def predict(self, datamodule: VolumeDataModule, part: str) -> pd.DataFrame:
         """Score the scans of one part in the table's order, on one device, without augmentation.

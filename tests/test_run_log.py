@@ -29,6 +29,13 @@ def test_each_part_has_its_classes_and_its_refused_scans() -> None:
     ]
 
 
+def test_a_trial_without_a_test_part_says_that_it_is_left_out() -> None:
+    parts = [rows("train", ["np"]), rows("validation", ["np"]), rows(None, ["cap"])]
+    lines = part_lines(pd.concat(parts, ignore_index=True))
+    assert lines[2] == "  test: left out, for a sweep must not choose by its scans"
+    assert "0 scans" not in " ".join(lines)
+
+
 def test_refused_scans_are_counted_by_reason() -> None:
     table = pd.concat([rows("test", ["np"] * 3, refused=2), rows("train", ["np"], refused=1)])
     assert refused_line(table).startswith(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from covidlit.cli.recorded_command import recorded_command
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,18 +70,18 @@ def compare(
         confidence=confidence,
         skipped=skipped,
     )
-    options = {
-        "--out": out,
-        "--operating-point": operating_point,
-        "--mcnemar": mcnemar,
-        "--bootstrap": bootstrap,
-        "--confidence": confidence,
-        "--seed": seed,
-        "--title": title,
-    }
-    command = ["covidlit", "compare", *runs]
-    command += [str(word) for option in options.items() for word in option]
-    page = write_comparison(comparison, out, title=title, command=shlex.join(command))
+    command = recorded_command(
+        "compare",
+        runs,
+        out=out,
+        operating_point=operating_point,
+        mcnemar=mcnemar,
+        bootstrap=bootstrap,
+        confidence=confidence,
+        seed=seed,
+        title=title,
+    )
+    page = write_comparison(comparison, out, title=title, command=command)
     console = Console()
     console.print(models_table(comparison.results))
     if comparison.results["tests"]:

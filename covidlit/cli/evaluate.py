@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from covidlit.cli.recorded_command import recorded_command
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -61,18 +62,18 @@ def evaluate(
         seed=seed,
         confidence=confidence,
     )
-    options = {
-        "--out": out,
-        "--operating-point": operating_point,
-        "--bootstrap": bootstrap,
-        "--confidence": confidence,
-        "--seed": seed,
-        "--title": title,
-    }
-    command = ["covidlit", "evaluate", *map(str, predictions)]
-    command += [str(word) for option in options.items() for word in option]
-    command += [word for name in subgroup or () for word in ("--subgroup", name)]
-    context = ReportContext(title=title, command=shlex.join(command))
+    command = recorded_command(
+        "evaluate",
+        predictions,
+        out=out,
+        operating_point=operating_point,
+        bootstrap=bootstrap,
+        confidence=confidence,
+        seed=seed,
+        title=title,
+        subgroup=subgroup,
+    )
+    context = ReportContext(title=title, command=command)
     page = write_report(table, out, context=context, evaluation=evaluation)
     console = Console()
     console.print(results_table(evaluation))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from covidlit.cli.recorded_command import recorded_command
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,28 +100,27 @@ def paper(
         confidence=confidence,
         skipped=skipped,
     )
-    options: dict[str, Any] = {
-        "--out": out,
-        "--operating-point": operating_point,
-        "--covid": covid,
-        "--np": non_pneumonia,
-        "--cap": cap,
-        "--reader-cut": reader_cut,
-        "--cases": cases,
-        "--bootstrap": bootstrap,
-        "--confidence": confidence,
-        "--seed": seed,
-        "--layer": layer,
-        "--method": method,
-    }
-    command = ["covidlit", "paper", *runs]
-    given = {name: value for name, value in options.items() if value is not None}
-    command += [str(word) for option in given.items() for word in option]
-    command += [] if heatmaps else ["--no-heatmaps"]
+    command = recorded_command(
+        "paper",
+        runs,
+        out=out,
+        operating_point=operating_point,
+        covid=covid,
+        np=non_pneumonia,
+        cap=cap,
+        reader_cut=reader_cut,
+        cases=cases,
+        bootstrap=bootstrap,
+        confidence=confidence,
+        seed=seed,
+        layer=layer,
+        method=method,
+    )
+    command += "" if heatmaps else " --no-heatmaps"
     console = Console()
     chosen = found.cases(cases)
     galleries = _galleries(runs[0], chosen, console, layer, method) if heatmaps else None
-    page = write_paper(found, out, galleries=galleries, command=shlex.join(command))
+    page = write_paper(found, out, galleries=galleries, command=command)
     for table in summary_tables(found.to_dict()):
         console.print(table)
     for sentence in sentences(found.to_dict()):

@@ -185,6 +185,7 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
         context=context,
         metrics=metrics,
         test=test,
+        meaning=report_text.score_meaning(table[table["part"] == "test"]),
         validation=validation,
         figures=drawn,
         synthetic=synthetic,
@@ -212,6 +213,7 @@ def page_template(name: str, package: str = "covidlit.evaluation") -> jinja2.Tem
     environment.loader = jinja2.FunctionLoader(lambda name: _source(name, folders))
     environment.filters["estimate"] = report_text.interval_html
     environment.filters["cell"] = report_text.cell_html
+    environment.filters["centres"] = report_text.centres_text
     environment.filters["table"] = report_tables.table_html
     environment.filters["stacked"] = report_tables.label_cells
     environment.filters["title_of"] = report_tables.column_title

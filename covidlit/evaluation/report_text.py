@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from covidlit.evaluation.difference import format_p
+from covidlit.evaluation.subgroups import MISSING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHOWN_CENTRES = 6
+"""More centres than these are counted, not listed, in a sentence."""
 
 
 def interval_html(
@@ -27,6 +34,49 @@ def interval_html(
     return Markup('{} <span class="ci">({:.{p}f} to {:.{p}f})</span>').format(
         value, low, high, p=places
     )
+
+
+def score_meaning(rows: pd.DataFrame) -> str:
+    """What high and low scores mean, such as "A score near 1 means: covid; near 0: cap or np."
+
+    Args:
+        rows: with `class_name` and a `target` of 0 or 1, 1 for the positive ones.
+
+    Returns:
+        The sentence; empty where the names of the classes do not tell it, because none of the
+        positive rows has one or scans of one class are both positive and negative.
+    """
+    positive, negative = (
+        sorted(rows.loc[rows["target"] == target, "class_name"].dropna().astype(str).unique())
+        for target in (1, 0)
+    )
+    if not positive or set(positive) & set(negative):
+        return ""
+    low = f"; near 0: {_either(negative)}" if negative else ""
+    return f"A score near 1 means: {_either(positive)}{low}."
+
+
+def centres_text(by_centre: dict[str, int]) -> str:
+    """Where scans come from, such as "from centre 3" or "from centres 1 (40), 2 (31)".
+
+    Args:
+        by_centre: number of scans of each centre, those of none under `MISSING`.
+    """
+    known = {name: n for name, n in by_centre.items() if name != MISSING}
+    if not known:
+        return "from unknown centres"
+    unknown = f" and {by_centre[MISSING]} of unknown centre" if MISSING in by_centre else ""
+    if len(known) > _SHOWN_CENTRES:
+        return f"from {len(known)} centres{unknown}"
+    if len(known) == 1 and not unknown:
+        return f"from centre {next(iter(known))}"
+    named = ", ".join(f"{name} ({n})" for name, n in known.items())
+    return f"from centre{'s' if len(known) > 1 else ''} {named}{unknown}"
+
+
+def _either(names: Sequence[str]) -> str:
+    """Such as "covid", "cap or np", "cap, np or other"."""
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def difference_html(record: dict[str, Any], percent: bool = False) -> Markup:

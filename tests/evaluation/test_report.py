@@ -8,7 +8,6 @@ import shlex
 import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import pandas as pd
 import pytest
 import typer
 from click.testing import Result
+from html_page import HtmlPage
 from typer.testing import CliRunner
 
 from covidlit.cli.evaluate import evaluate as command
@@ -30,38 +30,6 @@ from covidlit.evaluation import (
 from covidlit.evaluation.report_tables import label_cells, table_html
 
 Predictions = Callable[..., pd.DataFrame]
-
-_VOID = {"meta", "br", "link", "img", "input", "hr"}
-
-
-class _Page(HTMLParser):
-    """Checks that tags nest, and collects identifiers, links and loads from elsewhere."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in _VOID:
-            self.open.append(tag)
-        for name, value in attrs:
-            if name == "id":
-                self.ids.append(str(value))
-            if name in ("href", "src", "xlink:href"):
-                self.links.append(str(value))
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in _VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open, tag
-        assert self.open.pop() == tag
 
 
 @pytest.fixture
@@ -102,7 +70,7 @@ def test_page_is_whole_and_self_contained(
     path = write_report(table, tmp_path, context=context, evaluation=quick(table))
     assert sorted(file.name for file in tmp_path.iterdir()) == ["metrics.json", "report.html"]
     text = path.read_text()
-    page = _Page(text)
+    page = HtmlPage(text)
     assert len(page.ids) == len(set(page.ids))
     assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
     assert "@import" not in text
@@ -151,6 +119,16 @@ def test_numbers_of_the_page_are_those_of_the_metrics(
     assert metrics["operating_points"][0]["sentence"].replace("'", "&#39;") in text
     for caution in metrics["cautions"]:
         assert caution["text"] in text
+
+
+def test_the_first_screen_says_what_a_score_means_and_where_scans_come_from(
+    predictions: Predictions, quick: Callable[..., Evaluation], tmp_path: Path
+) -> None:
+    table = predictions()
+    text = write_report(table, tmp_path, evaluation=quick(table)).read_text()
+    headline = text.split('<section id="headline">')[1].split("</section>")[0]
+    assert "A score near 1 means: covid; near 0: cap or np." in headline
+    assert "120 scans of 120 patients from centre 3: 48 positive" in headline
 
 
 @pytest.mark.parametrize("source", ["table", "context", "neither"])
@@ -202,7 +180,7 @@ def test_edge_cases_give_a_page(
     bare = bare.assign(centre=None, class_name=None)
     cases = {"perfect": perfect, "negative": only_negative, "tiny": tiny, "folds": pd.concat(folds)}
     for name, case in (cases | {"bare": bare}).items():
-        _Page(write_report(case, tmp_path / name, evaluation=quick(case)).read_text())
+        HtmlPage(write_report(case, tmp_path / name, evaluation=quick(case)).read_text())
     assert "undefined" in (tmp_path / "negative" / "report.html").read_text()
     assert "Fold 1:" in (tmp_path / "folds" / "report.html").read_text()
 

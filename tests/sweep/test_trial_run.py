@@ -80,6 +80,7 @@ def test_a_pruned_trial_ends_in_order(
     said = [line for line in caplog.messages if "is pruned" in line]
     assert len(said) == 1
     assert "ThresholdPruner" in said[0]
+    assert "The scores are those of" not in caplog.text
     curve = pd.read_csv(folder / "logs" / "metrics.csv").groupby("epoch").last()
     reported = sweep.newest().intermediate_values
     assert list(reported) == [0, 1] == list(curve.index)
@@ -92,9 +93,14 @@ def test_a_pruned_trial_ends_in_order(
     assert sweep.study.user_attrs["metric"] == "val_auroc"
 
 
-def test_the_last_epoch_is_not_pruned(config: Compose, sweep: Sweep) -> None:
-    value, _ = sweep.run(config(*CSACNET, "trainer.max_epochs=2"), pruner=HARSH)
+def test_the_last_epoch_is_not_pruned(
+    config: Compose, sweep: Sweep, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        value, folder = sweep.run(config(*CSACNET, "trainer.max_epochs=2"), pruner=HARSH)
     assert 0 <= value <= 1
+    assert f"The scores are those of {folder / 'checkpoints'}" in caplog.text
+    assert "  test: left out" in caplog.text
 
 
 def test_the_objective_of_folds_is_their_mean(config: Compose, sweep: Sweep) -> None:

@@ -7,12 +7,12 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from html import unescape
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from html_page import HtmlPage
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 from typer.testing import CliRunner
@@ -38,38 +38,13 @@ PIXEL = bytes.fromhex(
 )
 
 
-class _Page(HTMLParser):
-    """Collects identifiers and links, and checks that tags nest."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in ("meta", "br", "img"):
-            self.open.append(tag)
-        self.ids += [str(value) for name, value in attrs if name == "id"]
-        self.links += [str(value) for name, value in attrs if name in ("href", "src", "xlink:href")]
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        self.handle_endtag(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
 def test_the_page_is_whole_and_marks_what_is_published_and_synthetic(
     cohort: Cohort, tmp_path: Path
 ) -> None:
     found = paper({"csacnet <3D>": cohort(), "svm": cohort(1)}, n_bootstrap=100)
     galleries = Galleries(typical=[("a typical scan", PIXEL)], misdiagnosed=[("an error", PIXEL)])
     text = write_paper(found, tmp_path, galleries=galleries, command="a & b").read_text()
-    page = _Page(text)
+    page = HtmlPage(text)
     assert len(page.ids) == len(set(page.ids))
     inside = [link for link in page.links if not link.startswith("data:image/png;base64,")]
     assert all(link.startswith("#") and link[1:] in page.ids for link in inside)
