@@ -94,7 +94,7 @@ CASES = {
     "two scans": Case(
         _two_scans,
         (
-            "2 scans of 2 patients: 1 positive, 1 negative",
+            "2 scans of 2 patients from centre 3: 1 positive, 1 negative",
             "below 100 of each, results are uncertain",
             "no centre has at least 5 scans",
             "DeLong needs two scans of each class",
