@@ -17,13 +17,14 @@ Config = dict[str, Any]
 
 
 @pytest.fixture
-def config(tiny_overrides: list[str], tmp_path: Path) -> Callable[..., Config]:
-    """The resolved configuration of a tiny run, with a cache of its own."""
+def config(tiny_overrides: list[str]) -> Callable[..., Config]:
+    """The resolved configuration of a tiny run."""
 
     def composed(*overrides: str) -> Config:
-        own = [*tiny_overrides, f"data.cache_dir={tmp_path / 'cache'}", "name=test"]
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            tree = OmegaConf.to_container(compose("train", [*own, *overrides]), resolve=True)
+            tree = OmegaConf.to_container(
+                compose("train", [*tiny_overrides, "name=test", *overrides]), resolve=True
+            )
         assert isinstance(tree, dict)
         return {str(key): value for key, value in tree.items()}
 

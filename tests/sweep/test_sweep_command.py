@@ -70,7 +70,7 @@ def alive(tmp_path: Path) -> list[str]:
 def test_killed_at_any_moment_it_ends_with_exactly_its_total(start: Start, tmp_path: Path) -> None:
     arguments = ["x=interval(0,1)", "seconds=0.2", "hydra.sweeper.n_trials=6"]
     best: list[float] = []
-    for n_begun in (1, 3, 5):  # killed while that trial runs, or just before
+    for n_begun in (1, 4):  # killed while that trial runs, or just before
         process = start(*arguments)
         wait_for(lambda n=n_begun: len(trials(tmp_path)) >= n)
         process.kill()
@@ -141,15 +141,6 @@ def test_failures_have_their_reason_and_cost_nothing_but_themselves(
     )
 
 
-def test_too_many_failures_end_it(start: Start, tmp_path: Path) -> None:
-    process = start("x=interval(0,1)", "fault=error", "hydra.sweeper.n_trials=4")
-    output, _ = process.communicate()
-    assert process.returncode == 1, output
-    assert "2 trials failed" in output
-    assert "out of beans (2 times)" in output
-    assert len(trials(tmp_path)) == 2
-
-
 def test_a_mistyped_name_ends_it_before_the_first_trial(start: Start, tmp_path: Path) -> None:
     process = start("x=interval(0,1)", "+hydra.sweeper.params={seconts: 'interval(0,1)'}")
     output, _ = process.communicate()
@@ -160,24 +151,14 @@ def test_a_mistyped_name_ends_it_before_the_first_trial(start: Start, tmp_path: 
 
 def test_a_hydra_launcher_runs_the_trials_in_batches(start: Start, tmp_path: Path) -> None:
     process = start(
-        "x=interval(0,1)", "hydra/launcher=submitit_local", "hydra.sweeper.n_jobs=2", "steps=1",
-        "hydra.sweeper.n_trials=2",
+        "model=small,large", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_jobs=2", "steps=1",
+        "hydra.sweeper.conditional=[{when: {model: large}, params: {model.depth: 'range(1,2)'}}]",
+        "hydra/launcher=submitit_local", "fault=depth",
     )  # fmt: skip
     output, _ = process.communicate()
     assert process.returncode == 0, output
-    assert [t.state for t in trials(tmp_path)] == [TrialState.COMPLETE] * 2
-    assert [t.intermediate_values for t in trials(tmp_path)] == [
-        {0: trial.value} for trial in trials(tmp_path)
-    ]
-    assert {"0", "1"} <= {path.name for path in (tmp_path / "s").iterdir()}
-
-
-def test_jobs_get_the_group_and_its_conditional_settings(start: Start, tmp_path: Path) -> None:
-    process = start(
-        "model=small,large", "hydra/sweeper/sampler=grid",
-        "hydra.sweeper.conditional=[{when: {model: large}, params: {model.depth: 'range(1,3)'}}]",
-        "fault=depth",
-    )  # fmt: skip
-    output, _ = process.communicate()
-    assert process.returncode == 0, output
-    assert sorted(t.value for t in trials(tmp_path)) == [0.0, 1.0, 2.0, 3.0]
+    found = trials(tmp_path)
+    assert sorted(t.value for t in found) == [0.0, 1.0, 2.0]  # the group and what hangs on it
+    reported = [list(t.intermediate_values.items()) for t in found]
+    assert reported == [[(0, pytest.approx(1 - 0.3**2))]] * 3
+    assert {"0", "1", "2"} <= {path.name for path in (tmp_path / "s").iterdir()}

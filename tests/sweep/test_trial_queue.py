@@ -142,7 +142,7 @@ def test_a_pruned_trial_counts_with_its_last_value(sqlite_sweeps: Sweeps) -> Non
     assert (states(queue), queue.records.trials()[0].value) == (["PRUNED"], 0.25)
 
 
-@pytest.mark.parametrize("sampler", [RANDOM, TPE, CMAES], ids=["random", "tpe", "cmaes"])
+@pytest.mark.parametrize("sampler", [TPE, CMAES], ids=["tpe", "cmaes"])
 def test_a_killed_sweep_proposes_what_a_whole_one_does(
     sampler: dict[str, Any], tmp_path: Path
 ) -> None:
