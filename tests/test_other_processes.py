@@ -29,7 +29,6 @@ def _run(fault: str, run_dir: Path) -> tuple[int, str]:
     ("fault", "code", "message"),
     [
         ("1 step KeyError", 1, "KeyError: 'the made-up fault.'"),
-        ("0 step KeyError", 1, "KeyError: 'the made-up fault.'"),
         ("1 before CovidlitError", 2, "error: the made-up fault."),
         ("0 step SIGTERM", 143, "The run was stopped (SIGTERM). No epoch was finished"),
     ],
