@@ -201,10 +201,7 @@ def score(
     """
     from covidlit.evaluation import write_predictions
     from covidlit.run_report import assemble_predictions
-    from covidlit.runner import LightningRunner
 
-    if isinstance(runner, LightningRunner) and runner.judged is not None:
-        log.info("The scores are those of %s.", runner.judged)
     scores = {part: runner.predict(datamodule, part) for part in parts}
     named = {"run_id": run_dir.name, "fold": datamodule.split.fold, **facts}
     predictions = assemble_predictions(

@@ -189,6 +189,8 @@ class LightningRunner:
         from covidlit.tasks.base import diverged
 
         loader = datamodule.dataloader_of(part)
+        if self.judged is not None:
+            log.info("The scores of the part %r are those of %s.", part, self.judged)
         node = {k: self._trainer_node[k] for k in ("_target_", "accelerator", "precision")}
         trainer = instantiate(
             node, devices=1, logger=False, enable_checkpointing=False, enable_model_summary=False

@@ -12,7 +12,7 @@ import pandas as pd
 
 from covidlit.cohort.leakage import check_leakage
 from covidlit.cohort.split import Part, Split
-from covidlit.cohort.splits import ranked_strata, require_two_targets, rows_with_target
+from covidlit.cohort.splits import patients_of_fold, require_two_targets, rows_with_target
 from covidlit.errors import SplitError
 
 
@@ -56,10 +56,6 @@ def development_fold(split: Split, manifest: pd.DataFrame, n_folds: int, fold: i
             where="folds",
             fix="give a whole number of at least 2, or null for no cross-validation.",
         )
-    if not 0 <= fold < n_folds:
-        raise SplitError(
-            f"there is no fold {fold}.", where="fold", fix=f"choose 0 to {n_folds - 1}."
-        )
     scans = [scan for scan, part in split.parts.items() if part != "test"]
     table = rows_with_target(manifest)
     table = table[table["scan_id"].isin(scans)]
@@ -71,8 +67,7 @@ def development_fold(split: Split, manifest: pd.DataFrame, n_folds: int, fold: i
             where="folds",
             fix=f"use {patients.min()} folds." if patients.min() > 1 else "choose another split.",
         )
-    dealt = [patient for stratum in ranked_strata(table, split.seed or 0) for patient in stratum]
-    validated = set(dealt[fold::n_folds])
+    validated = patients_of_fold(table, n_folds, fold, split.seed or 0)
     parts: dict[str, Part] = {
         scan: "validation" if patient in validated else "train"
         for scan, patient in zip(table["scan_id"], table["patient_id"], strict=True)

@@ -110,14 +110,7 @@ def patient_k_fold(
             where="n_folds",
             fix="choose a number from 2 to the number of patients.",
         )
-    if not 0 <= fold < n_folds:
-        raise SplitError(
-            f"there is no fold {fold}.", where="fold", fix=f"choose 0 to {n_folds - 1}."
-        )
-    # Dealt out like cards, one stratum after another: each class and each centre of a class differs
-    # by at most one patient between folds, also where a stratum is smaller than n_folds.
-    dealt = [patient for stratum in ranked_strata(table, seed) for patient in stratum]
-    tested = set(dealt[fold::n_folds])
+    tested = patients_of_fold(table, n_folds, fold, seed)
     rest = table[~table["patient_id"].isin(tested)]
     validation = _validation_patients(rest, validation_fraction, seed)
     parts: dict[str, Part] = dict.fromkeys(table["scan_id"], "test")
@@ -125,6 +118,23 @@ def patient_k_fold(
         parts[scan] = "validation" if patient in validation else "train"
     arguments = {"n_folds": n_folds, "validation_fraction": validation_fraction}
     return _finish(table, "patient_k_fold", parts, arguments, seed, fold)
+
+
+def patients_of_fold(table: pd.DataFrame, n_folds: int, fold: int, seed: int) -> set[str]:
+    """The patients of one fold.
+
+    Dealt out like cards, one (class, centre) after another: each class and each centre of a class
+    differs by at most one patient between folds, also where a stratum is smaller than `n_folds`.
+
+    Raises:
+        SplitError: there is no such fold.
+    """
+    if not 0 <= fold < n_folds:
+        raise SplitError(
+            f"there is no fold {fold}.", where="fold", fix=f"choose 0 to {n_folds - 1}."
+        )
+    dealt = [patient for stratum in ranked_strata(table, seed) for patient in stratum]
+    return set(dealt[fold::n_folds])
 
 
 def from_column(manifest: pd.DataFrame, column: str = "split") -> Split:

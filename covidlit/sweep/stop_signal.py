@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import Pipe
-from types import FrameType, TracebackType
+from types import FrameType
 
 from covidlit.stopped_run import INTERRUPTED, TERMINATED, RunStopped
 
@@ -29,12 +29,7 @@ class StopSignal:
         self._before = {number: signal.signal(number, self._note) for number in _CODES}
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

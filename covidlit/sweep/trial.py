@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from covidlit.errors import ConfigError
@@ -44,12 +43,7 @@ class SweepTrial:
         _ = self._trial  # a trial that is not there is said before it trains
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if "_study" in self.__dict__:
             self._study._storage.remove_session()
 

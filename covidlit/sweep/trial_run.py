@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.cohort.development import development_fold, development_split
-from covidlit.errors import ConfigError, TrainingError
+from covidlit.errors import TrainingError
 from covidlit.sweep.trial import SweepTrial
 from covidlit.sweep.trial_checks import check_trial
 
@@ -89,12 +89,6 @@ def _cross_validate(config: dict[str, Any], run_dir: Path, trial: SweepTrial) ->
 
     n_folds = trial.folds
     assert n_folds is not None
-    if isinstance(n_folds, bool) or not isinstance(n_folds, int) or n_folds < 2:
-        raise ConfigError(
-            f"{n_folds!r} folds cannot be made.",
-            where="hydra.sweeper.folds",
-            fix="give a whole number of at least 2, or null for no cross-validation.",
-        )
     tables: list[pd.DataFrame] = []
     aucs: list[float] = []
     for fold in range(n_folds):

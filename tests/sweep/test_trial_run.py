@@ -77,7 +77,7 @@ def test_a_pruned_trial_ends_in_order(
     said = [line for line in caplog.messages if "is pruned" in line]
     assert len(said) == 1
     assert "ThresholdPruner" in said[0]
-    assert "The scores are those of" not in caplog.text
+    assert "are those of" not in caplog.text
     curve = pd.read_csv(folder / "logs" / "metrics.csv").groupby("epoch").last()
     reported = sweep.newest().intermediate_values
     assert list(reported) == [0, 1] == list(curve.index)
@@ -96,7 +96,9 @@ def test_the_last_epoch_is_not_pruned(
     with caplog.at_level("INFO"):
         value, folder = sweep.run(config(*CSACNET, "trainer.max_epochs=2"), pruner=HARSH)
     assert 0 <= value <= 1
-    assert f"The scores are those of {folder / 'checkpoints'}" in caplog.text
+    assert (
+        f"The scores of the part 'validation' are those of {folder / 'checkpoints'}" in caplog.text
+    )
     assert "  test: left out" in caplog.text
 
 
