@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -51,10 +52,8 @@ def _epochs(run_dir: Path) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def one_process(tiny_overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run_dir = tmp_path_factory.mktemp("one")
-    _finish(_start([*tiny_overrides, *EXACT, "data.batch_size=4"], run_dir))
-    return run_dir
+def one_process(train: Callable[..., Path]) -> Path:
+    return train(*EXACT, "data.batch_size=4")
 
 
 def _assert_same_training(run_dir: Path, one_process: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_trial_is_pruned_between_folds(config: Compose, sweep: Sweep) -> None:
     [
         (["split.validation_fraction=0"], {}, ConfigError, "folds"),
         (["ckpt_path=last.ckpt"], {}, ConfigError, "ckpt_path"),
-        ([], {"folds": 1}, ConfigError, "folds"),
+        ([], {"folds": 1}, SplitError, "1 folds cannot be made"),
         ([], {"folds": 30}, SplitError, "as many patients of each class"),
         (["model.task.optimizer.lr=1e30", "model.task.scheduler=null"], {}, TrainingError, "diver"),
     ],
