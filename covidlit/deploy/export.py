@@ -30,6 +30,7 @@ from covidlit.deploy.graph import VolumeScorer, write_onnx, write_openvino
 from covidlit.deploy.parity import SPREAD, largest_difference, spread_of
 from covidlit.deploy.preparation import prepare_ahead
 from covidlit.deploy.torch_engine import AUTOCAST, TorchEngine
+from covidlit.deploy.winograd import with_fewer_products
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, ExportError
 from covidlit.files import check_writable, write_json
@@ -186,7 +187,7 @@ def _write(engine: TorchEngine, formats: Sequence[str], folder: Path) -> dict[st
             fix="use engine=torch.",
         )
     onnx_path = folder / FILES["onnx"][0]
-    scorer = VolumeScorer(task.net, task.scores, wanted.window)
+    scorer = VolumeScorer(with_fewer_products(task.net), task.scores, wanted.window)
     write_onnx(scorer, wanted.geometry.size, onnx_path)
     if "openvino" in formats:
         write_openvino(onnx_path, folder / FILES["openvino"][0])

@@ -3,7 +3,7 @@
 It takes int16 HU of prepared volumes (B, z, y, x), "hu", and gives "score", float32 (B,) or
 (B, classes): the HU window and the sigmoid or softmax are inside, and the batch is as large as one
 likes. OpenVINO's files are converted from the ONNX one, so that both come from one graph. Weights
-stay float32.
+stay float32; those of 3x3x3 convolutions are combined as in `covidlit.deploy.winograd`.
 """
 
 from __future__ import annotations
