@@ -14,6 +14,7 @@ import pydantic
 import torch
 from torch import Tensor
 
+from covidlit.empty_weights import EmptyWeights
 from covidlit.errors import CheckpointError, ConfigError
 from covidlit.files import atomic_path
 from covidlit.run_record import PreprocessRecord, RunRecord, run_record
@@ -108,7 +109,7 @@ def load_task(path: str | Path) -> BaseTask:
     """
     checkpoint = load_checkpoint(path)
     node = {**checkpoint["hyper_parameters"], "_target_": checkpoint["covidlit"]["task"]}
-    with described(path):
+    with described(path), EmptyWeights():
         task: BaseTask = build(node, "tasks")
     check_weights(task.state_dict(), checkpoint["state_dict"], path)
     task.load_state_dict(checkpoint["state_dict"])

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from covidlit.errors import CovidlitError, disk_full
+from covidlit.garbage_collection import skip_collection_at_exit
 from covidlit.threads import let_waiting_threads_sleep
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ def _friendly(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def call(*args: Any, **kwargs: Any) -> None:
         let_waiting_threads_sleep()
+        skip_collection_at_exit()
         try:
             command(*args, **kwargs)
         except CovidlitError as error:

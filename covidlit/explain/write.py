@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,11 +150,15 @@ class HeatmapWriter:
         z, y, x = scan.hu.shape
         heat = heatmap.on((z, y, x), scan.affine)
         slices = hottest_slices(heat, scan.spacing[0], self.n_slices)
-        png = overlay_png(
-            scan, heat, self.scale, slices=slices, title=f"{name[:16]}   score {score:.3f}",
-            lesion=None if labels is None else labels.classes > 1,
-        )  # fmt: skip
-        nifti = write_heat(heat, scan.affine, self.out_dir / f"{name}.heat.nii.gz")
+        with ThreadPoolExecutor(1) as pool:  # packing the heat does without Python's lock
+            packing = pool.submit(
+                write_heat, heat, scan.affine, self.out_dir / f"{name}.heat.nii.gz"
+            )
+            png = overlay_png(
+                scan, heat, self.scale, slices=slices, title=f"{name[:16]}   score {score:.3f}",
+                lesion=None if labels is None else labels.classes > 1,
+            )  # fmt: skip
+            nifti = packing.result()
         picture = write_bytes(self.out_dir / f"{name}.png", png)
         peak, first = heatmap.peak_mm, prepared.affine[:3, 3].tolist()
         row = {

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from covidlit.checkpoints import check_weights, described, load_checkpoint
+from covidlit.empty_weights import EmptyWeights
 from covidlit.errors import ConfigError
 from covidlit.targets import CLASSIFICATION, build
 from covidlit.tasks.losses import log_probabilities
@@ -72,7 +73,7 @@ def load_classifier(path: str | Path) -> Classifier | None:
     checkpoint = load_checkpoint(path)
     if checkpoint["covidlit"]["task"] not in TASKS:
         return None
-    with described(path):
+    with described(path), EmptyWeights():
         classifier = Classifier(checkpoint["hyper_parameters"])
     check_weights(classifier.state_dict(), checkpoint["state_dict"], path)
     classifier.load_state_dict(checkpoint["state_dict"])
