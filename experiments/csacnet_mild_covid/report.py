@@ -13,7 +13,6 @@ from typing import Any
 import pandas as pd
 from results import ROOT, Run, auc, composed, keep
 
-HERE = Path(__file__).parent
 COMPARED = ("csacnet", "resnet3d", "svm", "random_forest")
 PAIRS = {
     ("csacnet", "resnet3d"): "> 0",
@@ -67,6 +66,8 @@ def flops(overrides: list[str]) -> str:
 
 
 def write(
+    folder: Path,
+    command: str,
     runs: Mapping[str, Run],
     located: Mapping[str, dict[str, Any]],
     models: Mapping[str, list[str]],
@@ -75,31 +76,32 @@ def write(
     """Write the comparison, the paper's tables, `results.json` and `tables.md`.
 
     Args:
+        folder: of the study.
+        command: that writes them.
         runs: of `compare`, by "<model>_<seed>".
         located: `localisation.json` of the CSAC-Net runs.
         models: the overrides that make each model.
         trained: the folder in which CSAC-Net was trained with the first seed.
     """
     folders = [run.folder.relative_to(ROOT) for run in runs.values()]
-    here = HERE.relative_to(ROOT)
+    here = folder.relative_to(ROOT)
     title = "CSAC-Net, 3D ResNet, SVM and random forest on a synthetic cohort"
     covidlit("compare", *folders, "--out", here / "comparison", "--title", title)
     # The first one's own folder, where it was trained: Figures 3 and 4 need its checkpoint.
     first = {model: runs[f"{model}_1"].folder for model in COMPARED} | {"csacnet": trained}
     named = [f"{model}={folder.relative_to(ROOT)}" for model, folder in first.items()]
     covidlit("paper", *named, "--out", here / "paper")
-    comparison = json.loads((HERE / "comparison" / "comparison.json").read_text())
-    figures = [*_aucs(runs), *_differences(comparison), *_hit_rates(located)]
-    keep(HERE / "results.json", figures, list(runs.values()))
-    (HERE / "tables.md").write_text(_tables(runs, comparison, located, models))
+    comparison = json.loads((folder / "comparison" / "comparison.json").read_text())
+    found = [*_aucs(runs), *_differences(comparison), *_hit_rates(located)]
+    figures = [{**figure, "command": command} for figure in found]
+    keep(folder / "results.json", figures, list(runs.values()))
+    (folder / "tables.md").write_text(_tables(runs, comparison, located, models))
 
 
 def figure(what: str, value: float, target: str | None, unit: str = "1") -> dict[str, Any]:
-    """One entry of `results.json`."""
-    command = "python experiments/csacnet_mild_covid/run.py report"
+    """One entry of `results.json`, but for the command."""
     return {
-        "figure": what, "value": round(value, 4), "unit": unit, "target": target, "peer": None,
-        "command": command,
+        "figure": what, "value": round(value, 4), "unit": unit, "target": target, "peer": None
     }  # fmt: skip
 
 
