@@ -114,6 +114,7 @@ def load_task(path: str | Path) -> BaseTask:
     check_weights(task.state_dict(), checkpoint["state_dict"], path)
     task.load_state_dict(checkpoint["state_dict"])
     task.record = checkpoint["covidlit"]["record"]
+    del checkpoint  # Lightning's save_hyperparameters keeps this frame, until garbage is collected
     return task.eval()
 
 

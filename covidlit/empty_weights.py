@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
@@ -16,16 +17,17 @@ _DRAWS = {
 
 
 class EmptyWeights(TorchFunctionMode):
-    """In the block, weights are not drawn at random: for who overwrites all of them.
+    """In the block, parameters are not drawn at random: for a caller that overwrites all of them.
 
     Drawing the 27.5 million of a CSAC-Net takes as long as reading them. Constants (biases, the
-    scales of norms) are set as ever.
+    scales of norms) are set as ever, and buffers drawn.
     """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func not in _DRAWS:
-            return func(*args, **kwargs)
-        return args[0] if args else kwargs["tensor"]
+        drawn = args[0] if args else kwargs.get("tensor")
+        if func in _DRAWS and isinstance(drawn, nn.Parameter):
+            return drawn
+        return func(*args, **kwargs)

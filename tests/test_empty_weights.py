@@ -8,6 +8,13 @@ from covidlit.empty_weights import EmptyWeights
 from covidlit.models import CSACNet3D, ResNet3D
 
 
+def test_what_no_checkpoint_holds_is_drawn() -> None:
+    with EmptyWeights():
+        drawn = torch.empty(1000).normal_(generator=torch.Generator().manual_seed(0))
+    expected = torch.empty(1000).normal_(generator=torch.Generator().manual_seed(0))
+    assert torch.equal(drawn, expected)
+
+
 def test_a_network_is_built_without_drawing_and_takes_all_weights() -> None:
     for kind in (CSACNet3D, ResNet3D):
         torch.manual_seed(0)

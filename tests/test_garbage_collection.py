@@ -16,8 +16,10 @@ def test_it_rests_in_the_block_and_is_then_as_it_was(enabled: bool) -> None:
     before = gc.isenabled()
     (gc.enable if enabled else gc.disable)()
     try:
+        frozen = gc.get_freeze_count()
         with no_collection():
             assert not gc.isenabled()
+        assert gc.get_freeze_count() > frozen
         assert gc.isenabled() is enabled
     finally:
         (gc.enable if before else gc.disable)()

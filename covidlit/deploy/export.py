@@ -30,7 +30,7 @@ from covidlit.deploy.graph import VolumeScorer, write_onnx, write_openvino
 from covidlit.deploy.parity import SPREAD, largest_difference, spread_of
 from covidlit.deploy.preparation import prepare_ahead
 from covidlit.deploy.torch_engine import AUTOCAST, TorchEngine
-from covidlit.deploy.winograd import with_fewer_products
+from covidlit.deploy.winograd import use_fewer_products
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, ExportError
 from covidlit.files import check_writable, write_json
@@ -179,7 +179,7 @@ def parity_volumes(
 
 
 def _write(engine: TorchEngine, formats: Sequence[str], folder: Path) -> dict[str, str]:
-    """Write the files of all formats; returns the hash of each."""
+    """Write the files of all formats; returns the hash of each. Changes the engine's network."""
     task, wanted = engine.task, engine.record.preprocess
     if not isinstance(task, VolumeClassification):
         raise ExportError(
@@ -187,7 +187,8 @@ def _write(engine: TorchEngine, formats: Sequence[str], folder: Path) -> dict[st
             fix="use engine=torch.",
         )
     onnx_path = folder / FILES["onnx"][0]
-    scorer = VolumeScorer(with_fewer_products(task.net), task.scores, wanted.window)
+    use_fewer_products(task.net)
+    scorer = VolumeScorer(task.net, task.scores, wanted.window)
     write_onnx(scorer, wanted.geometry.size, onnx_path)
     if "openvino" in formats:
         write_openvino(onnx_path, folder / FILES["openvino"][0])

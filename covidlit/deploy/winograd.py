@@ -2,14 +2,12 @@
 
 Winograd's F(4, 3) along z: four slices of the output need six products of combined slices with
 combined kernel planes instead of twelve products of slices with planes; y and x stay as they are.
-Rounding differs by some 1e-6 of a feature's size. Runtimes have no such kernel for volumes, so the
-sums stand in the graph. Source: Lavin and Gray, "Fast algorithms for convolutional neural
-networks", CVPR 2016, section 4.
+Rounding grows: in float32 to 1e-6 of a feature's standard deviation, typically. Runtimes have no
+such kernel for volumes, so the sums stand in the graph. Source: Lavin and Gray, "Fast algorithms
+for convolutional neural networks", CVPR 2016, section 4.
 """
 
 from __future__ import annotations
-
-import copy
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +17,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 TILE = 4
 """Slices of the output that are computed together."""
 
+LEAST_CHANNELS = 32
+"""Of the input; with fewer the sums cost more than the products that they save."""
+
 # What the kernel's three planes are combined with, for the points 0, 1, -1, 2, -2 and infinity.
 _KERNEL = (
     (1 / 4, 0, 0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6), (1 / 24, 1 / 12, 1 / 6),
@@ -27,7 +28,7 @@ _KERNEL = (
 
 
 class WinogradConv3d(nn.Conv3d):
-    """A dense 3x3x3 convolution of stride 1 that keeps the size; for inference.
+    """A dense 3x3x3 convolution of stride 1 that keeps the size; for inference in float32 or 64.
 
     A depth that is no multiple of `TILE` is computed as ever.
 
@@ -85,35 +86,46 @@ def _slices(m: list[Tensor]) -> Tensor:
     return torch.cat([part for tile in zip(*split, strict=True) for part in tile], dim=2)
 
 
-def with_fewer_products(net: nn.Module) -> nn.Module:
-    """A copy of a network for inference whose fitting convolutions are `WinogradConv3d`.
+def use_fewer_products(net: nn.Module) -> None:
+    """Replace the fitting convolutions of a network for inference by `WinogradConv3d`, in place.
 
-    A batch norm that follows one in an `nn.Sequential` goes into its weights.
+    A batch norm that follows one in an `nn.Sequential` goes into its weights. That another part of
+    the network uses the convolution's own output as well is not seen here, but by the comparison of
+    scores that every export makes.
     """
-    net = copy.deepcopy(net).eval()
+    net.eval()
     for parent in list(net.modules()):
         for name, layer in list(parent.named_children()):
             if _fits(layer):
                 assert isinstance(layer, nn.Conv3d)
                 setattr(parent, name, WinogradConv3d(_with_norm(parent, name, layer)))
-    return net
 
 
 def _with_norm(parent: nn.Module, name: str, layer: nn.Conv3d) -> nn.Conv3d:
     """The convolution with the batch norm behind it, which is taken out of its place."""
-    if not isinstance(parent, nn.Sequential):
+    if type(parent).forward is not nn.Sequential.forward:
         return layer
-    names = [child for child, _ in parent.named_children()]
+    names = list(parent._modules)  # named_children leaves out what stands there a second time
     after = names[names.index(name) + 1 :][:1]
     norm = parent.get_submodule(after[0]) if after else None
-    if not isinstance(norm, nn.BatchNorm3d):
+    if type(norm) is not nn.BatchNorm3d or norm.running_mean is None or _hooked(norm):
         return layer
     setattr(parent, after[0], nn.Identity())
     return fuse_conv_bn_eval(layer, norm)
 
 
 def _fits(layer: nn.Module) -> bool:
-    return type(layer) is nn.Conv3d and (
-        layer.kernel_size, layer.stride, layer.dilation, layer.padding, layer.groups,
-        layer.padding_mode,
-    ) == ((3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), 1, "zeros")  # fmt: skip
+    return (
+        type(layer) is nn.Conv3d
+        and layer.in_channels >= LEAST_CHANNELS
+        and not _hooked(layer)
+        and (
+            layer.kernel_size, layer.stride, layer.dilation, layer.padding, layer.groups,
+            layer.padding_mode,
+        ) == ((3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), 1, "zeros")
+    )  # fmt: skip
+
+
+def _hooked(layer: nn.Module) -> bool:
+    """Whether something else happens when it is called; weight_norm and pruning work that way."""
+    return bool(layer._forward_hooks or layer._forward_pre_hooks)

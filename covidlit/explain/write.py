@@ -25,7 +25,7 @@ from covidlit.explain.explain import (
 )
 from covidlit.explain.heatmap import Heatmap
 from covidlit.explain.layers import ExplainError, layer_of
-from covidlit.explain.nifti import write_heat
+from covidlit.explain.nifti import packed_heat
 from covidlit.explain.overlay import hottest_slices, overlay_png
 from covidlit.explain.scale import require_scale
 from covidlit.files import write_bytes
@@ -151,14 +151,12 @@ class HeatmapWriter:
         heat = heatmap.on((z, y, x), scan.affine)
         slices = hottest_slices(heat, scan.spacing[0], self.n_slices)
         with ThreadPoolExecutor(1) as pool:  # packing the heat does without Python's lock
-            packing = pool.submit(
-                write_heat, heat, scan.affine, self.out_dir / f"{name}.heat.nii.gz"
-            )
+            packing = pool.submit(packed_heat, heat, scan.affine)
             png = overlay_png(
                 scan, heat, self.scale, slices=slices, title=f"{name[:16]}   score {score:.3f}",
                 lesion=None if labels is None else labels.classes > 1,
             )  # fmt: skip
-            nifti = packing.result()
+        nifti = write_bytes(self.out_dir / f"{name}.heat.nii.gz", packing.result())
         picture = write_bytes(self.out_dir / f"{name}.png", png)
         peak, first = heatmap.peak_mm, prepared.affine[:3, 3].tolist()
         row = {

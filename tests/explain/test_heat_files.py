@@ -13,9 +13,11 @@ import SimpleITK as sitk  # noqa: N813 (its own convention)
 import torch
 
 from covidlit.checkpoints import load_task
-from covidlit.errors import CovidlitError
 from covidlit.explain.explain import explain_image
-from covidlit.explain.nifti import gzip_parts, write_heat
+from covidlit.explain.nifti import gzip_parts, packed_heat
+from covidlit.explain.write import HeatmapWriter
+from covidlit.files import write_bytes
+from covidlit.scan import Scan
 from covidlit.scan_files import write_nifti
 from covidlit.tasks.classifier import load_classifier
 
@@ -28,7 +30,7 @@ def test_heat_has_the_place_and_header_that_simpleitk_gives_integers(
 ) -> None:
     heat = np.random.default_rng(0).random(shape, np.float32)
     heat *= np.float32(0.02) / heat.max()
-    path = write_heat(heat, AFFINE, tmp_path / "a.nii.gz")
+    path = write_bytes(tmp_path / "a.nii.gz", packed_heat(heat, AFFINE))
     plain = write_nifti(np.zeros(shape, np.uint8), AFFINE, tmp_path / "b.nii")
     image, wanted = sitk.ReadImage(str(path)), sitk.ReadImage(str(plain))
     assert image.GetOrigin() == wanted.GetOrigin()
@@ -49,14 +51,25 @@ def test_parts_make_one_gzip_member() -> None:
     assert whole.count(b"\x1f\x8b\x08") == 1
 
 
-def test_heat_refuses_another_ending(tmp_path: Path) -> None:
-    with pytest.raises(CovidlitError, match=r"ends in \.nii\.gz"):
-        write_heat(np.ones((2, 2, 2), np.float32), AFFINE, tmp_path / "a.nii")
+def test_a_picture_that_fails_leaves_no_file(
+    csacnet_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = HeatmapWriter(csacnet_run / "checkpoints" / "last.ckpt", tmp_path, scale=1.0)
+    scan = Scan(np.full((16, 20, 20), -800, np.int16), AFFINE)
+    monkeypatch.setattr("covidlit.explain.write.overlay_png", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        writer.write(scan, name="a")
+    assert not list(tmp_path.iterdir())
+    monkeypatch.undo()
+    writer.write(scan, name="a")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.heat.nii.gz", "a.png"}
 
 
 def test_a_classifier_is_the_task_without_lightning(csacnet_run: Path) -> None:
     checkpoint = csacnet_run / "checkpoints" / "last.ckpt"
+    state = torch.get_rng_state()
     task, classifier = load_task(checkpoint), load_classifier(checkpoint)
+    assert torch.equal(torch.get_rng_state(), state)  # no weights were drawn only to be replaced
     assert classifier is not None
     assert classifier.state_dict().keys() == task.state_dict().keys()
     image = torch.rand(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
