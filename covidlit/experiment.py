@@ -17,6 +17,7 @@ from covidlit.arguments import require_whole_number
 from covidlit.configuration import check_keys, config_dir, explain
 from covidlit.errors import ConfigError, CovidlitError, disk_full
 from covidlit.failure_report import OtherProcessError, end_with_first_process, write_failure
+from covidlit.garbage_collection import skip_collection_at_exit
 from covidlit.stopped_run import INTERRUPTED, RunStopped, explained_end
 from covidlit.sweep.trial import current_trial
 from covidlit.sweep.trial_checks import refuse_several_devices
@@ -43,6 +44,7 @@ def main() -> None:
     from omegaconf.errors import OmegaConfBaseException
 
     let_waiting_threads_sleep()
+    skip_collection_at_exit()
     end_with_first_process()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us instead of Hydra's printer
     entry = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(run)
