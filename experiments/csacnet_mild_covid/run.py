@@ -154,8 +154,14 @@ def compare(study: str) -> dict[str, Run]:
 def report(study: str) -> None:
     """What was compared, as tables and figures, with the worth of CSAC-Net's heatmaps."""
     runs = compare(study)
-    manifest = make_cohort(STUDIES[study])
     trained = RUNS / "csacnet_mild_covid" / study / "compare"
+    if not (trained / "csacnet_1" / "predictions.parquet").is_file():
+        again = kept(f"{study}compare") / "csacnet_1"
+        sys.exit(
+            f"Figures 3 and 4 need the checkpoint of csacnet_1, which is not in {trained}: delete "
+            f"{again} to train it again."
+        )
+    manifest = make_cohort(STUDIES[study])
     located = {
         name: heatmaps(name, trained / name, manifest, run.folder)
         for name, run in runs.items()
