@@ -33,7 +33,7 @@ from rich.progress import track
 
 from covidlit.dicom import find_series, judge, read_series
 from covidlit.errors import CovidlitError
-from covidlit.scan import Scan
+from covidlit.scans.scan import Scan
 
 LIMIT_S = 10.0
 N_SLICES = 16  # more than the 12 that the checks ask for, so that a lost slice alone is no refusal

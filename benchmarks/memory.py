@@ -37,7 +37,7 @@ WORKERS = 2
 
 def write_cohort(folder: Path, n_scans: int) -> Path:
     """A manifest of n scans that are links to four images; the test part has one of its own."""
-    from covidlit.scan_files import write_nifti
+    from covidlit.scans.images import write_nifti
 
     affine = np.array([[0, 0, 2, 0], [0, 2, 0, 0], [5, 0, 0, 0], [0, 0, 0, 1]], float)
     for i in range(4):

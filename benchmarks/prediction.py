@@ -48,7 +48,7 @@ from covidlit.explain import HeatmapWriter
 from covidlit.explain.scale import scale_of, store_scale
 from covidlit.preprocess import prepare_scan
 from covidlit.run_record import RunRecord
-from covidlit.scan_sources import find_scans
+from covidlit.scans.sources import find_scans
 from covidlit.tasks import VolumeClassification
 
 ROOT = Path(__file__).parents[1]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from covidlit.scan_sources import TABLE_SUFFIXES, image_files, is_image
+from covidlit.scans.sources import TABLE_SUFFIXES, image_files, is_image
 
 
 def hints_on_images(path: str | Path) -> list[str]:

@@ -19,8 +19,8 @@ from covidlit.override_notes import told
 from covidlit.preprocess.geometry import Geometry, Prepared
 from covidlit.progress import progress_bar
 from covidlit.run_record import RunRecord, class_of_interest
-from covidlit.scan import Scan
-from covidlit.scan_sources import ScanSource, find_scans
+from covidlit.scans.scan import Scan
+from covidlit.scans.sources import ScanSource, find_scans
 
 COLUMNS = (
     "scan_id", "path", "series_uid", "score", "predicted_class", "operating_point", "status",

@@ -15,7 +15,7 @@ import torch
 import torchio as tio
 
 from covidlit.errors import ConfigError
-from covidlit.scan import AIR_HU, to_ras_xyz
+from covidlit.scans.scan import AIR_HU, to_ras_xyz
 
 FLIP_AXES = {"LR": 3, "AP": 2, "IS": 1}
 """Anatomical axes that can be flipped, and their dimension in (channel, z, y, x)."""

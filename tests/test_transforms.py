@@ -8,7 +8,7 @@ import scipy.ndimage
 import torch
 
 from covidlit.errors import ConfigError
-from covidlit.scan import AIR_HU
+from covidlit.scans.scan import AIR_HU
 from covidlit.transforms import Augmentation, AugmentationParameters
 
 SPACING = (4.0, 1.0, 1.0)

@@ -65,7 +65,7 @@ def volume_features(hu: NDArray[np.int16], spacing_mm: Sequence[float]) -> dict[
     """Every feature of a prepared volume.
 
     Args:
-        hu: int16 HU (z, y, x), axes as in `covidlit.scan.Scan`.
+        hu: int16 HU (z, y, x), axes as in `covidlit.scans.scan.Scan`.
         spacing_mm: voxel spacing in mm, (z, y, x).
 
     Returns:

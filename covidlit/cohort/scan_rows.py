@@ -124,7 +124,7 @@ def image_rows(root: str | Path, labels: Labels, track: Track = iter) -> ScanRow
         ManifestError: none of the files exists.
     """
     from covidlit.dicom.pseudonym import without_file_names
-    from covidlit.scan_files import read_image
+    from covidlit.scans.images import read_image
 
     root = Path(root).resolve()
     rows, problems = [], []

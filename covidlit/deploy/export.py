@@ -37,7 +37,7 @@ from covidlit.files import check_writable, write_json
 from covidlit.models.layers import check_choice
 from covidlit.preprocess import Geometry
 from covidlit.run_record import RunRecord
-from covidlit.scan_sources import find_scans
+from covidlit.scans.sources import find_scans
 from covidlit.tasks import VolumeClassification
 from covidlit.weights_hash import scoring_hash
 

@@ -13,8 +13,8 @@ from covidlit.arguments import n_cores, require_n_jobs
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.preprocess.backends import start_cluster
 from covidlit.preprocess.geometry import Geometry, Prepared, prepare_scan
-from covidlit.scan import Scan
-from covidlit.scan_sources import ScanSource, refusal_reason
+from covidlit.scans.scan import Scan
+from covidlit.scans.sources import ScanSource, refusal_reason
 
 BACKENDS = ("loky", "dask")
 

@@ -15,7 +15,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from covidlit.dicom.gdcm_jpeg import decode_with_gdcm, uses_gdcm
 from covidlit.dicom.series import Frame, ImageFile
 from covidlit.dicom.transfer_syntax import is_encapsulated
-from covidlit.scan import AIR_HU
+from covidlit.scans.scan import AIR_HU
 
 _INT16 = np.iinfo(np.int16)
 

@@ -20,7 +20,7 @@ from covidlit.dicom.series import Found, Frame, ImageFile, Series
 from covidlit.dicom.transfer_syntax import is_encapsulated
 from covidlit.dicom.verdict import SeriesRefused
 from covidlit.errors import DicomError
-from covidlit.scan import Scan, notes_on_hu, to_canonical
+from covidlit.scans.scan import Scan, notes_on_hu, to_canonical
 
 
 def read_series(

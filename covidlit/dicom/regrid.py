@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.dicom.geometry import Stack
-from covidlit.scan import AIR_HU
+from covidlit.scans.scan import AIR_HU
 
 
 def to_even_steps(

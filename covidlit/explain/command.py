@@ -30,7 +30,7 @@ from covidlit.explain.worth import worth_of
 from covidlit.explain.write import HeatmapWriter, load_classification
 from covidlit.files import check_writable, write_json, write_text
 from covidlit.run_record import RunRecord
-from covidlit.scan_sources import ScanSource, find_scans
+from covidlit.scans.sources import ScanSource, find_scans
 from covidlit.weights_hash import weights_hash
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.run_record import RunRecord
-from covidlit.scan_sources import TABLE_SUFFIXES
+from covidlit.scans.sources import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
     from covidlit.cohort.label_rule import TargetRule

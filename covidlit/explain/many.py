@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from covidlit.explain.write import COLUMNS, HeatmapWriter
 from covidlit.files import write_json
-from covidlit.scan_sources import ScanSource, refusal_reason
+from covidlit.scans.sources import ScanSource, refusal_reason
 from covidlit.tables import read_table, write_table
 from covidlit.weights_hash import weights_hash
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from covidlit.lesions import LesionLabels
-    from covidlit.scan import Scan
+    from covidlit.scans.scan import Scan
 
 TABLE = "heatmaps.csv"
 SETTINGS = "heatmaps.json"

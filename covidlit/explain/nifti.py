@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from covidlit.arguments import n_cores
 from covidlit.errors import CovidlitError
-from covidlit.scan_files import write_nifti
+from covidlit.scans.images import write_nifti
 
 LEVELS = 255
 _SIZE_AT, _SLOPE_AT = 40, 112

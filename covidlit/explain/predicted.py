@@ -13,8 +13,8 @@ from covidlit.tables import check_table_path, write_table
 if TYPE_CHECKING:
     from covidlit.predict import OnScored
     from covidlit.preprocess import Prepared
-    from covidlit.scan import Scan
-    from covidlit.scan_sources import ScanSource
+    from covidlit.scans.scan import Scan
+    from covidlit.scans.sources import ScanSource
 
 
 def heatmaps_of_scored(

@@ -31,7 +31,7 @@ from covidlit.explain.scale import require_scale
 from covidlit.files import write_bytes
 from covidlit.preprocess import Geometry, Prepared, prepare_scan
 from covidlit.preprocess.body import body_mask
-from covidlit.scan import Scan
+from covidlit.scans.scan import Scan
 from covidlit.tasks.classifier import Classifier, load_classifier
 
 if TYPE_CHECKING:

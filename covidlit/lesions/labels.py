@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.errors import CovidlitError
-from covidlit.scan import Scan
+from covidlit.scans.scan import Scan
 
 LESION_CLASSES: dict[int, str] = {
     0: "background",
@@ -157,7 +157,7 @@ def read_labels(folder: str | Path, scan_id: str, scan: Scan | None = None) -> L
 
 
 def _read(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    from covidlit.scan_files import read_volume
+    from covidlit.scans.images import read_volume
 
     if not path.is_file():
         raise LabelError("there is no such file.", where=path, fix="check folder and scan_id.")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from covidlit.errors import CacheError
 from covidlit.files import atomic_path, fingerprint, write_text
 from covidlit.preprocess.geometry import Geometry, Prepared
-from covidlit.scan import Scan
+from covidlit.scans.scan import Scan
 
 FORMAT = 1
 """Number of the preprocessing format. Raised only when `prepare_scan` or the files change."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from covidlit.errors import ConfigError
 from covidlit.preprocess.body import find_crop_centre
-from covidlit.scan import AIR_HU, Scan
+from covidlit.scans.scan import AIR_HU, Scan
 
 
 @dataclass(frozen=True)

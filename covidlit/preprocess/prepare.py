@@ -15,7 +15,7 @@ from covidlit.preprocess.cache import pixel_hash as hash_pixels
 from covidlit.preprocess.geometry import Geometry, prepare_scan
 from covidlit.preprocess.index import Signatures, SourceIndex, SourceRecord, decoder_versions
 from covidlit.progress import progress_bar
-from covidlit.scan_reader import ScanReader, search_shared
+from covidlit.scans.reader import ScanReader, search_shared
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from covidlit.cohort.splits import from_column
 from covidlit.datamodules import VolumeDataModule
-from covidlit.scan_files import write_nifti
+from covidlit.scans.images import write_nifti
 
 SPACING = (12.0, 12.0, 12.0)
 SIZE = (10, 24, 32)

@@ -13,7 +13,7 @@ import pytest
 
 from covidlit.cohort.splits import from_column
 from covidlit.datamodules import VolumeDataModule
-from covidlit.scan_files import write_nifti
+from covidlit.scans.images import write_nifti
 
 N_SCANS = 14
 PARTS = ["train"] * 9 + ["validation"] * 2 + ["test"] * 3

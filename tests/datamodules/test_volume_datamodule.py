@@ -15,7 +15,7 @@ from covidlit.cohort.splits import from_column
 from covidlit.datamodules import VolumeDataModule, apply_window
 from covidlit.errors import ConfigError, LeakageError, ManifestError, SplitError
 from covidlit.preprocess import Geometry, prepare_scan
-from covidlit.scan_files import load_scan
+from covidlit.scans.images import load_scan
 
 Make = Callable[..., VolumeDataModule]
 

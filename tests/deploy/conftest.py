@@ -17,7 +17,7 @@ from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.deploy.export import export
 from covidlit.dicom import Checks
 from covidlit.preprocess import Geometry, prepare_scan
-from covidlit.scan_sources import find_scans
+from covidlit.scans.sources import find_scans
 from covidlit.tasks import VolumeClassification
 
 GEOMETRY: dict[str, Any] = {"spacing": [20.0, 24.0, 24.0], "size": [16, 16, 16]}

@@ -22,7 +22,7 @@ from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, ExportError
 from covidlit.predict import predict
 from covidlit.preprocess import Geometry, prepare_scan
-from covidlit.scan_sources import find_scans
+from covidlit.scans.sources import find_scans
 
 SaveRun = Callable[..., Path]
 

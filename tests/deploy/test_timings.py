@@ -17,8 +17,8 @@ from covidlit.deploy import Timings
 from covidlit.deploy.exported import default_folder
 from covidlit.predict import predict
 from covidlit.preprocess import Prepared
-from covidlit.scan import Scan
-from covidlit.scan_sources import ScanSource
+from covidlit.scans.scan import Scan
+from covidlit.scans.sources import ScanSource
 
 
 def test_steps_other_and_overlap_add_up_to_the_total() -> None:

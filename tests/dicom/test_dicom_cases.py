@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from covidlit.dicom import Checks, SeriesRefused, find_series, judge, read_series
-from covidlit.scan_files import affine_of_image, load_scan
+from covidlit.scans.images import affine_of_image, load_scan
 
 Archive = Callable[[str], Path]
 DEFAULT = Checks()

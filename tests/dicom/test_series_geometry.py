@@ -11,7 +11,7 @@ import SimpleITK as sitk  # noqa: N813
 from pydicom.dataset import Dataset
 
 from covidlit.dicom import Checks, find_series, judge, read_series
-from covidlit.scan_files import affine_of_image
+from covidlit.scans.images import affine_of_image
 
 Write = Callable[..., Path]
 ANGLE = np.radians(7.0)

@@ -34,7 +34,7 @@ from covidlit.explain.predicted import heatmaps_of_scored
 from covidlit.explain.run_sources import datamodule_of
 from covidlit.predict import predict
 from covidlit.preprocess import prepare_scan
-from covidlit.scan_files import load_scan, write_nifti
+from covidlit.scans.images import load_scan, write_nifti
 from covidlit.weights_hash import weights_hash
 
 

@@ -10,7 +10,7 @@ from covidlit.errors import CovidlitError
 from covidlit.explain import Heatmap
 from covidlit.models.explainable import VoxelGrid
 from covidlit.preprocess import Geometry, prepare_scan
-from covidlit.scan import AIR_HU, Scan
+from covidlit.scans.scan import AIR_HU, Scan
 
 GRID = VoxelGrid((4.0, 2.0, 3.0), (1.5, 0.5, 1.0))
 

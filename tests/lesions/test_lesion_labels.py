@@ -12,7 +12,7 @@ from covidlit.lesions import (
     read_labels,
     validate_labels,
 )
-from covidlit.scan import Scan
+from covidlit.scans.scan import Scan
 
 
 def good() -> tuple[np.ndarray, np.ndarray]:

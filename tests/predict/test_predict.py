@@ -19,7 +19,7 @@ from covidlit.cohort.splits import centre_held_out
 from covidlit.datamodules import VolumeDataModule
 from covidlit.errors import CovidlitError
 from covidlit.predict import predict
-from covidlit.scan_files import load_scan, write_nifti
+from covidlit.scans.images import load_scan, write_nifti
 from covidlit.tasks import VolumeClassification
 
 

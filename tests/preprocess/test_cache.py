@@ -16,7 +16,7 @@ from covidlit.errors import CacheError, CovidlitError
 from covidlit.files import atomic_path
 from covidlit.preprocess import FORMAT, Geometry, Sidecar, VolumeCache, prepare_scan, source_hash
 from covidlit.preprocess.cache import _save
-from covidlit.scan import Scan
+from covidlit.scans.scan import Scan
 
 GEOMETRY = Geometry((5, 2, 2), (6, 12, 12))
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from covidlit.cli import app
 from covidlit.preprocess import VolumeCache
-from covidlit.scan_files import write_nifti
+from covidlit.scans.images import write_nifti
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from covidlit.errors import ConfigError
 from covidlit.preprocess import Geometry, pixel_hash, prepare_scan, resample
-from covidlit.scan import AIR_HU, Scan
+from covidlit.scans.scan import AIR_HU, Scan
 
 
 def affine_of(

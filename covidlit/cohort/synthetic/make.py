@@ -192,7 +192,7 @@ def make_scan(paths: CohortPaths, case: Case, grid: Grid) -> None:
 
 def _write_truth(folder: Path, case: Case, grid: Grid, drawn: Rendered) -> None:
     from covidlit.cohort.manifest import scan_id_of
-    from covidlit.scan_files import write_nifti
+    from covidlit.scans.images import write_nifti
 
     scan_id = scan_id_of(case.series_uid)
     for name, array in (("classes", drawn.classes), ("instances", drawn.instances)):

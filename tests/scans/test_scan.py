@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from covidlit.errors import CovidlitError
-from covidlit.scan import Scan, to_canonical, to_ras_xyz
+from covidlit.scans.scan import Scan, to_canonical, to_ras_xyz
 
 AFFINE = np.array([[0, 0, 0.7, -10], [0, 0.8, 0, -20], [2.5, 0, 0, 30], [0, 0, 0, 1.0]])
 VOLUME = np.arange(2 * 3 * 4, dtype=np.int16).reshape(2, 3, 4)

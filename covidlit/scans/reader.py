@@ -14,7 +14,7 @@ from covidlit.errors import CovidlitError
 
 if TYPE_CHECKING:
     from covidlit.dicom import Checks, Series
-    from covidlit.scan import Scan
+    from covidlit.scans.scan import Scan
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ScanReader:
 
     def __call__(self) -> Scan:
         from covidlit.dicom import Checks, read_series
-        from covidlit.scan_files import load_scan
+        from covidlit.scans.images import load_scan
 
         checks = self.checks or Checks()
         if self.found is None:

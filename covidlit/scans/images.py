@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from covidlit.dicom import Checks, read_series
 from covidlit.errors import CovidlitError
 from covidlit.files import atomic_path
-from covidlit.scan import AIR_HU, Scan, notes_on_hu, to_canonical
+from covidlit.scans.scan import AIR_HU, Scan, notes_on_hu, to_canonical
 
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img", ".gipl")
 _INT16_MAX = int(np.iinfo(np.int16).max)

@@ -13,7 +13,7 @@ from covidlit.errors import CovidlitError, fault_reason
 
 if TYPE_CHECKING:
     from covidlit.dicom import Checks
-    from covidlit.scan import Scan
+    from covidlit.scans.scan import Scan
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 
@@ -109,7 +109,7 @@ def _dicom_series(path: Path, checks: Checks) -> Iterator[ScanSource]:
 
 def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
     from covidlit.cohort.manifest import read_manifest, resolve_path
-    from covidlit.scan_reader import ScanReader, search_shared
+    from covidlit.scans.reader import ScanReader, search_shared
 
     manifest = read_manifest(path)
     rows = manifest.to_dict("records")
@@ -136,7 +136,7 @@ def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
 
 
 def _image(file: Path, root: Path) -> ScanSource:
-    from covidlit.scan_files import read_image
+    from covidlit.scans.images import read_image
 
     # No id: it could only be made of the file's name, which may be a patient's number.
     return ScanSource("", _relative(file, root), read=partial(read_image, file))
@@ -151,7 +151,7 @@ def image_files(root: Path) -> Iterator[Path]:
 
 def is_image(path: Path) -> bool:
     """Whether a file's name says that SimpleITK reads it."""
-    from covidlit.scan_files import IMAGE_SUFFIXES
+    from covidlit.scans.images import IMAGE_SUFFIXES
 
     return path.name.lower().endswith(IMAGE_SUFFIXES) and path.suffix.lower() != ".img"
 

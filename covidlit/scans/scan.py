@@ -48,7 +48,7 @@ class Scan:
             raise CovidlitError(
                 "a Scan must be canonical (z to the head, y to posterior, x to left), got the "
                 f"affine {self.affine.tolist()}.",
-                fix="use covidlit.scan.to_canonical first.",
+                fix="use covidlit.scans.scan.to_canonical first.",
             )
 
     @property

@@ -16,7 +16,7 @@ from covidlit.cohort.manifest import write_manifest
 from covidlit.cohort.synthetic import make_cohort
 from covidlit.dicom import Checks, pseudonym_uid
 from covidlit.preprocess import Geometry, prepare_cohort
-from covidlit.scan_sources import find_scans
+from covidlit.scans.sources import find_scans
 
 GEOMETRY = Geometry((20, 24, 24), (16, 16, 16))
 N_SCANS = 5
