@@ -13,9 +13,9 @@ from typing import Any
 
 from record import write_results
 
-from covidlit.cohort.synthetic.grid import grid_of
-from covidlit.cohort.synthetic.make import CohortPaths, make_scan
-from covidlit.cohort.synthetic.presets import plan_cohort
+from covidlit.synthetic.grid import grid_of
+from covidlit.synthetic.make import CohortPaths, make_scan
+from covidlit.synthetic.presets import plan_cohort
 
 COMMAND = "OMP_NUM_THREADS=1 python benchmarks/synthetic_speed.py"
 SIZES = ((96, 5.0, 12), (128, 5.0, 12), (512, 5.0, 2))

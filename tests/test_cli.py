@@ -58,7 +58,7 @@ def test_a_full_disk_is_said_and_no_other_fault_is_hidden(
     def fail(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number), str(tmp_path / "a.dcm"))
 
-    monkeypatch.setattr("covidlit.cohort.synthetic.make_cohort", fail)
+    monkeypatch.setattr("covidlit.synthetic.make_cohort", fail)
     done = CliRunner().invoke(app, ["synthesize", str(tmp_path)])
     if number == errno.EIO:
         assert isinstance(done.exception, OSError)

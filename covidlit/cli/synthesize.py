@@ -30,7 +30,7 @@ def synthesize(
     from rich.console import Console
 
     from covidlit.arguments import require_n_jobs
-    from covidlit.cohort.synthetic import make_cohort
+    from covidlit.synthetic import make_cohort
 
     require_n_jobs(n_jobs)
     paths = make_cohort(

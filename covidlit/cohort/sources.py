@@ -140,11 +140,11 @@ def synthetic_manifest(
         n_jobs: processes that draw scans.
         inclusion: None: every scan. The paper's criteria as they are do not apply to the preset
             severity, since they ask for mild cases and first scans, and it has neither.
-        **arguments: of `covidlit.cohort.synthetic.make_cohort`.
+        **arguments: of `covidlit.synthetic.make_cohort`.
     """
     from covidlit.cohort.build import manifest_from_dicom
     from covidlit.cohort.manifest import write_manifest
-    from covidlit.cohort.synthetic import make_cohort
+    from covidlit.synthetic import make_cohort
     from covidlit.tables import write_table
 
     preset, seed = arguments.get("preset", "mild"), arguments.get("seed", 0)

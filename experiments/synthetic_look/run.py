@@ -18,10 +18,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.cohort.synthetic.cases import Case
-from covidlit.cohort.synthetic.grid import grid_of
-from covidlit.cohort.synthetic.presets import plan_cohort
-from covidlit.cohort.synthetic.render import render
+from covidlit.synthetic.cases import Case
+from covidlit.synthetic.grid import grid_of
+from covidlit.synthetic.presets import plan_cohort
+from covidlit.synthetic.render import render
 
 LUNG, SOFT = (-1000, 400), (-160, 240)
 KINDS = ("healthy", "nodule", "other", "bacterial", "mycoplasma", "viral", "covid", "covid")

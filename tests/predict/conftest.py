@@ -10,7 +10,7 @@ from predict_runs import CONFIG, N_SCANS, held_out_rows, make_task, save_run
 
 from covidlit.cohort.build import manifest_from_dicom
 from covidlit.cohort.manifest import read_manifest, write_manifest
-from covidlit.cohort.synthetic import make_cohort
+from covidlit.synthetic import make_cohort
 
 
 @pytest.fixture(scope="session")

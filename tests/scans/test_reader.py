@@ -13,7 +13,7 @@ import pytest
 import covidlit.dicom.find
 from covidlit.cohort.build import manifest_from_dicom
 from covidlit.cohort.manifest import write_manifest
-from covidlit.cohort.synthetic import make_cohort
+from covidlit.synthetic import make_cohort
 from covidlit.dicom import Checks, pseudonym_uid
 from covidlit.preprocess import Geometry, prepare_cohort
 from covidlit.scans.sources import find_scans

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from covidlit.cohort.synthetic.cases import Case
+from covidlit.synthetic.cases import Case
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.cohort.synthetic.grid import F32, Grid
-from covidlit.cohort.synthetic.lesion_plan import Label, Lesion, LungPoints, plan_lesions
-from covidlit.cohort.synthetic.texture import SmoothNoise, paint
-from covidlit.cohort.synthetic.thorax import Chest, fissures, lung_space
-from covidlit.cohort.synthetic.tubes import fill_tubes
+from covidlit.synthetic.grid import F32, Grid
+from covidlit.synthetic.lesion_plan import Label, Lesion, LungPoints, plan_lesions
+from covidlit.synthetic.texture import SmoothNoise, paint
+from covidlit.synthetic.thorax import Chest, fissures, lung_space
+from covidlit.synthetic.tubes import fill_tubes
 
 
 def lung_points(chest: Chest) -> LungPoints:

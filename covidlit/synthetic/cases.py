@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from covidlit.cohort.synthetic.centres import (
+from covidlit.synthetic.centres import (
     CENTRES,
     CLASSES,
     TEST_AETIOLOGY,
@@ -17,7 +17,7 @@ from covidlit.cohort.synthetic.centres import (
     Scanner,
     largest_remainder,
 )
-from covidlit.cohort.synthetic.streams import stream, synthetic_uid
+from covidlit.synthetic.streams import stream, synthetic_uid
 
 COHORT_BEGIN = date(2019, 1, 1)
 OUTBREAK = date(2019, 12, 1)

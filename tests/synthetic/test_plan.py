@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from covidlit.cohort.synthetic import plan_cohort
-from covidlit.cohort.synthetic.cases import Case
-from covidlit.cohort.synthetic.centres import largest_remainder
-from covidlit.cohort.synthetic.labs import clinical_table
+from covidlit.synthetic import plan_cohort
+from covidlit.synthetic.cases import Case
+from covidlit.synthetic.centres import largest_remainder
+from covidlit.synthetic.labs import clinical_table
 from covidlit.errors import ConfigError
 
 # Table 1: centre -> (patients, women, mean age, SD, COVID-19, CAP, NP).

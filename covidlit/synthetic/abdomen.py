@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from covidlit.cohort.synthetic.grid import F32, Grid
-from covidlit.cohort.synthetic.patient import Patient
-from covidlit.cohort.synthetic.texture import coverage, paint
+from covidlit.synthetic.grid import F32, Grid
+from covidlit.synthetic.patient import Patient
+from covidlit.synthetic.texture import coverage, paint
 
 
 def draw_abdomen(

@@ -15,10 +15,10 @@ import pytest
 
 from covidlit.cohort.clinical import read_clinical
 from covidlit.cohort.manifest import scan_id_of
-from covidlit.cohort.synthetic import CohortPaths, make_cohort, plan_cohort
-from covidlit.cohort.synthetic.dicom_writer import write_series
-from covidlit.cohort.synthetic.grid import Grid, grid_of
-from covidlit.cohort.synthetic.render import render
+from covidlit.synthetic import CohortPaths, make_cohort, plan_cohort
+from covidlit.synthetic.dicom_writer import write_series
+from covidlit.synthetic.grid import Grid, grid_of
+from covidlit.synthetic.render import render
 from covidlit.dicom import find_series, judge, read_series
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.lesions.labels import read_labels
@@ -56,7 +56,7 @@ def test_a_finished_cohort_is_left_alone(cohort: CohortPaths) -> None:
 def test_a_killed_run_goes_on_where_it_stopped(
     cohort: CohortPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import covidlit.cohort.synthetic.make as make
+    import covidlit.synthetic.make as make
 
     real, calls = make.write_series, []
 
@@ -79,7 +79,7 @@ def test_a_killed_run_goes_on_where_it_stopped(
 def test_another_process_may_write_the_same_scan_first(
     cohort: CohortPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import covidlit.cohort.synthetic.make as make
+    import covidlit.synthetic.make as make
 
     case = plan_cohort("mild", 12, 0)[0]
     paths = replace(cohort, root=tmp_path, dicom=tmp_path / "dicom", truth=None)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from covidlit.cohort.synthetic.grid import F32, Grid
-from covidlit.cohort.synthetic.patient import Patient
-from covidlit.cohort.synthetic.texture import coverage, paint
-from covidlit.cohort.synthetic.tubes import Tubes, capsule_distance, fill_tubes, join, polyline
+from covidlit.synthetic.grid import F32, Grid
+from covidlit.synthetic.patient import Patient
+from covidlit.synthetic.texture import coverage, paint
+from covidlit.synthetic.tubes import Tubes, capsule_distance, fill_tubes, join, polyline
 
 FAT, BLOOD, WALL = -98.0, 42.0, 36.0
 

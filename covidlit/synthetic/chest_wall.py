@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from covidlit.cohort.synthetic.grid import F32, Grid
-from covidlit.cohort.synthetic.patient import Patient
-from covidlit.cohort.synthetic.texture import SmoothNoise, coverage, paint
+from covidlit.synthetic.grid import F32, Grid
+from covidlit.synthetic.patient import Patient
+from covidlit.synthetic.texture import SmoothNoise, coverage, paint
 
 AIR, FAT, MUSCLE, CORTEX = -1000.0, -104.0, 52.0, 720.0
 

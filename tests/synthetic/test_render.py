@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from covidlit.cohort.synthetic import plan_cohort
-from covidlit.cohort.synthetic.cases import Case
-from covidlit.cohort.synthetic.grid import Grid, grid_of
-from covidlit.cohort.synthetic.lesion_plan import Label, Lesion, plan_lesions
-from covidlit.cohort.synthetic.lesions import lung_points
-from covidlit.cohort.synthetic.noise import scanner_noise
-from covidlit.cohort.synthetic.render import Rendered, render
-from covidlit.cohort.synthetic.thorax import Chest
-from covidlit.cohort.synthetic.tubes import Tubes, capsule_distance, fill_tubes
+from covidlit.synthetic import plan_cohort
+from covidlit.synthetic.cases import Case
+from covidlit.synthetic.grid import Grid, grid_of
+from covidlit.synthetic.lesion_plan import Label, Lesion, plan_lesions
+from covidlit.synthetic.lesions import lung_points
+from covidlit.synthetic.noise import scanner_noise
+from covidlit.synthetic.render import Rendered, render
+from covidlit.synthetic.thorax import Chest
+from covidlit.synthetic.tubes import Tubes, capsule_distance, fill_tubes
 
 
 def case_of(aetiology: str, number: int = 0) -> Case:

@@ -16,9 +16,9 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from pydicom.valuerep import DS, IS
 
-from covidlit.cohort.synthetic.cases import Case
-from covidlit.cohort.synthetic.grid import Grid
-from covidlit.cohort.synthetic.streams import synthetic_uid
+from covidlit.synthetic.cases import Case
+from covidlit.synthetic.grid import Grid
+from covidlit.synthetic.streams import synthetic_uid
 
 # Values of the template that each slice replaces by text of the same length.
 _UID = "2.25." + "9" * 38

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from covidlit.cohort.synthetic.cases import Case
-from covidlit.cohort.synthetic.grid import F32, Grid
+from covidlit.synthetic.cases import Case
+from covidlit.synthetic.grid import F32, Grid
 
 # Profiles along the body at unit scale: height over the carina, then half-widths in mm.
 _HEIGHT = np.array([-190, -140, -100, -60, -20, 20, 50, 70, 85, 97, 106, 130], float)

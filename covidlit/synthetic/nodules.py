@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from covidlit.cohort.synthetic.grid import F32, Grid
-from covidlit.cohort.synthetic.lesions import lung_points
-from covidlit.cohort.synthetic.texture import SmoothNoise, coverage, paint
-from covidlit.cohort.synthetic.thorax import Chest
+from covidlit.synthetic.grid import F32, Grid
+from covidlit.synthetic.lesions import lung_points
+from covidlit.synthetic.texture import SmoothNoise, coverage, paint
+from covidlit.synthetic.thorax import Chest
 
 INCIDENTAL = 0.12
 """Share of patients of any class with a nodule by the way."""

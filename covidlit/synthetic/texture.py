@@ -6,7 +6,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from covidlit.cohort.synthetic.grid import F32, Grid
+from covidlit.synthetic.grid import F32, Grid
 
 
 def coverage(distance: NDArray[np.floating], width: float | F32) -> F32:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.cohort.synthetic.grid import F32, Grid
+from covidlit.synthetic.grid import F32, Grid
 
 F64 = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import numpy as np
 
-from covidlit.cohort.synthetic.cases import COHORT_END, Case, plan_patients
-from covidlit.cohort.synthetic.streams import stream
+from covidlit.synthetic.cases import COHORT_END, Case, plan_patients
+from covidlit.synthetic.streams import stream
 from covidlit.errors import ConfigError
 
 PRESETS = ("mild", "lesions", "severity")

@@ -13,8 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from covidlit.cohort.synthetic.cases import Case
-from covidlit.cohort.synthetic.tubes import F64
+from covidlit.synthetic.cases import Case
+from covidlit.synthetic.tubes import F64
 
 
 class Label(IntEnum):

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.cohort.synthetic.cases import Case
+from covidlit.synthetic.cases import Case
 
 F32 = NDArray[np.float32]
 

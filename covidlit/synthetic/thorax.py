@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from covidlit.cohort.synthetic import abdomen, chest_wall, mediastinum
-from covidlit.cohort.synthetic.cases import Case
-from covidlit.cohort.synthetic.grid import F32, Grid
-from covidlit.cohort.synthetic.lung_tree import LEVELS, bent, grow_tree
-from covidlit.cohort.synthetic.patient import Patient, patient_of
-from covidlit.cohort.synthetic.texture import SmoothNoise, coverage, paint
-from covidlit.cohort.synthetic.tubes import Tubes, fill_tubes, join
+from covidlit.synthetic import abdomen, chest_wall, mediastinum
+from covidlit.synthetic.cases import Case
+from covidlit.synthetic.grid import F32, Grid
+from covidlit.synthetic.lung_tree import LEVELS, bent, grow_tree
+from covidlit.synthetic.patient import Patient, patient_of
+from covidlit.synthetic.texture import SmoothNoise, coverage, paint
+from covidlit.synthetic.tubes import Tubes, fill_tubes, join
 
 
 @dataclass(frozen=True)

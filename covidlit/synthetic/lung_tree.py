@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from covidlit.cohort.synthetic.tubes import F64, Tubes
+from covidlit.synthetic.tubes import F64, Tubes
 
 LEVELS = 9
 """Divisions of a vessel tree in each lung: 512 ends."""

@@ -6,8 +6,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from covidlit.cohort.synthetic.cases import Case
-from covidlit.cohort.synthetic.grid import F32, Grid
+from covidlit.synthetic.cases import Case
+from covidlit.synthetic.grid import F32, Grid
 
 REFERENCE_PIXEL_MM = 0.7
 

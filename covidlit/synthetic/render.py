@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.cohort.synthetic.cases import Case
-from covidlit.cohort.synthetic.grid import Grid
-from covidlit.cohort.synthetic.lesions import draw_lesions
-from covidlit.cohort.synthetic.nodules import draw_nodules
-from covidlit.cohort.synthetic.noise import digitise, scanner_noise
-from covidlit.cohort.synthetic.thorax import Chest
+from covidlit.synthetic.cases import Case
+from covidlit.synthetic.grid import Grid
+from covidlit.synthetic.lesions import draw_lesions
+from covidlit.synthetic.nodules import draw_nodules
+from covidlit.synthetic.noise import digitise, scanner_noise
+from covidlit.synthetic.thorax import Chest
 
 SLAB_VOXELS = 1_500_000
 """Slices are drawn in slabs of about so many voxels, to bound the memory."""
