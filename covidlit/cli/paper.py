@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from covidlit.evaluation.paper import Galleries
+    from covidlit.papers.csacnet import Galleries
 
 
 def paper(
@@ -80,8 +80,8 @@ def paper(
     from rich.console import Console
     from rich.markup import escape
 
-    from covidlit.evaluation.paper import Subsets, read_methods, run_rule, write_paper
-    from covidlit.evaluation.paper import paper as compute
+    from covidlit.papers.csacnet import Subsets, read_methods, run_rule, write_paper
+    from covidlit.papers.csacnet import paper as compute
     from covidlit.evaluation.runs import finished_runs
     from covidlit.files import check_writable
 
@@ -140,13 +140,13 @@ def _galleries(
     from rich.markup import escape
 
     from covidlit.errors import CovidlitError
-    from covidlit.evaluation.paper import Galleries
+    from covidlit.papers.csacnet import Galleries
 
     label, _, named = run.partition("=")
     folder = Path(run) if Path(run).exists() else Path(named or label)
     if not any((folder / "checkpoints").glob("*.ckpt")):
         return None
-    from covidlit.explain.paper_galleries import paper_galleries
+    from covidlit.papers.csacnet.galleries import paper_galleries
 
     try:
         return paper_galleries(folder, chosen, layer=layer, method=method)
@@ -161,7 +161,7 @@ def summary_tables(results: dict[str, Any]) -> list[Table]:
     from rich.table import Table
 
     from covidlit.evaluation.estimate import format_level
-    from covidlit.evaluation.paper.wording import difference_text
+    from covidlit.papers.csacnet.wording import difference_text
 
     level = format_level(results["settings"]["confidence"])
     synthetic = " (SYNTHETIC DATA)" if results["synthetic"] else ""
@@ -204,7 +204,7 @@ def summary_tables(results: dict[str, Any]) -> list[Table]:
 
 def sentences(results: dict[str, Any]) -> list[str]:
     """What the first method shows about initially positive and negative cases, in words."""
-    from covidlit.evaluation.paper.wording import verdict
+    from covidlit.papers.csacnet.wording import verdict
 
     first, confidence = results["figure2_right"][0], results["settings"]["confidence"]
     readers = results["table3"]["statement"]

@@ -18,7 +18,7 @@ from covidlit.cohort import (
 )
 from covidlit.dicom import Checks, pseudonym_uid, read_series
 from covidlit.errors import ManifestError
-from covidlit.evaluation.paper.readings import readers
+from covidlit.papers.csacnet.readings import readers
 
 Write = Callable[..., Path]
 LABELS = {

@@ -29,7 +29,7 @@ from covidlit.explain import ExplainError, HeatmapWriter, explain_image
 from covidlit.explain.camera import Camera
 from covidlit.explain.many import listing_hash
 from covidlit.explain.overlay import hottest_slices
-from covidlit.explain.paper_galleries import paper_galleries
+from covidlit.papers.csacnet.galleries import paper_galleries
 from covidlit.explain.predicted import heatmaps_of_scored
 from covidlit.explain.run_sources import datamodule_of
 from covidlit.predict import predict

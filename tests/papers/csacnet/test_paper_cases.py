@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from covidlit.evaluation.paper import typical_and_misdiagnosed
-from covidlit.evaluation.paper.methods import Method
+from covidlit.papers.csacnet import typical_and_misdiagnosed
+from covidlit.papers.csacnet.methods import Method
 
 Cohort = Callable[..., pd.DataFrame]
 MethodOf = Callable[..., Method]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from covidlit.checkpoints import load_checkpoint, read_record
-from covidlit.evaluation.paper import Galleries
+from covidlit.papers.csacnet import Galleries
 from covidlit.explain.camera import Camera
 from covidlit.explain.explain import METHODS, check_method, default_layer
 from covidlit.explain.gallery import colour_sentence

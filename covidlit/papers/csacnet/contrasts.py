@@ -12,8 +12,8 @@ from covidlit.errors import PredictionsError
 from covidlit.evaluation.auc import sampled_auc
 from covidlit.evaluation.classification import confusion
 from covidlit.evaluation.operating_point import FIXED, OperatingPoint
-from covidlit.evaluation.paper.methods import Method, with_threshold
-from covidlit.evaluation.paper.subsets import Subsets
+from covidlit.papers.csacnet.methods import Method, with_threshold
+from covidlit.papers.csacnet.subsets import Subsets
 from covidlit.evaluation.part import SamplingOf, curve_record
 from covidlit.evaluation.predictions import accepted
 from covidlit.evaluation.proportions import proportion

@@ -119,5 +119,5 @@ class Published(_Record):
 @cache
 def published() -> Published:
     """The published numbers of Yao et al., European Radiology 2021."""
-    source = resources.files("covidlit.evaluation.paper").joinpath("published.json")
+    source = resources.files("covidlit.papers.csacnet").joinpath("published.json")
     return Published.model_validate_json(source.read_text(encoding="utf-8"))

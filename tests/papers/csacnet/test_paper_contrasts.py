@@ -11,9 +11,9 @@ from sklearn.metrics import roc_auc_score
 from statsmodels.stats.proportion import proportion_confint
 
 from covidlit.errors import PredictionsError
-from covidlit.evaluation.paper import Subsets, paper, published
-from covidlit.evaluation.paper.contrasts import contrasts
-from covidlit.evaluation.paper.methods import Method
+from covidlit.papers.csacnet import Subsets, paper, published
+from covidlit.papers.csacnet.contrasts import contrasts
+from covidlit.papers.csacnet.methods import Method
 
 Cohort = Callable[..., pd.DataFrame]
 MethodOf = Callable[..., Method]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from covidlit.errors import CovidlitError
 from covidlit.evaluation.estimate import format_level
-from covidlit.evaluation.paper.csv_tables import csv_tables
-from covidlit.evaluation.paper.results import Paper
+from covidlit.papers.csacnet.csv_tables import csv_tables
+from covidlit.papers.csacnet.results import Paper
 from covidlit.evaluation.report import page_template
 from covidlit.files import write_json, write_text
 from covidlit.tables import write_table
@@ -67,8 +67,8 @@ def render_paper(
     paper: Paper, *, galleries: Galleries | None = None, command: str | None = None
 ) -> str:
     """The page as HTML text; everything it needs is inside."""
-    from covidlit.evaluation.paper import figures
-    from covidlit.evaluation.paper.wording import verdict
+    from covidlit.papers.csacnet import figures
+    from covidlit.papers.csacnet.wording import verdict
 
     galleries = galleries or Galleries()
     results = paper.to_dict()

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from covidlit.cli import app
 from covidlit.errors import CovidlitError, PredictionsError
 from covidlit.evaluation.compare import compare
-from covidlit.evaluation.paper import (
+from covidlit.papers.csacnet import (
     Galleries,
     paper,
     published,

@@ -12,7 +12,7 @@ import pandas as pd
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.evaluate import as_binary
 from covidlit.evaluation.operating_point import OperatingPoint, operating_points
-from covidlit.evaluation.paper.seeds import mean_points, mean_table, runs_by_seed
+from covidlit.papers.csacnet.seeds import mean_points, mean_table, runs_by_seed
 from covidlit.evaluation.part import SamplingOf
 from covidlit.evaluation.predictions import (
     accepted,
@@ -71,7 +71,7 @@ def as_method(
     Args:
         name: what the page calls it.
         predictions: table of contract 6; rows without a usable score are taken as refused. Several
-            seeds of one model are averaged; see `covidlit.evaluation.paper.seeds`.
+            seeds of one model are averaged; see `covidlit.papers.csacnet.seeds`.
         rule: how to choose the threshold, see `covidlit.evaluation.evaluate`.
         sampling_of: gives the sampling of some rows.
 

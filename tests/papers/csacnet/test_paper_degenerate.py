@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from covidlit.evaluation.paper import Paper, paper, write_paper
+from covidlit.papers.csacnet import Paper, paper, write_paper
 
 Cohort = Callable[..., pd.DataFrame]
 

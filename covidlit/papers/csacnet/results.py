@@ -11,14 +11,14 @@ import pandas as pd
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.cautions import cautions
-from covidlit.evaluation.paper.cases import typical_and_misdiagnosed
-from covidlit.evaluation.paper.cohort import cohort_tables
-from covidlit.evaluation.paper.contrasts import contrasts
-from covidlit.evaluation.paper.methods import Method, as_method
-from covidlit.evaluation.paper.published_numbers import published
-from covidlit.evaluation.paper.reader_study import reader_study
-from covidlit.evaluation.paper.rtpcr import by_initial_result, correct_over_methods
-from covidlit.evaluation.paper.subsets import Subsets, initial_result
+from covidlit.papers.csacnet.cases import typical_and_misdiagnosed
+from covidlit.papers.csacnet.cohort import cohort_tables
+from covidlit.papers.csacnet.contrasts import contrasts
+from covidlit.papers.csacnet.methods import Method, as_method
+from covidlit.papers.csacnet.published_numbers import published
+from covidlit.papers.csacnet.reader_study import reader_study
+from covidlit.papers.csacnet.rtpcr import by_initial_result, correct_over_methods
+from covidlit.papers.csacnet.subsets import Subsets, initial_result
 from covidlit.evaluation.part import score_spread
 from covidlit.evaluation.predictions import accepted, is_synthetic
 from covidlit.evaluation.runs import skipped_note

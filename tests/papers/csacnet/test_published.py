@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from covidlit.evaluation.paper import published
+from covidlit.papers.csacnet import published
 
 
 @pytest.fixture

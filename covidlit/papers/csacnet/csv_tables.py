@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from covidlit.evaluation.paper.cases import COLUMNS
+from covidlit.papers.csacnet.cases import COLUMNS
 
 _FACTS = ("value", "low", "high", "n", "count", "method", "reason")
 _RATES = ("sensitivity", "sensitivity_initially_negative", "specificity")

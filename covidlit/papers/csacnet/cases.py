@@ -8,7 +8,7 @@ from __future__ import annotations
 import pandas as pd
 
 from covidlit.evaluation.case_choice import typical_or_worst
-from covidlit.evaluation.paper.subsets import Subsets, initial_result
+from covidlit.papers.csacnet.subsets import Subsets, initial_result
 from covidlit.evaluation.predictions import accepted
 
 COLUMNS = (
