@@ -47,7 +47,7 @@ from covidlit.dicom import Checks
 from covidlit.explain import HeatmapWriter
 from covidlit.explain.scale import scale_of, store_scale
 from covidlit.preprocess import prepare_scan
-from covidlit.run_record import RunRecord
+from covidlit.checkpoints.record import RunRecord
 from covidlit.scans.sources import find_scans
 from covidlit.tasks import VolumeClassification
 

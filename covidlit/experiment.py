@@ -274,7 +274,7 @@ def build_runner(config: dict[str, Any], datamodule: VolumeDataModule) -> Runner
     from hydra.utils import instantiate
 
     from covidlit.evaluation.predictions import is_synthetic
-    from covidlit.run_record import run_record
+    from covidlit.checkpoints.record import run_record
 
     runner: Runner = instantiate(config["model"], _recursive_=False, _convert_="all")
     table = datamodule.table

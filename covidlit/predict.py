@@ -18,7 +18,7 @@ from covidlit.errors import ConfigError, CovidlitError, fault_reason
 from covidlit.override_notes import told
 from covidlit.preprocess.geometry import Geometry, Prepared
 from covidlit.progress import progress_bar
-from covidlit.run_record import RunRecord, class_of_interest
+from covidlit.checkpoints.record import RunRecord, class_of_interest
 from covidlit.scans.scan import Scan
 from covidlit.scans.sources import ScanSource, find_scans
 

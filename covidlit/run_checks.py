@@ -62,7 +62,7 @@ def check_evaluation(config: Mapping[str, Any], datamodule: VolumeDataModule) ->
         PredictionsError: there is no test scan to score.
     """
     from covidlit.evaluation.settings import check_rows
-    from covidlit.run_record import class_of_interest
+    from covidlit.checkpoints.record import class_of_interest
     from covidlit.run_report import LEFT_OUT
 
     table = datamodule.table

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from covidlit.errors import ConfigError
-from covidlit.run_record import class_of_interest
-from covidlit.training_settings import cut_short
+from covidlit.checkpoints.record import class_of_interest
+from covidlit.checkpoints.same_run import cut_short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,7 @@ class LightningRunner:
             one, `last` for the last epoch's.
         ckpt_path: a checkpoint to resume from.
         classes: names of the classes in the order of the targets, for a task with more than two.
-        record: what the checkpoint says about the run; `covidlit.run_record.RunRecord`.
+        record: what the checkpoint says about the run; `covidlit.checkpoints.record.RunRecord`.
 
     Attributes:
         judged: after `fit`, the checkpoint whose weights `predict` uses, if one was kept.
@@ -147,7 +147,7 @@ class LightningRunner:
         """
         from hydra.utils import instantiate
 
-        from covidlit.checkpoint_file import AtomicCheckpointIO
+        from covidlit.checkpoints.io import AtomicCheckpointIO
         from covidlit.other_processes import EndTogether
 
         task = self.task

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from covidlit.configuration import check_keys, explain
 from covidlit.errors import ConfigError, did_you_mean
-from covidlit.training_settings import number_of_devices
+from covidlit.checkpoints.same_run import number_of_devices
 from covidlit.unlisted import UNUSED
 
 _TRAINER = "pytorch_lightning.Trainer"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from covidlit.checkpoint_file import AtomicCheckpointIO
+from covidlit.checkpoints.io import AtomicCheckpointIO
 from covidlit.errors import CovidlitError
 
 

@@ -13,7 +13,7 @@ import torch
 from covidlit.checkpoints import check_same_run, run_record
 from covidlit.errors import CheckpointError
 from covidlit.tasks import VolumeClassification
-from covidlit.training_settings import changed_length, cut_short, number_of_devices
+from covidlit.checkpoints.same_run import changed_length, cut_short, number_of_devices
 
 NET = {"_target_": "covidlit.models.CSACNet3D", "width": 4, "hidden": [8, 8]}
 WHOLE: dict[str, Any] = {

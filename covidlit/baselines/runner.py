@@ -24,7 +24,7 @@ from covidlit.baselines.search import SearchResult, TrainingScans, nested_search
 from covidlit.configuration import check_keys
 from covidlit.errors import ConfigError, TrainingError
 from covidlit.files import write_json
-from covidlit.run_record import GeometryRecord, PreprocessRecord, RunRecord
+from covidlit.checkpoints.record import GeometryRecord, PreprocessRecord, RunRecord
 from covidlit.runner import Node, score_table, settings_text
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class ClassicalRunner:
         backend: of joblib, for these.
         ckpt_path: must be None: a classifier is fitted at once, there is nothing to resume.
         classes: names of the classes in the order of the targets, for a task with more than two.
-        record: what the kept model says about the run; `covidlit.run_record.RunRecord`.
+        record: what the kept model says about the run; `covidlit.checkpoints.record.RunRecord`.
 
     Attributes:
         model: after `fit`, the fitted classifier.

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
-from covidlit.training_settings import number_of_devices
+from covidlit.checkpoints.same_run import number_of_devices
 
 
 def hardware_record(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def network_facts(checkpoint: str | Path) -> dict[str, Any]:
     import torch
 
     from covidlit.checkpoints import build, load_checkpoint, read_record
-    from covidlit.weights_hash import weights_hash
+    from covidlit.checkpoints.weights import weights_hash
 
     content = load_checkpoint(checkpoint)
     record = read_record(content, checkpoint)

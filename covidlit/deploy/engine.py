@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from covidlit.arguments import require_whole_number
 from covidlit.deploy.exported import default_folder, is_export, read_export
 from covidlit.errors import ConfigError, did_you_mean
-from covidlit.run_record import RunRecord
+from covidlit.checkpoints.record import RunRecord
 
 ENGINES = ("auto", "torch", "onnxruntime", "openvino")
 FORMATS = {"onnxruntime": "onnx", "openvino": "openvino"}

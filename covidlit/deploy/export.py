@@ -36,10 +36,10 @@ from covidlit.errors import ConfigError, ExportError
 from covidlit.files import check_writable, write_json
 from covidlit.models.layers import check_choice
 from covidlit.preprocess import Geometry
-from covidlit.run_record import RunRecord
+from covidlit.checkpoints.record import RunRecord
 from covidlit.scans.sources import find_scans
 from covidlit.tasks import VolumeClassification
-from covidlit.weights_hash import scoring_hash
+from covidlit.checkpoints.weights import scoring_hash
 
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
 _PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",)}

@@ -10,7 +10,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from covidlit.errors import ExportError
-from covidlit.run_record import RunRecord
+from covidlit.checkpoints.record import RunRecord
 
 FORMAT = 1
 """Raised when what `model.json` holds changes its meaning."""
@@ -33,7 +33,7 @@ class ExportRecord(BaseModel):
         record: of the run that wrote the checkpoint, as the checkpoint carries it.
         checkpoint: the file's name.
         checkpoint_sha256: hash of the file.
-        scoring_sha256: hash of what scores come from (`covidlit.weights_hash.scoring_hash`);
+        scoring_sha256: hash of what scores come from (`covidlit.checkpoints.weights.scoring_hash`);
             another one means that the export is of another state. The file changes too where a
             scale of heatmaps is stored in it, which is no reason to export again.
         files: hash of each exported file.
@@ -136,7 +136,7 @@ def _same_scores(checkpoint: str | Path, export: ExportRecord) -> bool:
     if file_hash(checkpoint) == export.checkpoint_sha256:
         return True  # without reading it, which takes torch and its time
     from covidlit.checkpoints import load_checkpoint
-    from covidlit.weights_hash import scoring_hash
+    from covidlit.checkpoints.weights import scoring_hash
 
     return scoring_hash(load_checkpoint(checkpoint)) == export.scoring_sha256
 

@@ -29,9 +29,9 @@ from covidlit.explain.scale import store_scale, stored_scale
 from covidlit.explain.worth import worth_of
 from covidlit.explain.write import HeatmapWriter, load_classification
 from covidlit.files import check_writable, write_json, write_text
-from covidlit.run_record import RunRecord
+from covidlit.checkpoints.record import RunRecord
 from covidlit.scans.sources import ScanSource, find_scans
-from covidlit.weights_hash import weights_hash
+from covidlit.checkpoints.weights import weights_hash
 
 if TYPE_CHECKING:
     import pandas as pd

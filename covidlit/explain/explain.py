@@ -17,7 +17,7 @@ from covidlit.explain.guided import LUNG_HU, guided_layer_cam
 from covidlit.explain.heatmap import Heatmap
 from covidlit.explain.layers import ExplainError, layer_of, layers_of
 from covidlit.models.explainable import Axes, ExplainableLayer, VoxelGrid
-from covidlit.run_record import class_of_interest
+from covidlit.checkpoints.record import class_of_interest
 
 if TYPE_CHECKING:
     from covidlit.tasks import VolumeClassification

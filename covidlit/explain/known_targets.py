@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.errors import ConfigError, CovidlitError
-from covidlit.run_record import RunRecord
+from covidlit.checkpoints.record import RunRecord
 from covidlit.scans.sources import TABLE_SUFFIXES
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from covidlit.explain.write import COLUMNS, HeatmapWriter
 from covidlit.files import write_json
 from covidlit.scans.sources import ScanSource, refusal_reason
 from covidlit.tables import read_table, write_table
-from covidlit.weights_hash import weights_hash
+from covidlit.checkpoints.weights import weights_hash
 
 if TYPE_CHECKING:
     import pandas as pd

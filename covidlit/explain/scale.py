@@ -9,7 +9,7 @@ import numpy as np
 
 from covidlit.checkpoints import load_checkpoint, read_record, update_record
 from covidlit.explain.layers import ExplainError
-from covidlit.run_record import RunRecord
+from covidlit.checkpoints.record import RunRecord
 
 QUANTILE = 0.75
 """A quarter of the positive scans reach the end of the scale: of a dozen validation scans, a higher

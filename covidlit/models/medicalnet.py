@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from covidlit.errors import CheckpointError
-from covidlit.weight_differences import weight_differences
+from covidlit.models.weight_differences import weight_differences
 
 
 def load_medicalnet(backbone: nn.Module, path: str | Path) -> None:

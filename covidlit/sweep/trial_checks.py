@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from covidlit.errors import ConfigError
-from covidlit.training_settings import number_of_devices
+from covidlit.checkpoints.same_run import number_of_devices
 
 if TYPE_CHECKING:
     from covidlit.sweep.parameters import Parameter

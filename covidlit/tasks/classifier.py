@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from covidlit.checkpoints import check_weights, described, load_checkpoint
 from covidlit.empty_weights import EmptyWeights
 from covidlit.errors import ConfigError
-from covidlit.targets import CLASSIFICATION, build
+from covidlit.checkpoints.targets import CLASSIFICATION, build
 from covidlit.tasks.losses import log_probabilities
 
 TASKS = (CLASSIFICATION, "covidlit.tasks.VolumeClassification")
@@ -53,7 +53,7 @@ def classification_net(hparams: Mapping[str, Any]) -> nn.Module:
     """The untrained network that the hyper-parameters of a classification describe.
 
     Raises:
-        ConfigError: fewer than 2 classes, or see `covidlit.targets.build`.
+        ConfigError: fewer than 2 classes, or see `covidlit.checkpoints.targets.build`.
     """
     n_classes = hparams["n_classes"]
     if n_classes < 2:

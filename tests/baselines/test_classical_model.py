@@ -20,7 +20,7 @@ from covidlit.baselines.features import FEATURE_FORMAT, FEATURE_NAMES
 from covidlit.baselines.model import MODEL_FORMAT, ClassicalModel
 from covidlit.baselines.runner import ClassicalRunner
 from covidlit.errors import CheckpointError
-from covidlit.run_record import GeometryRecord, PreprocessRecord, RunRecord
+from covidlit.checkpoints.record import GeometryRecord, PreprocessRecord, RunRecord
 
 RECORD = RunRecord(
     config={"seed": 3},

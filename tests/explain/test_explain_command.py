@@ -35,7 +35,7 @@ from covidlit.explain.run_sources import datamodule_of
 from covidlit.predict import predict
 from covidlit.preprocess import prepare_scan
 from covidlit.scans.images import load_scan, write_nifti
-from covidlit.weights_hash import weights_hash
+from covidlit.checkpoints.weights import weights_hash
 
 
 @pytest.fixture(scope="module")

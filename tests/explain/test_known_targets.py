@@ -14,7 +14,7 @@ from covidlit.cohort.manifest import write_manifest
 from covidlit.explain import explain_image, layer_cam, layer_of
 from covidlit.explain.known_targets import known_targets
 from covidlit.explain.run_sources import positive_target
-from covidlit.run_record import RunRecord, run_record
+from covidlit.checkpoints.record import RunRecord, run_record
 from covidlit.tasks import VolumeClassification
 
 MODULE = "covidlit.cohort.label_rule"

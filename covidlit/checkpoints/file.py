@@ -17,10 +17,10 @@ from torch import Tensor
 from covidlit.empty_weights import EmptyWeights
 from covidlit.errors import CheckpointError, ConfigError
 from covidlit.files import atomic_path
-from covidlit.run_record import PreprocessRecord, RunRecord, run_record
-from covidlit.targets import ALLOWED_TARGETS, allow_target, build, is_allowed, targets_in
-from covidlit.training_settings import changed_length, changed_settings, trainer_of
-from covidlit.weight_differences import weight_differences
+from covidlit.checkpoints.record import PreprocessRecord, RunRecord, run_record
+from covidlit.checkpoints.targets import ALLOWED_TARGETS, allow_target, build, is_allowed, targets_in
+from covidlit.checkpoints.same_run import changed_length, changed_settings, trainer_of
+from covidlit.models.weight_differences import weight_differences
 
 if TYPE_CHECKING:
     from covidlit.tasks import BaseTask
