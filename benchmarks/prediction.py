@@ -35,7 +35,8 @@ from record import write_results
 from rich.progress import track
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from covidlit.checkpoints import load_checkpoint, load_task, read_record
+from covidlit.checkpoints.file import load_checkpoint, read_record
+from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.manifest import read_manifest
 from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.deploy import load_engine
@@ -47,9 +48,9 @@ from covidlit.dicom import Checks
 from covidlit.explain import HeatmapWriter
 from covidlit.explain.scale import scale_of, store_scale
 from covidlit.preprocess import prepare_scan
-from covidlit.checkpoints.record import RunRecord
 from covidlit.scans.sources import find_scans
 from covidlit.tasks import VolumeClassification
+from covidlit.tasks.load import load_task
 
 ROOT = Path(__file__).parents[1]
 RUN = ROOT / "runs" / "prediction_benchmark"

@@ -29,7 +29,7 @@ from record import write_results
 from torch import Tensor
 from torch.nn import functional
 
-from covidlit.checkpoints import build
+from covidlit.checkpoints.targets import build
 from covidlit.models import CSACNet3D
 from covidlit.tasks import VolumeClassification
 

@@ -273,8 +273,8 @@ def build_runner(config: dict[str, Any], datamodule: VolumeDataModule) -> Runner
     """The runner of `conf/model/*.yaml`, with the record that its checkpoints will carry."""
     from hydra.utils import instantiate
 
-    from covidlit.evaluation.predictions import is_synthetic
     from covidlit.checkpoints.record import run_record
+    from covidlit.evaluation.predictions import is_synthetic
 
     runner: Runner = instantiate(config["model"], _recursive_=False, _convert_="all")
     table = datamodule.table

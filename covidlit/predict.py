@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from covidlit.checkpoints.record import RunRecord, class_of_interest
 from covidlit.deploy import Engine, Timings, load_engine
 from covidlit.deploy.preparation import PreparedSource, prepare_ahead
 from covidlit.dicom import Checks
@@ -18,7 +19,6 @@ from covidlit.errors import ConfigError, CovidlitError, fault_reason
 from covidlit.override_notes import told
 from covidlit.preprocess.geometry import Geometry, Prepared
 from covidlit.progress import progress_bar
-from covidlit.checkpoints.record import RunRecord, class_of_interest
 from covidlit.scans.scan import Scan
 from covidlit.scans.sources import ScanSource, find_scans
 

@@ -61,8 +61,8 @@ def check_evaluation(config: Mapping[str, Any], datamodule: VolumeDataModule) ->
             validation part cannot give.
         PredictionsError: there is no test scan to score.
     """
-    from covidlit.evaluation.settings import check_rows
     from covidlit.checkpoints.record import class_of_interest
+    from covidlit.evaluation.settings import check_rows
     from covidlit.run_report import LEFT_OUT
 
     table = datamodule.table

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from covidlit.errors import ConfigError
 from covidlit.checkpoints.record import class_of_interest
 from covidlit.checkpoints.same_run import cut_short
+from covidlit.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -233,7 +233,7 @@ class LightningRunner:
 
         The run's other checkpoints hold other weights, whose scores it says nothing about.
         """
-        from covidlit.checkpoints import update_record
+        from covidlit.checkpoints.file import update_record
 
         if self.judged is not None:
             update_record(self.judged, operating_point=threshold)
@@ -247,10 +247,12 @@ class LightningRunner:
         return run_gallery(self.task, datamodule, table, self.judged)
 
     def _check_resumable(self) -> None:
-        from covidlit.checkpoints import check_same_run
+        from covidlit.checkpoints.same_run import check_same_run
 
         assert self.ckpt_path is not None
-        progress = check_same_run(self.ckpt_path, self.task, self.record)
+        progress = check_same_run(
+            self.ckpt_path, self.task.hparams, self.task.state_dict(), self.record
+        )
         self._resumed_from = f"{self.ckpt_path} {progress}".strip()
 
     def _build_callbacks(
@@ -303,7 +305,7 @@ class LightningRunner:
         """Load the weights that the run is judged by."""
         from pytorch_lightning.callbacks import ModelCheckpoint
 
-        from covidlit.checkpoints import load_checkpoint
+        from covidlit.checkpoints.file import load_checkpoint
 
         kept = [
             callback

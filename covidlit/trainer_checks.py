@@ -7,9 +7,9 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from covidlit.checkpoints.same_run import number_of_devices
 from covidlit.configuration import check_keys, explain
 from covidlit.errors import ConfigError, did_you_mean
-from covidlit.checkpoints.same_run import number_of_devices
 from covidlit.unlisted import UNUSED
 
 _TRAINER = "pytorch_lightning.Trainer"

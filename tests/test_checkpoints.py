@@ -11,21 +11,19 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from covidlit.checkpoints import (
-    ALLOWED_TARGETS,
-    RunRecord,
-    allow_target,
-    build,
-    check_same_run,
-    is_allowed,
-    load_checkpoint,
-    load_task,
-    read_record,
-    run_record,
-    update_record,
-)
+from covidlit.checkpoints import ALLOWED_TARGETS, is_allowed
+from covidlit.checkpoints.file import load_checkpoint, read_record, update_record
+from covidlit.checkpoints.record import RunRecord, run_record
+from covidlit.checkpoints.same_run import check_same_run
+from covidlit.checkpoints.targets import allow_target, build
 from covidlit.errors import CheckpointError, ConfigError, CovidlitError
 from covidlit.tasks import VolumeClassification
+from covidlit.tasks.load import load_task
+
+
+def _check_same_run(path: Path, task: VolumeClassification, record: dict[str, Any]) -> str:
+    return check_same_run(path, task.hparams, task.state_dict(), record)
+
 
 NET = {"_target_": "covidlit.models.CSACNet3D", "width": 4, "hidden": [8, 8]}
 CONFIG: dict[str, Any] = {
@@ -264,7 +262,7 @@ def test_a_record_without_its_trainer_is_refused(place: str, path: Path) -> None
     content["hyper_parameters"]["scheduler"] = cycle
     torch.save(content, path)
     # To go on from it, nothing is asked that it cannot answer.
-    check_same_run(path, make_task(scheduler=cycle), run_record(CONFIG, split_hash="abc"))
+    _check_same_run(path, make_task(scheduler=cycle), run_record(CONFIG, split_hash="abc"))
 
 
 def test_another_format_is_refused(path: Path) -> None:
@@ -297,19 +295,19 @@ def test_hyper_parameters_that_describe_no_network(wrong: dict[str, Any], path: 
 
 def test_a_run_goes_on_only_as_it_was(path: Path) -> None:
     record = run_record(CONFIG, split_hash="abc")
-    check_same_run(path, make_task(), record)
+    _check_same_run(path, make_task(), record)
     with pytest.raises(CheckpointError, match="net was"):
-        check_same_run(path, make_task(net={**NET, "width": 8}), record)
+        _check_same_run(path, make_task(net={**NET, "width": 8}), record)
     with pytest.raises(CheckpointError, match="split_hash was 'abc' and is 'xyz'"):
-        check_same_run(path, make_task(), run_record(CONFIG, split_hash="xyz"))
+        _check_same_run(path, make_task(), run_record(CONFIG, split_hash="xyz"))
     window = {**CONFIG, "data": {**CONFIG["data"], "window": [-1000, 1000]}}
     with pytest.raises(CheckpointError, match=r"data.window was \[-1000.*\] and is \[-1000.*\]"):
-        check_same_run(path, make_task(), run_record(window, split_hash="abc"))
+        _check_same_run(path, make_task(), run_record(window, split_hash="abc"))
 
 
 def test_a_schedule_keeps_its_length(path: Path) -> None:
     longer = run_record({**CONFIG, "trainer": {"max_epochs": 9}}, split_hash="abc")
-    check_same_run(path, make_task(), longer)  # a constant rate has no length
+    _check_same_run(path, make_task(), longer)  # a constant rate has no length
     cycle = {"_target_": "torch.optim.lr_scheduler.OneCycleLR"}
     task = make_task(scheduler=cycle)
     task.record = run_record(CONFIG, split_hash="abc")
@@ -321,7 +319,7 @@ def test_a_schedule_keeps_its_length(path: Path) -> None:
         path,
     )
     with pytest.raises(CheckpointError, match=r"max_epochs was 3 and is 9") as error:
-        check_same_run(path, make_task(scheduler=cycle), longer)
+        _check_same_run(path, make_task(scheduler=cycle), longer)
     assert "OneCycleLR lays the learning rate out over the whole length" in error.value.what
     assert "start one without ckpt_path" in str(error.value.fix)
     assert "model.task.scheduler=null" in str(error.value.fix)

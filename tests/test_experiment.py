@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 import covidlit.models
 from covidlit.baselines import load_model
-from covidlit.checkpoints import load_checkpoint, load_task
+from covidlit.checkpoints.file import load_checkpoint
 from covidlit.cli import app
 from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.cohort.splits import Split
@@ -31,6 +31,7 @@ from covidlit.errors import ConfigError
 from covidlit.evaluation import read_predictions
 from covidlit.experiment import train_and_evaluate
 from covidlit.predict import predict
+from covidlit.tasks.load import load_task
 
 ROOT = Path(__file__).parents[1]
 MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))

@@ -10,10 +10,20 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from covidlit.checkpoints import check_same_run, run_record
+from covidlit.checkpoints.record import run_record
+from covidlit.checkpoints.same_run import (
+    changed_length,
+    check_same_run,
+    cut_short,
+    number_of_devices,
+)
 from covidlit.errors import CheckpointError
 from covidlit.tasks import VolumeClassification
-from covidlit.checkpoints.same_run import changed_length, cut_short, number_of_devices
+
+
+def _check_same_run(path: Path, task: VolumeClassification, record: dict[str, Any]) -> str:
+    return check_same_run(path, task.hparams, task.state_dict(), record)
+
 
 NET = {"_target_": "covidlit.models.CSACNet3D", "width": 4, "hidden": [8, 8]}
 WHOLE: dict[str, Any] = {
@@ -92,7 +102,7 @@ def test_a_changed_setting_of_the_training_is_named(
     setting: str, value: Any, named: str, whole: Path
 ) -> None:
     with pytest.raises(CheckpointError, match=f"cannot go on from this checkpoint: {named}"):
-        check_same_run(whole, make_task(), _with(setting, value))
+        _check_same_run(whole, make_task(), _with(setting, value))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +122,7 @@ def test_a_changed_setting_of_the_training_is_named(
 def test_what_does_not_change_the_training_may_change(
     setting: str, value: Any, whole: Path
 ) -> None:
-    check_same_run(whole, make_task(), _with(setting, value))
+    _check_same_run(whole, make_task(), _with(setting, value))
 
 
 @pytest.mark.parametrize(
@@ -153,10 +163,10 @@ def test_a_run_cannot_end_before_its_checkpoint(whole: Path) -> None:
     content = torch.load(whole, weights_only=True)
     torch.save(content | {"epoch": 2}, whole)
     for epochs in (3, 20):
-        said = check_same_run(whole, make_task(), _with("trainer.max_epochs", epochs))
+        said = _check_same_run(whole, make_task(), _with("trainer.max_epochs", epochs))
         assert said == "after 3 of 3 epochs"
     with pytest.raises(CheckpointError, match=r"3 epochs behind it, and .*max_epochs is 2"):
-        check_same_run(whole, make_task(), _with("trainer.max_epochs", 2))
+        _check_same_run(whole, make_task(), _with("trainer.max_epochs", 2))
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ import pydantic
 from numpy.typing import NDArray
 
 from covidlit.baselines.features import FEATURE_FORMAT, FEATURE_NAMES, volume_features
+from covidlit.checkpoints.record import RunRecord
 from covidlit.errors import CheckpointError
 from covidlit.files import atomic_path
-from covidlit.checkpoints.record import RunRecord
 
 MODEL_FORMAT = 1
 """Number of the file's format: raised when what it holds changes its meaning."""

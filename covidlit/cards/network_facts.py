@@ -25,7 +25,8 @@ def network_facts(checkpoint: str | Path) -> dict[str, Any]:
     """
     import torch
 
-    from covidlit.checkpoints import build, load_checkpoint, read_record
+    from covidlit.checkpoints.file import load_checkpoint, read_record
+    from covidlit.checkpoints.targets import build
     from covidlit.checkpoints.weights import weights_hash
 
     content = load_checkpoint(checkpoint)

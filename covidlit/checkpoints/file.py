@@ -8,36 +8,16 @@ import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pydantic
 import torch
 from torch import Tensor
 
-from covidlit.empty_weights import EmptyWeights
+from covidlit.checkpoints.record import RunRecord
+from covidlit.checkpoints.targets import is_allowed, targets_in
 from covidlit.errors import CheckpointError, ConfigError
 from covidlit.files import atomic_path
-from covidlit.checkpoints.record import PreprocessRecord, RunRecord, run_record
-from covidlit.checkpoints.targets import ALLOWED_TARGETS, allow_target, build, is_allowed, targets_in
-from covidlit.checkpoints.same_run import changed_length, changed_settings, trainer_of
-from covidlit.models.weight_differences import weight_differences
-
-if TYPE_CHECKING:
-    from covidlit.tasks import BaseTask
-
-__all__ = [
-    "ALLOWED_TARGETS",
-    "CHECKPOINT_FORMAT",
-    "PreprocessRecord",
-    "RunRecord",
-    "allow_target",
-    "build",
-    "check_same_run",
-    "load_checkpoint",
-    "load_task",
-    "run_record",
-    "update_record",
-]
 
 CHECKPOINT_FORMAT = 1
 """Raised when what a checkpoint holds under "covidlit" changes its meaning."""
@@ -48,7 +28,7 @@ _GARBLED = (
     ValueError, struct.error,
 )  # fmt: skip
 """What reading bytes that are no checkpoint has been seen to raise."""
-_RETRAIN = "use a checkpoint that covidlit wrote (runs/<name>/<date>/checkpoints/)."
+RETRAIN = "use a checkpoint that covidlit wrote (runs/<name>/<date>/checkpoints/)."
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -84,7 +64,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict) or any(name not in content for name in _NEEDED):
         found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
         raise CheckpointError(
-            f"this is not a checkpoint of covidlit: it holds {found}.", where=path, fix=_RETRAIN
+            f"this is not a checkpoint of covidlit: it holds {found}.", where=path, fix=RETRAIN
         )
     own = content["covidlit"]
     written = own.get("format") if isinstance(own, Mapping) else None
@@ -100,24 +80,6 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def load_task(path: str | Path) -> BaseTask:
-    """The trained task of a checkpoint, in evaluation mode on the CPU, with its `record`.
-
-    Raises:
-        CheckpointError: see `load_checkpoint`; or its weights do not fit the network that its
-            hyper-parameters describe.
-    """
-    checkpoint = load_checkpoint(path)
-    node = {**checkpoint["hyper_parameters"], "_target_": checkpoint["covidlit"]["task"]}
-    with described(path), EmptyWeights():
-        task: BaseTask = build(node, "tasks")
-    check_weights(task.state_dict(), checkpoint["state_dict"], path)
-    task.load_state_dict(checkpoint["state_dict"])
-    task.record = checkpoint["covidlit"]["record"]
-    del checkpoint  # Lightning's save_hyperparameters keeps this frame, until garbage is collected
-    return task.eval()
-
-
 @contextmanager
 def described(path: object) -> Iterator[None]:
     """Say of what fails while a network is built that the checkpoint's hyper-parameters are wrong.
@@ -129,7 +91,7 @@ def described(path: object) -> Iterator[None]:
         yield
     except (ConfigError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
-            f"its hyper-parameters do not describe a network: {error}", where=path, fix=_RETRAIN
+            f"its hyper-parameters do not describe a network: {error}", where=path, fix=RETRAIN
         ) from error
 
 
@@ -168,55 +130,6 @@ def update_record(path: str | Path, **fields: Any) -> None:
     checkpoint["covidlit"]["record"] = record.model_dump(mode="json")
     with atomic_path(path) as temporary:
         torch.save(checkpoint, temporary)
-
-
-def check_same_run(path: str | Path, task: BaseTask, record: Mapping[str, Any]) -> str:
-    """Refuse to resume a run from a checkpoint of another network, split or way of training.
-
-    A finished run may be trained longer where its learning rate does not depend on its length.
-
-    Args:
-        path: the checkpoint.
-        task: the task that is to go on from it.
-        record: of the run that is to go on; fields that it lacks are not compared.
-
-    Returns:
-        How far the run had come, such as "after 10 of 10 epochs".
-
-    Raises:
-        CheckpointError: names the settings that differ.
-    """
-    checkpoint = load_checkpoint(path)
-    written = checkpoint["covidlit"]["record"]
-    if changed := changed_settings(written.get("config"), record.get("config")):
-        raise _cannot_go_on(path, changed)
-    before, now = checkpoint["hyper_parameters"], dict(task.hparams)
-    for name in ("net", "n_classes", "optimizer", "scheduler"):
-        old, new = _comparable(before.get(name)), _comparable(now.get(name))
-        if old != new:
-            raise _cannot_go_on(path, f"{name} was {old!r} and is {new!r}")
-    check_weights(task.state_dict(), checkpoint["state_dict"], path)
-    for name in ("split_hash", "preprocess"):
-        if name in record and name in written and record[name] != written[name]:
-            raise _cannot_go_on(path, f"{name} was {written[name]!r} and is {record[name]!r}")
-    old, new = (trainer_of(run) for run in (written, record))
-    if changed := changed_length(old, new, before.get("scheduler")):
-        raise _another_schedule(path, changed, before["scheduler"], new)
-    return _progress(path, checkpoint.get("epoch"), old, new)
-
-
-def check_weights(own: Mapping[str, Tensor], saved: Mapping[str, Tensor], where: object) -> None:
-    """Compare names and shapes of two state dicts.
-
-    Raises:
-        CheckpointError: they differ; names up to three missing, unexpected and misshapen weights.
-    """
-    if found := weight_differences(own, saved):
-        raise CheckpointError(
-            f"the checkpoint is of another model ({found}).",
-            where=where,
-            fix="give the checkpoint of this model, or the model's arguments as they were.",
-        )
 
 
 def _read(path: Path) -> Any:
@@ -272,7 +185,7 @@ def _refuse_part(path: Path, name: str, wanted: str, found: object) -> None:
         f"the checkpoint is damaged: its `{name}` is {wanted} in a whole one, and "
         f"{type(found).__name__} here.",
         where=path,
-        fix=_RETRAIN,
+        fix=RETRAIN,
     )
 
 
@@ -288,50 +201,3 @@ def _check_targets(checkpoint: Mapping[str, Any], path: Path) -> None:
                 fix="do not use this file; if the class is your own, allow it first with "
                 "covidlit.checkpoints.allow_target.",
             )
-
-
-def _comparable(value: Any) -> Any:
-    # Where weights came from before training plays no part in going on.
-    return (
-        {k: v for k, v in value.items() if k != "pretrained"} if isinstance(value, dict) else value
-    )
-
-
-def _cannot_go_on(path: str | Path, changed: str) -> CheckpointError:
-    return CheckpointError(
-        f"the run cannot go on from this checkpoint: {changed} now.",
-        where=path,
-        fix="resume with the settings of the run that wrote it (config.yaml in its folder).",
-    )
-
-
-def _another_schedule(
-    path: str | Path, changed: str, scheduler: Mapping[str, Any], trainer: Mapping[str, Any]
-) -> CheckpointError:
-    name = str(scheduler.get("_target_")).rpartition(".")[2]
-    return CheckpointError(
-        f"the run cannot go on from this checkpoint: {changed} now, and {name} lays the learning "
-        "rate out over the whole length of a run: another length is another schedule from the "
-        "first step on, not more of this one.",
-        where=path,
-        fix="to finish the run, give the length that it was started with. For a run of another "
-        "length, start one without ckpt_path. A run that is to be trained on later needs a "
-        "schedule without a length from the start: model.task.scheduler=null, or one that steps "
-        "every epoch, such as StepLR or ReduceLROnPlateau.",
-    )
-
-
-def _progress(
-    path: str | Path, epoch: object, before: Mapping[str, Any], now: Mapping[str, Any]
-) -> str:
-    """How far a checkpoint has come; `epoch` is its last one, counted from 0."""
-    if not isinstance(epoch, int):
-        return ""
-    done, planned, length = epoch + 1, before.get("max_epochs"), now.get("max_epochs")
-    if isinstance(length, int) and 0 <= length < done:
-        raise CheckpointError(
-            f"its run has {done} epochs behind it, and trainer.max_epochs is {length}.",
-            where=path,
-            fix=f"set trainer.max_epochs to {done} or more, or start a run without ckpt_path.",
-        )
-    return f"after {done}{f' of {planned}' if planned else ''} epochs"

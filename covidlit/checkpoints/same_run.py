@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from torch import Tensor
+
+from covidlit.checkpoints.file import load_checkpoint
+from covidlit.checkpoints.weights import check_weights
+from covidlit.errors import CheckpointError
 
 _NODES = (
     "seed", "data", "label_rule", "split", "augmentation", "model.task",
@@ -132,3 +139,90 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
                 yield from _leaves(f"{name}.{key}", inner)
     elif value is not None:
         yield name, value
+
+
+def check_same_run(
+    path: str | Path,
+    hyper_parameters: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    record: Mapping[str, Any],
+) -> str:
+    """Refuse to resume a run from a checkpoint of another network, split or way of training.
+
+    A finished run may be trained longer where its learning rate does not depend on its length.
+
+    Args:
+        path: the checkpoint.
+        hyper_parameters, weights: of the task that is to go on from it.
+        record: of the run that is to go on; fields that it lacks are not compared.
+
+    Returns:
+        How far the run had come, such as "after 10 of 10 epochs".
+
+    Raises:
+        CheckpointError: names the settings that differ.
+    """
+    checkpoint = load_checkpoint(path)
+    written = checkpoint["covidlit"]["record"]
+    if changed := changed_settings(written.get("config"), record.get("config")):
+        raise _cannot_go_on(path, changed)
+    before, now = checkpoint["hyper_parameters"], dict(hyper_parameters)
+    for name in ("net", "n_classes", "optimizer", "scheduler"):
+        old, new = _comparable(before.get(name)), _comparable(now.get(name))
+        if old != new:
+            raise _cannot_go_on(path, f"{name} was {old!r} and is {new!r}")
+    check_weights(weights, checkpoint["state_dict"], path)
+    for name in ("split_hash", "preprocess"):
+        if name in record and name in written and record[name] != written[name]:
+            raise _cannot_go_on(path, f"{name} was {written[name]!r} and is {record[name]!r}")
+    old, new = (trainer_of(run) for run in (written, record))
+    if changed := changed_length(old, new, before.get("scheduler")):
+        raise _another_schedule(path, changed, before["scheduler"], new)
+    return _progress(path, checkpoint.get("epoch"), old, new)
+
+
+def _comparable(value: Any) -> Any:
+    # Where weights came from before training plays no part in going on.
+    return (
+        {k: v for k, v in value.items() if k != "pretrained"} if isinstance(value, dict) else value
+    )
+
+
+def _cannot_go_on(path: str | Path, changed: str) -> CheckpointError:
+    return CheckpointError(
+        f"the run cannot go on from this checkpoint: {changed} now.",
+        where=path,
+        fix="resume with the settings of the run that wrote it (config.yaml in its folder).",
+    )
+
+
+def _another_schedule(
+    path: str | Path, changed: str, scheduler: Mapping[str, Any], trainer: Mapping[str, Any]
+) -> CheckpointError:
+    name = str(scheduler.get("_target_")).rpartition(".")[2]
+    return CheckpointError(
+        f"the run cannot go on from this checkpoint: {changed} now, and {name} lays the learning "
+        "rate out over the whole length of a run: another length is another schedule from the "
+        "first step on, not more of this one.",
+        where=path,
+        fix="to finish the run, give the length that it was started with. For a run of another "
+        "length, start one without ckpt_path. A run that is to be trained on later needs a "
+        "schedule without a length from the start: model.task.scheduler=null, or one that steps "
+        "every epoch, such as StepLR or ReduceLROnPlateau.",
+    )
+
+
+def _progress(
+    path: str | Path, epoch: object, before: Mapping[str, Any], now: Mapping[str, Any]
+) -> str:
+    """How far a checkpoint has come; `epoch` is its last one, counted from 0."""
+    if not isinstance(epoch, int):
+        return ""
+    done, planned, length = epoch + 1, before.get("max_epochs"), now.get("max_epochs")
+    if isinstance(length, int) and 0 <= length < done:
+        raise CheckpointError(
+            f"its run has {done} epochs behind it, and trainer.max_epochs is {length}.",
+            where=path,
+            fix=f"set trainer.max_epochs to {done} or more, or start a run without ckpt_path.",
+        )
+    return f"after {done}{f' of {planned}' if planned else ''} epochs"

@@ -1,4 +1,4 @@
-"""Hashes of what a checkpoint holds, whatever else was added to its file since."""
+"""Weights of a checkpoint: their hashes, and whether they are those of a network."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from covidlit.errors import CheckpointError
+from covidlit.models.weight_differences import weight_differences
 
 _NOT_FOR_SCORES = ("heat_scales",)
 """Fields of the record that are added after training and change no score and no class."""
@@ -43,3 +46,17 @@ def scoring_hash(checkpoint: Mapping[str, Any]) -> str:
     text = json.dumps(described, sort_keys=True, default=str)
     both = f"{weights_hash(checkpoint['state_dict'])}\n{text}"
     return hashlib.sha256(both.encode()).hexdigest()
+
+
+def check_weights(own: Mapping[str, Tensor], saved: Mapping[str, Tensor], where: object) -> None:
+    """Compare names and shapes of two state dicts.
+
+    Raises:
+        CheckpointError: they differ; names up to three missing, unexpected and misshapen weights.
+    """
+    if found := weight_differences(own, saved):
+        raise CheckpointError(
+            f"the checkpoint is of another model ({found}).",
+            where=where,
+            fix="give the checkpoint of this model, or the model's arguments as they were.",
+        )

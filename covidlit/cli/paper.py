@@ -80,10 +80,10 @@ def paper(
     from rich.console import Console
     from rich.markup import escape
 
-    from covidlit.papers.csacnet import Subsets, read_methods, run_rule, write_paper
-    from covidlit.papers.csacnet import paper as compute
     from covidlit.evaluation.runs import finished_runs
     from covidlit.files import check_writable
+    from covidlit.papers.csacnet import Subsets, read_methods, run_rule, write_paper
+    from covidlit.papers.csacnet import paper as compute
 
     for name in ("paper.html", "paper.json"):
         check_writable(out / name)

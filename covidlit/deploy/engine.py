@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.arguments import require_whole_number
+from covidlit.checkpoints.record import RunRecord
 from covidlit.deploy.exported import default_folder, is_export, read_export
 from covidlit.errors import ConfigError, did_you_mean
-from covidlit.checkpoints.record import RunRecord
 
 ENGINES = ("auto", "torch", "onnxruntime", "openvino")
 FORMATS = {"onnxruntime": "onnx", "openvino": "openvino"}
@@ -101,7 +101,7 @@ def load_engine(
         return ExportedEngine(Path(path), export, engine, threads)
     folder = default_folder(path)
     if not Path(path).is_file():
-        from covidlit.checkpoints import load_checkpoint
+        from covidlit.checkpoints.file import load_checkpoint
 
         load_checkpoint(path)  # says what is wrong with the path
     if not is_export(folder):

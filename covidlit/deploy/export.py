@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import covidlit
-from covidlit.checkpoints import load_checkpoint
+from covidlit.checkpoints.file import load_checkpoint
+from covidlit.checkpoints.record import RunRecord
+from covidlit.checkpoints.weights import scoring_hash
 from covidlit.deploy.engine import Engine
 from covidlit.deploy.exported import (
     FILES,
@@ -36,10 +38,8 @@ from covidlit.errors import ConfigError, ExportError
 from covidlit.files import check_writable, write_json
 from covidlit.models.layers import check_choice
 from covidlit.preprocess import Geometry
-from covidlit.checkpoints.record import RunRecord
 from covidlit.scans.sources import find_scans
 from covidlit.tasks import VolumeClassification
-from covidlit.checkpoints.weights import scoring_hash
 
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
 _PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",)}

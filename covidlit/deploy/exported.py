@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from covidlit.errors import ExportError
 from covidlit.checkpoints.record import RunRecord
+from covidlit.errors import ExportError
 
 FORMAT = 1
 """Raised when what `model.json` holds changes its meaning."""
@@ -135,7 +135,7 @@ def file_hash(path: str | Path) -> str:
 def _same_scores(checkpoint: str | Path, export: ExportRecord) -> bool:
     if file_hash(checkpoint) == export.checkpoint_sha256:
         return True  # without reading it, which takes torch and its time
-    from covidlit.checkpoints import load_checkpoint
+    from covidlit.checkpoints.file import load_checkpoint
     from covidlit.checkpoints.weights import scoring_hash
 
     return scoring_hash(load_checkpoint(checkpoint)) == export.scoring_sha256

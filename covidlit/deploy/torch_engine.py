@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from covidlit.checkpoints import load_task, read_record
+from covidlit.checkpoints.file import read_record
 from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.deploy.engine import check_volumes, on_threads
 from covidlit.errors import ConfigError
+from covidlit.tasks.load import load_task
 
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from covidlit.checkpoints import load_checkpoint, read_record
+from covidlit.checkpoints.file import load_checkpoint, read_record
+from covidlit.checkpoints.record import RunRecord
+from covidlit.checkpoints.weights import weights_hash
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError
 from covidlit.explain.explain import METHODS, default_layer
@@ -29,9 +31,7 @@ from covidlit.explain.scale import store_scale, stored_scale
 from covidlit.explain.worth import worth_of
 from covidlit.explain.write import HeatmapWriter, load_classification
 from covidlit.files import check_writable, write_json, write_text
-from covidlit.checkpoints.record import RunRecord
 from covidlit.scans.sources import ScanSource, find_scans
-from covidlit.checkpoints.weights import weights_hash
 
 if TYPE_CHECKING:
     import pandas as pd

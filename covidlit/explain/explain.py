@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from covidlit.checkpoints.record import class_of_interest
 from covidlit.errors import did_you_mean
 from covidlit.explain.activation import activation_map
 from covidlit.explain.gradcam import grad_cam, layer_cam
@@ -17,7 +18,6 @@ from covidlit.explain.guided import LUNG_HU, guided_layer_cam
 from covidlit.explain.heatmap import Heatmap
 from covidlit.explain.layers import ExplainError, layer_of, layers_of
 from covidlit.models.explainable import Axes, ExplainableLayer, VoxelGrid
-from covidlit.checkpoints.record import class_of_interest
 
 if TYPE_CHECKING:
     from covidlit.tasks import VolumeClassification

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from covidlit.errors import ConfigError, CovidlitError
 from covidlit.checkpoints.record import RunRecord
+from covidlit.errors import ConfigError, CovidlitError
 from covidlit.scans.sources import TABLE_SUFFIXES
 
 if TYPE_CHECKING:

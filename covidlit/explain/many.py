@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from covidlit.checkpoints.weights import weights_hash
 from covidlit.explain.write import COLUMNS, HeatmapWriter
 from covidlit.files import write_json
 from covidlit.scans.sources import ScanSource, refusal_reason
 from covidlit.tables import read_table, write_table
-from covidlit.checkpoints.weights import weights_hash
 
 if TYPE_CHECKING:
     import pandas as pd

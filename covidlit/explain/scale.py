@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from covidlit.checkpoints import load_checkpoint, read_record, update_record
-from covidlit.explain.layers import ExplainError
+from covidlit.checkpoints.file import load_checkpoint, read_record, update_record
 from covidlit.checkpoints.record import RunRecord
+from covidlit.explain.layers import ExplainError
 
 QUANTILE = 0.75
 """A quarter of the positive scans reach the end of the scale: of a dozen validation scans, a higher

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from covidlit.checkpoints import load_task, read_record
+from covidlit.checkpoints.file import read_record
 from covidlit.errors import ConfigError
 from covidlit.explain.explain import (
     METHODS,
@@ -33,6 +33,7 @@ from covidlit.preprocess import Geometry, Prepared, prepare_scan
 from covidlit.preprocess.body import body_mask
 from covidlit.scans.scan import Scan
 from covidlit.tasks.classifier import Classifier, load_classifier
+from covidlit.tasks.load import load_task
 
 if TYPE_CHECKING:
     from covidlit.lesions import LesionLabels

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from covidlit import __version__
 from covidlit.cohort.clinical import write_clinical
+from covidlit.errors import ConfigError, CovidlitError
+from covidlit.files import fingerprint, write_json
 from covidlit.synthetic.cases import Case
 from covidlit.synthetic.dicom_writer import write_series
 from covidlit.synthetic.grid import Grid, grid_of
 from covidlit.synthetic.labs import clinical_table
 from covidlit.synthetic.presets import plan_cohort
 from covidlit.synthetic.render import Rendered, render
-from covidlit.errors import ConfigError, CovidlitError
-from covidlit.files import fingerprint, write_json
 from covidlit.tables import write_table
 
 if TYPE_CHECKING:

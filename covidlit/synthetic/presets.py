@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import numpy as np
 
+from covidlit.errors import ConfigError
 from covidlit.synthetic.cases import COHORT_END, Case, plan_patients
 from covidlit.synthetic.streams import stream
-from covidlit.errors import ConfigError
 
 PRESETS = ("mild", "lesions", "severity")
 

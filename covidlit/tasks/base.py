@@ -13,8 +13,10 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 import covidlit
-from covidlit.checkpoints import CHECKPOINT_FORMAT, build, load_task
+from covidlit.checkpoints.file import CHECKPOINT_FORMAT
+from covidlit.checkpoints.targets import build
 from covidlit.errors import CheckpointError, ConfigError, TrainingError
+from covidlit.tasks.load import load_task
 from covidlit.tasks.rng import rng_state, set_rng_state, set_seed
 
 Batch = dict[str, Any]
@@ -49,7 +51,7 @@ class BaseTask(pl.LightningModule, ABC):
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, **kwargs: Any) -> Self:  # type: ignore[override]
-        """The trained task of a checkpoint; `covidlit.checkpoints.load_task`.
+        """The trained task of a checkpoint; `covidlit.tasks.load_task`.
 
         Raises:
             CheckpointError: see `load_task`; or the checkpoint is of another task.
@@ -62,7 +64,7 @@ class BaseTask(pl.LightningModule, ABC):
             raise CheckpointError(
                 f"the checkpoint is of a {type(task).__name__}, not of a {cls.__name__}.",
                 where=checkpoint_path,
-                fix="use covidlit.checkpoints.load_task.",
+                fix="use covidlit.tasks.load_task.",
             )
         return task
 

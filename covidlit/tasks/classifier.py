@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from covidlit.checkpoints import check_weights, described, load_checkpoint
+from covidlit.checkpoints.file import described, load_checkpoint
+from covidlit.checkpoints.targets import CLASSIFICATION, build
+from covidlit.checkpoints.weights import check_weights
 from covidlit.empty_weights import EmptyWeights
 from covidlit.errors import ConfigError
-from covidlit.checkpoints.targets import CLASSIFICATION, build
 from covidlit.tasks.losses import log_probabilities
 
 TASKS = (CLASSIFICATION, "covidlit.tasks.VolumeClassification")

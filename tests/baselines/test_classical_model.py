@@ -19,8 +19,8 @@ from covidlit.baselines.classifier import build_pipeline
 from covidlit.baselines.features import FEATURE_FORMAT, FEATURE_NAMES
 from covidlit.baselines.model import MODEL_FORMAT, ClassicalModel
 from covidlit.baselines.runner import ClassicalRunner
-from covidlit.errors import CheckpointError
 from covidlit.checkpoints.record import GeometryRecord, PreprocessRecord, RunRecord
+from covidlit.errors import CheckpointError
 
 RECORD = RunRecord(
     config={"seed": 3},

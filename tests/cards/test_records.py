@@ -13,9 +13,9 @@ from torch import nn
 from covidlit.cards.cohort_record import cohort_record
 from covidlit.cards.hardware import hardware_record
 from covidlit.cards.network_facts import count_flops, layers_by_kind, network_facts
-from covidlit.checkpoints import load_task
 from covidlit.cohort import Split
 from covidlit.evaluation import read_predictions
+from covidlit.tasks.load import load_task
 
 
 def a_table() -> pd.DataFrame:

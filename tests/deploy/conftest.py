@@ -11,7 +11,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from covidlit.checkpoints import allow_target, run_record
+from covidlit.checkpoints.record import run_record
+from covidlit.checkpoints.targets import allow_target
 from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.deploy.export import export

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from covidlit.checkpoints import load_checkpoint, update_record
+from covidlit.checkpoints.file import load_checkpoint, update_record
 from covidlit.deploy import load_engine
 from covidlit.deploy.exported import default_folder
 from covidlit.deploy.exported_engine import open_onnxruntime, open_openvino

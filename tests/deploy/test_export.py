@@ -13,7 +13,6 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from covidlit.checkpoints import load_task
 from covidlit.cli import app
 from covidlit.deploy.export import export
 from covidlit.deploy.exported import default_folder, read_export
@@ -23,6 +22,7 @@ from covidlit.errors import ConfigError, ExportError
 from covidlit.predict import predict
 from covidlit.preprocess import Geometry, prepare_scan
 from covidlit.scans.sources import find_scans
+from covidlit.tasks.load import load_task
 
 SaveRun = Callable[..., Path]
 

@@ -18,7 +18,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 from typer.testing import CliRunner
 
-from covidlit.checkpoints import load_checkpoint, load_task, read_record
+from covidlit.checkpoints.file import load_checkpoint, read_record
+from covidlit.checkpoints.weights import weights_hash
 from covidlit.cli import app
 from covidlit.cohort import Split
 from covidlit.cohort.manifest import read_manifest
@@ -29,13 +30,13 @@ from covidlit.explain import ExplainError, HeatmapWriter, explain_image
 from covidlit.explain.camera import Camera
 from covidlit.explain.many import listing_hash
 from covidlit.explain.overlay import hottest_slices
-from covidlit.papers.csacnet.galleries import paper_galleries
 from covidlit.explain.predicted import heatmaps_of_scored
 from covidlit.explain.run_sources import datamodule_of
+from covidlit.papers.csacnet.galleries import paper_galleries
 from covidlit.predict import predict
 from covidlit.preprocess import prepare_scan
 from covidlit.scans.images import load_scan, write_nifti
-from covidlit.checkpoints.weights import weights_hash
+from covidlit.tasks.load import load_task
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,14 @@ import pytest
 import SimpleITK as sitk  # noqa: N813 (its own convention)
 import torch
 
-from covidlit.checkpoints import load_task
 from covidlit.explain.explain import explain_image
 from covidlit.explain.nifti import gzip_parts, packed_heat
 from covidlit.explain.write import HeatmapWriter
 from covidlit.files import write_bytes
-from covidlit.scans.scan import Scan
 from covidlit.scans.images import write_nifti
+from covidlit.scans.scan import Scan
 from covidlit.tasks.classifier import load_classifier
+from covidlit.tasks.load import load_task
 
 AFFINE = np.array([[0, 0, 0.7, -100], [0, 0.8, 0, -90], [1.5, 0, 0, -300], [0, 0, 0, 1.0]])
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import torch
 
+from covidlit.checkpoints.record import RunRecord, run_record
 from covidlit.cohort.manifest import write_manifest
 from covidlit.explain import explain_image, layer_cam, layer_of
 from covidlit.explain.known_targets import known_targets
 from covidlit.explain.run_sources import positive_target
-from covidlit.checkpoints.record import RunRecord, run_record
 from covidlit.tasks import VolumeClassification
 
 MODULE = "covidlit.cohort.label_rule"

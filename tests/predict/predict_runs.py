@@ -9,7 +9,7 @@ import pandas as pd
 import pytorch_lightning as pl
 import torch
 
-from covidlit.checkpoints import run_record
+from covidlit.checkpoints.record import run_record
 from covidlit.tasks import VolumeClassification
 
 GEOMETRY = {"spacing": [20.0, 24.0, 24.0], "size": [16, 16, 16]}

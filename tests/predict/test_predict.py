@@ -14,7 +14,7 @@ import torch
 from predict_runs import CONFIG, GEOMETRY, N_SCANS, make_task, save_run
 
 import covidlit.deploy.preparation
-from covidlit.checkpoints import update_record
+from covidlit.checkpoints.file import update_record
 from covidlit.cohort.splits import centre_held_out
 from covidlit.datamodules import VolumeDataModule
 from covidlit.errors import CovidlitError

@@ -19,8 +19,8 @@ import covidlit.scans.images
 from covidlit.errors import CacheError, ConfigError, CovidlitError
 from covidlit.preprocess import Geometry, VolumeCache, prepare_cohort
 from covidlit.preprocess.index import Signatures
-from covidlit.scans.scan import Scan
 from covidlit.scans.images import write_nifti
+from covidlit.scans.scan import Scan
 
 GEOMETRY = Geometry((5, 4, 4), (6, 12, 12))
 

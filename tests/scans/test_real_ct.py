@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 from typer.testing import CliRunner
 
-from covidlit.checkpoints import run_record
+from covidlit.checkpoints.record import run_record
 from covidlit.cli import app
 from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.datamodules.volume_dataset import apply_window

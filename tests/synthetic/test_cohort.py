@@ -15,13 +15,13 @@ import pytest
 
 from covidlit.cohort.clinical import read_clinical
 from covidlit.cohort.manifest import scan_id_of
+from covidlit.dicom import find_series, judge, read_series
+from covidlit.errors import ConfigError, CovidlitError
+from covidlit.lesions.labels import read_labels
 from covidlit.synthetic import CohortPaths, make_cohort, plan_cohort
 from covidlit.synthetic.dicom_writer import write_series
 from covidlit.synthetic.grid import Grid, grid_of
 from covidlit.synthetic.render import render
-from covidlit.dicom import find_series, judge, read_series
-from covidlit.errors import ConfigError, CovidlitError
-from covidlit.lesions.labels import read_labels
 from covidlit.tables import read_table
 
 SMALL = {"n_scans": 12, "seed": 0, "matrix": 48, "thickness_mm": 10.0, "progress": False}

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from covidlit.errors import ConfigError
 from covidlit.synthetic import plan_cohort
 from covidlit.synthetic.cases import Case
 from covidlit.synthetic.centres import largest_remainder
 from covidlit.synthetic.labs import clinical_table
-from covidlit.errors import ConfigError
 
 # Table 1: centre -> (patients, women, mean age, SD, COVID-19, CAP, NP).
 TABLE_1 = {

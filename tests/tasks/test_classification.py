@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from covidlit.checkpoints import load_checkpoint
+from covidlit.checkpoints.file import load_checkpoint
 from covidlit.configuration import config_dir
 from covidlit.errors import CheckpointError, ConfigError
 from covidlit.tasks import BaseTask, VolumeClassification

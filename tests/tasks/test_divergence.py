@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from covidlit.checkpoints import load_checkpoint
+from covidlit.checkpoints.file import load_checkpoint
 from covidlit.configuration import config_dir
 from covidlit.errors import TrainingError
 from covidlit.experiment import train_and_evaluate

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pandas as pd
 
 from covidlit.evaluation.case_choice import typical_or_worst
-from covidlit.papers.csacnet.subsets import Subsets, initial_result
 from covidlit.evaluation.predictions import accepted
+from covidlit.papers.csacnet.subsets import Subsets, initial_result
 
 COLUMNS = (
     "figure",

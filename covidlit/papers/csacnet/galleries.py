@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from covidlit.checkpoints import load_checkpoint, read_record
-from covidlit.papers.csacnet import Galleries
+from covidlit.checkpoints.file import load_checkpoint, read_record
 from covidlit.explain.camera import Camera
 from covidlit.explain.explain import METHODS, check_method, default_layer
 from covidlit.explain.gallery import colour_sentence
@@ -14,6 +13,7 @@ from covidlit.explain.layers import layer_of, layers_of
 from covidlit.explain.run_sources import checkpoint_of, datamodule_of, find_scale
 from covidlit.explain.scale import store_scale, stored_scale
 from covidlit.explain.write import load_classification
+from covidlit.papers.csacnet import Galleries
 
 if TYPE_CHECKING:
     import pandas as pd

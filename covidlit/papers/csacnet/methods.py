@@ -12,7 +12,6 @@ import pandas as pd
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.evaluate import as_binary
 from covidlit.evaluation.operating_point import OperatingPoint, operating_points
-from covidlit.papers.csacnet.seeds import mean_points, mean_table, runs_by_seed
 from covidlit.evaluation.part import SamplingOf
 from covidlit.evaluation.predictions import (
     accepted,
@@ -23,6 +22,7 @@ from covidlit.evaluation.predictions import (
 )
 from covidlit.evaluation.runs import check_runs, split_label, table_file
 from covidlit.evaluation.seed_runs import SeedRun
+from covidlit.papers.csacnet.seeds import mean_points, mean_table, runs_by_seed
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from covidlit.errors import CovidlitError
 from covidlit.evaluation.estimate import format_level
-from covidlit.papers.csacnet.csv_tables import csv_tables
-from covidlit.papers.csacnet.results import Paper
 from covidlit.evaluation.report import page_template
 from covidlit.files import write_json, write_text
+from covidlit.papers.csacnet.csv_tables import csv_tables
+from covidlit.papers.csacnet.results import Paper
 from covidlit.tables import write_table
 
 Image = tuple[str, bytes]
@@ -80,7 +80,7 @@ def render_paper(
         "initial": figures.initial_result_figure(right, synthetic),
         "readers": figures.reader_figure(left[0], table3["readers"], name, confidence, synthetic),
     }
-    return page_template("paper/paper.html.j2").render(
+    return page_template("paper.html.j2", "covidlit.papers.csacnet").render(
         results=results,
         published=results["published"],
         figures=drawn,

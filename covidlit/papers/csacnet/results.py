@@ -11,6 +11,12 @@ import pandas as pd
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.cautions import cautions
+from covidlit.evaluation.part import score_spread
+from covidlit.evaluation.predictions import accepted, is_synthetic
+from covidlit.evaluation.runs import skipped_note
+from covidlit.evaluation.settings import check_settings
+from covidlit.evaluation.subgroups import MISSING
+from covidlit.evaluation.thresholds import threshold_table
 from covidlit.papers.csacnet.cases import typical_and_misdiagnosed
 from covidlit.papers.csacnet.cohort import cohort_tables
 from covidlit.papers.csacnet.contrasts import contrasts
@@ -19,12 +25,6 @@ from covidlit.papers.csacnet.published_numbers import published
 from covidlit.papers.csacnet.reader_study import reader_study
 from covidlit.papers.csacnet.rtpcr import by_initial_result, correct_over_methods
 from covidlit.papers.csacnet.subsets import Subsets, initial_result
-from covidlit.evaluation.part import score_spread
-from covidlit.evaluation.predictions import accepted, is_synthetic
-from covidlit.evaluation.runs import skipped_note
-from covidlit.evaluation.settings import check_settings
-from covidlit.evaluation.subgroups import MISSING
-from covidlit.evaluation.thresholds import threshold_table
 
 FORMAT = 1
 """Number of the layout of `paper.json`; raised when a key changes its meaning."""

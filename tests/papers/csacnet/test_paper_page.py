@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from covidlit.cli import app
 from covidlit.errors import CovidlitError, PredictionsError
 from covidlit.evaluation.compare import compare
+from covidlit.files import write_json
 from covidlit.papers.csacnet import (
     Galleries,
     paper,
@@ -28,7 +29,6 @@ from covidlit.papers.csacnet import (
     run_rule,
     write_paper,
 )
-from covidlit.files import write_json
 
 Cohort = Callable[..., pd.DataFrame]
 
