@@ -30,7 +30,7 @@ def trivial_application() -> None:
     import hydra
     from omegaconf import DictConfig
 
-    from covidlit.configuration import config_dir
+    from covidlit.settings.tree import config_dir
 
     def task(config: DictConfig) -> float:
         for name in ("torch", "pytorch_lightning", "monai.networks.nets", "torchio"):

@@ -28,7 +28,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from covidlit.errors import CovidlitError
 from covidlit.failure_report import FIRST, FOLDER, Failure, OtherProcessError, write_failure
-from covidlit.stopped_run import INTERRUPTED, TERMINATED
+from covidlit.runs.stopped import INTERRUPTED, TERMINATED
 
 _POLL_S = 0.2
 _GRACE_S = 3.0

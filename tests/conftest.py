@@ -60,8 +60,8 @@ def train(
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from covidlit.configuration import config_dir
-    from covidlit.experiment import train_and_evaluate
+    from covidlit.runs.steps import train_and_evaluate
+    from covidlit.settings.tree import config_dir
 
     def run(*overrides: str) -> Path:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FILES = (
-    "covidlit/runner.py",
+    "covidlit/runs/lightning_runner.py",
     "benchmarks/memory.py",
     "benchmarks/results/memory.json",
     "experiments/quickstart/results.json",

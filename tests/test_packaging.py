@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from covidlit.run_report import PACKAGES
+from covidlit.runs.outcomes.classification import PACKAGES
 
 ROOT = Path(__file__).parents[1]
 

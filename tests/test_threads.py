@@ -34,7 +34,7 @@ def test_both_commands_set_it_before_torch_is_loaded() -> None:
     )
     starts = (
         "from covidlit.cli import app; app(['evaluate', 'x.csv'])",
-        "sys.argv = ['train.py']; from covidlit.experiment import main; main()",
+        "sys.argv = ['train.py']; from covidlit.runs.steps import main; main()",
     )
     environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
     for start in starts:

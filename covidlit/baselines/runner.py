@@ -22,10 +22,10 @@ from covidlit.baselines.folds import patient_folds
 from covidlit.baselines.model import ClassicalModel, column_indices
 from covidlit.baselines.search import SearchResult, TrainingScans, nested_search, set_parameters
 from covidlit.checkpoints.record import GeometryRecord, PreprocessRecord, RunRecord
-from covidlit.configuration import check_keys
 from covidlit.errors import ConfigError, TrainingError
 from covidlit.files import write_json
-from covidlit.runner import Node, score_table, settings_text
+from covidlit.runs.lightning_runner import Node, score_table, settings_text
+from covidlit.settings.tree import check_keys
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.baselines.folds import Folds, patient_folds
-from covidlit.configuration import check_keys
 from covidlit.errors import ConfigError, did_you_mean
 from covidlit.progress import progress_bar
+from covidlit.settings.tree import check_keys
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

@@ -14,7 +14,7 @@ from covidlit.cohort.describe import show_table1, table1, table2
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
 from covidlit.cohort.sources import flow_of
 from covidlit.preprocess import FORMAT
-from covidlit.run_report import split_summary
+from covidlit.runs.outcomes.classification import split_summary
 
 if TYPE_CHECKING:
     from covidlit.datamodules import VolumeDataModule

@@ -65,7 +65,7 @@ def train(context: typer.Context) -> None:
     Takes Hydra overrides, such as `covidlit train model=csacnet seed=1`; `covidlit train --help`
     lists them.
     """
-    from covidlit import experiment
+    from covidlit.runs import steps as experiment
 
     # Lightning starts the other ranks of a DDP run with this file and the same arguments.
     sys.argv = [experiment.__file__, *context.args]

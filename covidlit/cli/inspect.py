@@ -132,7 +132,7 @@ def _print_hints(folder: Path, found: Found) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from covidlit.other_files import hints_on_images, hints_on_tables
+    from covidlit.cli.other_files import hints_on_images, hints_on_tables
 
     if not found.n_other and found.series:
         return

@@ -79,7 +79,7 @@ def predict(
     check_table_path(out)
     timings = Timings()
     with timings.measure("start"), no_collection():
-        from covidlit.predict import predict_with, require_all
+        from covidlit.deploy.predict import predict_with, require_all
     with timings.measure("load"), no_collection():
         loaded = load_engine(checkpoint, engine, device=device, threads=threads)
         on_scored = None
@@ -138,7 +138,7 @@ def _print(table: pd.DataFrame, out: Path, engine: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from covidlit.override_notes import count_overridden
+    from covidlit.deploy.override_notes import count_overridden
 
     # Score and class must stay whole on a narrow terminal; the other two share what is left.
     shown = Table(title="Scores")

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from covidlit.configuration import config_dir
 from covidlit.errors import ConfigError
 from covidlit.files import write_text
+from covidlit.settings.tree import config_dir
 from covidlit.sweep.composition import Composition, compose_train
 from covidlit.sweep.summary import metric_of, summarise
 

@@ -13,7 +13,7 @@ from optuna.exceptions import StorageInternalError
 
 from covidlit.errors import ConfigError, CovidlitError, TrainingError
 from covidlit.files import write_text
-from covidlit.stopped_run import INTERRUPTED, RunStopped
+from covidlit.runs.stopped import INTERRUPTED, RunStopped
 from covidlit.sweep.batches import Batches
 from covidlit.sweep.ending import finish, summary, trials_left, why_incomplete
 from covidlit.sweep.executors import Executor

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from covidlit.configuration import explain
+from covidlit.settings.tree import explain
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytorch_lightning as pl
 
 from covidlit.errors import ConfigError
+from covidlit.runs.weights_and_biases import RunLogger
 from covidlit.sweep import trial_checks
 from covidlit.sweep.trial import SweepTrial
-from covidlit.weights_and_biases import RunLogger
 
 if TYPE_CHECKING:
     from covidlit.tasks import BaseTask

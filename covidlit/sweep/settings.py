@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from covidlit.arguments import require_whole_number
-from covidlit.configuration import check_keys
 from covidlit.errors import ConfigError
+from covidlit.settings.tree import check_keys
 
 _NODE = "hydra.sweeper"
 

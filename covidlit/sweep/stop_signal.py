@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from multiprocessing import Pipe
 from types import FrameType
 
-from covidlit.stopped_run import INTERRUPTED, TERMINATED, RunStopped
+from covidlit.runs.stopped import INTERRUPTED, TERMINATED, RunStopped
 
 _CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
 

@@ -46,7 +46,7 @@ def run_trial(config: dict[str, Any], run_dir: Path, trial: SweepTrial) -> float
         ConfigError: a setting that makes no sense in a sweep, or no AUC can be had.
         TrainingError: the training diverged, or the AUC is undefined.
     """
-    from covidlit.experiment import write_config
+    from covidlit.runs.steps import write_config
 
     check_trial(config)
     write_config(config, run_dir)
@@ -124,9 +124,9 @@ def _train_and_validate(
     """One training and its predictions of the validation part; see `run_trial`."""
     from optuna import TrialPruned
 
-    from covidlit.experiment import begin, build_datamodule, build_runner, score, train
-    from covidlit.run_checks import check_selection
-    from covidlit.runner import LightningRunner
+    from covidlit.runs.checks import check_selection
+    from covidlit.runs.lightning_runner import LightningRunner
+    from covidlit.runs.steps import begin, build_datamodule, build_runner, score, train
     from covidlit.sweep.pruning import PruningCallback, check_direction
 
     begin(config, folder)

@@ -20,6 +20,6 @@ def one_by_one(
 
 if __name__ == "__main__":
     sampling.balanced_order = one_by_one
-    from covidlit.experiment import main
+    from covidlit.runs.steps import main
 
     main()

@@ -16,9 +16,9 @@ from covidlit.checkpoints.file import load_checkpoint, update_record
 from covidlit.deploy import load_engine
 from covidlit.deploy.exported import default_folder
 from covidlit.deploy.exported_engine import open_onnxruntime, open_openvino
+from covidlit.deploy.predict import predict
 from covidlit.errors import CheckpointError, ConfigError, ExportError
 from covidlit.explain.scale import store_scale
-from covidlit.predict import predict
 
 FAST = ("onnxruntime", "openvino")
 

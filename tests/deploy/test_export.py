@@ -17,9 +17,9 @@ from covidlit.cli import app
 from covidlit.deploy.export import export
 from covidlit.deploy.exported import default_folder, read_export
 from covidlit.deploy.parity import largest_difference, spread_of
+from covidlit.deploy.predict import predict
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, ExportError
-from covidlit.predict import predict
 from covidlit.preprocess import Geometry, prepare_scan
 from covidlit.scans.sources import find_scans
 from covidlit.tasks.load import load_task

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from covidlit.deploy.predict import predict
 from covidlit.errors import CovidlitError
-from covidlit.predict import predict
 
 
 @pytest.mark.parametrize(

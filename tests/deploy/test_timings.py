@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from covidlit.cli import app
 from covidlit.deploy import Timings
 from covidlit.deploy.exported import default_folder
-from covidlit.predict import predict
+from covidlit.deploy.predict import predict
 from covidlit.preprocess import Prepared
 from covidlit.scans.scan import Scan
 from covidlit.scans.sources import ScanSource

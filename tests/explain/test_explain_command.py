@@ -23,9 +23,8 @@ from covidlit.checkpoints.weights import weights_hash
 from covidlit.cli import app
 from covidlit.cohort import Split
 from covidlit.cohort.manifest import read_manifest
-from covidlit.configuration import config_dir
+from covidlit.deploy.predict import predict
 from covidlit.errors import CovidlitError
-from covidlit.experiment import train_and_evaluate
 from covidlit.explain import ExplainError, HeatmapWriter, explain_image
 from covidlit.explain.camera import Camera
 from covidlit.explain.many import listing_hash
@@ -33,9 +32,10 @@ from covidlit.explain.overlay import hottest_slices
 from covidlit.explain.predicted import heatmaps_of_scored
 from covidlit.explain.run_sources import datamodule_of
 from covidlit.papers.csacnet.galleries import paper_galleries
-from covidlit.predict import predict
 from covidlit.preprocess import prepare_scan
+from covidlit.runs.steps import train_and_evaluate
 from covidlit.scans.images import load_scan, write_nifti
+from covidlit.settings.tree import config_dir
 from covidlit.tasks.load import load_task
 
 

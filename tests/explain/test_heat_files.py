@@ -78,7 +78,7 @@ def test_a_classifier_is_the_task_without_lightning(csacnet_run: Path) -> None:
     assert ours.score == pytest.approx(wanted.score, abs=1e-6)
     slow = "('pytorch_lightning', 'monai', 'torchmetrics', 'torchvision', 'pandera', 'scipy.stats')"
     code = (
-        "import sys, covidlit.predict, covidlit.explain.predicted\n"
+        "import sys, covidlit.deploy.predict, covidlit.explain.predicted\n"
         "from covidlit.tasks.classifier import load_classifier\n"
         f"load_classifier({str(checkpoint)!r})\nassert not sys.modules.keys() & set({slow})"
     )

@@ -12,7 +12,7 @@ import hydra
 from omegaconf import DictConfig
 
 from covidlit.errors import CovidlitError
-from covidlit.stopped_run import RunStopped
+from covidlit.runs.stopped import RunStopped
 
 
 def report(value: float, step: int) -> None:

@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from sweep_study import Sweep
 
-from covidlit.configuration import config_dir
+from covidlit.settings.tree import config_dir
 
 Config = dict[str, Any]
 

@@ -11,8 +11,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from covidlit.configuration import config_dir
 from covidlit.errors import ConfigError
+from covidlit.settings.tree import config_dir
 from covidlit.sweep.best import best_command, difference, write_best
 
 

@@ -14,10 +14,10 @@ from omegaconf import DictConfig, open_dict
 from sklearn.metrics import roc_auc_score
 from sweep_study import Sweep
 
-from covidlit.configuration import config_dir
 from covidlit.errors import ConfigError
 from covidlit.evaluation import read_predictions
-from covidlit.experiment import run
+from covidlit.runs.steps import run
+from covidlit.settings.tree import config_dir
 
 
 @pytest.fixture

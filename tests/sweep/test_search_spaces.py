@@ -6,7 +6,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from covidlit.configuration import config_dir
+from covidlit.settings.tree import config_dir
 
 SPACES = sorted(path.stem for path in (config_dir() / "sweep").glob("*.yaml"))
 

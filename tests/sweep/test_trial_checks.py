@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from covidlit.configuration import config_dir
 from covidlit.errors import ConfigError
+from covidlit.settings.tree import config_dir
 from covidlit.sweep.space_reading import read_space
 from covidlit.sweep.trial_checks import check_comparable, why_nothing_is_reported
 

@@ -19,7 +19,7 @@ from covidlit.cohort import Split
 from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.errors import ConfigError, SplitError, TrainingError
 from covidlit.evaluation import read_predictions
-from covidlit.experiment import train_and_evaluate
+from covidlit.runs.steps import train_and_evaluate
 
 Compose = Callable[..., dict[str, Any]]
 CSACNET = ["model=csacnet", *NARROW]

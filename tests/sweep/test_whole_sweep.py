@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from optuna.trial import TrialState
 from sweep_study import NARROW
 
-from covidlit.configuration import config_dir
+from covidlit.settings.tree import config_dir
 
 ROOT = Path(__file__).parents[2]
 

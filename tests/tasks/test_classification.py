@@ -17,8 +17,8 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from covidlit.checkpoints.file import load_checkpoint
-from covidlit.configuration import config_dir
 from covidlit.errors import CheckpointError, ConfigError
+from covidlit.settings.tree import config_dir
 from covidlit.tasks import BaseTask, VolumeClassification
 
 TINY = {"_target_": "covidlit.models.CSACNet3D", "width": 4, "hidden": [8, 8]}

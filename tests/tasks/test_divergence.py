@@ -13,10 +13,10 @@ from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from covidlit.checkpoints.file import load_checkpoint
-from covidlit.configuration import config_dir
 from covidlit.errors import TrainingError
-from covidlit.experiment import train_and_evaluate
-from covidlit.runner import LightningRunner
+from covidlit.runs.lightning_runner import LightningRunner
+from covidlit.runs.steps import train_and_evaluate
+from covidlit.settings.tree import config_dir
 from covidlit.tasks import VolumeClassification
 
 NET = {"_target_": "covidlit.models.CSACNet3D", "width": 4, "hidden": [8, 8]}
@@ -86,7 +86,9 @@ def test_a_logger_is_closed_after_a_divergence(
     tmp_path: Path, datamodule: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[bool] = []
-    monkeypatch.setattr("covidlit.runner._finish_wandb", lambda trainer: closed.append(True))
+    monkeypatch.setattr(
+        "covidlit.runs.lightning_runner._finish_wandb", lambda trainer: closed.append(True)
+    )
     trainer = {
         "_target_": "pytorch_lightning.Trainer", "accelerator": "cpu", "max_epochs": 2,
         "enable_progress_bar": False, "enable_checkpointing": False,

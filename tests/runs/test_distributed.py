@@ -15,7 +15,7 @@ import torch
 from covidlit.cohort.splits import Split
 from covidlit.evaluation import read_predictions
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EXACT = [
     "model=csacnet", "model.task.net.width=4", "model.task.net.norm=group",
     "model.task.net.dropout=0", "model.task.class_weights=balanced", "trainer.max_epochs=2",

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from covidlit.arguments import require_whole_number
-from covidlit.configuration import check_keys, config_dir, explain
+from covidlit.settings.tree import check_keys, config_dir, explain
 from covidlit.errors import ConfigError, CovidlitError, disk_full
 from covidlit.failure_report import OtherProcessError, end_with_first_process, write_failure
 from covidlit.garbage_collection import skip_collection_at_exit
-from covidlit.stopped_run import INTERRUPTED, RunStopped, explained_end
+from covidlit.runs.stopped import INTERRUPTED, RunStopped, explained_end
 from covidlit.sweep.trial import current_trial
 from covidlit.sweep.trial_checks import refuse_several_devices
 from covidlit.threads import let_waiting_threads_sleep
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from covidlit.cohort import Split
     from covidlit.datamodules import VolumeDataModule
-    from covidlit.runner import Runner
+    from covidlit.runs.lightning_runner import Runner
 
 log = logging.getLogger(__name__)
 
@@ -122,8 +122,8 @@ def run(config: DictConfig) -> float | None:
 def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
     """Do one run; see `run`. `config` is the resolved tree of `conf/train.yaml` as plain types."""
     from covidlit.cards import write_cards, write_run_records
-    from covidlit.run_checks import check_evaluation
-    from covidlit.run_report import report
+    from covidlit.runs.checks import check_evaluation
+    from covidlit.runs.outcomes.classification import report
 
     begin(config, run_dir)
     datamodule = build_datamodule(config)
@@ -147,8 +147,8 @@ def begin(config: dict[str, Any], run_dir: Path) -> None:
     """Check the settings that need no scan, and seed every generator."""
     import pytorch_lightning as pl
 
-    from covidlit.run_checks import check_evaluation_settings
-    from covidlit.trainer_checks import check_loggers, check_trainer_settings
+    from covidlit.runs.checks import check_evaluation_settings
+    from covidlit.settings.trainer import check_loggers, check_trainer_settings
 
     _quieten()
     check_trainer_settings(config["trainer"])
@@ -169,7 +169,7 @@ def write_config(config: dict[str, Any], run_dir: Path) -> None:
 
 def train(runner: Runner, datamodule: VolumeDataModule, run_dir: Path) -> None:
     """Write the split, say what is trained on, and train; in every process of the run."""
-    from covidlit.run_log import log_cohort, timed_training
+    from covidlit.runs.log import log_cohort, timed_training
 
     first = process_rank() == 0
     if first:
@@ -202,7 +202,7 @@ def score(
         The predictions table (contract 6).
     """
     from covidlit.evaluation import write_predictions
-    from covidlit.run_report import assemble_predictions
+    from covidlit.runs.outcomes.classification import assemble_predictions
 
     scores = {part: runner.predict(datamodule, part) for part in parts}
     named = {"run_id": run_dir.name, "fold": datamodule.split.fold, **facts}
@@ -243,7 +243,7 @@ def build_datamodule(
 
     from covidlit.datamodules import VolumeDataModule
     from covidlit.dicom import Checks
-    from covidlit.run_checks import check_manifest_columns
+    from covidlit.runs.checks import check_manifest_columns
 
     data = dict(config["data"])
     source, min_slices = data.pop("source"), data.pop("min_slices")

@@ -14,9 +14,9 @@ from omegaconf import OmegaConf
 
 from covidlit.cohort import Split, read_manifest
 from covidlit.cohort.sources import flow_path
-from covidlit.configuration import config_dir
-from covidlit.experiment import train_and_evaluate
-from covidlit.run_report import split_summary
+from covidlit.settings.tree import config_dir
+from covidlit.runs.steps import train_and_evaluate
+from covidlit.runs.outcomes.classification import split_summary
 
 
 @pytest.mark.parametrize("own", [True, False])

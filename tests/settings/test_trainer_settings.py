@@ -10,9 +10,9 @@ import pytorch_lightning as pl
 import torch
 import yaml
 
-from covidlit.configuration import config_dir
 from covidlit.errors import ConfigError
-from covidlit.trainer_checks import check_trainer_settings
+from covidlit.settings.trainer import check_trainer_settings
+from covidlit.settings.tree import config_dir
 
 NODES = sorted(path.name for path in (config_dir() / "trainer").glob("*.yaml"))
 

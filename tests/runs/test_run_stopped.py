@@ -13,10 +13,10 @@ import pytest
 import pytorch_lightning as pl
 from pytorch_lightning.demos.boring_classes import BoringModel
 
-import covidlit.experiment
+import covidlit.runs.steps
 from covidlit.errors import CovidlitError, TrainingError
 from covidlit.files import write_text
-from covidlit.stopped_run import explained_end
+from covidlit.runs.stopped import explained_end
 from covidlit.tasks.base import diverged
 
 Stop = Callable[..., str]
@@ -53,11 +53,11 @@ def stop(
             trainer.fit(Stopped(number))
             raise AssertionError("the training went on")
 
-        monkeypatch.setattr(covidlit.experiment, "train_and_evaluate", train)
+        monkeypatch.setattr(covidlit.runs.steps, "train_and_evaluate", train)
         none = ["hydra/job_logging=none", "hydra/hydra_logging=none"]
         monkeypatch.setattr(sys, "argv", ["train.py", *arguments, *none])
         with pytest.raises(SystemExit) as end:
-            covidlit.experiment.main()
+            covidlit.runs.steps.main()
         assert end.value.code == code
         return capsys.readouterr().err
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from covidlit.run_log import part_lines, refused_line
+from covidlit.runs.log import part_lines, refused_line
 
 
 def rows(part: str | None, classes: list[str], refused: int = 0) -> pd.DataFrame:

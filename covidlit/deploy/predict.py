@@ -13,10 +13,10 @@ import pandas as pd
 
 from covidlit.checkpoints.record import RunRecord, class_of_interest
 from covidlit.deploy import Engine, Timings, load_engine
+from covidlit.deploy.override_notes import told
 from covidlit.deploy.preparation import PreparedSource, prepare_ahead
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, CovidlitError, fault_reason
-from covidlit.override_notes import told
 from covidlit.preprocess.geometry import Geometry, Prepared
 from covidlit.progress import progress_bar
 from covidlit.scans.scan import Scan

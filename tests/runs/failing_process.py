@@ -15,7 +15,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.demos.boring_classes import BoringModel
 
-import covidlit.experiment
+import covidlit.runs.steps
 from covidlit.errors import CovidlitError
 from covidlit.other_processes import EndTogether
 
@@ -39,7 +39,7 @@ class Faulty(BoringModel):  # type: ignore[misc]
 
 
 def train(config: dict[str, Any], run_dir: Path) -> None:
-    """In place of `covidlit.experiment.train_and_evaluate`, and as `LightningRunner.fit` does."""
+    """In place of `covidlit.runs.steps.train_and_evaluate`, and as `LightningRunner.fit` does."""
     sys.stderr.write(f"process {os.getpid()}\n")
     if _place == "before" and os.environ.get("LOCAL_RANK", "0") == _rank:
         _fail(run_dir)
@@ -55,5 +55,5 @@ def train(config: dict[str, Any], run_dir: Path) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where started in the background
-    covidlit.experiment.train_and_evaluate = train  # type: ignore[assignment]
-    covidlit.experiment.main()
+    covidlit.runs.steps.train_and_evaluate = train  # type: ignore[assignment]
+    covidlit.runs.steps.main()

@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader
 
-from covidlit.best_checkpoint import BestCheckpoint
+from covidlit.runs.best_checkpoint import BestCheckpoint
 from covidlit.errors import CheckpointError
 
 SCORES = (0.5, 0.9, 0.6, 0.7)

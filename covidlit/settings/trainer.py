@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from covidlit.checkpoints.same_run import number_of_devices
-from covidlit.configuration import check_keys, explain
 from covidlit.errors import ConfigError, did_you_mean
-from covidlit.unlisted import UNUSED
+from covidlit.settings.tree import check_keys, explain
+from covidlit.settings.unlisted import UNUSED
 
 _TRAINER = "pytorch_lightning.Trainer"
 _GPUS = ("gpu", "cuda", "mps")
@@ -52,7 +52,7 @@ def check_loggers(nodes: Mapping[str, Mapping[str, Any]] | None, folder: Path) -
     """Make the loggers of a configuration once, to see that what they need is installed.
 
     Args:
-        nodes: by name, as in `covidlit.runner.LightningRunner`; a baseline has none.
+        nodes: by name, as in `covidlit.runs.lightning_runner.LightningRunner`; a baseline has none.
         folder: where they would write; they do so only once training starts.
 
     Raises:

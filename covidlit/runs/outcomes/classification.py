@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from covidlit.datamodules import VolumeDataModule
     from covidlit.evaluation import ReportContext
-    from covidlit.runner import Runner
+    from covidlit.runs.lightning_runner import Runner
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from covidlit.checkpoints.file import update_record
 from covidlit.cli import app
 from covidlit.cohort.manifest import read_manifest, write_manifest
+from covidlit.deploy.predict import predict
 from covidlit.errors import CheckpointError, ConfigError, CovidlitError
-from covidlit.predict import predict
 
 NO_PATIENTS = "trained on synthetic images: its scores mean nothing for patients"
 

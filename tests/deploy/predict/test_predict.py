@@ -17,8 +17,8 @@ import covidlit.deploy.preparation
 from covidlit.checkpoints.file import update_record
 from covidlit.cohort.splits import centre_held_out
 from covidlit.datamodules import VolumeDataModule
+from covidlit.deploy.predict import predict
 from covidlit.errors import CovidlitError
-from covidlit.predict import predict
 from covidlit.scans.images import load_scan, write_nifti
 from covidlit.tasks import VolumeClassification
 

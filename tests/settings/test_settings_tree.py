@@ -15,16 +15,16 @@ from hydra.utils import instantiate
 from omegaconf import ListConfig, OmegaConf
 
 from covidlit.cohort import ByClass, InclusionCriteria, LabelRule, MultiClass
-from covidlit.configuration import config_dir, explain
 from covidlit.datamodules import VolumeDataModule
 from covidlit.errors import ConfigError, ManifestError
-from covidlit.experiment import process_rank, run
 from covidlit.models import CSACNet3D, ResNet3D
+from covidlit.runs.steps import process_rank, run
+from covidlit.settings.trainer import check_trainer_settings
+from covidlit.settings.tree import config_dir, explain
+from covidlit.settings.unlisted import UNUSED
 from covidlit.tasks import VolumeClassification
-from covidlit.trainer_checks import check_trainer_settings
-from covidlit.unlisted import UNUSED
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 OF_OTHER_NODES = {
     "manifest", "split", "augmentation", "n_classes", "label_rule", "checks", "seed", "strict",
 }  # fmt: skip
@@ -336,7 +336,7 @@ def test_a_sweep_runs_on_any_one_device(
 
     hydra = {"mode": "RunMode.MULTIRUN", "runtime": {"output_dir": str(tmp_path)}}
     monkeypatch.setattr(HydraConfig, "get", lambda: OmegaConf.create(hydra))
-    monkeypatch.setattr("covidlit.experiment.train_and_evaluate", start)
+    monkeypatch.setattr("covidlit.runs.steps.train_and_evaluate", start)
     with pytest.raises(ConfigError if refused else Started):
         run(OmegaConf.create({"trainer": trainer}))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from covidlit.errors import ConfigError, CovidlitError, did_you_mean
-from covidlit.unlisted import missing_package, unlisted_argument
+from covidlit.settings.unlisted import missing_package, unlisted_argument
 
 _EXAMPLES = {"data.source.path": "manifest.csv"}
 """Values of the settings that have no default."""

@@ -26,14 +26,14 @@ from covidlit.checkpoints.file import load_checkpoint
 from covidlit.cli import app
 from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.cohort.splits import Split
-from covidlit.configuration import config_dir
+from covidlit.settings.tree import config_dir
 from covidlit.errors import ConfigError
 from covidlit.evaluation import read_predictions
-from covidlit.experiment import train_and_evaluate
-from covidlit.predict import predict
+from covidlit.runs.steps import train_and_evaluate
+from covidlit.deploy.predict import predict
 from covidlit.tasks.load import load_task
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
 SMALL_NET = {
@@ -207,7 +207,7 @@ def test_every_experiment_runs_one_step(
 
 
 def test_predict_repeats_the_runs_own_test_scores(csacnet_run: Path, tiny_data: Path) -> None:
-    from covidlit.predict import predict
+    from covidlit.deploy.predict import predict
 
     manifest = (tiny_data / "manifest_path").read_text()
     scores = predict(csacnet_run / "checkpoints" / "best.ckpt", manifest).set_index("scan_id")

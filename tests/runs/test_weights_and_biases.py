@@ -17,9 +17,9 @@ import wandb
 from wandb.proto.wandb_internal_pb2 import Record
 
 from covidlit.errors import TrainingError
-from covidlit.weights_and_biases import answers
+from covidlit.runs.weights_and_biases import answers
 
-sys.path.insert(0, str(Path(__file__).parent / "sweep"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "sweep"))
 from sweep_study import NARROW, Sweep
 
 NEVER = {"_target_": "optuna.pruners.ThresholdPruner", "lower": 2.0}
@@ -62,7 +62,7 @@ def test_a_trial_is_one_run_in_the_group_of_its_study(
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from covidlit.configuration import config_dir
+    from covidlit.settings.tree import config_dir
 
     how = ["model.task.optimizer.lr=1e30", "model.task.scheduler=null"] if end == "failed" else []
     overrides = [*tiny_overrides, *NARROW, "name=test", "logger=wandb", "trainer.max_epochs=3"]
@@ -93,7 +93,7 @@ def test_a_run_without_a_network_does_not_wait(
         asked.append(url)
         return False
 
-    monkeypatch.setattr("covidlit.weights_and_biases.answers", silent)
+    monkeypatch.setattr("covidlit.runs.weights_and_biases.answers", silent)
     run_dir = train("logger=wandb", "logger.wandb.offline=false", *NARROW)
     assert len(asked) == 1
     assert "wandb sync" in caplog.text

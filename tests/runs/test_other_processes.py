@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def _run(fault: str, run_dir: Path) -> tuple[int, str]:
     """Exit code and output of the command; both processes have ended, as their pipe has."""
     none = ["hydra/job_logging=none", "hydra/hydra_logging=none"]
     done = subprocess.run(
-        [sys.executable, "tests/failing_process.py", f"hydra.run.dir={run_dir}", *none],
+        [sys.executable, "tests/runs/failing_process.py", f"hydra.run.dir={run_dir}", *none],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
         env={**os.environ, "FAULT": fault, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip

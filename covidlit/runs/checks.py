@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from covidlit.configuration import check_keys
+from covidlit.settings.tree import check_keys
 from covidlit.errors import ConfigError, ManifestError, PredictionsError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def check_evaluation(config: Mapping[str, Any], datamodule: VolumeDataModule) ->
     """
     from covidlit.checkpoints.record import class_of_interest
     from covidlit.evaluation.settings import check_rows
-    from covidlit.run_report import LEFT_OUT
+    from covidlit.runs.outcomes.classification import LEFT_OUT
 
     table = datamodule.table
     rows = table[table["part"].isin(("validation", "test"))]

@@ -260,7 +260,7 @@ class LightningRunner:
     ) -> list[pl.callbacks.Callback]:
         from hydra.utils import instantiate
 
-        from covidlit.run_checks import check_selection
+        from covidlit.runs.checks import check_selection
 
         callbacks = []
         for name, node in self._callback_nodes.items():
@@ -275,7 +275,7 @@ class LightningRunner:
         return callbacks
 
     def _check_scheduler(self, datamodule: VolumeDataModule) -> None:
-        from covidlit.run_checks import check_selection
+        from covidlit.runs.checks import check_selection
 
         scheduler = self.task.hparams.get("scheduler") or {}
         if not str(scheduler.get("_target_")).endswith("ReduceLROnPlateau"):
@@ -292,7 +292,7 @@ class LightningRunner:
     def _build_loggers(self, run_dir: Path) -> list[pl.loggers.Logger]:
         from hydra.utils import instantiate
 
-        from covidlit.weights_and_biases import RunLogger
+        from covidlit.runs.weights_and_biases import RunLogger
 
         folder = str(run_dir / "logs")
         loggers = [instantiate(node, save_dir=folder) for node in self._logger_nodes.values()]
@@ -377,7 +377,7 @@ def _finish_wandb(trainer: pl.Trainer) -> None:
     """End the run of Weights & Biases, or the next job of a sweep would write into it."""
     from pytorch_lightning.trainer.states import TrainerStatus
 
-    from covidlit.weights_and_biases import RunLogger
+    from covidlit.runs.weights_and_biases import RunLogger
 
     for logger in trainer.loggers:
         if isinstance(logger, RunLogger):
