@@ -131,7 +131,7 @@ def make_cohort(overrides: Sequence[str]) -> Path:
     """
     from omegaconf import OmegaConf
 
-    from covidlit.runs.steps import build_datamodule
+    from covidlit.datamodules.build import build_datamodule
 
     os.chdir(ROOT)  # where train.py works
     tree = composed(["name=cohort", *overrides])

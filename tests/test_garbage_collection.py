@@ -32,7 +32,7 @@ def test_the_end_of_a_command_walks_through_no_objects() -> None:
         "import atexit, gc\n"
         "left = lambda: print(gc.get_freeze_count() > 1000, len(gc.get_objects()) < 100)\n"
         "atexit.register(left)\n"
-        "from covidlit.cli import app\n"
+        "from covidlit.cli.app import app\n"
         "app(['evaluate', 'missing.csv'])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -33,8 +33,8 @@ def test_both_commands_set_it_before_torch_is_loaded() -> None:
         "threads.let_waiting_threads_sleep = watched\n"
     )
     starts = (
-        "from covidlit.cli import app; app(['evaluate', 'x.csv'])",
-        "sys.argv = ['train.py']; from covidlit.runs.steps import main; main()",
+        "from covidlit.cli.app import app; app(['evaluate', 'x.csv'])",
+        "sys.argv = ['train.py']; from covidlit.cli.train import main; main()",
     )
     environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
     for start in starts:

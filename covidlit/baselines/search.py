@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from covidlit.baselines.folds import Folds, patient_folds
 from covidlit.errors import ConfigError, did_you_mean
 from covidlit.progress import progress_bar
-from covidlit.settings.tree import check_keys
+from covidlit.settings.keys import check_keys
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

@@ -13,8 +13,8 @@ from covidlit.cohort import PARTS, Split
 from covidlit.cohort.describe import show_table1, table1, table2
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
 from covidlit.cohort.sources import flow_of
+from covidlit.cohort.summary import split_summary
 from covidlit.preprocess import FORMAT
-from covidlit.runs.outcomes.classification import split_summary
 
 if TYPE_CHECKING:
     from covidlit.datamodules import VolumeDataModule

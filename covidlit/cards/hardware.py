@@ -7,7 +7,7 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
-from covidlit.checkpoints.same_run import number_of_devices
+from covidlit.settings.trainer import number_of_devices
 
 
 def hardware_record(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from covidlit.checkpoints.file import load_checkpoint
 from covidlit.checkpoints.weights import check_weights
 from covidlit.errors import CheckpointError
+from covidlit.settings.trainer import number_of_devices
 
 _NODES = (
     "seed", "data", "label_rule", "split", "augmentation", "model.task",
@@ -29,22 +30,6 @@ _WHOLE_RUN = {
 see `covidlit.tasks.BaseTask.configure_optimizers`."""
 
 _LISTED = 6
-
-
-def number_of_devices(devices: object) -> int | None:
-    """How many devices the `devices` of a Trainer are; None where that depends on the machine.
-
-    Args:
-        devices: a number (-1: all there are), a list of indices, either as text, or "auto".
-    """
-    if isinstance(devices, str):
-        names = [name for name in devices.split(",") if name.strip()]
-        if "," in devices:
-            return len(names)
-        devices = int(devices) if devices.strip().isdecimal() else None
-    if isinstance(devices, Sequence):
-        return len(devices)
-    return devices if isinstance(devices, int) and devices > 0 else None
 
 
 def changed_settings(before: object, now: object) -> str:
@@ -92,33 +77,6 @@ def changed_length(
         if key in before and key in now and before[key] != now[key]
     ]
     return "; ".join(changed)
-
-
-def cut_short(trainer: Mapping[str, Any]) -> str:
-    """What a debugging setting left of the training, as a sentence; empty where it left all.
-
-    Args:
-        trainer: settings of the Trainer. As there, a whole number is one of batches, a fraction
-            one of the training part.
-    """
-    if dev_run := trainer.get("fast_dev_run"):
-        batches = _batches(int(dev_run))
-        return f"Training was a trial of {batches} (trainer.fast_dev_run), not a training."
-    if overfit := trainer.get("overfit_batches"):
-        return (
-            f"Training used {_batches(overfit)} again and again (trainer.overfit_batches), to see "
-            "whether the network can learn them by heart."
-        )
-    limit = trainer.get("limit_train_batches")
-    if limit is None or (isinstance(limit, float) and limit == 1):
-        return ""
-    return f"Training used {_batches(limit)} in every epoch (trainer.limit_train_batches)."
-
-
-def _batches(number: float) -> str:
-    if isinstance(number, float):
-        return f"{number:.3g} of the training part"
-    return f"{number} batch" if number == 1 else f"{number} batches"
 
 
 def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

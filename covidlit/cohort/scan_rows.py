@@ -12,6 +12,7 @@ import pandas as pd
 from covidlit.cohort.labelling import NO_SCAN
 from covidlit.cohort.labels_table import Labels
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
+from covidlit.dicom.facts import metadata_of
 from covidlit.errors import CovidlitError, ManifestError
 from covidlit.tables import row_numbers
 
@@ -74,7 +75,7 @@ def dicom_rows(
     for series in found.series:
         verdict = judge(series, checks or Checks())
         failed = {check for check, _ in verdict.findings}
-        facts = series.metadata()
+        facts = metadata_of(series)
         names = [path.name for path in (*series.files, *(path for path, _ in series.suspects))]
         rows.append(
             {

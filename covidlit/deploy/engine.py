@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.arguments import require_whole_number
 from covidlit.checkpoints.record import RunRecord
-from covidlit.deploy.exported import default_folder, is_export, read_export
-from covidlit.errors import ConfigError, did_you_mean
-
-ENGINES = ("auto", "torch", "onnxruntime", "openvino")
-FORMATS = {"onnxruntime": "onnx", "openvino": "openvino"}
-"""The exported format that each engine reads."""
+from covidlit.errors import ConfigError
 
 
 class Engine(Protocol):
@@ -44,77 +37,6 @@ class Engine(Protocol):
         """
 
 
-def load_engine(
-    path: str | Path, engine: str = "auto", *, device: str = "auto", threads: int | None = None
-) -> Engine:
-    """Load a trained network into the engine that is to run it.
-
-    Args:
-        path: a checkpoint of `covidlit train`, a folder of `covidlit export`, or the `model.skops`
-            of a classical baseline. For an engine other than torch, a checkpoint's export is looked
-            for in `exported/<its name>` beside it.
-        engine: "torch", "onnxruntime" or "openvino"; "auto" is torch for a checkpoint, and for an
-            export OpenVINO, or ONNX Runtime where it was not exported for that. A baseline is run
-            by scikit-learn, whose own is "auto" alone.
-        device: of torch: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps". The others
-            run on the CPU.
-        threads: how many on the CPU; None: torch's own number, or one per core.
-
-    Raises:
-        CheckpointError: the checkpoint is missing, damaged, untrusted or of another model.
-        ExportError: the export is missing, damaged or of another state of the checkpoint.
-        ConfigError: no such engine, device or number of threads; or a package is not installed.
-    """
-    if engine not in ENGINES:
-        raise ConfigError(
-            f"there is no engine {engine!r}; there are {', '.join(ENGINES)}.",
-            where="engine",
-            fix=did_you_mean(engine, ENGINES) or "choose one of them.",
-        )
-    if threads is not None:
-        require_whole_number(threads, "threads", at_least=1)
-    if Path(path).suffix == ".skops":
-        return _classical(path, engine, device)
-    exported = is_export(path)
-    if engine == "auto":
-        engine = _fastest(Path(path)) if exported else "torch"
-    if engine == "torch":
-        if exported:
-            raise ConfigError(
-                "an exported network cannot be run by torch.",
-                where=path,
-                fix="give the checkpoint, or another engine.",
-            )
-        from covidlit.deploy.torch_engine import TorchEngine
-
-        return TorchEngine(path, device=device, threads=threads)
-    if device not in ("auto", "cpu"):
-        raise ConfigError(
-            f"{engine} runs on the CPU only, not on {device!r}.",
-            where="device",
-            fix="use engine=torch on a GPU.",
-        )
-    from covidlit.deploy.exported_engine import ExportedEngine
-
-    if exported:
-        export = read_export(path, FORMATS[engine])
-        return ExportedEngine(Path(path), export, engine, threads)
-    folder = default_folder(path)
-    if not Path(path).is_file():
-        from covidlit.checkpoints.file import load_checkpoint
-
-        load_checkpoint(path)  # says what is wrong with the path
-    if not is_export(folder):
-        raise ConfigError(
-            f"this checkpoint has not been exported for {engine} yet.",
-            where=folder,
-            fix=f"covidlit export {path} --scans FOLDER_OR_MANIFEST (a few real scans to compare "
-            "the scores on), then run the same command again.",
-        )
-    export = read_export(folder, FORMATS[engine], path)
-    return ExportedEngine(folder, export, engine, threads)
-
-
 def check_volumes(hu: NDArray[np.int16], record: RunRecord) -> None:
     """Refuse volumes that are not as the network's geometry says.
 
@@ -131,26 +53,6 @@ def check_volumes(hu: NDArray[np.int16], record: RunRecord) -> None:
         )
 
 
-def _classical(path: str | Path, engine: str, device: str) -> Engine:
-    from covidlit.baselines import load_model
-
-    for where, asked, known in (
-        ("engine", engine, ("auto",)),
-        ("device", device, ("auto", "cpu")),
-    ):
-        if asked not in known:
-            raise ConfigError(
-                f"a classical baseline is run by scikit-learn on the CPU, not by {asked!r}.",
-                where=where,
-                fix=f"leave {where} out.",
-            )
-    return load_model(path)
-
-
 def on_threads(engine: str, threads: int) -> str:
     """The name of an engine with its number of threads."""
     return f"{engine}, {threads} thread{'' if threads == 1 else 's'}"
-
-
-def _fastest(folder: Path) -> str:
-    return "openvino" if (folder / "model.xml").is_file() else "onnxruntime"

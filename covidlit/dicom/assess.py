@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from covidlit.dicom.checks import CHECKS, Checks
+from covidlit.dicom.facts import metadata_of
 from covidlit.dicom.geometry import Stack, obliquity_degrees, stack_of, tilt_degrees
 from covidlit.dicom.header import CT_CLASSES, is_other_class
 from covidlit.dicom.image_type import is_localizer, is_projection
@@ -354,7 +355,7 @@ def _frames(frames: Sequence[Frame]) -> str:
 
 
 def _facts(series: Series, plan: Plan | None) -> dict[str, object]:
-    facts = {"n_files": len(series.images), **series.metadata()}
+    facts = {"n_files": len(series.images), **metadata_of(series)}
     stacked = plan is not None and len(plan.frames) > 1
     facts["slice_spacing_mm"] = round(plan.spacing.step, 4) if plan and stacked else None
     return facts

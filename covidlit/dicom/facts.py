@@ -6,17 +6,22 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 from math import isfinite
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from covidlit.dicom.series import Series
+from covidlit.dicom.series import Series
 
 Value = TypeVar("Value")
 _AGE_UNITS = {"Y": 1.0, "M": 1 / 12, "W": 1 / 52.1775, "D": 1 / 365.2425}
 
 
 def metadata_of(series: Series) -> dict[str, object]:
-    """See `Series.metadata`."""
+    """Facts about scan and patient that do not identify the patient; None where unknown.
+
+    Returns:
+        manufacturer, scanner_model, kernel, kvp (kV), exposure_mas, slice_thickness_mm,
+        spacing_mm (between neighbouring pixels), rows, columns, n_slices, age (years), sex,
+        acquisition_date (ISO).
+    """
     facts = _first_known(image.facts for image in series.images)
     frames, image = series.frames, series.images[0]
     spacing = _most_common(frame.pixel_spacing for frame in frames)

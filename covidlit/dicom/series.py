@@ -117,18 +117,6 @@ class Series:
         """The deepest folder that holds all its files."""
         return Path(os.path.commonpath([path.parent for path in self.files]))
 
-    def metadata(self) -> dict[str, object]:
-        """Facts about scan and patient that do not identify the patient; None where unknown.
-
-        Returns:
-            manufacturer, scanner_model, kernel, kvp (kV), exposure_mas, slice_thickness_mm,
-            spacing_mm (between neighbouring pixels), rows, columns, n_slices, age (years), sex,
-            acquisition_date (ISO).
-        """
-        from covidlit.dicom.facts import metadata_of
-
-        return metadata_of(self)
-
 
 @dataclass(frozen=True)
 class Found:

@@ -73,7 +73,7 @@ def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
     """
     import yaml
 
-    from covidlit.runs.steps import build_datamodule
+    from covidlit.datamodules.build import build_datamodule
 
     path = Path(run_dir) / "config.yaml"
     if not path.is_file():

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cc3d
 import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from covidlit.preprocess.geometry import Geometry
 
 BODY_HU = -500
 """Above this is tissue, below it is air or aerated lung."""
@@ -20,7 +15,7 @@ GRID_MM = 4.0
 
 
 def find_crop_centre(
-    hu: NDArray[np.int16], spacing: tuple[float, float, float], geometry: Geometry
+    hu: NDArray[np.int16], spacing: tuple[float, float, float], height_mm: float
 ) -> tuple[tuple[float, float, float], str]:
     """Where the network's field of view is centred, in source index units (z, y, x).
 
@@ -32,7 +27,7 @@ def find_crop_centre(
     Args:
         hu: int16 (z, y, x).
         spacing: mm, (z, y, x).
-        geometry: gives the height of the window.
+        height_mm: of the window, along z.
 
     Returns:
         The centre, and "body", or "image" if there is nothing above -500 HU: then it is the middle
@@ -46,7 +41,7 @@ def find_crop_centre(
     tissue, body = _largest_body(tissue)
     centre = [float(c) for c in scipy.ndimage.center_of_mass(body)]
     air = (body & ~tissue).sum(axis=(1, 2))
-    height = geometry.size[0] * geometry.spacing[0] / (steps[0] * spacing[0])
+    height = height_mm / (steps[0] * spacing[0])
     centre[0] = _fullest_window(air, min(len(air), max(1, round(height))))
     z, y, x = (c * step + step // 2 for c, step in zip(centre, steps, strict=True))
     return (z, y, x), "body"

@@ -100,7 +100,9 @@ def prepare_scan(scan: Scan, geometry: Geometry) -> Prepared:
         geometry: target spacing and size.
     """
     shape, ratios, offsets = _resampled_grid(scan, geometry)
-    centre, centred_on = find_crop_centre(scan.hu, scan.spacing, geometry)
+    centre, centred_on = find_crop_centre(
+        scan.hu, scan.spacing, geometry.size[0] * geometry.spacing[0]
+    )
     start = tuple(
         _start(shape[k], geometry.size[k], (centre[k] - offsets[k]) / ratios[k]) for k in range(3)
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from covidlit.settings.tree import check_keys
+from covidlit.settings.keys import check_keys
 from covidlit.errors import ConfigError, ManifestError, PredictionsError
 
 if TYPE_CHECKING:

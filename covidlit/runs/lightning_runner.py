@@ -1,14 +1,14 @@
-"""Contract 5, the Runner: what every `conf/model/*.yaml` yields, deep or classical."""
+"""The runner (contract 5) of networks: a LightningModule and a Trainer, both from YAML."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
-from covidlit.checkpoints.record import class_of_interest
-from covidlit.checkpoints.same_run import cut_short
+from covidlit.runs.runner import Node, score_table, settings_text
+from covidlit.settings.trainer import cut_short
 from covidlit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,48 +20,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Node = dict[str, Any]
-
-
-@runtime_checkable
-class Runner(Protocol):
-    """Anything that can be trained on a datamodule and then score its scans."""
-
-    name: str
-    record: Node
-
-    @property
-    def selected_on(self) -> str | None:
-        """What chose the weights or the parameters, in words; None where nothing did."""
-
-    @property
-    def cut_short(self) -> str:
-        """What a debugging setting left of the training, as a sentence; empty: all of it."""
-
-    def fit(self, datamodule: VolumeDataModule, run_dir: Path) -> None:
-        """Train on the part `train`, select on `validation`, and leave the model in `run_dir`."""
-
-    def predict(self, datamodule: VolumeDataModule, part: str) -> pd.DataFrame:
-        """Score one part: columns `scan_id`, `score` and, with more classes, `score_<class>`."""
-
-    def describe(self) -> dict[str, Any]:
-        """Facts about the model for the report, such as its number of parameters."""
-
-    def training_facts(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """How it was trained, for the report, from itself and the resolved configuration."""
-
-    def keep_operating_point(self, threshold: float) -> None:
-        """Write the operating point into the record of the model that `predict` uses."""
-
-    def gallery(
-        self, datamodule: VolumeDataModule, table: pd.DataFrame
-    ) -> tuple[list[tuple[str, bytes]], str]:
-        """Captions and PNG pictures of heatmaps of test scans, and a note on them; or nothing.
-
-        Args:
-            datamodule: set up.
-            table: the evaluated predictions, with `target` and `threshold`.
-        """
 
 
 class LightningRunner:
@@ -320,36 +278,6 @@ class LightningRunner:
         last = [callback for callback in kept if callback.monitor is None]
         if last:
             self.judged = Path(last[0].best_model_path)
-
-
-def settings_text(settings: Mapping[str, Any] | str) -> str:
-    """Settings as a person writes them, such as `torch.optim.Adam (lr 0.001)`; "none" if empty."""
-    if isinstance(settings, str):
-        return settings
-    values = ", ".join(f"{name} {value}" for name, value in settings.items() if name != "_target_")
-    target = settings.get("_target_", "")
-    return (f"{target} ({values})" if target and values else target or values) or "none"
-
-
-def score_table(
-    scan_ids: Sequence[str], scores: Sequence[Any], classes: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Scores as columns of the predictions table.
-
-    Args:
-        scan_ids: of the scans.
-        scores: for each scan the probability of the positive class, or one per class.
-        classes: names for the latter, more than two; `score` is then that of
-            `class_of_interest`.
-    """
-    import pandas as pd
-
-    table = pd.DataFrame({"scan_id": pd.Series(list(scan_ids), dtype="string")})
-    if len(classes) <= 2:
-        return table.assign(score=pd.Series(list(scores), dtype=float))
-    for index, name in enumerate(classes):
-        table[f"score_{name}"] = pd.Series([row[index] for row in scores], dtype=float)
-    return table.assign(score=table[f"score_{class_of_interest(classes)}"])
 
 
 def without_unusable_sync(trainer: Node) -> Node:

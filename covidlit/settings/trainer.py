@@ -1,4 +1,4 @@
-"""A wrong value for Lightning's Trainer, found out before any scan is read."""
+"""Settings of Lightning's Trainer: wrong values, found out before any scan is read."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from covidlit.checkpoints.same_run import number_of_devices
 from covidlit.errors import ConfigError, did_you_mean
-from covidlit.settings.tree import check_keys, explain
+from covidlit.settings.errors import translate
+from covidlit.settings.keys import check_keys
 from covidlit.settings.unlisted import UNUSED
 
 _TRAINER = "pytorch_lightning.Trainer"
@@ -65,7 +65,7 @@ def check_loggers(nodes: Mapping[str, Mapping[str, Any]] | None, folder: Path) -
         try:
             instantiate(node, save_dir=str(folder))
         except InstantiationException as error:
-            raise explain(error) from error
+            raise translate(error) from error
 
 
 def _check_type(name: str, value: object, hint: Any) -> None:
@@ -131,3 +131,46 @@ def _wrong(name: str, what: str) -> ConfigError:
     return ConfigError(
         what, where=f"trainer.{name}", fix=f"give another value, or leave trainer.{name} out."
     )
+
+
+def number_of_devices(devices: object) -> int | None:
+    """How many devices the `devices` of a Trainer are; None where that depends on the machine.
+
+    Args:
+        devices: a number (-1: all there are), a list of indices, either as text, or "auto".
+    """
+    if isinstance(devices, str):
+        names = [name for name in devices.split(",") if name.strip()]
+        if "," in devices:
+            return len(names)
+        devices = int(devices) if devices.strip().isdecimal() else None
+    if isinstance(devices, Sequence):
+        return len(devices)
+    return devices if isinstance(devices, int) and devices > 0 else None
+
+
+def cut_short(trainer: Mapping[str, Any]) -> str:
+    """What a debugging setting left of the training, as a sentence; empty where it left all.
+
+    Args:
+        trainer: settings of the Trainer. As there, a whole number is one of batches, a fraction
+            one of the training part.
+    """
+    if dev_run := trainer.get("fast_dev_run"):
+        batches = _batches(int(dev_run))
+        return f"Training was a trial of {batches} (trainer.fast_dev_run), not a training."
+    if overfit := trainer.get("overfit_batches"):
+        return (
+            f"Training used {_batches(overfit)} again and again (trainer.overfit_batches), to see "
+            "whether the network can learn them by heart."
+        )
+    limit = trainer.get("limit_train_batches")
+    if limit is None or (isinstance(limit, float) and limit == 1):
+        return ""
+    return f"Training used {_batches(limit)} in every epoch (trainer.limit_train_batches)."
+
+
+def _batches(number: float) -> str:
+    if isinstance(number, float):
+        return f"{number:.3g} of the training part"
+    return f"{number} batch" if number == 1 else f"{number} batches"

@@ -1,22 +1,17 @@
-"""Where the Hydra tree lies, and errors about it that suggest what was meant."""
+"""Where the Hydra tree lies, and what it holds by default."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from covidlit.errors import ConfigError, CovidlitError, did_you_mean
-from covidlit.settings.unlisted import missing_package, unlisted_argument
-
-_EXAMPLES = {"data.source.path": "manifest.csv"}
-"""Values of the settings that have no default."""
+from covidlit.errors import ConfigError
 
 
 def config_dir() -> Path:
     """The folder of the Hydra tree: inside the installed package, or `conf/` of a checkout."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     for folder in (package / "conf", package.parent / "conf"):
         if (folder / "train.yaml").is_file():
             return folder
@@ -25,148 +20,34 @@ def config_dir() -> Path:
     )
 
 
-def check_keys(group: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse a setting that nothing reads; in a YAML file of the user's Hydra lets it pass.
-
-    Args:
-        group: the setting that they belong to, such as data.
-        given: the keys found there.
-        known: the keys that are read.
-
-    Raises:
-        ConfigError: names the key and suggests what was meant.
-    """
-    names = sorted(known)
-    for key in given:
-        if key not in names:
-            fix = _suggest(key, names, f"the settings of {group} are")
-            raise ConfigError("there is no such setting.", where=f"{group}.{key}", fix=fix)
-
-
-def explain(error: Exception) -> CovidlitError:
-    """Turn one of Hydra's errors into one that says what was wrong and suggests what was meant.
-
-    Args:
-        error: a HydraException, as raised while the configuration is composed, or while an object
-            is made from it; then what its class had to say is kept. Or an error of OmegaConf, as
-            raised while the values are resolved.
-    """
-    from hydra.errors import InstantiationException, MissingConfigException
-    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-
-    if isinstance(error, OmegaConfBaseException) and error.full_key:
-        key = str(error.full_key)
-        if isinstance(error, MissingMandatoryValue):
-            value = _EXAMPLES.get(key, "VALUE")
-            return ConfigError("it is not set.", where=key, fix=f"give {key}={value}.")
-        what = str(error.msg or error).partition("\n")[0]
-        return ConfigError(what, where=key, fix="see `python train.py --help`.")
-
-    if isinstance(error, InstantiationException) and error.__cause__ is not None:
-        cause = error.__cause__
-        if isinstance(cause, CovidlitError):
-            return cause
-        found = re.search(r"(?:call to|locating) target '([^']+)'", str(error))
-        where = found.group(1) if found else None
-        if (missing := missing_package(cause, where)) is not None:
-            return missing
-        return ConfigError(
-            f"{type(cause).__name__}: {cause}",
-            where=where,
-            fix="correct the settings of this object (config.yaml in the run's folder).",
-        )
-    if isinstance(error, MissingConfigException) and error.options is not None:
-        group, _, choice = str(error.missing_cfg_file).rpartition("/")
-        return ConfigError(
-            f"there is no choice {choice!r} in the group {group!r}.",
-            where=f"{group}={choice}",
-            fix=_suggest(choice, [option for option in error.options if option], "the choices are"),
-        )
-    message = " ".join(str(error).split())
-    found = re.search(r"override '?([\w./@~+-]+)|[Kk]ey '([\w.]+)'", message)
-    asked = next((group for group in found.groups() if group), None) if found else None
-    if asked is None:
-        return ConfigError(message, fix="see `python train.py --help`.")
-    asked = asked.lstrip("+~")
-    if re.fullmatch(r"hydra\.sweeper\.((sampler|pruner)\.)?\w+", asked):
-        return _unknown_to_sweeper(asked, message)
-    tree = _default_tree()
-    known = sorted({*_groups(), *_dotted(tree), *_sweep_settings()})
-    folder = config_dir() / asked.partition(".")[0]
-    if asked in known and "Could not override" in message and folder.is_dir():
-        choices = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
-        return ConfigError(
-            f"the choice made in the group {folder.name!r} has no such setting.",
-            where=asked,
-            fix=f"choose another: {folder.name}= one of {choices}.",
-        )
-    if asked in known:  # the name is right, so the value or the syntax is not
-        return ConfigError(message, where=asked, fix="see `python train.py --help`.")
-    _, adding, override = str(error).partition("To append to your config use ")
-    if adding and (fix := unlisted_argument(asked, tree, override.strip())) is not None:
-        return ConfigError("conf/ does not list this setting.", where=asked, fix=fix)
-    return ConfigError(
-        f"there is no setting or group {asked!r}.",
-        where=asked,
-        fix=_suggest(asked, known, "see `python train.py --help`; similar names:"),
-    )
-
-
-def _unknown_to_sweeper(asked: str, message: str) -> ConfigError:
-    """A setting of sweeps that is mistyped, or whose sweep was not chosen."""
-    if asked.count(".") > 2 and "Could not override" in message:
-        return ConfigError(
-            f"the {asked.split('.')[2]} that is chosen lists no such setting.",
-            where=asked,
-            fix=f"check its name; another argument of Optuna's class is added by +{asked}=VALUE.",
-        )
-    known = list(_sweep_settings())
-    if asked.count(".") == 2 and asked not in known:
-        what = f"there is no setting {asked!r}."
-        return ConfigError(what, where=asked, fix=_suggest(asked, known, "sweeps have"))
-    if "Could not override" not in message:
-        return ConfigError(message, where=asked, fix="see `python train.py --help`.")
-    fix = "choose one, such as `python train.py -m sweep=default ...`."
-    return ConfigError("no sweep of covidlit is chosen.", where=asked, fix=fix)
-
-
-def _sweep_settings() -> Iterator[str]:
-    from dataclasses import fields
-
-    from covidlit.sweep.settings import SweepSettings
-
-    yield from (f"hydra.sweeper.{field.name}" for field in fields(SweepSettings))
-
-
-def _suggest(asked: str, known: list[str], otherwise: str) -> str:
-    if (suggestion := did_you_mean(asked, known, n=3)) is not None:
-        return suggestion
-    last = asked.rpartition(".")[2]
-    if near := [name for name in known if name.rpartition(".")[2] == last][:3]:
-        return f"did you mean {' or '.join(near)}?"
-    return f"{otherwise} {', '.join(sorted(known)[:30])}."
-
-
-def _groups() -> Iterator[str]:
+def groups() -> Iterator[str]:
+    """The names of the tree's groups, such as `data`."""
     yield from (folder.name for folder in config_dir().iterdir() if folder.is_dir())
 
 
-def _default_tree() -> dict[str, Any]:
-    """The default configuration as plain types."""
+def default_tree(*overrides: str, hydra: bool = False) -> dict[str, Any]:
+    """The configuration as plain types, not resolved.
+
+    Args:
+        overrides: of the defaults.
+        hydra: with Hydra's own node.
+    """
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        tree = OmegaConf.to_container(compose("train"), resolve=False)
+        config = compose("train", list(overrides), return_hydra_config=hydra)
+        tree = OmegaConf.to_container(config, resolve=False)
     assert isinstance(tree, dict)
     return {str(key): value for key, value in tree.items()}
 
 
-def _dotted(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
+def dotted_names(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
+    """The names of all settings of a tree, such as data.batch_size."""
     for key, value in tree.items():
         name = f"{prefix}{key}"
         yield name
         if isinstance(value, Mapping):
-            yield from _dotted(value, f"{name}.")
+            yield from dotted_names(value, f"{name}.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from covidlit.settings.tree import explain
+from covidlit.settings.errors import translate
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def compose_train(
             tree = compose("train", [*searched, *own], return_hydra_config=True)
             choices = dict(tree.hydra.runtime.choices) | _several(own, conf)
     except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error) from error
+        raise translate(error) from error
     settings = OmegaConf.to_container(tree, resolve=False)
     assert isinstance(settings, dict)
     settings.pop("hydra")

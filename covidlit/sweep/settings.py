@@ -8,7 +8,7 @@ from typing import Any
 
 from covidlit.arguments import require_whole_number
 from covidlit.errors import ConfigError
-from covidlit.settings.tree import check_keys
+from covidlit.settings.keys import check_keys
 
 _NODE = "hydra.sweeper"
 

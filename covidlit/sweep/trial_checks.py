@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from covidlit.checkpoints.same_run import number_of_devices
 from covidlit.errors import ConfigError
+from covidlit.settings.trainer import number_of_devices
 
 if TYPE_CHECKING:
     from covidlit.sweep.parameters import Parameter

@@ -126,11 +126,11 @@ def _train_and_validate(
 
     from covidlit.runs.checks import check_selection
     from covidlit.runs.lightning_runner import LightningRunner
-    from covidlit.runs.steps import begin, build_datamodule, build_runner, score, train
+    from covidlit.runs.steps import begin, build_runner, load_data, score, train
     from covidlit.sweep.pruning import PruningCallback, check_direction
 
     begin(config, folder)
-    datamodule = build_datamodule(config, use)
+    datamodule = load_data(config, use)
     check_selection(
         datamodule, "a trial's value, the AUC,", "split", "hydra.sweeper.folds=5 (cross-validation)"
     )

@@ -20,6 +20,6 @@ def one_by_one(
 
 if __name__ == "__main__":
     sampling.balanced_order = one_by_one
-    from covidlit.runs.steps import main
+    from covidlit.cli.train import main
 
     main()

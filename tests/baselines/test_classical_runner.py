@@ -20,7 +20,8 @@ from covidlit.baselines.search import TrainingScans, nested_search
 from covidlit.datamodules import VolumeDataModule
 from covidlit.datamodules.balance import draw_weights
 from covidlit.errors import ConfigError, SplitError
-from covidlit.runs.lightning_runner import LightningRunner, Runner
+from covidlit.runs.lightning_runner import LightningRunner
+from covidlit.runs.runner import Runner
 
 SVC = {"_target_": "sklearn.svm.SVC"}
 FOREST = {"_target_": "sklearn.ensemble.RandomForestClassifier", "n_estimators": 15}

@@ -20,7 +20,7 @@ from covidlit.cards import RunArtefacts, claim_sheet, model_card, read_run
 from covidlit.cards.claim_files import claim_csv, claim_html
 from covidlit.cards.markdown import bullets, escape, table
 from covidlit.cards.model_card import SECTIONS
-from covidlit.cli import app
+from covidlit.cli.app import app
 from covidlit.errors import CovidlitError
 
 NASTY = [

@@ -10,8 +10,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from covidlit.cohort.manifest import read_manifest, write_manifest
+from covidlit.datamodules.build import build_datamodule
 from covidlit.runs.lightning_runner import LightningRunner
-from covidlit.runs.steps import build_datamodule, build_runner
+from covidlit.runs.steps import build_runner
 from covidlit.settings.tree import config_dir
 
 

@@ -11,13 +11,9 @@ import pytorch_lightning as pl
 import torch
 
 from covidlit.checkpoints.record import run_record
-from covidlit.checkpoints.same_run import (
-    changed_length,
-    check_same_run,
-    cut_short,
-    number_of_devices,
-)
+from covidlit.checkpoints.same_run import changed_length, check_same_run
 from covidlit.errors import CheckpointError
+from covidlit.settings.trainer import cut_short, number_of_devices
 from covidlit.tasks import VolumeClassification
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from covidlit.cli import app
+from covidlit.cli.app import app
 
 ROOT = Path(__file__).parents[2]
-COVIDLIT = [sys.executable, "-c", "from covidlit.cli import app; app()"]
+COVIDLIT = [sys.executable, "-c", "from covidlit.cli.app import app; app()"]
 COMMANDS = (
     "inspect", "manifest", "prepare", "train", "evaluate", "compare", "paper", "export",
     "predict", "explain", "cards", "synthesize", "sweep",
@@ -37,7 +37,7 @@ def test_every_command_has_a_help(command: str) -> None:
     "module", ["torch", "pytorch_lightning", "monai", "torchio", "pandas", "scipy", "pydicom"]
 )
 def test_the_help_does_not_import_what_is_slow(module: str) -> None:
-    code = f"import sys, covidlit.cli, covidlit.runs.steps; sys.exit({module!r} in sys.modules)"
+    code = f"import sys, covidlit.cli.app, covidlit.cli.train; sys.exit({module!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

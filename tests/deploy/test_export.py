@@ -13,7 +13,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from covidlit.cli import app
+from covidlit.cli.app import app
 from covidlit.deploy.export import export
 from covidlit.deploy.exported import default_folder, read_export
 from covidlit.deploy.parity import largest_difference, spread_of

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from covidlit.cli import app
+from covidlit.cli.app import app
 from covidlit.deploy import Timings
 from covidlit.deploy.exported import default_folder
 from covidlit.deploy.predict import predict
@@ -69,7 +69,7 @@ def test_an_exported_network_is_run_without_importing_torch(
     folder = default_folder(checkpoint)
     arguments = ["predict", str(folder), str(scans), "--out", str(tmp_path / "scores.csv")]
     code = (
-        "import sys; from covidlit.cli import app; app(standalone_mode=False); "
+        "import sys; from covidlit.cli.app import app; app(standalone_mode=False); "
         "sys.exit('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from covidlit.dicom import Checks, find_series, judge, read_series
+from covidlit.dicom.facts import metadata_of
 
 ENHANCED = "1.2.840.10008.5.1.4.1.1.2.1"
 
@@ -71,7 +72,7 @@ def test_facts_come_from_the_functional_groups(
     enhanced: Dataset, save_as: Callable[..., Path], tmp_path: Path
 ) -> None:
     (series,) = find_series(save_as(enhanced, tmp_path / "file")).series
-    facts = series.metadata()
+    facts = metadata_of(series)
     assert (facts["kernel"], facts["kvp"], facts["exposure_mas"]) == ("B31f", 100.0, 77.0)
     assert (facts["n_slices"], facts["slice_thickness_mm"]) == (14, 3.0)
 

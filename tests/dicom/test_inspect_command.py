@@ -11,7 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from typer.testing import CliRunner
 
-from covidlit.cli import app
+from covidlit.cli.app import app
 from covidlit.dicom import find_series, pseudonym_uid
 from covidlit.tables import write_table
 

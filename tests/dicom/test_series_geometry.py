@@ -11,6 +11,7 @@ import SimpleITK as sitk  # noqa: N813
 from pydicom.dataset import Dataset
 
 from covidlit.dicom import Checks, find_series, judge, read_series
+from covidlit.dicom.facts import metadata_of
 from covidlit.scans.images import affine_of_image
 
 Write = Callable[..., Path]
@@ -100,7 +101,7 @@ def test_one_slice_takes_the_spacing_of_its_header(write_ct: Write) -> None:
 
 def test_the_facts_of_a_series(write_ct: Write) -> None:
     (series,) = find_series(write_ct()).series
-    facts = series.metadata()
+    facts = metadata_of(series)
     assert facts["manufacturer"] == "SYNTHETIC"
     assert facts["kernel"] == "B31f"
     assert (facts["kvp"], facts["exposure_mas"]) == (120.0, 150.0)

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from covidlit.cli import app
+from covidlit.cli.app import app
 from covidlit.evaluation import write_predictions
 from covidlit.evaluation.compare import compare
 from covidlit.evaluation.comparison_report import render_comparison, write_comparison

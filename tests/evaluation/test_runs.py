@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
-from covidlit.cli import app
+from covidlit.cli.app import app
 from covidlit.errors import PredictionsError
 from covidlit.evaluation import evaluate, read_runs, write_predictions
 

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from covidlit.checkpoints.file import load_checkpoint, read_record
 from covidlit.checkpoints.weights import weights_hash
-from covidlit.cli import app
+from covidlit.cli.app import app
 from covidlit.cohort import Split
 from covidlit.cohort.manifest import read_manifest
 from covidlit.deploy.predict import predict

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from covidlit.cli import app
+from covidlit.cli.app import app
 from covidlit.preprocess import VolumeCache
 from covidlit.scans.images import write_nifti
 

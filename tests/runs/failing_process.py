@@ -15,6 +15,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.demos.boring_classes import BoringModel
 
+import covidlit.cli.train
 import covidlit.runs.steps
 from covidlit.errors import CovidlitError
 from covidlit.other_processes import EndTogether
@@ -56,4 +57,4 @@ def train(config: dict[str, Any], run_dir: Path) -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where started in the background
     covidlit.runs.steps.train_and_evaluate = train  # type: ignore[assignment]
-    covidlit.runs.steps.main()
+    covidlit.cli.train.main()

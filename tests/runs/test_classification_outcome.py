@@ -16,7 +16,7 @@ from covidlit.cohort import Split, read_manifest
 from covidlit.cohort.sources import flow_path
 from covidlit.settings.tree import config_dir
 from covidlit.runs.steps import train_and_evaluate
-from covidlit.runs.outcomes.classification import split_summary
+from covidlit.cohort.summary import split_summary
 
 
 @pytest.mark.parametrize("own", [True, False])

@@ -24,7 +24,7 @@ TWO = ["trainer.accelerator=cpu", "trainer.precision=32-true"]
 
 
 TRAIN = ["train.py"]
-COVIDLIT_TRAIN = ["-c", "from covidlit.cli import app; app()", "train"]
+COVIDLIT_TRAIN = ["-c", "from covidlit.cli.app import app; app()", "train"]
 
 
 def _start(

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 import covidlit.models
 from covidlit.baselines import load_model
 from covidlit.checkpoints.file import load_checkpoint
-from covidlit.cli import app
+from covidlit.cli.app import app
 from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.cohort.splits import Split
 from covidlit.settings.tree import config_dir

@@ -13,6 +13,7 @@ import pytest
 import pytorch_lightning as pl
 from pytorch_lightning.demos.boring_classes import BoringModel
 
+import covidlit.cli.train
 import covidlit.runs.steps
 from covidlit.errors import CovidlitError, TrainingError
 from covidlit.files import write_text
@@ -57,7 +58,7 @@ def stop(
         none = ["hydra/job_logging=none", "hydra/hydra_logging=none"]
         monkeypatch.setattr(sys, "argv", ["train.py", *arguments, *none])
         with pytest.raises(SystemExit) as end:
-            covidlit.runs.steps.main()
+            covidlit.cli.train.main()
         assert end.value.code == code
         return capsys.readouterr().err
 

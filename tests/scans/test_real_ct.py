@@ -14,7 +14,7 @@ import torch
 from typer.testing import CliRunner
 
 from covidlit.checkpoints.record import run_record
-from covidlit.cli import app
+from covidlit.cli.app import app
 from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.preprocess import Geometry, VolumeCache, prepare_cohort

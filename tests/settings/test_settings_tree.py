@@ -14,13 +14,15 @@ from hydra.errors import HydraException, InstantiationException
 from hydra.utils import instantiate
 from omegaconf import ListConfig, OmegaConf
 
+from covidlit.cli.train import run
 from covidlit.cohort import ByClass, InclusionCriteria, LabelRule, MultiClass
 from covidlit.datamodules import VolumeDataModule
 from covidlit.errors import ConfigError, ManifestError
 from covidlit.models import CSACNet3D, ResNet3D
-from covidlit.runs.steps import process_rank, run
+from covidlit.runs.processes import process_rank
+from covidlit.settings.errors import translate
 from covidlit.settings.trainer import check_trainer_settings
-from covidlit.settings.tree import config_dir, explain
+from covidlit.settings.tree import config_dir
 from covidlit.settings.unlisted import UNUSED
 from covidlit.tasks import VolumeClassification
 
@@ -54,7 +56,7 @@ def composed(*overrides: str) -> dict:
 def test_a_mistyped_override_is_answered_with_what_was_meant(override: str, meant: str) -> None:
     with pytest.raises(HydraException) as caught:
         composed(override)
-    message = str(explain(caught.value))
+    message = str(translate(caught.value))
     assert "did you mean" in message
     assert meant in message.partition("did you mean")[2]
 
@@ -69,7 +71,7 @@ def test_a_mistyped_override_is_answered_with_what_was_meant(override: str, mean
 def test_a_setting_that_this_sweep_lacks_says_what_to_do(overrides: list[str], said: str) -> None:
     with pytest.raises(HydraException) as caught:
         composed(*overrides)
-    assert said in str(explain(caught.value))
+    assert said in str(translate(caught.value))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_a_setting_that_this_sweep_lacks_says_what_to_do(overrides: list[str], s
 def test_an_argument_that_conf_does_not_list_is_answered_with_how_to_set_it(override: str) -> None:
     with pytest.raises(HydraException) as caught:
         composed(override)
-    fix = explain(caught.value).fix
+    fix = translate(caught.value).fix
     assert fix is not None
     offered = fix.partition("write ")[2].removesuffix(".")
     name, _, value = override.partition("=")
@@ -90,7 +92,7 @@ def test_an_argument_that_conf_does_not_list_is_answered_with_how_to_set_it(over
 def test_what_a_run_does_not_read_is_not_offered(name: str) -> None:
     with pytest.raises(HydraException) as caught:
         composed(f"trainer.{name}=null")
-    assert UNUSED[name] in str(explain(caught.value))
+    assert UNUSED[name] in str(translate(caught.value))
     with pytest.raises(ConfigError, match=f"trainer.{name}: a run does not read it"):
         check_trainer_settings({name: None})
 
@@ -99,7 +101,7 @@ def test_what_a_run_does_not_read_is_not_offered(name: str) -> None:
 def test_a_setting_of_another_choice_of_its_group_says_so(data: str) -> None:
     with pytest.raises(HydraException) as caught:
         composed(f"data={data}", "inclusion=none", "inclusion.on_missing=exclude")
-    assert str(explain(caught.value)) == (
+    assert str(translate(caught.value)) == (
         "inclusion.on_missing: the choice made in the group 'inclusion' has no such setting. "
         "Fix: choose another: inclusion= one of none, paper."
     )
@@ -155,13 +157,13 @@ def test_a_manifest_is_used_whole_unless_criteria_are_chosen() -> None:
 def test_what_a_class_says_about_its_settings_is_not_wrapped() -> None:
     with pytest.raises(InstantiationException) as missing:
         instantiate({"_target_": "covidlit.cohort.sources.existing_manifest", "path": "none.csv"})
-    error = explain(missing.value)
+    error = translate(missing.value)
     assert isinstance(error, ManifestError)
     assert str(error).startswith("none.csv: there is no such manifest.")
 
     with pytest.raises(InstantiationException) as wrong:
         instantiate({"_target_": "pytorch_lightning.Trainer", "max_epoch": 3})
-    error = explain(wrong.value)
+    error = translate(wrong.value)
     assert error.where == "pytorch_lightning.trainer.trainer.Trainer"
     assert "unexpected keyword argument 'max_epoch'" in error.what
 
@@ -176,7 +178,7 @@ def test_what_a_class_says_about_its_settings_is_not_wrapped() -> None:
 def test_a_package_that_is_not_installed_is_named(target: str, answer: str) -> None:
     with pytest.raises(InstantiationException) as caught:
         instantiate({"_target_": target})
-    error = explain(caught.value)
+    error = translate(caught.value)
     assert error.where == target
     assert error.fix is not None
     assert answer in error.fix

@@ -14,9 +14,9 @@ from omegaconf import DictConfig, open_dict
 from sklearn.metrics import roc_auc_score
 from sweep_study import Sweep
 
+from covidlit.cli.train import run
 from covidlit.errors import ConfigError
 from covidlit.evaluation import read_predictions
-from covidlit.runs.steps import run
 from covidlit.settings.tree import config_dir
 
 

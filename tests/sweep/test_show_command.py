@@ -9,7 +9,7 @@ import pytest
 from example_studies import add, study, whole_study
 from typer.testing import CliRunner, Result
 
-from covidlit.cli import app
+from covidlit.cli.app import app
 from covidlit.sweep.storage import open_storage
 
 

@@ -16,6 +16,7 @@ import pytest
 from covidlit.cohort.clinical import read_clinical
 from covidlit.cohort.manifest import scan_id_of
 from covidlit.dicom import find_series, judge, read_series
+from covidlit.dicom.facts import metadata_of
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.lesions.labels import read_labels
 from covidlit.synthetic import CohortPaths, make_cohort, plan_cohort
@@ -153,7 +154,7 @@ def test_every_series_is_accepted_and_holds_what_was_drawn(cohort: CohortPaths) 
         drawn = render(case, grid)
         np.testing.assert_array_equal(scan.hu, np.maximum(drawn.hu, -1024))
         np.testing.assert_allclose(scan.affine, grid.affine, atol=2e-3)
-        facts = series.metadata()
+        facts = metadata_of(series)
         assert facts["kernel"] == case.scanner.kernel
         assert facts["slice_thickness_mm"] == 10.0
         models.add(facts["scanner_model"])

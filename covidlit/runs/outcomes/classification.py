@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from covidlit.datamodules import VolumeDataModule
     from covidlit.evaluation import ReportContext
-    from covidlit.runs.lightning_runner import Runner
+    from covidlit.runs.runner import Runner
 
 log = logging.getLogger(__name__)
 
@@ -102,8 +102,9 @@ def report(
 
 def _command() -> str:
     """The command line of this process, as a user would write it."""
-    program = Path(sys.argv[0]).name
-    start = ["covidlit", "train"] if program == "experiment.py" else ["python", program]
+    program = Path(sys.argv[0])
+    own = program.parent.name == "cli"  # of `covidlit train`, see covidlit.cli.app
+    start = ["covidlit", "train"] if own else ["python", program.name]
     return shlex.join([*start, *sys.argv[1:]])
 
 
@@ -114,6 +115,7 @@ def _context(
 
     from covidlit.cohort.describe import show_table1, table1, table2
     from covidlit.cohort.sources import flow_of
+    from covidlit.cohort.summary import split_summary
     from covidlit.evaluation import ReportContext
 
     table = datamodule.table
@@ -156,35 +158,6 @@ def _context(
         cut_short=runner.cut_short,
         synthetic=bool(table["synthetic"].fillna(False).any()) if "synthetic" in table else None,
     )
-
-
-def split_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """One row per part, in the order of `PARTS`: scans, patients, scans of each class, centres.
-
-    Args:
-        table: the datamodule's rows; those of no part are not counted.
-    """
-    from covidlit.cohort import PARTS
-
-    rows = []
-    for part in PARTS:
-        group = table[table["part"] == part]
-        if len(group) == 0:
-            continue
-        classes = group["class_name"].value_counts().sort_index()
-        rows.append(
-            {
-                "part": part,
-                "scans": len(group),
-                "patients": group["patient_id"].nunique(),
-                **{str(name): int(count) for name, count in classes.items()},
-                "refused": int((group["status"] != "ok").sum()),
-                "centres": ", ".join(sorted(map(str, group["centre"].unique()))),
-            }
-        )
-    import pandas as pd
-
-    return pd.DataFrame(rows)
 
 
 def _training_curve(run_dir: Path) -> pd.DataFrame | None:

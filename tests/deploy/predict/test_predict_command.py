@@ -13,7 +13,7 @@ from predict_runs import CONFIG, N_SCANS, held_out_rows, make_task, save_run
 from typer.testing import CliRunner
 
 from covidlit.checkpoints.file import update_record
-from covidlit.cli import app
+from covidlit.cli.app import app
 from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.deploy.predict import predict
 from covidlit.errors import CheckpointError, ConfigError, CovidlitError

@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 from typer.testing import CliRunner
 
-from covidlit.cli import app
+from covidlit.cli.app import app
 from covidlit.errors import CovidlitError, PredictionsError
 from covidlit.evaluation.compare import compare
 from covidlit.files import write_json

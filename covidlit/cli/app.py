@@ -1,0 +1,78 @@
+"""`covidlit --help`: the commands in one application."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from importlib import import_module
+from typing import Any
+
+import typer
+
+from covidlit.errors import CovidlitError, disk_full
+from covidlit.garbage_collection import skip_collection_at_exit
+from covidlit.threads import let_waiting_threads_sleep
+
+app = typer.Typer(
+    name="covidlit",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="COVID-19 and pneumonia on chest CT: from DICOM folders to an evaluated network.\n\n"
+    "In order: inspect a folder, make a manifest, train (which prepares and evaluates), compare, "
+    "predict.",
+)
+
+COMMANDS = (
+    "inspect", "manifest", "prepare", "evaluate", "compare", "paper", "export", "predict",
+    "explain", "cards", "synthesize", "sweep",
+)  # fmt: skip
+
+
+def _friendly(command: Callable[..., None]) -> Callable[..., None]:
+    """Print a user's error as a sentence and exit with 2, instead of a traceback."""
+
+    @wraps(command)
+    def call(*args: Any, **kwargs: Any) -> None:
+        let_waiting_threads_sleep()
+        skip_collection_at_exit()
+        try:
+            command(*args, **kwargs)
+        except CovidlitError as error:
+            raise _exit(error) from error
+        except OSError as error:
+            fix = "free some space, then run the same command again."
+            if (full := disk_full(error, fix)) is None:
+                raise
+            raise _exit(full) from error
+
+    return call
+
+
+def _exit(error: CovidlitError) -> typer.Exit:
+    typer.echo(f"error: {error}", err=True)
+    return typer.Exit(2)
+
+
+@app.command(
+    "train",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def _train(context: typer.Context) -> None:
+    """Train and evaluate a model; the same as `python train.py`.
+
+    Takes Hydra overrides, such as `covidlit train model=csacnet seed=1`; `covidlit train --help`
+    lists them.
+    """
+    from covidlit.cli import train
+
+    # Lightning starts the other ranks of a DDP run with this file and the same arguments.
+    sys.argv = [train.__file__, *context.args]
+    train.main()
+
+
+for _name in COMMANDS:
+    _module = import_module(f"covidlit.cli.{_name}")
+    app.command(_name)(_friendly(getattr(_module, _name)))

@@ -1,0 +1,127 @@
+"""`covidlit train` and `python train.py`: one run, or with -m several, from a configuration."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from covidlit.errors import ConfigError, CovidlitError, disk_full
+from covidlit.failure_report import OtherProcessError, end_with_first_process, write_failure
+from covidlit.garbage_collection import skip_collection_at_exit
+from covidlit.runs.processes import process_rank
+from covidlit.runs.stopped import INTERRUPTED, RunStopped, explained_end
+from covidlit.settings.errors import translate
+from covidlit.settings.tree import config_dir
+from covidlit.sweep.trial import current_trial
+from covidlit.sweep.trial_checks import refuse_several_devices
+from covidlit.threads import let_waiting_threads_sleep
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def main() -> None:
+    """Compose the configuration of the command line and run it.
+
+    A user's error exits with 2, a run that was stopped with 128 and the number of the signal.
+    """
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    let_waiting_threads_sleep()
+    skip_collection_at_exit()
+    end_with_first_process()
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us instead of Hydra's printer
+    entry = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(run)
+    try:
+        entry()
+    except KeyboardInterrupt as stop:
+        _end_stopped(stop)
+    except CovidlitError as error:
+        _stop(error)
+    except (HydraException, OmegaConfBaseException) as error:
+        _stop(translate(error))
+    except OSError as error:
+        fix = "free some space, then go on with ckpt_path=.../checkpoints/last.ckpt."
+        if (full := disk_full(error, fix)) is None:
+            _end_with_traceback()
+        _stop(full)
+    except OtherProcessError as error:
+        sys.stderr.write(error.failure.message)
+        sys.exit(error.failure.exit_code)
+    except Exception:
+        _end_with_traceback()
+
+
+def _stop(error: CovidlitError) -> None:
+    message = f"\nerror: {error}\n"
+    if not write_failure(message, 2):
+        sys.stderr.write(message)
+    sys.exit(2)
+
+
+def _end_with_traceback() -> NoReturn:
+    """End on the error that is being handled, which is no user's."""
+    if not write_failure(f"\n{traceback.format_exc()}", 1):
+        raise
+    sys.exit(1)
+
+
+def _end_stopped(stop: KeyboardInterrupt) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # pressed again, it would only leave a traceback
+    message = str(stop) or "The run was stopped (Ctrl-C) before it began."
+    if process_rank() == 0:
+        sys.stderr.write(f"\n{message}\n")
+    sys.exit(stop.exit_code if isinstance(stop, RunStopped) else INTERRUPTED)
+
+
+def run(config: DictConfig) -> float | None:
+    """Cohort, split, cache, training, predictions, report, in the run folder that Hydra made.
+
+    A trial of a sweep ends before the test part, see `covidlit.sweep.trial_run`.
+
+    Args:
+        config: the composed `conf/train.yaml`.
+
+    Returns:
+        The AUC on the validation part, or None where it is undefined; sweeps maximise it.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    hydra_config = HydraConfig.get()
+    run_dir = Path(hydra_config.runtime.output_dir)
+    _check_mode(config, hydra_config)
+    resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(resolved, dict)
+    plain = {str(key): value for key, value in resolved.items()}
+    trial = current_trial(hydra_config)
+    with explained_end(run_dir):
+        if trial is None:
+            from covidlit.runs.steps import train_and_evaluate
+
+            return train_and_evaluate(plain, run_dir)
+        from covidlit.sweep.trial_run import run_trial
+
+        return run_trial(plain, run_dir, trial)
+
+
+def _check_mode(config: DictConfig, hydra_config: Any) -> None:
+    """Refuse several devices under -m, and a sweep without it."""
+    if str(hydra_config.mode).endswith("MULTIRUN"):
+        refuse_several_devices(config.trainer)
+    elif (sweep := hydra_config.runtime.choices.get("sweep")) not in (None, "null"):
+        raise ConfigError(
+            "a sweep needs -m; without it this would be one whole run.",
+            where=f"sweep={sweep}",
+            fix=f"give `python train.py -m sweep={sweep} ...`, or leave it out.",
+        )
+
+
+if __name__ == "__main__":
+    main()  # how Lightning starts the other ranks of `covidlit train`

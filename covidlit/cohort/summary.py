@@ -1,0 +1,32 @@
+"""What the parts of a split hold, counted."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from covidlit.cohort.split import PARTS
+
+
+def split_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per part, in the order of `PARTS`: scans, patients, scans of each class, centres.
+
+    Args:
+        table: the datamodule's rows; those of no part are not counted.
+    """
+    rows = []
+    for part in PARTS:
+        group = table[table["part"] == part]
+        if len(group) == 0:
+            continue
+        classes = group["class_name"].value_counts().sort_index()
+        rows.append(
+            {
+                "part": part,
+                "scans": len(group),
+                "patients": group["patient_id"].nunique(),
+                **{str(name): int(count) for name, count in classes.items()},
+                "refused": int((group["status"] != "ok").sum()),
+                "centres": ", ".join(sorted(map(str, group["centre"].unique()))),
+            }
+        )
+    return pd.DataFrame(rows)
