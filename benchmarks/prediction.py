@@ -38,6 +38,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from covidlit.checkpoints.file import load_checkpoint, read_record
 from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.manifest import read_manifest
+from covidlit.cohort.scan_sources import find_scans
 from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.deploy import load_engine
 from covidlit.deploy.export import export, parity_volumes
@@ -48,7 +49,6 @@ from covidlit.dicom import Checks
 from covidlit.explain import HeatmapWriter
 from covidlit.explain.scale import scale_of, store_scale
 from covidlit.preprocess import prepare_scan
-from covidlit.scans.sources import find_scans
 from covidlit.tasks import VolumeClassification
 from covidlit.tasks.load import load_task
 

@@ -34,7 +34,7 @@ TINY = [
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with a manifest of 40 synthetic scans in four centres, matrix 48."""
-    from covidlit.cohort.sources import synthetic_manifest
+    from covidlit.synthetic.source import synthetic_manifest
 
     folder = tmp_path_factory.mktemp("data")
     manifest = synthetic_manifest(
@@ -60,14 +60,14 @@ def train(
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from covidlit.runs.steps import train_and_evaluate
+    from covidlit.cli.train import whole_run
     from covidlit.settings.tree import config_dir
 
     def run(*overrides: str) -> Path:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
             config = compose("train", [*tiny_overrides, "name=test", *overrides])
         run_dir = tmp_path_factory.mktemp("run")
-        train_and_evaluate(OmegaConf.to_container(config, resolve=True), run_dir)
+        whole_run(OmegaConf.to_container(config, resolve=True), run_dir)
         return run_dir
 
     return run

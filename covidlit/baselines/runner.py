@@ -24,8 +24,9 @@ from covidlit.baselines.search import SearchResult, TrainingScans, nested_search
 from covidlit.checkpoints.record import GeometryRecord, PreprocessRecord, RunRecord
 from covidlit.errors import ConfigError, TrainingError
 from covidlit.files import write_json
-from covidlit.runs.runner import Node, score_table, settings_text
 from covidlit.settings.keys import check_keys
+from covidlit.settings.words import Node, settings_text
+from covidlit.tasks.scores import score_table
 
 if TYPE_CHECKING:
     import pandas as pd

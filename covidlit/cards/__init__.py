@@ -3,7 +3,7 @@
 from covidlit.cards.claim import ClaimItem, claim_sheet, count_statuses
 from covidlit.cards.model_card import model_card
 from covidlit.cards.run_artefacts import RunArtefacts, read_run
-from covidlit.cards.write import WrittenCards, write_cards, write_run_records
+from covidlit.cards.write import WrittenCards, write_cards
 
 __all__ = [
     "ClaimItem",
@@ -14,5 +14,4 @@ __all__ = [
     "model_card",
     "read_run",
     "write_cards",
-    "write_run_records",
 ]

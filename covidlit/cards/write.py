@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from covidlit.cards.claim import ClaimItem, claim_sheet
 from covidlit.cards.claim_files import claim_csv, claim_html
 from covidlit.cards.model_card import model_card
 from covidlit.cards.run_artefacts import read_run
-from covidlit.files import check_writable, write_json, write_text
-
-if TYPE_CHECKING:
-    from covidlit.datamodules import VolumeDataModule
+from covidlit.files import check_writable, write_text
 
 
 @dataclass(frozen=True)
@@ -48,20 +43,3 @@ def write_cards(run_dir: str | Path, out_dir: str | Path | None = None) -> Writt
         write_text(out / "model_card.md", model_card(run, items)),
     )
     return WrittenCards(items, files, run.synthetic)
-
-
-def write_run_records(
-    config: Mapping[str, Any], datamodule: VolumeDataModule, run_dir: str | Path
-) -> None:
-    """Write `cohort.json` and `hardware.json`, which the other files of a run do not tell.
-
-    Args:
-        config: the resolved configuration (`conf/train.yaml`).
-        datamodule: set up.
-        run_dir: the run's folder.
-    """
-    from covidlit.cards.cohort_record import cohort_record_of
-    from covidlit.cards.hardware import hardware_record
-
-    write_json(Path(run_dir) / "cohort.json", cohort_record_of(datamodule))
-    write_json(Path(run_dir) / "hardware.json", hardware_record(config))

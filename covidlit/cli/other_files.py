@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from covidlit.scans.sources import TABLE_SUFFIXES, image_files, is_image
+from covidlit.cohort.scan_sources import TABLE_SUFFIXES
+from covidlit.scans.images import image_files, is_image
 
 
 def hints_on_images(path: str | Path) -> list[str]:

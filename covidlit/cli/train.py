@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from covidlit.errors import ConfigError, CovidlitError, disk_full
-from covidlit.failure_report import OtherProcessError, end_with_first_process, write_failure
 from covidlit.garbage_collection import skip_collection_at_exit
+from covidlit.runs.failure_report import OtherProcessError, end_with_first_process, write_failure
 from covidlit.runs.processes import process_rank
 from covidlit.runs.stopped import INTERRUPTED, RunStopped, explained_end
 from covidlit.settings.errors import translate
@@ -103,12 +103,30 @@ def run(config: DictConfig) -> float | None:
     trial = current_trial(hydra_config)
     with explained_end(run_dir):
         if trial is None:
-            from covidlit.runs.steps import train_and_evaluate
-
-            return train_and_evaluate(plain, run_dir)
+            return whole_run(plain, run_dir)
         from covidlit.sweep.trial_run import run_trial
 
         return run_trial(plain, run_dir, trial)
+
+
+def whole_run(config: dict[str, Any], run_dir: Path) -> float | None:
+    """Train and evaluate, with the cards where they are asked for.
+
+    Args:
+        config: the resolved tree of `conf/train.yaml` as plain types.
+        run_dir: the run's folder.
+
+    Returns:
+        See `run`.
+    """
+    from covidlit.runs.steps import train_and_evaluate
+
+    value = train_and_evaluate(config, run_dir)
+    if config.get("cards") and process_rank() == 0:
+        from covidlit.cards import write_cards
+
+        write_cards(run_dir)
+    return value
 
 
 def _check_mode(config: DictConfig, hydra_config: Any) -> None:

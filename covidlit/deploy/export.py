@@ -18,6 +18,7 @@ import covidlit
 from covidlit.checkpoints.file import load_checkpoint
 from covidlit.checkpoints.record import RunRecord
 from covidlit.checkpoints.weights import scoring_hash
+from covidlit.cohort.scan_sources import find_scans
 from covidlit.deploy.engine import Engine
 from covidlit.deploy.exported import (
     FILES,
@@ -38,7 +39,6 @@ from covidlit.errors import ConfigError, ExportError
 from covidlit.files import check_writable, write_json
 from covidlit.models.layers import check_choice
 from covidlit.preprocess import Geometry
-from covidlit.scans.sources import find_scans
 from covidlit.tasks import VolumeClassification
 
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}

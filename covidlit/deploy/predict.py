@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from covidlit.checkpoints.record import RunRecord, class_of_interest
+from covidlit.cohort.scan_sources import ScanSource, find_scans
 from covidlit.deploy import Engine, Timings, load_engine
 from covidlit.deploy.override_notes import told
 from covidlit.deploy.preparation import PreparedSource, prepare_ahead
@@ -20,7 +21,6 @@ from covidlit.errors import ConfigError, CovidlitError, fault_reason
 from covidlit.preprocess.geometry import Geometry, Prepared
 from covidlit.progress import progress_bar
 from covidlit.scans.scan import Scan
-from covidlit.scans.sources import ScanSource, find_scans
 
 COLUMNS = (
     "scan_id", "path", "series_uid", "score", "predicted_class", "operating_point", "status",

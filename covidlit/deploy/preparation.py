@@ -10,11 +10,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from covidlit.arguments import n_cores, require_n_jobs
+from covidlit.cohort.scan_sources import ScanSource, refusal_reason
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.preprocess.backends import start_cluster
 from covidlit.preprocess.geometry import Geometry, Prepared, prepare_scan
 from covidlit.scans.scan import Scan
-from covidlit.scans.sources import ScanSource, refusal_reason
 
 BACKENDS = ("loky", "dask")
 

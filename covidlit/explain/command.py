@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from covidlit.checkpoints.file import load_checkpoint, read_record
 from covidlit.checkpoints.record import RunRecord
 from covidlit.checkpoints.weights import weights_hash
+from covidlit.cohort.scan_sources import ScanSource, find_scans
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError
 from covidlit.explain.explain import METHODS, default_layer
@@ -31,7 +32,6 @@ from covidlit.explain.scale import store_scale, stored_scale
 from covidlit.explain.worth import worth_of
 from covidlit.explain.write import HeatmapWriter, load_classification
 from covidlit.files import check_writable, write_json, write_text
-from covidlit.scans.sources import ScanSource, find_scans
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.checkpoints.record import RunRecord
+from covidlit.cohort.scan_sources import TABLE_SUFFIXES
 from covidlit.errors import ConfigError, CovidlitError
-from covidlit.scans.sources import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
     from covidlit.cohort.label_rule import TargetRule

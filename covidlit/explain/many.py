@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.checkpoints.weights import weights_hash
+from covidlit.cohort.scan_sources import ScanSource, refusal_reason
 from covidlit.explain.write import COLUMNS, HeatmapWriter
 from covidlit.files import write_json
-from covidlit.scans.sources import ScanSource, refusal_reason
 from covidlit.tables import read_table, write_table
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from covidlit.explain.write import COLUMNS, HeatmapWriter
 from covidlit.tables import check_table_path, write_table
 
 if TYPE_CHECKING:
+    from covidlit.cohort.scan_sources import ScanSource
     from covidlit.deploy.predict import OnScored
     from covidlit.preprocess import Prepared
     from covidlit.scans.scan import Scan
-    from covidlit.scans.sources import ScanSource
 
 
 def heatmaps_of_scored(

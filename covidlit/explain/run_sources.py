@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from covidlit.cohort.scan_sources import ScanSource
 from covidlit.errors import CheckpointError, CovidlitError
 from covidlit.explain.explain import explain_image, output_of
 from covidlit.explain.scale import scale_of
-from covidlit.scans.sources import ScanSource
 
 if TYPE_CHECKING:
     from covidlit.datamodules import VolumeDataModule
@@ -97,7 +97,7 @@ def scans_of(datamodule: VolumeDataModule, part: str, positive: int) -> RunScans
         positive: target of the class of interest.
     """
     from covidlit.cohort.manifest import resolve_path
-    from covidlit.scans.reader import ScanReader, search_shared
+    from covidlit.cohort.scan_reader import ScanReader, search_shared
 
     chosen = datamodule.scans(part)
     table = datamodule.table

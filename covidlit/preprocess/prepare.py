@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from covidlit.cohort.scan_reader import ScanReader, search_shared
 from covidlit.errors import CacheError, CovidlitError, fault_reason
 from covidlit.preprocess.backends import run_in_parallel
 from covidlit.preprocess.cache import VolumeCache, source_hash
@@ -15,7 +16,6 @@ from covidlit.preprocess.cache import pixel_hash as hash_pixels
 from covidlit.preprocess.geometry import Geometry, prepare_scan
 from covidlit.preprocess.index import Signatures, SourceIndex, SourceRecord, decoder_versions
 from covidlit.progress import progress_bar
-from covidlit.scans.reader import ScanReader, search_shared
 
 if TYPE_CHECKING:
     import pandas as pd

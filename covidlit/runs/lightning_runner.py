@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from covidlit.runs.runner import Node, score_table, settings_text
+from covidlit.settings.words import Node, settings_text
+from covidlit.tasks.scores import score_table
 from covidlit.settings.trainer import cut_short
 from covidlit.errors import ConfigError
 
@@ -106,7 +107,7 @@ class LightningRunner:
         from hydra.utils import instantiate
 
         from covidlit.checkpoints.io import AtomicCheckpointIO
-        from covidlit.other_processes import EndTogether
+        from covidlit.runs.other_processes import EndTogether
 
         task = self.task
         task.record = self.record

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
     """Do one run; see `run`. `config` is the resolved tree of `conf/train.yaml` as plain types."""
-    from covidlit.cards import write_cards, write_run_records
     from covidlit.runs.checks import check_evaluation
     from covidlit.runs.outcomes.classification import report
+    from covidlit.runs.records import write_run_records
 
     begin(config, run_dir)
     datamodule = load_data(config)
@@ -38,10 +38,7 @@ def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
     if not first:
         return None
     predictions = score(runner, datamodule, run_dir, seed=config["seed"])
-    auc = report(predictions, run_dir, config=config, datamodule=datamodule, runner=runner)
-    if config.get("cards"):
-        write_cards(run_dir)
-    return auc
+    return report(predictions, run_dir, config=config, datamodule=datamodule, runner=runner)
 
 
 def begin(config: dict[str, Any], run_dir: Path) -> None:

@@ -1,16 +1,17 @@
-"""Scans from and to files: image formats through SimpleITK, DICOM through `covidlit.dicom`."""
+"""Scans from and to image files, such as NIfTI, through SimpleITK."""
 
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.dicom import Checks, read_series
 from covidlit.errors import CovidlitError
 from covidlit.files import atomic_path
 from covidlit.scans.scan import AIR_HU, Scan, notes_on_hu, to_canonical
@@ -126,29 +127,6 @@ def write_nifti(array: NDArray[np.generic], affine: NDArray[np.float64], path: s
     return path
 
 
-def load_scan(
-    path: str | Path,
-    series_uid: str | None = None,
-    checks: Checks = Checks(),  # noqa: B008 (frozen)
-) -> Scan:
-    """Read a scan wherever it lies: a DICOM folder or file, or an image file.
-
-    Args:
-        path: a folder with a DICOM series, one DICOM file, or a file that SimpleITK reads.
-        series_uid: which series of the folder; its SeriesInstanceUID or pseudonym.
-        checks: for DICOM; see `covidlit.dicom.Checks`.
-
-    Raises:
-        CovidlitError: missing or unreadable; `SeriesRefused` where the checks refuse.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise CovidlitError("there is no such file or folder.", where=path, fix="check the path.")
-    if path.is_file() and path.name.lower().endswith(IMAGE_SUFFIXES):
-        return read_image(path)
-    return read_series(path, checks, series_uid=series_uid)
-
-
 def affine_of_image(image: Any) -> NDArray[np.float64]:
     """The (4, 4) affine, index (z, y, x) to LPS mm, of a 3D SimpleITK image."""
     affine = np.eye(4)
@@ -197,3 +175,15 @@ def _check_size(path: Path, image: Any) -> None:
 def _stem(path: Path) -> str:
     name = path.name
     return name[: -len(".nii.gz")] if name.endswith(".nii.gz") else path.stem
+
+
+def image_files(root: Path) -> Iterator[Path]:
+    """The files below a folder that SimpleITK reads, by their names, in a fixed order."""
+    for folder, names, files in os.walk(root):
+        names.sort()
+        yield from (Path(folder, name) for name in sorted(files) if is_image(Path(name)))
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file's name says that SimpleITK reads it."""
+    return path.name.lower().endswith(IMAGE_SUFFIXES) and path.suffix.lower() != ".img"

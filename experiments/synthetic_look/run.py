@@ -79,7 +79,7 @@ def levels_sheet(seed: int, matrix: int, path: Path) -> None:
 
 def real_sheet(sources: list[Path], path: Path) -> None:
     """The same levels of scans of your own."""
-    from covidlit.scans.images import load_scan
+    from covidlit.cohort.scan_reader import load_scan
 
     for number, source in enumerate(sources):
         _draw_levels(load_scan(source).hu, source.name, path.with_stem(f"{path.stem}_{number}"))

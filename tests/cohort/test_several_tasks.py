@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from covidlit.cohort.manifest import read_manifest
-from covidlit.cohort.sources import synthetic_manifest
 from covidlit.preprocess import Geometry, VolumeCache, prepare_cohort
+from covidlit.synthetic.source import synthetic_manifest
 
 N_TASKS = 2
 

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from covidlit.cohort import Flow, InclusionCriteria, read_manifest, write_manifest
-from covidlit.cohort.sources import existing_manifest, flow_of, flow_path, synthetic_manifest
+from covidlit.cohort.sources import existing_manifest, flow_of, flow_path
 from covidlit.errors import ManifestError
+from covidlit.synthetic.source import synthetic_manifest
 from covidlit.tables import write_table
 
 

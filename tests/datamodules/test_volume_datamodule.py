@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from covidlit.cohort.label_rule import ByClass, ManifestTarget, MultiClass
+from covidlit.cohort.scan_reader import load_scan
 from covidlit.cohort.splits import from_column
 from covidlit.datamodules import VolumeDataModule, apply_window
 from covidlit.errors import ConfigError, LeakageError, ManifestError, SplitError
 from covidlit.preprocess import Geometry, prepare_scan
-from covidlit.scans.images import load_scan
 
 Make = Callable[..., VolumeDataModule]
 

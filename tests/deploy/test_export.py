@@ -14,6 +14,7 @@ import torch
 from typer.testing import CliRunner
 
 from covidlit.cli.app import app
+from covidlit.cohort.scan_sources import find_scans
 from covidlit.deploy.export import export
 from covidlit.deploy.exported import default_folder, read_export
 from covidlit.deploy.parity import largest_difference, spread_of
@@ -21,7 +22,6 @@ from covidlit.deploy.predict import predict
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, ExportError
 from covidlit.preprocess import Geometry, prepare_scan
-from covidlit.scans.sources import find_scans
 from covidlit.tasks.load import load_task
 
 SaveRun = Callable[..., Path]

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from covidlit.cohort.scan_sources import ScanSource, find_scans
 from covidlit.deploy.preparation import coverage_note, prepare_ahead
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.preprocess import Geometry, prepare_scan
 from covidlit.scans.scan import Scan
-from covidlit.scans.sources import ScanSource, find_scans
 
 GEOMETRY = Geometry((20.0, 24.0, 24.0), (16, 16, 16))
 

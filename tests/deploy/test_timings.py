@@ -13,12 +13,12 @@ import pytest
 from typer.testing import CliRunner
 
 from covidlit.cli.app import app
+from covidlit.cohort.scan_sources import ScanSource
 from covidlit.deploy import Timings
 from covidlit.deploy.exported import default_folder
 from covidlit.deploy.predict import predict
 from covidlit.preprocess import Prepared
 from covidlit.scans.scan import Scan
-from covidlit.scans.sources import ScanSource
 
 
 def test_steps_other_and_overlap_add_up_to_the_total() -> None:

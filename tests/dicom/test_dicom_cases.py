@@ -10,8 +10,9 @@ import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
+from covidlit.cohort.scan_reader import load_scan
 from covidlit.dicom import Checks, SeriesRefused, find_series, judge, read_series
-from covidlit.scans.images import affine_of_image, load_scan
+from covidlit.scans.images import affine_of_image
 
 Archive = Callable[[str], Path]
 DEFAULT = Checks()

@@ -23,6 +23,7 @@ from covidlit.checkpoints.weights import weights_hash
 from covidlit.cli.app import app
 from covidlit.cohort import Split
 from covidlit.cohort.manifest import read_manifest
+from covidlit.cohort.scan_reader import load_scan
 from covidlit.deploy.predict import predict
 from covidlit.errors import CovidlitError
 from covidlit.explain import ExplainError, HeatmapWriter, explain_image
@@ -34,7 +35,7 @@ from covidlit.explain.run_sources import datamodule_of
 from covidlit.papers.csacnet.galleries import paper_galleries
 from covidlit.preprocess import prepare_scan
 from covidlit.runs.steps import train_and_evaluate
-from covidlit.scans.images import load_scan, write_nifti
+from covidlit.scans.images import write_nifti
 from covidlit.settings.tree import config_dir
 from covidlit.tasks.load import load_task
 

@@ -18,7 +18,7 @@ from pytorch_lightning.demos.boring_classes import BoringModel
 import covidlit.cli.train
 import covidlit.runs.steps
 from covidlit.errors import CovidlitError
-from covidlit.other_processes import EndTogether
+from covidlit.runs.other_processes import EndTogether
 
 _rank, _place, _kind = os.environ["FAULT"].split()
 

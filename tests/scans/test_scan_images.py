@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
+from covidlit.cohort.scan_reader import load_scan
 from covidlit.errors import CovidlitError
-from covidlit.scans.images import affine_of_image, load_scan, read_image, write_nifti
+from covidlit.scans.images import affine_of_image, read_image, write_nifti
 
 HU = np.random.default_rng(0).integers(-1024, 3000, (4, 5, 6)).astype(np.int16)
 AFFINE = np.array([[0, 0, 0.7, -10], [0, 0.8, 0, -20], [2.5, 0, 0, 30], [0, 0, 0, 1.0]])

@@ -15,11 +15,12 @@ from predict_runs import CONFIG, GEOMETRY, N_SCANS, make_task, save_run
 
 import covidlit.deploy.preparation
 from covidlit.checkpoints.file import update_record
+from covidlit.cohort.scan_reader import load_scan
 from covidlit.cohort.splits import centre_held_out
 from covidlit.datamodules import VolumeDataModule
 from covidlit.deploy.predict import predict
 from covidlit.errors import CovidlitError
-from covidlit.scans.images import load_scan, write_nifti
+from covidlit.scans.images import write_nifti
 from covidlit.tasks import VolumeClassification
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from covidlit.cohort import scan_id_of
+from covidlit.cohort.scan_sources import find_scans, refusal_reason
 from covidlit.dicom import Checks
 from covidlit.errors import CovidlitError
 from covidlit.scans.images import write_nifti
-from covidlit.scans.sources import find_scans, refusal_reason
 
 
 def test_an_image_gets_no_id_that_its_name_could_be_found_from(tmp_path: Path) -> None:

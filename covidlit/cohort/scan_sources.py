@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from covidlit.cohort.manifest import read_manifest, resolve_path, scan_id_of
+from covidlit.cohort.scan_reader import ScanReader, search_shared
+from covidlit.dicom import Checks, SeriesRefused, find_series, judge, pseudonym_uid, read_series
 from covidlit.errors import CovidlitError, fault_reason
-
-if TYPE_CHECKING:
-    from covidlit.dicom import Checks
-    from covidlit.scans.scan import Scan
+from covidlit.scans.images import image_files, is_image, read_image
+from covidlit.scans.scan import Scan
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 
@@ -45,8 +44,6 @@ def refusal_reason(error: Exception) -> str:
 
     Never with the message of an error that covidlit did not raise itself, which may quote a file.
     """
-    from covidlit.dicom import SeriesRefused
-
     if isinstance(error, SeriesRefused):
         return error.verdict.reason
     if isinstance(error, CovidlitError):
@@ -89,9 +86,6 @@ def find_scans(path: str | Path, checks: Checks) -> list[ScanSource]:
 
 
 def _dicom_series(path: Path, checks: Checks) -> Iterator[ScanSource]:
-    from covidlit.cohort.manifest import scan_id_of
-    from covidlit.dicom import find_series, judge, pseudonym_uid, read_series
-
     root = path if path.is_dir() else path.parent
     found = find_series(path)
     for series in found.series:
@@ -108,9 +102,6 @@ def _dicom_series(path: Path, checks: Checks) -> Iterator[ScanSource]:
 
 
 def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
-    from covidlit.cohort.manifest import read_manifest, resolve_path
-    from covidlit.scans.reader import ScanReader, search_shared
-
     manifest = read_manifest(path)
     rows = manifest.to_dict("records")
     for row in rows:
@@ -136,24 +127,8 @@ def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
 
 
 def _image(file: Path, root: Path) -> ScanSource:
-    from covidlit.scans.images import read_image
-
     # No id: it could only be made of the file's name, which may be a patient's number.
     return ScanSource("", _relative(file, root), read=partial(read_image, file))
-
-
-def image_files(root: Path) -> Iterator[Path]:
-    """The files below a folder that SimpleITK reads, by their names, in a fixed order."""
-    for folder, names, files in os.walk(root):
-        names.sort()
-        yield from (Path(folder, name) for name in sorted(files) if is_image(Path(name)))
-
-
-def is_image(path: Path) -> bool:
-    """Whether a file's name says that SimpleITK reads it."""
-    from covidlit.scans.images import IMAGE_SUFFIXES
-
-    return path.name.lower().endswith(IMAGE_SUFFIXES) and path.suffix.lower() != ".img"
 
 
 def _relative(path: Path, root: Path) -> str:

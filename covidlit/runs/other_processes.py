@@ -27,7 +27,7 @@ from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from covidlit.errors import CovidlitError
-from covidlit.failure_report import FIRST, FOLDER, Failure, OtherProcessError, write_failure
+from covidlit.runs.failure_report import FIRST, FOLDER, Failure, OtherProcessError, write_failure
 from covidlit.runs.stopped import INTERRUPTED, TERMINATED
 
 _POLL_S = 0.2

@@ -13,9 +13,9 @@ import pytest
 import covidlit.dicom.find
 from covidlit.cohort.build import manifest_from_dicom
 from covidlit.cohort.manifest import write_manifest
+from covidlit.cohort.scan_sources import find_scans
 from covidlit.dicom import Checks, pseudonym_uid
 from covidlit.preprocess import Geometry, prepare_cohort
-from covidlit.scans.sources import find_scans
 from covidlit.synthetic import make_cohort
 
 GEOMETRY = Geometry((20, 24, 24), (16, 16, 16))

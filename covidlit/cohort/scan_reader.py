@@ -8,13 +8,11 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from covidlit.dicom import Checks, Series, choose_series, find_series, read_series
 from covidlit.errors import CovidlitError
-
-if TYPE_CHECKING:
-    from covidlit.dicom import Checks, Series
-    from covidlit.scans.scan import Scan
+from covidlit.scans.images import IMAGE_SUFFIXES, read_image
+from covidlit.scans.scan import Scan
 
 
 @dataclass(frozen=True)
@@ -37,9 +35,6 @@ class ScanReader:
     found: bytes | CovidlitError | None = field(default=None, repr=False)
 
     def __call__(self) -> Scan:
-        from covidlit.dicom import Checks, read_series
-        from covidlit.scans.images import load_scan
-
         checks = self.checks or Checks()
         if self.found is None:
             return load_scan(self.path, series_uid=self.series_uid, checks=checks)
@@ -75,10 +70,31 @@ def search_shared(readers: Iterable[ScanReader]) -> list[ScanReader]:
     return readers
 
 
+def load_scan(
+    path: str | Path,
+    series_uid: str | None = None,
+    checks: Checks = Checks(),  # noqa: B008 (frozen)
+) -> Scan:
+    """Read a scan wherever it lies: a DICOM folder or file, or an image file.
+
+    Args:
+        path: a folder with a DICOM series, one DICOM file, or a file that SimpleITK reads.
+        series_uid: which series of the folder; its SeriesInstanceUID or pseudonym.
+        checks: for DICOM; see `covidlit.dicom.Checks`.
+
+    Raises:
+        CovidlitError: missing or unreadable; `SeriesRefused` where the checks refuse.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise CovidlitError("there is no such file or folder.", where=path, fix="check the path.")
+    if path.is_file() and path.name.lower().endswith(IMAGE_SUFFIXES):
+        return read_image(path)
+    return read_series(path, checks, series_uid=series_uid)
+
+
 def _search(readers: Sequence[ScanReader]) -> list[ScanReader]:
     """The readers of one folder with what was found for each."""
-    from covidlit.dicom import Checks, choose_series, find_series
-
     found: dict[str | None, bytes | CovidlitError] = {}
     path, checks = Path(readers[0].path), readers[0].checks or Checks()
     try:

@@ -1,0 +1,18 @@
+"""Settings as a person writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Node = dict[str, Any]
+"""A mapping of a configuration, often with `_target_`."""
+
+
+def settings_text(settings: Mapping[str, Any] | str) -> str:
+    """Settings as a person writes them, such as `torch.optim.Adam (lr 0.001)`; "none" if empty."""
+    if isinstance(settings, str):
+        return settings
+    values = ", ".join(f"{name} {value}" for name, value in settings.items() if name != "_target_")
+    target = settings.get("_target_", "")
+    return (f"{target} ({values})" if target and values else target or values) or "none"

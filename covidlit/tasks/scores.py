@@ -1,0 +1,32 @@
+"""Scores of scans as columns of the predictions table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from covidlit.checkpoints.record import class_of_interest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def score_table(
+    scan_ids: Sequence[str], scores: Sequence[Any], classes: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Scores as columns of the predictions table.
+
+    Args:
+        scan_ids: of the scans.
+        scores: for each scan the probability of the positive class, or one per class.
+        classes: names for the latter, more than two; `score` is then that of
+            `class_of_interest`.
+    """
+    import pandas as pd
+
+    table = pd.DataFrame({"scan_id": pd.Series(list(scan_ids), dtype="string")})
+    if len(classes) <= 2:
+        return table.assign(score=pd.Series(list(scores), dtype=float))
+    for index, name in enumerate(classes):
+        table[f"score_{name}"] = pd.Series([row[index] for row in scores], dtype=float)
+    return table.assign(score=table[f"score_{class_of_interest(classes)}"])
