@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from covidlit.datamodules.cohort_data import CohortData
 
 
-def write_run_records(
-    config: Mapping[str, Any], data: CohortData, run_dir: str | Path
-) -> None:
+def write_run_records(config: Mapping[str, Any], data: CohortData, run_dir: str | Path) -> None:
     """Write `cohort.json` and `hardware.json`, which the other files of a run do not tell.
 
     Args:
