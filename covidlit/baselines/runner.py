@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.calibration import CalibratedClassifierCV
 
 from covidlit.baselines.classifier import (
     build_classifier,
@@ -26,6 +27,7 @@ from covidlit.preprocess.features.cache import cohort_features
 from covidlit.preprocess.features.catalogue import GROUPS, feature_table, features_of
 from covidlit.settings.keys import check_keys
 from covidlit.settings.words import Node, settings_text
+from covidlit.tables import write_table
 from covidlit.tasks.scores import score_table
 
 if TYPE_CHECKING:
@@ -130,8 +132,6 @@ class ClassicalRunner:
             SplitError: no training scan could be prepared, or those of one class only.
             ConfigError: the classifier's arguments do not fit, or folds that cannot be made.
         """
-        from covidlit.tables import write_table
-
         datamodule.check_learnable()
         scans = self._training_scans(datamodule)
         write_table(feature_table({f.group for f in self.features}), run_dir / "features.csv")
@@ -242,7 +242,6 @@ class ClassicalRunner:
     def _fit_estimator(self, pipeline: Any, scans: TrainingScans) -> Any:
         if self._calibration is None:
             return pipeline.fit(scans.x, scans.target, **scans.fit_arguments())
-        from sklearn.calibration import CalibratedClassifierCV
 
         folds = patient_folds(
             scans.target,
