@@ -102,7 +102,8 @@ def imports(files: dict[str, Path]) -> list[Import]:
             else:
                 targets = {alias.name for alias in node.names}
             for target in sorted(targets):
-                what = target if target in files else target.split(".")[0]
+                own = target.split(".")[0] == module.split(".")[0]  # also one that is not there
+                what = target if own else target.split(".")[0]
                 found.append(Import(module, what, node.lineno, kind))
     return found
 
@@ -172,6 +173,11 @@ def against_the_order(found: list[Import]) -> list[Import]:
             or level[room(i.what)] >= level[room(i.where)]
         )
     ]
+
+
+def missing(files: dict[str, Path], found: list[Import]) -> list[Import]:
+    """Imports of modules of covidlit that are not there, also where they are never carried out."""
+    return [i for i in found if room(i.what) and i.what not in files]
 
 
 def _inner(found: list[Import]) -> list[Import]:
@@ -255,6 +261,7 @@ def figures() -> list[dict[str, Any]]:
         _figure("import circles between modules", len(module_circles(found)), "", "0"),
         _figure("import circles between rooms", len(room_circles(found)), "", "0"),
         _figure("imports against the order of rooms", len(against_the_order(found)), "", "0"),
+        _figure("imports of modules that are not there", len(missing(files, found)), "", "0"),
         _figure("imports inside functions", len(inside), "", None),
         _figure("of them, keeping no heavy library away", len(late_imports(files, found)), "", "0"),
         _figure("loose modules", len(loose_modules(files)), "", f"<= {MOST_LOOSE}"),
@@ -281,6 +288,8 @@ def main() -> None:
         print("circle:", " ".join(circle))
     for i in against_the_order(found):
         print(f"against the order: {i.where}:{i.line} imports {i.what} ({i.kind})")
+    for i in missing(files, found):
+        print(f"not there: {i.where}:{i.line} imports {i.what} ({i.kind})")
     late = late_imports(files, found)
     for i in found:
         if i in late:

@@ -28,7 +28,7 @@ IMPORTS = structure.imports(FILES)
 
 LATE_ROOMS = {
     "arguments", "cohort", "datamodules", "deploy", "evaluation", "explain", "lesions", "papers",
-    "preprocess", "progress", "runs", "sweep", "synthetic", "tables", "tasks",
+    "preprocess", "progress", "runs", "settings", "sweep", "synthetic", "tables", "tasks",
 }  # fmt: skip
 """Rooms that still import inside functions for no heavy library; `cli` may, for a fast `--help`."""
 
@@ -41,6 +41,10 @@ def test_no_import_goes_in_a_circle() -> None:
 
 def test_a_room_imports_only_from_rooms_below_it() -> None:
     assert structure.against_the_order(IMPORTS) == []
+
+
+def test_every_module_that_is_imported_is_there() -> None:
+    assert structure.missing(FILES, IMPORTS) == []
 
 
 def test_an_import_inside_a_function_keeps_a_heavy_library_away() -> None:
@@ -98,6 +102,17 @@ def test_neighbours_and_unknown_rooms_are_against_the_order(tmp_path: Path) -> N
     )
     wrong = structure.against_the_order(structure.imports(files))
     assert {i.what for i in wrong} == {"covidlit.datamodules.volumes", "covidlit.attic"}
+
+
+def test_a_module_that_is_not_there_is_named_where_types_alone_need_it(tmp_path: Path) -> None:
+    files = _write(
+        tmp_path,
+        errors="import json",
+        files="from covidlit.errors import CovidlitError\nfrom typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from covidlit.arrays import Array",
+    )
+    (wrong,) = structure.missing(files, structure.imports(files))
+    assert (wrong.where, wrong.what, wrong.line) == ("covidlit.files", "covidlit.arrays", 4)
 
 
 def test_only_what_keeps_a_heavy_library_away_may_stand_in_a_function(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from covidlit.tasks.scores import score_table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from covidlit.datas.cohort_data import CohortData
+    from covidlit.datamodules.cohort_data import CohortData
 
 log = logging.getLogger(__name__)
 
