@@ -68,13 +68,13 @@ Once = Callable[[str, Callable[[Path], object]], Path]
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` leaves tests out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what works on the tiny cohort as slow, and begin with the files of slow tests.
+    """Mark as slow what works on something made once, and begin with the files of slow tests.
 
     Several processes take one file after the other: long ones at the end would leave all but one
     of them idle.
     """
     for item in items:
-        if "tiny_data" in getattr(item, "fixturenames", ()):  # also by way of another fixture
+        if "once" in getattr(item, "fixturenames", ()):  # also by way of another fixture
             item.add_marker(pytest.mark.slow)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
