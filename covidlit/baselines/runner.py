@@ -275,12 +275,14 @@ def _checked_calibration(node: Node) -> Node:
 
 def _plain_record(data: CohortData, name: str, classes: Sequence[str]) -> Node:
     """The record of a run without a configuration, as in a script of the user's own."""
-    record = RunRecord(
-        config={},
-        split_hash=data.split.hash,
-        preprocess=data.input_record(),
-        model=name,
-        classes=list(classes),
+    record = RunRecord.model_validate(
+        {
+            "config": {},
+            "split_hash": data.split.hash,
+            "preprocess": data.input_record(),
+            "model": name,
+            "classes": list(classes),
+        }
     )
     return record.model_dump(mode="json")
 
