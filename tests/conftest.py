@@ -8,12 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from covidlit.threads import let_waiting_threads_sleep
 
 let_waiting_threads_sleep()  # before anything loads torch
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("WANDB_MODE", "offline")
+# The same examples in every run, however long one takes.
+settings.register_profile("covidlit", derandomize=True, deadline=None, max_examples=25)
+settings.load_profile("covidlit")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Real data for development, which are not shipped."""

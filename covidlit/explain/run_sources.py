@@ -14,6 +14,9 @@ from covidlit.explain.explain import explain_image, output_of
 from covidlit.explain.scale import scale_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from covidlit.cohort.split import Split
     from covidlit.datamodules import VolumeDataModule
     from covidlit.tasks import VolumeClassification
 
@@ -66,19 +69,27 @@ def checkpoint_of(run_dir: str | Path) -> Path:
 
 
 def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
-    """The data of a run, by the configuration in its folder.
+    """The data of a run, by the configuration and the split in its folder.
+
+    The split as it was saved: another version of covidlit may draw another one.
 
     Raises:
         CovidlitError: no configuration there, or it gives another split than the checkpoint's.
     """
     import yaml
 
+    from covidlit.cohort.splits import from_file
     from covidlit.datamodules.build import build_datamodule
 
     path = Path(run_dir) / "config.yaml"
     if not path.is_file():
         raise CovidlitError("there is no such file.", where=path, fix="give the run's own folder.")
-    datamodule = build_datamodule(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+    def saved(configured: Split, manifest: pd.DataFrame) -> Split:
+        own = path.with_name("split.json")
+        return from_file(manifest, own) if own.is_file() else configured
+
+    datamodule = build_datamodule(yaml.safe_load(path.read_text(encoding="utf-8")), saved)
     if datamodule.split.hash != split_hash:
         raise CovidlitError(
             "the cohort has changed since the run: its split is another one now.",
