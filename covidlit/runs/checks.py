@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from covidlit.settings.keys import check_keys
 from covidlit.errors import ConfigError, ManifestError, PredictionsError
+from covidlit.settings.keys import check_keys
 
 if TYPE_CHECKING:
     import pandas as pd

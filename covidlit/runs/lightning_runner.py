@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from covidlit.errors import ConfigError
+from covidlit.settings.trainer import cut_short
 from covidlit.settings.words import Node, settings_text
 from covidlit.tasks.scores import score_table
-from covidlit.settings.trainer import cut_short
-from covidlit.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from covidlit.tasks import BaseTask
 
 log = logging.getLogger(__name__)
-
 
 
 class LightningRunner:

@@ -10,5 +10,3 @@ def process_rank() -> int:
     # SLURM_PROCID is also set, to 0, where Lightning itself starts the processes of one SLURM task.
     names = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
     return next((int(os.environ[name]) for name in names if name in os.environ), 0)
-
-

@@ -147,5 +147,3 @@ def build_runner(config: dict[str, Any], datamodule: VolumeDataModule) -> Runner
         synthetic=bool(is_synthetic(table[table["part"].isin(("train", "validation"))])),
     )
     return runner
-
-

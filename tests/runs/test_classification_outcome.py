@@ -14,9 +14,9 @@ from omegaconf import OmegaConf
 
 from covidlit.cohort import Split, read_manifest
 from covidlit.cohort.sources import flow_path
-from covidlit.settings.tree import config_dir
-from covidlit.runs.steps import train_and_evaluate
 from covidlit.cohort.summary import split_summary
+from covidlit.runs.steps import train_and_evaluate
+from covidlit.settings.tree import config_dir
 
 
 @pytest.mark.parametrize("own", [True, False])

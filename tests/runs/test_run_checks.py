@@ -11,9 +11,9 @@ import pytorch_lightning as pl
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from covidlit.settings.tree import config_dir
 from covidlit.errors import ConfigError, ManifestError, PredictionsError
 from covidlit.runs.steps import train_and_evaluate
+from covidlit.settings.tree import config_dir
 
 Start = Callable[..., None]
 
