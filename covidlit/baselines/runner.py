@@ -20,6 +20,7 @@ from covidlit.baselines.folds import patient_folds
 from covidlit.baselines.model import ClassicalModel, column_indices
 from covidlit.baselines.search import SearchResult, TrainingScans, nested_search, set_parameters
 from covidlit.checkpoints.record import GeometryRecord, PreprocessRecord, RunRecord
+from covidlit.cohort.class_names import in_target_order
 from covidlit.errors import ConfigError, TrainingError
 from covidlit.files import write_json
 from covidlit.preprocess.features.cache import cohort_features
@@ -282,7 +283,7 @@ def _plain_record(datamodule: VolumeDataModule, name: str, classes: Sequence[str
             window=datamodule.window,
         ),
         model=name,
-        classes=list(classes),
+        classes=list(in_target_order(classes)),
     )
     return record.model_dump(mode="json")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from covidlit.cohort.class_names import in_target_order
 
 Positive = Annotated[float, Field(gt=0)]
 Size = Annotated[int, Field(ge=1)]
@@ -52,7 +54,8 @@ class RunRecord(BaseModel):
         split_hash: of the split that it was trained on.
         preprocess: how a scan becomes the network's input.
         model: name of the model.
-        classes: names of the classes in the order of the targets; empty for a binary task.
+        classes: names of the classes in the order of the targets, where the label rule gives each
+            a target of its own; of two the class of interest is the last. Else empty.
         operating_point: the score from which a scan counts as positive, chosen on validation data;
             None where it is not known.
         synthetic: whether scans that it was trained or selected on are synthetic.
@@ -79,10 +82,15 @@ class RunRecord(BaseModel):
             raise ValueError(f"trainer must be a mapping, got {trainer!r}")
         return config
 
-
-def class_of_interest(classes: Sequence[str]) -> str:
-    """The class whose probability is the `score`: "covid" where there is one, else the last."""
-    return "covid" if "covid" in classes else classes[-1]
+    @field_validator("classes")
+    @classmethod
+    def _score_is_of_the_class_of_interest(cls, classes: list[str]) -> list[str]:
+        if list(in_target_order(classes)) != classes:
+            raise ValueError(
+                f"the score of this model is the probability of {classes[1]}, not of {classes[0]}, "
+                "as an earlier covidlit trained it: train it again"
+            )
+        return classes
 
 
 def run_record(
@@ -100,7 +108,7 @@ def run_record(
             override_checks=data.get("override_checks") or [],
         ),
         model=str(config["model"].get("name", "")),
-        classes=list((config.get("label_rule") or {}).get("classes") or []),
+        classes=list(in_target_order((config.get("label_rule") or {}).get("classes") or [])),
         synthetic=synthetic,
     )
     return record.model_dump(mode="json")

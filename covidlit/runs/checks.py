@@ -61,7 +61,7 @@ def check_evaluation(config: Mapping[str, Any], datamodule: VolumeDataModule) ->
             validation part cannot give.
         PredictionsError: there is no test scan to score.
     """
-    from covidlit.checkpoints.record import class_of_interest
+    from covidlit.cohort.class_names import class_of_interest
     from covidlit.evaluation.settings import check_rows
     from covidlit.runs.outcomes.classification import LEFT_OUT
 

@@ -59,7 +59,7 @@ def begin(config: dict[str, Any], run_dir: Path) -> None:
 def load_data(
     config: dict[str, Any], use: Callable[[Split, pd.DataFrame], Split] | None = None
 ) -> VolumeDataModule:
-    """The datamodule of a configuration, prepared and checked for leakage; see `build_datamodule`."""
+    """A configuration's datamodule, prepared and checked for leakage; see `build_datamodule`."""
     from covidlit.runs.checks import check_manifest_columns
 
     datamodule = build_datamodule(config, use)
