@@ -14,9 +14,6 @@ from covidlit.explain.explain import explain_image, output_of
 from covidlit.explain.scale import scale_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from covidlit.cohort.split import Split
     from covidlit.datamodules import VolumeDataModule
     from covidlit.tasks import VolumeClassification
 
@@ -80,16 +77,17 @@ def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
 
     from covidlit.cohort.splits import from_file
     from covidlit.datamodules.build import build_datamodule
+    from covidlit.datamodules.volume_datamodule import VolumeDataModule
 
     path = Path(run_dir) / "config.yaml"
     if not path.is_file():
         raise CovidlitError("there is no such file.", where=path, fix="give the run's own folder.")
-
-    def saved(configured: Split, manifest: pd.DataFrame) -> Split:
-        own = path.with_name("split.json")
-        return from_file(manifest, own) if own.is_file() else configured
-
-    datamodule = build_datamodule(yaml.safe_load(path.read_text(encoding="utf-8")), saved)
+    datamodule = build_datamodule(yaml.safe_load(path.read_text(encoding="utf-8")))
+    if not isinstance(datamodule, VolumeDataModule):
+        raise CovidlitError("the run's rows are no scans.", where=path, fix="give a run of scans.")
+    saved = path.with_name("split.json")
+    if saved.is_file():
+        datamodule = datamodule.with_split(from_file(datamodule.manifest, saved))
     if datamodule.split.hash != split_hash:
         raise CovidlitError(
             "the cohort has changed since the run: its split is another one now.",

@@ -53,7 +53,7 @@ def learned() -> tuple[Any, Any]:
 def test_a_kept_model_scores_as_the_run_did(make: Callable[..., Any], tmp_path: Path) -> None:
     data = make()
     node = {"_target_": "sklearn.svm.SVC"}
-    runner = ClassicalRunner("svm", node, calibration={"folds": 3}, n_jobs=1)
+    runner = ClassicalRunner("svm", node, calibration={"folds": 3})
     runner.fit(data, tmp_path)
     runner.keep_operating_point(0.41)
     model = load_model(tmp_path / "checkpoints" / "model.skops")
