@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-ALIKE_HU = 20.0
+ALIKE_HU = 10.0
 """Thumbnails that differ by less, as root mean square, are taken for the same scan.
 
-Copies with 1 HU added, noise, another kernel, a slice less or flipped axes differ by 0 to 16 HU,
-different patients by 36 or more (`tests/preprocess/test_thumbnails.py`).
+Above what noise, 1 HU more, a slice less or a flip change, far below what tells patients apart:
+`tests/preprocess/test_thumbnails.py` measures both.
 """
 
 _FLIPS = [axes for n in range(4) for axes in combinations((0, 1, 2), n)]
@@ -56,8 +56,7 @@ def alike(
 def _distance(volumes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.floating]:
     """(n,) root mean square difference of volumes (n, z, y, x), the least over the flips."""
     every = [
-        np.sqrt(np.mean((volumes - np.flip(others, [a + 1 for a in axes])) ** 2, axis=(1, 2, 3)))
-        for axes in _FLIPS
+        np.sqrt(np.mean((volumes - _flipped(others, axes)) ** 2, axis=(1, 2, 3))) for axes in _FLIPS
     ]
     least: NDArray[np.floating] = np.min(every, axis=0)
     return least
@@ -65,10 +64,15 @@ def _distance(volumes: NDArray[np.float32], others: NDArray[np.float32]) -> NDAr
 
 def _flip_invariant(volumes: NDArray[np.float32]) -> NDArray[np.floating]:
     """(n, few) coordinates, no farther apart than the volumes (n, z, y, x) are in any flip."""
-    mean = np.mean([np.flip(volumes, [a + 1 for a in axes]) for axes in _FLIPS], axis=0)
+    mean = np.mean([_flipped(volumes, axes) for axes in _FLIPS], axis=0)
     z, y, x = (side // 2 for side in volumes.shape[1:])
     octant = mean[:, :z, :y, :x].reshape(len(volumes), -1)
     centred = octant - octant.mean(axis=0)
     _, _, directions = np.linalg.svd(centred, full_matrices=False)
     coordinates: NDArray[np.floating] = centred @ directions[:_COMPONENTS].T
     return coordinates / np.sqrt(octant.shape[1])
+
+
+def _flipped(volumes: NDArray[np.float32], axes: tuple[int, ...]) -> NDArray[np.float32]:
+    """Volumes (n, z, y, x), each flipped along these of its axes."""
+    return np.flip(volumes, tuple(axis + 1 for axis in axes))

@@ -8,10 +8,10 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from covidlit.settings.words import Node, settings_text
-from covidlit.settings.trainer import cut_short
 from covidlit.errors import ConfigError
 from covidlit.runs.outcomes import outcome_of
+from covidlit.settings.trainer import cut_short
+from covidlit.settings.words import Node, settings_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from covidlit.tasks import BaseTask
 
 log = logging.getLogger(__name__)
-
 
 
 class LightningRunner:
@@ -148,9 +147,7 @@ class LightningRunner:
             _log_start(self.describe(), trainer)
         try:
             with end_together.around(trainer):
-                trainer.fit(
-                    task, datamodule=data, ckpt_path=self.ckpt_path, weights_only=True
-                )
+                trainer.fit(task, datamodule=data, ckpt_path=self.ckpt_path, weights_only=True)
         finally:
             _finish_wandb(trainer)
         if not trainer.fast_dev_run:
@@ -222,9 +219,7 @@ class LightningRunner:
         )
         self._resumed_from = f"{self.ckpt_path} {progress}".strip()
 
-    def _build_callbacks(
-        self, run_dir: Path, data: CohortData
-    ) -> list[pl.callbacks.Callback]:
+    def _build_callbacks(self, run_dir: Path, data: CohortData) -> list[pl.callbacks.Callback]:
         from hydra.utils import instantiate
 
         callbacks = []
