@@ -21,6 +21,7 @@ from covidlit.baselines.folds import patient_folds
 from covidlit.baselines.model import ClassicalModel
 from covidlit.baselines.search import SearchResult, TrainingScans, nested_search, set_parameters
 from covidlit.checkpoints.record import RunRecord
+from covidlit.cohort.class_names import in_target_order
 from covidlit.errors import ConfigError, TrainingError
 from covidlit.files import write_json
 from covidlit.settings.keys import check_keys
@@ -281,7 +282,7 @@ def _plain_record(data: CohortData, name: str, classes: Sequence[str]) -> Node:
             "split_hash": data.split.hash,
             "preprocess": data.input_record(),
             "model": name,
-            "classes": list(classes),
+            "classes": list(in_target_order(classes)),
         }
     )
     return record.model_dump(mode="json")

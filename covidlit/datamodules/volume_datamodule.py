@@ -29,12 +29,17 @@ from covidlit.datamodules.volume_table import (
 from covidlit.dicom import Checks
 from covidlit.errors import SplitError
 from covidlit.preprocess import Geometry, prepare_cohort
+from covidlit.preprocess.thumbnails import cohort_thumbnails
 from covidlit.settings.keys import check_keys
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from covidlit.cohort.leakage import Suspicion
     from covidlit.cohort.splits import Split
+
+_DOUBTS = 20
+"""Suspicions of leakage that are written out."""
 
 
 class VolumeDataModule(pl.LightningDataModule):
@@ -120,6 +125,7 @@ class VolumeDataModule(pl.LightningDataModule):
         self._prepared: pd.DataFrame | None = None
         self._table: pd.DataFrame | None = None
         self._split: Split | None = None
+        self.suspicions: list[Suspicion] = []
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], run: RunSettings) -> Self:
@@ -145,6 +151,7 @@ class VolumeDataModule(pl.LightningDataModule):
         """The same scans in other parts; what is prepared already is not looked at again."""
         other = copy.copy(self)
         other._split_source, other._split, other._table = split, None, None
+        other.suspicions = []
         other.trainer = None
         return other
 
@@ -192,10 +199,12 @@ class VolumeDataModule(pl.LightningDataModule):
         check_manifest_columns(self.manifest, self.manifest_path)
 
     def setup(self, stage: str | None = None) -> None:
-        """Split the cohort and check it for leakage by patient, series and pixels.
+        """Split the cohort and check it for leakage by patient, study, series and pixels.
+
+        What may be a leak, but need not be one, stands in `suspicions`.
 
         Raises:
-            LeakageError: two parts share a patient, a series or an image.
+            LeakageError: two parts share a patient, a study, a series or an image.
             SplitError: the split does not fit the manifest, or leaves no training scan.
             ManifestError: a target is out of range.
         """
@@ -207,8 +216,13 @@ class VolumeDataModule(pl.LightningDataModule):
         assert self._prepared is not None
         split = self._make_split()
         table = prepared_table(rows_of_split(self.manifest, split), self._prepared, split)
-        hashes = table.loc[table["pixel_hash"].notna(), ["scan_id", "pixel_hash"]]
-        check_leakage(table, split, dict(zip(hashes["scan_id"], hashes["pixel_hash"], strict=True)))
+        usable = table[table["pixel_hash"].notna()]
+        scans = usable["scan_id"].astype(str).to_list()
+        hashes = dict(zip(scans, usable["pixel_hash"], strict=True))
+        workers = {name: self._prepare[name] for name in ("n_jobs", "backend")}
+        made = cohort_thumbnails(self.cache_dir, usable["key"].to_list(), **workers)
+        thumbnails = dict(zip(scans, made, strict=True))
+        self.suspicions = check_leakage(table, split, hashes, thumbnails)
         self._table = table
 
     def scans(self, part: str) -> list[str]:
@@ -278,8 +292,12 @@ class VolumeDataModule(pl.LightningDataModule):
         }
 
     def facts(self) -> dict[str, str]:
-        """The manifest, the cache and the network's input."""
+        """The manifest, the cache, the network's input, and what to look at once set up."""
+        doubts = " ".join(suspicion.text for suspicion in self.suspicions[:_DOUBTS])
+        if len(self.suspicions) > _DOUBTS:
+            doubts += f" There are {len(self.suspicions) - _DOUBTS} more such cases."
         return {
+            **({"to check": doubts} if doubts else {}),
             "source": str(self.manifest_path.resolve()),
             "prepared in": str(self.cache_dir.resolve()),
             "input (z, y, x)": f"{list(self.geometry.size)} voxels of "

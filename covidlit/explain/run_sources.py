@@ -66,13 +66,16 @@ def checkpoint_of(run_dir: str | Path) -> Path:
 
 
 def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
-    """The data of a run, by the configuration in its folder.
+    """The data of a run, by the configuration and the split in its folder.
+
+    The split as it was saved: another version of covidlit may draw another one.
 
     Raises:
         CovidlitError: no configuration there, or it gives another split than the checkpoint's.
     """
     import yaml
 
+    from covidlit.cohort.splits import from_file
     from covidlit.datamodules.build import build_datamodule
     from covidlit.datamodules.volume_datamodule import VolumeDataModule
 
@@ -82,6 +85,9 @@ def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
     datamodule = build_datamodule(yaml.safe_load(path.read_text(encoding="utf-8")))
     if not isinstance(datamodule, VolumeDataModule):
         raise CovidlitError("the run's rows are no scans.", where=path, fix="give a run of scans.")
+    saved = path.with_name("split.json")
+    if saved.is_file():
+        datamodule = datamodule.with_split(from_file(datamodule.manifest, saved))
     if datamodule.split.hash != split_hash:
         raise CovidlitError(
             "the cohort has changed since the run: its split is another one now.",

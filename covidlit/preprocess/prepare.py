@@ -15,6 +15,7 @@ from covidlit.preprocess.cache import VolumeCache, source_hash
 from covidlit.preprocess.cache import pixel_hash as hash_pixels
 from covidlit.preprocess.geometry import Geometry, prepare_scan
 from covidlit.preprocess.index import Signatures, SourceIndex, SourceRecord, decoder_versions
+from covidlit.preprocess.thumbnails import keep_thumbnail
 from covidlit.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -212,6 +213,7 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
     if prepared is not None:
         notes = tuple(_without_source(note, task.reader) for note in scan.notes)
         cache.write(replace(scan, notes=notes), prepared, task.geometry)
+        keep_thumbnail(task.cache_dir, key, prepared.array, task.geometry.spacing)
     if task.signature is not None:
         index.write(
             SourceRecord(
@@ -253,7 +255,7 @@ def _outcome(
 
 def _remove_leftovers(root: Path) -> None:
     """Remove half-written files of killed runs, but none that a running one may be writing."""
-    for folder in (root / "volumes", root / "index"):
+    for folder in (root / "volumes", root / "index", root / "thumbnails"):
         for path in folder.rglob(".*.part*"):
             try:
                 if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:

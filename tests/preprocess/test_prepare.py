@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
-import covidlit.scans.images
+import covidlit.cohort.scan_reader
 from covidlit.errors import CacheError, ConfigError, CovidlitError
 from covidlit.preprocess import Geometry, VolumeCache, prepare_cohort
 from covidlit.preprocess.index import Signatures
@@ -50,13 +50,13 @@ def manifest(tmp_path: Path) -> pd.DataFrame:
 def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The names of the sources that were read (serial preparation)."""
     names: list[str] = []
-    load = covidlit.scans.images.load_scan
+    load = covidlit.cohort.scan_reader.load_scan
 
     def counting(path: str, **options: object) -> Scan:
         names.append(Path(path).name)
         return load(path, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(covidlit.scans.images, "load_scan", counting)
+    monkeypatch.setattr(covidlit.cohort.scan_reader, "load_scan", counting)
     return names
 
 
@@ -193,14 +193,14 @@ def test_bad_scans_are_left_out_with_a_reason_and_the_others_go_on(
 def test_a_fault_on_one_scan_is_listed_and_the_others_go_on(
     manifest: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = covidlit.scans.images.load_scan
+    load = covidlit.cohort.scan_reader.load_scan
 
     def faulty(path: str, **options: object) -> Scan:
         if path.endswith("scan1.nii.gz"):
             raise KeyError("Doe^Jane")
         return load(path, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(covidlit.scans.images, "load_scan", faulty)
+    monkeypatch.setattr(covidlit.cohort.scan_reader, "load_scan", faulty)
     table = prepare(manifest, tmp_path / "cache")
     assert list(table["status"]) == ["ok", "refused", "ok", "ok"]
     assert "KeyError at test_prepare.py" in table["reason"][1]
@@ -231,7 +231,7 @@ def test_nothing_that_names_the_source_is_in_the_cache(tmp_path: Path) -> None:
     (folder / "scan1.nii.gz").write_bytes(b"")
     prepare(manifest, tmp_path / "cache")
     files = [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
-    assert len(files) == 5
+    assert len(files) == 6
     assert not any(b"Doe" in p.read_bytes() for p in files)
 
 
@@ -250,12 +250,12 @@ def test_a_full_disk_stops_the_run_and_leaves_nothing_half_written(
 
 SLOW_RUN = """
 import sys, time
-import covidlit.scans.images
-load = covidlit.scans.images.load_scan
+import covidlit.cohort.scan_reader
+load = covidlit.cohort.scan_reader.load_scan
 def slow(path, **options):
     time.sleep(0.3)
     return load(path, **options)
-covidlit.scans.images.load_scan = slow
+covidlit.cohort.scan_reader.load_scan = slow
 sys.path.insert(0, {tests!r})
 import test_prepare
 from pathlib import Path
