@@ -14,6 +14,7 @@ import pandera.pandas as pa
 from covidlit.cohort.class_names import tidy_class_names
 from covidlit.cohort.columns import (
     between,
+    file_name,
     flag,
     iso_date,
     number,
@@ -33,10 +34,16 @@ RTPCR_RESULTS = ("positive", "negative")
 MANIFEST_SCHEMA = pa.DataFrameSchema(
     {
         "patient_id": text(required=True, nullable=False),
-        "scan_id": text(required=True, nullable=False),
+        "scan_id": file_name(
+            required=True,
+            nullable=False,
+            fix="give the scan such a name, and keep the other one in a column original_id",
+        ),
         "path": text(required=True, nullable=False),
         # Null where nobody has labelled the scan yet: it can be predicted, not trained on.
-        "class_name": text(required=True),
+        "class_name": file_name(
+            required=True, blanks=True, fix="write the class so, ground_glass for example"
+        ),
         "centre": text(required=True, nullable=False),
         "study_uid": text(),
         "series_uid": text(),

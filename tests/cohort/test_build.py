@@ -18,6 +18,7 @@ from covidlit.cohort import (
 )
 from covidlit.dicom import Checks, pseudonym_uid, read_series
 from covidlit.errors import ManifestError
+from covidlit.names import is_name
 from covidlit.papers.csacnet.readings import readers
 
 Write = Callable[..., Path]
@@ -146,6 +147,22 @@ def test_a_column_is_kept_when_it_is_named(root: Path, labels: Path, tmp_path: P
     assert "ward" not in note
     with pytest.raises(ManifestError, match=r"no further column 'wards'.*did you mean ward\?"):
         manifest_from_dicom(root, labels, folder=tmp_path, keep_columns=["wards"])
+
+
+def test_what_others_call_a_scan_is_kept_in_a_column_of_its_own(root: Path, tmp_path: Path) -> None:
+    table = pd.DataFrame({"patient_id": ["pat-1", "pat-2"], "class_name": ["covid", "np"]})
+    table["scan_id"] = ["../ward 7/1", "../ward 7/2"]
+    built = manifest_from_dicom(
+        root, table, folder=tmp_path, label_rule=None, keep_columns=["original_id"]
+    )
+    assert set(built.manifest["original_id"]) == {"../ward 7/1", "../ward 7/2"}
+    assert all(map(is_name, built.manifest["scan_id"]))
+
+
+def test_a_class_that_cannot_name_a_file_is_refused_before_scans_are_read(tmp_path: Path) -> None:
+    table = pd.DataFrame({"patient_id": ["pat-1"], "class_name": ["ground/glass"]})
+    with pytest.raises(ManifestError, match=r"row 1, column 'class_name'.*ground_glass"):
+        manifest_from_dicom(tmp_path / "nowhere", table, folder=tmp_path)
 
 
 def test_the_key_keeps_pseudonyms_stable(root: Path, labels: Path, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from covidlit.cohort import (
     REQUIRED,
@@ -13,6 +15,10 @@ from covidlit.cohort import (
     write_manifest,
 )
 from covidlit.errors import ManifestError
+from covidlit.names import is_name
+
+NAMES = ("scan_id", "class_name")
+"""Columns that become names of files."""
 
 
 def good() -> pd.DataFrame:
@@ -76,6 +82,14 @@ def test_the_required_columns_are_enough(tmp_path: Path) -> None:
         ("synthetic", 1, "perhaps", "must be true or false"),
         ("split", 1, "holdout", "must be train or validation or test"),
         ("status", 1, "bad", "must be ok or refused"),
+        ("scan_id", 1, "../x", "keep the other one in a column original_id"),
+        ("scan_id", 2, "a/b", "letters A-Z"),
+        ("scan_id", 2, "CON", "no device of Windows"),
+        ("scan_id", 3, "\u00e9", "letters A-Z"),
+        ("scan_id", 1, "-rf", "begin with a letter or a digit"),
+        ("class_name", 1, "$x$ $y$", "letters A-Z"),
+        ("class_name", 2, "ground glass", "ground_glass"),
+        ("class_name", 2, "../covid", "letters A-Z"),
     ],
 )
 def test_a_wrong_value_is_named_with_row_column_and_rule(
@@ -94,6 +108,26 @@ def test_a_wrong_value_is_named_with_row_column_and_rule(
     assert ("(empty)" if value is None else str(value)) in message
     assert "m.csv" in message
     assert "1 problem(s)" in message  # nothing else is complained about
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"])), column=st.sampled_from(NAMES))
+def test_any_text_is_a_name_of_a_file_or_refused(text: str, column: str) -> None:
+    table = good().astype("object")
+    table.loc[1, column] = text
+    if is_name(text) and text not in "ac":
+        assert validate_manifest(table)[column].tolist()[1].lower() == text.lower()
+    elif is_name(text) or (column == "class_name" and is_name(text.strip() or "x")):
+        return  # a repeated id; blanks around a class
+    else:
+        with pytest.raises(ManifestError, match=rf"row 2, column '{column}': value "):
+            validate_manifest(table)
+
+
+def test_a_long_value_is_not_printed_whole() -> None:
+    table = good().assign(scan_id=["a", "b", "x/" * 50_000])
+    with pytest.raises(ManifestError, match=r"row 3.*100000 characters") as caught:
+        validate_manifest(table)
+    assert len(str(caught.value)) < 1000
 
 
 def test_a_year_out_of_range_is_named_with_its_row_where_dates_are_typed() -> None:
