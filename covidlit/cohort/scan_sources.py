@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from covidlit.cohort.manifest import read_manifest, resolve_path, scan_id_of
+from covidlit.cohort.manifest import read_manifest, scan_id_of
 from covidlit.cohort.scan_reader import ScanReader, search_shared
 from covidlit.dicom import Checks, SeriesRefused, find_series, judge, pseudonym_uid, read_series
 from covidlit.errors import CovidlitError, fault_reason
@@ -108,16 +108,15 @@ def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
         row["series_uid"] = uid if isinstance(uid := row.get("series_uid"), str) else ""
     readers = iter(
         search_shared(
-            ScanReader(str(resolve_path(manifest, row["path"])), row["series_uid"] or None, checks)
+            ScanReader(row["path"], row["series_uid"] or None, checks)
             for row in rows
             if row.get("status") != "refused"
         )
     )
     for row in rows:
         synthetic = flag if isinstance(flag := row.get("synthetic"), bool) else None
-        source = ScanSource(
-            str(row["scan_id"]), str(row["path"]), row["series_uid"], synthetic=synthetic
-        )
+        place = _relative(Path(row["path"]), path.resolve().parent)
+        source = ScanSource(row["scan_id"], place, row["series_uid"], synthetic=synthetic)
         if row.get("status") == "refused":
             reason = row.get("reason")
             said = reason if isinstance(reason, str) else "the manifest says so"

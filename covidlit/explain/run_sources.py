@@ -96,7 +96,6 @@ def scans_of(datamodule: VolumeDataModule, part: str, positive: int) -> RunScans
         part: train, validation or test.
         positive: target of the class of interest.
     """
-    from covidlit.cohort.manifest import resolve_path
     from covidlit.cohort.scan_reader import ScanReader, search_shared
 
     chosen = datamodule.scans(part)
@@ -106,8 +105,7 @@ def scans_of(datamodule: VolumeDataModule, part: str, positive: int) -> RunScans
         row["series_uid"] = uid if isinstance(uid := row.get("series_uid"), str) else ""
     checks = datamodule.checks
     readers = search_shared(
-        ScanReader(str(resolve_path(table, row["path"])), row["series_uid"] or None, checks)
-        for row in rows
+        ScanReader(row["path"], row["series_uid"] or None, checks) for row in rows
     )
     sources = [
         ScanSource(

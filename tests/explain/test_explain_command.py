@@ -73,7 +73,7 @@ def written(run: Path, truth: Path) -> Path:
 def sources(tiny_data: Path) -> pd.Series:
     """Folder of each scan of the tiny cohort by scan_id."""
     manifest = read_manifest((tiny_data / "manifest_path").read_text())
-    return manifest.set_index("scan_id")["path"].map(lambda p: Path(manifest.attrs["root"], p))
+    return manifest.set_index("scan_id")["path"].map(Path)
 
 
 def test_the_report_of_the_run_shows_heatmaps(run: Path) -> None:

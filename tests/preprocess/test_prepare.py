@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
-import covidlit.scans.images
-from covidlit.errors import CacheError, ConfigError, CovidlitError
+import covidlit.cohort.scan_reader
+from covidlit.errors import CacheError, ConfigError, CovidlitError, ManifestError
 from covidlit.preprocess import Geometry, VolumeCache, prepare_cohort
 from covidlit.preprocess.index import Signatures
 from covidlit.scans.images import write_nifti
@@ -34,11 +34,12 @@ def write_source(path: Path, seed: int) -> None:
 def make_manifest(folder: Path, n: int = 4) -> pd.DataFrame:
     for i in range(n):
         write_source(folder / f"scan{i}.nii.gz", i)
-    table = pd.DataFrame(
-        {"scan_id": [f"S{i}" for i in range(n)], "path": [f"scan{i}.nii.gz" for i in range(n)]}
+    return pd.DataFrame(
+        {
+            "scan_id": [f"S{i}" for i in range(n)],
+            "path": [str(folder / f"scan{i}.nii.gz") for i in range(n)],
+        }
     )
-    table.attrs["root"] = str(folder)
-    return table
 
 
 @pytest.fixture
@@ -50,13 +51,13 @@ def manifest(tmp_path: Path) -> pd.DataFrame:
 def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The names of the sources that were read (serial preparation)."""
     names: list[str] = []
-    load = covidlit.scans.images.load_scan
+    load = covidlit.cohort.scan_reader.load_scan
 
     def counting(path: str, **options: object) -> Scan:
         names.append(Path(path).name)
         return load(path, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(covidlit.scans.images, "load_scan", counting)
+    monkeypatch.setattr(covidlit.cohort.scan_reader, "load_scan", counting)
     return names
 
 
@@ -104,8 +105,7 @@ def test_only_a_changed_source_is_read_again(
 def test_changed_voxels_beside_an_unchanged_header_are_read_again(
     ending: str, tmp_path: Path
 ) -> None:
-    manifest = pd.DataFrame({"scan_id": ["S0"], "path": [f"scan{ending}"]})
-    manifest.attrs["root"] = str(tmp_path)
+    manifest = pd.DataFrame({"scan_id": ["S0"], "path": [str(tmp_path / f"scan{ending}")]})
     image = sitk.GetImageFromArray(np.zeros((6, 24, 20), np.int16))
     sitk.WriteImage(image, str(tmp_path / f"scan{ending}"))
     first = prepare(manifest, tmp_path / "cache")
@@ -193,14 +193,14 @@ def test_bad_scans_are_left_out_with_a_reason_and_the_others_go_on(
 def test_a_fault_on_one_scan_is_listed_and_the_others_go_on(
     manifest: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = covidlit.scans.images.load_scan
+    load = covidlit.cohort.scan_reader.load_scan
 
     def faulty(path: str, **options: object) -> Scan:
         if path.endswith("scan1.nii.gz"):
             raise KeyError("Doe^Jane")
         return load(path, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(covidlit.scans.images, "load_scan", faulty)
+    monkeypatch.setattr(covidlit.cohort.scan_reader, "load_scan", faulty)
     table = prepare(manifest, tmp_path / "cache")
     assert list(table["status"]) == ["ok", "refused", "ok", "ok"]
     assert "KeyError at test_prepare.py" in table["reason"][1]
@@ -250,18 +250,17 @@ def test_a_full_disk_stops_the_run_and_leaves_nothing_half_written(
 
 SLOW_RUN = """
 import sys, time
-import covidlit.scans.images
-load = covidlit.scans.images.load_scan
+import covidlit.cohort.scan_reader
+load = covidlit.cohort.scan_reader.load_scan
 def slow(path, **options):
     time.sleep(0.3)
     return load(path, **options)
-covidlit.scans.images.load_scan = slow
+covidlit.cohort.scan_reader.load_scan = slow
 sys.path.insert(0, {tests!r})
 import test_prepare
 from pathlib import Path
 folder = Path({folder!r})
 manifest = test_prepare.pd.read_csv(folder / "manifest.csv")
-manifest.attrs["root"] = str(folder)
 test_prepare.prepare(manifest, folder / "cache")
 """
 
@@ -316,3 +315,13 @@ def test_a_backend_that_is_not_installed_is_said(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ConfigError, match=rf"pip install 'covidlit\[{backend}\]'"):
         prepare(manifest, tmp_path / "cache", backend=backend)
+
+
+def test_a_relative_path_is_not_looked_for_in_the_working_folder(
+    manifest: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relative = manifest.assign(path=[Path(path).name for path in manifest["path"]])
+    assert (tmp_path / relative["path"][0]).is_file()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ManifestError, match=r"S0: the relative path 'scan0.nii.gz' .*read_manife"):
+        prepare(relative, tmp_path / "cache")
