@@ -131,12 +131,17 @@ def check_same_run(
             raise _cannot_go_on(path, f"{name} was {old!r} and is {new!r}")
     check_weights(weights, checkpoint["state_dict"], path)
     for name in ("split_hash", "preprocess"):
-        if name in record and name in written and record[name] != written[name]:
+        if name in record and name in written and _of_kind(record[name]) != _of_kind(written[name]):
             raise _cannot_go_on(path, f"{name} was {written[name]!r} and is {record[name]!r}")
     old, new = (trainer_of(run) for run in (written, record))
     if changed := changed_length(old, new, before.get("scheduler")):
         raise _another_schedule(path, changed, before["scheduler"], new)
     return _progress(path, checkpoint.get("epoch"), old, new)
+
+
+def _of_kind(value: Any) -> Any:
+    # Records of before there was another kind of input do not say that theirs is a volume.
+    return {"kind": "volume", **value} if isinstance(value, Mapping) else value
 
 
 def _comparable(value: Any) -> Any:

@@ -119,9 +119,11 @@ def whole_run(config: dict[str, Any], run_dir: Path) -> float | None:
     Returns:
         See `run`.
     """
+    from covidlit.runs.cross_validation import cross_validate, is_cross_validation
     from covidlit.runs.steps import train_and_evaluate
 
-    value = train_and_evaluate(config, run_dir)
+    run_all = cross_validate if is_cross_validation(config) else train_and_evaluate
+    value = run_all(config, run_dir)
     if config.get("cards") and process_rank() == 0:
         from covidlit.cards import write_cards
 
