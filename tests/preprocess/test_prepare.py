@@ -101,6 +101,54 @@ def test_only_a_changed_source_is_read_again(
     assert list(first["key"] != second["key"]) == [False, False, True, False]
 
 
+def test_a_source_replaced_by_one_of_the_same_size_and_date_is_read_again(
+    manifest: pd.DataFrame, tmp_path: Path, reads: list[str]
+) -> None:
+    first = prepare(manifest, tmp_path / "cache")
+    path = tmp_path / "scan2.nii.gz"
+    known = path.stat()
+    content = bytearray(path.read_bytes())
+    content[4:8] = b"date"  # of the gzip header; of no meaning for the voxels
+    path.write_bytes(content)
+    os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
+    reads.clear()
+    second = prepare(manifest, tmp_path / "cache")
+    assert reads == ["scan2.nii.gz"]
+    assert second["key"].tolist() == first["key"].tolist()  # keyed by the voxels
+    assert not second["renewed"].any()
+
+
+def test_another_cohort_with_the_same_ids_and_dates_shares_a_cache(tmp_path: Path) -> None:
+    tables = {}
+    for seed, name in ((0, "a"), (50, "b"), (0, "a")):
+        for i in range(2):
+            path = tmp_path / name / f"S{i}" / "scan.nii"
+            write_source(path, seed + i)
+            os.utime(path, ns=(10**18, 10**18))
+        paths = [str(tmp_path / name / f"S{i}") for i in range(2)]
+        table = pd.DataFrame({"scan_id": ["S0", "S1"], "path": [f"{p}/scan.nii" for p in paths]})
+        tables[name] = prepare(table, tmp_path / "shared")
+        alone = prepare(table, tmp_path / f"alone_{name}")
+        assert tables[name]["key"].tolist() == alone["key"].tolist()
+    assert not set(tables["a"]["key"]) & set(tables["b"]["key"])
+
+
+@pytest.mark.parametrize("ending", [".nii", ".mhd"])
+def test_a_folder_of_many_images_is_listed_once_at_most(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / f"{k}{ending}" for k in range(30)]
+    for path in paths:
+        path.touch()
+    listed: list[str] = []
+    for name in ("scandir", "listdir"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda path, real=real: listed.append(path) or real(path))
+    signatures = Signatures(None)
+    assert len({signatures.of(path, None) for path in paths}) == 30
+    assert len(listed) <= 1
+
+
 @pytest.mark.parametrize("ending", [".mhd", ".nhdr"])
 def test_changed_voxels_beside_an_unchanged_header_are_read_again(
     ending: str, tmp_path: Path
