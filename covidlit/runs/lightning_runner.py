@@ -122,7 +122,7 @@ class LightningRunner:
         """
         from hydra.utils import instantiate
 
-        from covidlit.checkpoints.io import AtomicCheckpointIO
+        from covidlit.checkpoints.io import RunCheckpointIO
         from covidlit.runs.other_processes import EndTogether
 
         task = self.task
@@ -131,6 +131,8 @@ class LightningRunner:
             self._check_resumable()
         callbacks = self._build_callbacks(run_dir, data)
         self._check_scheduler(data)
+        kept_in = [getattr(callback, "dirpath", None) for callback in callbacks]
+        folders = [run_dir, *(folder for folder in kept_in if folder)]
         end_together = EndTogether()
         trainer = instantiate(
             without_unusable_sync(self._trainer_node),
@@ -140,7 +142,7 @@ class LightningRunner:
             use_distributed_sampler=False,
             enable_model_summary=False,
             enable_progress_bar=self.show_progress,
-            plugins=self._trainer_node.get("plugins") or [AtomicCheckpointIO()],
+            plugins=self._trainer_node.get("plugins") or [RunCheckpointIO(folders)],
         )
         if trainer.is_global_zero:
             _log_start(self.describe(), trainer)

@@ -146,7 +146,7 @@ def train(config: dict[str, Any], run_dir: Path, data: CohortData, runner: Runne
     from covidlit.runs.records import write_run_records
 
     first = process_rank() == 0
-    runner.record = _record(config, data)
+    runner.record = record_of(config, data)
     if first:
         data.split.save(run_dir / "split.json")
         write_run_records(config, data, run_dir)
@@ -215,7 +215,8 @@ def value_of(outcome: Outcome, tables: Tables) -> float | None:
         return None
 
 
-def _record(config: dict[str, Any], data: CohortData) -> dict[str, Any]:
+def record_of(config: dict[str, Any], data: CohortData) -> dict[str, Any]:
+    """What the kept model says of the run; `covidlit.checkpoints.record.RunRecord`."""
     from covidlit.checkpoints.record import run_record
     from covidlit.evaluation.predictions import is_synthetic
 
