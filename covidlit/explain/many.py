@@ -122,7 +122,7 @@ def _localisation(heatmap: Any, labels: LesionLabels | None) -> dict[str, Any]:
 def _made_from(
     source: ScanSource, settings: Any, truth: str | Path | None, signatures: Signatures
 ) -> str | None:
-    """Hash of all that the files of a scan are made from; None where that cannot be told."""
+    """Hash of all that the files of a scan are made from; None where that is unknown."""
     if source.location is None:
         return None
     try:
