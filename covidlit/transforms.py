@@ -101,7 +101,9 @@ class Augmentation:
             degrees=(*(still if in_plane else turn), *(still if in_plane else turn), *turn),
             isotropic=True,
         )
-        self._affine = _affine_of((1.0, *spacing) if len(spacing) == 2 else spacing)
+        self._spacing = np.array((1.0, *spacing) if len(spacing) == 2 else spacing, np.float64)
+        index_to_lps = np.eye(4)[[2, 1, 0, 3]] * [*self._spacing, 1.0]
+        self._ras_affine = to_ras_xyz(index_to_lps)
 
     def draw(self, seed: int) -> AugmentationParameters:
         """The parameters of a seed (0 to 2**63 - 1); leaves PyTorch's generators as they were."""
@@ -222,13 +224,13 @@ class Augmentation:
         x, y, z = parameters.degrees
         # ITK's order of the axes; TorchIO's angles are of RAS, these of LPS.
         angles = (z, 0.0, 0.0) if in_plane else (z, -x, -y)
-        turn = Rotation.from_euler("ZXY", angles, degrees=True).as_matrix()
-        scale = np.diag([parameters.scale, parameters.scale, 1.0 if in_plane else parameters.scale])
+        turn = Rotation.from_euler("ZXY", angles, degrees=True).as_matrix()[::-1, ::-1]
+        scale = np.full((3, 1), parameters.scale)
+        scale[0] = 1.0 if in_plane else parameters.scale
         flip = np.ones(3)
         flip[[FLIP_AXES[axis] for axis in parameters.flips]] = -1.0
-        steps = self._affine[:3, :3]
         matrix = np.eye(4)
-        matrix[:3, :3] = np.linalg.inv(steps) @ scale @ turn @ steps * flip
+        matrix[:3, :3] = scale * turn * (self._spacing / self._spacing[:, None]) * flip
         centre = (np.array(volume) - 1) / 2
         matrix[:3, 3] = centre - matrix[:3, :3] @ centre
         return matrix
@@ -253,10 +255,9 @@ class Augmentation:
             translation=(0.0, 0.0, 0.0),
         )
         # TorchIO's order is (channel, x, y, z): a view, and so is the way back.
-        ras_affine = to_ras_xyz(self._affine)
         moved = []
         for channel in image.reshape(len(image), *(1, *image.shape[1:])[-3:]):
-            ras = tio.ScalarImage(tensor=channel.permute(2, 1, 0)[None], affine=ras_affine)
+            ras = tio.ScalarImage(tensor=channel.permute(2, 1, 0)[None], affine=self._ras_affine)
             transform = affine.get_affine_transform(ras)
             one = affine.apply_affine_transform(
                 ras.as_sitk(force_3d=True), transform, interpolation, pad
@@ -264,11 +265,3 @@ class Augmentation:
             moved.append(one.permute(2, 1, 0)[None])
         # torch.cat would copy a single volume.
         return (moved[0] if len(moved) == 1 else torch.cat(moved)).reshape(image.shape)
-
-
-def _affine_of(spacing: Sequence[float]) -> np.ndarray:
-    affine = np.zeros((4, 4))
-    for axis, (world, step) in enumerate(zip((2, 1, 0), spacing, strict=True)):
-        affine[world, axis] = step
-    affine[3, 3] = 1.0
-    return affine
