@@ -1,8 +1,9 @@
 """Evaluation: from the predictions table alone to statistics with intervals, and the report."""
 
-from covidlit.evaluation.auc import auc_estimate, delong_covariance
+from covidlit.evaluation.auc import auc_estimate
 from covidlit.evaluation.compare import Comparison, compare
 from covidlit.evaluation.comparison_report import write_comparison
+from covidlit.evaluation.delong import delong_covariance
 from covidlit.evaluation.estimate import Estimate, format_estimate
 from covidlit.evaluation.evaluate import Evaluation, evaluate
 from covidlit.evaluation.predictions import (
