@@ -155,7 +155,7 @@ def test_heatmaps_of_the_test_part_are_told_with_how_they_were_made(run: RunArte
         ("checkpoint", None, "does not say which run"),
         ("part", None, "given by a path"),
         ("part", "validation", "of the validation part"),
-        ("sentences", [], "says nothing of their worth"),
+        ("sentences", [], "does not say how good they are"),
     ],
 )
 def test_heatmaps_of_other_scans_or_runs_count_as_missing(

@@ -164,6 +164,7 @@ def _described(method: Method, first: Method) -> dict[str, Any]:
     return {
         "name": method.name,
         "run_ids": sorted(str(name) for name in method.table["run_id"].dropna().unique()),
+        "cross_validated": method.sampling_of(method.test).cross_validated,
         "n_test": len(test),
         "n_scored": len(method.test),
         "refused": {str(reason): int(n) for reason, n in refused.items()},
