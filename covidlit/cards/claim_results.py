@@ -156,8 +156,7 @@ def performance(facts: Facts) -> list[str]:
     for part in parts:
         record = facts.get("metrics.json", f"parts.{part}")
         named = [
-            f"{measure_name(record, k)} {estimate_text(measure_of(record, k), k)}"
-            for k in MEASURES
+            f"{measure_name(record, k)} {estimate_text(measure_of(record, k), k)}" for k in MEASURES
         ]
         if "auc_pooled" in record:
             named.insert(1, f"AUC of the folds pooled {estimate_text(record['auc_pooled'], 'auc')}")

@@ -9,7 +9,13 @@ import yaml
 
 from covidlit.cards.claim import ClaimItem, claim_sheet
 from covidlit.cards.claim_model import determinism
-from covidlit.cards.claim_results import CALIBRATION, MEASURES, estimate_text, measure_name, measure_of
+from covidlit.cards.claim_results import (
+    CALIBRATION,
+    MEASURES,
+    estimate_text,
+    measure_name,
+    measure_of,
+)
 from covidlit.cards.markdown import bullets, escape, table
 from covidlit.cards.run_artefacts import Facts, MissingFact, RunArtefacts
 from covidlit.evaluation.estimate import format_level
