@@ -48,7 +48,7 @@ def read_metrics(path: str | Path) -> dict[str, Any]:
         metrics = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
         raise PredictionsError(
-            f"this is no readable JSON: {problem}.",
+            f"it cannot be read: {problem}.",
             where=path,
             fix="run covidlit evaluate on the run again.",
         ) from problem

@@ -104,7 +104,7 @@ def _config(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError) as problem:
         first = str(problem).splitlines()[0]
         raise PredictionsError(
-            f"the configuration cannot be read: {first}.",
+            f"it cannot be read: {first}.",
             where=path,
             fix="give the predictions table of the run instead of its folder.",
         ) from problem
@@ -119,7 +119,7 @@ def _json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as problem:
         raise PredictionsError(
-            f"this is no readable JSON: {problem}.",
+            f"it cannot be read: {problem}.",
             where=path,
             fix="give the predictions table of the run instead of its folder.",
         ) from problem

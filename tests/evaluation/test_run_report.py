@@ -156,9 +156,9 @@ def test_options_outrank_the_runs_settings(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("config.yaml", "a: [", "the configuration cannot be read"),
-        ("cohort.json", "{", "no readable JSON"),
-        ("metrics.json", "{", "no readable JSON"),
+        ("config.yaml", "a: [", "cannot be read"),
+        ("cohort.json", "{", "cannot be read"),
+        ("metrics.json", "{", "cannot be read"),
         ("metrics.json", "[]", "list instead of a mapping"),
         ("metrics.json", '{"format": 99}', "its format is 99"),
         ("split.json", "{}", "split.json"),
