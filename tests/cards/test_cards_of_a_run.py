@@ -138,7 +138,6 @@ def test_the_runs_of_a_sweep_are_counted(csacnet_run: Path, tmp_path: Path) -> N
 def test_a_report_made_again_keeps_what_the_cards_say(copy: Path) -> None:
     before = claim_sheet(read_run(copy))
     pictures = (copy / "report.html").read_text().count("data:image/png;base64,")
-    assert pictures
     done = CliRunner().invoke(app, ["evaluate", str(copy), "--out", str(copy)])
     assert done.exit_code == 0, done.output
     assert claim_sheet(read_run(copy)) == before

@@ -54,7 +54,9 @@ def check_evaluation(config: Mapping[str, Any], data: CohortData) -> None:
         check_rows(rows, **asked)
 
 
-def check_selection(data: CohortData, metric: str, n_classes: int, where: str, instead: str) -> None:
+def check_selection(
+    data: CohortData, metric: str, n_classes: int, where: str, instead: str
+) -> None:
     """Check that the metric which a training follows is defined on the validation part.
 
     The area under a curve needs every class. torchmetrics gives 0 without, in every epoch alike:

@@ -38,5 +38,3 @@ def assemble_predictions(
     joined = rows.merge(scored, on="scan_id", how="left", validate="1:1")
     facts = {"run_id": run_id, "model": model, "seed": seed, "fold": fold}
     return joined.assign(**facts)[[*facts, *joined.columns]]
-
-

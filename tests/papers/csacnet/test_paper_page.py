@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
 from html_page import HtmlPage
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
