@@ -18,6 +18,9 @@ from typing import Any
 import optuna
 from record import write_results
 
+from covidlit.errors import ConfigError
+from covidlit.sweep.existing_study import existing_study
+
 ROOT = Path(__file__).parents[1]
 COMMAND = "python benchmarks/sweep_killed.py"
 N_KILLS, N_TRIALS, TRIAL_S, SEED = 10, 80, 0.4, 0
@@ -39,15 +42,15 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
 def study_of(folder: Path) -> optuna.Study | None:
     """The study as it stands; None before it is made."""
     try:
-        return optuna.load_study(study_name="sweep", storage=f"sqlite:///{folder}/study.db")
-    except (KeyError, optuna.exceptions.StorageInternalError):
+        return existing_study(folder)
+    except ConfigError:
         return None
 
 
 def values_of(folder: Path) -> dict[int, float | None]:
     """Number and value of the trials that are finished or pruned."""
     done = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-    study = study_of(folder) if (folder / "study.db").exists() else None
+    study = study_of(folder)
     return {} if study is None else {t.number: t.value for t in study.get_trials(states=done)}
 
 

@@ -19,9 +19,6 @@ from covidlit.sweep.trial_records import TrialRecords
 
 log = logging.getLogger(__name__)
 
-_TURN_S = 30.0
-"""The longest wait for an event, after which trials of other processes are looked after."""
-
 
 def run_trials(
     settings: SweepSettings,
@@ -50,9 +47,10 @@ def run_trials(
         RunStopped: the sweep was asked to stop.
     """
     reasons: list[str] = []
+    waited = False
     while True:
-        if stale := records.retry_stale():
-            log.info("Trials of a process that is gone are tried again: %s.", stale)
+        if lost := records.retry_lost():
+            log.info("Trials of a process that is gone are tried again: %s.", lost)
         stop.check()
         while executor.free() and (asked := queue.next()) is not None:
             overrides = [*fixed, *asked.overrides, f"hydra.sweeper.trial={asked.number}"]
@@ -60,10 +58,19 @@ def run_trials(
             progress.update(study, len(executor.running()))
             stop.check()
         if not executor.running():
-            return
-        for event in executor.wait(_TURN_S):
+            if not (n_undecided := records.undecided()):
+                return
+            if not waited:
+                log.info(
+                    "Waiting for signs of life of %s that other processes began.",
+                    number_of(n_undecided, "trial"),
+                )
+            waited = True
+            stop.wait(records.look_interval)
+            continue
+        for event in executor.wait(records.look_interval):
             if not isinstance(event, Ended):
-                records.started(event.job.asked, event.folder, event.pid)
+                records.started(event.job.asked, event.folder)
                 continue
             records.tell(event.job.asked, event.outcome)
             progress.update(study, len(executor.running()))

@@ -19,7 +19,7 @@ def serve(connection: Connection, application: bytes, log_file: str) -> None:
     """Run the jobs that come in over the connection; the entry of the process.
 
     Messages in: `(number, overrides)`, or None to leave. Messages out: `("ready", seconds)` or
-    `("broken", reason)` once, then `("started", folder, pid)` and `("ended", outcome)` for each.
+    `("broken", reason)` once, then `("started", folder)` and `("ended", outcome)` for each.
 
     Args:
         connection: to the sweeper.
@@ -63,7 +63,7 @@ def _run(application: Any, number: int, overrides: list[str], connection: Connec
     from covidlit.sweep.outcome import failed
 
     def started(folder: str) -> None:
-        connection.send(("started", folder, os.getpid()))
+        connection.send(("started", folder))
 
     print(f"--- trial {number}: {' '.join(overrides)}", flush=True)  # noqa: T201
     try:

@@ -136,7 +136,7 @@ class WorkerPool:
                     )
                 elif kind == "started":
                     worker.started = time.monotonic()
-                    events.append(Started(job, content[0], content[1]))
+                    events.append(Started(job, content[0]))
                 else:
                     outcome: Outcome = content[0]
                     worker.job = None
