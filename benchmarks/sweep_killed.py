@@ -54,6 +54,12 @@ def values_of(folder: Path) -> dict[int, float | None]:
     return {} if study is None else {t.number: t.value for t in study.get_trials(states=done)}
 
 
+def n_trials_of(folder: Path) -> int:
+    """Trials that were begun."""
+    study = study_of(folder)
+    return 0 if study is None else len(study.trials)
+
+
 def orphans(folder: Path) -> list[int]:
     """Processes that the sweep has started and that still live."""
     found = []
@@ -77,7 +83,9 @@ def main() -> None:
             raise SystemExit("the uninterrupted sweep failed")
         before: dict[int, float | None] = {}
         for kill in range(N_KILLS):
-            process = start(killed)
+            process, n_trials = start(killed), n_trials_of(killed)
+            while kill % 2 and process.poll() is None and n_trials_of(killed) == n_trials:
+                time.sleep(0.1)  # every other kill meets trials, not the start of the command
             time.sleep(moments.uniform(0.5, 9))
             if process.poll() is not None:
                 raise SystemExit(f"the sweep was over before kill {kill + 1}: raise N_TRIALS")

@@ -95,7 +95,7 @@ class Heartbeat:
         return [trial for trial in self._of_others(trials) if self._same(trial) > _UNCHANGED]
 
     def undecided(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        """The running trials of other processes that gave no sign of life before the last look."""
+        """The running trials of other processes without a sign of life at the last look."""
         return [trial for trial in self._of_others(trials) if self._same(trial) > 0]
 
     def _look(self, trials: Sequence[FrozenTrial]) -> None:
@@ -103,17 +103,22 @@ class Heartbeat:
         now = self._clock()
         if self._looked is not None and now - self._looked < self.look_interval:
             return
-        self._looked = now
+        first, self._looked = self._looked is None, now
         seen = {}
         for trial in self._of_others(trials):
-            beat = trial.user_attrs.get("heartbeat")
-            before, same = self._seen.get(trial._trial_id, (beat, 0))
-            seen[trial._trial_id] = beat, same + 1 if beat == before else 0
+            beat, before = trial.user_attrs.get("heartbeat"), self._seen.get(trial._trial_id)
+            if before is None:
+                seen[trial._trial_id] = beat, int(first)
+            else:
+                seen[trial._trial_id] = beat, before[1] + 1 if beat == before[0] else 0
         self._seen = seen
 
     def _same(self, trial: FrozenTrial) -> int:
-        """Looks in a row that have found this heartbeat; 0 after one that found a new heartbeat."""
-        return self._seen[trial._trial_id][1] if trial._trial_id in self._seen else 1
+        """Looks in a row that have found this heartbeat; 0 where it is new since the last look.
+
+        A trial that began after the first look has given a sign of life by that.
+        """
+        return self._seen[trial._trial_id][1] if trial._trial_id in self._seen else 0
 
     def _of_others(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         return [t for t in trials if t.state == TrialState.RUNNING and t._trial_id not in self._own]

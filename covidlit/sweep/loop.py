@@ -52,22 +52,20 @@ def run_trials(
         if lost := records.retry_lost():
             log.info("Trials of a process that is gone are tried again: %s.", lost)
         stop.check()
+        # A trial that is tried again comes before new ones, which are drawn by its outcome.
+        if not executor.running() and (undecided := records.undecided()):
+            if not waited:
+                log.info("Waiting for signs of life of trials that began before: %s.", undecided)
+            waited = True
+            stop.wait(records.look_interval)
+            continue
         while executor.free() and (asked := queue.next()) is not None:
             overrides = [*fixed, *asked.overrides, f"hydra.sweeper.trial={asked.number}"]
             executor.submit(Job(asked, overrides))
             progress.update(study, len(executor.running()))
             stop.check()
         if not executor.running():
-            if not (n_undecided := records.undecided()):
-                return
-            if not waited:
-                log.info(
-                    "Waiting for signs of life of %s that other processes began.",
-                    number_of(n_undecided, "trial"),
-                )
-            waited = True
-            stop.wait(records.look_interval)
-            continue
+            return
         for event in executor.wait(records.look_interval):
             if not isinstance(event, Ended):
                 records.started(event.job.asked, event.folder)

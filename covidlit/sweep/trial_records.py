@@ -147,9 +147,9 @@ class TrialRecords:
             self._retry(trial, KILLED)
         return [trial.number for trial in lost]
 
-    def undecided(self) -> int:
-        """How many trials run elsewhere that may have lost their process."""
-        return len(self._heartbeat.undecided(self.trials()))
+    def undecided(self) -> list[int]:
+        """Numbers of the trials that run elsewhere and may have lost their process."""
+        return [trial.number for trial in self._heartbeat.undecided(self.trials())]
 
     def withdraw(self, trial_id: int, reason: str) -> None:
         """End a trial that has no outcome."""
