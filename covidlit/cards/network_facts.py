@@ -26,8 +26,8 @@ def network_facts(checkpoint: str | Path) -> dict[str, Any]:
     import torch
 
     from covidlit.checkpoints.file import load_checkpoint, read_record
-    from covidlit.checkpoints.targets import build
     from covidlit.checkpoints.weights import weights_hash
+    from covidlit.settings.targets import build
 
     content = load_checkpoint(checkpoint)
     record = read_record(content, checkpoint)
@@ -37,7 +37,7 @@ def network_facts(checkpoint: str | Path) -> dict[str, Any]:
     with torch.device("meta"):
         task: Any = build(_without_weights(node), "tasks")
     net = task.net.eval()
-    size = record.preprocess.geometry.size
+    size = record.volume_input.geometry.size
     flops, reason = _flops(net, torch.empty(1, 1, *size, device="meta"))
     return {
         "file": Path(checkpoint).name,

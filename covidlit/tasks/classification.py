@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +21,13 @@ from torchmetrics.classification import (
 
 from covidlit.errors import ConfigError
 from covidlit.models.layers import check_choice
-from covidlit.tasks.base import BaseTask, Batch
+from covidlit.tasks.base import BaseTask, Batch, diverged
 from covidlit.tasks.classifier import Classifier, classification_net
 from covidlit.tasks.losses import loss_terms
+from covidlit.tasks.scores import score_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LOSSES = ("bce", "focal")
 
@@ -190,6 +194,15 @@ class VolumeClassification(BaseTask):
         counts = _counts(batch)
         kept = [scan for scan, own in zip(batch["scan_id"], counts.tolist(), strict=True) if own]
         return {"scan_id": kept, "score": self.scores(self(batch["image"]))[counts]}
+
+    def table_of(self, batches: Sequence[Batch], classes: Sequence[str] = ()) -> pd.DataFrame:
+        """`scan_id`, `score` and, with more than two classes, `score_<class>` of every scan."""
+        lost = sum(int((~batch["score"].isfinite()).sum()) for batch in batches)
+        if lost:
+            raise diverged(f"{lost} scores are not finite")
+        scan_ids = [scan_id for batch in batches for scan_id in batch["scan_id"]]
+        scores = [row for batch in batches for row in batch["score"].double().tolist()]
+        return score_table(scan_ids, scores, classes)
 
     scores = staticmethod(Classifier.scores)
 
