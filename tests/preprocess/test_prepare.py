@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
-import covidlit.scans.images
+import covidlit.cohort.scan_reader
 from covidlit.errors import CacheError, ConfigError, CovidlitError
 from covidlit.preprocess import Geometry, VolumeCache, prepare_cohort
 from covidlit.preprocess.index import Signatures
@@ -50,13 +50,13 @@ def manifest(tmp_path: Path) -> pd.DataFrame:
 def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The names of the sources that were read (serial preparation)."""
     names: list[str] = []
-    load = covidlit.scans.images.load_scan
+    load = covidlit.cohort.scan_reader.load_scan
 
     def counting(path: str, **options: object) -> Scan:
         names.append(Path(path).name)
         return load(path, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(covidlit.scans.images, "load_scan", counting)
+    monkeypatch.setattr(covidlit.cohort.scan_reader, "load_scan", counting)
     return names
 
 
@@ -193,14 +193,14 @@ def test_bad_scans_are_left_out_with_a_reason_and_the_others_go_on(
 def test_a_fault_on_one_scan_is_listed_and_the_others_go_on(
     manifest: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = covidlit.scans.images.load_scan
+    load = covidlit.cohort.scan_reader.load_scan
 
     def faulty(path: str, **options: object) -> Scan:
         if path.endswith("scan1.nii.gz"):
             raise KeyError("Doe^Jane")
         return load(path, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(covidlit.scans.images, "load_scan", faulty)
+    monkeypatch.setattr(covidlit.cohort.scan_reader, "load_scan", faulty)
     table = prepare(manifest, tmp_path / "cache")
     assert list(table["status"]) == ["ok", "refused", "ok", "ok"]
     assert "KeyError at test_prepare.py" in table["reason"][1]
@@ -248,14 +248,17 @@ def test_a_full_disk_stops_the_run_and_leaves_nothing_half_written(
     assert [p for p in (tmp_path / "cache").rglob("*") if p.is_file()] == []
 
 
-SLOW_RUN = """
+HELD_RUN = """
 import sys, time
-import covidlit.scans.images
-load = covidlit.scans.images.load_scan
-def slow(path, **options):
-    time.sleep(0.3)
+import covidlit.cohort.scan_reader
+load = covidlit.cohort.scan_reader.load_scan
+begun = []
+def held(path, **options):
+    begun.append(path)
+    if len(begun) > 3:
+        time.sleep(10_000)
     return load(path, **options)
-covidlit.scans.images.load_scan = slow
+covidlit.cohort.scan_reader.load_scan = held
 sys.path.insert(0, {tests!r})
 import test_prepare
 from pathlib import Path
@@ -269,19 +272,17 @@ test_prepare.prepare(manifest, folder / "cache")
 def test_a_killed_run_is_taken_up_where_it_stopped(tmp_path: Path, reads: list[str]) -> None:
     manifest = make_manifest(tmp_path, 12)
     manifest.to_csv(tmp_path / "manifest.csv", index=False)
-    code = SLOW_RUN.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    code = HELD_RUN.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
     run = subprocess.Popen([sys.executable, "-c", code], env=os.environ)
     try:
-        deadline = time.monotonic() + 60
-        while len(list((tmp_path / "cache").glob("index/[!.]*.json"))) < 2:
-            assert time.monotonic() < deadline
+        while len(list((tmp_path / "cache").glob("index/[!.]*.json"))) < 3:
             assert run.poll() is None
             time.sleep(0.02)
     finally:
         run.send_signal(signal.SIGKILL)
         run.wait()
     done = list((tmp_path / "cache").glob("index/[!.]*.json"))
-    assert len(done) < 12
+    assert len(done) == 3
     table = prepare(manifest, tmp_path / "cache")
     assert (table["status"] == "ok").all()
     assert len(reads) == 12 - len(done)
