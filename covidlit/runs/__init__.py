@@ -1,0 +1,1 @@
+"""One run from data to report: the runner, its steps, its checks and how it ends."""
