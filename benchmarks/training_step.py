@@ -29,8 +29,8 @@ from record import write_results
 from torch import Tensor
 from torch.nn import functional
 
-from covidlit.checkpoints.targets import build
 from covidlit.models import CSACNet3D
+from covidlit.settings.targets import build
 from covidlit.tasks import VolumeClassification
 
 CONF = Path(__file__).parents[1] / "conf" / "model"

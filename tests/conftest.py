@@ -7,7 +7,9 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from covidlit.threads import let_waiting_threads_sleep
 
@@ -29,6 +31,27 @@ TINY = [
     "heatmaps=false",
 ]
 """Overrides that make a run take seconds."""
+
+
+CHEST_SPACING, CHEST_SIZE = (12.0, 12.0, 12.0), (10, 24, 32)
+
+
+def _chest(lung_hu: float, seed: int = 0) -> NDArray[np.int16]:
+    """An elliptic body of water with two ellipsoids of lung in it, and noise of 10 HU."""
+    z, y, x = np.meshgrid(
+        *((np.arange(n) - (n - 1) / 2) * s for n, s in zip(CHEST_SIZE, CHEST_SPACING, strict=True)),
+        indexing="ij",
+    )
+    hu = np.where((y / 110) ** 2 + (x / 160) ** 2 < 1, 0.0, -1000.0)
+    for side in (-1, 1):
+        hu[(z / 55) ** 2 + (y / 70) ** 2 + ((x - side * 70) / 50) ** 2 < 1] = lung_hu
+    return (hu + np.random.default_rng(seed).normal(0, 10, CHEST_SIZE)).astype(np.int16)
+
+
+@pytest.fixture(scope="session")
+def chest() -> Callable[..., NDArray[np.int16]]:
+    """Draws a chest with lungs of a density, of voxels of 12 mm."""
+    return _chest
 
 
 @pytest.fixture(scope="session")

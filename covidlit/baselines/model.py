@@ -16,10 +16,10 @@ import numpy as np
 import pydantic
 from numpy.typing import NDArray
 
-from covidlit.baselines.features import FEATURE_FORMAT, FEATURE_NAMES, volume_features
 from covidlit.checkpoints.record import RunRecord
 from covidlit.errors import CheckpointError
 from covidlit.files import atomic_path
+from covidlit.preprocess.features.catalogue import FEATURE_FORMAT, FEATURE_NAMES, volume_features
 
 MODEL_FORMAT = 1
 """Number of the file's format: raised when what it holds changes its meaning."""
@@ -98,7 +98,7 @@ class ClassicalModel:
         """Scores of the features of volumes, as `scores` gives them.
 
         Args:
-            table: (n, len(FEATURE_NAMES)) from `covidlit.baselines.feature_cache`.
+            table: (n, len(FEATURE_NAMES)) from `covidlit.preprocess.features.cache`.
         """
         if not len(table):
             return []

@@ -16,14 +16,14 @@ from covidlit.baselines.classifier import (
     scan_weights,
     takes_weights,
 )
-from covidlit.baselines.feature_cache import cohort_features
-from covidlit.baselines.features import GROUPS, feature_table, features_of
 from covidlit.baselines.folds import patient_folds
 from covidlit.baselines.model import ClassicalModel, column_indices
 from covidlit.baselines.search import SearchResult, TrainingScans, nested_search, set_parameters
 from covidlit.checkpoints.record import GeometryRecord, PreprocessRecord, RunRecord
 from covidlit.errors import ConfigError, TrainingError
 from covidlit.files import write_json
+from covidlit.preprocess.features.cache import cohort_features
+from covidlit.preprocess.features.catalogue import GROUPS, feature_table, features_of
 from covidlit.settings.keys import check_keys
 from covidlit.settings.words import Node, settings_text
 from covidlit.tasks.scores import score_table
@@ -47,7 +47,7 @@ class ClassicalRunner:
     Args:
         name: of the model, as it stands in the predictions table.
         classifier: a node with the `_target_` of a classifier of scikit-learn and its arguments.
-        features: groups of features, of `covidlit.baselines.features.GROUPS`.
+        features: groups of features, of `covidlit.preprocess.features.catalogue.GROUPS`.
         scale: give the features mean 0 and standard deviation 1 first.
         calibration: `method` (sigmoid or isotonic) and `folds`, by patient, inside the training
             part: turns the classifier's values into probabilities. None: its own probabilities.

@@ -26,8 +26,8 @@ def network_facts(checkpoint: str | Path) -> dict[str, Any]:
     import torch
 
     from covidlit.checkpoints.file import load_checkpoint, read_record
-    from covidlit.checkpoints.targets import build
     from covidlit.checkpoints.weights import weights_hash
+    from covidlit.settings.targets import build
 
     content = load_checkpoint(checkpoint)
     record = read_record(content, checkpoint)

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from covidlit.checkpoints.record import PreprocessRecord, RunRecord, run_record
-from covidlit.checkpoints.targets import ALLOWED_TARGETS, allow_target, build, is_allowed
+from covidlit.settings.targets import ALLOWED_TARGETS, allow_target, build, is_allowed
 
 if TYPE_CHECKING:
     from covidlit.checkpoints.file import load_checkpoint, read_record, update_record

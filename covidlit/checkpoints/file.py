@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from covidlit.checkpoints.record import RunRecord
-from covidlit.checkpoints.targets import is_allowed, targets_in
 from covidlit.errors import CheckpointError, ConfigError
 from covidlit.files import atomic_path
+from covidlit.settings.targets import is_allowed, targets_in
 
 CHECKPOINT_FORMAT = 1
 """Raised when what a checkpoint holds under "covidlit" changes its meaning."""

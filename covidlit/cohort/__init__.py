@@ -1,23 +1,35 @@
 """The cohort: manifest, labels, inclusion, tables, splits and the check for leakage."""
 
-from covidlit.cohort.account import BuiltManifest
-from covidlit.cohort.build import manifest_from_dicom, manifest_from_images
-from covidlit.cohort.describe import show_table1, table1, table2
-from covidlit.cohort.flow import Flow, FlowStep
-from covidlit.cohort.inclusion import InclusionCriteria
-from covidlit.cohort.label_rule import ByClass, LabelRule, ManifestTarget, MultiClass, TargetRule
-from covidlit.cohort.leakage import check_leakage
-from covidlit.cohort.manifest import (
-    MANIFEST_SCHEMA,
-    REQUIRED,
-    read_manifest,
-    resolve_path,
-    scan_id_of,
-    validate_manifest,
-    write_manifest,
-)
-from covidlit.cohort.split import PARTS, Part, Split
-from covidlit.cohort.splits import centre_held_out, from_column, from_file, patient_k_fold
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from covidlit.cohort.account import BuiltManifest
+    from covidlit.cohort.build import manifest_from_dicom, manifest_from_images
+    from covidlit.cohort.describe import show_table1, table1, table2
+    from covidlit.cohort.flow import Flow, FlowStep
+    from covidlit.cohort.inclusion import InclusionCriteria
+    from covidlit.cohort.label_rule import (
+        ByClass,
+        LabelRule,
+        ManifestTarget,
+        MultiClass,
+        TargetRule,
+    )
+    from covidlit.cohort.leakage import check_leakage
+    from covidlit.cohort.manifest import (
+        MANIFEST_SCHEMA,
+        REQUIRED,
+        read_manifest,
+        resolve_path,
+        validate_manifest,
+        write_manifest,
+    )
+    from covidlit.cohort.scan_ids import scan_id_of
+    from covidlit.cohort.split import PARTS, Part, Split
+    from covidlit.cohort.splits import centre_held_out, from_column, from_file, patient_k_fold
 
 __all__ = [
     "MANIFEST_SCHEMA",
@@ -50,3 +62,32 @@ __all__ = [
     "validate_manifest",
     "write_manifest",
 ]
+
+_MODULES = {
+    "account": ("BuiltManifest",),
+    "build": ("manifest_from_dicom", "manifest_from_images"),
+    "describe": ("show_table1", "table1", "table2"),
+    "flow": ("Flow", "FlowStep"),
+    "inclusion": ("InclusionCriteria",),
+    "label_rule": ("ByClass", "LabelRule", "ManifestTarget", "MultiClass", "TargetRule"),
+    "leakage": ("check_leakage",),
+    "manifest": (
+        "MANIFEST_SCHEMA",
+        "REQUIRED",
+        "read_manifest",
+        "resolve_path",
+        "validate_manifest",
+        "write_manifest",
+    ),
+    "scan_ids": ("scan_id_of",),
+    "split": ("PARTS", "Part", "Split"),
+    "splits": ("centre_held_out", "from_column", "from_file", "patient_k_fold"),
+}
+_WHERE = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    # The schemas of the tables (pandera) take half a second to import; scoring a scan needs none.
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)

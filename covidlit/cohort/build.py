@@ -23,9 +23,10 @@ from covidlit.cohort.labelling import (
     with_labels,
 )
 from covidlit.cohort.labels_table import Labels, read_labels
-from covidlit.cohort.manifest import MANIFEST_SCHEMA, scan_id_of, validate_manifest
+from covidlit.cohort.manifest import MANIFEST_SCHEMA, validate_manifest
 from covidlit.cohort.misspelt import refuse_misspelt_classes, require_class_column
 from covidlit.cohort.pseudonyms import KEY_FILE, Pseudonyms, check_key_place, read_or_make_key
+from covidlit.cohort.scan_ids import scan_id_of
 from covidlit.cohort.scan_rows import ScanRows, Track, dicom_rows, image_rows
 from covidlit.cohort.series_choice import SeriesChoice, standing_for_study
 from covidlit.errors import ManifestError

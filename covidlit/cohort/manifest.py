@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -67,18 +66,6 @@ MANIFEST_SCHEMA = pa.DataFrameSchema(
     strict=False,
 )
 """Contract 2. Any further column is allowed and serves as a subgroup of the evaluation."""
-
-
-def scan_id_of(uid: str) -> str:
-    """The scan_id of a series: "S" and 12 hex digits of SHA-256, the same on every machine.
-
-    Args:
-        uid: the original SeriesInstanceUID (not its pseudonym). Of a name, which can be guessed, a
-            keyed hash (`covidlit.cohort.pseudonyms`), since this one has no key.
-    """
-    if not uid:
-        raise ManifestError("a scan_id needs a series UID or a name, got an empty one.")
-    return "S" + hashlib.sha256(f"covidlit scan {uid}".encode()).hexdigest()[:12]
 
 
 def read_manifest(path: str | Path) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from covidlit.cohort.manifest import read_manifest, resolve_path, scan_id_of
+from covidlit.cohort.scan_ids import scan_id_of
 from covidlit.cohort.scan_reader import ScanReader, search_shared
 from covidlit.dicom import Checks, SeriesRefused, find_series, judge, pseudonym_uid, read_series
 from covidlit.errors import CovidlitError, fault_reason
@@ -102,6 +102,9 @@ def _dicom_series(path: Path, checks: Checks) -> Iterator[ScanSource]:
 
 
 def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
+    # A manifest's schema (pandera) takes a third of a second to import.
+    from covidlit.cohort.manifest import read_manifest, resolve_path
+
     manifest = read_manifest(path)
     rows = manifest.to_dict("records")
     for row in rows:

@@ -191,7 +191,7 @@ def make_scan(paths: CohortPaths, case: Case, grid: Grid) -> None:
 
 
 def _write_truth(folder: Path, case: Case, grid: Grid, drawn: Rendered) -> None:
-    from covidlit.cohort.manifest import scan_id_of
+    from covidlit.cohort.scan_ids import scan_id_of
     from covidlit.scans.images import write_nifti
 
     scan_id = scan_id_of(case.series_uid)

@@ -14,8 +14,8 @@ from torch import Tensor
 
 import covidlit
 from covidlit.checkpoints.file import CHECKPOINT_FORMAT
-from covidlit.checkpoints.targets import build
 from covidlit.errors import CheckpointError, ConfigError, TrainingError
+from covidlit.settings.targets import build
 from covidlit.tasks.load import load_task
 from covidlit.tasks.rng import rng_state, set_rng_state, set_seed
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from covidlit.checkpoints.file import described, load_checkpoint
-from covidlit.checkpoints.targets import CLASSIFICATION, build
 from covidlit.checkpoints.weights import check_weights
 from covidlit.empty_weights import EmptyWeights
 from covidlit.errors import ConfigError
+from covidlit.settings.targets import CLASSIFICATION, build
 from covidlit.tasks.losses import log_probabilities
 
 TASKS = (CLASSIFICATION, "covidlit.tasks.VolumeClassification")
@@ -54,7 +54,7 @@ def classification_net(hparams: Mapping[str, Any]) -> nn.Module:
     """The untrained network that the hyper-parameters of a classification describe.
 
     Raises:
-        ConfigError: fewer than 2 classes, or see `covidlit.checkpoints.targets.build`.
+        ConfigError: fewer than 2 classes, or see `covidlit.settings.targets.build`.
     """
     n_classes = hparams["n_classes"]
     if n_classes < 2:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from covidlit.checkpoints.file import described, load_checkpoint
-from covidlit.checkpoints.targets import build
 from covidlit.checkpoints.weights import check_weights
 from covidlit.empty_weights import EmptyWeights
+from covidlit.settings.targets import build
 
 if TYPE_CHECKING:
     from covidlit.tasks.base import BaseTask

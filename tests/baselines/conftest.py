@@ -21,26 +21,10 @@ SIZE = (10, 24, 32)
 N_PATIENTS = 36
 
 
-def _chest(lung_hu: float, seed: int = 0) -> NDArray[np.int16]:
-    """An elliptic body of water with two ellipsoids of lung in it, and noise of 10 HU."""
-    z, y, x = np.meshgrid(
-        *((np.arange(n) - (n - 1) / 2) * s for n, s in zip(SIZE, SPACING, strict=True)),
-        indexing="ij",
-    )
-    hu = np.where((y / 110) ** 2 + (x / 160) ** 2 < 1, 0.0, -1000.0)
-    for side in (-1, 1):
-        hu[(z / 55) ** 2 + (y / 70) ** 2 + ((x - side * 70) / 50) ** 2 < 1] = lung_hu
-    return (hu + np.random.default_rng(seed).normal(0, 10, SIZE)).astype(np.int16)
-
-
 @pytest.fixture(scope="session")
-def chest() -> Callable[..., NDArray[np.int16]]:
-    """Draws a chest with lungs of a density, of voxels of 12 mm."""
-    return _chest
-
-
-@pytest.fixture(scope="session")
-def cohort(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+def cohort(
+    tmp_path_factory: pytest.TempPathFactory, chest: Callable[..., NDArray[np.int16]]
+) -> pd.DataFrame:
     """Three classes of patients, told apart by the density of their lungs; some have two scans."""
     folder = tmp_path_factory.mktemp("chests")
     affine = np.diag([12.0, 12.0, 12.0, 1.0])[[2, 1, 0, 3]]
@@ -51,7 +35,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
         part = ("train", "train", "train", "validation", "test")[number // 3 % 5]
         for scan in range(2 if number % 4 == 0 else 1):
             path = folder / f"{number}-{scan}.nii.gz"
-            write_nifti(_chest(density, 10 * number + scan), affine, path)
+            write_nifti(chest(density, 10 * number + scan), affine, path)
             rows.append(
                 {
                     "patient_id": f"P{number}",

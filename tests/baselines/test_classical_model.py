@@ -16,11 +16,11 @@ from sklearn.utils import all_estimators
 
 from covidlit.baselines import load_model
 from covidlit.baselines.classifier import build_pipeline
-from covidlit.baselines.features import FEATURE_FORMAT, FEATURE_NAMES
 from covidlit.baselines.model import MODEL_FORMAT, ClassicalModel
 from covidlit.baselines.runner import ClassicalRunner
 from covidlit.checkpoints.record import GeometryRecord, PreprocessRecord, RunRecord
 from covidlit.errors import CheckpointError
+from covidlit.preprocess.features.catalogue import FEATURE_FORMAT, FEATURE_NAMES
 
 RECORD = RunRecord(
     config={"seed": 3},

@@ -15,8 +15,8 @@ from covidlit.checkpoints import ALLOWED_TARGETS, is_allowed
 from covidlit.checkpoints.file import load_checkpoint, read_record, update_record
 from covidlit.checkpoints.record import RunRecord, run_record
 from covidlit.checkpoints.same_run import check_same_run
-from covidlit.checkpoints.targets import allow_target, build
 from covidlit.errors import CheckpointError, ConfigError, CovidlitError
+from covidlit.settings.targets import allow_target, build
 from covidlit.tasks import VolumeClassification
 from covidlit.tasks.load import load_task
 

@@ -12,13 +12,13 @@ import pytorch_lightning as pl
 import torch
 
 from covidlit.checkpoints.record import run_record
-from covidlit.checkpoints.targets import allow_target
 from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.cohort.scan_sources import find_scans
 from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.deploy.export import export
 from covidlit.dicom import Checks
 from covidlit.preprocess import Geometry, prepare_scan
+from covidlit.settings.targets import allow_target
 from covidlit.tasks import VolumeClassification
 
 GEOMETRY: dict[str, Any] = {"spacing": [20.0, 24.0, 24.0], "size": [16, 16, 16]}

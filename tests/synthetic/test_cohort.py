@@ -14,7 +14,7 @@ import pydicom
 import pytest
 
 from covidlit.cohort.clinical import read_clinical
-from covidlit.cohort.manifest import scan_id_of
+from covidlit.cohort.scan_ids import scan_id_of
 from covidlit.dicom import find_series, judge, read_series
 from covidlit.dicom.facts import metadata_of
 from covidlit.errors import ConfigError, CovidlitError

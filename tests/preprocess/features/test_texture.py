@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from covidlit.baselines.intensity import entropy_and_uniformity, first_order, histogram
-from covidlit.baselines.texture import (
+from covidlit.preprocess.features.intensity import entropy_and_uniformity, first_order, histogram
+from covidlit.preprocess.features.texture import (
     BIN_HU,
     COOCCURRENCE,
     DIRECTIONS,

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.baselines.features import FEATURE_FORMAT, FEATURE_NAMES, volume_features
 from covidlit.files import write_json
 from covidlit.preprocess import VolumeCache
 from covidlit.preprocess.backends import run_in_parallel
+from covidlit.preprocess.features.catalogue import FEATURE_FORMAT, FEATURE_NAMES, volume_features
 from covidlit.progress import progress_bar
 
 

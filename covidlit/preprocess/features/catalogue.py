@@ -1,6 +1,6 @@
 """The features of a prepared volume that the classical baselines learn from, each one named.
 
-All but the coarse intensities are measured in `covidlit.baselines.regions.lung_region`, which
+All but the coarse intensities are measured in `lung_region`, which
 thresholds find: no network segments the lungs.
 """
 
@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.baselines.coarse import GRID, coarse_intensities
-from covidlit.baselines.intensity import (
+from covidlit.errors import ConfigError, did_you_mean
+from covidlit.preprocess.body import BODY_HU
+from covidlit.preprocess.features.coarse import GRID, coarse_intensities
+from covidlit.preprocess.features.intensity import (
     FIRST_ORDER,
     HISTOGRAM_EDGES,
     entropy_and_uniformity,
     first_order,
     histogram,
 )
-from covidlit.baselines.regions import lung_region
-from covidlit.baselines.texture import (
+from covidlit.preprocess.features.lung_region import lung_region
+from covidlit.preprocess.features.texture import (
     COOCCURRENCE,
     N_LEVELS,
     cooccurrence_features,
     cooccurrence_matrix,
     grey_levels,
 )
-from covidlit.errors import ConfigError, did_you_mean
-from covidlit.preprocess.body import BODY_HU
 
 if TYPE_CHECKING:
     import pandas as pd
