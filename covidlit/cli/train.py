@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from covidlit.errors import ConfigError, CovidlitError, disk_full
-from covidlit.garbage_collection import skip_collection_at_exit
+from covidlit.garbage_collection import collect_less
 from covidlit.runs.failure_report import OtherProcessError, end_with_first_process, write_failure
 from covidlit.runs.processes import process_rank
 from covidlit.runs.stopped import INTERRUPTED, RunStopped, explained_end
@@ -34,7 +34,7 @@ def main() -> None:
     from omegaconf.errors import OmegaConfBaseException
 
     let_waiting_threads_sleep()
-    skip_collection_at_exit()
+    collect_less()
     end_with_first_process()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us instead of Hydra's printer
     entry = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(run)
