@@ -32,8 +32,8 @@ from covidlit.files import write_bytes
 from covidlit.preprocess import Geometry, Prepared, prepare_scan
 from covidlit.preprocess.body import body_mask
 from covidlit.scans.scan import Scan
-from covidlit.tasks.classifier import Classifier, load_classifier
-from covidlit.tasks.load import load_task
+from covidlit.tasks.classifier import Classifier
+from covidlit.tasks.load import load_for_prediction, load_task
 
 if TYPE_CHECKING:
     from covidlit.lesions import LesionLabels
@@ -172,7 +172,8 @@ class HeatmapWriter:
 
 
 def _classifier(checkpoint: str | Path) -> Classifier | VolumeClassification:
-    return load_classifier(checkpoint) or load_classification(checkpoint)
+    task = load_for_prediction(checkpoint)
+    return task if isinstance(task, Classifier) else _classification(task, checkpoint)
 
 
 def load_classification(checkpoint: str | Path) -> VolumeClassification:
@@ -182,9 +183,12 @@ def load_classification(checkpoint: str | Path) -> VolumeClassification:
         CheckpointError: see `load_task`.
         ExplainError: it is of another task.
     """
+    return _classification(load_task(checkpoint), checkpoint)
+
+
+def _classification(task: object, checkpoint: str | Path) -> VolumeClassification:
     from covidlit.tasks import VolumeClassification
 
-    task = load_task(checkpoint)
     if not isinstance(task, VolumeClassification):
         raise ExplainError(
             f"heatmaps show classifications, this is a {type(task).__name__}.", where=checkpoint
