@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from covidlit.errors import ConfigError
+from covidlit.settings.trainer import cut_short
 from covidlit.settings.words import Node, settings_text
 from covidlit.tasks.scores import score_table
-from covidlit.settings.trainer import cut_short
-from covidlit.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from covidlit.tasks import BaseTask
 
 log = logging.getLogger(__name__)
-
 
 
 class LightningRunner:
@@ -102,40 +102,89 @@ class LightningRunner:
                 validation part or one without some class.
             CheckpointError: `ckpt_path` is damaged, untrusted or of another run's model or split.
             TrainingError: the loss is not finite any more; checkpoints of earlier epochs stay.
-            OtherProcessError: another process of the training failed.
+            ProcessError: one of the processes of several devices failed.
         """
+        from covidlit.runs.several_devices import needs_processes
+
+        self.task.record = self.record
+        if self.ckpt_path is not None:
+            self._check_resumable()
+        self._trainer_node = without_unusable_sync(self._trainer_node)
+        trainer = self._build_trainer(datamodule, run_dir)
+        self._check_scheduler(datamodule)
+        if trainer.is_global_zero:
+            _log_start(self.describe(), trainer)
+        if needs_processes(trainer, self._trainer_node.get("strategy")):
+            self._fit_in_processes(trainer, datamodule, run_dir)
+        else:
+            self._fit(trainer, datamodule)
+
+    def _fit(self, trainer: pl.Trainer, datamodule: VolumeDataModule) -> None:
+        try:
+            trainer.fit(
+                self.task, datamodule=datamodule, ckpt_path=self.ckpt_path, weights_only=True
+            )
+        finally:
+            _finish_wandb(trainer)
+        if not self._trainer_node.get("fast_dev_run"):
+            self._take_weights(trainer)
+
+    def _fit_in_processes(
+        self, trainer: pl.Trainer, datamodule: VolumeDataModule, run_dir: Path
+    ) -> None:
+        import torch
+
+        from covidlit.runs.several_devices import in_processes
+        from covidlit.tasks.rng import rng_state
+
+        with TemporaryDirectory(prefix=".weights-", dir=run_dir) as folder:
+            weights = Path(folder, "weights.pt")
+            torch.save(self.task.state_dict(), weights)
+            self.judged, self.selected = in_processes(
+                trainer, self._fit_as_one_of_several, datamodule, run_dir, weights, rng_state()
+            )
+            self.task.load_state_dict(torch.load(weights, weights_only=True))
+
+    def _fit_as_one_of_several(
+        self, datamodule: VolumeDataModule, run_dir: Path, weights: Path, rng: dict[str, Any]
+    ) -> tuple[Path | None, bool]:
+        """Go on from the first process's weights and generators; leaves the trained ones there."""
+        import torch
+
+        from covidlit.runs.log import quieten_lightning
+        from covidlit.runs.several_devices import EndOnSigterm
+        from covidlit.tasks.rng import set_rng_state
+
+        quieten_lightning()
+        self.task.record = self.record
+        self.task.load_state_dict(torch.load(weights, weights_only=True))
+        self.further_callbacks.append(EndOnSigterm())
+        trainer = self._build_trainer(datamodule, run_dir)
+        set_rng_state(rng)
+        self._fit(trainer, datamodule)
+        if trainer.local_rank == 0:
+            torch.save(self.task.state_dict(), weights)
+        return self.judged, self.selected
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the task: the processes of several devices would share its weights' memory."""
+        return {**self.__dict__, "_task": None}
+
+    def _build_trainer(self, datamodule: VolumeDataModule, run_dir: Path) -> pl.Trainer:
         from hydra.utils import instantiate
 
         from covidlit.checkpoints.io import AtomicCheckpointIO
-        from covidlit.runs.other_processes import EndTogether
 
-        task = self.task
-        task.record = self.record
-        if self.ckpt_path is not None:
-            self._check_resumable()
-        callbacks = self._build_callbacks(run_dir, datamodule)
-        self._check_scheduler(datamodule)
-        end_together = EndTogether()
-        trainer = instantiate(
-            without_unusable_sync(self._trainer_node),
-            callbacks=[*callbacks, *self.further_callbacks, end_together],
+        trainer: pl.Trainer = instantiate(
+            self._trainer_node,
+            callbacks=[*self._build_callbacks(run_dir, datamodule), *self.further_callbacks],
             logger=self._build_loggers(run_dir),
             default_root_dir=str(run_dir),
             use_distributed_sampler=False,
             enable_model_summary=False,
             plugins=self._trainer_node.get("plugins") or [AtomicCheckpointIO()],
         )
-        if trainer.is_global_zero:
-            _log_start(self.describe(), trainer)
-        try:
-            with end_together.around(trainer):
-                trainer.fit(
-                    task, datamodule=datamodule, ckpt_path=self.ckpt_path, weights_only=True
-                )
-        finally:
-            _finish_wandb(trainer)
-        if not trainer.fast_dev_run:
-            self._take_weights(trainer)
+        return trainer
 
     def predict(self, datamodule: VolumeDataModule, part: str) -> pd.DataFrame:
         """Score the scans of one part in the table's order, on one device, without augmentation.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from covidlit.datamodules import VolumeDataModule
-
 
 
 @runtime_checkable

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,9 +44,10 @@ def begin(config: dict[str, Any], run_dir: Path) -> None:
     import pytorch_lightning as pl
 
     from covidlit.runs.checks import check_evaluation_settings
+    from covidlit.runs.log import quieten_lightning
     from covidlit.settings.trainer import check_loggers, check_trainer_settings
 
-    _quieten()
+    quieten_lightning()
     check_trainer_settings(config["trainer"])
     require_whole_number(config["seed"], "seed", at_least=0)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
@@ -59,7 +58,7 @@ def begin(config: dict[str, Any], run_dir: Path) -> None:
 def load_data(
     config: dict[str, Any], use: Callable[[Split, pd.DataFrame], Split] | None = None
 ) -> VolumeDataModule:
-    """The datamodule of a configuration, prepared and checked for leakage; see `build_datamodule`."""
+    """The datamodule of a configuration, prepared and checked; see `build_datamodule`."""
     from covidlit.runs.checks import check_manifest_columns
 
     datamodule = build_datamodule(config, use)
@@ -124,14 +123,6 @@ def score(
     return predictions
 
 
-def _quieten() -> None:
-    """Keep Lightning's tips and its own deprecation notes out of the run's output."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-
-
 def build_runner(config: dict[str, Any], datamodule: VolumeDataModule) -> Runner:
     """The runner of `conf/model/*.yaml`, with the record that its checkpoints will carry."""
     from hydra.utils import instantiate
@@ -147,5 +138,3 @@ def build_runner(config: dict[str, Any], datamodule: VolumeDataModule) -> Runner
         synthetic=bool(is_synthetic(table[table["part"].isin(("train", "validation"))])),
     )
     return runner
-
-
