@@ -6,7 +6,7 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 import pydantic
 from numpy.typing import NDArray
 
-from covidlit.checkpoints.record import RunRecord
+from covidlit.checkpoints.record import PreprocessRecord, RunRecord
 from covidlit.errors import CheckpointError
 from covidlit.files import atomic_path
 from covidlit.preprocess.features.catalogue import FEATURE_FORMAT, FEATURE_NAMES, volume_features
@@ -58,7 +58,7 @@ _RETRAIN = "use a model that covidlit wrote (runs/<name>/<date>/checkpoints/mode
 
 @dataclass(frozen=True)
 class ClassicalModel:
-    """A fitted scikit-learn classifier that scores prepared volumes.
+    """A fitted scikit-learn classifier that scores prepared volumes, or other rows of features.
 
     Args:
         estimator: fitted; has `predict_proba` and `classes_`.
@@ -84,25 +84,26 @@ class ClassicalModel:
         """Scores of prepared volumes.
 
         Args:
-            hu: int16 HU (B, z, y, x), prepared with the geometry of `record.preprocess`.
+            hu: int16 HU (B, z, y, x), prepared with the geometry of `record.volume_input`.
 
         Returns:
             B probabilities of the positive class in [0, 1], or with more classes B lists of one
             probability per class.
         """
-        spacing = self.record.preprocess.geometry.spacing
+        spacing = self.record.volume_input.geometry.spacing
         rows = [list(volume_features(volume, spacing).values()) for volume in np.asarray(hu)]
-        return self.scores_of(np.asarray(rows, dtype=float).reshape(-1, len(FEATURE_NAMES)))
+        table = np.asarray(rows, dtype=float).reshape(-1, len(FEATURE_NAMES))
+        return self.scores_of(table[:, [FEATURE_NAMES.index(name) for name in self.features]])
 
     def scores_of(self, table: NDArray[np.float64]) -> list[float] | list[list[float]]:
-        """Scores of the features of volumes, as `scores` gives them.
+        """Scores of rows of features, as `scores` gives them.
 
         Args:
-            table: (n, len(FEATURE_NAMES)) from `covidlit.preprocess.features.cache`.
+            table: (n, len(self.features)), its columns as in `features`.
         """
         if not len(table):
             return []
-        found = self.estimator.predict_proba(table[:, column_indices(self.features)])
+        found = self.estimator.predict_proba(table)
         # A class without a training scan is unknown to the classifier.
         probabilities = np.zeros((len(table), self.n_classes))
         probabilities[:, np.asarray(self.estimator.classes_, dtype=int)] = found
@@ -135,12 +136,6 @@ class ClassicalModel:
             skops.io.dump(content, temporary, compression=zipfile.ZIP_DEFLATED)
             _check_types(temporary, shown=Path(path))
         return Path(path)
-
-
-def column_indices(features: Sequence[str]) -> list[int]:
-    """Where features stand in a table of all of them."""
-    place = {name: index for index, name in enumerate(FEATURE_NAMES)}
-    return [place[name] for name in features]
 
 
 def load_model(path: str | Path) -> ClassicalModel:
@@ -177,7 +172,14 @@ def load_model(path: str | Path) -> ClassicalModel:
             where=path,
             fix=_RETRAIN,
         ) from error
-    return ClassicalModel(content["estimator"], tuple(content["features"]), record)
+    features = tuple(map(str, content["features"]))
+    if isinstance(record.preprocess, PreprocessRecord) and not {*features} <= {*FEATURE_NAMES}:
+        raise CheckpointError(
+            "the model is damaged: its list of features is not what it should be.",
+            where=path,
+            fix=_RETRAIN,
+        )
+    return ClassicalModel(content["estimator"], features, record)
 
 
 def _check_types(path: Path, shown: Path | None = None) -> list[str]:
@@ -224,7 +226,7 @@ def _check_content(content: Any, path: Path) -> None:
 
 def _wrong_parts(content: dict[str, Any], kinds: tuple[type, ...]) -> Iterator[str]:
     names, estimator = content["features"], content["estimator"]
-    if not isinstance(names, list) or not names or not set(map(str, names)) <= set(FEATURE_NAMES):
+    if not isinstance(names, list) or not names:
         yield "list of features"
     if not isinstance(content["record"], str):
         yield "record"

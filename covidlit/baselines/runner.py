@@ -17,13 +17,11 @@ from covidlit.baselines.classifier import (
     takes_weights,
 )
 from covidlit.baselines.folds import patient_folds
-from covidlit.baselines.model import ClassicalModel, column_indices
+from covidlit.baselines.model import ClassicalModel
 from covidlit.baselines.search import SearchResult, TrainingScans, nested_search, set_parameters
-from covidlit.checkpoints.record import GeometryRecord, PreprocessRecord, RunRecord
+from covidlit.checkpoints.record import RunRecord
 from covidlit.errors import ConfigError, TrainingError
 from covidlit.files import write_json
-from covidlit.preprocess.features.cache import cohort_features
-from covidlit.preprocess.features.catalogue import GROUPS, feature_table, features_of
 from covidlit.settings.keys import check_keys
 from covidlit.settings.words import Node, settings_text
 from covidlit.tasks.scores import score_table
@@ -31,7 +29,7 @@ from covidlit.tasks.scores import score_table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from covidlit.datamodules import VolumeDataModule
+    from covidlit.datas.cohort_data import CohortData
 
 log = logging.getLogger(__name__)
 
@@ -39,15 +37,15 @@ CALIBRATIONS = ("sigmoid", "isotonic")
 
 
 class ClassicalRunner:
-    """Fits a scikit-learn classifier to named features of the prepared volumes.
+    """Fits a scikit-learn classifier to the named features of a cohort's rows.
 
-    Learns from the part `train` alone, without augmentation. What a network gets by drawing scans
-    more often or by weights in its loss, the classifier gets by weights of the scans.
+    Learns from the part `train` alone, without augmentation. What a network gets by drawing rows
+    more often or by weights in its loss, the classifier gets by weights of the rows.
 
     Args:
         name: of the model, as it stands in the predictions table.
         classifier: a node with the `_target_` of a classifier of scikit-learn and its arguments.
-        features: groups of features, of `covidlit.preprocess.features.catalogue.GROUPS`.
+        features: groups of features, of those that the data have; None: all.
         scale: give the features mean 0 and standard deviation 1 first.
         calibration: `method` (sigmoid or isotonic) and `folds`, by patient, inside the training
             part: turns the classifier's values into probabilities. None: its own probabilities.
@@ -55,13 +53,12 @@ class ClassicalRunner:
         tune: choose parameters by `search`.
         search: `grid`, `folds`, `outer_folds`, `scoring`; see `covidlit.baselines.search`.
         seed: of the folds and the classifier.
-        n_jobs: workers that compute features; -1: one per core.
-        backend: of joblib, for these.
         ckpt_path: must be None: a classifier is fitted at once, there is nothing to resume.
         classes: names of the classes in the order of the targets, for a task with more than two.
         record: what the kept model says about the run; `covidlit.checkpoints.record.RunRecord`.
 
     Attributes:
+        features: after `check` or `fit`, the names of the features that it learns from.
         model: after `fit`, the fitted classifier.
         found: after `fit`, what the search found, if there was one.
 
@@ -73,15 +70,13 @@ class ClassicalRunner:
         self,
         name: str,
         classifier: Node,
-        features: Sequence[str] = GROUPS,
+        features: Sequence[str] | str | None = None,
         scale: bool = True,
         calibration: Node | None = None,
         class_weights: str | Sequence[float] | None = None,
         tune: bool = False,
         search: Node | None = None,
         seed: int = 0,
-        n_jobs: int = -1,
-        backend: str = "loky",
         ckpt_path: str | None = None,
         classes: Sequence[str] | None = None,
         record: Node | None = None,
@@ -93,7 +88,9 @@ class ClassicalRunner:
                 fix="leave ckpt_path out.",
             )
         self.name = name
-        self.features = features_of(features)
+        self.features: tuple[str, ...] = ()
+        self._groups = [features] if isinstance(features, str) else features
+        self._counts = ""
         self.record: Node = dict(record or {})
         self.classes = list(classes or ())
         self.model: ClassicalModel | None = None
@@ -104,7 +101,6 @@ class ClassicalRunner:
         self._class_weights = class_weights
         self._search = dict(search or {}) if tune else None
         self._seed = seed
-        self._workers: dict[str, Any] = {"n_jobs": n_jobs, "backend": backend}
         self._path: Path | None = None
         if self._calibration is None and not hasattr(self._pipeline, "predict_proba"):
             raise ConfigError(
@@ -112,6 +108,11 @@ class ClassicalRunner:
                 where="model.calibration",
                 fix="set it to {method: sigmoid, folds: 5}.",
             )
+
+    @property
+    def outcome(self) -> str:
+        """Classification."""
+        return "classification"
 
     @property
     def selected_on(self) -> str | None:
@@ -123,7 +124,18 @@ class ClassicalRunner:
         """Empty: the Trainer's debugging settings do not reach a classical model."""
         return ""
 
-    def fit(self, datamodule: VolumeDataModule, run_dir: Path) -> None:
+    def check(self, data: CohortData) -> None:
+        """Make sure that the data have the features.
+
+        Raises:
+            ConfigError: there is no such group of features.
+        """
+        table = data.feature_table(self._groups)
+        self.features = tuple(table["name"])
+        counts = table.groupby("group", sort=False).size()
+        self._counts = ", ".join(f"{group} {count}" for group, count in counts.items())
+
+    def fit(self, data: CohortData, run_dir: Path) -> None:
         """Train; leaves `checkpoints/model.skops`, `features.csv` and, if tuned, `search.json`.
 
         Raises:
@@ -132,9 +144,10 @@ class ClassicalRunner:
         """
         from covidlit.tables import write_table
 
-        datamodule.check_learnable()
-        scans = self._training_scans(datamodule)
-        write_table(feature_table({f.group for f in self.features}), run_dir / "features.csv")
+        self.check(data)
+        data.check_learnable()
+        scans = self._training_scans(data)
+        write_table(data.feature_table(self._groups), run_dir / "features.csv")
         try:
             pipeline = self._pipeline
             if self._search is not None:
@@ -148,45 +161,37 @@ class ClassicalRunner:
                 where="model.classifier",
                 fix="correct its arguments.",
             ) from error
-        self.record = self.record or _plain_record(datamodule, self.name, self.classes)
-        names = tuple(feature.name for feature in self.features)
-        self.model = ClassicalModel(estimator, names, RunRecord.model_validate(self.record))
+        self.record = self.record or _plain_record(data, self.name, self.classes)
+        record = RunRecord.model_validate(self.record)
+        self.model = ClassicalModel(estimator, self.features, record)
         self._path = self.model.save(run_dir / "checkpoints" / "model.skops")
 
-    def predict(self, datamodule: VolumeDataModule, part: str) -> pd.DataFrame:
-        """Score the scans of one part in the table's order.
+    def predict(self, data: CohortData, part: str) -> pd.DataFrame:
+        """Score the rows of one part in the table's order.
 
         Raises:
             TrainingError: the model is not fitted, or gives no finite score.
         """
         if self.model is None:
             raise TrainingError(f"{self.name} is not fitted.", fix="call fit first.")
-        dataset = datamodule.dataset_of(part)
-        scores = self.model.scores_of(self._features_of(datamodule, part))
+        scores = self.model.scores_of(self._features_of(data, part))
         if not np.isfinite(scores).all():
             raise TrainingError(f"some scores of the part {part!r} are not finite.")
-        return score_table([str(scan_id) for scan_id in dataset.scan_ids], scores, self.classes)
+        key = f"{data.unit}_id"
+        return score_table(data.rows_of(part)[key].astype(str), scores, self.classes, key=key)
 
-    def keep_operating_point(self, threshold: float) -> None:
-        """Write the operating point into the record of the kept model."""
+    def keep(self, **fields: Any) -> None:
+        """Write fields of the record into the kept model."""
         if self.model is not None and self._path is not None:
-            self.model = self.model.with_record(operating_point=threshold)
+            self.model = self.model.with_record(**fields)
             self.model.save(self._path)
-
-    def gallery(
-        self, datamodule: VolumeDataModule, table: pd.DataFrame
-    ) -> tuple[list[tuple[str, bytes]], str]:
-        """Nothing: a classical model looks at features, not at places."""
-        return [], ""
 
     def describe(self) -> dict[str, Any]:
         """Name, class of the classifier, number of features of each group."""
-        groups = [feature.group for feature in self.features]
-        counts = ", ".join(f"{group} {groups.count(group)}" for group in dict.fromkeys(groups))
         return {
             "model": self.name,
             "classifier": self._node["_target_"].rpartition(".")[2],
-            "features": f"{len(groups)} ({counts})",
+            "features": f"{len(self.features)} ({self._counts})",
         }
 
     def training_facts(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,19 +214,19 @@ class ClassicalRunner:
             "augmentation": "none",
         }
 
-    def _features_of(self, datamodule: VolumeDataModule, part: str) -> NDArray[np.float64]:
-        keys = [key.decode() for key in datamodule.dataset_of(part).keys]
-        return cohort_features(datamodule.cache_dir, keys, **self._workers)
+    def _features_of(self, data: CohortData, part: str) -> NDArray[np.float64]:
+        return data.features_of(part, self._groups)[list(self.features)].to_numpy(dtype=float)
 
-    def _training_scans(self, datamodule: VolumeDataModule) -> TrainingScans:
-        dataset = datamodule.dataset_of("train")
-        rows = datamodule.table.set_index("scan_id").loc[list(dataset.scan_ids)]
+    def _training_scans(self, data: CohortData) -> TrainingScans:
+        rows = data.rows_of("train")
+        target = rows["target"].to_numpy(dtype=np.int64)
+        balanced = getattr(data, "balanced", False)
         weights = scan_weights(
-            dataset.targets,
-            rows["centre"].to_numpy(dtype=object),
-            balanced=datamodule.balanced,
+            target,
+            rows["centre"].to_numpy(dtype=object) if "centre" in rows else np.full(len(rows), ""),
+            balanced=balanced,
             class_weights=self._class_weights,
-            n_classes=datamodule.n_classes,
+            n_classes=len(self.classes) or 2,
         )
         classifier = self._pipeline.named_steps["classifier"]
         if weights is not None and not takes_weights(classifier):
@@ -234,10 +239,8 @@ class ClassicalRunner:
                 )
             log.warning("%s takes no weights: data.balanced has no effect on it.", kind)
             weights = None
-        x = self._features_of(datamodule, "train")
-        names = column_indices([feature.name for feature in self.features])
-        patients = rows["patient_id"].to_numpy(dtype=str)
-        return TrainingScans(x[:, names], dataset.targets, patients, weights)
+        x = self._features_of(data, "train")
+        return TrainingScans(x, target, rows["patient_id"].to_numpy(dtype=str), weights)
 
     def _fit_estimator(self, pipeline: Any, scans: TrainingScans) -> Any:
         if self._calibration is None:
@@ -271,16 +274,12 @@ def _checked_calibration(node: Node) -> Node:
     return {"method": method, "folds": node.get("folds", 5)}
 
 
-def _plain_record(datamodule: VolumeDataModule, name: str, classes: Sequence[str]) -> Node:
+def _plain_record(data: CohortData, name: str, classes: Sequence[str]) -> Node:
     """The record of a run without a configuration, as in a script of the user's own."""
-    geometry = datamodule.geometry
     record = RunRecord(
         config={},
-        split_hash=datamodule.split.hash,
-        preprocess=PreprocessRecord(
-            geometry=GeometryRecord(spacing=geometry.spacing, size=geometry.size),
-            window=datamodule.window,
-        ),
+        split_hash=data.split.hash,
+        preprocess=data.input_record(),
         model=name,
         classes=list(classes),
     )

@@ -37,7 +37,7 @@ def network_facts(checkpoint: str | Path) -> dict[str, Any]:
     with torch.device("meta"):
         task: Any = build(_without_weights(node), "tasks")
     net = task.net.eval()
-    size = record.preprocess.geometry.size
+    size = record.volume_input.geometry.size
     flops, reason = _flops(net, torch.empty(1, 1, *size, device="meta"))
     return {
         "file": Path(checkpoint).name,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from covidlit.errors import CheckpointError
 
 Positive = Annotated[float, Field(gt=0)]
 Size = Annotated[int, Field(ge=1)]
@@ -32,6 +34,7 @@ class PreprocessRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    kind: Literal["volume"] = "volume"
     geometry: GeometryRecord
     window: tuple[float, float]
     min_slices: int = Field(default=12, ge=1)
@@ -44,13 +47,32 @@ class PreprocessRecord(BaseModel):
         return self
 
 
+class OtherInput(BaseModel):
+    """How another kind of input than a volume is prepared.
+
+    Args:
+        kind: of the input, such as "table"; what else there is, its datamodule knows.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str
+
+    @field_validator("kind")
+    @classmethod
+    def _is_another(cls, kind: str) -> str:
+        if kind == "volume":
+            raise ValueError("a volume needs geometry and window")
+        return kind
+
+
 class RunRecord(BaseModel):
     """The record that a checkpoint carries under "covidlit", beside versions and generator states.
 
     Args:
         config: the resolved configuration, plain types.
         split_hash: of the split that it was trained on.
-        preprocess: how a scan becomes the network's input.
+        preprocess: how new input is prepared; see `volume_input`.
         model: name of the model.
         classes: names of the classes in the order of the targets; empty for a binary task.
         operating_point: the score from which a scan counts as positive, chosen on validation data;
@@ -64,7 +86,7 @@ class RunRecord(BaseModel):
 
     config: dict[str, Any]
     split_hash: str
-    preprocess: PreprocessRecord
+    preprocess: PreprocessRecord | OtherInput
     model: str = ""
     classes: list[str] = []
     operating_point: float | None = None
@@ -79,6 +101,21 @@ class RunRecord(BaseModel):
             raise ValueError(f"trainer must be a mapping, got {trainer!r}")
         return config
 
+    @property
+    def volume_input(self) -> PreprocessRecord:
+        """How a scan becomes the input of the network or the classifier.
+
+        Raises:
+            CheckpointError: the model takes something else than scans.
+        """
+        if isinstance(self.preprocess, PreprocessRecord):
+            return self.preprocess
+        raise CheckpointError(
+            f"the model takes no scan, but input of the kind {self.preprocess.kind!r}.",
+            where=self.model or "the checkpoint",
+            fix="give a model of CT volumes.",
+        )
+
 
 def class_of_interest(classes: Sequence[str]) -> str:
     """The class whose probability is the `score`: "covid" where there is one, else the last."""
@@ -86,19 +123,24 @@ def class_of_interest(classes: Sequence[str]) -> str:
 
 
 def run_record(
-    config: Mapping[str, Any], split_hash: str, *, synthetic: bool = False
+    config: Mapping[str, Any],
+    split_hash: str,
+    input_record: Mapping[str, Any],
+    *,
+    synthetic: bool = False,
 ) -> dict[str, Any]:
-    """The record of a run, as plain types, from its resolved configuration (`conf/train.yaml`)."""
-    data = config["data"]
+    """The record of a run, as plain types.
+
+    Args:
+        config: the resolved configuration (`conf/train.yaml`).
+        split_hash: of the split.
+        input_record: of `CohortData.input_record`.
+        synthetic: whether rows that it was trained or selected on are synthetic.
+    """
     record = RunRecord(
         config=dict(config),
         split_hash=split_hash,
-        preprocess=PreprocessRecord(
-            geometry=data["geometry"],
-            window=data["window"],
-            min_slices=data.get("min_slices", 12),
-            override_checks=data.get("override_checks") or [],
-        ),
+        preprocess=input_record,  # type: ignore[arg-type]  # validated by its kind
         model=str(config["model"].get("name", "")),
         classes=list((config.get("label_rule") or {}).get("classes") or []),
         synthetic=synthetic,

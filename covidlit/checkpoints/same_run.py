@@ -10,15 +10,20 @@ from torch import Tensor
 
 from covidlit.checkpoints.file import load_checkpoint
 from covidlit.checkpoints.weights import check_weights
+from covidlit.datamodules.build import VOLUMES
 from covidlit.errors import CheckpointError
+from covidlit.settings.paths import PATHS
+from covidlit.settings.targets import MOVED
 from covidlit.settings.trainer import number_of_devices
 
 _NODES = (
     "seed", "data", "label_rule", "split", "augmentation", "model.task",
+    "model.classifier", "model.features", "model.scale", "model.calibration", "model.class_weights",
+    "model.tune", "model.search",
     "trainer.accumulate_grad_batches", "trainer.gradient_clip_val", "trainer.limit_train_batches",
     "trainer.overfit_batches", "trainer.precision", "trainer.devices", "trainer.num_nodes",
 )  # fmt: skip
-_PLACES = {"n_jobs", "num_workers", "backend", "cache_dir", "folder", "path", "pretrained"}
+_PLACES = {*PATHS, "n_jobs", "num_workers", "backend"}
 """Settings below these nodes that say where and with how many processes the work is done. Whether
 another path holds the same scans is told by the split's hash."""
 
@@ -86,6 +91,8 @@ def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             value = value.get(key) if isinstance(value, Mapping) else None
         if node == "trainer.devices":
             value = number_of_devices(value) or value
+        if node == "data" and isinstance(value, Mapping):
+            value = {"_target_": VOLUMES, **value}  # what runs of before did not say
         yield from _leaves(node, value)
 
 
@@ -96,7 +103,7 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
             if key not in _PLACES:
                 yield from _leaves(f"{name}.{key}", inner)
     elif value is not None:
-        yield name, value
+        yield name, MOVED.get(value, value) if isinstance(value, str) else value
 
 
 def check_same_run(
@@ -131,12 +138,17 @@ def check_same_run(
             raise _cannot_go_on(path, f"{name} was {old!r} and is {new!r}")
     check_weights(weights, checkpoint["state_dict"], path)
     for name in ("split_hash", "preprocess"):
-        if name in record and name in written and record[name] != written[name]:
+        if name in record and name in written and _of_kind(record[name]) != _of_kind(written[name]):
             raise _cannot_go_on(path, f"{name} was {written[name]!r} and is {record[name]!r}")
     old, new = (trainer_of(run) for run in (written, record))
     if changed := changed_length(old, new, before.get("scheduler")):
         raise _another_schedule(path, changed, before["scheduler"], new)
     return _progress(path, checkpoint.get("epoch"), old, new)
+
+
+def _of_kind(value: Any) -> Any:
+    # Records of before there was another kind of input do not say that theirs is a volume.
+    return {"kind": "volume", **value} if isinstance(value, Mapping) else value
 
 
 def _comparable(value: Any) -> Any:

@@ -13,6 +13,7 @@ from covidlit.garbage_collection import collect_less
 from covidlit.runs.processes import ProcessError, process_rank
 from covidlit.runs.stopped import INTERRUPTED, RunStopped, explained_end
 from covidlit.settings.errors import translate
+from covidlit.settings.paths import absolute_paths
 from covidlit.settings.tree import config_dir
 from covidlit.sweep.trial import current_trial
 from covidlit.sweep.trial_checks import refuse_several_devices
@@ -84,7 +85,9 @@ def run(config: DictConfig) -> float | None:
     _check_mode(config, hydra_config)
     resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(resolved, dict)
-    plain = {str(key): value for key, value in resolved.items()}
+    plain = absolute_paths(
+        {str(key): value for key, value in resolved.items()}, hydra_config.runtime.cwd
+    )
     trial = current_trial(hydra_config)
     with explained_end(run_dir):
         if trial is None:
@@ -104,9 +107,11 @@ def whole_run(config: dict[str, Any], run_dir: Path) -> float | None:
     Returns:
         See `run`.
     """
+    from covidlit.runs.cross_validation import cross_validate, is_cross_validation
     from covidlit.runs.steps import train_and_evaluate
 
-    value = train_and_evaluate(config, run_dir)
+    run_all = cross_validate if is_cross_validation(config) else train_and_evaluate
+    value = run_all(config, run_dir)
     if config.get("cards") and process_rank() == 0:
         from covidlit.cards import write_cards
 

@@ -1,52 +1,48 @@
-"""The datamodule that a configuration describes."""
+"""The data of a run that a configuration describes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from inspect import signature
+import importlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from covidlit.arguments import require_whole_number
-from covidlit.settings.keys import check_keys
+from covidlit.datamodules.cohort_data import CohortData, RunSettings
+from covidlit.settings.targets import build, require_allowed
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
-    from covidlit.cohort.split import Split
-    from covidlit.datamodules.volume_datamodule import VolumeDataModule
+VOLUMES = "covidlit.datamodules.VolumeDataModule"
+"""What a node `data` is of that names no class, as in runs of before there was another."""
 
 
-def build_datamodule(
-    config: dict[str, Any],
-    use: Callable[[Split, pd.DataFrame], Split] | None = None,
-) -> VolumeDataModule:
-    """The cohort's manifest, its split and its cache; nothing is prepared yet.
+def build_datamodule(config: dict[str, Any], *, trusted: bool = False) -> CohortData:
+    """The rows that a configuration names, with their split; nothing is prepared yet.
 
     Args:
-        config: the resolved configuration.
-        use: makes the split in use from the configured one and the manifest; None: that one. Scans
-            that it leaves out are not prepared.
+        config: the resolved configuration (`conf/train.yaml`).
+        trusted: it is from the user's own command line, and may name classes of the user's. One
+            that was read from a run's folder may not: see `covidlit.settings.targets`.
+
+    Raises:
+        ConfigError: a setting that does not exist or does not fit, or a class that may not be
+            built.
     """
-    from hydra.utils import instantiate
-
-    from covidlit.datamodules.volume_datamodule import VolumeDataModule
-    from covidlit.dicom import Checks
-
-    data = dict(config["data"])
-    source, min_slices = data.pop("source"), data.pop("min_slices")
-    require_whole_number(min_slices, "data.min_slices", at_least=1)
-    checks = Checks(min_slices, frozenset(data.pop("override_checks") or ()))
-    label_rule = instantiate(config["label_rule"])
-    configured = instantiate(config["split"])
-    given = {
-        "split": configured if use is None else lambda table: use(configured(table), table),
-        "label_rule": label_rule,
-        "n_classes": label_rule.n_classes,
-        "augmentation": config.get("augmentation") or None,
-        "checks": checks,
-        "seed": config["seed"],
-        "strict": config["strict"],
-    }
-    check_keys("data", data, signature(VolumeDataModule).parameters.keys() - {"manifest", *given})
-    manifest = instantiate({**source, "inclusion": config.get("inclusion") or None})
-    return VolumeDataModule(manifest=str(manifest), **given, **data)
+    make = partial(build, trusted=trusted)
+    settings = dict(config["data"])
+    target = settings.pop("_target_", VOLUMES)
+    if not trusted:
+        require_allowed(target, "data")
+    module, _, name = str(target).rpartition(".")
+    kind: type[CohortData] = getattr(importlib.import_module(module), name)
+    rule = config.get("label_rule")
+    run = RunSettings(
+        label_rule=make(rule, "label_rules") if rule else None,
+        split=make(config["split"], "splits"),
+        inclusion=config.get("inclusion") or None,
+        augmentation=config.get("augmentation") or None,
+        seed=config["seed"],
+        strict=config["strict"],
+        build=make,
+    )
+    return kind.from_settings(settings, run)

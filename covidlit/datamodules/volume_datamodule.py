@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Mapping, Sequence
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from numpy.typing import NDArray
 
 from covidlit.arguments import require_n_jobs, require_whole_number
 from covidlit.datamodules.arguments import as_geometry, as_path, as_window, explained
 from covidlit.datamodules.balance import draw_weights
+from covidlit.datamodules.cohort_data import RunSettings, SplitOf
+from covidlit.datamodules.loading import epoch_loader
 from covidlit.datamodules.sampling import EpochLoader, EpochSampler
 from covidlit.datamodules.volume_dataset import VolumeDataset
 from covidlit.datamodules.volume_table import (
+    check_manifest_columns,
     prepared_table,
     rows_of_split,
     usable_rows,
     with_target,
 )
+from covidlit.dicom import Checks
 from covidlit.errors import SplitError
 from covidlit.preprocess import Geometry, prepare_cohort
+from covidlit.settings.keys import check_keys
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from covidlit.cohort.splits import Split
-
-_CAN_FORK = sys.platform == "linux"
 
 
 class VolumeDataModule(pl.LightningDataModule):
@@ -70,11 +73,13 @@ class VolumeDataModule(pl.LightningDataModule):
         ConfigError: an argument out of range or of another type.
     """
 
+    unit = "scan"
+
     def __init__(
         self,
         manifest: str | Path,
         cache_dir: str | Path,
-        split: Split | str | Path | Callable[[pd.DataFrame], Split],
+        split: Split | str | Path | SplitOf,
         geometry: Geometry | Mapping[str, Any] | None = None,
         window: tuple[float, float] = (-1000.0, 400.0),
         augmentation: Mapping[str, Any] | None = None,
@@ -116,6 +121,33 @@ class VolumeDataModule(pl.LightningDataModule):
         self._table: pd.DataFrame | None = None
         self._split: Split | None = None
 
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], run: RunSettings) -> Self:
+        """The datamodule of `conf/data/*.yaml`; see `covidlit.datamodules.cohort_data`."""
+        data = dict(settings)
+        source, min_slices = data.pop("source"), data.pop("min_slices")
+        require_whole_number(min_slices, "data.min_slices", at_least=1)
+        given = {
+            "split": run.split,
+            "label_rule": run.label_rule,
+            "n_classes": run.label_rule.n_classes,
+            "augmentation": run.augmentation,
+            "checks": Checks(min_slices, frozenset(data.pop("override_checks") or ())),
+            "seed": run.seed,
+            "strict": run.strict,
+        }
+        check_keys("data", data, signature(cls).parameters.keys() - {"manifest", *given})
+        inclusion = run.build(run.inclusion, "inclusion") if run.inclusion else None
+        manifest = run.build(source, "sources", inclusion=inclusion)
+        return cls(manifest=str(manifest), **given, **data)
+
+    def with_split(self, split: Split | SplitOf) -> Self:
+        """The same scans in other parts; what is prepared already is not looked at again."""
+        other = copy.copy(self)
+        other._split_source, other._split, other._table = split, None, None
+        other.trainer = None
+        return other
+
     @property
     def manifest(self) -> pd.DataFrame:
         """The manifest's rows with `target`, `status` and `reason`, before any is prepared."""
@@ -145,11 +177,19 @@ class VolumeDataModule(pl.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Prepare every scan of the split into the cache; quick where that is done already."""
-        if self._prepared is not None:
-            return
         # The split first, because it is quick: a wrong one is said before the long part.
         rows = usable_rows(rows_of_split(self.manifest, self._make_split()))
+        if self._prepared is not None and rows["scan_id"].isin(self._prepared["scan_id"]).all():
+            return
         self._prepared = prepare_cohort(rows, self.cache_dir, self.geometry, **self._prepare).table
+
+    def check_columns(self) -> None:
+        """Refuse columns of the manifest that a predictions table has for itself.
+
+        Raises:
+            ManifestError: names them.
+        """
+        check_manifest_columns(self.manifest, self.manifest_path)
 
     def setup(self, stage: str | None = None) -> None:
         """Split the cohort and check it for leakage by patient, series and pixels.
@@ -173,9 +213,10 @@ class VolumeDataModule(pl.LightningDataModule):
 
     def scans(self, part: str) -> list[str]:
         """The scan_ids of a part that can be loaded, in the table's order."""
-        return [str(scan_id) for scan_id in self._rows(part)["scan_id"]]
+        return [str(scan_id) for scan_id in self.rows_of(part)["scan_id"]]
 
-    def _rows(self, part: str) -> pd.DataFrame:
+    def rows_of(self, part: str) -> pd.DataFrame:
+        """The rows of a part that can be loaded, in the table's order."""
         from covidlit.cohort.split import PARTS
 
         if part not in PARTS:
@@ -187,7 +228,7 @@ class VolumeDataModule(pl.LightningDataModule):
 
     def dataset_of(self, part: str, *, augment: bool = False) -> VolumeDataset:
         """The examples of a part, in the table's order."""
-        rows = self._rows(part)
+        rows = self.rows_of(part)
         return VolumeDataset(
             self.cache_dir,
             self.geometry.size,
@@ -203,6 +244,49 @@ class VolumeDataModule(pl.LightningDataModule):
         """Batches of a part for one device: every scan once, in order, without augmentation."""
         return self._loader(self.dataset_of(part), shuffle=False, ranked=False)
 
+    def features_of(self, part: str, groups: Sequence[str] | None = None) -> pd.DataFrame:
+        """The features of a part's prepared volumes, by name; see `covidlit.preprocess.features`.
+
+        They are measured once and kept in the cache.
+        """
+        import pandas as pd
+
+        from covidlit.preprocess.features.cache import cohort_features
+        from covidlit.preprocess.features.catalogue import FEATURE_NAMES, GROUPS, features_of
+
+        names = [feature.name for feature in features_of(GROUPS if groups is None else groups)]
+        keys = self.rows_of(part)["key"].to_list()
+        workers = {name: self._prepare[name] for name in ("n_jobs", "backend")}
+        values = cohort_features(self.cache_dir, keys, **workers)
+        return pd.DataFrame(values, columns=list(FEATURE_NAMES))[names]
+
+    def feature_table(self, groups: Sequence[str] | None = None) -> pd.DataFrame:
+        """One row per feature: name, group, description, unit, source."""
+        from covidlit.preprocess.features.catalogue import GROUPS, feature_table
+
+        return feature_table(GROUPS if groups is None else groups)
+
+    def input_record(self) -> dict[str, Any]:
+        """Geometry, window and checks: what prepares a new scan as these were."""
+        checks = self.checks or Checks()
+        return {
+            "kind": "volume",
+            "geometry": self.geometry.arguments(),
+            "window": list(self.window),
+            "min_slices": checks.min_slices,
+            "override_checks": sorted(checks.override),
+        }
+
+    def facts(self) -> dict[str, str]:
+        """The manifest, the cache and the network's input."""
+        return {
+            "source": str(self.manifest_path.resolve()),
+            "prepared in": str(self.cache_dir.resolve()),
+            "input (z, y, x)": f"{list(self.geometry.size)} voxels of "
+            f"{list(self.geometry.spacing)} mm",
+            "window": f"{list(self.window)} HU",
+        }
+
     def check_learnable(self) -> None:
         """Make sure that there is something to learn.
 
@@ -211,7 +295,7 @@ class VolumeDataModule(pl.LightningDataModule):
         """
         from covidlit.cohort.splits import require_two_targets
 
-        rows = self._rows("train")
+        rows = self.rows_of("train")
         if rows.empty:
             raise SplitError(
                 "no scan of the training part could be prepared.",
@@ -268,22 +352,8 @@ class VolumeDataModule(pl.LightningDataModule):
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
         )
-        return EpochLoader(
-            dataset,
-            batch_size=self.batch_size,
-            sampler=sampler,
-            num_workers=self.num_workers,
-            drop_last=drop_last,
-            persistent_workers=self.num_workers > 0,
-            # Forked, also where Python's default is another: a worker then starts at once, instead
-            # of importing torch and Lightning again. It computes with one thread and takes no lock
-            # that another thread of this process (of gloo, of a progress bar) may hold.
-            multiprocessing_context="fork" if self.num_workers and _CAN_FORK else None,
-            pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_one_thread,
-            # Its own generator: the loader must not draw from the global one, whose state a resumed
-            # run restores.
-            generator=torch.Generator().manual_seed(self.seed),
+        return epoch_loader(
+            dataset, sampler, batch_size=self.batch_size, num_workers=self.num_workers
         )
 
     def _centres(self, dataset: VolumeDataset) -> NDArray[np.object_]:
@@ -314,10 +384,3 @@ class VolumeDataModule(pl.LightningDataModule):
                     self._split = source(manifest)
                 self._split_source = self._split  # a function need not go to another process
         return self._split
-
-
-def _one_thread(worker: int) -> None:
-    """Keep SimpleITK inside a loader process to one thread; PyTorch sees to its own."""
-    import SimpleITK
-
-    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)

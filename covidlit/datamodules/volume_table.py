@@ -53,6 +53,25 @@ def with_target(manifest: pd.DataFrame, label_rule: Any = None, n_classes: int =
     return table
 
 
+def check_manifest_columns(manifest: pd.DataFrame, where: object) -> None:
+    """Check that the manifest's own columns can stand in a predictions table beside its scores.
+
+    Raises:
+        ManifestError: names the columns that cannot.
+    """
+    taken = {"run_id", "model", "seed", "fold", "score"}  # contract 6
+    names = [
+        str(name) for name in manifest.columns if name in taken or str(name).startswith("score_")
+    ]
+    if names:
+        raise ManifestError(
+            f"the table of predictions has columns of its own called {', '.join(names)} (score_... "
+            "is the score of a class).",
+            where=where,
+            fix=f"give the manifest's another name, such as own_{names[0]}.",
+        )
+
+
 def rows_of_split(table: pd.DataFrame, split: Split) -> pd.DataFrame:
     """The rows of `with_target` that a split names, and those without a target, with their reason.
 

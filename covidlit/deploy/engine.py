@@ -43,7 +43,7 @@ def check_volumes(hu: NDArray[np.int16], record: RunRecord) -> None:
     Raises:
         ConfigError: not int16 (B, z, y, x) of that size.
     """
-    size = record.preprocess.geometry.size
+    size = record.volume_input.geometry.size
     if hu.dtype != np.int16 or hu.ndim != 4 or hu.shape[1:] != size:
         raise ConfigError(
             f"volumes must be int16 HU (B, {', '.join(map(str, size))}), got {hu.dtype} "

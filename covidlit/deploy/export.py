@@ -159,7 +159,7 @@ def parity_volumes(
     Raises:
         ExportError: fewer than two could be read.
     """
-    wanted = record.preprocess
+    wanted = record.volume_input
     checks = Checks(wanted.min_slices, frozenset(wanted.override_checks) | frozenset(override))
     found = find_scans(path, checks)
     readable = [source for source in found if source.read is not None]
@@ -180,7 +180,7 @@ def parity_volumes(
 
 def _write(engine: TorchEngine, formats: Sequence[str], folder: Path) -> dict[str, str]:
     """Write the files of all formats; returns the hash of each. Changes the engine's network."""
-    task, wanted = engine.task, engine.record.preprocess
+    task, wanted = engine.task, engine.record.volume_input
     if not isinstance(task, ClassifierMixin):
         raise ExportError(
             f"a {type(task).__name__} cannot be exported, only a classification.",

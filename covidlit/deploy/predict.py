@@ -137,7 +137,7 @@ def predict_with(
     _check_batch_size(batch_size)
     timings = Timings() if timings is None else timings
     record = engine.record
-    wanted = record.preprocess
+    wanted = record.volume_input
     checks = Checks(wanted.min_slices, frozenset(wanted.override_checks) | frozenset(override))
     with timings.measure("find"):
         # The workers of a cluster may have another working directory.
@@ -230,7 +230,7 @@ def _usable(
             name: getattr(source, name) for name in ("scan_id", "path", "series_uid", "synthetic")
         }
         rows.append(row)
-        row["notes"] = told(outcome.notes, record.preprocess.override_checks)
+        row["notes"] = told(outcome.notes, record.volume_input.override_checks)
         if outcome.prepared is None:
             row |= {"status": "refused", "reason": outcome.reason}
             advance()

@@ -63,7 +63,7 @@ class TorchEngine:
         cast = torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext()
         with torch_threads(self.threads):
             volumes = torch.from_numpy(hu)[:, None].to(self.device)
-            images = apply_window(volumes, self.record.preprocess.window)
+            images = apply_window(volumes, self.record.volume_input.window)
             with cast:
                 batch = {"image": images, "scan_id": [""] * len(images)}
                 return self.task.predict_step(batch, 0)["score"].double().tolist()

@@ -229,5 +229,5 @@ def _pictures(
 
 
 def _checks(record: RunRecord) -> Checks:
-    preparation = record.preprocess
+    preparation = record.volume_input
     return Checks(preparation.min_slices, frozenset(preparation.override_checks))

@@ -74,11 +74,14 @@ def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
     import yaml
 
     from covidlit.datamodules.build import build_datamodule
+    from covidlit.datamodules.volume_datamodule import VolumeDataModule
 
     path = Path(run_dir) / "config.yaml"
     if not path.is_file():
         raise CovidlitError("there is no such file.", where=path, fix="give the run's own folder.")
     datamodule = build_datamodule(yaml.safe_load(path.read_text(encoding="utf-8")))
+    if not isinstance(datamodule, VolumeDataModule):
+        raise CovidlitError("the run's rows are no scans.", where=path, fix="give a run of scans.")
     if datamodule.split.hash != split_hash:
         raise CovidlitError(
             "the cohort has changed since the run: its split is another one now.",

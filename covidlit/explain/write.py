@@ -105,7 +105,7 @@ class HeatmapWriter:
         self.scale = scale or require_scale(self.record, self.layer, self.method, checkpoint)
         self.out_dir = Path(out_dir)
         self.n_slices = n_slices
-        wanted = self.record.preprocess.geometry
+        wanted = self.record.volume_input.geometry
         self.geometry = Geometry(wanted.spacing, wanted.size)
 
     def input_of(self, prepared: Prepared) -> torch.Tensor:
@@ -113,7 +113,7 @@ class HeatmapWriter:
         from covidlit.datamodules.volume_dataset import apply_window
 
         image = torch.from_numpy(prepared.array.astype(np.float32))[None, None]
-        return apply_window(image, self.record.preprocess.window).to(self.task.device)
+        return apply_window(image, self.record.volume_input.window).to(self.task.device)
 
     def explain(self, prepared: Prepared) -> Heatmap:
         """The heatmap of a prepared scan, with its score."""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from covidlit.errors import ConfigError
+from covidlit.runs.outcomes import outcome_of
 from covidlit.settings.trainer import cut_short
 from covidlit.settings.words import Node, settings_text
-from covidlit.tasks.scores import score_table
 
 if TYPE_CHECKING:
     import pandas as pd
     import pytorch_lightning as pl
 
-    from covidlit.datamodules import VolumeDataModule
+    from covidlit.datamodules.cohort_data import CohortData
     from covidlit.tasks import BaseTask
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class LightningRunner:
         judged: after `fit`, the checkpoint whose weights `predict` uses, if one was kept.
         selected: after `fit`, whether validation scores chose these weights.
         further_callbacks: ready callbacks, beside the configured ones.
+        show_progress: show a bar on the terminal.
         belongs_to: how Weights & Biases files the run, such as its `group`; see `RunLogger`.
     """
 
@@ -64,13 +66,19 @@ class LightningRunner:
         self.ckpt_path = ckpt_path
         self.record: Node = dict(record or {})
         self.classes = list(classes or ())
+        from hydra.utils import get_class
+
         self._trainer_node = trainer
-        self._task_node = {**task, "n_classes": len(self.classes) or 2}
+        self._task_node = dict(task)
+        self._task_class: type[BaseTask] = get_class(str(task["_target_"]))
+        if "n_classes" in signature(self._task_class).parameters:
+            self._task_node["n_classes"] = len(self.classes) or 2
         self._callback_nodes = dict(callbacks or {})
         self._logger_nodes = dict(logger or {})
         self._task: BaseTask | None = None
         self.judged: Path | None = None
         self.selected = False
+        self.show_progress = True
         self.further_callbacks: list[pl.callbacks.Callback] = []
         self.belongs_to: dict[str, str] = {}
         self._resumed_from = ""
@@ -85,6 +93,11 @@ class LightningRunner:
         return self._task
 
     @property
+    def outcome(self) -> str:
+        """The one that the task names."""
+        return self._task_class.outcome
+
+    @property
     def selected_on(self) -> str:
         """What chose the weights that `predict` uses."""
         return "validation" if self.selected else "last epoch"
@@ -94,7 +107,10 @@ class LightningRunner:
         """What a debugging setting of the Trainer left of the training; empty: all of it."""
         return cut_short(self._trainer_node)
 
-    def fit(self, datamodule: VolumeDataModule, run_dir: Path) -> None:
+    def check(self, data: CohortData) -> None:
+        """Nothing: what the data can give is seen once they are prepared."""
+
+    def fit(self, data: CohortData, run_dir: Path) -> None:
         """Train; leaves `checkpoints/`, and `logs/` of the loggers, in `run_dir`.
 
         Raises:
@@ -110,28 +126,24 @@ class LightningRunner:
         if self.ckpt_path is not None:
             self._check_resumable()
         self._trainer_node = without_unusable_sync(self._trainer_node)
-        trainer = self._build_trainer(datamodule, run_dir)
-        self._check_scheduler(datamodule)
+        trainer = self._build_trainer(data, run_dir)
+        self._check_scheduler(data)
         if trainer.is_global_zero:
             _log_start(self.describe(), trainer)
         if needs_processes(trainer, self._trainer_node.get("strategy")):
-            self._fit_in_processes(trainer, datamodule, run_dir)
+            self._fit_in_processes(trainer, data, run_dir)
         else:
-            self._fit(trainer, datamodule)
+            self._fit(trainer, data)
 
-    def _fit(self, trainer: pl.Trainer, datamodule: VolumeDataModule) -> None:
+    def _fit(self, trainer: pl.Trainer, data: CohortData) -> None:
         try:
-            trainer.fit(
-                self.task, datamodule=datamodule, ckpt_path=self.ckpt_path, weights_only=True
-            )
+            trainer.fit(self.task, datamodule=data, ckpt_path=self.ckpt_path, weights_only=True)
         finally:
             _finish_wandb(trainer)
         if not self._trainer_node.get("fast_dev_run"):
             self._take_weights(trainer)
 
-    def _fit_in_processes(
-        self, trainer: pl.Trainer, datamodule: VolumeDataModule, run_dir: Path
-    ) -> None:
+    def _fit_in_processes(self, trainer: pl.Trainer, data: CohortData, run_dir: Path) -> None:
         import torch
 
         from covidlit.runs.several_devices import in_processes
@@ -141,12 +153,12 @@ class LightningRunner:
             weights = Path(folder, "weights.pt")
             torch.save(self.task.state_dict(), weights)
             self.judged, self.selected = in_processes(
-                trainer, self._fit_as_one_of_several, datamodule, run_dir, weights, rng_state()
+                trainer, self._fit_as_one_of_several, data, run_dir, weights, rng_state()
             )
             self.task.load_state_dict(torch.load(weights, weights_only=True))
 
     def _fit_as_one_of_several(
-        self, datamodule: VolumeDataModule, run_dir: Path, weights: Path, rng: dict[str, Any]
+        self, data: CohortData, run_dir: Path, weights: Path, rng: dict[str, Any]
     ) -> tuple[Path | None, bool]:
         """Go on from the first process's weights and generators; leaves the trained ones there."""
         import torch
@@ -159,9 +171,9 @@ class LightningRunner:
         self.task.record = self.record
         self.task.load_state_dict(torch.load(weights, weights_only=True))
         self.further_callbacks.append(EndOnSigterm())
-        trainer = self._build_trainer(datamodule, run_dir)
+        trainer = self._build_trainer(data, run_dir)
         set_rng_state(rng)
-        self._fit(trainer, datamodule)
+        self._fit(trainer, data)
         if trainer.local_rank == 0:
             torch.save(self.task.state_dict(), weights)
         return self.judged, self.selected
@@ -170,46 +182,48 @@ class LightningRunner:
         """Without the task: the processes of several devices would share its weights' memory."""
         return {**self.__dict__, "_task": None}
 
-    def _build_trainer(self, datamodule: VolumeDataModule, run_dir: Path) -> pl.Trainer:
+    def _build_trainer(self, data: CohortData, run_dir: Path) -> pl.Trainer:
         from hydra.utils import instantiate
 
-        from covidlit.checkpoints.io import AtomicCheckpointIO
+        from covidlit.checkpoints.io import RunCheckpointIO
 
+        callbacks = self._build_callbacks(run_dir, data)
+        kept_in = [getattr(callback, "dirpath", None) for callback in callbacks]
+        folders = [run_dir, *(folder for folder in kept_in if folder)]
         trainer: pl.Trainer = instantiate(
             self._trainer_node,
-            callbacks=[*self._build_callbacks(run_dir, datamodule), *self.further_callbacks],
+            callbacks=[*callbacks, *self.further_callbacks],
             logger=self._build_loggers(run_dir),
             default_root_dir=str(run_dir),
             use_distributed_sampler=False,
             enable_model_summary=False,
-            plugins=self._trainer_node.get("plugins") or [AtomicCheckpointIO()],
+            enable_progress_bar=self.show_progress,
+            plugins=self._trainer_node.get("plugins") or [RunCheckpointIO(folders)],
         )
         return trainer
 
-    def predict(self, datamodule: VolumeDataModule, part: str) -> pd.DataFrame:
-        """Score the scans of one part in the table's order, on one device, without augmentation.
+    def predict(self, data: CohortData, part: str) -> pd.DataFrame:
+        """Score the rows of one part in the table's order, on one device, without augmentation.
 
         Raises:
             TrainingError: the network gives no finite score.
         """
         from hydra.utils import instantiate
 
-        from covidlit.tasks.base import diverged
-
-        loader = datamodule.dataloader_of(part)
+        loader = data.dataloader_of(part)
         if self.judged is not None:
             log.info("The scores of the part %r are those of %s.", part, self.judged)
         node = {k: self._trainer_node[k] for k in ("_target_", "accelerator", "precision")}
         trainer = instantiate(
-            node, devices=1, logger=False, enable_checkpointing=False, enable_model_summary=False
+            node,
+            devices=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=self.show_progress,
         )
         batches: Any = trainer.predict(self.task, loader) if len(loader) else []
-        lost = sum(int((~batch["score"].isfinite()).sum()) for batch in batches)
-        if lost:
-            raise diverged(f"{lost} scores of the part {part!r} are not finite")
-        scan_ids = [scan_id for batch in batches for scan_id in batch["scan_id"]]
-        scores = [row for batch in batches for row in batch["score"].double().tolist()]
-        return score_table(scan_ids, scores, self.classes)
+        return self.task.table_of(batches, self.classes)
 
     def describe(self) -> dict[str, Any]:
         """Name, class of the network, number of trainable parameters; where it went on from."""
@@ -229,30 +243,21 @@ class LightningRunner:
         chosen = [name for name in ("loss", "optimizer", "scheduler") if name in task]
         return {
             "epochs": 1 if trainer.get("fast_dev_run") else trainer.get("max_epochs"),
-            "batch size": data["batch_size"],
-            "draws balanced by": data.get("balanced") or "nothing: every scan once",
+            **({"batch size": data["batch_size"]} if "batch_size" in data else {}),
+            "draws balanced by": data.get("balanced") or "nothing: every row once",
             **{name: settings_text(task[name] or {}) for name in chosen},
-            "window": f"{data['window']} HU",
             "augmentation": settings_text(config.get("augmentation") or {}),
         }
 
-    def keep_operating_point(self, threshold: float) -> None:
-        """Write the operating point into the checkpoint it was chosen for.
+    def keep(self, **fields: Any) -> None:
+        """Write fields of the record into the checkpoint whose weights `predict` uses.
 
-        The run's other checkpoints hold other weights, whose scores it says nothing about.
+        The run's other checkpoints hold other weights, which they say nothing about.
         """
         from covidlit.checkpoints.file import update_record
 
         if self.judged is not None:
-            update_record(self.judged, operating_point=threshold)
-
-    def gallery(
-        self, datamodule: VolumeDataModule, table: pd.DataFrame
-    ) -> tuple[list[tuple[str, bytes]], str]:
-        """Heatmaps of typical and misdiagnosed test scans; see `covidlit.explain.run_gallery`."""
-        from covidlit.explain.run_gallery import run_gallery
-
-        return run_gallery(self.task, datamodule, table, self.judged)
+            update_record(self.judged, **fields)
 
     def _check_resumable(self) -> None:
         from covidlit.checkpoints.same_run import check_same_run
@@ -263,28 +268,24 @@ class LightningRunner:
         )
         self._resumed_from = f"{self.ckpt_path} {progress}".strip()
 
-    def _build_callbacks(
-        self, run_dir: Path, datamodule: VolumeDataModule
-    ) -> list[pl.callbacks.Callback]:
+    def _build_callbacks(self, run_dir: Path, data: CohortData) -> list[pl.callbacks.Callback]:
         from hydra.utils import instantiate
-
-        from covidlit.runs.checks import check_selection
 
         callbacks = []
         for name, node in self._callback_nodes.items():
             arguments = dict(node)
+            if str(arguments["_target_"]).endswith("ProgressBar") and not self.show_progress:
+                continue
             if arguments.get("monitor") == "task":
                 where, instead = f"callbacks.{name}", "callbacks=last_epoch"
-                check_selection(datamodule, self.task.monitor, where, instead)
+                outcome_of(self).check_selection(data, self.task.monitor, where, instead)
                 arguments.update(monitor=self.task.monitor, mode=self.task.mode)
             if str(arguments["_target_"]).endswith("Checkpoint"):
                 arguments.setdefault("dirpath", str(run_dir / "checkpoints"))
             callbacks.append(instantiate(arguments))
         return callbacks
 
-    def _check_scheduler(self, datamodule: VolumeDataModule) -> None:
-        from covidlit.runs.checks import check_selection
-
+    def _check_scheduler(self, data: CohortData) -> None:
         scheduler = self.task.hparams.get("scheduler") or {}
         if not str(scheduler.get("_target_")).endswith("ReduceLROnPlateau"):
             return
@@ -295,7 +296,7 @@ class LightningRunner:
                 where=where,
                 fix=f"set trainer.limit_val_batches=null, or {instead}.",
             )
-        check_selection(datamodule, self.task.monitor, where, instead)
+        outcome_of(self).check_selection(data, self.task.monitor, where, instead)
 
     def _build_loggers(self, run_dir: Path) -> list[pl.loggers.Logger]:
         from hydra.utils import instantiate

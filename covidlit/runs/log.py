@@ -13,66 +13,72 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from covidlit.datamodules import VolumeDataModule
+    from covidlit.datamodules.cohort_data import CohortData
 
 log = logging.getLogger(__name__)
 
 _REASONS = 3
 
 
-def log_cohort(datamodule: VolumeDataModule) -> None:
-    """Log where the scans come from, what the parts hold and what was refused.
+def log_cohort(data: CohortData) -> None:
+    """Log where the rows come from, what the parts hold and what was refused.
 
     Args:
-        datamodule: set up.
+        data: set up.
     """
     from covidlit.evaluation.predictions import is_synthetic
 
-    table = datamodule.table
+    table, facts = data.table, data.facts()
     patients = table["patient_id"].nunique()
     kind = "synthetic " if is_synthetic(table) else ""
     log.info(
-        "Cohort: %d %sscans of %d patients, from %s.",
-        len(table), kind, patients, datamodule.manifest_path.resolve(),
+        "Cohort: %d %s%ss of %d patients, from %s.",
+        len(table), kind, data.unit, patients, facts["source"],
     )  # fmt: skip
-    log.info("Prepared scans lie in %s.", datamodule.cache_dir.resolve())
-    for line in part_lines(table):
+    if "prepared in" in facts:
+        log.info("Prepared %ss lie in %s.", data.unit, facts["prepared in"])
+    for line in part_lines(table, data.unit):
         log.info(line)
-    if refused := refused_line(table):
+    if refused := refused_line(table, data.unit):
         log.warning("%s", refused)
 
 
-def part_lines(table: pd.DataFrame) -> list[str]:
+def part_lines(table: pd.DataFrame, unit: str = "scan") -> list[str]:
     """One line for each part of a split, such as "train: 21 scans (cap 7, covid 6, np 8)".
 
     Args:
-        table: the datamodule's rows: part, class_name, centre, status.
+        table: the data's rows: part, status; class_name and centre where there are such.
+        unit: what a row is.
     """
     lines = []
     for part in ("train", "validation", "test"):
         group = table[table["part"] == part]
         if part == "test" and group.empty:
             # Only trials of a sweep have none: a whole run without test scans is refused.
-            lines.append("  test: left out, for a sweep must not choose by its scans")
+            lines.append(f"  test: left out, for a sweep must not choose by its {unit}s")
             continue
-        counts = group["class_name"].value_counts().sort_index()
-        classes = ", ".join(f"{name} {count}" for name, count in counts.items())
+        classes = ""
+        if "class_name" in group:
+            counts = group["class_name"].value_counts().sort_index()
+            classes = ", ".join(f"{name} {count}" for name, count in counts.items())
         refused = int((group["status"] != "ok").sum())
-        centres = ", ".join(sorted(map(str, group["centre"].dropna().unique()))) or "none known"
+        known = group["centre"].dropna().unique() if "centre" in group else []
+        centres = ", ".join(sorted(map(str, known))) or "none known"
         lines.append(
-            f"  {part}: {len(group)} scans{f' ({classes})' if classes else ''}"
+            f"  {part}: {len(group)} {unit}s{f' ({classes})' if classes else ''}"
             f"{f', {refused} refused' if refused else ''}; centres: {centres}"
         )
     if left_out := int(table["part"].isna().sum()):
-        lines.append(f"  in no part: {left_out} scans")
+        lines.append(f"  in no part: {left_out} {unit}s")
     return lines
 
 
-def refused_line(table: pd.DataFrame) -> str:
+def refused_line(table: pd.DataFrame, unit: str = "scan") -> str:
     """How many scans were refused, with the most frequent reasons; empty where none was.
 
     Args:
-        table: the datamodule's rows: status, reason.
+        table: the data's rows: status, reason.
+        unit: what a row is.
     """
     refused = table[table["status"] != "ok"]
     if refused.empty:
@@ -81,7 +87,7 @@ def refused_line(table: pd.DataFrame) -> str:
     reasons = [f"{count} x {str(name).rstrip('.')}" for name, count in counts.items()]
     more = f"; {len(reasons) - _REASONS} more reasons" if len(reasons) > _REASONS else ""
     return (
-        f"{len(refused)} of {len(table)} scans were refused and train nothing: "
+        f"{len(refused)} of {len(table)} {unit}s were refused and train nothing: "
         f"{'; '.join(reasons[:_REASONS])}{more}. The report lists those of the test part, "
         "prepared.csv in the cache's folder all."
     )

@@ -2,48 +2,73 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.arguments import require_whole_number
 from covidlit.datamodules.build import build_datamodule
+from covidlit.errors import TrainingError
+from covidlit.runs.outcomes import outcome_of
+from covidlit.runs.outcomes.outcome import Tables, Training
 from covidlit.runs.processes import process_rank
+from covidlit.runs.run_folder import RunFolder, run_folder
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from covidlit.cohort.split import Split
-    from covidlit.datamodules import VolumeDataModule
+    from covidlit.datamodules.cohort_data import CohortData
+    from covidlit.runs.outcomes.outcome import Outcome
     from covidlit.runs.runner import Runner
+
+log = logging.getLogger(__name__)
+
+EVALUATED = ("validation", "test")
+"""The parts that a whole run scores."""
 
 
 def train_and_evaluate(config: dict[str, Any], run_dir: Path) -> float | None:
-    """Do one run; see `run`. `config` is the resolved tree of `conf/train.yaml` as plain types."""
-    from covidlit.runs.checks import check_evaluation
-    from covidlit.runs.outcomes.classification import report
-    from covidlit.runs.records import write_run_records
+    """Do one run, in this process and those that its training starts.
 
-    begin(config, run_dir)
-    datamodule = load_data(config)
-    check_evaluation(config, datamodule)
-    runner = build_runner(config, datamodule)
-    first = process_rank() == 0
-    if first:
-        write_config(config, run_dir)
-        write_run_records(config, datamodule, run_dir)
-    train(runner, datamodule, run_dir)
-    if not first:
+    Args:
+        config: the resolved tree of `conf/train.yaml` as plain types.
+        run_dir: the run's folder.
+
+    Returns:
+        The outcome's value on the validation part; None where it is undefined, and in the further
+        processes of a training.
+    """
+    if process_rank() > 0:
+        config = going_on(config, RunFolder(run_dir, goes_on=True))
+        runner = begin(config, run_dir)
+        train_one(config, run_dir, load_data(config, runner), runner=runner)
         return None
-    predictions = score(runner, datamodule, run_dir, seed=config["seed"])
-    return report(predictions, run_dir, config=config, datamodule=datamodule, runner=runner)
+    with run_folder(run_dir, config) as folder:
+        config = going_on(config, folder)
+        runner = begin(config, run_dir)
+        data = load_data(config, runner)
+        outcome_of(runner).check(config, data)
+        trained = train_one(config, run_dir, data, runner=runner)
+        assert trained is not None
+        tables, facts = trained
+        folder.finish(facts)
+        make_report(tables, run_dir, config, [Training(data, facts, runner)])
+    return value_of(outcome_of(runner), tables)
 
 
-def begin(config: dict[str, Any], run_dir: Path) -> None:
-    """Check the settings that need no scan, and seed every generator."""
+def going_on(config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
+    """The configuration with the checkpoint that an unfinished run in the folder goes on from."""
+    last = folder.checkpoint
+    if last is None or config.get("ckpt_path"):
+        return config
+    log.info("The run in %s goes on from its last finished epoch.", folder.path)
+    model = {**config["model"], "ckpt_path": str(last)}
+    return {**config, "model": model, "ckpt_path": str(last)}
+
+
+def begin(config: dict[str, Any], run_dir: Path) -> Runner:
+    """Check the settings that need no data, seed every generator, make the runner."""
     import pytorch_lightning as pl
 
-    from covidlit.runs.checks import check_evaluation_settings
     from covidlit.runs.log import quieten_lightning
     from covidlit.settings.trainer import check_loggers, check_trainer_settings
 
@@ -51,90 +76,151 @@ def begin(config: dict[str, Any], run_dir: Path) -> None:
     check_trainer_settings(config["trainer"])
     require_whole_number(config["seed"], "seed", at_least=0)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
-    check_evaluation_settings(config["evaluation"])
+    runner = build_runner(config)
+    outcome_of(runner).check_settings(config)
     check_loggers(config["model"].get("logger"), run_dir / "logs")
+    return runner
+
+
+def build_runner(config: dict[str, Any]) -> Runner:
+    """The runner of `conf/model/*.yaml`."""
+    from hydra.utils import instantiate
+
+    runner: Runner = instantiate(config["model"], _recursive_=False, _convert_="all")
+    return runner
 
 
 def load_data(
-    config: dict[str, Any], use: Callable[[Split, pd.DataFrame], Split] | None = None
-) -> VolumeDataModule:
-    """The datamodule of a configuration, prepared and checked; see `build_datamodule`."""
-    from covidlit.runs.checks import check_manifest_columns
+    config: dict[str, Any],
+    runner: Runner,
+    use: Callable[[CohortData], CohortData] = lambda data: data,
+) -> CohortData:
+    """The data of a run, prepared and checked for leakage.
 
-    datamodule = build_datamodule(config, use)
-    check_manifest_columns(datamodule.manifest, datamodule.manifest_path)
-    datamodule.prepare_data()
-    datamodule.setup()
-    return datamodule
-
-
-def write_config(config: dict[str, Any], run_dir: Path) -> None:
-    """Write the resolved configuration as the run's `config.yaml`."""
-    import yaml
-
-    from covidlit.files import write_text
-
-    write_text(run_dir / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+    Args:
+        config: the resolved configuration.
+        runner: that is to be trained on them.
+        use: gives them another split; what that leaves out is not prepared.
+    """
+    data = use(build_datamodule(config, trusted=True))
+    data.check_columns()
+    runner.check(data)
+    data.prepare_data()
+    data.setup()
+    return data
 
 
-def train(runner: Runner, datamodule: VolumeDataModule, run_dir: Path) -> None:
-    """Write the split, say what is trained on, and train; in every process of the run."""
+def train_one(
+    config: dict[str, Any],
+    run_dir: Path,
+    data: CohortData,
+    *,
+    runner: Runner | None = None,
+    adapt: Callable[[Runner], None] = lambda runner: None,
+    **scoring: Any,
+) -> tuple[Tables, dict[str, Any]] | None:
+    """Train on a split, then score parts of it.
+
+    Args:
+        config: the resolved configuration.
+        run_dir: where split, records, model and tables go.
+        data: set up.
+        runner: as `begin` has made it; None: made here.
+        adapt: called with the runner before it is trained.
+        scoring: see `score`.
+
+    Returns:
+        The outcome's tables, and plain facts for a report; None in a further process of a training.
+    """
+    runner = begin(config, run_dir) if runner is None else runner
+    adapt(runner)
+    train(config, run_dir, data, runner)
+    if process_rank() > 0:
+        return None
+    return score(config, run_dir, data, runner, **scoring), facts_of(runner, config)
+
+
+def train(config: dict[str, Any], run_dir: Path, data: CohortData, runner: Runner) -> None:
+    """Write split and records, say what is trained on, and train; in every process of the run."""
     from covidlit.runs.log import log_cohort, timed_training
+    from covidlit.runs.records import write_run_records
 
     first = process_rank() == 0
+    runner.record = record_of(config, data)
     if first:
-        datamodule.split.save(run_dir / "split.json")
-        log_cohort(datamodule)
+        data.split.save(run_dir / "split.json")
+        write_run_records(config, data, run_dir)
+        log_cohort(data)
     with timed_training(run_dir, silent=not first):
-        runner.fit(datamodule, run_dir)
+        runner.fit(data, run_dir)
 
 
 def score(
-    runner: Runner,
-    datamodule: VolumeDataModule,
+    config: dict[str, Any],
     run_dir: Path,
+    data: CohortData,
+    runner: Runner,
     *,
-    seed: int,
-    parts: Sequence[str] = ("validation", "test"),
-    **facts: Any,
-) -> pd.DataFrame:
-    """Score parts of the split and write `predictions.parquet`.
+    parts: Sequence[str] = EVALUATED,
+    **run: Any,
+) -> Tables:
+    """Score parts of the split; the tables are written first, then the operating point.
 
     Args:
-        runner: trained.
-        datamodule: set up.
+        config: the resolved configuration.
         run_dir: of the run.
-        seed: of the run.
+        data: set up.
+        runner: trained.
         parts: which are scored.
-        facts: `run_id` and `fold`, where they are not the folder's name and the split's fold.
-
-    Returns:
-        The predictions table (contract 6).
+        run: `run_id` and `fold`, where they are not the folder's name and the split's fold.
     """
-    from covidlit.evaluation import write_predictions
-    from covidlit.runs.outcomes.classification import assemble_predictions
-
-    scores = {part: runner.predict(datamodule, part) for part in parts}
-    named = {"run_id": run_dir.name, "fold": datamodule.split.fold, **facts}
-    predictions = assemble_predictions(
-        datamodule.table, scores, model=runner.name, seed=seed, **named
-    )
-    write_predictions(predictions, run_dir / "predictions.parquet")
-    return predictions
+    outcome = outcome_of(runner)
+    named = {"run_id": run_dir.name, "seed": config["seed"], "fold": data.split.fold, **run}
+    tables = outcome.tables(runner, data, parts, **named)
+    outcome.write(tables, run_dir)
+    outcome.keep(tables, runner, config)
+    return tables
 
 
-def build_runner(config: dict[str, Any], datamodule: VolumeDataModule) -> Runner:
-    """The runner of `conf/model/*.yaml`, with the record that its checkpoints will carry."""
-    from hydra.utils import instantiate
+def facts_of(runner: Runner, config: dict[str, Any]) -> dict[str, Any]:
+    """What a report says of a trained model: `model`, `training`, `selected_on`, `cut_short`."""
+    return {
+        "model": runner.describe(),
+        "training": runner.training_facts(config),
+        "selected_on": runner.selected_on,
+        "cut_short": runner.cut_short,
+    }
 
+
+def make_report(
+    tables: Tables, run_dir: Path, config: dict[str, Any], trainings: Sequence[Training]
+) -> None:
+    """The outcome's report; where it fails, nothing of the finished training is lost."""
+    outcome = outcome_of(trainings[0].runner or build_runner(config))
+    try:
+        outcome.report(tables, run_dir, config=config, trainings=trainings)
+    except Exception:
+        log.error(
+            "The training is finished and kept in %s, its report is not: mend what is said below, "
+            "then `covidlit evaluate %s --out %s` makes it.", run_dir, run_dir, run_dir,
+        )  # fmt: skip
+        raise
+
+
+def value_of(outcome: Outcome, tables: Tables) -> float | None:
+    """The outcome's value on the validation part, or None where it is undefined."""
+    try:
+        return outcome.value(tables)
+    except TrainingError:
+        return None
+
+
+def record_of(config: dict[str, Any], data: CohortData) -> dict[str, Any]:
+    """What the kept model says of the run; `covidlit.checkpoints.record.RunRecord`."""
     from covidlit.checkpoints.record import run_record
     from covidlit.evaluation.predictions import is_synthetic
 
-    runner: Runner = instantiate(config["model"], _recursive_=False, _convert_="all")
-    table = datamodule.table
-    runner.record = run_record(
-        config=config,
-        split_hash=datamodule.split.hash,
-        synthetic=bool(is_synthetic(table[table["part"].isin(("train", "validation"))])),
+    learnt = data.table[data.table["part"].isin(("train", "validation"))]
+    return run_record(
+        config, data.split.hash, data.input_record(), synthetic=bool(is_synthetic(learnt))
     )
-    return runner

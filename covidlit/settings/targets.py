@@ -1,8 +1,9 @@
-"""The allow-list of classes that a mapping with `_target_` may build, and their building.
+"""The allow-list of what a mapping with `_target_` may build, and its building.
 
 `torch.load(weights_only=True)` runs no code while it reads a checkpoint, but it does not stop one
-whose hyper-parameters name `os.system` as the class to build. So every `_target_` is held against
-`ALLOWED_TARGETS` before anything is imported.
+whose hyper-parameters name `os.system` as the class to build; nor does YAML in a run's folder. So
+every `_target_` that was read from a file is held against `ALLOWED_TARGETS` before anything is
+imported.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from covidlit.errors import ConfigError, did_you_mean
@@ -31,15 +33,37 @@ ALLOWED_TARGETS: dict[str, set[str]] = {
     "tasks": {"covidlit.tasks.VolumeClassification"},
     "optimizers": {f"torch.optim.{name}" for name in OPTIMIZERS},
     "schedulers": {f"torch.optim.lr_scheduler.{name}" for name in SCHEDULERS},
+    "data": {"covidlit.datamodules.VolumeDataModule"},
+    "sources": {
+        "covidlit.cohort.sources.existing_manifest",
+        "covidlit.synthetic.source.synthetic_manifest",
+    },
+    "inclusion": {"covidlit.cohort.inclusion.InclusionCriteria"},
+    "label_rules": {
+        f"covidlit.cohort.label_rule.{name}"
+        for name in ("ByClass", "LabelRule", "ManifestTarget", "MultiClass")
+    },
+    "splits": {
+        f"covidlit.cohort.splits.{name}"
+        for name in ("centre_held_out", "from_column", "from_file", "patient_k_fold")
+    },
 }
 """What may be built, by kind: exact dotted names of classes. A class that stands in a module of its
 own inside `covidlit.models` or `covidlit.tasks` (`covidlit.models.my_net.MyNet`) is allowed too;
 names of other packages are added by `allow_target`."""
 
 
+MOVED = {
+    "covidlit.cohort.sources.synthetic_manifest": "covidlit.synthetic.source.synthetic_manifest",
+}
+"""Names in configurations of earlier runs, and what they are called today."""
+
 CLASSIFICATION = "covidlit.tasks.classification.VolumeClassification"
 """The name that a task writes into its checkpoint; known here, because looking for it would import
 Lightning, which takes longer than scoring a scan."""
+
+
+_OF_HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_")
 
 
 def allow_target(target: str, kind: str = "models") -> None:
@@ -80,12 +104,14 @@ def _is_own_class(target: str, kind: str) -> bool:
     return inspect.isclass(found) and found.__module__ == module.__name__
 
 
-def build(node: Mapping[str, Any], kind: str, **arguments: Any) -> Any:
+def build(node: Mapping[str, Any], kind: str, *, trusted: bool = False, **arguments: Any) -> Any:
     """Build the object that a plain mapping with `_target_` describes.
 
     Args:
         node: `_target_` and the keyword arguments of that class; not instantiated recursively.
-        kind: "models", "tasks", "optimizers" or "schedulers"; others are refused.
+        kind: of `ALLOWED_TARGETS`; others are refused.
+        trusted: the node is from the user's own command line, where any class may be named, with
+            nodes inside it; never for what was read from a checkpoint or a run's folder.
         arguments: further keyword arguments, which `node` may not repeat with another value.
 
     Raises:
@@ -97,14 +123,13 @@ def build(node: Mapping[str, Any], kind: str, **arguments: Any) -> Any:
             f"a mapping with `_target_` is needed to build one of the {kind}, got {node!r}.",
             fix=f"write for example {{_target_: {sorted(ALLOWED_TARGETS[kind])[0]}}}.",
         )
-    if not is_allowed(target, kind):
-        raise ConfigError(
-            f"`_target_: {target}` is not one of the {kind} that may be built.",
-            where=target,
-            fix=_suggest(str(target), ALLOWED_TARGETS[kind])
-            + " A class of your own is allowed by covidlit.checkpoints.allow_target.",
-        )
-    keywords = {name: value for name, value in node.items() if name != "_target_"}
+    target = MOVED.get(str(target), str(target))
+    if trusted:
+        from hydra.utils import instantiate
+
+        return instantiate({**node, "_target_": target}, **arguments)
+    require_allowed(target, kind)
+    keywords = {name: value for name, value in node.items() if name not in _OF_HYDRA}
     for name, value in arguments.items():
         if name in keywords and keywords[name] != value:
             raise ConfigError(
@@ -115,8 +140,25 @@ def build(node: Mapping[str, Any], kind: str, **arguments: Any) -> Any:
     module, _, name = target.rpartition(".")
     factory = getattr(importlib.import_module(module), name)
     keywords |= arguments
+    if node.get("_partial_"):
+        return partial(factory, **keywords)
     _check_arguments(factory, keywords, target)
     return factory(**keywords)
+
+
+def require_allowed(target: object, kind: str) -> None:
+    """Refuse a class that may not be built.
+
+    Raises:
+        ConfigError: names it, and how a class of the user's own is allowed.
+    """
+    if not is_allowed(target, kind):
+        raise ConfigError(
+            f"`_target_: {target}` is not one of the {kind} that may be built.",
+            where=target,
+            fix=_suggest(str(target), ALLOWED_TARGETS[kind])
+            + " A class of your own is allowed by covidlit.checkpoints.allow_target.",
+        )
 
 
 def _check_arguments(factory: type, keywords: Mapping[str, Any], target: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from omegaconf import OmegaConf
@@ -41,6 +41,8 @@ from covidlit.sweep.workers import WorkerPool
 if TYPE_CHECKING:
     from hydra.plugins.launcher import Launcher
     from optuna.pruners import BasePruner
+
+    from covidlit.runs.outcomes.outcome import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +120,14 @@ def run_sweep(
             log.warning(reason)
 
 
+def _outcome_of(config: Any) -> Outcome:
+    """What a trial of this configuration is after."""
+    from covidlit.runs.outcomes import outcome_of
+    from covidlit.runs.steps import build_runner  # imports torch
+
+    return outcome_of(build_runner({"model": OmegaConf.to_container(config.model, resolve=True)}))
+
+
 def _check_composition(
     space: SearchSpace, application: Application, settings: SweepSettings, pruner: BasePruner
 ) -> Path:
@@ -132,12 +142,12 @@ def _check_composition(
     """
     if application.is_covidlit:
         check_comparable(space.parameters())
-        check_direction(settings.direction)
     unreported: str | None = None
     for overrides in space.examples():
         config = application.compose(0, [*space.fixed, *overrides, "hydra.sweeper.trial=0"])
         if application.is_covidlit:
             check_trial(config)
+            check_direction(settings.direction, _outcome_of(config))
             unreported = unreported or why_nothing_is_reported(config, settings.folds)
     if unreported is not None and not isinstance(pruner, optuna.pruners.NopPruner):
         log.warning("Nothing will be pruned and no learning curve be shown: %s.", unreported)

@@ -13,9 +13,12 @@ from covidlit.sweep import trial_checks
 from covidlit.sweep.trial import SweepTrial
 
 if TYPE_CHECKING:
+    from covidlit.runs.outcomes.outcome import Outcome
     from covidlit.tasks import BaseTask
 
 log = logging.getLogger(__name__)
+
+_BETTER = {"max": "higher", "min": "lower"}
 
 
 class PruningCallback(pl.Callback):
@@ -66,21 +69,22 @@ class PruningCallback(pl.Callback):
                 logger.mark_pruned(self.pruned)
 
 
-def check_direction(trial: SweepTrial, task: BaseTask | None) -> None:
+def check_direction(trial: SweepTrial, outcome: Outcome, task: BaseTask | None) -> None:
     """Make sure that the sampler and the pruner look for what is better, not for what is worse.
 
     Args:
-        trial: of the sweep; its objective is an AUC.
+        trial: of the sweep.
+        outcome: whose value the trial returns.
         task: whose metric is reported each epoch; None where nothing is.
 
     Raises:
-        ConfigError: the study minimises, or the task's metric is better the lower it is.
+        ConfigError: the study looks for the worst values, or the task's metric goes the other way.
     """
-    trial_checks.check_direction(trial.direction)
-    if task is not None and task.mode != "max" and trial.prunes:
+    trial_checks.check_direction(trial.direction, outcome)
+    if task is not None and task.mode != outcome.mode and trial.prunes:
         raise ConfigError(
-            f"{task.monitor} is better the lower it is, and {trial.pruner_name} would stop the "
-            "best trials of a study that maximises.",
+            f"{task.monitor} is better the {_BETTER[task.mode]} it is, and {trial.pruner_name} "
+            f"would stop the best trials of a study that is to {trial.direction}.",
             where="hydra.sweeper.pruner",
             fix="use hydra/sweeper/pruner=none.",
         )

@@ -9,9 +9,10 @@ from covidlit.errors import ConfigError
 from covidlit.settings.trainer import number_of_devices
 
 if TYPE_CHECKING:
+    from covidlit.runs.outcomes.outcome import Outcome
     from covidlit.sweep.parameters import Parameter
 
-MAXIMIZE = "maximize"
+_DIRECTIONS = {"max": "maximize", "min": "minimize"}
 
 _SCANS = (
     "split", "label_rule", "inclusion", "data", "data.source", "data.min_slices",
@@ -81,18 +82,19 @@ def refuse_several_devices(trainer: Any) -> None:
         )
 
 
-def check_direction(direction: str) -> None:
-    """Refuse to look for the lowest AUC.
+def check_direction(direction: str, outcome: Outcome) -> None:
+    """Refuse to look for the worst value of an outcome.
 
     Raises:
-        ConfigError: the study minimises.
+        ConfigError: the study maximises what is better the lower it is, or the other way round.
     """
-    if direction != MAXIMIZE:
+    wanted = _DIRECTIONS[outcome.mode]
+    if direction != wanted:
         raise ConfigError(
-            f"a trial's value is the AUC on the validation part; {direction} would look for "
-            "the worst.",
+            f"a trial's value is the {outcome.metric} on the validation part; {direction} would "
+            "look for the worst.",
             where="hydra.sweeper.direction",
-            fix="set it to maximize, with another hydra.sweeper.study_name.",
+            fix=f"set it to {wanted}, with another hydra.sweeper.study_name.",
         )
 
 

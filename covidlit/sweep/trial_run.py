@@ -7,22 +7,29 @@ their help would make the test worthless.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from covidlit.cohort.development import development_fold, development_split
-from covidlit.errors import TrainingError
+from covidlit.files import write_text
+from covidlit.runs.run_folder import CONFIG
 from covidlit.sweep.trial import SweepTrial
 from covidlit.sweep.trial_checks import check_trial
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from covidlit.cohort import Split
+    from covidlit.datamodules.cohort_data import CohortData
+    from covidlit.runs.cross_validation import Fold
+    from covidlit.runs.outcomes.outcome import Outcome
+    from covidlit.runs.runner import Runner
+    from covidlit.sweep.pruning import PruningCallback
 
 log = logging.getLogger(__name__)
+
+VALIDATED = ("validation",)
 
 
 def run_trial(config: dict[str, Any], run_dir: Path, trial: SweepTrial) -> float:
@@ -38,115 +45,130 @@ def run_trial(config: dict[str, Any], run_dir: Path, trial: SweepTrial) -> float
         trial: whom to report to.
 
     Returns:
-        The AUC on the validation part, with the weights that a run is judged by; with folds its
-        mean over the folds.
+        The outcome's value (the AUC) on the validation part, with the weights that a run is judged
+        by; with folds its mean over the folds.
 
     Raises:
         TrialPruned: the pruner has ended it.
         ConfigError: a setting that makes no sense in a sweep, or no AUC can be had.
         TrainingError: the training diverged, or the AUC is undefined.
     """
-    from covidlit.runs.steps import write_config
-
-    check_trial(config)
-    write_config(config, run_dir)
-    with trial:
-        if trial.folds is not None:
-            return _cross_validate(config, run_dir, trial)
-        predictions = _train_and_validate(config, run_dir, trial, development_split)
-        return validation_auc(predictions)
-
-
-def validation_auc(predictions: pd.DataFrame) -> float:
-    """The AUC of the scored scans of a predictions table.
-
-    Args:
-        predictions: contract 6, of the validation part alone.
-
-    Raises:
-        TrainingError: it is undefined, with the reason.
-    """
-    from covidlit.evaluation.auc import auc_estimate
-    from covidlit.evaluation.evaluate import as_binary
-    from covidlit.evaluation.predictions import accepted, validate_predictions
-
-    table = accepted(as_binary(validate_predictions(predictions))[0])
-    auc = auc_estimate(table["target"].to_numpy(), table["score"].to_numpy(float))
-    if auc.value is None:
-        raise TrainingError(
-            f"the AUC on the validation part is undefined: {auc.reason}.",
-            fix="choose a split whose validation part has scans of every class.",
-        )
-    return auc.value
-
-
-def _cross_validate(config: dict[str, Any], run_dir: Path, trial: SweepTrial) -> float:
-    """The mean AUC of the folds; the pruner is asked after each but the last."""
-    import pandas as pd
     from optuna import TrialPruned
 
-    from covidlit.evaluation import write_predictions
+    from covidlit.runs.outcomes import outcome_of
+    from covidlit.runs.steps import begin, load_data, score, train
 
-    n_folds = trial.folds
-    assert n_folds is not None
-    tables: list[pd.DataFrame] = []
-    aucs: list[float] = []
-    for fold in range(n_folds):
-        folder = run_dir / f"fold_{fold}"
-        use = partial(development_fold, n_folds=n_folds, fold=fold)
-        facts = {"run_id": run_dir.name, "fold": fold}
-        tables.append(_train_and_validate(config, folder, trial, use, **facts))
-        aucs.append(validation_auc(tables[-1]))
-        mean = sum(aucs) / len(aucs)
+    check_trial(config)
+    write_text(run_dir / CONFIG, yaml.safe_dump(config, sort_keys=False))
+    with trial:
+        runner = begin(config, run_dir)
+        outcome = outcome_of(runner)
+        data = load_data(config, runner, _developed)
+        _check_value(outcome, data)
+        if trial.folds is not None:
+            return _cross_validate(config, run_dir, trial, data, outcome)
+        callback = _follow(runner, outcome, trial)
+        train(config, run_dir, data, runner)
+        if callback is not None and callback.pruned:
+            raise TrialPruned(callback.pruned)
+        return outcome.value(score(config, run_dir, data, runner, parts=VALIDATED))
+
+
+def _developed(data: CohortData) -> CohortData:
+    """Without the test part."""
+    return data.with_split(development_split(data.split, data.manifest))
+
+
+def _check_value(outcome: Outcome, data: CohortData) -> None:
+    outcome.check_selection(
+        data,
+        f"a trial's value, the {outcome.metric},",
+        "split",
+        "hydra.sweeper.folds=5 (cross-validation)",
+    )
+
+
+def _cross_validate(
+    config: dict[str, Any], run_dir: Path, trial: SweepTrial, data: CohortData, outcome: Outcome
+) -> float:
+    """The mean value of the folds; the pruner is asked after each but the last."""
+    from optuna import TrialPruned
+
+    from covidlit.runs.cross_validation import join_tables, train_folds
+    from covidlit.runs.outcomes.outcome import Tables
+
+    folds = _folds(config, run_dir, trial, data)
+    for fold in folds:
+        fold.data.setup()
+        _check_value(outcome, fold.data)
+    tables: list[Tables] = []
+    values: list[float] = []
+    follow = partial(_follow_fold, outcome=outcome, trial=trial)
+    for trained in train_folds(folds, adapt=follow):
+        tables.append(trained.tables)
+        values.append(outcome.value(trained.tables))
+        mean = sum(values) / len(values)
         log.info(
-            "Fold %d (%d of %d): validation AUC %.4f; mean so far %.4f.",
-            fold, fold + 1, n_folds, aucs[-1], mean,
+            "Fold %d (%d of %d): validation %s %.4f; mean so far %.4f.", trained.number,
+            trained.number + 1, len(folds), outcome.metric, values[-1], mean,
         )  # fmt: skip
-        trial.report(mean, fold)
-        if fold + 1 < n_folds and trial.should_prune():
+        trial.report(mean, trained.number)
+        if len(values) < len(folds) and trial.should_prune():
             reason = (
-                f"pruned after {fold + 1} of {n_folds} folds by {trial.pruner_name}: the mean AUC "
-                f"is {mean:.4f}, too low beside the earlier trials"
+                f"pruned after {len(values)} of {len(folds)} folds by {trial.pruner_name}: the "
+                f"mean {outcome.metric} is {mean:.4f}, too low beside the earlier trials"
             )
             log.info("Trial %d is %s.", trial.number, reason)
             raise TrialPruned(reason)
-    write_predictions(pd.concat(tables, ignore_index=True), run_dir / "predictions.parquet")
+    outcome.write(join_tables(tables), run_dir)
     return mean
 
 
-def _train_and_validate(
-    config: dict[str, Any],
-    folder: Path,
-    trial: SweepTrial,
-    use: Callable[[Split, pd.DataFrame], Split],
-    **facts: Any,
-) -> pd.DataFrame:
-    """One training and its predictions of the validation part; see `run_trial`."""
-    from optuna import TrialPruned
+def _folds(
+    config: dict[str, Any], run_dir: Path, trial: SweepTrial, data: CohortData
+) -> Sequence[Fold]:
+    from covidlit.runs.cross_validation import Fold
 
-    from covidlit.runs.checks import check_selection
+    assert trial.folds is not None
+    return [
+        Fold(
+            number,
+            config,
+            run_dir / f"fold_{number}",
+            data.with_split(
+                partial(_development_fold, split=data.split, n_folds=trial.folds, fold=number)
+            ),
+            VALIDATED,
+            {"run_id": run_dir.name, "fold": number},
+        )
+        for number in range(trial.folds)
+    ]
+
+
+def _development_fold(table: Any, split: Any, n_folds: int, fold: int) -> Any:
+    return development_fold(split, table, n_folds, fold)
+
+
+def _follow_fold(runner: Runner, fold: Fold, outcome: Outcome, trial: SweepTrial) -> None:
+    _follow(runner, outcome, trial, fold.number)
+
+
+def _follow(
+    runner: Runner, outcome: Outcome, trial: SweepTrial, fold: int | None = None
+) -> PruningCallback | None:
+    """Let a training count its epochs for the trial and, without folds, report them to it."""
     from covidlit.runs.lightning_runner import LightningRunner
-    from covidlit.runs.steps import begin, build_runner, load_data, score, train
     from covidlit.sweep.pruning import PruningCallback, check_direction
 
-    begin(config, folder)
-    datamodule = load_data(config, use)
-    check_selection(
-        datamodule, "a trial's value, the AUC,", "split", "hydra.sweeper.folds=5 (cross-validation)"
-    )
-    runner = build_runner(config, datamodule)
     callback: PruningCallback | None = None
     if isinstance(runner, LightningRunner):
         callback = PruningCallback(trial, report=trial.folds is None)
         runner.further_callbacks.append(callback)
-        runner.belongs_to = _place_in_sweep(trial, facts.get("fold"))
-    epochs = callback is not None and callback.report
-    check_direction(trial, runner.task if isinstance(runner, LightningRunner) and epochs else None)
-    trial.name_metric(runner.task.monitor if epochs else "validation AUC")  # type: ignore[attr-defined]
-    train(runner, datamodule, folder)
-    if callback is not None and callback.pruned:
-        raise TrialPruned(callback.pruned)
-    return score(runner, datamodule, folder, seed=config["seed"], parts=("validation",), **facts)
+        runner.belongs_to = _place_in_sweep(trial, fold)
+    task = runner.task if isinstance(runner, LightningRunner) and trial.folds is None else None
+    check_direction(trial, outcome, task)
+    trial.name_metric(f"validation {outcome.metric}" if task is None else task.monitor)
+    return callback
 
 
 def _place_in_sweep(trial: SweepTrial, fold: int | None) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pytorch_lightning as pl
 import torch
@@ -19,6 +19,9 @@ from covidlit.settings.targets import build
 from covidlit.tasks.load import load_task
 from covidlit.tasks.rng import rng_state, set_rng_state, set_seed
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Batch = dict[str, Any]
 
 
@@ -29,6 +32,8 @@ class BaseTask(pl.LightningModule, ABC):
     `__init__`; they need `optimizer` and `scheduler` among their hyper-parameters.
 
     Attributes:
+        outcome: what a run of the task is after; a name of `covidlit.runs.outcomes.OUTCOMES`, or
+            the dotted path of a class.
         monitor, mode: the logged metric that checkpoints, early stopping and schedulers follow.
         record: what the run wants kept in the checkpoint: a plain mapping that holds the fields of
             `covidlit.checkpoints.RunRecord` (resolved configuration, split hash, preprocessing).
@@ -36,6 +41,7 @@ class BaseTask(pl.LightningModule, ABC):
 
     monitor = "val_auroc"
     mode = "max"
+    outcome = "classification"
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,6 +89,18 @@ class BaseTask(pl.LightningModule, ABC):
     @abstractmethod
     def shared_step(self, batch: Batch, stage: str) -> Tensor:
         """Loss of a batch, with everything logged; `stage` is "train", "val" or "test"."""
+
+    @abstractmethod
+    def table_of(self, batches: Sequence[Batch], classes: Sequence[str] = ()) -> pd.DataFrame:
+        """What `predict_step` returned for each batch, as the columns that the outcome needs.
+
+        Args:
+            batches: of one part, in order.
+            classes: names of the classes, where there are more than two.
+
+        Raises:
+            TrainingError: a score is not finite.
+        """
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self.shared_step(batch, "train")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -21,9 +21,13 @@ from torchmetrics.classification import (
 
 from covidlit.errors import ConfigError
 from covidlit.models.layers import check_choice
-from covidlit.tasks.base import BaseTask, Batch
+from covidlit.tasks.base import BaseTask, Batch, diverged
 from covidlit.tasks.classifier import ClassifierMixin, counted
 from covidlit.tasks.losses import loss_terms
+from covidlit.tasks.scores import score_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LOSSES = ("bce", "focal")
 
@@ -175,3 +179,12 @@ class VolumeClassification(ClassifierMixin, BaseTask):
             assert isinstance(self.net, Sparse)  # checked in configure_models
             loss = loss + self.hparams["sparsity_weight"] * self.net.sparsity()
         return loss
+
+    def table_of(self, batches: Sequence[Batch], classes: Sequence[str] = ()) -> pd.DataFrame:
+        """`scan_id`, `score` and, with more than two classes, `score_<class>` of every scan."""
+        lost = sum(int((~batch["score"].isfinite()).sum()) for batch in batches)
+        if lost:
+            raise diverged(f"{lost} scores are not finite")
+        scan_ids = [scan_id for batch in batches for scan_id in batch["scan_id"]]
+        scores = [row for batch in batches for row in batch["score"].double().tolist()]
+        return score_table(scan_ids, scores, classes)

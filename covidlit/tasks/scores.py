@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from covidlit.checkpoints.record import class_of_interest
@@ -12,19 +12,20 @@ if TYPE_CHECKING:
 
 
 def score_table(
-    scan_ids: Sequence[str], scores: Sequence[Any], classes: Sequence[str] = ()
+    ids: Iterable[str], scores: Sequence[Any], classes: Sequence[str] = (), *, key: str = "scan_id"
 ) -> pd.DataFrame:
     """Scores as columns of the predictions table.
 
     Args:
-        scan_ids: of the scans.
-        scores: for each scan the probability of the positive class, or one per class.
+        ids: of the rows.
+        scores: for each row the probability of the positive class, or one per class.
         classes: names for the latter, more than two; `score` is then that of
             `class_of_interest`.
+        key: name of the column of ids.
     """
     import pandas as pd
 
-    table = pd.DataFrame({"scan_id": pd.Series(list(scan_ids), dtype="string")})
+    table = pd.DataFrame({key: pd.Series(list(ids), dtype="string")})
     if len(classes) <= 2:
         return table.assign(score=pd.Series(list(scores), dtype=float))
     for index, name in enumerate(classes):

@@ -53,9 +53,9 @@ def learned() -> tuple[Any, Any]:
 def test_a_kept_model_scores_as_the_run_did(make: Callable[..., Any], tmp_path: Path) -> None:
     data = make()
     node = {"_target_": "sklearn.svm.SVC"}
-    runner = ClassicalRunner("svm", node, calibration={"folds": 3}, n_jobs=1)
+    runner = ClassicalRunner("svm", node, calibration={"folds": 3})
     runner.fit(data, tmp_path)
-    runner.keep_operating_point(0.41)
+    runner.keep(operating_point=0.41)
     model = load_model(tmp_path / "checkpoints" / "model.skops")
     assert model.record.operating_point == 0.41
     assert model.record.split_hash == data.split.hash
@@ -85,10 +85,8 @@ def test_every_classifier_that_stands_alone_comes_back_the_same(
         pipeline = CalibratedClassifierCV(pipeline, ensemble=False, cv=2)
     model = ClassicalModel(pipeline.fit(x, y), FEATURE_NAMES[:6], RECORD)
     again = load_model(model.save(tmp_path / "model.skops"))
-    table = np.zeros((len(x), len(FEATURE_NAMES)))
-    table[:, :6] = x
     assert again.record == RECORD
-    assert again.scores_of(table) == model.scores_of(table)
+    assert again.scores_of(x) == model.scores_of(x)
 
 
 class Foreign:

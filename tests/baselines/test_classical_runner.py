@@ -32,7 +32,7 @@ Make = Callable[..., VolumeDataModule]
 
 
 def runner(classifier: dict[str, Any], **arguments: Any) -> ClassicalRunner:
-    return ClassicalRunner("test", classifier, n_jobs=1, **arguments)
+    return ClassicalRunner("test", classifier, **arguments)
 
 
 @pytest.mark.parametrize(

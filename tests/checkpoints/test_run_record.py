@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.datamodules.build import build_datamodule
 from covidlit.runs.lightning_runner import LightningRunner
-from covidlit.runs.steps import build_runner
+from covidlit.runs.steps import build_runner, record_of
 from covidlit.settings.tree import config_dir
 
 
@@ -45,6 +45,7 @@ def test_a_network_that_learned_from_synthetic_scans_says_so(
     config = OmegaConf.to_container(composed, resolve=True)
     assert isinstance(config, dict)
     config = {str(name): value for name, value in config.items()}
-    runner = build_runner(config, build_datamodule(config))
+    runner = build_runner(config)
+    runner.record = record_of(config, build_datamodule(config))
     assert isinstance(runner, LightningRunner)
     assert runner.record["synthetic"] is expected

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from volume_records import volume_record
 
-from covidlit.checkpoints.record import run_record
 from covidlit.checkpoints.same_run import changed_length, check_same_run
 from covidlit.errors import CheckpointError
 from covidlit.settings.trainer import cut_short, number_of_devices
@@ -61,13 +61,13 @@ def _with(dotted: str, value: Any) -> dict[str, Any]:
     for name in way:
         node = node[name]
     node[last] = value
-    return run_record(config, split_hash="abc")
+    return volume_record(config, split_hash="abc")
 
 
 @pytest.fixture
 def whole(tmp_path: Path) -> Path:
     task = make_task()
-    task.record = run_record(WHOLE, split_hash="abc")
+    task.record = volume_record(WHOLE, split_hash="abc")
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_model_summary=False)
     trainer.strategy.connect(task)
     trainer.save_checkpoint(tmp_path / "whole.ckpt")

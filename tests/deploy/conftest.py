@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from volume_records import volume_record
 
-from covidlit.checkpoints.record import run_record
 from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.cohort.scan_sources import find_scans
 from covidlit.datamodules.volume_dataset import apply_window
@@ -66,7 +66,7 @@ def save_run(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> SaveRun:
             gain = 2 * reach * torch.linspace(1.0, 0.7, len(low)) / (high - low)
             last.weight *= gain[:, None]
             last.bias.sub_((low + high) / 2).mul_(gain)
-        task.record = run_record(
+        task.record = volume_record(
             {
                 "data": {"geometry": GEOMETRY, "window": [-1000, 400], "override_checks": []},
                 "model": {"name": "tiny"},

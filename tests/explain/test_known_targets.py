@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from volume_records import volume_record
 
-from covidlit.checkpoints.record import RunRecord, run_record
+from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.manifest import write_manifest
 from covidlit.explain import explain_image, layer_cam, layer_of
 from covidlit.explain.known_targets import known_targets
@@ -27,7 +28,7 @@ def record(label_rule: Any) -> RunRecord:
         "model": {"name": "csacnet"},
         "label_rule": label_rule,
     }
-    return RunRecord.model_validate(run_record(config, split_hash="abc"))
+    return RunRecord.model_validate(volume_record(config, split_hash="abc"))
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from typer.testing import CliRunner
+from volume_records import volume_record
 
-from covidlit.checkpoints.record import run_record
 from covidlit.cli.app import app
 from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.datamodules.volume_dataset import apply_window
@@ -71,7 +71,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         task(torch.rand(2, 1, *GEOMETRY.size))
     geometry = {"spacing": list(GEOMETRY.spacing), "size": list(GEOMETRY.size)}
     data = {"geometry": geometry, "window": list(WINDOW)}
-    task.record = run_record({"data": data, "model": {"name": "csacnet"}}, split_hash="abc")
+    task.record = volume_record({"data": data, "model": {"name": "csacnet"}}, split_hash="abc")
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_model_summary=False)
     trainer.strategy.connect(task)
     path = tmp_path_factory.mktemp("run") / "best.ckpt"

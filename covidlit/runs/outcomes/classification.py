@@ -1,92 +1,139 @@
-"""From the scores of a run to its predictions table and its report."""
+"""Classification as the outcome of a run: predictions table, AUC, operating point, report."""
 
 from __future__ import annotations
 
 import logging
-import os
-import platform
-import shlex
-import sys
-from dataclasses import replace
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from covidlit.files import fingerprint
+from covidlit.errors import TrainingError
+from covidlit.runs.outcomes.classification_checks import (
+    check_evaluation,
+    check_evaluation_settings,
+    check_selection,
+)
+from covidlit.runs.outcomes.classification_report import report_context
+from covidlit.runs.outcomes.outcome import Tables, Training
+from covidlit.runs.outcomes.predictions import assemble_predictions
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from covidlit.datamodules import VolumeDataModule
-    from covidlit.evaluation import ReportContext
+    from covidlit.datamodules.cohort_data import CohortData
+    from covidlit.evaluation import Evaluation
     from covidlit.runs.runner import Runner
 
 log = logging.getLogger(__name__)
 
-PACKAGES = (
-    "covidlit", "torch", "pytorch-lightning", "torchio", "monai", "scikit-learn", "pydicom",
-    "SimpleITK",
-)  # fmt: skip
-LEFT_OUT = ("path", "study_uid", "series_uid", "acquisition_date", "key", "pixel_hash")
-"""Columns of the datamodule's table that say nothing about a prediction."""
+PREDICTIONS = "predictions"
 
 
-def assemble_predictions(
-    table: pd.DataFrame,
-    scores: dict[str, pd.DataFrame],
-    *,
-    run_id: str,
-    model: str,
-    seed: int,
-    fold: int | None,
-) -> pd.DataFrame:
-    """The predictions table (contract 6) of one run.
+class Classification:
+    """One of two or more classes for each row, judged by the area under the ROC curve."""
 
-    Args:
-        table: the datamodule's rows, with `part`, `status`, `reason`, `target`.
-        scores: for each part, what the runner's `predict` returned.
+    metric = "AUC"
+    mode = "max"
 
-    Returns:
-        One row per scan of these parts; refused scans keep theirs, with a null score.
-    """
-    import pandas as pd
+    def check_settings(self, config: Mapping[str, Any]) -> None:
+        """Check the node `evaluation` by itself."""
+        check_evaluation_settings(config["evaluation"])
 
-    rows = table[table["part"].isin(list(scores))]
-    rows = rows.drop(columns=[name for name in LEFT_OUT if name in rows])
-    rows = rows.assign(scan_id=rows["scan_id"].astype("string"))
-    scored = pd.concat(list(scores.values()), ignore_index=True)
-    joined = rows.merge(scored, on="scan_id", how="left", validate="1:1")
-    facts = {"run_id": run_id, "model": model, "seed": seed, "fold": fold}
-    return joined.assign(**facts)[[*facts, *joined.columns]]
+    def check(self, config: Mapping[str, Any], data: CohortData) -> None:
+        """Check the node `evaluation` against the rows that will be evaluated."""
+        check_evaluation(config, data)
+
+    def check_selection(self, data: CohortData, metric: str, where: str, instead: str) -> None:
+        """An AUC needs a validation part with every class."""
+        n_classes = getattr(data, "n_classes", 2)
+        check_selection(data, metric, n_classes, where, instead)
+
+    def tables(self, runner: Runner, data: CohortData, parts: Sequence[str], **run: Any) -> Tables:
+        """The predictions table (contract 6)."""
+        scores = {part: runner.predict(data, part) for part in parts}
+        return {PREDICTIONS: assemble_predictions(data.table, scores, model=runner.name, **run)}
+
+    def write(self, tables: Tables, run_dir: Path) -> None:
+        """Write `predictions.parquet`."""
+        from covidlit.evaluation import write_predictions
+
+        write_predictions(tables[PREDICTIONS], run_dir / "predictions.parquet")
+
+    def read(self, run_dir: Path) -> Tables:
+        """Read `predictions.parquet`."""
+        from covidlit.evaluation.predictions import read_predictions
+
+        return {PREDICTIONS: read_predictions(run_dir / "predictions.parquet")}
+
+    def keep(self, tables: Tables, runner: Runner, config: Mapping[str, Any]) -> None:
+        """Choose the operating point on the validation part, and write it into the model."""
+        from covidlit.evaluation.evaluate import as_binary
+        from covidlit.evaluation.operating_point import operating_points
+        from covidlit.evaluation.predictions import validate_predictions
+
+        table = as_binary(validate_predictions(tables[PREDICTIONS]))[0]
+        points = operating_points(table, config["evaluation"]["operating_point"])
+        if len(points) == 1:
+            runner.keep(operating_point=float(next(iter(points.values())).threshold))
+
+    def value(self, tables: Tables) -> float:
+        """The AUC of the scored rows of the validation part."""
+        from covidlit.evaluation.auc import auc_estimate
+        from covidlit.evaluation.evaluate import as_binary
+        from covidlit.evaluation.predictions import accepted, validate_predictions
+
+        table = accepted(as_binary(validate_predictions(tables[PREDICTIONS]))[0])
+        table = table[table["part"] == "validation"]
+        auc = auc_estimate(table["target"].to_numpy(), table["score"].to_numpy(float))
+        if auc.value is None:
+            raise TrainingError(
+                f"the AUC on the validation part is undefined: {auc.reason}.",
+                fix="choose a split whose validation part has scans of every class.",
+            )
+        return auc.value
+
+    def report(
+        self,
+        tables: Tables,
+        run_dir: Path,
+        *,
+        config: dict[str, Any],
+        trainings: Sequence[Training],
+    ) -> None:
+        """Write `metrics.json` and `report.html`, and say where."""
+        from covidlit.evaluation import evaluate, write_report
+
+        predictions = tables[PREDICTIONS]
+        evaluation = evaluate(predictions, seed=config["seed"], **config["evaluation"])
+        gallery = _gallery(config, trainings, evaluation.table)
+        context = report_context(run_dir, config, trainings, gallery)
+        path = write_report(predictions, run_dir, context=context, evaluation=evaluation)
+        _log_result(evaluation, path, synthetic=bool(context.synthetic))
 
 
-def report(
-    predictions: pd.DataFrame,
-    run_dir: Path,
-    *,
-    config: dict[str, Any],
-    datamodule: VolumeDataModule,
-    runner: Runner,
-) -> float | None:
-    """Write `report.html` and `metrics.json`, say where, and return the validation AUC."""
-    from covidlit.evaluation import evaluate, write_report
+def _gallery(
+    config: Mapping[str, Any], trainings: Sequence[Training], table: pd.DataFrame
+) -> tuple[list[tuple[str, bytes]], str]:
+    """Heatmaps of typical and misdiagnosed test scans; none of the folds of a cross-validation."""
+    from covidlit.runs.lightning_runner import LightningRunner
 
-    evaluation = evaluate(predictions, seed=config["seed"], **config["evaluation"])
-    gallery: list[tuple[str, bytes]] = []
-    note = ""
-    if config.get("heatmaps", True) and not config["trainer"].get("fast_dev_run"):
-        gallery, note = runner.gallery(datamodule, evaluation.table)
-    context = replace(
-        _context(run_dir, config, datamodule, runner), gallery=gallery, gallery_note=note
-    )
-    path = write_report(predictions, run_dir, context=context, evaluation=evaluation)
-    points = evaluation.metrics["operating_points"]
-    if len(points) == 1:
-        runner.keep_operating_point(float(points[0]["threshold"]))
+    runner, data = trainings[0].runner, trainings[0].data
+    wanted = config.get("heatmaps", True) and not config["trainer"].get("fast_dev_run")
+    if not wanted or len(trainings) > 1 or not isinstance(runner, LightningRunner):
+        return [], ""
+    from covidlit.datamodules import VolumeDataModule
+    from covidlit.explain.run_gallery import run_gallery
+
+    if not isinstance(data, VolumeDataModule):
+        return [], ""
+    return run_gallery(runner.task, data, table, runner.judged)
+
+
+def _log_result(evaluation: Evaluation, path: Path, *, synthetic: bool) -> None:
     auc = evaluation.estimate("auc")
     if auc.value is not None and auc.low is not None:
         level = 100 * evaluation.metrics["settings"]["confidence"]
-        label = "Synthetic data. " if context.synthetic else ""
+        label = "Synthetic data. " if synthetic else ""
         log.info(
             f"{label}Test AUC {auc.value:.3f} ({level:g}% CI {auc.low:.3f} to {auc.high:.3f}), "
             f"{auc.n} scans."
@@ -95,77 +142,3 @@ def report(
         if caution["code"] == "no_spread":
             log.warning("%s", caution["text"])
     log.info("Report: %s", path.resolve())
-    if "validation" not in evaluation.metrics["parts"]:
-        return None
-    return evaluation.estimate("auc", "validation").value
-
-
-def _command() -> str:
-    """The command line of this process, as a user would write it."""
-    program = Path(sys.argv[0])
-    own = program.parent.name == "cli"  # of `covidlit train`, see covidlit.cli.app
-    start = ["covidlit", "train"] if own else ["python", program.name]
-    return shlex.join([*start, *sys.argv[1:]])
-
-
-def _context(
-    run_dir: Path, config: dict[str, Any], datamodule: VolumeDataModule, runner: Runner
-) -> ReportContext:
-    import yaml
-
-    from covidlit.cohort.describe import show_table1, table1, table2
-    from covidlit.cohort.sources import flow_of
-    from covidlit.cohort.summary import split_summary
-    from covidlit.evaluation import ReportContext
-
-    table = datamodule.table
-    flow, flow_note = flow_of(datamodule.manifest_path)
-    return ReportContext(
-        title=config["name"],
-        run_id=run_dir.name,
-        command=_command(),
-        config=yaml.safe_dump(config, sort_keys=False),
-        config_hash=fingerprint(config),
-        split_hash=datamodule.split.hash,
-        split_summary=split_summary(table),
-        centres=sorted(map(str, table["centre"].dropna().unique())),
-        disjointness=(
-            "No patient, no series and no image (hash of its voxels) stands in two parts; "
-            "this was checked when the run started, which would have stopped it.",
-        ),
-        flow=flow,
-        notes=[flow_note] if flow_note else [],
-        tables={
-            "Table 1. The cohort by centre": show_table1(table1(table)).rename_axis(
-                "characteristic"
-            ),
-            "Table 2. Classes, RT-PCR and aetiology by part": table2(table, datamodule.split),
-        },
-        versions={
-            "python": platform.python_version(),
-            **{name: version(name) for name in PACKAGES},
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        },
-        seed=config["seed"],
-        training_curve=_training_curve(run_dir),
-        model=runner.describe(),
-        training={
-            **runner.training_facts(config),
-            "input (z, y, x)": f"{config['data']['geometry']['size']} voxels of "
-            f"{config['data']['geometry']['spacing']} mm",
-        },
-        selected_on=runner.selected_on,
-        cut_short=runner.cut_short,
-        synthetic=bool(table["synthetic"].fillna(False).any()) if "synthetic" in table else None,
-    )
-
-
-def _training_curve(run_dir: Path) -> pd.DataFrame | None:
-    """The logged metrics, one row per epoch, or None where nothing was logged."""
-    import pandas as pd
-
-    path = run_dir / "logs" / "metrics.csv"
-    if not path.is_file():
-        return None
-    logged = pd.read_csv(path)
-    return logged.groupby("epoch", as_index=False).last().drop(columns="step", errors="ignore")

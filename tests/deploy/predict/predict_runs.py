@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+from volume_records import volume_record
 
-from covidlit.checkpoints.record import run_record
 from covidlit.tasks import VolumeClassification
 
 GEOMETRY = {"spacing": [20.0, 24.0, 24.0], "size": [16, 16, 16]}
@@ -28,7 +28,7 @@ def held_out_rows(table: pd.DataFrame) -> pd.DataFrame:
 def save_run(
     task: VolumeClassification, config: dict[str, Any], path: Path, *, synthetic: bool = False
 ) -> Path:
-    task.record = run_record(config, split_hash="abc", synthetic=synthetic)
+    task.record = volume_record(config, split_hash="abc", synthetic=synthetic)
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_model_summary=False)
     trainer.strategy.connect(task)
     trainer.save_checkpoint(path)

@@ -1,4 +1,4 @@
-"""What would stop a run's report, found out before its training: that may take days."""
+"""What would stop the report of a classification, found out before its training."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from covidlit.errors import ConfigError, PredictionsError
+from covidlit.runs.outcomes.predictions import LEFT_OUT
 from covidlit.settings.keys import check_keys
-from covidlit.errors import ConfigError, ManifestError, PredictionsError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from covidlit.datamodules import VolumeDataModule
+    from covidlit.datamodules.cohort_data import CohortData
 
 
 def check_evaluation_settings(settings: Mapping[str, Any]) -> None:
@@ -28,33 +27,12 @@ def check_evaluation_settings(settings: Mapping[str, Any]) -> None:
         check_settings(**settings)
 
 
-def check_manifest_columns(manifest: pd.DataFrame, where: object) -> None:
-    """Check that the manifest's own columns can stand in a predictions table beside its scores.
-
-    Raises:
-        ManifestError: names the columns that cannot.
-    """
-    from covidlit.evaluation.predictions import RUN_COLUMNS
-
-    taken = {*RUN_COLUMNS, "score"}
-    names = [
-        str(name) for name in manifest.columns if name in taken or str(name).startswith("score_")
-    ]
-    if names:
-        raise ManifestError(
-            f"the table of predictions has columns of its own called {', '.join(names)} (score_... "
-            "is the score of a class).",
-            where=where,
-            fix=f"give the manifest's another name, such as own_{names[0]}.",
-        )
-
-
-def check_evaluation(config: Mapping[str, Any], datamodule: VolumeDataModule) -> None:
+def check_evaluation(config: Mapping[str, Any], data: CohortData) -> None:
     """Check the node `evaluation` against the scans that will be evaluated.
 
     Args:
         config: the resolved configuration (`conf/train.yaml`).
-        datamodule: set up.
+        data: set up.
 
     Raises:
         ConfigError: no such column for a subgroup, or a rule for the operating point that the
@@ -63,43 +41,45 @@ def check_evaluation(config: Mapping[str, Any], datamodule: VolumeDataModule) ->
     """
     from covidlit.checkpoints.record import class_of_interest
     from covidlit.evaluation.settings import check_rows
-    from covidlit.runs.outcomes.classification import LEFT_OUT
 
-    table = datamodule.table
+    table = data.table
     rows = table[table["part"].isin(("validation", "test"))]
     rows = rows.drop(columns=[name for name in LEFT_OUT if name in rows])
     positive, classes = 1, list(config["model"].get("classes") or ())
     if len(classes) > 2:
         positive = classes.index(class_of_interest(classes))
-    rows = rows.assign(fold=datamodule.split.fold, target=rows["target"] == positive)
+    rows = rows.assign(fold=data.split.fold, target=rows["target"] == positive)
     asked = {k: v for k, v in config["evaluation"].items() if k in ("operating_point", "subgroups")}
     with _as_settings():
         check_rows(rows, **asked)
 
 
-def check_selection(datamodule: VolumeDataModule, metric: str, where: str, instead: str) -> None:
+def check_selection(
+    data: CohortData, metric: str, n_classes: int, where: str, instead: str
+) -> None:
     """Check that the metric which a training follows is defined on the validation part.
 
     The area under a curve needs every class. torchmetrics gives 0 without, in every epoch alike:
     the first one would count as the best.
 
     Args:
-        datamodule: set up.
+        data: set up.
         metric: its name.
+        n_classes: targets are 0 .. n_classes - 1.
         where: the setting that follows it.
         instead: a setting that does not.
 
     Raises:
         ConfigError: no validation scan, or none of some class, can be loaded.
     """
-    targets = datamodule.dataset_of("validation").targets.tolist()
+    targets = data.rows_of("validation")["target"].astype(int).tolist()
     if not targets:
         raise ConfigError(
             "the split has no validation part, so nothing can be selected on it.",
             where=where,
             fix=f"set split.validation_fraction above 0, or {instead}.",
         )
-    missing = [str(label) for label in range(datamodule.n_classes) if label not in targets]
+    missing = [str(label) for label in range(n_classes) if label not in targets]
     if missing:
         raise ConfigError(
             f"{metric} is undefined on the validation part: of its {len(targets)} scans that can "

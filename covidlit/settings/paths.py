@@ -1,0 +1,28 @@
+"""Settings that are paths: whole ones, so that a run can be taken up from any folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+PATHS = ("cache_dir", "ckpt_path", "data_dir", "folder", "path", "pretrained")
+"""Names of the settings that are paths, at any depth."""
+
+
+def absolute_paths(config: Mapping[str, Any], folder: str | Path) -> dict[str, Any]:
+    """A configuration whose relative paths are taken from a folder.
+
+    Args:
+        config: resolved, as plain types.
+        folder: where the command was given.
+    """
+
+    def whole(name: object, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: whole(key, inner) for key, inner in value.items()}
+        if name in PATHS and isinstance(value, str) and value:
+            return str(Path(folder, value).absolute())
+        return value
+
+    return {key: whole(key, value) for key, value in config.items()}
