@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.calibration import CalibratedClassifierCV
 
 from covidlit.baselines.classifier import (
     build_classifier,
@@ -24,12 +25,13 @@ from covidlit.errors import ConfigError, TrainingError
 from covidlit.files import write_json
 from covidlit.settings.keys import check_keys
 from covidlit.settings.words import Node, settings_text
+from covidlit.tables import write_table
 from covidlit.tasks.scores import score_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from covidlit.datas.cohort_data import CohortData
+    from covidlit.datamodules.cohort_data import CohortData
 
 log = logging.getLogger(__name__)
 
@@ -142,8 +144,6 @@ class ClassicalRunner:
             SplitError: no training scan could be prepared, or those of one class only.
             ConfigError: the classifier's arguments do not fit, or folds that cannot be made.
         """
-        from covidlit.tables import write_table
-
         self.check(data)
         data.check_learnable()
         scans = self._training_scans(data)
@@ -245,7 +245,6 @@ class ClassicalRunner:
     def _fit_estimator(self, pipeline: Any, scans: TrainingScans) -> Any:
         if self._calibration is None:
             return pipeline.fit(scans.x, scans.target, **scans.fit_arguments())
-        from sklearn.calibration import CalibratedClassifierCV
 
         folds = patient_folds(
             scans.target,

@@ -143,9 +143,9 @@ def train_folds(
     waiting = list(folds)
     for fold in waiting:
         fold.data.trainer = None  # type: ignore[attr-defined]  # not to be sent to the workers
-    peak = 0
-    for peak, trained in run_in_parallel(_train_apart, waiting[:1], n_jobs=2, backend=backend):
-        yield trained
+    (first,) = run_in_parallel(_train_apart, waiting[:1], n_jobs=2, backend=backend)
+    peak, trained = first
+    yield trained
     n_jobs = _as_memory_allows(n_jobs, peak)
     for _, trained in run_in_parallel(_train_apart, waiting[1:], n_jobs=n_jobs, backend=backend):
         yield trained

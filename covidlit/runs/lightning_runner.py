@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from copy import copy
 from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -137,7 +138,12 @@ class LightningRunner:
 
     def _fit(self, trainer: pl.Trainer, data: CohortData) -> None:
         try:
-            trainer.fit(self.task, datamodule=data, ckpt_path=self.ckpt_path, weights_only=True)
+            trainer.fit(
+                self.task,
+                datamodule=data,  # type: ignore[arg-type]  # only some are LightningDataModules
+                ckpt_path=self.ckpt_path,
+                weights_only=True,
+            )
         finally:
             _finish_wandb(trainer)
         if not self._trainer_node.get("fast_dev_run"):
@@ -149,11 +155,13 @@ class LightningRunner:
         from covidlit.runs.several_devices import in_processes
         from covidlit.tasks.rng import rng_state
 
+        other = copy(self)
+        other._task = None  # the weights go by file: in memory the processes would share them
         with TemporaryDirectory(prefix=".weights-", dir=run_dir) as folder:
             weights = Path(folder, "weights.pt")
             torch.save(self.task.state_dict(), weights)
             self.judged, self.selected = in_processes(
-                trainer, self._fit_as_one_of_several, data, run_dir, weights, rng_state()
+                trainer, other._fit_as_one_of_several, data, run_dir, weights, rng_state()
             )
             self.task.load_state_dict(torch.load(weights, weights_only=True))
 
@@ -177,10 +185,6 @@ class LightningRunner:
         if trainer.local_rank == 0:
             torch.save(self.task.state_dict(), weights)
         return self.judged, self.selected
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the task: the processes of several devices would share its weights' memory."""
-        return {**self.__dict__, "_task": None}
 
     def _build_trainer(self, data: CohortData, run_dir: Path) -> pl.Trainer:
         from hydra.utils import instantiate

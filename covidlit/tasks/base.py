@@ -16,7 +16,7 @@ import covidlit
 from covidlit.checkpoints.file import CHECKPOINT_FORMAT
 from covidlit.errors import CheckpointError, ConfigError, TrainingError
 from covidlit.settings.targets import build
-from covidlit.tasks.load import load_task
+from covidlit.tasks.restore import restore
 from covidlit.tasks.rng import rng_state, set_rng_state, set_seed
 
 if TYPE_CHECKING:
@@ -57,20 +57,21 @@ class BaseTask(pl.LightningModule, ABC):
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, **kwargs: Any) -> Self:  # type: ignore[override]
-        """The trained task of a checkpoint; `covidlit.tasks.load_task`.
+        """The trained task of a checkpoint, in evaluation mode on the CPU, with its `record`.
 
         Raises:
-            CheckpointError: see `load_task`; or the checkpoint is of another task.
+            CheckpointError: see `covidlit.tasks.restore.restore`; or it is of another task than
+                this class.
             ConfigError: further arguments: the checkpoint alone says how it was trained.
         """
         if kwargs:
             raise ConfigError(f"only the path is taken, got also {', '.join(kwargs)}.")
-        task = load_task(checkpoint_path)
+        task = restore(checkpoint_path)
         if not isinstance(task, cls):
             raise CheckpointError(
                 f"the checkpoint is of a {type(task).__name__}, not of a {cls.__name__}.",
                 where=checkpoint_path,
-                fix="use covidlit.tasks.load_task.",
+                fix="use covidlit.tasks.load.load_task.",
             )
         return task
 

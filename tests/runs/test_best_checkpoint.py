@@ -8,8 +8,8 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader
 
-from covidlit.runs.best_checkpoint import BestCheckpoint
 from covidlit.errors import CheckpointError
+from covidlit.runs.best_checkpoint import BestCheckpoint
 
 SCORES = (0.5, 0.9, 0.6, 0.7)
 

@@ -26,11 +26,11 @@ from covidlit.checkpoints.file import load_checkpoint
 from covidlit.cli.app import app
 from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.cohort.splits import Split
-from covidlit.settings.tree import config_dir
+from covidlit.deploy.predict import predict
 from covidlit.errors import ConfigError
 from covidlit.evaluation import read_predictions
 from covidlit.runs.steps import train_and_evaluate
-from covidlit.deploy.predict import predict
+from covidlit.settings.tree import config_dir
 from covidlit.tasks.load import load_task
 
 ROOT = Path(__file__).parents[2]

@@ -28,27 +28,46 @@ def _state(path: Path) -> dict[str, Any]:
     return state
 
 
+def _take(
+    path: Path,
+    config: dict[str, Any],
+    *,
+    epochs: int = 0,
+    finish: bool = False,
+    raised: BaseException | None = None,
+    **arguments: Any,
+) -> None:
+    """What a run does with its folder."""
+    with run_folder(path, config, **arguments) as folder:
+        if epochs:
+            (path / "checkpoints").mkdir()
+            (path / "checkpoints" / "last.ckpt").touch()
+        if finish:
+            folder.finish()
+        if raised is not None:
+            raise raised
+
+
 def test_a_finished_run_is_not_overwritten(tmp_path: Path) -> None:
     with run_folder(tmp_path, CONFIG) as folder:
         assert _state(tmp_path)["state"] == "running"
         folder.finish({"model": "a"})
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(ConfigError, match=r"holds a run already.*hydra\.run\.dir"):
-        with run_folder(tmp_path, CONFIG):
-            pass
+        _take(tmp_path, CONFIG)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     with run_folder(tmp_path, CONFIG, keep_finished=True) as folder:
-        assert folder.finished and folder.facts == {"model": "a"} and folder.checkpoint is None
+        assert (folder.finished, folder.facts) == (True, {"model": "a"})
+        assert folder.checkpoint is None
     with pytest.raises(ConfigError, match="holds a run already"):
-        with run_folder(tmp_path, {**CONFIG, "seed": 2}, keep_finished=True):
-            pass
+        _take(tmp_path, {**CONFIG, "seed": 2}, keep_finished=True)
 
 
 @pytest.mark.parametrize("left", ["config.yaml", "predictions.parquet", "metrics.json"])
 def test_what_an_earlier_version_left_is_not_overwritten(left: str, tmp_path: Path) -> None:
     (tmp_path / left).write_text("{}")
-    with pytest.raises(ConfigError, match=left), run_folder(tmp_path, CONFIG):
-        pass
+    with pytest.raises(ConfigError, match=left):
+        _take(tmp_path, CONFIG)
     assert (tmp_path / left).read_text() == "{}"
 
 
@@ -58,31 +77,28 @@ def test_what_an_earlier_version_left_is_not_overwritten(left: str, tmp_path: Pa
 def test_an_unfinished_run_says_so_and_goes_on(
     raised: BaseException, state: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(type(raised)), run_folder(tmp_path, CONFIG):
-        (tmp_path / "checkpoints").mkdir()
-        (tmp_path / "checkpoints" / "last.ckpt").touch()
-        raise raised
+    with pytest.raises(type(raised)):
+        _take(tmp_path, CONFIG, epochs=1, raised=raised)
     assert _state(tmp_path)["state"] == state
     assert "no room" in _state(tmp_path)["reason"] or state == "stopped"
     moved = {**CONFIG, "data": {**CONFIG["data"], "source": {"path": "/there.csv"}}}
     with run_folder(tmp_path, moved) as folder:
-        assert folder.goes_on and folder.checkpoint == tmp_path / "checkpoints" / "last.ckpt"
+        assert folder.goes_on
+        assert folder.checkpoint == tmp_path / "checkpoints" / "last.ckpt"
     with pytest.raises(ConfigError, match="seed was 1 and is 2"):
-        with run_folder(tmp_path, {**CONFIG, "seed": 2}):
-            pass
+        _take(tmp_path, {**CONFIG, "seed": 2})
 
 
 def test_a_start_that_failed_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no room"), run_folder(tmp_path, CONFIG):
-        raise ValueError("no room")
+    with pytest.raises(ValueError, match="no room"):
+        _take(tmp_path, CONFIG, raised=ValueError("no room"))
     with run_folder(tmp_path, {**CONFIG, "seed": 2}) as folder:
-        assert not folder.goes_on and folder.checkpoint is None
+        assert (folder.goes_on, folder.checkpoint) == (False, None)
 
 
 def test_a_report_that_fails_leaves_the_run_finished(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="full"), run_folder(tmp_path, CONFIG) as folder:
-        folder.finish()
-        raise OSError("full")
+    with pytest.raises(OSError, match="full"):
+        _take(tmp_path, CONFIG, finish=True, raised=OSError("full"))
     assert _state(tmp_path)["state"] == "finished"
 
 
@@ -99,7 +115,8 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True
         )
-    assert done.returncode == 1 and "another run is writing into this folder" in done.stderr
+    assert done.returncode == 1
+    assert "another run is writing into this folder" in done.stderr
 
 
 def test_runs_of_one_second_have_folders_of_their_own() -> None:
@@ -116,7 +133,8 @@ def test_runs_of_one_second_have_folders_of_their_own() -> None:
         for _ in range(3)
     ]
     folders = {process.communicate()[0] for process in started}
-    assert len(folders) == 3 and all(folder.startswith("runs/csacnet/") for folder in folders)
+    assert len(folders) == 3
+    assert all(folder.startswith("runs/csacnet/") for folder in folders)
 
 
 def test_a_run_is_taken_up_from_any_folder(csacnet_run: Path) -> None:

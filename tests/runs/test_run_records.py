@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from covidlit.runs.cohort_record import cohort_record
-from covidlit.runs.hardware import hardware_record
 from covidlit.cards.network_facts import count_flops, layers_by_kind, network_facts
 from covidlit.cohort import Split
 from covidlit.evaluation import read_predictions
+from covidlit.runs.cohort_record import cohort_record
+from covidlit.runs.hardware import hardware_record
 from covidlit.tasks.load import load_task
 
 
