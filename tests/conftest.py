@@ -22,7 +22,11 @@ os.environ.setdefault("WANDB_MODE", "offline")
 
 # The same examples in every run, however busy the machine.
 settings.register_profile(
-    "covidlit", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "covidlit",
+    deadline=None,
+    derandomize=True,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("covidlit")
 

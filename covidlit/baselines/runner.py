@@ -21,6 +21,7 @@ from covidlit.baselines.folds import patient_folds
 from covidlit.baselines.model import ClassicalModel
 from covidlit.baselines.search import SearchResult, TrainingScans, nested_search, set_parameters
 from covidlit.checkpoints.record import RunRecord
+from covidlit.cohort.class_names import in_target_order
 from covidlit.errors import ConfigError, TrainingError
 from covidlit.files import write_json
 from covidlit.settings.keys import check_keys
@@ -275,12 +276,14 @@ def _checked_calibration(node: Node) -> Node:
 
 def _plain_record(data: CohortData, name: str, classes: Sequence[str]) -> Node:
     """The record of a run without a configuration, as in a script of the user's own."""
-    record = RunRecord(
-        config={},
-        split_hash=data.split.hash,
-        preprocess=data.input_record(),
-        model=name,
-        classes=list(classes),
+    record = RunRecord.model_validate(
+        {
+            "config": {},
+            "split_hash": data.split.hash,
+            "preprocess": data.input_record(),
+            "model": name,
+            "classes": list(in_target_order(classes)),
+        }
     )
     return record.model_dump(mode="json")
 

@@ -32,6 +32,10 @@ def disjointness(facts: Facts) -> list[str]:
         else:
             text = f"{what}: {found['compared']} compared, {found['shared']} in more than one part."
             lines.append(text)
+    suspicions = facts.find("cohort.json", "suspicions")
+    if suspicions is not None:
+        counts = [f"{kind}: {n}" for kind, n in suspicions.items()]
+        lines.append(f"To be looked at, {', '.join(counts) or 'near copies: none'}.")
     held_out, shared = test_centres(facts)
     if held_out:
         lines.append(f"Centres of the test part alone: {listed(held_out)}.")

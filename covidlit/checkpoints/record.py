@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from covidlit.cohort.class_names import in_target_order
 from covidlit.errors import CheckpointError
 
 Positive = Annotated[float, Field(gt=0)]
@@ -74,7 +75,8 @@ class RunRecord(BaseModel):
         split_hash: of the split that it was trained on.
         preprocess: how new input is prepared; see `volume_input`.
         model: name of the model.
-        classes: names of the classes in the order of the targets; empty for a binary task.
+        classes: names of the classes in the order of the targets, where the label rule gives each
+            a target of its own; of two the class of interest is the last. Else empty.
         operating_point: the score from which a scan counts as positive, chosen on validation data;
             None where it is not known.
         synthetic: whether scans that it was trained or selected on are synthetic.
@@ -101,6 +103,16 @@ class RunRecord(BaseModel):
             raise ValueError(f"trainer must be a mapping, got {trainer!r}")
         return config
 
+    @field_validator("classes")
+    @classmethod
+    def _score_is_of_the_class_of_interest(cls, classes: list[str]) -> list[str]:
+        if list(in_target_order(classes)) != classes:
+            raise ValueError(
+                f"the score of this model is the probability of {classes[1]}, not of {classes[0]}, "
+                "as an earlier covidlit trained it: train it again"
+            )
+        return classes
+
     @property
     def volume_input(self) -> PreprocessRecord:
         """How a scan becomes the input of the network or the classifier.
@@ -115,11 +127,6 @@ class RunRecord(BaseModel):
             where=self.model or "the checkpoint",
             fix="give a model of CT volumes.",
         )
-
-
-def class_of_interest(classes: Sequence[str]) -> str:
-    """The class whose probability is the `score`: "covid" where there is one, else the last."""
-    return "covid" if "covid" in classes else classes[-1]
 
 
 def run_record(
@@ -142,7 +149,7 @@ def run_record(
         split_hash=split_hash,
         preprocess=input_record,  # type: ignore[arg-type]  # validated by its kind
         model=str(config["model"].get("name", "")),
-        classes=list((config.get("label_rule") or {}).get("classes") or []),
+        classes=list(in_target_order((config.get("label_rule") or {}).get("classes") or [])),
         synthetic=synthetic,
     )
     return record.model_dump(mode="json")

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from covidlit.errors import ManifestError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 KNOWN_CLASSES = ("covid", "cap", "np")
 """The classes of the field, which a cohort may lack; any other class is a user's own."""
+
+
+def class_of_interest(classes: Sequence[str]) -> str:
+    """The class whose probability is the `score`: "covid" where there is one, else the last."""
+    return "covid" if "covid" in classes else classes[-1]
+
+
+def in_target_order(classes: Sequence[str]) -> tuple[str, ...]:
+    """The named classes in the order of the targets 0, 1, ...
+
+    More than two as they are given. Of two the class of interest is 1, since a binary task has one
+    score: the probability of target 1.
+    """
+    if len(classes) != 2:
+        return tuple(classes)
+    return tuple(sorted(classes, key=lambda name: name == class_of_interest(classes)))
 
 
 def tidy_class_names(names: pd.Series) -> pd.Series:

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from covidlit.cohort.class_names import require_classes
+from covidlit.cohort.class_names import in_target_order, require_classes
 from covidlit.cohort.columns import TEXT, as_day, column_of, parse_dates
 from covidlit.errors import ManifestError
 
@@ -179,6 +179,9 @@ class ByClass:
 class MultiClass:
     """One target per class: the position of `class_name` in `classes`.
 
+    The class of interest, whose probability is the `score`, is covid, or the last class where covid
+    is none of them. Of two classes it is target 1 in either order.
+
     Args:
         classes: the classes in the order of the network's outputs; rows of further classes get no
             target, hence are left out and counted.
@@ -192,6 +195,7 @@ class MultiClass:
                 where="label_rule.classes",
                 fix="name each class once.",
             )
+        self.classes = in_target_order(self.classes)
 
     @property
     def n_classes(self) -> int:

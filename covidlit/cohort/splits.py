@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from hashlib import sha256
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from covidlit.cohort.class_names import count_classes
-from covidlit.cohort.split import PARTS, Part, Split, patient_keys
+from covidlit.cohort.columns import column_of
+from covidlit.cohort.split import PARTS, Part, Split, patient_keys, unit_key
 from covidlit.errors import SplitError
 from covidlit.tables import row_numbers
 
@@ -36,13 +38,15 @@ def centre_held_out(
         seed: chooses the validation patients; the order of the rows does not matter.
 
     Raises:
-        SplitError: an unknown test centre, no training centre left, a patient seen both in a test
-            and in a training centre, or a training part with one class only.
+        SplitError: an unknown test centre, no training centre left, a row without a centre, a
+            patient seen both in a test and in a training centre, or a training part with one class
+            only.
     """
     table = rows_with_target(manifest)
     # On the command line a centre called 4 is a number.
     named = [test_centres] if isinstance(test_centres, str | int) else test_centres
     held_out = [str(centre) for centre in named]
+    _require_centres(table)
     known = sorted(table["centre"].unique())
     for centre in held_out:
         if centre not in known:
@@ -74,7 +78,9 @@ def centre_held_out(
     validation = _validation_patients(table[~is_test], validation_fraction, seed)
     parts: dict[str, Part] = {
         scan: "test" if test else "validation" if patient in validation else "train"
-        for scan, patient, test in zip(table["scan_id"], table["patient_id"], is_test, strict=True)
+        for scan, patient, test in zip(
+            table[unit_key(table)], table["patient_id"], is_test, strict=True
+        )
     }
     arguments = {"test_centres": held_out, "validation_fraction": validation_fraction}
     return _finish(table, "centre_held_out", parts, arguments, seed)
@@ -89,14 +95,17 @@ def patient_k_fold(
 ) -> Split:
     """One fold of a patient-grouped k-fold, stratified by centre and class.
 
-    The test part is fold `fold`; validation patients come from the other folds. The same seed gives
-    the same folds for every `fold`, so the test parts of all folds cover the manifest once.
+    The test part is fold `fold`. Its validation patients are those that the folds after it test,
+    in turn, so the folds select on different patients. The same seed gives the same folds for every
+    `fold`: each patient is tested once and, with three folds or more, trained on in some fold. (Of
+    two folds, what one does not test it trains or selects on.)
 
     Args:
         manifest: contract 2; rows with a null `target` are left out of the split.
         n_folds: number of folds, at least 2 and at most the number of patients.
         fold: which one is the test part, 0 to n_folds - 1.
-        validation_fraction: share of each stratum's remaining patients, in [0, 1).
+        validation_fraction: share of each stratum's remaining patients, in [0, 1); less where
+            some patient would be trained on in no fold.
         seed: chooses folds and validation patients; the order of the rows does not matter.
 
     Raises:
@@ -112,9 +121,9 @@ def patient_k_fold(
         )
     tested = patients_of_fold(table, n_folds, fold, seed)
     rest = table[~table["patient_id"].isin(tested)]
-    validation = _validation_patients(rest, validation_fraction, seed)
-    parts: dict[str, Part] = dict.fromkeys(table["scan_id"], "test")
-    for scan, patient in zip(rest["scan_id"], rest["patient_id"], strict=True):
+    validation = _validation_of_fold(table, validation_fraction, n_folds, fold, seed)
+    parts: dict[str, Part] = dict.fromkeys(table[unit_key(table)], "test")
+    for scan, patient in zip(rest[unit_key(rest)], rest["patient_id"], strict=True):
         parts[scan] = "validation" if patient in validation else "train"
     arguments = {"n_folds": n_folds, "validation_fraction": validation_fraction}
     return _finish(table, "patient_k_fold", parts, arguments, seed, fold)
@@ -133,8 +142,8 @@ def patients_of_fold(table: pd.DataFrame, n_folds: int, fold: int, seed: int) ->
         raise SplitError(
             f"there is no fold {fold}.", where="fold", fix=f"choose 0 to {n_folds - 1}."
         )
-    dealt = [patient for stratum in ranked_strata(table, seed) for patient in stratum]
-    return set(dealt[fold::n_folds])
+    strata = _dealt_strata(table, n_folds, seed)
+    return {patient for own in strata for patient, tested_in in own.items() if tested_in == fold}
 
 
 def from_column(manifest: pd.DataFrame, column: str = "split") -> Split:
@@ -158,7 +167,7 @@ def from_column(manifest: pd.DataFrame, column: str = "split") -> Split:
             where="manifest",
             fix=f"write one of {', '.join(PARTS)} into each row, or empty the row's target.",
         )
-    parts: dict[str, Part] = dict(zip(table["scan_id"], table[column], strict=True))
+    parts: dict[str, Part] = dict(zip(table[unit_key(table)], table[column], strict=True))
     return _finish(table, "from_column", parts, {"column": column}, None)
 
 
@@ -207,41 +216,113 @@ def rows_with_target(manifest: pd.DataFrame) -> pd.DataFrame:
             where="manifest",
             fix="apply a label rule first, and see its reasons for leaving rows out.",
         )
-    return table.sort_values("scan_id")
+    return table.sort_values(unit_key(table))
+
+
+def _require_centres(table: pd.DataFrame) -> None:
+    """Refuse rows whose centre is not known: they may be of the centre that is held out."""
+    unknown = table[column_of(table, "centre").isna()]
+    if unknown.empty:
+        return
+    every = len(unknown) == len(table)
+    rows = row_numbers(unknown)
+    listed = ", ".join(map(str, sorted(rows)[:5])) + (" and others" if len(rows) > 5 else "")
+    raise SplitError(
+        "the centre of no scan is known."
+        if every
+        else f"the centre of {len(rows)} scan(s) is not known (rows {listed}); they may be of a "
+        "test centre.",
+        where="manifest, column 'centre'",
+        fix="fill the column, or split by patient: split=k_fold (patient_k_fold).",
+    )
 
 
 def ranked_strata(table: pd.DataFrame, seed: int) -> list[list[str]]:
     """The patients of each (class, centre), sorted by it, in an order drawn with the seed.
 
-    A patient with scans of several classes or centres counts in the first of them only.
+    A patient with scans of several classes or centres counts in the first of them only. Without a
+    column `centre` all scans are of one centre.
     """
-    column = "class_name" if "class_name" in table else "target"
-    stratum = table[column].astype(str) + " / " + table["centre"].astype(str)
-    first = stratum.groupby(table["patient_id"]).min()
-    keys = dict(zip(table["patient_id"], patient_keys(table), strict=True))
-    return [
-        sorted(patients.index, key=lambda p: sha256(f"{seed} {keys[p]}".encode()).hexdigest())
-        for _, patients in first.groupby(first, sort=True)
-    ]
+    strata = pd.DataFrame(
+        {
+            "class": _classes(table),
+            "centre": _as_text(table, "centre"),
+            "patient": table["patient_id"],
+            "key": patient_keys(table),
+        }
+    )
+    strata = strata.sort_values(["class", "centre"]).drop_duplicates("patient")
+    strata["rank"] = [sha256(f"{seed} {key}".encode()).hexdigest() for key in strata["key"]]
+    groups = strata.sort_values("rank").groupby(["class", "centre"], sort=True)["patient"]
+    return [list(patients) for _, patients in groups]
+
+
+def _classes(table: pd.DataFrame) -> list[str]:
+    """The class of each row; the same for all where the target is no class, but a quantity."""
+    if "class_name" in table or "target" not in table:
+        return _as_text(table, "class_name")
+    whole = pd.to_numeric(table["target"]).mod(1).eq(0).all()
+    return _as_text(table, "target") if whole else [""] * len(table)
+
+
+def _as_text(table: pd.DataFrame, column: str) -> list[str]:
+    return ["" if pd.isna(value) else str(value) for value in column_of(table, column)]
+
+
+def _dealt_strata(table: pd.DataFrame, n_folds: int, seed: int) -> list[dict[str, int]]:
+    """The patients of each stratum, in their order, and the fold that each is dealt to."""
+    fold_of = cycle(range(n_folds))
+    return [dict(zip(stratum, fold_of, strict=False)) for stratum in ranked_strata(table, seed)]
+
+
+def _validation_of_fold(
+    table: pd.DataFrame, fraction: float, n_folds: int, fold: int, seed: int
+) -> set[str]:
+    """The validation patients of one fold, taken in turn from the folds after it.
+
+    The patients of a stratum stand in a circle, by the fold that tests them. Behind those of `fold`
+    come its validation patients, then its training patients, at least all of the fold before it:
+    so each patient is trained on where the next fold is tested.
+    """
+    _check_fraction(fraction)
+    chosen: set[str] = set()
+    for tested_in in _dealt_strata(table, n_folds, seed):
+        circle = sorted(tested_in, key=lambda p: (tested_in[p] - fold - 1) % n_folds)
+        rest = [patient for patient in circle if tested_in[patient] != fold]
+        if len(rest) == len(circle):
+            # Fewer patients than folds, and none of them tested here: these folds take turns.
+            first = fold % len(rest)
+            rest = [*rest[first:], *rest[:first]]
+        if fraction == 0 or not rest:
+            continue
+        before = sum(tested_in[patient] == tested_in[rest[-1]] for patient in rest)
+        kept = 1 if n_folds == 2 else before
+        chosen.update(rest[: min(_share(fraction, len(rest)), len(rest) - kept)])
+    return chosen
 
 
 def _validation_patients(table: pd.DataFrame, fraction: float, seed: int) -> set[str]:
     """A share of each stratum's patients: at least one of two or more, never all of them."""
+    _check_fraction(fraction)
+    chosen: set[str] = set()
+    for patients in ranked_strata(table, seed) if fraction else ():
+        # One patient of each stratum stays in training, so that no class of a centre is lost there.
+        chosen.update(patients[: min(_share(fraction, len(patients)), len(patients) - 1)])
+    return chosen
+
+
+def _share(fraction: float, n: int) -> int:
+    """How many of `n` patients a share is, at least one."""
+    return max(int(fraction * n + 0.5), 1)
+
+
+def _check_fraction(fraction: float) -> None:
     if not 0 <= fraction < 1:
         raise SplitError(
             f"{fraction} is not a share.",
             where="validation_fraction",
             fix="choose 0 (no validation part) or a number between 0 and 1, such as 0.1.",
         )
-    chosen: set[str] = set()
-    if fraction == 0:
-        return chosen
-    for patients in ranked_strata(table, seed):
-        n = int(fraction * len(patients) + 0.5)
-        # One patient of each stratum stays in training, so that no class of a centre is lost there.
-        n = min(max(n, 1), len(patients) - 1)
-        chosen.update(patients[:n])
-    return chosen
 
 
 def _finish(
@@ -260,6 +341,6 @@ def _finish(
             fix="use a larger manifest, fewer folds or a smaller validation_fraction.",
         )
     if "target" in table:
-        trained = table[[parts[scan] == "train" for scan in table["scan_id"]]]
+        trained = table[[parts[scan] == "train" for scan in table[unit_key(table)]]]
         require_two_targets(trained, kind, whole=table)
     return Split.of(table, kind=kind, parts=parts, arguments=arguments, seed=seed, fold=fold)

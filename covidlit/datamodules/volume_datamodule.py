@@ -29,23 +29,31 @@ from covidlit.datamodules.volume_table import (
 from covidlit.dicom import Checks
 from covidlit.errors import SplitError
 from covidlit.preprocess import Geometry, prepare_cohort
+from covidlit.preprocess.thumbnails import cohort_thumbnails
 from covidlit.settings.keys import check_keys
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from covidlit.cohort.leakage import Suspicion
     from covidlit.cohort.splits import Split
+
+_DOUBTS = 20
+"""Suspicions of leakage that are written out."""
 
 
 class VolumeDataModule(pl.LightningDataModule):
     """Prepared CT volumes with their labels, in the parts of a split.
 
-    A batch is a dict: `image` float32 (B, 1, z, y, x) in [0, 1]; `target` int64 (B,); `scan_id`
-    list of B strings; `counts` bool (B,), False for a scan that only fills up the batch of one of
-    several devices. What is drawn in an epoch and how it is augmented depends on (seed, epoch,
-    scan) alone: not on the number of workers, nor on what was drawn before, so a run resumed at an
-    epoch's end goes on bit for bit. Works with any number of devices without Lightning's own
-    sampler, and batch k of all devices together is batch k of one whose batches are as large.
+    A batch is a dict: `image` float32 (B, 1, z, y, x) in [0, 1]; `affine` float32 (B, 4, 4), the
+    index (z, y, x, 1) of each image, as augmented, to LPS millimetres (x, y, z, 1) of its source
+    scan; `target` int64 (B,); `scan_id` list of B strings; `counts` bool (B,), False for a scan
+    that only fills up the batch of one of several devices.
+
+    What is drawn in an epoch and how it is augmented depends on (seed, epoch, scan) alone: not on
+    the number of workers, nor on what was drawn before, so a run resumed at an epoch's end goes on
+    bit for bit. Works with any number of devices without Lightning's own sampler, and batch k of
+    all devices together is batch k of one whose batches are as large.
 
     Args:
         manifest: path of the manifest (contract 2).
@@ -120,6 +128,7 @@ class VolumeDataModule(pl.LightningDataModule):
         self._prepared: pd.DataFrame | None = None
         self._table: pd.DataFrame | None = None
         self._split: Split | None = None
+        self.suspicions: list[Suspicion] = []
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], run: RunSettings) -> Self:
@@ -145,6 +154,7 @@ class VolumeDataModule(pl.LightningDataModule):
         """The same scans in other parts; what is prepared already is not looked at again."""
         other = copy.copy(self)
         other._split_source, other._split, other._table = split, None, None
+        other.suspicions = []
         other.trainer = None
         return other
 
@@ -192,10 +202,12 @@ class VolumeDataModule(pl.LightningDataModule):
         check_manifest_columns(self.manifest, self.manifest_path)
 
     def setup(self, stage: str | None = None) -> None:
-        """Split the cohort and check it for leakage by patient, series and pixels.
+        """Split the cohort and check it for leakage by patient, study, series and pixels.
+
+        What may be a leak, but need not be one, stands in `suspicions`.
 
         Raises:
-            LeakageError: two parts share a patient, a series or an image.
+            LeakageError: two parts share a patient, a study, a series or an image.
             SplitError: the split does not fit the manifest, or leaves no training scan.
             ManifestError: a target is out of range.
         """
@@ -207,8 +219,13 @@ class VolumeDataModule(pl.LightningDataModule):
         assert self._prepared is not None
         split = self._make_split()
         table = prepared_table(rows_of_split(self.manifest, split), self._prepared, split)
-        hashes = table.loc[table["pixel_hash"].notna(), ["scan_id", "pixel_hash"]]
-        check_leakage(table, split, dict(zip(hashes["scan_id"], hashes["pixel_hash"], strict=True)))
+        usable = table[table["pixel_hash"].notna()]
+        scans = usable["scan_id"].astype(str).to_list()
+        hashes = dict(zip(scans, usable["pixel_hash"], strict=True))
+        workers = {name: self._prepare[name] for name in ("n_jobs", "backend")}
+        made = cohort_thumbnails(self.cache_dir, usable["key"].to_list(), **workers)
+        thumbnails = dict(zip(scans, made, strict=True))
+        self.suspicions = check_leakage(table, split, hashes, thumbnails)
         self._table = table
 
     def scans(self, part: str) -> list[str]:
@@ -278,8 +295,12 @@ class VolumeDataModule(pl.LightningDataModule):
         }
 
     def facts(self) -> dict[str, str]:
-        """The manifest, the cache and the network's input."""
+        """The manifest, the cache, the network's input, and what to look at once set up."""
+        doubts = " ".join(suspicion.text for suspicion in self.suspicions[:_DOUBTS])
+        if len(self.suspicions) > _DOUBTS:
+            doubts += f" There are {len(self.suspicions) - _DOUBTS} more such cases."
         return {
+            **({"to check": doubts} if doubts else {}),
             "source": str(self.manifest_path.resolve()),
             "prepared in": str(self.cache_dir.resolve()),
             "input (z, y, x)": f"{list(self.geometry.size)} voxels of "

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from covidlit.checkpoints.record import RunRecord, class_of_interest
+from covidlit.checkpoints.record import RunRecord
+from covidlit.cohort.class_names import class_of_interest
 from covidlit.cohort.scan_sources import ScanSource, find_scans
 from covidlit.deploy import Engine, Timings, load_engine
 from covidlit.deploy.override_notes import told
@@ -122,13 +123,13 @@ def predict_with(
         One row per series or file: `scan_id` (empty for an image that no manifest names), `path`,
         `series_uid` (a pseudonym), `score` (of the positive class), `score_<class>` where the run
         has more than two classes, `predicted_class` ("positive" from the checkpoint's operating
-        point on, else "negative"; null where it has none; with more classes the most probable
-        one), `operating_point` (null where the checkpoint has none, or more classes), `status`
-        ("ok" or "refused"), `reason`, `notes` (what was done to the scan on the way in, such as a
-        check that was overridden and would have refused it, or why its heatmap is missing),
-        `synthetic` (what a manifest says of
-        the scan; null where nothing does), `trained_on_synthetic` (of the network: its scores then
-        mean nothing for patients).
+        point on, else "negative", or the two classes that its label rule names; null where it has
+        none; with more classes the most probable one), `operating_point` (null where the checkpoint
+        has none, or more classes), `status` ("ok" or "refused"), `reason`, `notes` (what was done
+        to the scan on the way in, such as a check that was overridden and would have refused it, or
+        why its heatmap is missing), `synthetic` (what a manifest says of the scan; null where
+        nothing does), `trained_on_synthetic` (of the network: its scores then mean nothing for
+        patients).
 
     Raises:
         CovidlitError: no such path, no scan there, or (strict) a scan was refused.
@@ -247,7 +248,9 @@ def _columns_of(score: Any, record: RunRecord) -> dict[str, Any]:
         point = record.operating_point
         if point is None:
             return {"score": score}
-        return {"score": score, "predicted_class": "positive" if score >= point else "negative"}
+        named = record.classes if len(record.classes) == 2 else ("negative", "positive")
+        negative, positive = named
+        return {"score": score, "predicted_class": positive if score >= point else negative}
     classes = record.classes or [str(index) for index in range(len(score))]
     columns: dict[str, Any] = {
         f"score_{name}": value for name, value in zip(classes, score, strict=True)

@@ -12,12 +12,13 @@ from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.cautions import cautions
 from covidlit.evaluation.centre_check import centre_check, centres_left_out
 from covidlit.evaluation.estimate import Estimate
-from covidlit.evaluation.multiclass import class_names, positive_class
+from covidlit.evaluation.multiclass import positive_class
 from covidlit.evaluation.operating_point import OperatingPoint, operating_points
 from covidlit.evaluation.part import evaluate_folds, evaluate_part
 from covidlit.evaluation.predictions import (
     PARTS,
     accepted,
+    class_score_columns,
     count_scoreless,
     is_synthetic,
     scoreless_as_refused,
@@ -166,11 +167,12 @@ def _described(point: OperatingPoint) -> dict[str, Any]:
 def as_binary(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
     """A validated table with `target` 1 for the class of interest, and the name of that class.
 
-    `class_index` keeps the target as it was given; the name is None for a table of two classes.
+    `class_index` keeps the target as it was given; the name is None for a table of two classes
+    whose target 1 it is.
     """
-    index, names = positive_class(table), class_names(table)
+    index, columns = positive_class(table), class_score_columns(table)
     table = table.assign(class_index=table["target"])
-    if index is None or names is None:
+    if index is None:
         return table, None
     table["target"] = (table["class_index"] == index).astype("Int64")
-    return table, names[index]
+    return table, columns[index].removeprefix("score_")

@@ -22,7 +22,7 @@ def class_names(table: pd.DataFrame) -> list[str] | None:
 
 
 def positive_class(table: pd.DataFrame) -> int | None:
-    """Index of the class whose probability `score` is; None for a binary table.
+    """Index of the class whose probability `score` is; None for a binary table without classes.
 
     Raises:
         PredictionsError: targets and classes do not fit, or `score` equals no `score_<class>`.
@@ -35,7 +35,7 @@ def positive_class(table: pd.DataFrame) -> int | None:
                 where="predictions",
                 fix="give one score_<class> column per class, or targets 0 and 1.",
             )
-        return None
+        return 0 if _score_is_of_the_first(table) else None
     if table["target"].max() >= len(names):
         raise PredictionsError(
             f"target {table['target'].max()}, but there are only {len(names)} score_<class> "
@@ -51,6 +51,19 @@ def positive_class(table: pd.DataFrame) -> int | None:
         "the column 'score' equals none of the score_<class> columns.",
         where="predictions",
         fix="let score be the probability of the class of interest, such as score_covid.",
+    )
+
+
+def _score_is_of_the_first(table: pd.DataFrame) -> bool:
+    """Whether a table has two classes with a score each, and `score` is that of target 0."""
+    rows, columns = accepted(table), class_score_columns(table)
+    if len(columns) != 2 or rows.empty:
+        return False
+    score, (first, second) = rows["score"], (rows[column] for column in columns)
+    return (
+        np.allclose(score, first, atol=1e-6)
+        and np.allclose(first + second, 1, atol=1e-6)
+        and not np.allclose(score, second, atol=1e-6)
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from covidlit.checkpoints.record import class_of_interest
+from covidlit.cohort.class_names import class_of_interest
 from covidlit.errors import did_you_mean
 from covidlit.explain.activation import activation_map
 from covidlit.explain.gradcam import grad_cam, layer_cam

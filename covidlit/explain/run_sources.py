@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from covidlit.cohort.scan_sources import ScanSource
+from covidlit.cohort.scan_sources import ScanSource, relative_place
 from covidlit.errors import CheckpointError, CovidlitError
 from covidlit.explain.explain import explain_image, output_of
 from covidlit.explain.scale import scale_of
@@ -66,13 +66,16 @@ def checkpoint_of(run_dir: str | Path) -> Path:
 
 
 def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
-    """The data of a run, by the configuration in its folder.
+    """The data of a run, by the configuration and the split in its folder.
+
+    The split as it was saved: another version of covidlit may draw another one.
 
     Raises:
         CovidlitError: no configuration there, or it gives another split than the checkpoint's.
     """
     import yaml
 
+    from covidlit.cohort.splits import from_file
     from covidlit.datamodules.build import build_datamodule
     from covidlit.datamodules.volume_datamodule import VolumeDataModule
 
@@ -82,6 +85,9 @@ def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
     datamodule = build_datamodule(yaml.safe_load(path.read_text(encoding="utf-8")))
     if not isinstance(datamodule, VolumeDataModule):
         raise CovidlitError("the run's rows are no scans.", where=path, fix="give a run of scans.")
+    saved = path.with_name("split.json")
+    if saved.is_file():
+        datamodule = datamodule.with_split(from_file(datamodule.manifest, saved))
     if datamodule.split.hash != split_hash:
         raise CovidlitError(
             "the cohort has changed since the run: its split is another one now.",
@@ -99,7 +105,6 @@ def scans_of(datamodule: VolumeDataModule, part: str, positive: int) -> RunScans
         part: train, validation or test.
         positive: target of the class of interest.
     """
-    from covidlit.cohort.manifest import resolve_path
     from covidlit.cohort.scan_reader import ScanReader, search_shared
 
     chosen = datamodule.scans(part)
@@ -107,14 +112,14 @@ def scans_of(datamodule: VolumeDataModule, part: str, positive: int) -> RunScans
     rows: list[dict[str, Any]] = table[table["scan_id"].isin(chosen)].to_dict("records")
     for row in rows:
         row["series_uid"] = uid if isinstance(uid := row.get("series_uid"), str) else ""
-    checks = datamodule.checks
+    checks, root = datamodule.checks, Path(datamodule.manifest_path).resolve().parent
     readers = search_shared(
-        ScanReader(str(resolve_path(table, row["path"])), row["series_uid"] or None, checks)
-        for row in rows
+        ScanReader(row["path"], row["series_uid"] or None, checks) for row in rows
     )
     sources = [
         ScanSource(
-            str(row["scan_id"]), str(row["path"]), row["series_uid"], reader,
+            str(row["scan_id"]), relative_place(Path(row["path"]), root), row["series_uid"], reader,
+            location=Path(row["path"]),
             synthetic=flag if isinstance(flag := row.get("synthetic"), bool) else None,
         )
         for row, reader in zip(rows, readers, strict=True)

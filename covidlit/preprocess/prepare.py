@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.cohort.scan_reader import ScanReader, search_shared
-from covidlit.errors import CacheError, CovidlitError, fault_reason
+from covidlit.errors import CacheError, CovidlitError, ManifestError, fault_reason
 from covidlit.preprocess.backends import run_in_parallel
 from covidlit.preprocess.cache import VolumeCache, source_hash
 from covidlit.preprocess.cache import pixel_hash as hash_pixels
 from covidlit.preprocess.geometry import Geometry, prepare_scan
 from covidlit.preprocess.index import Signatures, SourceIndex, SourceRecord, decoder_versions
+from covidlit.preprocess.thumbnails import keep_thumbnail
 from covidlit.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ def prepare_cohort(
     image file (NIfTI) with copies, which takes more.
 
     Args:
-        manifest: contract 2; uses scan_id, path, series_uid; `manifest.attrs["root"]` is the folder
-            that relative paths start from.
+        manifest: contract 2, as `read_manifest` gives it; uses scan_id, path, which is absolute,
+            and series_uid.
         cache_dir: the cache folder.
         geometry: target spacing and size; by default `Geometry()`.
         checks: which series are refused, `covidlit.dicom.Checks`; None: its defaults.
@@ -103,6 +104,7 @@ def prepare_cohort(
 
     Raises:
         CacheError: (strict) some scans were refused.
+        ManifestError: a path is not absolute.
         ConfigError: an unknown backend, or one that is not installed.
         CovidlitError: the disk is full or the cache folder cannot be written. Stops at once; the
             volumes written so far stay.
@@ -141,11 +143,16 @@ def prepare_cohort(
 
 
 def _tasks(manifest: pd.DataFrame, root: Path, geometry: Geometry, checks: Any) -> Iterator[_Task]:
-    base = Path(str(manifest.attrs.get("root", ".")))
     signatures = Signatures(checks)
     series = manifest["series_uid"] if "series_uid" in manifest else [None] * len(manifest)
     for scan_id, path, uid in zip(manifest["scan_id"], manifest["path"], series, strict=True):
-        source = (base / str(path)).absolute()
+        source = Path(path)
+        if not source.is_absolute():
+            raise ManifestError(
+                f"scan {scan_id}: the relative path {str(path)!r} has no folder to start from.",
+                where="manifest, column path",
+                fix="read the manifest with read_manifest, or give absolute paths.",
+            )
         series_uid = uid if isinstance(uid, str) and uid else None
         try:
             signature = signatures.of(source, series_uid)
@@ -212,6 +219,7 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
     if prepared is not None:
         notes = tuple(_without_source(note, task.reader) for note in scan.notes)
         cache.write(replace(scan, notes=notes), prepared, task.geometry)
+        keep_thumbnail(task.cache_dir, key, prepared.array, task.geometry.spacing)
     if task.signature is not None:
         index.write(
             SourceRecord(
@@ -253,7 +261,7 @@ def _outcome(
 
 def _remove_leftovers(root: Path) -> None:
     """Remove half-written files of killed runs, but none that a running one may be writing."""
-    for folder in (root / "volumes", root / "index"):
+    for folder in (root / "volumes", root / "index", root / "thumbnails"):
         for path in folder.rglob(".*.part*"):
             try:
                 if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from covidlit.cohort.summary import split_summary
 from covidlit.preprocess import FORMAT
 
 if TYPE_CHECKING:
+    from covidlit.cohort.leakage import Suspicion
     from covidlit.datamodules import VolumeDataModule
 
 COHORT_FORMAT = 1
@@ -34,21 +37,30 @@ _BOOKKEEPING = {
 }  # fmt: skip
 """Columns that describe no patient and no image."""
 
-_SAME = {"patients": "patient_id", "series": "series_uid", "images": "pixel_hash"}
+_SAME = {
+    "patients": "patient_id",
+    "studies": "study_uid",
+    "series": "series_uid",
+    "images": "pixel_hash",
+}
 
 
 def cohort_record_of(datamodule: VolumeDataModule) -> dict[str, Any]:
     """The record of a datamodule that is set up; see `cohort_record`."""
-    return cohort_record(datamodule.table, datamodule.split, datamodule.manifest_path)
+    table = datamodule.table  # first: it sets the datamodule up
+    return cohort_record(table, datamodule.split, datamodule.manifest_path, datamodule.suspicions)
 
 
-def cohort_record(table: pd.DataFrame, split: Split, manifest: Path) -> dict[str, Any]:
+def cohort_record(
+    table: pd.DataFrame, split: Split, manifest: Path, suspicions: Sequence[Suspicion] = ()
+) -> dict[str, Any]:
     """What the files of a run do not say about its cohort, JSON-able; no row of any patient.
 
     Args:
         table: the datamodule's rows, with `part`, `status`, `reason` and `pixel_hash`.
         split: of these rows.
         manifest: the file they come from, with its flow of inclusion beside it where there is one.
+        suspicions: what may be a leak, of which each kind is counted.
     """
     rows = table[table["part"].notna()]
     flow, note = flow_of(manifest)
@@ -69,6 +81,7 @@ def cohort_record(table: pd.DataFrame, split: Split, manifest: Path) -> dict[str
         "parts": _records(split_summary(rows)),
         "centres": _records(_by_part(rows, "centre")),
         "in_two_parts": {name: _shared(rows, column) for name, column in _SAME.items()},
+        "suspicions": dict(Counter(suspicion.kind for suspicion in suspicions)),
         "table1": _records(described[order].rename_axis("characteristic").reset_index()),
         "table2": _records(table2(table, split).reset_index()),
         "scanners": _records(scanner_table(rows)),

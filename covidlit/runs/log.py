@@ -41,6 +41,8 @@ def log_cohort(data: CohortData) -> None:
         log.info(line)
     if refused := refused_line(table, data.unit):
         log.warning("%s", refused)
+    if "to check" in facts:
+        log.warning("Possible leakage: %s", facts["to check"])
 
 
 def part_lines(table: pd.DataFrame, unit: str = "scan") -> list[str]:

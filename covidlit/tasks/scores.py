@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from covidlit.checkpoints.record import class_of_interest
+from covidlit.cohort.class_names import class_of_interest
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -110,6 +110,13 @@ def test_multi_class_counts_in_the_given_order() -> None:
         MultiClass(["np", "cap"]).apply(pd.DataFrame({"class_name": ["covid"]}))
 
 
+@pytest.mark.parametrize("classes", [["covid", "np"], ["np", "covid"]])
+def test_of_two_classes_the_class_of_interest_is_the_positive_one(classes: list[str]) -> None:
+    table = pd.DataFrame({"class_name": ["covid", "np", "cap"]})
+    assert MultiClass(classes).apply(table).tolist() == [1, 0, pd.NA]
+    assert MultiClass(["np", "cap"]).apply(table).tolist() == [pd.NA, 0, 1]
+
+
 def test_a_wrong_date_is_named() -> None:
     with pytest.raises(ManifestError, match=r"'30.11.2019' is not a date"):
         LabelRule(untested_before="30.11.2019")

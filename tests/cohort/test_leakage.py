@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -56,3 +57,53 @@ def test_many_leaks_are_counted_and_some_shown(manifest: pd.DataFrame, split: Sp
         check_leakage(
             manifest, split, {f"S{i:02d}": str(i % 12) for i in [*range(12), *range(36, 48)]}
         )
+
+
+def test_the_same_study_of_two_patient_ids_is_found(manifest: pd.DataFrame, split: Split) -> None:
+    """Two kernels of one acquisition: another series, other pixels, the same study."""
+    studies = [f"1.3.{i}" for i in range(48)]
+    check_leakage(manifest.assign(study_uid=studies), split)
+    studies[40] = studies[2]
+    with pytest.raises(LeakageError, match=r"the same study in row 3 .*row 41 \(scan S40, test\)"):
+        check_leakage(manifest.assign(study_uid=studies), split)
+    # What is not known is not the same.
+    check_leakage(manifest.assign(study_uid=None), split)
+    check_leakage(manifest.assign(study_uid=""), split)
+
+
+@pytest.mark.parametrize("written", ["p00", " P00", "P00 ", "P 00", "P\u00a000", "Ｐ００"])
+def test_a_patient_written_in_another_way_is_the_same(
+    manifest: pd.DataFrame, split: Split, written: str
+) -> None:
+    manifest.loc[47, "patient_id"] = written
+    with pytest.raises(LeakageError, match=r"the same patient written as 'P00', .* in row 1 "):
+        check_leakage(manifest, split)
+
+
+@pytest.mark.parametrize(("one", "other"), [("00123", "123"), ("123", "123.0"), ("0", "00")])
+def test_leading_zeros_that_may_be_lost_are_a_suspicion(
+    manifest: pd.DataFrame, split: Split, one: str, other: str
+) -> None:
+    manifest.loc[[0, 1], "patient_id"], manifest.loc[[46, 47], "patient_id"] = one, other
+    ((kind, text),) = check_leakage(manifest, split)
+    assert kind == "patient ids alike"
+    assert f"{one!r}, {other!r} in row 1 (scan S00, " in text
+    assert "row 47 (scan S46, test)" in text
+    # Within one part it is no leak, and other numbers are other patients.
+    manifest.loc[[46, 47], "patient_id"] = "1230"
+    manifest.loc[[44, 45], "patient_id"] = "01230"
+    assert check_leakage(manifest, split) == []
+
+
+def test_near_copies_are_a_suspicion(manifest: pd.DataFrame, split: Split) -> None:
+    rng = np.random.default_rng(0)
+    volumes = rng.integers(-1000, 400, (48, 8, 8, 8)).astype(np.int16)
+    thumbnails = {f"S{i:02d}": volume for i, volume in enumerate(volumes)}
+    assert check_leakage(manifest, split, thumbnails=thumbnails) == []
+    thumbnails["S40"] = np.flip(thumbnails["S02"], 1) + np.int16(1)
+    del thumbnails["S47"]  # a refused scan has none
+    ((kind, text),) = check_leakage(manifest, split, thumbnails=thumbnails)
+    assert kind == "near copies"
+    assert "Scan S02 (row 3, " in text
+    assert "scan S40 (row 41, test)" in text
+    assert "differ by 1.0 HU" in text

@@ -243,3 +243,12 @@ def test_a_split_of_another_manifest_is_refused(manifest: pd.DataFrame) -> None:
 def test_an_unknown_part_is_named(manifest: pd.DataFrame) -> None:
     with pytest.raises(SplitError, match=r"no part 'val'"):
         centre_held_out(manifest, "centre_4").scans("val")  # type: ignore[arg-type]
+
+
+def test_a_centre_that_is_not_known_cannot_be_held_out(manifest: pd.DataFrame) -> None:
+    with pytest.raises(SplitError, match=r"the centre of no scan is known.*split=k_fold"):
+        centre_held_out(manifest.drop(columns="centre"), "centre_4")
+    manifest.loc[[3, 7], "centre"] = None
+    with pytest.raises(SplitError, match=r"centre of 2 scan.s. is not known \(rows 4, 8\)"):
+        centre_held_out(manifest, "centre_4")
+    assert patient_k_fold(manifest).parts.keys() == set(manifest["scan_id"])

@@ -53,6 +53,7 @@ def manifest(tmp_path: Path) -> Path:
         ({"_target_": f"{MODULE}.MultiClass", "classes": ["np", "cap", "covid"]}, 2, "00110"),
         ({"_target_": f"{MODULE}.MultiClass", "classes": ["covid", "np", "cap"]}, 0, "00110"),
         ({"_target_": f"{MODULE}.MultiClass", "classes": ["np", "covid"]}, 1, "0.11."),
+        ({"_target_": f"{MODULE}.MultiClass", "classes": ["covid", "np"]}, 1, "0.11."),
         ({"_target_": f"{MODULE}.ByClass", "positive": ["cap"]}, 1, "01001"),
         ({"_target_": f"{MODULE}.ByClass", "positive": ["cap"], "negative": ["np"]}, 1, "01..1"),
     ],

@@ -91,7 +91,7 @@ def test_nothing_of_the_patient_is_in_the_cache(tmp_path: Path) -> None:
     write_series(tmp_path / "series", *SUPINE, 1)
     prepare(tmp_path / "series", tmp_path / "cache", Checks())
     files = [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
-    assert len(files) == 4
+    assert len(files) == 5
     for path in files:
         content = path.read_bytes()
         assert b"MRN-4711" not in content

@@ -53,6 +53,7 @@ def record(tmp_path: Path) -> dict:
 def test_what_stands_in_two_parts_is_counted(record: dict) -> None:
     assert record["in_two_parts"] == {
         "patients": {"compared": 5, "shared": 0},
+        "studies": None,
         "series": None,
         "images": {"compared": 4, "shared": 1},
     }
@@ -88,6 +89,7 @@ def test_the_cohort_of_a_run_is_that_of_its_predictions(csacnet_run: Path) -> No
     named = {row["manufacturer"] for row in record["scanners"]}
     assert named >= set(scored["manufacturer"])
     assert {found["shared"] for found in record["in_two_parts"].values()} == {0}
+    assert record["suspicions"] == {}
 
 
 @pytest.mark.parametrize(
