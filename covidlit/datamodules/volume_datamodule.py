@@ -403,4 +403,5 @@ class VolumeDataModule(pl.LightningDataModule):
             else:
                 with explained("split"):
                     self._split = source(manifest)
+                self._split_source = self._split  # a function need not go to another process
         return self._split
