@@ -29,7 +29,8 @@ def sources(facts: Facts) -> list[str]:
     n, patients = facts.get("cohort.json", "n_scans"), facts.get("cohort.json", "n_patients")
     centres = [str(row["centre"]) for row in facts.get("cohort.json", "centres")]
     manifest = facts.get("cohort.json", "manifest.file")
-    lines = [f"{n} scans of {patients} patients in {manifest}, from {listed(centres)}."]
+    origin = listed(centres) if centres else "centres that are not known"
+    lines = [f"{n} scans of {patients} patients in {manifest}, from {origin}."]
     n_synthetic = facts.find("cohort.json", "n_synthetic")
     if n_synthetic is None:
         lines.append("The manifest does not say whether images are synthetic.")
@@ -52,7 +53,8 @@ def scanner_text(row: Mapping[str, Any]) -> str:
     units = {"slice_thickness_mm": "mm slice thickness", "kvp": "kV", "exposure_mas": "mAs",
              "n_slices": "slices"}  # fmt: skip
     measured = [f"{row[name]} {unit}" for name, unit in units.items() if row.get(name)]
-    first = f"{row['centre']}, {scanner or 'scanner not stated'}, {kernel}, {row['scans']} scans"
+    centre = row.get("centre") or "centre not known"
+    first = f"{centre}, {scanner or 'scanner not stated'}, {kernel}, {row['scans']} scans"
     return f"{first}: {', '.join(measured)}" if measured else first
 
 

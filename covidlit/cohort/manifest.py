@@ -12,7 +12,9 @@ import pandera.pandas as pa
 
 from covidlit.cohort.class_names import tidy_class_names
 from covidlit.cohort.columns import (
+    TEXT,
     between,
+    column_of,
     flag,
     iso_date,
     number,
@@ -24,7 +26,7 @@ from covidlit.cohort.columns import (
 from covidlit.errors import ManifestError
 from covidlit.tables import read_table, row_numbers, validate, write_table
 
-REQUIRED = ("patient_id", "scan_id", "path", "class_name", "centre")
+REQUIRED = ("patient_id", "scan_id", "path", "class_name")
 """The columns that no manifest can do without; all others may be absent."""
 
 RTPCR_RESULTS = ("positive", "negative")
@@ -36,7 +38,7 @@ MANIFEST_SCHEMA = pa.DataFrameSchema(
         "path": text(required=True, nullable=False),
         # Null where nobody has labelled the scan yet: it can be predicted, not trained on.
         "class_name": text(required=True),
-        "centre": text(required=True, nullable=False),
+        "centre": text(),  # needed by splits by centre only
         "study_uid": text(),
         "series_uid": text(),
         "acquisition_date": iso_date(),
@@ -88,12 +90,16 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
 def validate_manifest(table: pd.DataFrame, where: object = "manifest") -> pd.DataFrame:
     """Hold a table against contract 2 and return it with the contract's types.
 
+    It has a column `centre` in any case, empty where the centre is not known.
+
     Raises:
         ManifestError: see `read_manifest`.
     """
     attrs = dict(table.attrs)
     table = to_dates(validate(table, MANIFEST_SCHEMA, where, ManifestError), "acquisition_date")
     table["class_name"] = tidy_class_names(table["class_name"])
+    centre = column_of(table, "centre").astype(TEXT)
+    table["centre"] = centre.where(centre.str.strip() != "")
     _check_one_row_per_series(table, where)
     _check_rtpcr(table, where)
     table.attrs.update(attrs)
