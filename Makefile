@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Processes of the tests: whole files go to one each, so that what a file shares is made once.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint format types install clean
+.PHONY: demo test test-quick lint format types install clean
 
 $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -18,7 +21,10 @@ demo: $(STAMP)  ## the main job on an embedded synthetic cohort
 	@$(BIN)/python train.py experiment=quickstart
 
 test: $(STAMP)  ## the whole test suite
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
+
+test-quick: $(STAMP)  ## without training and other processes
+	@$(PYTEST) -m "not slow"
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .

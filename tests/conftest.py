@@ -1,24 +1,33 @@
-"""A tiny synthetic cohort, written once per test session, and real data where they are there."""
+"""A tiny synthetic cohort, made once for all processes of a test session, and real data."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from filelock import FileLock
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 from covidlit.threads import let_waiting_threads_sleep
 
 let_waiting_threads_sleep()  # before anything loads torch
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the suite runs on a process per core
 os.environ.setdefault("WANDB_MODE", "offline")
-# The same examples in every run, however long one takes.
-settings.register_profile("covidlit", derandomize=True, deadline=None, max_examples=25)
+
+# The same examples in every run, however busy the machine.
+settings.register_profile(
+    "covidlit",
+    deadline=None,
+    derandomize=True,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("covidlit")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -58,18 +67,68 @@ def chest() -> Callable[..., NDArray[np.int16]]:
     return _chest
 
 
+Once = Callable[[str, Callable[[Path], object]], Path]
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` leaves tests out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what works on something made once, and begin with the files of slow tests.
+
+    Several processes take one file after the other: long ones at the end would leave all but one
+    of them idle.
+    """
+    for item in items:
+        if "once" in getattr(item, "fixturenames", ()):  # also by way of another fixture
+            item.add_marker(pytest.mark.slow)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
-def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with a manifest of 40 synthetic scans in four centres, matrix 48."""
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Makes a folder once for all processes of a session, whichever asks first.
+
+    `once(name, make)` calls `make(folder)` unless another test did, and returns the folder. Tests
+    only read what is in it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # that of the whole session
+    folder = folder / "once"
+    folder.mkdir(exist_ok=True)
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        finished = folder / f"{name}.finished"
+        with FileLock(folder / f"{name}.lock"):
+            if not finished.exists():
+                shutil.rmtree(folder / name, ignore_errors=True)
+                (folder / name).mkdir()
+                make(folder / name)
+                finished.touch()
+        return folder / name
+
+    return made
+
+
+def _write_tiny_cohort(folder: Path) -> None:
+    from covidlit.cohort.manifest import read_manifest
+    from covidlit.dicom import Checks
+    from covidlit.preprocess import Geometry, prepare_cohort
     from covidlit.synthetic.source import synthetic_manifest
 
-    folder = tmp_path_factory.mktemp("data")
     manifest = synthetic_manifest(
         str(folder / "synthetic"), preset="mild", n_scans=40, seed=0, matrix=48, thickness_mm=5.0,
         n_jobs=1,
     )  # fmt: skip
     (folder / "manifest_path").write_text(str(manifest))
-    return folder
+    geometry = Geometry((20.0, 24.0, 24.0), (16, 16, 16))
+    prepare_cohort(read_manifest(manifest), folder / "cache", geometry, checks=Checks(), n_jobs=1)
+
+
+@pytest.fixture(scope="session")
+def tiny_data(once: Once) -> Path:
+    """A data folder with a manifest of 40 synthetic scans in four centres, and its cache."""
+    return once("tiny_data", _write_tiny_cohort)
 
 
 @pytest.fixture(scope="session")
@@ -79,48 +138,53 @@ def tiny_overrides(tiny_data: Path) -> list[str]:
     return ["data=manifest", f"data.source.path={manifest}", f"data_dir={tiny_data}", *TINY]
 
 
-@pytest.fixture(scope="session")
-def train(
-    tiny_overrides: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., Path]:
-    """Runs one configuration in this process and returns its run folder."""
+def _train(run_dir: Path, *overrides: str) -> None:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
     from covidlit.cli.train import whole_run
     from covidlit.settings.tree import config_dir
 
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        config = compose("train", ["name=test", *overrides])
+    whole_run(OmegaConf.to_container(config, resolve=True), run_dir)
+
+
+@pytest.fixture(scope="session")
+def train(
+    tiny_overrides: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """Runs one configuration in this process and returns its run folder."""
+
     def run(*overrides: str) -> Path:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            config = compose("train", [*tiny_overrides, "name=test", *overrides])
         run_dir = tmp_path_factory.mktemp("run")
-        whole_run(OmegaConf.to_container(config, resolve=True), run_dir)
+        _train(run_dir, *tiny_overrides, *overrides)
         return run_dir
 
     return run
 
 
 @pytest.fixture(scope="session")
-def csacnet_run(train: Callable[..., Path]) -> Path:
+def csacnet_run(once: Once, tiny_overrides: list[str]) -> Path:
     """The folder of a run of a narrow CSAC-Net, with its CLAIM sheet and its model card."""
-    return train("model=csacnet", "model.task.net.width=4", "cards=true")
+    settings = ("model=csacnet", "model.task.net.width=4", "cards=true")
+    return once("csacnet_run", lambda folder: _train(folder, *tiny_overrides, *settings))
 
 
 @pytest.fixture(scope="session")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Unpack an archive of shared/data once in a session; skip where it is not there."""
-    unpacked: dict[str, Path] = {}
+def archive(once: Once) -> Callable[[str], Path]:
+    """Unpack an archive of shared/data; skip where it is not there."""
 
     def unpack(name: str) -> Path:
         source = SHARED / name
         if not source.exists():
             pytest.skip(f"{source} is not there (real data are not shipped)")
-        if name not in unpacked:
-            target = tmp_path_factory.mktemp("archive")
+
+        def extract(target: Path) -> None:
             with tarfile.open(source) as tar:
                 tar.extractall(target, filter="data")
-            unpacked[name] = target
-        return unpacked[name]
+
+        return once(name.replace("/", "-"), extract)
 
     return unpack
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.feature_selection import VarianceThreshold
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import has_fit_parameter
 
 from covidlit.datamodules.balance import draw_weights
 from covidlit.errors import ConfigError, did_you_mean
-
-if TYPE_CHECKING:
-    from sklearn.base import ClassifierMixin
-    from sklearn.pipeline import Pipeline
 
 PREFIX = "sklearn."
 """What a `_target_` must start with; nothing else is imported."""
@@ -31,8 +33,6 @@ def build_classifier(node: Mapping[str, Any], seed: int) -> ClassifierMixin:
     Raises:
         ConfigError: no `_target_`, another package's, no classifier, or arguments that do not fit.
     """
-    from sklearn.base import ClassifierMixin
-
     target = node.get("_target_") if isinstance(node, Mapping) else None
     if not isinstance(target, str) or not target.startswith(PREFIX):
         raise ConfigError(
@@ -89,11 +89,6 @@ def build_pipeline(classifier: ClassifierMixin, *, scale: bool) -> Pipeline:
     Features that a scan lacks become the training scans' median, features that are the same in all
     of them are left out, and the others get mean 0 and standard deviation 1 where `scale` is set.
     """
-    from sklearn.feature_selection import VarianceThreshold
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import StandardScaler
-
     return Pipeline(
         [
             ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
@@ -106,8 +101,6 @@ def build_pipeline(classifier: ClassifierMixin, *, scale: bool) -> Pipeline:
 
 def takes_weights(classifier: ClassifierMixin) -> bool:
     """Whether training scans of the classifier can be weighted."""
-    from sklearn.utils.validation import has_fit_parameter
-
     return bool(has_fit_parameter(classifier, "sample_weight"))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
 
 from covidlit.errors import ConfigError
 
@@ -32,8 +33,6 @@ def patient_folds(
     Raises:
         ConfigError: a class has fewer patients than there are folds.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     if isinstance(n_folds, bool) or not isinstance(n_folds, int) or n_folds < 2:
         raise ConfigError(
             f"must be a whole number of at least 2, not {n_folds!r}.", where=where, fix="use 5."

@@ -14,7 +14,10 @@ from typing import Any
 
 import numpy as np
 import pydantic
+import skops.io
 from numpy.typing import NDArray
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.pipeline import Pipeline
 
 from covidlit.checkpoints.record import PreprocessRecord, RunRecord
 from covidlit.errors import CheckpointError
@@ -122,8 +125,6 @@ class ClassicalModel:
             CheckpointError: it holds types that `load_model` would refuse.
             CovidlitError: the file cannot be written.
         """
-        import skops.io
-
         content = {
             "format": MODEL_FORMAT,
             "feature_format": FEATURE_FORMAT,
@@ -145,8 +146,6 @@ def load_model(path: str | Path) -> ClassicalModel:
         CheckpointError: missing, damaged, of another format, or untrusted: it holds types outside
             `ALLOWED_TYPES`. The message names what was found.
     """
-    import skops.io
-
     path = Path(path)
     if not path.is_file():
         folder = path if path.is_dir() else path.parent
@@ -184,8 +183,6 @@ def load_model(path: str | Path) -> ClassicalModel:
 
 def _check_types(path: Path, shown: Path | None = None) -> list[str]:
     """The types in a file that skops does not trust by itself, all of them allowed here."""
-    import skops.io
-
     try:
         found = skops.io.get_untrusted_types(file=path)
     except _GARBLED as error:
@@ -203,9 +200,6 @@ def _check_types(path: Path, shown: Path | None = None) -> list[str]:
 
 
 def _check_content(content: Any, path: Path) -> None:
-    from sklearn.calibration import CalibratedClassifierCV
-    from sklearn.pipeline import Pipeline
-
     if not isinstance(content, dict) or any(name not in content for name in _PARTS):
         raise CheckpointError("this is not a model of covidlit.", where=path, fix=_RETRAIN)
     written = content["format"], content["feature_format"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.calibration import CalibratedClassifierCV
 
 from covidlit.baselines.classifier import (
     build_classifier,
@@ -25,12 +26,13 @@ from covidlit.errors import ConfigError, TrainingError
 from covidlit.files import write_json
 from covidlit.settings.keys import check_keys
 from covidlit.settings.words import Node, settings_text
+from covidlit.tables import write_table
 from covidlit.tasks.scores import score_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from covidlit.datas.cohort_data import CohortData
+    from covidlit.datamodules.cohort_data import CohortData
 
 log = logging.getLogger(__name__)
 
@@ -143,8 +145,6 @@ class ClassicalRunner:
             SplitError: no training scan could be prepared, or those of one class only.
             ConfigError: the classifier's arguments do not fit, or folds that cannot be made.
         """
-        from covidlit.tables import write_table
-
         self.check(data)
         data.check_learnable()
         scans = self._training_scans(data)
@@ -246,7 +246,6 @@ class ClassicalRunner:
     def _fit_estimator(self, pipeline: Any, scans: TrainingScans) -> Any:
         if self._calibration is None:
             return pipeline.fit(scans.x, scans.target, **scans.fit_arguments())
-        from sklearn.calibration import CalibratedClassifierCV
 
         folds = patient_folds(
             scans.target,
@@ -277,12 +276,14 @@ def _checked_calibration(node: Node) -> Node:
 
 def _plain_record(data: CohortData, name: str, classes: Sequence[str]) -> Node:
     """The record of a run without a configuration, as in a script of the user's own."""
-    record = RunRecord(
-        config={},
-        split_hash=data.split.hash,
-        preprocess=data.input_record(),
-        model=name,
-        classes=list(in_target_order(classes)),
+    record = RunRecord.model_validate(
+        {
+            "config": {},
+            "split_hash": data.split.hash,
+            "preprocess": data.input_record(),
+            "model": name,
+            "classes": list(in_target_order(classes)),
+        }
     )
     return record.model_dump(mode="json")
 

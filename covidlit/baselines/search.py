@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.model_selection import ParameterGrid
+from sklearn.pipeline import Pipeline
 
 from covidlit.baselines.folds import Folds, patient_folds
 from covidlit.errors import ConfigError, did_you_mean
 from covidlit.progress import progress_bar
 from covidlit.settings.keys import check_keys
 
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
-
 Advance = Callable[[], None]
-Scorer = Callable[["Pipeline", NDArray[np.float64], NDArray[np.integer]], float]
+Scorer = Callable[[Pipeline, NDArray[np.float64], NDArray[np.integer]], float]
 
 
 @dataclass(frozen=True)
@@ -127,15 +128,11 @@ def nested_search(
 
 def set_parameters(pipeline: Pipeline, parameters: Mapping[str, Any]) -> Pipeline:
     """An unfitted copy of the pipeline whose classifier has these parameters."""
-    from sklearn.base import clone
-
     named = {f"classifier__{name}": value for name, value in parameters.items()}
     return clone(pipeline).set_params(**named)
 
 
 def _candidates(pipeline: Pipeline, grid: Mapping[str, Any]) -> list[dict[str, Any]]:
-    from sklearn.model_selection import ParameterGrid
-
     known = pipeline.named_steps["classifier"].get_params()
     for name, values in grid.items():
         if name not in known:
@@ -170,8 +167,6 @@ def _default_scoring(pipeline: Pipeline, scans: TrainingScans) -> str:
 
 def _scorer(name: str) -> Scorer:
     """The score as a function of a fitted pipeline, features and targets."""
-    from sklearn.metrics import get_scorer, get_scorer_names
-
     if name not in get_scorer_names():
         raise ConfigError(
             f"scikit-learn has no score {name!r}.",

@@ -9,6 +9,8 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
+import yaml
+
 from covidlit.cards import claim_data, claim_model, claim_partitions, claim_results
 from covidlit.cards.run_artefacts import Facts, MissingFact, RunArtefacts
 
@@ -74,8 +76,6 @@ class ClaimItem:
 @cache
 def checklist() -> dict[str, Any]:
     """The content of `claim_items.yaml`: edition, citation and items."""
-    import yaml
-
     text = resources.files("covidlit.cards").joinpath("claim_items.yaml").read_text("utf-8")
     content: dict[str, Any] = yaml.safe_load(text)
     return content

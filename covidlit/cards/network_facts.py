@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from covidlit.settings.targets import build
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -27,7 +29,6 @@ def network_facts(checkpoint: str | Path) -> dict[str, Any]:
 
     from covidlit.checkpoints.file import load_checkpoint, read_record
     from covidlit.checkpoints.weights import weights_hash
-    from covidlit.settings.targets import build
 
     content = load_checkpoint(checkpoint)
     record = read_record(content, checkpoint)

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from covidlit.errors import CheckpointError, CovidlitError
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from covidlit.cards.network_facts import network_facts
+from covidlit.cohort import Split
+from covidlit.errors import CheckpointError, CovidlitError, PredictionsError
+from covidlit.evaluation import read_predictions
 
 FILES = ("config.yaml", "split.json", "cohort.json", "hardware.json", "metrics.json")
 CHECKPOINT, MULTIRUN, HEATMAPS = "checkpoint", "multirun.yaml", "heatmaps/localisation.json"
@@ -95,8 +101,6 @@ def read_run(folder: str | Path) -> RunArtefacts:
         )
     files = {name: _read(folder / name) for name in FILES if (folder / name).is_file()}
     if (path := _checkpoint_of(folder, files.get("metrics.json", {}))) is not None:
-        from covidlit.cards.network_facts import network_facts
-
         files[CHECKPOINT] = network_facts(path)
     if (folder / HEATMAPS).is_file():
         files[HEATMAPS] = _read(folder / HEATMAPS)
@@ -109,11 +113,7 @@ def read_run(folder: str | Path) -> RunArtefacts:
 
 def _read(path: Path) -> dict[str, Any]:
     """A JSON or YAML file that holds a mapping; a split is checked against its own hash."""
-    import yaml
-
     if path.name == "split.json":
-        from covidlit.cohort import Split
-
         return Split.load(path).model_dump(mode="json")
     try:
         text = path.read_text(encoding="utf-8")
@@ -139,8 +139,6 @@ def _checkpoint_of(folder: Path, metrics: Mapping[str, Any]) -> Path | None:
 
 def _multirun(folder: Path) -> dict[str, Any]:
     """How many runs of a sweep there are now, and what it varies."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
     content = _read(folder / MULTIRUN)
     hydra = content.get("hydra") or {}
     asked = (hydra.get("overrides") or {}).get("task") or []
@@ -173,9 +171,6 @@ def _check_one_run(run: RunArtefacts) -> None:
 
 def _check_predictions(run: RunArtefacts) -> None:
     """Refuse statistics that are not those of the predictions table beside them."""
-    from covidlit.errors import PredictionsError
-    from covidlit.evaluation import read_predictions
-
     path = run.folder / "predictions.parquet"
     parts = run.files.get("metrics.json", {}).get("parts")
     if not path.is_file() or not isinstance(parts, Mapping):

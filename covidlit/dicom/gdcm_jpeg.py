@@ -10,6 +10,7 @@ import struct
 from ctypes import string_at
 from typing import Any
 
+import gdcm
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.encaps import get_frame
@@ -38,8 +39,6 @@ def decode_with_gdcm(content: bytes, frame: Frame) -> NDArray[Any]:
     Raises:
         ValueError: it is damaged, or of another size than the header says.
     """
-    import gdcm
-
     image = frame.source
     code = get_frame(content, frame.index, number_of_frames=image.n_frames)
     if (told := jpeg_size(code)) != (image.rows, image.columns, 1):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from covidlit.dicom.checks import Checks
 from covidlit.dicom.geometry import Stack, slices_in_gap, theil_sen, typical_gap
+from covidlit.dicom.pixels import same_image
 from covidlit.dicom.series import Frame
 
 _MAX_LISTED = 3
@@ -66,8 +67,6 @@ def split_duplicates(
 def _judge_duplicates(
     shared: list[list[Frame]], n_positions: int, report: Report, notes: list[str]
 ) -> None:
-    from covidlit.dicom.pixels import same_image
-
     differing, dropped = [], []
     for group in shared:
         extra = group[1:]

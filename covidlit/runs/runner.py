@@ -11,15 +11,26 @@ from covidlit.settings.words import Node
 if TYPE_CHECKING:
     import pandas as pd
 
-    from covidlit.datamodules import VolumeDataModule
+    from covidlit.datamodules.cohort_data import CohortData
 
 
 @runtime_checkable
 class Runner(Protocol):
-    """Anything that can be trained on a datamodule and then score its scans."""
+    """Anything that can be trained on a cohort's data and then score its rows.
+
+    Whatever it fits on data (scaling, imputation, selection) is its own, never the data's.
+
+    Attributes:
+        name: of the model, as it stands in the tables.
+        record: what the kept model says about the run; `covidlit.checkpoints.record.RunRecord`.
+    """
 
     name: str
     record: Node
+
+    @property
+    def outcome(self) -> str:
+        """What the run is after: a name of `covidlit.runs.outcomes.OUTCOMES`, or a dotted path."""
 
     @property
     def selected_on(self) -> str | None:
@@ -29,11 +40,14 @@ class Runner(Protocol):
     def cut_short(self) -> str:
         """What a debugging setting left of the training, as a sentence; empty: all of it."""
 
-    def fit(self, datamodule: VolumeDataModule, run_dir: Path) -> None:
+    def check(self, data: CohortData) -> None:
+        """Refuse what the data cannot give, before anything is prepared."""
+
+    def fit(self, data: CohortData, run_dir: Path) -> None:
         """Train on the part `train`, select on `validation`, and leave the model in `run_dir`."""
 
-    def predict(self, datamodule: VolumeDataModule, part: str) -> pd.DataFrame:
-        """Score one part: columns `scan_id`, `score` and, with more classes, `score_<class>`."""
+    def predict(self, data: CohortData, part: str) -> pd.DataFrame:
+        """Score one part: `<unit>_id` and the columns that the outcome needs, such as `score`."""
 
     def describe(self) -> dict[str, Any]:
         """Facts about the model for the report, such as its number of parameters."""
@@ -41,15 +55,5 @@ class Runner(Protocol):
     def training_facts(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """How it was trained, for the report, from itself and the resolved configuration."""
 
-    def keep_operating_point(self, threshold: float) -> None:
-        """Write the operating point into the record of the model that `predict` uses."""
-
-    def gallery(
-        self, datamodule: VolumeDataModule, table: pd.DataFrame
-    ) -> tuple[list[tuple[str, bytes]], str]:
-        """Captions and PNG pictures of heatmaps of test scans, and a note on them; or nothing.
-
-        Args:
-            datamodule: set up.
-            table: the evaluated predictions, with `target` and `threshold`.
-        """
+    def keep(self, **fields: Any) -> None:
+        """Write fields of the record, such as `operating_point`, into the model that it kept."""

@@ -13,10 +13,11 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 import covidlit
-from covidlit.checkpoints.file import CHECKPOINT_FORMAT
+from covidlit.checkpoints.file import CHECKPOINT_FORMAT, described, load_checkpoint
+from covidlit.checkpoints.weights import check_weights
+from covidlit.empty_weights import EmptyWeights
 from covidlit.errors import CheckpointError, ConfigError, TrainingError
 from covidlit.settings.targets import build
-from covidlit.tasks.load import load_task
 from covidlit.tasks.rng import rng_state, set_rng_state, set_seed
 
 if TYPE_CHECKING:
@@ -57,22 +58,30 @@ class BaseTask(pl.LightningModule, ABC):
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, **kwargs: Any) -> Self:  # type: ignore[override]
-        """The trained task of a checkpoint; `covidlit.tasks.load_task`.
+        """The trained task of a checkpoint, in evaluation mode on the CPU, with its `record`.
 
         Raises:
-            CheckpointError: see `load_task`; or the checkpoint is of another task.
+            CheckpointError: see `load_checkpoint`; its weights do not fit the network that its
+                hyper-parameters describe; or it is of another task than this class.
             ConfigError: further arguments: the checkpoint alone says how it was trained.
         """
         if kwargs:
             raise ConfigError(f"only the path is taken, got also {', '.join(kwargs)}.")
-        task = load_task(checkpoint_path)
+        checkpoint = load_checkpoint(checkpoint_path)
+        node = {**checkpoint["hyper_parameters"], "_target_": checkpoint["covidlit"]["task"]}
+        with described(checkpoint_path), EmptyWeights():
+            task = build(node, "tasks")
         if not isinstance(task, cls):
             raise CheckpointError(
                 f"the checkpoint is of a {type(task).__name__}, not of a {cls.__name__}.",
                 where=checkpoint_path,
-                fix="use covidlit.tasks.load_task.",
+                fix="use covidlit.tasks.load.load_task.",
             )
-        return task
+        check_weights(task.state_dict(), checkpoint["state_dict"], checkpoint_path)
+        task.load_state_dict(checkpoint["state_dict"])
+        task.record = checkpoint["covidlit"]["record"]
+        del checkpoint  # save_hyperparameters keeps this frame, until garbage is collected
+        return task.eval()
 
     @abstractmethod
     def configure_models(self) -> None:

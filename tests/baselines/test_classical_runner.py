@@ -23,6 +23,8 @@ from covidlit.errors import ConfigError, SplitError
 from covidlit.runs.lightning_runner import LightningRunner
 from covidlit.runs.runner import Runner
 
+pytestmark = pytest.mark.slow
+
 SVC = {"_target_": "sklearn.svm.SVC"}
 FOREST = {"_target_": "sklearn.ensemble.RandomForestClassifier", "n_estimators": 15}
 LOGISTIC = {"_target_": "sklearn.linear_model.LogisticRegression", "max_iter": 500}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,17 @@ def save(task: VolumeClassification, path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     task = make_task()
     task.record = volume_record(CONFIG, split_hash="abc")
-    return save(task, tmp_path / "best.ckpt")
+    return save(task, tmp_path_factory.mktemp("run") / "best.ckpt")
+
+
+@pytest.fixture
+def path(saved: Path, tmp_path: Path) -> Path:
+    """A checkpoint that a test may change."""
+    return Path(shutil.copy(saved, tmp_path))
 
 
 def rewrite(path: Path, **changes: Any) -> Path:

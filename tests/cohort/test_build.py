@@ -20,6 +20,8 @@ from covidlit.dicom import Checks, pseudonym_uid, read_series
 from covidlit.errors import ManifestError
 from covidlit.papers.csacnet.readings import readers
 
+pytestmark = pytest.mark.slow
+
 Write = Callable[..., Path]
 LABELS = {
     "patient_id": ["pat-1", "pat-2", "pat-3", "pat-4", "pat-9"],

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 from covidlit.cohort import read_manifest
 from covidlit.errors import ConfigError, CovidlitError, ManifestError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run() -> Callable[..., str]:

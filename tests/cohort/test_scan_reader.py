@@ -18,6 +18,8 @@ from covidlit.dicom import Checks, pseudonym_uid
 from covidlit.preprocess import Geometry, prepare_cohort
 from covidlit.synthetic import make_cohort
 
+pytestmark = pytest.mark.slow
+
 GEOMETRY = Geometry((20, 24, 24), (16, 16, 16))
 N_SCANS = 5
 

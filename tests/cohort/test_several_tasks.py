@@ -7,6 +7,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from covidlit.cohort.manifest import read_manifest
 from covidlit.preprocess import Geometry, VolumeCache, prepare_cohort
@@ -55,6 +56,7 @@ def tables(folder: Path) -> list[pd.DataFrame]:
     ]
 
 
+@pytest.mark.slow
 def test_tasks_that_start_at_once_leave_what_one_would(tmp_path: Path) -> None:
     system = multiprocessing.get_context("fork")
     start = system.Barrier(N_TASKS)

@@ -50,6 +50,7 @@ def save_run(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> SaveRun:
         classes: list[str] | None = None,
         precision: str = "32-true",
         reach: float = 2.0,
+        folder: Path | None = None,
     ) -> Path:
         torch.manual_seed(0)
         node = net if isinstance(net, dict) else {"_target_": f"deploy_networks.{net}"}
@@ -75,7 +76,7 @@ def save_run(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> SaveRun:
             },
             split_hash="abc",
         )
-        path = tmp_path_factory.mktemp("run") / "checkpoints" / "best.ckpt"
+        path = (folder or tmp_path_factory.mktemp("run")) / "checkpoints" / "best.ckpt"
         trainer = pl.Trainer(accelerator="cpu", logger=False, enable_model_summary=False)
         trainer.strategy.connect(task)
         trainer.save_checkpoint(path)
@@ -85,8 +86,7 @@ def save_run(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> SaveRun:
 
 
 @pytest.fixture(scope="session")
-def checkpoint(save_run: SaveRun, scans: Path) -> Path:
+def checkpoint(once: Callable[..., Path], save_run: SaveRun, scans: Path) -> Path:
     """A binary CSAC-Net with its export, for both engines, beside it."""
-    path = save_run(CSACNET)
-    export(path, scans)
-    return path
+    folder = once("deploy_run", lambda folder: export(save_run(CSACNET, folder=folder), scans))
+    return folder / "checkpoints" / "best.ckpt"

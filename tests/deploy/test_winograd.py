@@ -123,6 +123,7 @@ def test_other_convolutions_are_left_alone(other: dict[str, object]) -> None:
     assert type(fitting) is WinogradConv3d
 
 
+@pytest.mark.slow
 def test_the_exported_graph_has_the_six_products(tmp_path: Path) -> None:
     """Of its two blocks the first is 8 deep, the second 2: only there are 3x3x3 kernels left."""
     torch.manual_seed(0)

@@ -19,6 +19,8 @@ from covidlit.evaluation.compare import compare
 from covidlit.evaluation.comparison_report import render_comparison, write_comparison
 from covidlit.evaluation.comparison_table import COLUMNS
 
+pytestmark = pytest.mark.slow
+
 Predictions = Callable[..., pd.DataFrame]
 
 

@@ -17,6 +17,8 @@ import pytest
 
 from covidlit.evaluation import evaluate, write_report
 
+pytestmark = pytest.mark.slow
+
 Predictions = Callable[..., pd.DataFrame]
 
 NAMES = ("sensitivity", "specificity", "ppv", "npv", "accuracy", "balanced_accuracy", "f1", "mcc")

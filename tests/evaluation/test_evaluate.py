@@ -17,6 +17,8 @@ from sklearn.metrics import confusion_matrix, roc_auc_score
 from covidlit.errors import PredictionsError
 from covidlit.evaluation import evaluate
 
+pytestmark = pytest.mark.slow
+
 Predictions = Callable[..., pd.DataFrame]
 
 

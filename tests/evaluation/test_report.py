@@ -29,6 +29,8 @@ from covidlit.evaluation import (
 )
 from covidlit.evaluation.report_tables import label_cells, table_html
 
+pytestmark = pytest.mark.slow
+
 Predictions = Callable[..., pd.DataFrame]
 
 

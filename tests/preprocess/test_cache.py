@@ -18,6 +18,8 @@ from covidlit.preprocess import FORMAT, Geometry, Sidecar, VolumeCache, prepare_
 from covidlit.preprocess.cache import _save
 from covidlit.scans.scan import Scan
 
+pytestmark = pytest.mark.slow
+
 GEOMETRY = Geometry((5, 2, 2), (6, 12, 12))
 
 

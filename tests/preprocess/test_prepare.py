@@ -287,6 +287,7 @@ def test_a_killed_run_is_taken_up_where_it_stopped(tmp_path: Path, reads: list[s
     assert len(reads) == 12 - len(done)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["threading", "loky", "dask", "ray"])
 def test_every_backend_gives_the_same(backend: str, manifest: pd.DataFrame, tmp_path: Path) -> None:
     needed = {"dask": "distributed", "ray": "ray"}.get(backend)

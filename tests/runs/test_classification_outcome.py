@@ -76,9 +76,10 @@ def _check_cut_short(run_dir: Path) -> None:
 
 
 def test_the_report_counts_the_criteria_of_the_run(
-    tiny_data: Path, tiny_overrides: list[str], tmp_path: Path
+    tiny_overrides: list[str], tmp_path: Path
 ) -> None:
     overrides = [
+        f"data.source.folder={tmp_path / 'manifests'}",
         *(*tiny_overrides, "inclusion=paper", "inclusion.spo2_classes=[cap]"),
         "inclusion.min_spo2_percent=96",
         *("name=test", "model=csacnet", "model.task.net.width=4", "split.test_centres=[centre_4]"),
@@ -90,7 +91,7 @@ def test_the_report_counts_the_criteria_of_the_run(
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "scans in manifest.csv" in page
     assert "SpO2 of at least 96 % (cap)" in page
-    (flow,) = (tiny_data / "manifests").glob("manifest-*.flow.csv")
+    (flow,) = (tmp_path / "manifests").glob("manifest-*.flow.csv")
     left = read_manifest(flow.with_name(flow.name.replace(".flow", "")))
     assert 0 < len(left) < 40
     assert set(Split.load(tmp_path / "split.json").parts) == set(left["scan_id"])

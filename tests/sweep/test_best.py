@@ -15,6 +15,8 @@ from covidlit.errors import ConfigError
 from covidlit.settings.tree import config_dir
 from covidlit.sweep.best import best_command, difference, write_best
 
+pytestmark = pytest.mark.slow
+
 
 def composed(overrides: list[str]) -> dict[str, Any]:
     """What `train.py` would compose, by Hydra's own interface, without what a new run has."""

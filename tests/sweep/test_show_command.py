@@ -12,6 +12,8 @@ from typer.testing import CliRunner, Result
 from covidlit.cli.app import app
 from covidlit.sweep.storage import open_storage
 
+pytestmark = pytest.mark.slow
+
 
 def run(*words: object) -> Result:
     """`covidlit sweep` with these words."""

@@ -15,6 +15,8 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+pytestmark = pytest.mark.slow
+
 APP = Path(__file__).parent / "app.py"
 ROOT = APP.parents[2]
 MARK = "COVIDLIT_TEST_SWEEP"

@@ -25,6 +25,8 @@ from covidlit.synthetic.grid import Grid, grid_of
 from covidlit.synthetic.render import render
 from covidlit.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"n_scans": 12, "seed": 0, "matrix": 48, "thickness_mm": 10.0, "progress": False}
 
 

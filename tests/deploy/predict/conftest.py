@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,22 +13,28 @@ from covidlit.cohort.build import manifest_from_dicom
 from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.synthetic import make_cohort
 
+Once = Callable[[str, Callable[[Path], object]], Path]
 
-@pytest.fixture(scope="session")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few synthetic scans as DICOM: one centre to train on, one held out."""
-    root = tmp_path_factory.mktemp("cohort")
+
+def _write_cohort(root: Path) -> None:
     cohort = make_cohort(
         root, preset="mild", n_scans=12, seed=0, matrix=32, thickness_mm=5.0, n_jobs=1
     )
     table = manifest_from_dicom(cohort.dicom, cohort.labels, folder=root, inclusion=None).manifest
     table["centre"] = ["train"] * (len(table) - N_SCANS) + ["test"] * N_SCANS
-    return write_manifest(table, root / "manifest.csv")
+    write_manifest(table, root / "manifest.csv")
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_run(make_task(), CONFIG, tmp_path_factory.mktemp("run") / "best.ckpt")
+def manifest(once: Once) -> Path:
+    """A few synthetic scans as DICOM: one centre to train on, one held out."""
+    return once("predict_cohort", _write_cohort) / "manifest.csv"
+
+
+@pytest.fixture(scope="session")
+def checkpoint(once: Once) -> Path:
+    folder = once("predict_run", lambda folder: save_run(make_task(), CONFIG, folder / "best.ckpt"))
+    return folder / "best.ckpt"
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ import pytest
 
 from covidlit.papers.csacnet import Paper, paper, write_paper
 
+pytestmark = pytest.mark.slow
+
 Cohort = Callable[..., pd.DataFrame]
 
 

@@ -30,6 +30,8 @@ from covidlit.papers.csacnet import (
     write_paper,
 )
 
+pytestmark = pytest.mark.slow
+
 Cohort = Callable[..., pd.DataFrame]
 
 PIXEL = bytes.fromhex(

@@ -1,0 +1,250 @@
+"""A cross-validation as one run: its data read and prepared once, a folder for each fold."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from covidlit.arguments import n_cores, require_n_jobs
+from covidlit.errors import ConfigError
+from covidlit.preprocess.backends import run_in_parallel
+from covidlit.runs.memory import available_memory, peak_memory
+from covidlit.runs.outcomes import outcome_of
+from covidlit.runs.outcomes.outcome import Tables, Training
+from covidlit.runs.run_folder import run_folder
+from covidlit.runs.steps import (
+    EVALUATED,
+    begin,
+    build_runner,
+    going_on,
+    load_data,
+    make_report,
+    train_one,
+    value_of,
+)
+
+if TYPE_CHECKING:
+    from covidlit.datamodules.cohort_data import CohortData
+    from covidlit.runs.runner import Runner
+
+log = logging.getLogger(__name__)
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One training of a cross-validation.
+
+    Args:
+        number: from 0.
+        config: the resolved configuration, of this fold.
+        run_dir: of the fold.
+        data: with the split of the fold.
+        parts: which are scored.
+        run: `run_id`, and `fold` where it is not the split's.
+    """
+
+    number: int
+    config: dict[str, Any]
+    run_dir: Path
+    data: CohortData
+    parts: Sequence[str] = EVALUATED
+    run: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainedFold:
+    """What came of a fold: its tables, and facts for a report."""
+
+    number: int
+    tables: Tables
+    facts: dict[str, Any]
+
+
+def is_cross_validation(config: Mapping[str, Any]) -> bool:
+    """Whether a configuration asks for all folds of its split in one run."""
+    return bool(config["split"].get("fold") == ALL)
+
+
+def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
+    """Train and test every fold; leaves `fold_<k>/`, the tables of all and one report.
+
+    A run that was stopped goes on in its folder: finished folds are kept, the one that was being
+    trained goes on from its last epoch.
+
+    Args:
+        config: the resolved tree of `conf/train.yaml`, with `split.fold` "all".
+        run_dir: the run's folder.
+
+    Returns:
+        The mean over the folds of the outcome's value on the validation part; None where it is
+        undefined in one.
+    """
+    settings = config.get("cross_validation") or {}
+    n_jobs, backend = settings.get("n_jobs", 1), settings.get("backend", "loky")
+    require_n_jobs(n_jobs)
+    configs = _configs(config)
+    with run_folder(run_dir, config) as folder:
+        runner = begin(configs[0], run_dir)
+        outcome = outcome_of(runner)
+        data = load_data(configs[0], runner)
+        folds = []
+        for number, own in enumerate(configs):
+            other = data if number == 0 else _with_split_of(data, own)
+            run = {"run_id": run_dir.name}
+            folds.append(Fold(number, own, run_dir / f"fold_{number}", other, run=run))
+        for fold in folds:  # before the first of trainings that may take days
+            fold.data.setup()
+            outcome.check(config, fold.data)
+        done: dict[int, TrainedFold] = {}
+        for trained in train_folds(folds, n_jobs=n_jobs, backend=backend):
+            done[trained.number] = trained
+            value = value_of(outcome, trained.tables)
+            log.info(
+                "Fold %d is trained (%d of %d): validation %s %s.", trained.number, len(done),
+                len(folds), outcome.metric, "undefined" if value is None else f"{value:.3f}",
+            )  # fmt: skip
+        tables = join_tables([done[fold.number].tables for fold in folds])
+        outcome.write(tables, run_dir)
+        folder.finish()
+        trainings = [Training(fold.data, done[fold.number].facts) for fold in folds]
+        make_report(tables, run_dir, config, trainings)
+    values = [value_of(outcome, done[fold.number].tables) for fold in folds]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
+
+
+def train_folds(
+    folds: Sequence[Fold],
+    *,
+    n_jobs: int = 1,
+    backend: str = "loky",
+    adapt: Callable[[Runner, Fold], None] | None = None,
+) -> Iterator[TrainedFold]:
+    """Train folds one after the other, or side by side; yields each as it is done.
+
+    Side by side, the first fold is trained alone, to see how much memory one takes: no more are
+    started than there is memory for.
+
+    Args:
+        folds: their data prepared.
+        n_jobs: how many at a time; -1: one per core.
+        backend: of joblib: "loky", "dask" or "ray".
+        adapt: called with each runner before it is trained, in this process: not with `n_jobs`.
+    """
+    if n_jobs == 1:
+        for fold in folds:
+            yield _train_fold(fold, adapt)
+        return
+    waiting = list(folds)
+    for fold in waiting:
+        fold.data.trainer = None  # type: ignore[attr-defined]  # not to be sent to the workers
+    (first,) = run_in_parallel(_train_apart, waiting[:1], n_jobs=2, backend=backend)
+    peak, trained = first
+    yield trained
+    n_jobs = _as_memory_allows(n_jobs, peak)
+    for _, trained in run_in_parallel(_train_apart, waiting[1:], n_jobs=n_jobs, backend=backend):
+        yield trained
+
+
+def _as_memory_allows(n_jobs: int, peak: int) -> int:
+    """As many folds at a time as were asked for, or as many as there is memory for.
+
+    Args:
+        n_jobs: that was asked for; -1: one per core.
+        peak: bytes that one took.
+    """
+    wanted = n_jobs if n_jobs > 0 else max(1, n_cores() + 1 + n_jobs)
+    available = available_memory()
+    if available is None or wanted * peak <= available:
+        return wanted
+    n_jobs = max(1, available // peak)
+    log.warning(
+        "A fold takes %.1f GB and %.1f GB are free: %d folds are trained at a time, not %d.",
+        peak / 1e9, available / 1e9, n_jobs, wanted,
+    )  # fmt: skip
+    return n_jobs
+
+
+def _train_fold(fold: Fold, adapt: Callable[[Runner, Fold], None] | None = None) -> TrainedFold:
+    with run_folder(fold.run_dir, fold.config, keep_finished=True) as folder:
+        if folder.finished:
+            log.info("Fold %d was finished before; its tables are taken as they are.", fold.number)
+            tables = outcome_of(build_runner(fold.config)).read(fold.run_dir)
+            return TrainedFold(fold.number, tables, folder.facts)
+        config = going_on(fold.config, folder)
+        trained = train_one(
+            config,
+            fold.run_dir,
+            fold.data,
+            parts=fold.parts,
+            adapt=lambda runner: adapt(runner, fold) if adapt is not None else None,
+            **fold.run,
+        )
+        assert trained is not None  # one process trains a fold
+        folder.finish(trained[1])
+    return TrainedFold(fold.number, *trained)
+
+
+def _train_apart(fold: Fold) -> tuple[int, TrainedFold]:
+    """Train a fold in a worker process, without its progress bar, with a log of its own.
+
+    Returns:
+        The most bytes that it took, and what came of it.
+    """
+    fold.run_dir.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(fold.run_dir / "train.log")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        trained = _train_fold(fold, _without_progress_bar)
+        return peak_memory(), trained
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+
+
+def _configs(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """The configuration of each fold, that of a run of it alone."""
+    n_folds = config["split"].get("n_folds")
+    if not isinstance(n_folds, int) or isinstance(n_folds, bool) or n_folds < 2:
+        raise ConfigError(
+            f"split.fold=all needs a split with a number of folds, not {n_folds!r}.",
+            where="split",
+            fix="give split=k_fold, and split.n_folds of at least 2.",
+        )
+    if config.get("ckpt_path"):
+        raise ConfigError(
+            "a cross-validation goes on in its own folder, not from one checkpoint.",
+            where="ckpt_path",
+            fix="leave it out, and give the folder: hydra.run.dir=RUN.",
+        )
+    return [{**config, "split": {**config["split"], "fold": fold}} for fold in range(n_folds)]
+
+
+def _with_split_of(data: CohortData, config: dict[str, Any]) -> CohortData:
+    from covidlit.settings.targets import build
+
+    return data.with_split(build(config["split"], "splits", trusted=True))
+
+
+def join_tables(tables: Sequence[Tables]) -> Tables:
+    """The tables of several folds, each under the same name."""
+    import pandas as pd
+
+    return {
+        name: pd.concat([each[name] for each in tables], ignore_index=True) for name in tables[0]
+    }
+
+
+def _without_progress_bar(runner: Runner, fold: Fold) -> None:
+    from covidlit.runs.lightning_runner import LightningRunner
+
+    if isinstance(runner, LightningRunner):
+        runner.show_progress = False

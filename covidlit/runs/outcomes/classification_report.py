@@ -1,0 +1,125 @@
+"""What the report of a classification says beyond its predictions table."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from covidlit.files import fingerprint
+from covidlit.runs.outcomes.outcome import Training
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from covidlit.evaluation import ReportContext
+
+PACKAGES = (
+    "covidlit", "torch", "pytorch-lightning", "torchio", "monai", "scikit-learn", "pydicom",
+    "SimpleITK",
+)  # fmt: skip
+
+_OF_THE_COHORT = ("source", "prepared in")
+
+
+def report_context(
+    run_dir: Path,
+    config: dict[str, Any],
+    trainings: Sequence[Training],
+    gallery: tuple[list[tuple[str, bytes]], str] = ([], ""),
+) -> ReportContext:
+    """Configuration, cohort, split, training and versions of a run.
+
+    Args:
+        run_dir: the run's folder.
+        config: the resolved configuration.
+        trainings: one, or those of the folds of a cross-validation.
+        gallery: captions and pictures of heatmaps, and a note on them.
+    """
+    import yaml
+
+    from covidlit.cohort.describe import show_table1, table1, table2
+    from covidlit.cohort.sources import flow_of
+    from covidlit.cohort.summary import split_summary
+    from covidlit.evaluation import ReportContext
+
+    data, facts = trainings[0].data, trainings[0].facts
+    table, described = data.table, data.facts()
+    flow, flow_note = flow_of(Path(described["source"]))
+    tables = {
+        "Table 1. The cohort by centre": show_table1(table1(table)).rename_axis("characteristic")
+    }
+    if len(trainings) == 1:
+        tables["Table 2. Classes, RT-PCR and aetiology by part"] = table2(table, data.split)
+    hashes = [training.data.split.hash for training in trainings]
+    return ReportContext(
+        title=config["name"],
+        run_id=run_dir.name,
+        command=_command(),
+        config=yaml.safe_dump(config, sort_keys=False),
+        config_hash=fingerprint(config),
+        split_hash=hashes[0] if len(hashes) == 1 else fingerprint(hashes),
+        split_summary=_by_fold([split_summary(training.data.table) for training in trainings]),
+        centres=sorted(map(str, table["centre"].dropna().unique())) if "centre" in table else [],
+        disjointness=(
+            "No patient, no series and no image (hash of its voxels) stands in two parts"
+            f"{' of a fold' if len(trainings) > 1 else ''}; "
+            "this was checked when the run started, which would have stopped it.",
+        ),
+        flow=flow,
+        notes=[flow_note] if flow_note else [],
+        tables=tables,
+        versions={
+            "python": platform.python_version(),
+            **{name: version(name) for name in PACKAGES},
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        },
+        seed=config["seed"],
+        training_curve=_training_curve(run_dir),
+        model=facts["model"],
+        training={
+            **facts["training"],
+            **{name: described[name] for name in described if name not in _OF_THE_COHORT},
+        },
+        selected_on=facts["selected_on"],
+        cut_short=facts["cut_short"],
+        synthetic=bool(table["synthetic"].fillna(False).any()) if "synthetic" in table else None,
+        gallery=gallery[0],
+        gallery_note=gallery[1],
+    )
+
+
+def _by_fold(summaries: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    if len(summaries) == 1:
+        return summaries[0]
+    named = [
+        summary.assign(part=[f"fold {fold}, {part}" for part in summary["part"]])
+        for fold, summary in enumerate(summaries)
+    ]
+    return pd.concat(named, ignore_index=True)
+
+
+def _command() -> str:
+    """The command line of this process, as a user would write it."""
+    program = Path(sys.argv[0])
+    own = program.parent.name == "cli"  # of `covidlit train`, see covidlit.cli.app
+    start = ["covidlit", "train"] if own else ["python", program.name]
+    return shlex.join([*start, *sys.argv[1:]])
+
+
+def _training_curve(run_dir: Path) -> pd.DataFrame | None:
+    """The logged metrics, one row per epoch, or None where nothing was logged."""
+    import pandas as pd
+
+    path = run_dir / "logs" / "metrics.csv"
+    if not path.is_file():
+        return None
+    logged = pd.read_csv(path)
+    return logged.groupby("epoch", as_index=False).last().drop(columns="step", errors="ignore")

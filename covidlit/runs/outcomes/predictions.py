@@ -1,0 +1,40 @@
+"""The predictions table (contract 6) of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEFT_OUT = ("path", "study_uid", "series_uid", "acquisition_date", "key", "pixel_hash")
+"""Columns of the data's table that say nothing about a prediction."""
+
+
+def assemble_predictions(
+    table: pd.DataFrame,
+    scores: dict[str, pd.DataFrame],
+    *,
+    run_id: str,
+    model: str,
+    seed: int,
+    fold: int | None,
+) -> pd.DataFrame:
+    """The predictions table (contract 6) of one run.
+
+    Args:
+        table: the data's rows, with `part`, `status`, `reason`, `target`.
+        scores: for each part, what the runner's `predict` returned.
+
+    Returns:
+        One row per scan of these parts; refused scans keep theirs, with a null score.
+    """
+    import pandas as pd
+
+    rows = table[table["part"].isin(list(scores))]
+    rows = rows.drop(columns=[name for name in LEFT_OUT if name in rows])
+    rows = rows.assign(scan_id=rows["scan_id"].astype("string"))
+    scored = pd.concat(list(scores.values()), ignore_index=True)
+    joined = rows.merge(scored, on="scan_id", how="left", validate="1:1")
+    facts = {"run_id": run_id, "model": model, "seed": seed, "fold": fold}
+    return joined.assign(**facts)[[*facts, *joined.columns]]

@@ -1,0 +1,146 @@
+"""The folder of a run: one run at a time writes in it, and one that is used is not used again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from covidlit.checkpoints.same_run import changed_settings
+from covidlit.errors import ConfigError
+from covidlit.files import write_json, write_text
+from covidlit.runs.stopped import last_checkpoint
+
+STATE = "run.json"
+CONFIG = "config.yaml"
+_LOCK = ".run.lock"
+_RESULTS = (CONFIG, "split.json", "predictions.parquet", "metrics.json", "report.html")
+"""What earlier versions, which wrote no state, leave in the folder of a run."""
+
+
+@dataclass
+class RunFolder:
+    """A folder that this process alone writes a run into.
+
+    Args:
+        path: of the folder.
+        finished: whether the run in it is finished already.
+        goes_on: whether an unfinished run with the same settings has got somewhere in it.
+        facts: what `finish` kept of a finished run.
+    """
+
+    path: Path
+    finished: bool = False
+    goes_on: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """What an unfinished run goes on from; None where it begins."""
+        return last_checkpoint(self.path) if self.goes_on and not self.finished else None
+
+    def finish(self, facts: Mapping[str, Any] | None = None) -> None:
+        """Note that all is written, with plain facts to be kept."""
+        self.finished, self.facts = True, dict(facts or {})
+
+
+@contextmanager
+def run_folder(
+    path: Path, config: Mapping[str, Any], *, keep_finished: bool = False
+) -> Iterator[RunFolder]:
+    """Take a folder for a run; leave in its `run.json` how the run ended.
+
+    Args:
+        path: of the folder, made if needed.
+        config: the resolved configuration; becomes `config.yaml`.
+        keep_finished: hand a finished run of the same settings back instead of refusing.
+
+    Raises:
+        ConfigError: another run is writing there; a finished run, or one with other settings, is
+            in it.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ConfigError(
+            "another run is writing into this folder.", where=path, fix=_ANOTHER_FOLDER
+        ) from error
+    try:
+        folder = _looked_at(path, config, keep_finished)
+        if folder.finished:
+            yield folder
+            return
+        write_text(path / CONFIG, yaml.safe_dump(dict(config), sort_keys=False))
+        started = _now()
+        write_json(path / STATE, {"state": "running", "started": started})
+        state, reason = "failed", ""
+        try:
+            yield folder
+            state = "finished" if folder.finished else "stopped"
+        except KeyboardInterrupt:
+            state, reason = "stopped", "stopped from outside"
+            raise
+        except Exception as error:
+            # What fails once all is written, such as a page, leaves the run finished.
+            state = "finished" if folder.finished else "failed"
+            reason = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            known = {"state": state, "started": started, "ended": _now(), "reason": reason}
+            write_json(path / STATE, {**known, "facts": folder.facts})
+    finally:
+        lock.release()
+
+
+_ANOTHER_FOLDER = "give another one (hydra.run.dir=..., or hydra.sweep.dir=... with -m)."
+
+
+def _looked_at(path: Path, config: Mapping[str, Any], keep_finished: bool) -> RunFolder:
+    found = [name for name in (*_RESULTS, STATE) if (path / name).exists()]
+    if not found:
+        return RunFolder(path)
+    state = _read(path / STATE)
+    before = _read(path / CONFIG)
+    changed = changed_settings(before, config) if before else "its settings are not known"
+    finished = not state or state.get("state") == "finished"
+    if finished and not (keep_finished and not changed):
+        raise ConfigError(
+            f"the folder holds a run already ({', '.join(found)}).",
+            where=path,
+            fix=_ANOTHER_FOLDER,
+        )
+    if not finished and not _has_work(path):
+        return RunFolder(path)
+    if changed:
+        raise ConfigError(
+            f"the folder holds a run with other settings that is not finished: {changed}.",
+            where=path,
+            fix=f"go on with the settings of its {CONFIG}, or {_ANOTHER_FOLDER}",
+        )
+    return RunFolder(path, finished, True, dict(state.get("facts") or {}))
+
+
+def _has_work(path: Path) -> bool:
+    """Whether an unfinished run has left an epoch, or a fold of a cross-validation."""
+    return last_checkpoint(path) is not None or any(path.glob(f"fold_*/{STATE}"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A mapping of a YAML or JSON file; empty where there is none, or another thing."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
