@@ -33,9 +33,10 @@ def table1(manifest: pd.DataFrame, by: str = "centre") -> pd.DataFrame:
         by: the column whose values become the table's columns.
 
     Returns:
-        Columns: the groups, sorted, "not known" if some have no value, then `all`. Rows: `n`, `n_patients`, `female_n`,
-        `female_percent` (of those whose sex is known), `age_mean`, `age_sd` (years, sample SD), one
-        `class:<name>` per class, and where there are any `sex_missing`, `age_missing`, `refused`.
+        Columns: the groups, sorted, "not known" if some have no value, then `all`. Rows: `n`,
+        `n_patients`, `female_n`, `female_percent` (of those whose sex is known), `age_mean`,
+        `age_sd` (years, sample SD), one `class:<name>` per class, and where there are any
+        `sex_missing`, `age_missing`, `refused`.
     """
     if by not in manifest:
         raise ManifestError(

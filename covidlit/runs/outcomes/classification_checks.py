@@ -39,7 +39,7 @@ def check_evaluation(config: Mapping[str, Any], data: CohortData) -> None:
             validation part cannot give.
         PredictionsError: there is no test scan to score.
     """
-    from covidlit.checkpoints.record import class_of_interest
+    from covidlit.cohort.class_names import class_of_interest
     from covidlit.evaluation.settings import check_rows
 
     table = data.table
