@@ -6,7 +6,8 @@ import errno
 import hashlib
 import json
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that replaces it on success and vanishes on failure.
 
     Safe with many processes writing the same path: the last one to finish wins, and a reader sees
-    one whole file or the other.
+    one whole file or the other. A new file gets the permissions that the umask leaves, as `open`
+    gives them; one that is there keeps its own.
 
     Raises:
         CovidlitError: the disk is full or the folder cannot be written.
@@ -28,21 +30,31 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=f".part{target.suffix}"
-        )
-        os.close(handle)
+        kept = _permissions(target)
+        # For its owner alone until it has the permissions of the file that it replaces.
+        temporary = _new_beside(target, 0o666 if kept is None else 0o600)
     except OSError as error:
         raise _explain(error, target) from error
-    temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)
+        if kept is not None:
+            temporary.chmod(kept)
         temporary.replace(target)
     except OSError as error:
         raise _explain(error, target) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def keep_permissions(new: Path, old: Path) -> None:
+    """Give a new folder and its files the permissions of the folder that it is to replace.
+
+    Files that the old folder does not have keep their own.
+    """
+    for path in (new, *new.rglob("*")):
+        kept = _permissions(old / path.relative_to(new))
+        if kept is not None:
+            path.chmod(kept)
 
 
 def check_writable(path: str | Path) -> None:
@@ -87,6 +99,26 @@ def fingerprint(value: Any) -> str:
     """SHA-256 (hex) of a JSON-serialisable value in canonical form: equal values, equal hash."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _new_beside(target: Path, mode: int) -> Path:
+    """An empty file beside `target`, hidden, under a name of its own with the same ending.
+
+    Not by `tempfile`, whose files are for their owner alone: here the system applies the umask.
+    """
+    ending = ".nii.gz" if target.name.endswith(".nii.gz") else target.suffix
+    while True:
+        path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part{ending}")
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+        except FileExistsError:
+            continue
+        return path
+
+
+def _permissions(path: Path) -> int | None:
+    """Those of a file or folder; None where there is none."""
+    return stat.S_IMODE(path.stat().st_mode) if path.exists() else None
 
 
 def _explain(error: OSError, path: Path) -> CovidlitError:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pandera.pandas as pa
 
-_LISTED = 5
+_LISTED, _SHOWN = 5, 100
 _RULES = {
     "not_nullable": "must not be empty",
     "multiple_fields_uniqueness": "must stand in one row only",
@@ -193,7 +193,10 @@ def _untyped(column: pd.Series, dtype: str) -> list[tuple[Any, str]]:
 
 
 def _shown(value: Any) -> str:
-    return repr(str(value)) if _there(value) else "(empty)"
+    if not _there(value):
+        return "(empty)"
+    text = str(value)
+    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}... ({len(text)} characters)"
 
 
 def _there(value: Any) -> bool:

@@ -4,12 +4,25 @@ import os
 import stat
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from covidlit.errors import CovidlitError
-from covidlit.files import atomic_path, check_writable, fingerprint, write_json, write_text
+from covidlit.files import (
+    atomic_path,
+    check_writable,
+    fingerprint,
+    keep_permissions,
+    write_json,
+    write_text,
+)
+from covidlit.scans.images import write_nifti
 from covidlit.tables import write_table
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def test_a_file_is_written_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -17,7 +30,6 @@ def test_a_file_is_written_whole_and_leaves_nothing_beside_it(tmp_path: Path) ->
     assert write_json(path, {"a": [1, 2.5, None]}) == path
     assert json.loads(path.read_text()) == {"a": [1, 2.5, None]}
     assert list(path.parent.iterdir()) == [path]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
     write_text(path, "ä")
     assert path.read_bytes() == "ä".encode()
 
@@ -34,6 +46,49 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
         fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o027, 0o077])
+def test_a_new_file_has_the_permissions_that_the_umask_leaves(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "new" / "a.json", "x")
+        write_table(pd.DataFrame({"a": [1]}), tmp_path / "new" / "a.parquet")
+        write_nifti(np.zeros((2, 2, 2), np.uint8), np.eye(4), tmp_path / "new" / "a.nii.gz")
+        (tmp_path / "plain").mkdir()
+        (tmp_path / "plain" / "a").write_text("x")
+    finally:
+        os.umask(before)
+    assert mode_of(tmp_path / "new") == mode_of(tmp_path / "plain") == 0o777 & ~umask
+    for name in ("a.json", "a.parquet", "a.nii.gz"):
+        assert mode_of(tmp_path / "new" / name) == mode_of(tmp_path / "plain" / "a")
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o444])
+def test_a_file_that_is_there_keeps_its_permissions(tmp_path: Path, mode: int) -> None:
+    for name in ("a.json", "a.csv", "a.parquet", "a.nii.gz"):
+        (tmp_path / name).write_text("old")
+        (tmp_path / name).chmod(mode)
+    with atomic_path(tmp_path / "a.json") as temporary:
+        temporary.write_text("new")
+        assert mode_of(temporary) & ~mode in (0, 0o200)  # nobody else reads it meanwhile
+    write_table(pd.DataFrame({"a": [1]}), tmp_path / "a.csv")
+    write_table(pd.DataFrame({"a": [1]}), tmp_path / "a.parquet")
+    write_nifti(np.zeros((2, 2, 2), np.uint8), np.eye(4), tmp_path / "a.nii.gz")
+    assert [mode_of(path) for path in sorted(tmp_path.iterdir())] == [mode] * 4
+    assert all(path.read_bytes() != b"old" for path in tmp_path.iterdir())
+
+
+def test_a_folder_that_is_replaced_hands_its_permissions_on(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        write_text(tmp_path / name / "a", name)
+        write_text(tmp_path / name / f"only {name}", name)
+    (tmp_path / "old").chmod(0o700)
+    (tmp_path / "old" / "a").chmod(0o600)
+    keep_permissions(tmp_path / "new", tmp_path / "old")
+    assert mode_of(tmp_path / "new") == 0o700
+    assert mode_of(tmp_path / "new" / "a") == 0o600
+    assert mode_of(tmp_path / "new" / "only new") == mode_of(tmp_path / "old" / "only old")
 
 
 def test_a_place_is_judged_without_touching_it(

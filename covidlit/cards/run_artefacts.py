@@ -115,6 +115,10 @@ def _read(path: Path) -> dict[str, Any]:
     """A JSON or YAML file that holds a mapping; a split is checked against its own hash."""
     if path.name == "split.json":
         return Split.load(path).model_dump(mode="json")
+    if path.name == "metrics.json":
+        from covidlit.evaluation import read_metrics
+
+        return read_metrics(path)
     try:
         text = path.read_text(encoding="utf-8")
         content = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)

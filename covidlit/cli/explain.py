@@ -1,4 +1,4 @@
-"""`covidlit explain`: heatmaps of scans, and what they are worth."""
+"""`covidlit explain`: heatmaps of scans, and the checks of them."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,7 +58,7 @@ def predict(
         Path | None,
         typer.Option(
             help="Folder for a heatmap of each scan, as NIfTI and PNG, and heatmaps.csv; "
-            "CHECKPOINT must be one. `covidlit explain` says what they are worth."
+            "CHECKPOINT must be one. `covidlit explain` checks them."
         ),
     ] = None,
     strict: Annotated[
@@ -80,27 +81,30 @@ def predict(
     timings = Timings()
     with timings.measure("start"), no_collection():
         from covidlit.deploy.predict import predict_with, require_all
-    with timings.measure("load"), no_collection():
-        loaded = load_engine(checkpoint, engine, device=device, threads=threads)
-        on_scored = None
-        if heatmaps is not None:
-            from covidlit.deploy.torch_engine import find_device
-            from covidlit.explain.predicted import heatmaps_of_scored
+    with ExitStack() as stack:
+        with timings.measure("load"), no_collection():
+            loaded = load_engine(checkpoint, engine, device=device, threads=threads)
+            on_scored = None
+            if heatmaps is not None:
+                from covidlit.deploy.torch_engine import find_device
+                from covidlit.explain.predicted import heatmaps_of_scored
 
-            on_scored = heatmaps_of_scored(
-                checkpoint, heatmaps, device=find_device(device), threads=threads
-            )
-    table = predict_with(
-        loaded,
-        path,
-        batch_size=batch_size,
-        n_jobs=jobs,
-        backend=backend,
-        override=override or (),
-        progress=True,
-        timings=timings,
-        on_scored=on_scored,
-    )
+                on_scored = stack.enter_context(
+                    heatmaps_of_scored(
+                        checkpoint, heatmaps, device=find_device(device), threads=threads
+                    )
+                )
+        table = predict_with(
+            loaded,
+            path,
+            batch_size=batch_size,
+            n_jobs=jobs,
+            backend=backend,
+            override=override or (),
+            progress=True,
+            timings=timings,
+            on_scored=on_scored,
+        )
     with timings.measure("write"):
         write_table(table, out)
     timings.stop()

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         MANIFEST_SCHEMA,
         REQUIRED,
         read_manifest,
-        resolve_path,
         validate_manifest,
         write_manifest,
     )
@@ -54,7 +53,6 @@ __all__ = [
     "manifest_from_images",
     "patient_k_fold",
     "read_manifest",
-    "resolve_path",
     "scan_id_of",
     "show_table1",
     "table1",
@@ -75,7 +73,6 @@ _MODULES = {
         "MANIFEST_SCHEMA",
         "REQUIRED",
         "read_manifest",
-        "resolve_path",
         "validate_manifest",
         "write_manifest",
     ),

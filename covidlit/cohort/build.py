@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from covidlit.cohort.account import BuiltManifest, problem_table, refuse_problems, relative_path
+from covidlit.cohort.account import BuiltManifest, problem_table, refuse_problems
 from covidlit.cohort.class_names import count_classes
 from covidlit.cohort.flow import Flow
 from covidlit.cohort.inclusion import InclusionCriteria
@@ -63,7 +64,7 @@ def manifest_from_dicom(
         root: folder with DICOM files, nested in any way.
         labels: table of labels (`covidlit.cohort.labels_table.read_labels`); its columns win over
             the DICOM headers. None: every series without class and target, for prediction.
-        folder: where the manifest will be written: relative paths start there.
+        folder: where the manifest will be written, with the key; the problems' paths start there.
         key: column of `labels` that tells which series a row is about; None: the most specific.
         checks: of `covidlit.dicom.judge`.
         label_rule: makes `target`; scans without one are left out and counted. None: no target.
@@ -219,7 +220,7 @@ def _build(
     listed = problem_table(problems, folder)
     if strict:
         refuse_problems(listed, scans.root)
-    return BuiltManifest(_finished(table, names, folder), listed, flow, tuple(notes))
+    return BuiltManifest(_finished(table, names), listed, flow, tuple(notes))
 
 
 _CHOICES = {
@@ -279,21 +280,17 @@ def _pseudonyms(
     return Pseudonyms(read_or_make_key(key_file or Path(folder) / KEY_FILE))
 
 
-def _finished(table: pd.DataFrame, names: Pseudonyms, folder: Path) -> pd.DataFrame:
+def _finished(table: pd.DataFrame, names: Pseudonyms) -> pd.DataFrame:
     """The contract's columns in the contract's order, then the user's; validated."""
-    root = folder.resolve()
     table = table.assign(
-        path=[relative_path(path, root) for path in table["path"]],
+        path=[os.path.normpath(Path(path).absolute()) for path in table["path"]],
         study_uid=[names.uid(uid) for uid in table["study_uid"]],
         series_uid=[names.uid(uid) for uid in table["series_uid"]],
     )
     table = table.drop(columns=["raw_patient", "place", "is_image", "is_derived"])
     known = [name for name in MANIFEST_SCHEMA.columns if name in table]
     table = table[[*known, *(name for name in table if name not in known)]]
-    table = table.sort_values("scan_id").reset_index(drop=True)
-    table = validate_manifest(table)
-    table.attrs["root"] = str(root)
-    return table
+    return validate_manifest(table.sort_values("scan_id").reset_index(drop=True))
 
 
 def _check_left(flow: Flow, where: str, missing: Sequence[str] = ()) -> None:

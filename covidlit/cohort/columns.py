@@ -7,6 +7,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from covidlit.errors import ManifestError
+from covidlit.names import NAME_RULE, is_name
 
 TEXT = pd.StringDtype(na_value=np.nan)
 """Text with NaN where a value is missing, so that comparisons give plain booleans."""
@@ -18,6 +19,23 @@ def text(*, required: bool = False, nullable: bool = True) -> pa.Column:
     """Any text; not empty where it may not be null."""
     checks = [pa.Check.str_length(min_value=1, error="must not be empty")] if not nullable else []
     return pa.Column(TEXT, checks, coerce=True, required=required, nullable=nullable)
+
+
+def file_name(
+    *, required: bool = False, nullable: bool = True, blanks: bool = False, fix: str
+) -> pa.Column:
+    """Text that may become a file's name (contract 12).
+
+    Args:
+        blanks: those around a name are removed later, and a text of them alone is a missing value.
+        fix: what to do with any other text; completes the message.
+    """
+
+    def follows_rule(value: str) -> bool:
+        return is_name(value.strip() or "x") if blanks else is_name(value)
+
+    check = pa.Check(follows_rule, element_wise=True, ignore_na=True, error=f"{NAME_RULE}: {fix}")
+    return pa.Column(TEXT, check, coerce=True, required=required, nullable=nullable)
 
 
 def one_of(*values: str, required: bool = False, nullable: bool = True) -> pa.Column:

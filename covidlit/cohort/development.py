@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from covidlit.cohort.leakage import check_leakage
-from covidlit.cohort.split import Part, Split
+from covidlit.cohort.split import Part, Split, unit_key
 from covidlit.cohort.splits import patients_of_fold, require_two_targets, rows_with_target
 from covidlit.errors import SplitError
 
@@ -58,7 +58,7 @@ def development_fold(split: Split, manifest: pd.DataFrame, n_folds: int, fold: i
         )
     scans = [scan for scan, part in split.parts.items() if part != "test"]
     table = rows_with_target(manifest)
-    table = table[table["scan_id"].isin(scans)]
+    table = table[table[unit_key(table)].isin(scans)]
     patients = table.groupby("target")["patient_id"].nunique()
     if int(patients.min()) < n_folds:
         raise SplitError(
@@ -70,7 +70,7 @@ def development_fold(split: Split, manifest: pd.DataFrame, n_folds: int, fold: i
     validated = patients_of_fold(table, n_folds, fold, split.seed or 0)
     parts: dict[str, Part] = {
         scan: "validation" if patient in validated else "train"
-        for scan, patient in zip(table["scan_id"], table["patient_id"], strict=True)
+        for scan, patient in zip(table[unit_key(table)], table["patient_id"], strict=True)
     }
     require_two_targets(table[~table["patient_id"].isin(validated)], "folds", whole=table)
     arguments = {"without": "test", "folds": n_folds, "validated_fold": fold}
@@ -82,7 +82,7 @@ def _derived(
 ) -> Split:
     table = rows_with_target(manifest)
     return Split.of(
-        table[table["scan_id"].isin(parts.keys())],
+        table[table[unit_key(table)].isin(parts.keys())],
         kind=split.kind,
         seed=split.seed,
         arguments={**split.arguments, **arguments},

@@ -23,6 +23,9 @@ KEYS = ("series_uid", "path", "study_uid", "patient_id")
 
 _OWN = (*KEYS, "scan_id", "target", "status", "reason")
 
+ORIGINAL_ID = "original_id"
+"""What others call a scan: `scan_id` of the labels, which a manifest makes itself."""
+
 LABELS_SCHEMA = pa.DataFrameSchema(
     {
         **{
@@ -133,6 +136,8 @@ def read_labels(
         raise ManifestError(
             f"{key!r} cannot be a key.", where="key", fix=f"choose one of {', '.join(KEYS)}."
         )
+    if "scan_id" in table and ORIGINAL_ID not in table:
+        table = table.rename(columns={"scan_id": ORIGINAL_ID})
     refuse_misspelt_columns(table.columns, _USED, own_names, where)
     table = to_dates(validate(table, LABELS_SCHEMA, where, ManifestError), "acquisition_date")
     if "class_name" in table:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covidlit.cohort.near_copies import alike
-from covidlit.cohort.split import Split
+from covidlit.cohort.split import Split, unit_key
 from covidlit.errors import LeakageError
 from covidlit.tables import row_numbers
 
@@ -62,10 +62,10 @@ def check_leakage(
     ids = manifest["patient_id"].astype("string")
     table = manifest.assign(
         _row=row_numbers(manifest),
-        _part=manifest["scan_id"].map(split.parts),
+        _part=manifest[unit_key(manifest)].map(split.parts),
         _patient=ids.map(_same_patient, na_action="ignore"),
         _number=ids.map(_without_zeros, na_action="ignore"),
-        _pixels=manifest["scan_id"].map(dict(pixel_hashes or {})),
+        _pixels=manifest[unit_key(manifest)].map(dict(pixel_hashes or {})),
     )
     table = table[table["_part"].notna()]
     findings: list[str] = []
@@ -122,7 +122,7 @@ def _shared(table: pd.DataFrame, column: str, what: str) -> list[str]:
 def _described(rows: pd.DataFrame, what: str) -> str:
     places = [
         f"row {row} (scan {scan}, {part})"
-        for row, scan, part in zip(rows["_row"], rows["scan_id"], rows["_part"], strict=True)
+        for row, scan, part in zip(rows["_row"], rows[unit_key(rows)], rows["_part"], strict=True)
     ]
     if len(places) > _LISTED:
         places = [*places[:_LISTED], f"{len(places) - _LISTED} more"]
@@ -145,7 +145,7 @@ def _patients_alike(table: pd.DataFrame) -> list[Suspicion]:
 def _near_copies(
     table: pd.DataFrame, split: Split, thumbnails: Mapping[str, NDArray[np.int16]]
 ) -> list[Suspicion]:
-    rows = dict(zip(table["scan_id"].astype(str), table["_row"], strict=True))
+    rows = dict(zip(table[unit_key(table)].astype(str), table["_row"], strict=True))
     known = {scan: thumbnails[scan] for scan in rows if scan in thumbnails}
     return [
         Suspicion(

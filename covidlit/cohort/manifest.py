@@ -15,6 +15,7 @@ from covidlit.cohort.columns import (
     TEXT,
     between,
     column_of,
+    file_name,
     flag,
     iso_date,
     number,
@@ -34,10 +35,16 @@ RTPCR_RESULTS = ("positive", "negative")
 MANIFEST_SCHEMA = pa.DataFrameSchema(
     {
         "patient_id": text(required=True, nullable=False),
-        "scan_id": text(required=True, nullable=False),
+        "scan_id": file_name(
+            required=True,
+            nullable=False,
+            fix="give the scan such a name, and keep the other one in a column original_id",
+        ),
         "path": text(required=True, nullable=False),
         # Null where nobody has labelled the scan yet: it can be predicted, not trained on.
-        "class_name": text(required=True),
+        "class_name": file_name(
+            required=True, blanks=True, fix="write the class so, ground_glass for example"
+        ),
         "centre": text(),  # needed by splits by centre only
         "study_uid": text(),
         "series_uid": text(),
@@ -74,8 +81,8 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     """Read a manifest (`.csv` or `.parquet`) and hold it against the schema.
 
     Returns:
-        The table with typed columns (`acquisition_date` as datetime64) and, in `attrs["root"]`, the
-        folder that relative paths start from.
+        The table with typed columns (`acquisition_date` as datetime64). `path` is absolute, so that
+        it holds wherever the table goes; in the file a relative one starts from the file's folder.
 
     Raises:
         ManifestError: missing file or column, a wrong type, a value out of range, no row, or two
@@ -83,8 +90,9 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     table = validate_manifest(read_table(path, ManifestError), where=path)
-    table.attrs["root"] = str(path.resolve().parent)
-    return table
+    folder = path.resolve().parent
+    places = [os.path.normpath(folder / place) for place in table["path"]]
+    return table.assign(path=pd.Series(places, table.index, TEXT))
 
 
 def validate_manifest(table: pd.DataFrame, where: object = "manifest") -> pd.DataFrame:
@@ -95,52 +103,34 @@ def validate_manifest(table: pd.DataFrame, where: object = "manifest") -> pd.Dat
     Raises:
         ManifestError: see `read_manifest`.
     """
-    attrs = dict(table.attrs)
     table = to_dates(validate(table, MANIFEST_SCHEMA, where, ManifestError), "acquisition_date")
     table["class_name"] = tidy_class_names(table["class_name"])
     centre = column_of(table, "centre").astype(TEXT)
     table["centre"] = centre.where(centre.str.strip() != "")
     _check_one_row_per_series(table, where)
     _check_rtpcr(table, where)
-    table.attrs.update(attrs)
     return table
 
 
 def write_manifest(table: pd.DataFrame, path: str | Path) -> Path:
     """Check a manifest and write it as `.csv` or `.parquet`, whole or not at all.
 
-    Relative paths are rewritten to start from the new file's folder where the table knows the
-    folder they start from now (`attrs["root"]`).
+    Absolute paths are written relative to the file's folder, so that both can be moved together,
+    unless the two have nothing but the root of the file system in common. Relative ones are kept.
     """
     path = Path(path)
     table = validate_manifest(table, where=path)
-    old, new = table.attrs.get("root"), str(path.resolve().parent)
-    if old is not None and Path(old) != Path(new):
-        table["path"] = [
-            p if Path(p).is_absolute() else Path(os.path.relpath(Path(old, p), new)).as_posix()
-            for p in table["path"]
-        ]
+    folder = path.resolve().parent
+    table["path"] = [_from_folder(Path(place), folder) for place in table["path"]]
     if path.suffix == ".csv" and "acquisition_date" in table:
         table["acquisition_date"] = table["acquisition_date"].dt.strftime("%Y-%m-%d")
     return write_table(table, path)
 
 
-def resolve_path(manifest: pd.DataFrame, path: str | Path) -> Path:
-    """The place of a row's `path`: itself where absolute, else below the manifest's folder.
-
-    Raises:
-        ManifestError: a relative path in a table that was not read from a file.
-    """
-    path = Path(path)
-    if path.is_absolute():
-        return path
-    if "root" not in manifest.attrs:
-        raise ManifestError(
-            f"the relative path {str(path)!r} has no folder to start from.",
-            where="manifest",
-            fix='read the manifest with read_manifest, or set manifest.attrs["root"].',
-        )
-    return Path(manifest.attrs["root"], path)
+def _from_folder(path: Path, folder: Path) -> str:
+    if not path.is_absolute() or path.parts[:2] != folder.parts[:2]:
+        return path.as_posix()
+    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def _check_one_row_per_series(table: pd.DataFrame, where: object) -> None:

@@ -28,6 +28,7 @@ class ScanSource:
         series_uid: pseudonym of its SeriesInstanceUID; empty where there is none.
         read: reads it; None where `reason` says why it cannot be read.
         reason: why it is refused without being read.
+        location: the folder or file that holds it, absolute; None where nothing can be read.
         synthetic: whether a manifest calls it synthetic; None where nothing says so.
     """
 
@@ -36,6 +37,7 @@ class ScanSource:
     series_uid: str = ""
     read: Callable[[], Scan] | None = None
     reason: str = ""
+    location: Path | None = None
     synthetic: bool | None = None
 
 
@@ -90,20 +92,22 @@ def _dicom_series(path: Path, checks: Checks) -> Iterator[ScanSource]:
     found = find_series(path)
     for series in found.series:
         verdict = judge(series, checks)
+        place = series.folder if path.is_dir() else path
         yield ScanSource(
             scan_id_of(series.series_uid),
-            _relative(series.folder if path.is_dir() else path, root),
+            relative_place(place, root),
             pseudonym_uid(series.series_uid),
             partial(read_series, series, checks) if verdict.accepted else None,
             verdict.reason,
+            place.absolute(),
         )
     for problem in found.problems:
-        yield ScanSource("", _relative(problem.path, root), reason=problem.reason)
+        yield ScanSource("", relative_place(problem.path, root), reason=problem.reason)
 
 
 def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
     # A manifest's schema (pandera) takes a third of a second to import.
-    from covidlit.cohort.manifest import read_manifest, resolve_path
+    from covidlit.cohort.manifest import read_manifest
 
     manifest = read_manifest(path)
     rows = manifest.to_dict("records")
@@ -111,15 +115,17 @@ def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
         row["series_uid"] = uid if isinstance(uid := row.get("series_uid"), str) else ""
     readers = iter(
         search_shared(
-            ScanReader(str(resolve_path(manifest, row["path"])), row["series_uid"] or None, checks)
+            ScanReader(row["path"], row["series_uid"] or None, checks)
             for row in rows
             if row.get("status") != "refused"
         )
     )
     for row in rows:
         synthetic = flag if isinstance(flag := row.get("synthetic"), bool) else None
+        location = Path(row["path"])
+        place = relative_place(location, path.resolve().parent)
         source = ScanSource(
-            str(row["scan_id"]), str(row["path"]), row["series_uid"], synthetic=synthetic
+            row["scan_id"], place, row["series_uid"], location=location, synthetic=synthetic
         )
         if row.get("status") == "refused":
             reason = row.get("reason")
@@ -131,8 +137,11 @@ def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
 
 def _image(file: Path, root: Path) -> ScanSource:
     # No id: it could only be made of the file's name, which may be a patient's number.
-    return ScanSource("", _relative(file, root), read=partial(read_image, file))
+    return ScanSource(
+        "", relative_place(file, root), read=partial(read_image, file), location=file.absolute()
+    )
 
 
-def _relative(path: Path, root: Path) -> str:
+def relative_place(path: Path, root: Path) -> str:
+    """A path from `root` where it lies below it, else as it is; with forward slashes."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

@@ -1,4 +1,4 @@
-"""The split as a value: parts by scan_id, a hash, and the manifest that it was made from."""
+"""The split as a value: parts by row, a hash, and the table that it was made from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Split(BaseModel):
         kind: the function that made it.
         seed: its seed; null where nothing was drawn.
         arguments: its further arguments, plain values.
-        parts: scan_id -> `train`, `validation` or `test`.
+        parts: scan_id (see `unit_key`) -> `train`, `validation` or `test`.
         fold: number of the fold that is tested, from 0; null without folds.
         manifest_hash: fingerprint of the manifest's scan_ids, which of them are of one patient, and
             their targets.
@@ -111,7 +111,7 @@ class Split(BaseModel):
         table = manifest[manifest["target"].notna()] if "target" in manifest else manifest
         if _hash_rows(table) == self.manifest_hash:
             return
-        have, want = set(table["scan_id"]), set(self.parts)
+        have, want = set(table[unit_key(table)]), set(self.parts)
         differences = [
             f"{len(ids)} scan(s) {text}, such as {min(ids)}"
             for ids, text in (
@@ -127,21 +127,34 @@ class Split(BaseModel):
         )
 
 
+def unit_key(table: pd.DataFrame) -> str:
+    """The column by which a split names the rows: their scan, or in a table without scans, where a
+    row is a patient, the patient.
+    """
+    return "scan_id" if "scan_id" in table else "patient_id"
+
+
 def patient_keys(table: pd.DataFrame) -> pd.Series:
     """For each row the smallest scan_id of its patient.
 
     Groups rows as `patient_id` does. The scan_ids of DICOM series do not depend on the secret key
     that the pseudonyms were made with: the same series give the same split on every machine.
     """
-    return table.groupby("patient_id")["scan_id"].transform("min")
+    return table[unit_key(table)].groupby(table["patient_id"]).transform("min")
 
 
 def _hash_rows(table: pd.DataFrame) -> str:
     targets = table["target"] if "target" in table else pd.Series(pd.NA, index=table.index)
     rows = [
-        [str(scan), str(patient), None if pd.isna(target) else int(target)]
+        [str(scan), str(patient), None if pd.isna(target) else _plain(target)]
         for scan, patient, target in zip(
-            table["scan_id"], patient_keys(table), targets, strict=True
+            table[unit_key(table)], patient_keys(table), targets, strict=True
         )
     ]
     return fingerprint(sorted(rows, key=lambda row: str(row[0])))
+
+
+def _plain(target: object) -> int | float:
+    """A class as a whole number; what is no class as it is."""
+    number = float(target)  # type: ignore[arg-type]
+    return int(number) if number.is_integer() else number

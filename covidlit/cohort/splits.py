@@ -13,7 +13,7 @@ import pandas as pd
 
 from covidlit.cohort.class_names import count_classes
 from covidlit.cohort.columns import column_of
-from covidlit.cohort.split import PARTS, Part, Split, patient_keys
+from covidlit.cohort.split import PARTS, Part, Split, patient_keys, unit_key
 from covidlit.errors import SplitError
 from covidlit.tables import row_numbers
 
@@ -78,7 +78,9 @@ def centre_held_out(
     validation = _validation_patients(table[~is_test], validation_fraction, seed)
     parts: dict[str, Part] = {
         scan: "test" if test else "validation" if patient in validation else "train"
-        for scan, patient, test in zip(table["scan_id"], table["patient_id"], is_test, strict=True)
+        for scan, patient, test in zip(
+            table[unit_key(table)], table["patient_id"], is_test, strict=True
+        )
     }
     arguments = {"test_centres": held_out, "validation_fraction": validation_fraction}
     return _finish(table, "centre_held_out", parts, arguments, seed)
@@ -120,8 +122,8 @@ def patient_k_fold(
     tested = patients_of_fold(table, n_folds, fold, seed)
     rest = table[~table["patient_id"].isin(tested)]
     validation = _validation_of_fold(table, validation_fraction, n_folds, fold, seed)
-    parts: dict[str, Part] = dict.fromkeys(table["scan_id"], "test")
-    for scan, patient in zip(rest["scan_id"], rest["patient_id"], strict=True):
+    parts: dict[str, Part] = dict.fromkeys(table[unit_key(table)], "test")
+    for scan, patient in zip(rest[unit_key(rest)], rest["patient_id"], strict=True):
         parts[scan] = "validation" if patient in validation else "train"
     arguments = {"n_folds": n_folds, "validation_fraction": validation_fraction}
     return _finish(table, "patient_k_fold", parts, arguments, seed, fold)
@@ -165,7 +167,7 @@ def from_column(manifest: pd.DataFrame, column: str = "split") -> Split:
             where="manifest",
             fix=f"write one of {', '.join(PARTS)} into each row, or empty the row's target.",
         )
-    parts: dict[str, Part] = dict(zip(table["scan_id"], table[column], strict=True))
+    parts: dict[str, Part] = dict(zip(table[unit_key(table)], table[column], strict=True))
     return _finish(table, "from_column", parts, {"column": column}, None)
 
 
@@ -214,7 +216,7 @@ def rows_with_target(manifest: pd.DataFrame) -> pd.DataFrame:
             where="manifest",
             fix="apply a label rule first, and see its reasons for leaving rows out.",
         )
-    return table.sort_values("scan_id")
+    return table.sort_values(unit_key(table))
 
 
 def _require_centres(table: pd.DataFrame) -> None:
@@ -243,7 +245,7 @@ def ranked_strata(table: pd.DataFrame, seed: int) -> list[list[str]]:
     """
     strata = pd.DataFrame(
         {
-            "class": _as_text(table, "class_name" if "class_name" in table else "target"),
+            "class": _classes(table),
             "centre": _as_text(table, "centre"),
             "patient": table["patient_id"],
             "key": patient_keys(table),
@@ -253,6 +255,14 @@ def ranked_strata(table: pd.DataFrame, seed: int) -> list[list[str]]:
     strata["rank"] = [sha256(f"{seed} {key}".encode()).hexdigest() for key in strata["key"]]
     groups = strata.sort_values("rank").groupby(["class", "centre"], sort=True)["patient"]
     return [list(patients) for _, patients in groups]
+
+
+def _classes(table: pd.DataFrame) -> list[str]:
+    """The class of each row; the same for all where the target is no class, but a quantity."""
+    if "class_name" in table or "target" not in table:
+        return _as_text(table, "class_name")
+    whole = pd.to_numeric(table["target"]).mod(1).eq(0).all()
+    return _as_text(table, "target") if whole else [""] * len(table)
 
 
 def _as_text(table: pd.DataFrame, column: str) -> list[str]:
@@ -331,6 +341,6 @@ def _finish(
             fix="use a larger manifest, fewer folds or a smaller validation_fraction.",
         )
     if "target" in table:
-        trained = table[[parts[scan] == "train" for scan in table["scan_id"]]]
+        trained = table[[parts[scan] == "train" for scan in table[unit_key(table)]]]
         require_two_targets(trained, kind, whole=table)
     return Split.of(table, kind=kind, parts=parts, arguments=arguments, seed=seed, fold=fold)

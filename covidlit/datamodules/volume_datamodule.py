@@ -42,12 +42,15 @@ if TYPE_CHECKING:
 class VolumeDataModule(pl.LightningDataModule):
     """Prepared CT volumes with their labels, in the parts of a split.
 
-    A batch is a dict: `image` float32 (B, 1, z, y, x) in [0, 1]; `target` int64 (B,); `scan_id`
-    list of B strings; `counts` bool (B,), False for a scan that only fills up the batch of one of
-    several devices. What is drawn in an epoch and how it is augmented depends on (seed, epoch,
-    scan) alone: not on the number of workers, nor on what was drawn before, so a run resumed at an
-    epoch's end goes on bit for bit. Works with any number of devices without Lightning's own
-    sampler, and batch k of all devices together is batch k of one whose batches are as large.
+    A batch is a dict: `image` float32 (B, 1, z, y, x) in [0, 1]; `affine` float32 (B, 4, 4), the
+    index (z, y, x, 1) of each image, as augmented, to LPS millimetres (x, y, z, 1) of its source
+    scan; `target` int64 (B,); `scan_id` list of B strings; `counts` bool (B,), False for a scan
+    that only fills up the batch of one of several devices.
+
+    What is drawn in an epoch and how it is augmented depends on (seed, epoch, scan) alone: not on
+    the number of workers, nor on what was drawn before, so a run resumed at an epoch's end goes on
+    bit for bit. Works with any number of devices without Lightning's own sampler, and batch k of
+    all devices together is batch k of one whose batches are as large.
 
     Args:
         manifest: path of the manifest (contract 2).

@@ -49,7 +49,6 @@ def with_target(manifest: pd.DataFrame, label_rule: Any = None, n_classes: int =
     unlabelled = table["target"].isna() & ~refused
     table["status"] = _text(table, "status").fillna("ok").mask(unlabelled, "refused")
     table["reason"] = _text(table, "reason").mask(unlabelled, "no target: " + reasons)
-    table.attrs.update(manifest.attrs)
     return table
 
 
@@ -77,16 +76,12 @@ def rows_of_split(table: pd.DataFrame, split: Split) -> pd.DataFrame:
 
     Any other scan is of a part that the split leaves out, and is none of the datamodule's business.
     """
-    rows = table[table["scan_id"].astype(str).isin(split.parts.keys()) | table["target"].isna()]
-    rows.attrs.update(table.attrs)
-    return rows
+    return table[table["scan_id"].astype(str).isin(split.parts.keys()) | table["target"].isna()]
 
 
 def usable_rows(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `with_target` that are worth preparing."""
-    rows = table[table["status"] == "ok"]
-    rows.attrs.update(table.attrs)
-    return rows
+    return table[table["status"] == "ok"]
 
 
 def prepared_table(manifest: pd.DataFrame, prepared: pd.DataFrame, split: Split) -> pd.DataFrame:
@@ -110,7 +105,6 @@ def prepared_table(manifest: pd.DataFrame, prepared: pd.DataFrame, split: Split)
     refused = table["status"] == "refused"
     for column in ("status", "reason"):
         table[column] = ids.map(outcome[column]).astype("string").mask(refused, table[column])
-    table.attrs.update(manifest.attrs)
     return table
 
 

@@ -36,7 +36,7 @@ from covidlit.deploy.torch_engine import AUTOCAST, TorchEngine
 from covidlit.deploy.winograd import use_fewer_products
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, ExportError
-from covidlit.files import check_writable, write_json
+from covidlit.files import check_writable, keep_permissions, write_json
 from covidlit.models.layers import check_choice
 from covidlit.preprocess import Geometry
 from covidlit.tasks import VolumeClassification
@@ -241,6 +241,7 @@ def _check_folder(folder: Path) -> None:
 
 def _replace(folder: Path, new: Path, aside: Path) -> None:
     if folder.exists():
+        keep_permissions(new, folder)
         folder.rename(aside)  # vanishes with the temporary folder
     new.rename(folder)
 

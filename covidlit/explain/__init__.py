@@ -1,4 +1,4 @@
-"""Heatmaps of a network's decisions, on one absolute scale, and the checks of their worth."""
+"""Heatmaps of a network's decisions, on one absolute scale, and the checks of them."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from covidlit.checkpoints.weights import weights_hash
 from covidlit.cohort.scan_sources import ScanSource, find_scans
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError
+from covidlit.explain.evaluation import evaluate_heatmaps
 from covidlit.explain.explain import METHODS, default_layer
 from covidlit.explain.gallery import Picture, choose_cases, colour_sentence
 from covidlit.explain.known_targets import known_targets
@@ -29,7 +30,6 @@ from covidlit.explain.run_sources import (
 )
 from covidlit.explain.sanity import Sanity, randomisation_check
 from covidlit.explain.scale import store_scale, stored_scale
-from covidlit.explain.worth import worth_of
 from covidlit.explain.write import HeatmapWriter, load_classification
 from covidlit.files import check_writable, write_json, write_text
 
@@ -44,8 +44,8 @@ N_SHOWN = 8
 
 
 @dataclass(frozen=True)
-class Explained:
-    """What came of it.
+class ExplainResult:
+    """What `covidlit explain` wrote and found.
 
     Args:
         table: `heatmaps.csv`.
@@ -81,19 +81,20 @@ def explain_command(
     device: str = "auto",
     expect: Callable[[int], object] = lambda total: None,
     done: Callable[[], object] = lambda: None,
-) -> Explained:
+) -> ExplainResult:
     """Write heatmaps, `heatmaps.csv`, `localisation.json` and `explain.html`; see the command.
 
-    Beside the checks of `worth_of`, `localisation.json` says what they were made of: `checkpoint`
-    (`weights_hash`, that of its `state_dict`, and `split_hash`), `method`, `layer`, `part` (null
-    for scans at a path) and `n_scans`, the heatmaps made.
+    Beside the checks of `evaluate_heatmaps`, `localisation.json` says what they were made of:
+    `checkpoint` (`weights_hash`, that of its `state_dict`, and `split_hash`), `method`, `layer`,
+    `part` (null for scans at a path) and `n_scans`, the heatmaps made.
 
     Args:
         checkpoint: a checkpoint, or the folder of a run.
         path: of the scans; None: those of the run's `part`.
         out: folder, made if needed.
         truth: folder of lesion labels, or None.
-        expect, done: told the number of scans, and each one's end.
+        expect: called with the number of scans before the first one.
+        done: called after each scan.
 
     Raises:
         CovidlitError: what the user asked for is not there or does not fit.
@@ -132,35 +133,37 @@ def explain_command(
         checkpoint, out, layer=layer, method=method, scale=scale, n_slices=n_slices,
         device=find_device(device),
     )  # fmt: skip
+    for name in ("localisation.json", "explain.html"):
+        (out / name).unlink(missing_ok=True)  # of an earlier call, maybe with other scans
     table = explain_scans(writer, sources, truth=truth, done=done)
     point = 0.5 if record.operating_point is None else record.operating_point
     sanity = _sanity(writer, table, sources)
-    worth = worth_of(
+    checks = evaluate_heatmaps(
         table,
         targets=scans.targets,
         patients=scans.patients,
-        point=point,
+        operating_point=point,
         truth=truth,
         sanity=sanity,
     )
     if unknown:
-        worth["sentences"].insert(0, unknown)
-    worth |= _provenance(writer, table, part if path is None else None)
-    write_json(out / "localisation.json", worth)
+        checks["sentences"].insert(0, unknown)
+    checks |= _provenance(writer, table, part if path is None else None)
+    write_json(out / "localisation.json", checks)
     page = render_page(
         title="Heatmaps",
         pictures=_pictures(out, table, scans.targets, point),
-        colours=colour_sentence(layer, method, writer.scale, _checked(worth)),
+        colours=colour_sentence(layer, method, writer.scale, _checked(checks)),
         facts={
             "checkpoint": str(checkpoint), "scans": str(path or f"{part} part of {run_dir}"),
             "layer": layer, "method": method, "scale": f"{writer.scale:.4g}",
             "operating point": f"{point:.3f}",
         },
-        worth=worth,
-        refused=table[table["status"] == "refused"][["scan_id", "reason"]].to_dict("records"),
+        checks=checks,
+        refused=_refused(table),
         synthetic=record.synthetic or any(source.synthetic for source in sources),
     )  # fmt: skip
-    return Explained(table, write_text(out / "explain.html", page), worth["sentences"])
+    return ExplainResult(table, write_text(out / "explain.html", page), checks["sentences"])
 
 
 def _provenance(writer: HeatmapWriter, table: pd.DataFrame, part: str | None) -> dict[str, Any]:
@@ -182,10 +185,9 @@ def _sanity(writer: HeatmapWriter, table: pd.DataFrame, sources: list[ScanSource
     from covidlit.preprocess import prepare_scan
 
     best = table[table["status"] == "ok"].astype({"score": float}).nlargest(N_SANITY, "score")
-    names = {s.scan_id or f"image-{k}": s for k, s in enumerate(sources, start=1)}
     images = []
-    for name in best["scan_id"]:
-        read = names[name].read
+    for row in best.index:  # one row per source
+        read = sources[row].read
         assert read is not None  # it was read before
         images.append(writer.input_of(prepare_scan(read(), writer.geometry)))
     if not images:
@@ -193,16 +195,16 @@ def _sanity(writer: HeatmapWriter, table: pd.DataFrame, sources: list[ScanSource
     return randomisation_check(writer.task.net, images, writer.map_of)
 
 
-def _checked(worth: dict[str, Any]) -> list[str]:
+def _checked(checks: dict[str, Any]) -> list[str]:
     """The sentence of the gallery on what was checked; empty without masks."""
-    if "true_positives" not in worth:
+    if "true_positives" not in checks:
         return []
-    rate = worth["true_positives"]["hit_rate"]
+    rate = checks["true_positives"]["hit_rate"]
     if rate["value"] is None:
         return [f"Checked against lesion masks, see below; of true positives, {rate['reason']}."]
     return [
         f"Checked against lesion masks: in true positives the hottest point lay within "
-        f"{worth['margin_mm']:g} mm of a lesion in {rate['count']} of {rate['n']}; see below."
+        f"{checks['margin_mm']:g} mm of a lesion in {rate['count']} of {rate['n']}; see below."
     ]
 
 
@@ -225,6 +227,16 @@ def _pictures(
             (out / row["png"]).read_bytes(),
         )
         for group, row in zip(groups, chosen.to_dict("records"), strict=True)
+    ]
+
+
+def _refused(table: pd.DataFrame) -> list[dict[str, str]]:
+    """What has no heatmap and why; without paths, which may hold a name and stay off the page."""
+    refused = table[table["status"] == "refused"]
+    named = {f"row {row + 1} of {TABLE}": one for row, one in refused["scan_id"].items()}
+    return [
+        {"scan": one or row, "reason": str(reason)}
+        for (row, one), reason in zip(named.items(), refused["reason"], strict=True)
     ]
 
 

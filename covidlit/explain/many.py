@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from covidlit.checkpoints.weights import weights_hash
 from covidlit.cohort.scan_sources import ScanSource, refusal_reason
-from covidlit.explain.write import COLUMNS, HeatmapWriter
-from covidlit.files import write_json
-from covidlit.tables import read_table, write_table
+from covidlit.errors import CovidlitError
+from covidlit.explain.write import COLUMNS, HeatmapWriter, heatmap_files, heatmap_name
+from covidlit.files import fingerprint
+from covidlit.preprocess.index import Signatures
+from covidlit.tables import write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from covidlit.scans.scan import Scan
 
 TABLE = "heatmaps.csv"
-SETTINGS = "heatmaps.json"
-FOUND = (
+LOCALISATION_COLUMNS = (
     "has_lesions", "hit", "distance_mm", "chance", "heat_in_lesions", "heat_in_lung",
     "lesions_of_lung",
 )  # fmt: skip
@@ -38,56 +37,60 @@ def explain_scans(
 ) -> pd.DataFrame:
     """Write NIfTI, picture and row of every scan, one after the other.
 
-    Memory: one scan and its heat. Scans whose files are there from an earlier call with the same
-    weights, layer, method and scale are left alone; a scan that cannot be used keeps a row with
-    its reason.
+    Memory: one scan and its heat. Each finished scan leaves its row in `<name>.heat.json`, with a
+    hash of all that it was made from: place, sizes and times of the source's files, network,
+    settings, lesion labels. Where all of these are the same in a later call, its files are left
+    alone. The hash is not one of the voxels, which would take reading every scan again. A scan that
+    cannot be used keeps a row with its reason.
 
     Args:
         writer: makes and writes them.
-        sources: the scans; those without an id are named image-1, image-2, ...
+        sources: the scans; those without an id are named by `heatmap_name`.
         truth: folder of lesion labels (contract 7), as far as scans have some.
         done: called after each scan.
 
     Returns:
-        `heatmaps.csv`: `COLUMNS`, and `FOUND` with `truth`; `has_lesions` is null for a scan
-        without labels.
+        `heatmaps.csv`, in the order of the sources, which is written at the end: `COLUMNS`, and
+        `LOCALISATION_COLUMNS` with `truth`; `has_lesions` is null for a scan without labels.
     """
     import pandas as pd
 
-    known = _known_rows(writer, truth)
-    columns = [*COLUMNS, *(FOUND if truth is not None else ())]
-    rows: list[dict[str, Any]] = []
+    columns = [*COLUMNS, *(LOCALISATION_COLUMNS if truth is not None else ())]
     path = writer.out_dir / TABLE
-    for number, source in enumerate(sources, start=1):
-        name = source.scan_id or f"image-{number}"
-        row = known.get(name)
+    path.unlink(missing_ok=True)  # of an earlier call, whose files may be replaced
+    finished = _finished_rows(writer.out_dir)
+    settings, signatures = writer.settings(), Signatures(None)
+    rows: list[dict[str, Any]] = []
+    for source in sources:
+        made_from = _made_from(source, settings, truth, signatures)
+        row = None if made_from is None else finished.get(made_from)
         if row is None:
-            row = _explained(writer, source, name, truth)
-            rows.append(row)
-            # With those of an earlier call that are still to come, which would be lost otherwise.
-            kept = [known[other] for other in known if other not in {r["scan_id"] for r in rows}]
-            write_table(pd.DataFrame([*rows, *kept], columns=columns), path)
-        else:
-            rows.append(row)
+            row = _explain(writer, source, truth, made_from)
+        rows.append({**row, "path": source.path})
         done()
     table = pd.DataFrame(rows, columns=columns)
     write_table(table, path)
     return table
 
 
-def _explained(
-    writer: HeatmapWriter, source: ScanSource, name: str, truth: str | Path | None
+def _explain(
+    writer: HeatmapWriter, source: ScanSource, truth: str | Path | None, made_from: str | None
 ) -> dict[str, Any]:
+    """Write the files of one scan; its row."""
     reason = source.reason
     if source.read is not None:
         try:
             scan = source.read()
+            name = heatmap_name(source.scan_id, scan)
             labels = _labels(truth, name, scan)
             written = writer.write(scan, name=name, labels=labels)
-            return {**written.row, **_found(written.heatmap, labels)}
+            row = {**written.row, **_localisation(written.heatmap, labels)}
+            if made_from is not None:
+                writer.finish(name, made_from, row)
+            return row
         except Exception as error:
             reason = refusal_reason(error)  # one odd file must not cost all others
-    return {"scan_id": name, "status": "refused", "reason": reason}
+    return {"scan_id": source.scan_id, "status": "refused", "reason": reason}
 
 
 def _labels(truth: str | Path | None, name: str, scan: Scan) -> LesionLabels | None:
@@ -105,7 +108,7 @@ def _labels(truth: str | Path | None, name: str, scan: Scan) -> LesionLabels | N
     return read_labels(truth, name, scan)
 
 
-def _found(heatmap: Any, labels: LesionLabels | None) -> dict[str, Any]:
+def _localisation(heatmap: Any, labels: LesionLabels | None) -> dict[str, Any]:
     if labels is None:
         return {}
     from covidlit.explain.localisation import LesionTruth
@@ -116,35 +119,47 @@ def _found(heatmap: Any, labels: LesionLabels | None) -> dict[str, Any]:
     return {"has_lesions": True, **vars(LesionTruth(labels).localise(heatmap))}
 
 
-def _known_rows(writer: HeatmapWriter, truth: str | Path | None) -> Mapping[str, dict[str, Any]]:
-    """Rows of an earlier call with the same settings, whose files are there."""
-    settings = {
-        "weights": weights_hash(writer.task.state_dict()), "layer": writer.layer,
-        "method": writer.method, "scale": writer.scale, "n_slices": writer.n_slices,
-        "truth": None if truth is None else listing_hash(truth),
-    }  # fmt: skip
-    path, table = writer.out_dir / SETTINGS, writer.out_dir / TABLE
+def _made_from(
+    source: ScanSource, settings: Any, truth: str | Path | None, signatures: Signatures
+) -> str | None:
+    """Hash of all that the files of a scan are made from; None where that is unknown."""
+    if source.location is None:
+        return None
     try:
-        same = json.loads(path.read_text(encoding="utf-8")) == settings
-    except (OSError, ValueError):
-        same = False
-    if not same or not table.is_file():
-        table.unlink(missing_ok=True)
-        write_json(path, settings)
-        return {}
-    rows = read_table(table).astype(object)
-    rows = rows.where(rows.notna(), None)
-    return {
-        row["scan_id"]: row
-        for row in rows.to_dict("records")
-        if row["status"] == "ok"
-        and all((writer.out_dir / str(row[kind])).is_file() for kind in ("nifti", "png"))
-    }
+        return fingerprint(
+            {
+                "scan_id": source.scan_id,
+                "place": str(source.location),
+                "files": signatures.of(source.location, source.series_uid),
+                "labels": _labels_signature(truth, source.scan_id, signatures),
+                "settings": settings,
+            }
+        )
+    except (OSError, CovidlitError):
+        return None  # said when it is read
 
 
-def listing_hash(folder: str | Path) -> str:
-    """SHA-256 (hex) of the names and sizes of the files in a folder, wherever it lies."""
-    root = Path(folder)
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    listed = [f"{path.relative_to(root).as_posix()} {path.stat().st_size}\n" for path in files]
-    return hashlib.sha256("".join(listed).encode()).hexdigest()
+def _labels_signature(truth: str | Path | None, scan_id: str, signatures: Signatures) -> list[Any]:
+    if truth is None:
+        return []
+    from covidlit.lesions import label_paths
+
+    folder = Path(truth).absolute()
+    # What an image without an id is called, and its labels, is known once it was read.
+    paths = label_paths(folder, scan_id) if scan_id else [folder]
+    return [str(folder), [signatures.of(path, None) if path.exists() else None for path in paths]]
+
+
+def _finished_rows(out_dir: Path) -> dict[str, dict[str, Any]]:
+    """Rows in a folder whose files are there, by the hash of what they were made from."""
+    rows: dict[str, dict[str, Any]] = {}
+    for path in sorted(out_dir.glob("*.heat.json")):
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            made_from, row = kept["made_from"], dict(kept["row"])
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+        files = heatmap_files(out_dir, path.name.removesuffix(".heat.json"))
+        if all(file.is_file() for file in files):
+            rows[str(made_from)] = row
+    return rows

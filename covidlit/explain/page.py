@@ -1,4 +1,4 @@
-"""`explain.html`: the gallery of heatmaps and what they are worth, as one self-contained page."""
+"""`explain.html`: the gallery of heatmaps and the checks of them, as one self-contained page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def render_page(
     pictures: Sequence[Picture],
     colours: str,
     facts: dict[str, str],
-    worth: dict[str, Any] | None,
+    checks: dict[str, Any] | None,
     refused: Sequence[dict[str, Any]] = (),
     synthetic: bool = False,
 ) -> str:
@@ -30,8 +30,8 @@ def render_page(
         pictures: in order, those of a group together.
         colours: what the colours mean.
         facts: what it was made with, by name.
-        worth: of `worth_of`, or None where nothing is known to check against.
-        refused: `scan_id` and `reason` of the scans without a heatmap.
+        checks: of `evaluate_heatmaps`, or None where nothing is known to check against.
+        refused: `scan` and `reason` of those without a heatmap.
         synthetic: whether scans or network are synthetic.
     """
     environment = jinja2.Environment(
@@ -41,6 +41,6 @@ def render_page(
     source = resources.files("covidlit.explain").joinpath("page.html.j2")
     groups = [(name, list(some)) for name, some in groupby(pictures, lambda p: p.group)]
     return environment.from_string(source.read_text(encoding="utf-8")).render(
-        title=title, groups=groups, colours=colours, facts=facts, worth=worth, refused=refused,
+        title=title, groups=groups, colours=colours, facts=facts, checks=checks, refused=refused,
         synthetic=synthetic,
     )  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.errors import ConfigError
 from covidlit.explain.many import TABLE
-from covidlit.explain.write import COLUMNS, HeatmapWriter
+from covidlit.explain.write import COLUMNS, HeatmapWriter, heatmap_name
 from covidlit.tables import check_table_path, write_table
 
 if TYPE_CHECKING:
@@ -17,18 +19,18 @@ if TYPE_CHECKING:
     from covidlit.scans.scan import Scan
 
 
+@contextmanager
 def heatmaps_of_scored(
     checkpoint: str | Path, out_dir: str | Path, *, threads: int | None = None, **arguments: Any
-) -> OnScored:
+) -> Iterator[OnScored]:
     """What writes the heatmap of each scan after it was scored, whichever engine scored it.
 
-    `heatmaps.csv` beside them names the files of each scan, by the `scan_id` and the `path` that
-    the table of scores has; only scans whose heatmap was made are in it.
+    When the block ends, `heatmaps.csv` beside them names the files of each scan, by the `scan_id`
+    and the `path` that the table of scores has; only scans whose heatmap was made are in it.
 
     Args:
         checkpoint: of `covidlit train`; gradients need the network itself.
-        out_dir: folder, made if needed; files are named by scan_id, or by number where a scan has
-            none: a file's own name may be a patient's.
+        out_dir: folder, made if needed; files are named by `heatmap_name`.
         threads: of PyTorch on the CPU; None leaves its own number.
         **arguments: of `HeatmapWriter`.
 
@@ -50,21 +52,18 @@ def heatmaps_of_scored(
             if path.is_dir()
             else "leave --heatmaps out; baselines have none.",
         )
-    table = Path(out_dir) / TABLE
-    check_table_path(table)
+    table = check_table_path(Path(out_dir) / TABLE)
     writer = HeatmapWriter(path, out_dir, **arguments)
     rows: list[dict[str, Any]] = []
-    columns = [COLUMNS[0], "path", *COLUMNS[1:]]
-    n_scored = 0
 
     def write(source: ScanSource, scan: Scan, prepared: Prepared, score: Any) -> None:
-        nonlocal n_scored
-        n_scored += 1
-        name = source.scan_id or f"scan-{n_scored:04d}"
         shown = score if isinstance(score, float) else None
         with torch_threads(threads):
-            done = writer.write(scan, prepared, shown, name=name)
+            done = writer.write(scan, prepared, shown, name=heatmap_name(source.scan_id, scan))
         rows.append({**done.row, "scan_id": source.scan_id, "path": source.path})
-        write_table(pd.DataFrame(rows, columns=columns), table)
 
-    return write
+    table.unlink(missing_ok=True)  # of an earlier call, whose files may be replaced
+    try:
+        yield write
+    finally:
+        write_table(pd.DataFrame(rows, columns=list(COLUMNS)), table)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from covidlit.errors import CovidlitError, fault_reason
 from covidlit.evaluation.predictions import accepted
-from covidlit.explain.camera import Camera
+from covidlit.explain.case_pictures import CasePictures
 from covidlit.explain.explain import METHODS, default_layer
 from covidlit.explain.gallery import choose_cases, colour_sentence
 from covidlit.explain.layers import layers_of
@@ -73,10 +73,10 @@ def _gallery(
         store_scale(checkpoint, layer, method, scale)
     scored = accepted(table[table["part"] == "test"])
     chosen = choose_cases(scored.rename(columns={"threshold": "point"}), n)
-    camera = Camera(task, datamodule, layer, method, scale)
+    cases = CasePictures(task, datamodule, layer, method, scale)
     pictures: Gallery = []
     for row in chosen.to_dict("records"):
-        png, largest = camera.picture(str(row["scan_id"]), row["score"])
+        png, largest = cases.picture(str(row["scan_id"]), row["score"])
         caption = (
             f"{row['outcome'].capitalize()}: class {row['class_name']}, score {row['score']:.3f}, "
             f"threshold {row['point']:.3f}, largest heat {largest:.3g}."

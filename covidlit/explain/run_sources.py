@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from covidlit.cohort.scan_sources import ScanSource
+from covidlit.cohort.scan_sources import ScanSource, relative_place
 from covidlit.errors import CheckpointError, CovidlitError
 from covidlit.explain.explain import explain_image, output_of
 from covidlit.explain.scale import scale_of
@@ -105,7 +105,6 @@ def scans_of(datamodule: VolumeDataModule, part: str, positive: int) -> RunScans
         part: train, validation or test.
         positive: target of the class of interest.
     """
-    from covidlit.cohort.manifest import resolve_path
     from covidlit.cohort.scan_reader import ScanReader, search_shared
 
     chosen = datamodule.scans(part)
@@ -113,14 +112,14 @@ def scans_of(datamodule: VolumeDataModule, part: str, positive: int) -> RunScans
     rows: list[dict[str, Any]] = table[table["scan_id"].isin(chosen)].to_dict("records")
     for row in rows:
         row["series_uid"] = uid if isinstance(uid := row.get("series_uid"), str) else ""
-    checks = datamodule.checks
+    checks, root = datamodule.checks, Path(datamodule.manifest_path).resolve().parent
     readers = search_shared(
-        ScanReader(str(resolve_path(table, row["path"])), row["series_uid"] or None, checks)
-        for row in rows
+        ScanReader(row["path"], row["series_uid"] or None, checks) for row in rows
     )
     sources = [
         ScanSource(
-            str(row["scan_id"]), str(row["path"]), row["series_uid"], reader,
+            str(row["scan_id"]), relative_place(Path(row["path"]), root), row["series_uid"], reader,
+            location=Path(row["path"]),
             synthetic=flag if isinstance(flag := row.get("synthetic"), bool) else None,
         )
         for row, reader in zip(rows, readers, strict=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from covidlit.checkpoints.file import read_record
+from covidlit.checkpoints.weights import weights_hash
 from covidlit.errors import ConfigError
 from covidlit.explain.explain import (
     METHODS,
@@ -28,9 +29,11 @@ from covidlit.explain.layers import ExplainError, layer_of
 from covidlit.explain.nifti import packed_heat
 from covidlit.explain.overlay import hottest_slices, overlay_png
 from covidlit.explain.scale import require_scale
-from covidlit.files import write_bytes
+from covidlit.files import write_bytes, write_json
+from covidlit.names import check_name
 from covidlit.preprocess import Geometry, Prepared, prepare_scan
 from covidlit.preprocess.body import body_mask
+from covidlit.preprocess.cache import source_hash
 from covidlit.scans.scan import Scan
 from covidlit.tasks.classifier import Classifier, load_classifier
 from covidlit.tasks.load import load_task
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     from covidlit.tasks import VolumeClassification
 
 COLUMNS = (
-    "scan_id", "score", "layer", "method", "scale", "max", "mean_in_body", "peak_x_mm",
+    "scan_id", "path", "score", "layer", "method", "scale", "max", "mean_in_body", "peak_x_mm",
     "peak_y_mm", "peak_z_mm", "input_x_mm", "input_y_mm", "input_z_mm", "nifti", "png", "status",
     "reason",
 )  # fmt: skip
@@ -61,6 +64,25 @@ class WrittenHeatmap:
     heatmap: Heatmap
     row: dict[str, Any]
     png: bytes
+
+
+def heatmap_name(scan_id: str, scan: Scan) -> str:
+    """What the files of a scan are named by: its id, or a hash of its voxels where it has none.
+
+    An image file's own name may be a patient's, which a hash of the name would still give away to
+    anyone who tries names out; and its number among the images of one call is another in the next.
+    """
+    return scan_id or f"image-{source_hash(scan)[:12]}"
+
+
+def heatmap_files(folder: Path, name: str) -> tuple[Path, Path]:
+    """The NIfTI and the picture of a scan.
+
+    Raises:
+        ExplainError: `name` is no name of a file (contract 12).
+    """
+    check_name(name, "name of a heatmap", ExplainError)
+    return folder / f"{name}.heat.nii.gz", folder / f"{name}.png"
 
 
 class HeatmapWriter:
@@ -108,6 +130,15 @@ class HeatmapWriter:
         wanted = self.record.volume_input.geometry
         self.geometry = Geometry(wanted.spacing, wanted.size)
 
+    def settings(self) -> dict[str, Any]:
+        """All that the files of a scan depend on beside the scan and its labels; JSON types."""
+        return {
+            "weights": weights_hash(self.task.state_dict()),
+            "preparation": self.record.preprocess.model_dump(mode="json"),
+            "output": output_of(self.task), "layer": self.layer, "method": self.method,
+            "scale": self.scale, "n_slices": self.n_slices,
+        }  # fmt: skip
+
     def input_of(self, prepared: Prepared) -> torch.Tensor:
         """The network's input (1, 1, z, y, x) for a prepared scan."""
         from covidlit.datamodules.volume_dataset import apply_window
@@ -144,7 +175,11 @@ class HeatmapWriter:
             score: to be printed and kept; None: that of the heatmap's own pass.
             name: of the files; a pseudonym such as the scan_id, never a patient's name.
             labels: lesions, to be outlined in the picture.
+
+        Raises:
+            ExplainError: `name` is no name of a file (contract 12).
         """
+        nifti, picture = heatmap_files(self.out_dir, name)
         prepared = prepared or prepare_scan(scan, self.geometry)
         heatmap = self.explain(prepared)
         score = heatmap.score if score is None else score
@@ -157,8 +192,9 @@ class HeatmapWriter:
                 scan, heat, self.scale, slices=slices, title=f"{name[:16]}   score {score:.3f}",
                 lesion=None if labels is None else labels.classes > 1,
             )  # fmt: skip
-        nifti = write_bytes(self.out_dir / f"{name}.heat.nii.gz", packing.result())
-        picture = write_bytes(self.out_dir / f"{name}.png", png)
+        self._finished(name).unlink(missing_ok=True)  # what it says is true of the old files only
+        write_bytes(nifti, packing.result())
+        write_bytes(picture, png)
         peak, first = heatmap.peak_mm, prepared.affine[:3, 3].tolist()
         row = {
             "scan_id": name, "score": score, "layer": self.layer, "method": self.method,
@@ -169,6 +205,13 @@ class HeatmapWriter:
             "nifti": nifti.name, "png": picture.name, "status": "ok", "reason": None,
         }  # fmt: skip
         return WrittenHeatmap(heatmap, row, png)
+
+    def finish(self, name: str, made_from: str, row: dict[str, Any]) -> None:
+        """Keep the row of a written scan, and a hash of what it was made from, beside its files."""
+        write_json(self._finished(name), {"made_from": made_from, "row": row})
+
+    def _finished(self, name: str) -> Path:
+        return self.out_dir / f"{name}.heat.json"
 
 
 def _classifier(checkpoint: str | Path) -> Classifier | VolumeClassification:

@@ -7,7 +7,16 @@ from pathlib import Path
 import pandas as pd
 import pandera.pandas as pa
 
-from covidlit.cohort.columns import between, iso_date, number, one_of, text, to_dates, whole_number
+from covidlit.cohort.columns import (
+    between,
+    file_name,
+    iso_date,
+    number,
+    one_of,
+    text,
+    to_dates,
+    whole_number,
+)
 from covidlit.errors import ManifestError
 from covidlit.lesions.labels import FIRST_LESION, LESION_CLASSES
 from covidlit.tables import read_table, row_numbers, validate
@@ -42,7 +51,7 @@ _MM = between(0, 1000, "mm")
 FACTORS_SCHEMA = pa.DataFrameSchema(
     {
         "patient_id": text(required=True, nullable=False),
-        "scan_id": text(required=True, nullable=False),
+        "scan_id": file_name(required=True, nullable=False, fix="as in the manifest"),
         "acquisition_date": iso_date(required=True),
         "n_lesions": whole_number(0, required=True),
         "total_volume_ml": number(_ML, required=True),
@@ -65,7 +74,7 @@ FACTORS_SCHEMA = pa.DataFrameSchema(
 LESIONS_SCHEMA = pa.DataFrameSchema(
     {
         "patient_id": text(required=True, nullable=False),
-        "scan_id": text(required=True, nullable=False),
+        "scan_id": file_name(required=True, nullable=False, fix="as in the manifest"),
         "lesion_id": whole_number(1, required=True, nullable=False),
         "class_name": one_of(
             *(name for value, name in LESION_CLASSES.items() if value >= FIRST_LESION),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.errors import CovidlitError
+from covidlit.names import check_name
 from covidlit.scans.scan import Scan
 
 LESION_CLASSES: dict[int, str] = {
@@ -54,7 +55,12 @@ class LesionLabels:
 
 
 def label_paths(folder: str | Path, scan_id: str) -> tuple[Path, Path]:
-    """The files of a scan: `<scan_id>.classes.nii.gz` and `<scan_id>.instances.nii.gz`."""
+    """The files of a scan: `<scan_id>.classes.nii.gz` and `<scan_id>.instances.nii.gz`.
+
+    Raises:
+        LabelError: `scan_id` is no name of a file (contract 12).
+    """
+    check_name(scan_id, "scan_id", LabelError)
     return Path(folder, f"{scan_id}.classes.nii.gz"), Path(folder, f"{scan_id}.instances.nii.gz")
 
 

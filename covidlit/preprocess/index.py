@@ -80,7 +80,11 @@ class SourceIndex:
 
 
 class Signatures:
-    """Signatures of sources; lists each folder once, however many scans lie in it."""
+    """Signatures of sources; lists each folder once, however many scans lie in it.
+
+    Args:
+        checks: which DICOM series are refused; None where that is known by other means.
+    """
 
     def __init__(self, checks: object | None) -> None:
         self._checks = _plain(checks)
@@ -95,38 +99,49 @@ class Signatures:
         Raises:
             OSError: the path does not exist or cannot be listed.
         """
-        if path not in self._listings:
-            self._listings[path] = fingerprint(_listing(path))
         return fingerprint(
             {
-                "files": self._listings[path],
+                "files": self._files(path),
                 "series": series_uid,
                 "checks": self._checks,
                 "version": covidlit.__version__,
             }
         )
 
+    def _files(self, path: Path) -> list[Any]:
+        if path.is_dir():
+            return [self._listed(path, recursive=True)]
+        own = [path.name, *_stamp(path.stat())]
+        if path.suffix.lower() in _DETACHED_HEADERS:
+            # The voxels of such a header lie in another file beside it, under any name.
+            return [own, self._listed(path.parent, recursive=False)]
+        return [own]
 
-def _listing(path: Path) -> list[tuple[str, int, int]]:
-    if not path.is_dir():
-        # The voxels of such a header lie in another file beside it, under any name.
-        detached = path.suffix.lower() in _DETACHED_HEADERS
-        files = [path, *(one for one in path.parent.iterdir() if detached and one.is_file())]
-        stats = [(one.name, one.stat()) for one in files]
-        return sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
-    found: list[tuple[str, int, int]] = []
+    def _listed(self, folder: Path, *, recursive: bool) -> str:
+        key = folder if recursive else folder / "*"
+        if key not in self._listings:
+            self._listings[key] = fingerprint(_listing(folder, recursive))
+        return self._listings[key]
+
+
+def _listing(path: Path, recursive: bool) -> list[list[Any]]:
+    found: list[list[Any]] = []
     folders = [str(path)]
     while folders:
         with os.scandir(folders.pop()) as entries:
             for entry in entries:
                 # As `find_series` walks: links to folders are not followed, dead links not read.
                 if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
+                    folders += [entry.path] if recursive else []
                 elif entry.is_file():
-                    stat = entry.stat()
-                    name = os.path.relpath(entry.path, path)
-                    found.append((name, stat.st_size, stat.st_mtime_ns))
+                    found.append([os.path.relpath(entry.path, path), *_stamp(entry.stat())])
     return sorted(found)
+
+
+def _stamp(stat: os.stat_result) -> tuple[int, int, int]:
+    """Size and times. The time of the last change of any kind, which nobody can set, tells a file
+    that was replaced by one of the same size with its time of change kept, as archives keep it."""
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.cohort.scan_reader import ScanReader, search_shared
-from covidlit.errors import CacheError, CovidlitError, fault_reason
+from covidlit.errors import CacheError, CovidlitError, ManifestError, fault_reason
 from covidlit.preprocess.backends import run_in_parallel
 from covidlit.preprocess.cache import VolumeCache, source_hash
 from covidlit.preprocess.cache import pixel_hash as hash_pixels
@@ -91,8 +91,8 @@ def prepare_cohort(
     image file (NIfTI) with copies, which takes more.
 
     Args:
-        manifest: contract 2; uses scan_id, path, series_uid; `manifest.attrs["root"]` is the folder
-            that relative paths start from.
+        manifest: contract 2, as `read_manifest` gives it; uses scan_id, path, which is absolute,
+            and series_uid.
         cache_dir: the cache folder.
         geometry: target spacing and size; by default `Geometry()`.
         checks: which series are refused, `covidlit.dicom.Checks`; None: its defaults.
@@ -104,6 +104,7 @@ def prepare_cohort(
 
     Raises:
         CacheError: (strict) some scans were refused.
+        ManifestError: a path is not absolute.
         ConfigError: an unknown backend, or one that is not installed.
         CovidlitError: the disk is full or the cache folder cannot be written. Stops at once; the
             volumes written so far stay.
@@ -142,11 +143,16 @@ def prepare_cohort(
 
 
 def _tasks(manifest: pd.DataFrame, root: Path, geometry: Geometry, checks: Any) -> Iterator[_Task]:
-    base = Path(str(manifest.attrs.get("root", ".")))
     signatures = Signatures(checks)
     series = manifest["series_uid"] if "series_uid" in manifest else [None] * len(manifest)
     for scan_id, path, uid in zip(manifest["scan_id"], manifest["path"], series, strict=True):
-        source = (base / str(path)).absolute()
+        source = Path(path)
+        if not source.is_absolute():
+            raise ManifestError(
+                f"scan {scan_id}: the relative path {str(path)!r} has no folder to start from.",
+                where="manifest, column path",
+                fix="read the manifest with read_manifest, or give absolute paths.",
+            )
         series_uid = uid if isinstance(uid, str) and uid else None
         try:
             signature = signatures.of(source, series_uid)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from covidlit.errors import ConfigError
 from covidlit.runs.outcomes import outcome_of
+from covidlit.settings.targets import allow_target
 from covidlit.settings.trainer import cut_short
 from covidlit.settings.words import Node, settings_text
 
@@ -70,6 +71,8 @@ class LightningRunner:
         self._trainer_node = trainer
         self._task_node = dict(task)
         self._task_class: type[BaseTask] = get_class(str(task["_target_"]))
+        # The command line names it, so its own checkpoints may be read back in this process.
+        allow_target(f"{self._task_class.__module__}.{self._task_class.__qualname__}", "tasks")
         if "n_classes" in signature(self._task_class).parameters:
             self._task_node["n_classes"] = len(self.classes) or 2
         self._callback_nodes = dict(callbacks or {})

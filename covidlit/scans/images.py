@@ -114,16 +114,11 @@ def write_nifti(array: NDArray[np.generic], affine: NDArray[np.float64], path: s
     image.SetSpacing(spacing.tolist())
     image.SetDirection(direction.ravel().tolist())
     image.SetOrigin(np.asarray(affine, np.float64)[:3, 3].tolist())
-    ending = ".nii.gz" if path.name.endswith(".gz") else ".nii"
     with atomic_path(path) as temporary:
-        named = temporary.with_name(f"{temporary.name}.whole{ending}")
         try:
-            sitk.WriteImage(image, str(named), useCompression=ending == ".nii.gz")
-            named.replace(temporary)
+            sitk.WriteImage(image, str(temporary), useCompression=path.name.endswith(".gz"))
         except RuntimeError as error:
             raise CovidlitError(f"cannot be written ({error}).", where=path) from error
-        finally:
-            named.unlink(missing_ok=True)
     return path
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -176,9 +176,9 @@ def make_scan(paths: CohortPaths, case: Case, grid: Grid) -> None:
         _write_truth(paths.truth, case, grid, drawn)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Outside dicom/, so that what a killed run leaves behind is never found as a series.
-    temporary = Path(tempfile.mkdtemp(dir=paths.root, prefix=f".{case.name}.", suffix=".part"))
+    temporary = paths.root / f".{case.name}.{secrets.token_hex(4)}.part"
+    temporary.mkdir()
     try:
-        temporary.chmod(0o755)
         write_series(temporary, case, grid, drawn.hu)
         try:
             temporary.rename(folder)

@@ -12,12 +12,12 @@ from covidlit.cohort import (
     MultiClass,
     manifest_from_dicom,
     read_manifest,
-    resolve_path,
     scan_id_of,
     write_manifest,
 )
 from covidlit.dicom import Checks, pseudonym_uid, read_series
 from covidlit.errors import ManifestError
+from covidlit.names import is_name
 from covidlit.papers.csacnet.readings import readers
 
 pytestmark = pytest.mark.slow
@@ -53,9 +53,16 @@ def labels(tmp_path: Path) -> Path:
     return tmp_path / "labels.csv"
 
 
+def by_place(manifest: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """A manifest by the paths of its scans, from `folder`."""
+    return manifest.set_index(
+        [[Path(path).relative_to(folder).as_posix() for path in manifest["path"]]]
+    )
+
+
 def test_a_folder_and_labels_become_a_manifest(root: Path, labels: Path, tmp_path: Path) -> None:
     built = manifest_from_dicom(root, labels, folder=tmp_path, keep_columns=["ward"])
-    table = built.manifest.set_index("path")
+    table = by_place(built.manifest, tmp_path)
     assert set(table.index) == {"dicom/a/soft", "dicom/b", "dicom/c"}
     one = table.loc["dicom/a/soft"]
     assert one["scan_id"] == scan_id_of("1.2.1.1")
@@ -69,7 +76,7 @@ def test_a_folder_and_labels_become_a_manifest(root: Path, labels: Path, tmp_pat
     assert refused["status"] == "refused"
     assert refused["reason"].startswith("missing_slice")
     assert refused["target"] == 1
-    assert built.refused["path"].tolist() == ["dicom/b"]
+    assert built.refused["path"].tolist() == [str(tmp_path / "dicom/b")]
 
 
 def test_what_is_left_out_is_counted_and_listed(root: Path, labels: Path, tmp_path: Path) -> None:
@@ -150,6 +157,22 @@ def test_a_column_is_kept_when_it_is_named(root: Path, labels: Path, tmp_path: P
         manifest_from_dicom(root, labels, folder=tmp_path, keep_columns=["wards"])
 
 
+def test_what_others_call_a_scan_is_kept_in_a_column_of_its_own(root: Path, tmp_path: Path) -> None:
+    table = pd.DataFrame({"patient_id": ["pat-1", "pat-2"], "class_name": ["covid", "np"]})
+    table["scan_id"] = ["../ward 7/1", "../ward 7/2"]
+    built = manifest_from_dicom(
+        root, table, folder=tmp_path, label_rule=None, keep_columns=["original_id"]
+    )
+    assert set(built.manifest["original_id"]) == {"../ward 7/1", "../ward 7/2"}
+    assert all(map(is_name, built.manifest["scan_id"]))
+
+
+def test_a_class_that_cannot_name_a_file_is_refused_before_scans_are_read(tmp_path: Path) -> None:
+    table = pd.DataFrame({"patient_id": ["pat-1"], "class_name": ["ground/glass"]})
+    with pytest.raises(ManifestError, match=r"row 1, column 'class_name'.*ground_glass"):
+        manifest_from_dicom(tmp_path / "nowhere", table, folder=tmp_path)
+
+
 def test_the_key_keeps_pseudonyms_stable(root: Path, labels: Path, tmp_path: Path) -> None:
     one = manifest_from_dicom(root, labels, folder=tmp_path).manifest
     again = manifest_from_dicom(root, labels, folder=tmp_path).manifest
@@ -175,7 +198,7 @@ def test_its_rows_can_be_read(root: Path, labels: Path, tmp_path: Path) -> None:
     built = manifest_from_dicom(root, labels, folder=tmp_path)
     table = read_manifest(write_manifest(built.manifest, tmp_path / "sub" / "m.csv"))
     row = table[table["scan_id"] == scan_id_of("1.2.1.1")].iloc[0]
-    scan = read_series(resolve_path(table, row["path"]), series_uid=row["series_uid"])
+    scan = read_series(row["path"], series_uid=row["series_uid"])
     assert scan.hu.shape == (14, 8, 8)
     assert row["series_uid"] == pseudonym_uid("1.2.1.1")
 
@@ -201,7 +224,7 @@ def test_strict_stops_at_labels_and_scans_with_a_problem(
 def test_labels_by_any_key(root: Path, tmp_path: Path, key: str, values: list[str]) -> None:
     labels = pd.DataFrame({key: values, "class_name": ["covid", "np"], "centre": "A"})
     table = manifest_from_dicom(root, labels, folder=tmp_path, label_rule=ByClass()).manifest
-    assert table.set_index("path")["target"].to_dict() == {"dicom/a/soft": 1, "dicom/c": 0}
+    assert by_place(table, tmp_path)["target"].to_dict() == {"dicom/a/soft": 1, "dicom/c": 0}
 
 
 def test_labels_by_series_choose_the_series(root: Path, tmp_path: Path) -> None:
@@ -209,7 +232,7 @@ def test_labels_by_series_choose_the_series(root: Path, tmp_path: Path) -> None:
         {"series_uid": ["1.2.1.2", "1.2.3.1"], "class_name": ["covid", "np"], "centre": "A"}
     )
     table = manifest_from_dicom(root, labels, folder=tmp_path, label_rule=ByClass()).manifest
-    assert set(table["path"]) == {"dicom/a/lung", "dicom/c"}
+    assert set(by_place(table, tmp_path).index) == {"dicom/a/lung", "dicom/c"}
 
 
 def test_known_classes_are_read_in_any_way_of_writing(root: Path, tmp_path: Path) -> None:
@@ -237,11 +260,11 @@ def test_a_projection_does_not_stand_for_its_study(tmp_path: Path, write_series:
             ImageType=["DERIVED", "SECONDARY", *kind],
         )  # fmt: skip
     built = manifest_from_dicom(tmp_path / "dicom", folder=tmp_path, centre="A")
-    assert built.manifest["path"].tolist() == ["dicom/original"]
+    assert by_place(built.manifest, tmp_path).index.tolist() == ["dicom/original"]
     everything = manifest_from_dicom(
         tmp_path / "dicom", folder=tmp_path, centre="A", series_choice="all"
     )
-    assert set(everything.manifest["path"]) == {"dicom/original", "dicom/unnamed"}
+    assert set(by_place(everything.manifest, tmp_path).index) == {"dicom/original", "dicom/unnamed"}
     assert "is_derived" not in built.manifest
 
 
@@ -364,7 +387,7 @@ def test_a_header_fact_out_of_range_counts_as_unknown(
     write_series("a", "pat-1", "1.2.1", "1.2.1.1")
     write_series("b", "pat-2", "1.2.2", "1.2.2.1", **{tag: value})
     built = manifest_from_dicom(tmp_path / "dicom", folder=tmp_path)
-    table = built.manifest.set_index("path")
+    table = by_place(built.manifest, tmp_path)
     assert pd.isna(table.loc["dicom/b", column])
     assert table.loc["dicom/a", ["kvp", "age"]].tolist() == [120, 50]
     said = f"header facts that no manifest can hold count as unknown: {column} of 1 scan(s)."

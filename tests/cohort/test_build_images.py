@@ -35,7 +35,8 @@ def test_image_files_become_a_manifest(tmp_path: Path, image_labels: pd.DataFram
     built = manifest_from_images(
         tmp_path / "images", image_labels, folder=tmp_path, label_rule=ByClass()
     )
-    table = built.manifest.set_index("path")
+    places = [Path(path).relative_to(tmp_path).as_posix() for path in built.manifest["path"]]
+    table = built.manifest.set_index([places])
     assert set(table.index) == {"images/one.nii.gz", "images/two.mha", "images/broken.nii.gz"}
     assert table["status"].to_dict()["images/broken.nii.gz"] == "refused"
     one = table.loc["images/one.nii.gz"]

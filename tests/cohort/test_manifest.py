@@ -3,16 +3,22 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from covidlit.cohort import (
     REQUIRED,
     read_manifest,
-    resolve_path,
     scan_id_of,
     validate_manifest,
     write_manifest,
 )
 from covidlit.errors import ManifestError
+from covidlit.names import is_name
+from covidlit.tables import read_table
+
+NAMES = ("scan_id", "class_name")
+"""Columns that become names of files."""
 
 
 def good() -> pd.DataFrame:
@@ -41,7 +47,7 @@ def test_comes_back_as_it_was_written(tmp_path: Path, ending: str) -> None:
     table = write_and_read(good(), tmp_path / f"m.{ending}")
     assert table["patient_id"].tolist() == ["007", "008", "008"]  # leading zeros are kept
     assert table["centre"].tolist() == ["1", "1", "2"]
-    assert table["path"].tolist() == ["1", "2", "2"]
+    assert table["path"].tolist() == [str(tmp_path / name) for name in "122"]
     assert table["acquisition_date"].tolist()[:2] == [
         pd.Timestamp(2020, 2, 1),
         pd.Timestamp(2019, 1, 1),
@@ -82,6 +88,14 @@ def test_a_centre_may_be_unknown() -> None:
         ("synthetic", 1, "perhaps", "must be true or false"),
         ("split", 1, "holdout", "must be train or validation or test"),
         ("status", 1, "bad", "must be ok or refused"),
+        ("scan_id", 1, "../x", "keep the other one in a column original_id"),
+        ("scan_id", 2, "a/b", "letters A-Z"),
+        ("scan_id", 2, "CON", "no device of Windows"),
+        ("scan_id", 3, "\u00e9", "letters A-Z"),
+        ("scan_id", 1, "-rf", "begin with a letter or a digit"),
+        ("class_name", 1, "$x$ $y$", "letters A-Z"),
+        ("class_name", 2, "ground glass", "ground_glass"),
+        ("class_name", 2, "../covid", "letters A-Z"),
     ],
 )
 def test_a_wrong_value_is_named_with_row_column_and_rule(
@@ -100,6 +114,27 @@ def test_a_wrong_value_is_named_with_row_column_and_rule(
     assert ("(empty)" if value is None else str(value)) in message
     assert "m.csv" in message
     assert "1 problem(s)" in message  # nothing else is complained about
+
+
+@settings(deadline=None)
+@given(text=st.text(st.characters(exclude_categories=["Cs"])), column=st.sampled_from(NAMES))
+def test_any_text_is_a_name_of_a_file_or_refused(text: str, column: str) -> None:
+    table = good().astype("object")
+    table.loc[1, column] = text
+    if is_name(text) and text not in "ac":
+        assert validate_manifest(table)[column].tolist()[1].lower() == text.lower()
+    elif is_name(text) or (column == "class_name" and is_name(text.strip() or "x")):
+        return  # a repeated id; blanks around a class
+    else:
+        with pytest.raises(ManifestError, match=rf"row 2, column '{column}': value "):
+            validate_manifest(table)
+
+
+def test_a_long_value_is_not_printed_whole() -> None:
+    table = good().assign(scan_id=["a", "b", "x/" * 50_000])
+    with pytest.raises(ManifestError, match=r"row 3.*100000 characters") as caught:
+        validate_manifest(table)
+    assert len(str(caught.value)) < 1000
 
 
 def test_a_year_out_of_range_is_named_with_its_row_where_dates_are_typed() -> None:
@@ -152,16 +187,25 @@ def test_contradicting_rtpcr_columns_are_refused(initial: str, turn: int) -> Non
         write_manifest(table, "unused.csv")
 
 
-def test_paths_start_from_the_manifest_and_follow_it(tmp_path: Path) -> None:
-    (tmp_path / "1").mkdir()
+def test_paths_start_from_the_manifest_and_follow_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = write_and_read(good(), tmp_path / "m.csv")
-    assert resolve_path(first, first["path"][0]) == tmp_path / "1"
-    moved = write_and_read(first, tmp_path / "deep" / "er" / "m.csv")
-    assert moved["path"][0] == "../../1"
-    assert resolve_path(moved, moved["path"][0]).resolve() == tmp_path / "1"
-    assert resolve_path(moved, "/elsewhere") == Path("/elsewhere")
-    with pytest.raises(ManifestError, match=r"no folder to start from"):
-        resolve_path(good(), "1")
+    assert first["path"][0] == str(tmp_path / "1")
+    write_manifest(first, tmp_path / "deep" / "er" / "m.csv")
+    assert read_table(tmp_path / "deep" / "er" / "m.csv")["path"][0] == "../../1"
+    # Whatever is done to the table in between, and wherever the program runs.
+    monkeypatch.chdir(tmp_path / "deep")
+    some = pd.DataFrame(pd.concat([first.iloc[1:], first.iloc[:1]]).to_dict("list"))
+    moved = write_and_read(some, Path("er") / "some.csv")
+    assert moved["path"].tolist() == [str(tmp_path / name) for name in "221"]
+
+
+def test_a_path_with_nothing_in_common_stays_absolute(tmp_path: Path) -> None:
+    table = good().assign(path=["/elsewhere/1", "/elsewhere/../2", str(tmp_path / "2")])
+    write_manifest(table, tmp_path / "m.csv")
+    assert read_table(tmp_path / "m.csv")["path"].tolist() == [*table["path"][:2], "2"]
+    assert read_manifest(tmp_path / "m.csv")["path"].tolist()[:2] == ["/elsewhere/1", "/2"]
 
 
 def test_scan_ids_are_stable_and_do_not_show_the_uid() -> None:

@@ -68,9 +68,7 @@ def manifest_of(dicom: Path) -> pd.DataFrame:
         dicom, folder=dicom.parent, inclusion=None, label_rule=None, series_choice="all",
         key="a secret of the tests",
     ).manifest  # fmt: skip
-    table = table.sort_values("scan_id", ignore_index=True)
-    table.attrs["root"] = str(dicom.parent)
-    return table
+    return table.sort_values("scan_id", ignore_index=True)
 
 
 def prepare(manifest: pd.DataFrame, cache: Path, **options: object) -> pd.DataFrame:

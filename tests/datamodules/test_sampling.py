@@ -34,6 +34,7 @@ def assert_same(left: list[list[dict[str, Any]]], right: list[list[dict[str, Any
         for a, b in zip(some, others, strict=True):
             assert a["scan_id"] == b["scan_id"]
             assert torch.equal(a["image"], b["image"])
+            assert torch.equal(a["affine"], b["affine"])
 
 
 def test_batches_do_not_depend_on_the_number_of_workers(make: Make) -> None:

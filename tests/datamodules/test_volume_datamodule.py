@@ -27,11 +27,14 @@ def test_a_batch_holds_the_windowed_volume(make: Make, table: pd.DataFrame) -> N
     batch = batches[0]
     assert batch["image"].shape == (4, 1, 4, 12, 12)
     assert batch["image"].dtype == torch.float32
+    assert batch["affine"].shape == (4, 4, 4)
+    assert batch["affine"].dtype == torch.float32
     assert batch["target"].dtype == torch.int64
     assert batch["scan_id"] == ["S0", "S1", "S2", "S3"]
-    hu = prepare_scan(load_scan(table["path"][2]), Geometry((5, 2, 2), (4, 12, 12))).array
-    expected = np.clip((hu.astype(float) + 1000) / 1400, 0, 1)
+    prepared = prepare_scan(load_scan(table["path"][2]), Geometry((5, 2, 2), (4, 12, 12)))
+    expected = np.clip((prepared.array.astype(float) + 1000) / 1400, 0, 1)
     np.testing.assert_allclose(batch["image"][2, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(batch["affine"][2], prepared.affine, atol=1e-5)
 
 
 def test_the_window_is_linear_and_clipped() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,6 +143,21 @@ def test_an_export_is_replaced(save_run: SaveRun, scans: Path) -> None:
     np.testing.assert_allclose(scores, predict(checkpoint, scans)["score"], atol=1e-5)
     assert not (default_folder(checkpoint) / "model.onnx").exists()
     assert [path.name for path in default_folder(checkpoint).parent.iterdir()] == ["best"]
+
+
+def test_another_network_into_the_same_folder_scores_for_itself(
+    save_run: SaveRun, scans: Path, tmp_path: Path
+) -> None:
+    one, other = save_run("Plain"), save_run("Plain", reach=1.0)
+    export(one, scans, tmp_path / "out", formats=["openvino"])
+    (tmp_path / "out").chmod(0o700)
+    (tmp_path / "out" / "model.xml").chmod(0o600)
+    export(other, scans, tmp_path / "out", formats=["openvino"])
+    scores = predict(tmp_path / "out", scans)["score"]
+    np.testing.assert_allclose(scores, predict(other, scans)["score"], atol=1e-5)
+    assert not np.allclose(scores, predict(one, scans)["score"], atol=1e-2)
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "out" / "model.xml").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,8 @@ def test_folds_are_shown_one_by_one_and_pooled(folds: list[pd.DataFrame]) -> Non
     # The same patients in the validation parts of several folds are not counted as new.
     validation = metrics["parts"]["validation"]
     assert (validation["n_scored"], validation["n_patients"]) == (180, 60)
-    assert validation["auc"]["method"].startswith("patient bootstrap")
+    assert validation["auc"]["method"] == "mean of 3 folds, influence curve"
+    assert validation["auc_pooled"]["method"].startswith("patient bootstrap")
 
 
 def test_what_cannot_be_evaluated_is_refused_by_name(predictions: Predictions) -> None:

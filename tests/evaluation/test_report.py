@@ -226,6 +226,26 @@ def test_command(predictions: Predictions, tmp_path: Path) -> None:
     assert f"({low:.3f} to" in done.output
 
 
+def test_another_table_into_the_same_folder_is_evaluated_by_itself(
+    predictions: Predictions, tmp_path: Path
+) -> None:
+    table = predictions()
+    other = table.assign(score=1 - table["score"])
+    for name, one in {"a": table, "b": other}.items():
+        path = write_predictions(one, tmp_path / f"{name}.parquet")
+        for out in ("used", name):
+            done = _run(path, "--out", tmp_path / out, "--operating-point", "0.5",
+                        "--bootstrap", "100")  # fmt: skip
+            assert done.exit_code == 0, done.output
+        made = json.loads((tmp_path / "used" / "metrics.json").read_text())
+        alone = json.loads((tmp_path / name / "metrics.json").read_text())
+        assert made["parts"] == alone["parts"]
+    first = json.loads((tmp_path / "a" / "metrics.json").read_text())
+    assert made["parts"]["test"]["auc"]["value"] == pytest.approx(
+        1 - first["parts"]["test"]["auc"]["value"]
+    )
+
+
 def test_the_level_of_the_intervals_is_shown_as_it_is(
     predictions: Predictions, tmp_path: Path
 ) -> None:

@@ -31,6 +31,13 @@ def test_the_classes_are_the_contracts() -> None:
     assert LESION_CLASSES[6] == "pleural_effusion"
 
 
+@pytest.mark.parametrize("scan_id", ["../x", "a/b", "", "/x", ".x", "a\0b"])
+def test_an_id_that_leads_out_of_the_folder_is_refused(tmp_path: Path, scan_id: str) -> None:
+    for read in (label_paths, read_labels):
+        with pytest.raises(LabelError, match="scan_id: the name"):
+            read(tmp_path, scan_id)
+
+
 def test_good_labels_pass() -> None:
     validate_labels(*good(), shape=(4, 6, 8))
     validate_labels(np.ones((2, 2, 2), np.uint8), np.zeros((2, 2, 2), np.int32))

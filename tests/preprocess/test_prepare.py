@@ -16,7 +16,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 import covidlit.cohort.scan_reader
-from covidlit.errors import CacheError, ConfigError, CovidlitError
+from covidlit.errors import CacheError, ConfigError, CovidlitError, ManifestError
 from covidlit.preprocess import Geometry, VolumeCache, prepare_cohort
 from covidlit.preprocess.index import Signatures
 from covidlit.scans.images import write_nifti
@@ -34,11 +34,12 @@ def write_source(path: Path, seed: int) -> None:
 def make_manifest(folder: Path, n: int = 4) -> pd.DataFrame:
     for i in range(n):
         write_source(folder / f"scan{i}.nii.gz", i)
-    table = pd.DataFrame(
-        {"scan_id": [f"S{i}" for i in range(n)], "path": [f"scan{i}.nii.gz" for i in range(n)]}
+    return pd.DataFrame(
+        {
+            "scan_id": [f"S{i}" for i in range(n)],
+            "path": [str(folder / f"scan{i}.nii.gz") for i in range(n)],
+        }
     )
-    table.attrs["root"] = str(folder)
-    return table
 
 
 @pytest.fixture
@@ -100,12 +101,59 @@ def test_only_a_changed_source_is_read_again(
     assert list(first["key"] != second["key"]) == [False, False, True, False]
 
 
+def test_a_source_replaced_by_one_of_the_same_size_and_date_is_read_again(
+    manifest: pd.DataFrame, tmp_path: Path, reads: list[str]
+) -> None:
+    first = prepare(manifest, tmp_path / "cache")
+    path = tmp_path / "scan2.nii.gz"
+    known = path.stat()
+    content = bytearray(path.read_bytes())
+    content[4:8] = b"date"  # of the gzip header; of no meaning for the voxels
+    path.write_bytes(content)
+    os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
+    reads.clear()
+    second = prepare(manifest, tmp_path / "cache")
+    assert reads == ["scan2.nii.gz"]
+    assert second["key"].tolist() == first["key"].tolist()  # keyed by the voxels
+    assert not second["renewed"].any()
+
+
+def test_another_cohort_with_the_same_ids_and_dates_shares_a_cache(tmp_path: Path) -> None:
+    tables = {}
+    for seed, name in ((0, "a"), (50, "b"), (0, "a")):
+        for i in range(2):
+            path = tmp_path / name / f"S{i}" / "scan.nii"
+            write_source(path, seed + i)
+            os.utime(path, ns=(10**18, 10**18))
+        paths = [str(tmp_path / name / f"S{i}") for i in range(2)]
+        table = pd.DataFrame({"scan_id": ["S0", "S1"], "path": [f"{p}/scan.nii" for p in paths]})
+        tables[name] = prepare(table, tmp_path / "shared")
+        alone = prepare(table, tmp_path / f"alone_{name}")
+        assert tables[name]["key"].tolist() == alone["key"].tolist()
+    assert not set(tables["a"]["key"]) & set(tables["b"]["key"])
+
+
+@pytest.mark.parametrize("ending", [".nii", ".mhd"])
+def test_a_folder_of_many_images_is_listed_once_at_most(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / f"{k}{ending}" for k in range(30)]
+    for path in paths:
+        path.touch()
+    listed: list[str] = []
+    for name in ("scandir", "listdir"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda path, real=real: listed.append(path) or real(path))
+    signatures = Signatures(None)
+    assert len({signatures.of(path, None) for path in paths}) == 30
+    assert len(listed) <= 1
+
+
 @pytest.mark.parametrize("ending", [".mhd", ".nhdr"])
 def test_changed_voxels_beside_an_unchanged_header_are_read_again(
     ending: str, tmp_path: Path
 ) -> None:
-    manifest = pd.DataFrame({"scan_id": ["S0"], "path": [f"scan{ending}"]})
-    manifest.attrs["root"] = str(tmp_path)
+    manifest = pd.DataFrame({"scan_id": ["S0"], "path": [str(tmp_path / f"scan{ending}")]})
     image = sitk.GetImageFromArray(np.zeros((6, 24, 20), np.int16))
     sitk.WriteImage(image, str(tmp_path / f"scan{ending}"))
     first = prepare(manifest, tmp_path / "cache")
@@ -261,7 +309,6 @@ import test_prepare
 from pathlib import Path
 folder = Path({folder!r})
 manifest = test_prepare.pd.read_csv(folder / "manifest.csv")
-manifest.attrs["root"] = str(folder)
 test_prepare.prepare(manifest, folder / "cache")
 """
 
@@ -317,3 +364,13 @@ def test_a_backend_that_is_not_installed_is_said(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ConfigError, match=rf"pip install 'covidlit\[{backend}\]'"):
         prepare(manifest, tmp_path / "cache", backend=backend)
+
+
+def test_a_relative_path_is_not_looked_for_in_the_working_folder(
+    manifest: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relative = manifest.assign(path=[Path(path).name for path in manifest["path"]])
+    assert (tmp_path / relative["path"][0]).is_file()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ManifestError, match=r"S0: the relative path 'scan0.nii.gz' .*read_manife"):
+        prepare(relative, tmp_path / "cache")

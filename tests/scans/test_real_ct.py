@@ -42,12 +42,11 @@ def manifest(folder: Path) -> Path:
         {
             "patient_id": ["p1", "p2"],
             "scan_id": ["dicom", "nifti"],
-            "path": [SERIES, IMAGE],
+            "path": [str(folder / SERIES), str(folder / IMAGE)],
             "class_name": ["np", "np"],
             "centre": ["c1", "c2"],
         }
     )
-    table.attrs["root"] = str(folder)
     return write_manifest(table, folder.parent / f"{folder.name}.csv")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +56,15 @@ def test_a_finished_cohort_is_left_alone(cohort: CohortPaths) -> None:
     times = {path: path.stat().st_mtime_ns for path in cohort.root.rglob("*")}
     make_cohort(cohort.root, n_jobs=1, **SMALL)
     assert {path: path.stat().st_mtime_ns for path in cohort.root.rglob("*")} == times
+
+
+def test_a_cohort_for_its_owner_alone_under_such_a_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        paths = make_cohort(tmp_path / "mild", n_jobs=1, **(SMALL | {"n_scans": 1}))
+    finally:
+        os.umask(before)
+    assert not any(stat.S_IMODE(p.stat().st_mode) & 0o077 for p in (paths.root.rglob("*")))
 
 
 def test_a_killed_run_goes_on_where_it_stopped(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from covidlit.checkpoints.file import load_checkpoint, read_record
-from covidlit.explain.camera import Camera
+from covidlit.explain.case_pictures import CasePictures
 from covidlit.explain.explain import METHODS, check_method, default_layer
 from covidlit.explain.gallery import colour_sentence
 from covidlit.explain.layers import layer_of, layers_of
@@ -56,14 +56,14 @@ def paper_galleries(
     if scale is None:
         scale = find_scale(task, datamodule, layer, method)
         store_scale(checkpoint, layer, method, scale)
-    camera = Camera(task, datamodule, layer, method, scale)
+    pictures = CasePictures(task, datamodule, layer, method, scale)
     drawn: dict[str, list[tuple[str, bytes]]] = {"typical": [], "misdiagnosed": []}
     others: list[str] = []
     for row in cases.to_dict("records"):
-        if not camera.has(scan_id := str(row["scan_id"])):
+        if not pictures.has(scan_id := str(row["scan_id"])):
             others.append(scan_id)
             continue
-        png, largest = camera.picture(scan_id, row["score"])
+        png, largest = pictures.picture(scan_id, row["score"])
         caption = f"{row['caption'].rstrip('.')}. Largest heat {largest:.3g}."
         drawn[row["figure"]].append((caption, png))
     notes = [colour_sentence(layer, method, scale), f"The network is that of {Path(run_dir).name}."]

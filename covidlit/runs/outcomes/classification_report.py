@@ -32,7 +32,6 @@ def report_context(
     run_dir: Path,
     config: dict[str, Any],
     trainings: Sequence[Training],
-    gallery: tuple[list[tuple[str, bytes]], str] = ([], ""),
 ) -> ReportContext:
     """Configuration, cohort, split, training and versions of a run.
 
@@ -40,7 +39,6 @@ def report_context(
         run_dir: the run's folder.
         config: the resolved configuration.
         trainings: one, or those of the folds of a cross-validation.
-        gallery: captions and pictures of heatmaps, and a note on them.
     """
     import yaml
 
@@ -48,6 +46,7 @@ def report_context(
     from covidlit.cohort.sources import flow_of
     from covidlit.cohort.summary import split_summary
     from covidlit.evaluation import ReportContext
+    from covidlit.evaluation.run_report import training_curve
 
     data, facts = trainings[0].data, trainings[0].facts
     table, described = data.table, data.facts()
@@ -81,7 +80,7 @@ def report_context(
             "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         },
         seed=config["seed"],
-        training_curve=_training_curve(run_dir),
+        training_curve=training_curve(run_dir),
         model=facts["model"],
         training={
             **facts["training"],
@@ -90,8 +89,6 @@ def report_context(
         selected_on=facts["selected_on"],
         cut_short=facts["cut_short"],
         synthetic=bool(table["synthetic"].fillna(False).any()) if "synthetic" in table else None,
-        gallery=gallery[0],
-        gallery_note=gallery[1],
     )
 
 
@@ -119,14 +116,3 @@ def _command() -> str:
     own = program.parent.name == "cli"  # of `covidlit train`, see covidlit.cli.app
     start = ["covidlit", "train"] if own else ["python", program.name]
     return shlex.join([*start, *sys.argv[1:]])
-
-
-def _training_curve(run_dir: Path) -> pd.DataFrame | None:
-    """The logged metrics, one row per epoch, or None where nothing was logged."""
-    import pandas as pd
-
-    path = run_dir / "logs" / "metrics.csv"
-    if not path.is_file():
-        return None
-    logged = pd.read_csv(path)
-    return logged.groupby("epoch", as_index=False).last().drop(columns="step", errors="ignore")

@@ -58,6 +58,9 @@ class PatientTable(pl.LightningDataModule):
         part = self.manifest["patient_id"].map(dict(self.split.parts))
         return self.manifest.assign(part=part.astype("string"), status="ok", reason=None)
 
+    def setup(self, stage: str | None = None) -> None:
+        """Nothing: the table is read already."""
+
     def check_columns(self) -> None:
         for name in self.columns:
             if name not in self.manifest:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from covidlit.tasks import VolumeClassification
 
 
-class Camera:
+class CasePictures:
     """Reads a test scan of a run, explains it, and draws the hottest slice.
 
     Args:

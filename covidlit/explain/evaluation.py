@@ -1,4 +1,4 @@
-"""What the heatmaps of many scans are worth: localisation, the paper's claim, the sanity check."""
+"""Evaluation of the heatmaps of many scans: localisation, the paper's claim, the sanity check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.explain.claim import lower_weights_claim
 from covidlit.explain.localisation import MARGIN_MM, LesionTruth, Localisation
-from covidlit.explain.many import FOUND
+from covidlit.explain.many import LOCALISATION_COLUMNS
 from covidlit.explain.pointing_game import HitRate, hit_rate
 from covidlit.lesions import read_labels
 
@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 
     from covidlit.explain.sanity import Sanity
 
+MOST_OTHERS = 500
+"""Of the other scans whose maxima are laid into a scan's body; all of them, if they are fewer."""
 
-def worth_of(
+
+def evaluate_heatmaps(
     table: pd.DataFrame,
     *,
     targets: Mapping[str, int],
     patients: Mapping[str, str],
-    point: float,
+    operating_point: float,
     truth: str | Path | None = None,
     sanity: Sanity | None = None,
     seed: int = 0,
@@ -38,7 +41,7 @@ def worth_of(
         table: of `explain_scans`.
         targets: scan_id to 1 or 0, as far as they are known.
         patients: scan_id to patient_id; scans that are missing count as patients of their own.
-        point: the operating point, from which a scan counts as called positive.
+        operating_point: the score from which a scan counts as called positive.
         truth: folder of lesion labels that the table was made with.
         sanity: outcome of the model-randomisation check.
         seed: of the bootstrap.
@@ -49,12 +52,12 @@ def worth_of(
     """
     rows = table[table["status"] == "ok"]
     target = rows["scan_id"].map(targets)
-    patient = rows["scan_id"].map(patients).fillna(rows["scan_id"]).to_numpy(str)
-    result: dict[str, Any] = {"margin_mm": MARGIN_MM, "operating_point": point}
+    patient = np.array([patients.get(scan_id, scan_id) for scan_id in rows["scan_id"]], str)
+    result: dict[str, Any] = {"margin_mm": MARGIN_MM, "operating_point": operating_point}
     sentences = []
     if "has_lesions" in rows:
         with_lesions = rows["has_lesions"].eq(True) & target.eq(1)
-        called = with_lesions & (rows["score"].astype(float) >= point)
+        called = with_lesions & (rows["score"].astype(float) >= operating_point)
         for name, group in (("true_positives", called), ("positives", with_lesions)):
             chosen = group.to_numpy(bool)
             rate = _hit_rate(rows[chosen], patient[chosen], truth, seed)
@@ -78,7 +81,7 @@ def worth_of(
 def _hit_rate(
     rows: pd.DataFrame, patient: NDArray[np.str_], truth: str | Path | None, seed: int
 ) -> HitRate:
-    names = [name for name in FOUND if name != "has_lesions"]
+    names = [name for name in LOCALISATION_COLUMNS if name != "has_lesions"]
     found = []
     for values in rows[names].astype(object).itertuples(index=False):
         numbers: dict[str, Any] = {
@@ -86,12 +89,12 @@ def _hit_rate(
             for name, value in zip(names, values, strict=True)
         }
         found.append(Localisation(**{**numbers, "hit": bool(numbers["hit"])}))
-    others = _others_heat(rows, truth) if truth is not None and len(rows) > 1 else None
+    others = _others_heat(rows, truth, seed) if truth is not None and len(rows) > 1 else None
     return hit_rate(found, Sampling(patient, seed=seed), others)
 
 
-def _others_heat(rows: pd.DataFrame, truth: str | Path) -> NDArray[np.float64]:
-    """Of each scan, the share of the other scans' maxima that would hit its lesions.
+def _others_heat(rows: pd.DataFrame, truth: str | Path, seed: int) -> NDArray[np.float64]:
+    """Of each scan, the share of other scans' maxima that would hit its lesions.
 
     A maximum is moved from body to body by its place in the network's input, which is centred on
     the body.
@@ -99,7 +102,10 @@ def _others_heat(rows: pd.DataFrame, truth: str | Path) -> NDArray[np.float64]:
     first = rows[[f"input_{axis}_mm" for axis in "xyz"]].to_numpy(float)
     inside = rows[[f"peak_{axis}_mm" for axis in "xyz"]].to_numpy(float) - first
     shares = np.empty(len(rows))
+    # A sample of fixed size keeps the work proportional to the number of scans.
+    drawn = np.random.default_rng(seed).permutation(len(rows))[: MOST_OTHERS + 1]
     for k, scan_id in enumerate(rows["scan_id"]):
         lesions = LesionTruth(read_labels(truth, scan_id))
-        shares[k] = lesions.hits(np.delete(inside, k, axis=0) + first[k]).mean()
+        others = drawn[drawn != k][:MOST_OTHERS]
+        shares[k] = lesions.hits(inside[others] + first[k]).mean()
     return shares
