@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from covidlit.cards.claim_model import is_network
-from covidlit.cards.claim_partitions import test_centres
+from covidlit.cards.claim_partitions import test_centres, unknown_centres
 from covidlit.cards.run_artefacts import CHECKPOINT, HEATMAPS, Facts, MissingFact
 from covidlit.cards.wording import listed, record_text
 from covidlit.evaluation.estimate import Estimate, format_estimate, format_level
@@ -133,8 +133,10 @@ def external_test(facts: Facts) -> list[str]:
     """Item 32: none within a run; a centre held out is said for what it is."""
     held_out, shared = test_centres(facts)
     first = "External test: none. All scans are of one manifest."
+    unknown = unknown_centres(facts)
     if not held_out:
-        return [first, f"The test scans are of centres that were trained on: {listed(shared)}."]
+        where = f"centres that were trained on: {listed(shared)}" if shared else "unknown centres"
+        return [first, f"The test scans are of {where}.", *unknown]
     lines = [
         first,
         f"Test scans of {listed(held_out)} come from no centre of the other parts: geographical "
@@ -145,7 +147,7 @@ def external_test(facts: Facts) -> list[str]:
         lines.append(f"Other test scans are of centres that were trained on: {listed(shared)}.")
     if facts.find("cohort.json", "n_synthetic"):
         lines.append("The centres of synthetic scans are simulated.")
-    return lines
+    return lines + unknown
 
 
 def performance(facts: Facts) -> list[str]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from covidlit.arguments import require_n_jobs, require_whole_number
 from covidlit.datamodules.arguments import as_geometry, as_path, as_window, explained
 from covidlit.datamodules.balance import draw_weights
-from covidlit.datamodules.cohort_data import RunSettings, SplitOf
+from covidlit.datamodules.cohort_data import TO_CHECK, RunSettings, SplitOf
 from covidlit.datamodules.loading import epoch_loader
 from covidlit.datamodules.sampling import EpochLoader, EpochSampler
 from covidlit.datamodules.volume_dataset import VolumeDataset
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
     from covidlit.cohort.leakage import Suspicion
     from covidlit.cohort.splits import Split
-
-_DOUBTS = 20
-"""Suspicions of leakage that are written out."""
 
 
 class VolumeDataModule(pl.LightningDataModule):
@@ -296,11 +293,10 @@ class VolumeDataModule(pl.LightningDataModule):
 
     def facts(self) -> dict[str, str]:
         """The manifest, the cache, the network's input, and what to look at once set up."""
-        doubts = " ".join(suspicion.text for suspicion in self.suspicions[:_DOUBTS])
-        if len(self.suspicions) > _DOUBTS:
-            doubts += f" There are {len(self.suspicions) - _DOUBTS} more such cases."
+        from covidlit.cohort.leakage import in_words
+
         return {
-            **({"to check": doubts} if doubts else {}),
+            **({TO_CHECK: in_words(self.suspicions)} if self.suspicions else {}),
             "source": str(self.manifest_path.resolve()),
             "prepared in": str(self.cache_dir.resolve()),
             "input (z, y, x)": f"{list(self.geometry.size)} voxels of "

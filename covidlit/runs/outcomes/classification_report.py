@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from covidlit.datamodules.cohort_data import TO_CHECK
 from covidlit.files import fingerprint
 from covidlit.runs.outcomes.outcome import Training
 
@@ -24,7 +25,7 @@ PACKAGES = (
     "SimpleITK",
 )  # fmt: skip
 
-_OF_THE_COHORT = ("source", "prepared in")
+_OF_THE_COHORT = ("source", "prepared in", TO_CHECK)
 
 
 def report_context(
@@ -66,12 +67,12 @@ def report_context(
         split_summary=_by_fold([split_summary(training.data.table) for training in trainings]),
         centres=sorted(map(str, table["centre"].dropna().unique())) if "centre" in table else [],
         disjointness=(
-            "No patient, no series and no image (hash of its voxels) stands in two parts"
+            "No patient, no study, no series and no image (hash of its voxels) stands in two parts"
             f"{' of a fold' if len(trainings) > 1 else ''}; "
             "this was checked when the run started, which would have stopped it.",
         ),
         flow=flow,
-        notes=[flow_note] if flow_note else [],
+        notes=[*filter(None, [flow_note, *_to_check(trainings)])],
         tables=tables,
         versions={
             "python": platform.python_version(),
@@ -89,6 +90,12 @@ def report_context(
         cut_short=facts["cut_short"],
         synthetic=bool(table["synthetic"].fillna(False).any()) if "synthetic" in table else None,
     )
+
+
+def _to_check(trainings: Sequence[Training]) -> list[str]:
+    """What a person should look at, once for all folds that it is true of."""
+    noted = [training.data.facts().get(TO_CHECK, "") for training in trainings]
+    return [f"Possible leakage: {text}" for text in dict.fromkeys(noted) if text]
 
 
 def _by_fold(summaries: Sequence[pd.DataFrame]) -> pd.DataFrame:
