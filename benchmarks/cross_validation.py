@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from record import write_results
 
 from covidlit.evaluation import read_predictions
