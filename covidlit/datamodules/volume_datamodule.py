@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from covidlit.arguments import require_n_jobs, require_whole_number
+from covidlit.cohort.leakage import Suspicion, check_leakage, in_words
 from covidlit.datamodules.arguments import as_geometry, as_path, as_window, explained
 from covidlit.datamodules.balance import draw_weights
 from covidlit.datamodules.cohort_data import TO_CHECK, RunSettings, SplitOf
@@ -35,7 +36,6 @@ from covidlit.preprocess.thumbnails import cohort_thumbnails
 if TYPE_CHECKING:
     import pandas as pd
 
-    from covidlit.cohort.leakage import Suspicion
     from covidlit.cohort.splits import Split
 
 
@@ -195,8 +195,6 @@ class VolumeDataModule(pl.LightningDataModule):
         """
         if self._table is not None:
             return
-        from covidlit.cohort.leakage import check_leakage
-
         self.prepare_data()
         assert self._prepared is not None
         split = self._make_split()
@@ -278,8 +276,6 @@ class VolumeDataModule(pl.LightningDataModule):
 
     def facts(self) -> dict[str, str]:
         """The manifest, the cache, the network's input, and what to look at once set up."""
-        from covidlit.cohort.leakage import in_words
-
         return {
             **({TO_CHECK: in_words(self.suspicions)} if self.suspicions else {}),
             "source": str(self.manifest_path.resolve()),

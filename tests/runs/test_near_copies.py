@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from covidlit.cohort.manifest import read_manifest, resolve_path, write_manifest
+from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.cohort.scan_reader import load_scan
 from covidlit.datamodules import VolumeDataModule
 from covidlit.scans.images import write_nifti
@@ -22,7 +22,6 @@ def copied(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     """A manifest with a copy of a scan, and the scan_ids of both: flipped, 1 HU added."""
     folder = tmp_path_factory.mktemp("copied")
     manifest = read_manifest((tiny_data / "manifest_path").read_text())
-    manifest["path"] = [str(resolve_path(manifest, path)) for path in manifest["path"]]
     tested = manifest["centre"] == "centre_4"
     original = manifest[~tested].iloc[0]
     scan = load_scan(original["path"])

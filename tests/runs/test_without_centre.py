@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from covidlit.cohort.manifest import read_manifest, resolve_path
+from covidlit.cohort.manifest import read_manifest
 from covidlit.evaluation.predictions import read_predictions
 
 Run = Callable[..., Path]
@@ -16,7 +16,6 @@ Run = Callable[..., Path]
 @pytest.fixture(scope="module")
 def manifest(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = read_manifest((tiny_data / "manifest_path").read_text())
-    table["path"] = [str(resolve_path(table, path)) for path in table["path"]]
     path = tmp_path_factory.mktemp("without") / "manifest.csv"
     table.drop(columns="centre").to_csv(path, index=False)
     return path
