@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from covidlit.cards.claim_model import is_network
+from covidlit.cards.claim_partitions import unknown_centres
 from covidlit.cards.run_artefacts import Facts, MissingFact
 from covidlit.cards.wording import last_name, listed, numbers, record_text
 
@@ -27,9 +28,12 @@ LABEL_RULES = {
 def sources(facts: Facts) -> list[str]:
     """Item 7: centres and scanners, as headers and manifest give them."""
     n, patients = facts.get("cohort.json", "n_scans"), facts.get("cohort.json", "n_patients")
-    centres = [str(row["centre"]) for row in facts.get("cohort.json", "centres")]
+    known = [row["centre"] for row in facts.get("cohort.json", "centres")]
+    centres = [str(centre) for centre in known if centre is not None]
     manifest = facts.get("cohort.json", "manifest.file")
-    lines = [f"{n} scans of {patients} patients in {manifest}, from {listed(centres)}."]
+    origin = listed(centres) if centres else "centres that are not known"
+    lines = [f"{n} scans of {patients} patients in {manifest}, from {origin}."]
+    lines += unknown_centres(facts) if centres else []
     n_synthetic = facts.find("cohort.json", "n_synthetic")
     if n_synthetic is None:
         lines.append("The manifest does not say whether images are synthetic.")
@@ -52,7 +56,8 @@ def scanner_text(row: Mapping[str, Any]) -> str:
     units = {"slice_thickness_mm": "mm slice thickness", "kvp": "kV", "exposure_mas": "mAs",
              "n_slices": "slices"}  # fmt: skip
     measured = [f"{row[name]} {unit}" for name, unit in units.items() if row.get(name)]
-    first = f"{row['centre']}, {scanner or 'scanner not stated'}, {kernel}, {row['scans']} scans"
+    centre = row.get("centre") or "centre not known"
+    first = f"{centre}, {scanner or 'scanner not stated'}, {kernel}, {row['scans']} scans"
     return f"{first}: {', '.join(measured)}" if measured else first
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from covidlit.cards.run_artefacts import Facts, MissingFact
 from covidlit.cards.wording import listed, record_text
 
@@ -41,7 +44,7 @@ def disjointness(facts: Facts) -> list[str]:
         lines.append(f"Centres of the test part alone: {listed(held_out)}.")
     if shared:
         lines.append(f"Centres of the test part and of another: {listed(shared)}.")
-    return lines
+    return lines + unknown_centres(facts)
 
 
 def flow(facts: Facts) -> list[str]:
@@ -68,7 +71,28 @@ def characteristics(facts: Facts) -> list[str]:
 
 
 def test_centres(facts: Facts) -> tuple[list[str], list[str]]:
-    """The centres of the test part: those with no scan in another part, and the others."""
-    tested = [row for row in facts.get("cohort.json", "centres") if row.get("test")]
-    other = [str(row["centre"]) for row in tested if row.get("train") or row.get("validation")]
-    return [str(row["centre"]) for row in tested if str(row["centre"]) not in other], other
+    """The centres of the test part: those with no scan in another part, and the others.
+
+    While the centre of a scan of another part is not known, no centre is shown to have none there.
+    """
+    rows = facts.get("cohort.json", "centres")
+    unsure = any(row["centre"] is None and _elsewhere(row) for row in rows)
+    tested = [row for row in rows if row.get("test") and row["centre"] is not None]
+    other = [str(row["centre"]) for row in tested if _elsewhere(row)]
+    alone = [str(row["centre"]) for row in tested if not _elsewhere(row)]
+    return [] if unsure else alone, other
+
+
+def unknown_centres(facts: Facts) -> list[str]:
+    """How many scans of each part are of a centre that is not known, where some are."""
+    counts = [
+        f"{row[part]} of the {part} part"
+        for row in facts.get("cohort.json", "centres")
+        for part in ("train", "validation", "test")
+        if row["centre"] is None and row.get(part)
+    ]
+    return [f"Scans whose centre is not known: {listed(counts)}."] if counts else []
+
+
+def _elsewhere(row: Mapping[str, Any]) -> bool:
+    return bool(row.get("train") or row.get("validation"))

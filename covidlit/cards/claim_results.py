@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from covidlit.cards.claim_model import is_network
-from covidlit.cards.claim_partitions import test_centres
+from covidlit.cards.claim_partitions import test_centres, unknown_centres
 from covidlit.cards.run_artefacts import CHECKPOINT, HEATMAPS, Facts, MissingFact
 from covidlit.cards.wording import listed, record_text
 from covidlit.evaluation.estimate import Estimate, format_estimate, format_level
@@ -76,11 +76,12 @@ def robustness(facts: Facts) -> list[str]:
     for stratum in facts.get("metrics.json", "centre_check.strata"):
         if "p_value" in stratum:
             lines.append(
-                f"Centre told from the score ({stratum['stratum']}, n = {stratum['n']}): "
+                f"Centre predicted from the score ({stratum['stratum']}, n = {stratum['n']}): "
                 f"permutation p = {stratum['p_value']:.3f}."
             )
         elif "reason" in stratum:
-            lines.append(f"Centre told from the score ({stratum['stratum']}): {stratum['reason']}.")
+            which = f"Centre predicted from the score ({stratum['stratum']})"
+            lines.append(f"{which}: {stratum['reason']}.")
     return lines
 
 
@@ -102,7 +103,9 @@ def explanations(facts: Facts) -> list[str]:
         raise MissingFact(f"{HEATMAPS} {lack}: {again} for the test part")
     sentences = facts.find(HEATMAPS, "sentences")
     if not sentences:
-        raise MissingFact(f"{HEATMAPS} says nothing of their worth; lesion masks (--truth) would")
+        raise MissingFact(
+            f"{HEATMAPS} does not say how good they are; lesion masks (--truth) would"
+        )
     n, n_test = facts.get(HEATMAPS, "n_scans"), facts.find("metrics.json", "parts.test.n_scans")
     layer, method = facts.get(HEATMAPS, "layer"), facts.get(HEATMAPS, "method")
     scans = f"{n} scans" if n_test is None else f"{n} of the {n_test} scans"
@@ -130,8 +133,10 @@ def external_test(facts: Facts) -> list[str]:
     """Item 32: none within a run; a centre held out is said for what it is."""
     held_out, shared = test_centres(facts)
     first = "External test: none. All scans are of one manifest."
+    unknown = unknown_centres(facts)
     if not held_out:
-        return [first, f"The test scans are of centres that were trained on: {listed(shared)}."]
+        where = f"centres that were trained on: {listed(shared)}" if shared else "unknown centres"
+        return [first, f"The test scans are of {where}.", *unknown]
     lines = [
         first,
         f"Test scans of {listed(held_out)} come from no centre of the other parts: geographical "
@@ -142,7 +147,7 @@ def external_test(facts: Facts) -> list[str]:
         lines.append(f"Other test scans are of centres that were trained on: {listed(shared)}.")
     if facts.find("cohort.json", "n_synthetic"):
         lines.append("The centres of synthetic scans are simulated.")
-    return lines
+    return lines + unknown
 
 
 def performance(facts: Facts) -> list[str]:
@@ -152,7 +157,11 @@ def performance(facts: Facts) -> list[str]:
     lines = []
     for part in parts:
         record = facts.get("metrics.json", f"parts.{part}")
-        named = [f"{v} {estimate_text(measure_of(record, k), k)}" for k, v in MEASURES.items()]
+        named = [
+            f"{measure_name(record, k)} {estimate_text(measure_of(record, k), k)}" for k in MEASURES
+        ]
+        if "auc_pooled" in record:
+            named.insert(1, f"AUC of the folds pooled {estimate_text(record['auc_pooled'], 'auc')}")
         lines.append(f"{part} (n = {record['n_scored']}, {level} CI): {'; '.join(named)}.")
     if "validation" in parts:
         lines.append("Validation results are optimistic: threshold or weights were chosen there.")
@@ -173,7 +182,7 @@ def accuracy(facts: Facts) -> list[str]:
         f"Test part: {confusion['tp']} true positive, {confusion['fn']} false negative, "
         f"{confusion['fp']} false positive, {confusion['tn']} true negative; without a score "
         f"{refused['n_positive']} positive and {refused['n_negative']} negative.",
-        f"AUC {estimate_text(part['auc'], 'auc')}; {'; '.join(named)}.",
+        f"{measure_name(part, 'auc')} {estimate_text(part['auc'], 'auc')}; {'; '.join(named)}.",
     ]
     found = part["calibration"]
     named = [
@@ -208,6 +217,12 @@ def measure_of(part: dict[str, Any], key: str) -> dict[str, Any]:
     """The record of one of `MEASURES` in a part of metrics.json."""
     record: dict[str, Any] = part["auc"] if key == "auc" else part["at_operating_point"][key]
     return record
+
+
+def measure_name(part: dict[str, Any], key: str) -> str:
+    """What a measure is called in a part of metrics.json: of folds, the AUC is their mean."""
+    of_folds = key == "auc" and "auc_pooled" in part
+    return f"{MEASURES[key]} (mean of the folds)" if of_folds else MEASURES[key]
 
 
 def estimate_text(record: dict[str, Any], key: str) -> str:

@@ -9,7 +9,13 @@ import yaml
 
 from covidlit.cards.claim import ClaimItem, claim_sheet
 from covidlit.cards.claim_model import determinism
-from covidlit.cards.claim_results import CALIBRATION, MEASURES, estimate_text, measure_of
+from covidlit.cards.claim_results import (
+    CALIBRATION,
+    MEASURES,
+    estimate_text,
+    measure_name,
+    measure_of,
+)
 from covidlit.cards.markdown import bullets, escape, table
 from covidlit.cards.run_artefacts import Facts, MissingFact, RunArtefacts
 from covidlit.evaluation.estimate import format_level
@@ -135,8 +141,11 @@ def _analyses(facts: Facts) -> str:
         return _lack(str(lack))
     level, test = format_level(confidence), parts["test"]
     rows = [
-        [name, *(estimate_text(measure_of(part, key), key) for part in parts.values())]
-        for key, name in MEASURES.items()
+        [
+            measure_name(test, key),
+            *(estimate_text(measure_of(part, key), key) for part in parts.values()),
+        ]
+        for key in MEASURES
     ]
     heads = [f"{name} (n = {part['n_scored']}), {level} CI" for name, part in parts.items()]
     confusion, refused = test["confusion"], test["refused"]

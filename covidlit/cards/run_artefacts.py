@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from covidlit.cards.network_facts import network_facts
 from covidlit.cohort import Split
 from covidlit.errors import CheckpointError, CovidlitError, PredictionsError
-from covidlit.evaluation import read_predictions
+from covidlit.evaluation import read_metrics, read_predictions
 
 FILES = ("config.yaml", "split.json", "cohort.json", "hardware.json", "metrics.json")
 CHECKPOINT, MULTIRUN, HEATMAPS = "checkpoint", "multirun.yaml", "heatmaps/localisation.json"
@@ -115,6 +115,8 @@ def _read(path: Path) -> dict[str, Any]:
     """A JSON or YAML file that holds a mapping; a split is checked against its own hash."""
     if path.name == "split.json":
         return Split.load(path).model_dump(mode="json")
+    if path.name == "metrics.json":
+        return read_metrics(path)
     try:
         text = path.read_text(encoding="utf-8")
         content = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)

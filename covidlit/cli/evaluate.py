@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from covidlit.cli.recorded_command import recorded_command
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from covidlit.evaluation import Evaluation
+    from covidlit.evaluation import Evaluation, ReportContext
 
 
 def evaluate(
@@ -20,70 +21,103 @@ def evaluate(
         list[Path],
         typer.Argument(
             help="Predictions table (.parquet or .csv), one row per validation and test scan, or "
-            "the folder of the training run that wrote it. Several are pooled if they are the "
-            "folds of one cross-validation."
+            "the folder of the training run that wrote it, whose settings and records are then "
+            "used: `covidlit evaluate RUN --out RUN` makes its report again. Several are taken "
+            "together if they are the folds of one cross-validation."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for report.html and metrics.json.")] = Path(
         "evaluation"
     ),
     operating_point: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="How to choose the threshold on the validation scans: youden, "
             "'sensitivity>=0.9', 'specificity>=0.9'; or a number fixed beforehand. auto: youden "
-            "where the validation scans allow it, otherwise 0.5."
+            "where the validation scans allow it, otherwise 0.5. Default: the run's, or auto."
         ),
-    ] = "auto",
+    ] = None,
     subgroup: Annotated[
         list[str] | None,
-        typer.Option(help="Column to analyse by group; repeat for more. Default: the usual ones."),
+        typer.Option(
+            help="Column to analyse by group; repeat for more. Default: the run's, or the usual "
+            "ones."
+        ),
     ] = None,
-    bootstrap: Annotated[int, typer.Option(help="Bootstrap samples.", min=100)] = 2000,
-    confidence: Annotated[float, typer.Option(help="Level of all intervals.")] = 0.95,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
-    title: Annotated[str, typer.Option(help="Heading of the report.")] = "Evaluation report",
+    bootstrap: Annotated[
+        int | None, typer.Option(help="Bootstrap samples. Default: the run's, or 2000.", min=100)
+    ] = None,
+    confidence: Annotated[
+        float | None, typer.Option(help="Level of all intervals. Default: the run's, or 0.95.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the bootstrap. Default: the run's, or 0.")
+    ] = None,
+    title: Annotated[
+        str | None, typer.Option(help="Heading of the report. Default: the run's name, if any.")
+    ] = None,
 ) -> None:
     """Evaluate a predictions table: every number with its interval, as a page and as JSON."""
     from rich.console import Console
+    from rich.markup import escape
 
-    from covidlit.evaluation import ReportContext, read_runs, write_report
     from covidlit.evaluation import evaluate as compute
+    from covidlit.evaluation import read_runs, write_report
+    from covidlit.evaluation.metrics_file import with_context
     from covidlit.files import check_writable
 
     for name in ("report.html", "metrics.json"):
         check_writable(out / name)
     table = read_runs(predictions)
-    evaluation = compute(
-        table,
-        operating_point=operating_point,
-        subgroups=subgroup,
-        n_bootstrap=bootstrap,
-        seed=seed,
-        confidence=confidence,
-    )
+    context, settings = _run_of(predictions)
+    given = {
+        "operating_point": operating_point,
+        "subgroups": subgroup,
+        "n_bootstrap": bootstrap,
+        "confidence": confidence,
+        "seed": seed,
+    }
+    settings |= {name: value for name, value in given.items() if value is not None}
+    evaluation = compute(table, **settings)
+    used = evaluation.metrics["settings"]
+    context = replace(context, title=title or context.title)
     command = recorded_command(
         "evaluate",
         predictions,
         out=out,
-        operating_point=operating_point,
-        bootstrap=bootstrap,
-        confidence=confidence,
-        seed=seed,
-        title=title,
-        subgroup=subgroup,
+        operating_point=used["operating_point"],
+        bootstrap=used["n_bootstrap"],
+        confidence=used["confidence"],
+        seed=used["seed"],
+        title=context.title,
+        subgroup=used["subgroups"],
     )
-    context = ReportContext(title=title, command=command)
+    context = (
+        replace(context, evaluated_by=command)
+        if context.command
+        else replace(context, command=command)
+    )
     page = write_report(table, out, context=context, evaluation=evaluation)
     console = Console()
     console.print(results_table(evaluation))
-    for caution in evaluation.to_dict()["cautions"]:
-        console.print(f"[yellow]•[/yellow] {caution['text']}", highlight=False)
-    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+    for caution in with_context(evaluation.to_dict(), context)["cautions"]:
+        console.print(f"[yellow]•[/yellow] {escape(caution['text'])}", highlight=False)
+    console.print(f"Report: {page}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _run_of(predictions: list[Path]) -> tuple[ReportContext, dict[str, Any]]:
+    """What the folder of a single run says for its report, and its settings of the evaluation."""
+    from covidlit.evaluation import ReportContext, run_context, run_settings
+    from covidlit.evaluation.run_report import is_run_folder
+
+    if len(predictions) == 1 and is_run_folder(predictions[0]):
+        return run_context(predictions[0]), run_settings(predictions[0])
+    return ReportContext(), {}
 
 
 def results_table(evaluation: Evaluation) -> Table:
     """The main results with intervals as a table for the terminal."""
+    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.evaluation import format_estimate
@@ -92,14 +126,16 @@ def results_table(evaluation: Evaluation) -> Table:
     metrics = evaluation.to_dict()
     level = format_level(metrics["settings"]["confidence"])
     synthetic = " (SYNTHETIC DATA)" if metrics["synthetic"] else ""
-    table = Table(title=f"Results{synthetic}", caption=_caption(metrics))
+    table = Table(title=f"Results{synthetic}", caption=escape(_caption(metrics)))
     table.add_column("measure")
     parts = list(metrics["parts"])
     for part in parts:
         n = metrics["parts"][part]["n_scored"]
         table.add_column(f"{part} (n = {n}), {level} CI")
+    folds = any("auc_pooled" in record for record in metrics["parts"].values())
     rows = {
-        "AUC": "auc",
+        **({"AUC, mean of folds": "auc", "AUC, folds pooled": "auc_pooled"} if folds else {}),
+        **({} if folds else {"AUC": "auc"}),
         "sensitivity": "sensitivity",
         "specificity": "specificity",
         "PPV": "ppv",
@@ -110,8 +146,13 @@ def results_table(evaluation: Evaluation) -> Table:
         "MCC": "mcc",
     }
     for label, name in rows.items():
-        percent = name not in ("auc", "f1", "mcc")
-        cells = [format_estimate(evaluation.estimate(name, p), percent=percent) for p in parts]
+        percent = name not in ("auc", "auc_pooled", "f1", "mcc")
+        cells = [
+            escape(format_estimate(evaluation.estimate(name, part), percent=percent))
+            if name != "auc_pooled" or name in metrics["parts"][part]
+            else "–"
+            for part in parts
+        ]
         table.add_row(label, *cells)
     return table
 
@@ -123,4 +164,4 @@ def _caption(metrics: dict[str, Any]) -> str:
         return str(points[0]["sentence"])
     runs = (f" ({fold['run_id']})" if fold["run_id"] else "" for fold in folds)
     named = ", ".join(f"{fold['fold']}{run}" for fold, run in zip(folds, runs, strict=True))
-    return f"Pooled folds, each at its own threshold: {named}."
+    return f"Folds, each at its own threshold: {named}."

@@ -69,7 +69,8 @@ def _end_stopped(stop: KeyboardInterrupt) -> None:
 def run(config: DictConfig) -> float | None:
     """Cohort, split, cache, training, predictions, report, in the run folder that Hydra made.
 
-    A trial of a sweep ends before the test part, see `covidlit.sweep.trial_run`.
+    A trial of a sweep ends before the test part, see `covidlit.sweep.trial_run`. By this function's
+    name the sweeper knows covidlit's own trials, see `covidlit.sweep.job.Application`.
 
     Args:
         config: the composed `conf/train.yaml`.

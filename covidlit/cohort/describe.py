@@ -21,6 +21,9 @@ AETIOLOGIES = (
 )
 """The paper's causes (Table 2): four of community-acquired pneumonia, three without pneumonia."""
 
+NOT_KNOWN = "not known"
+"""What tables call the group of the scans without a value."""
+
 
 def table1(manifest: pd.DataFrame, by: str = "centre") -> pd.DataFrame:
     """Table 1: size, sex, age and classes of each group, as numbers.
@@ -30,9 +33,10 @@ def table1(manifest: pd.DataFrame, by: str = "centre") -> pd.DataFrame:
         by: the column whose values become the table's columns.
 
     Returns:
-        Columns: the groups, sorted, then `all`. Rows: `n`, `n_patients`, `female_n`,
-        `female_percent` (of those whose sex is known), `age_mean`, `age_sd` (years, sample SD), one
-        `class:<name>` per class, and where there are any `sex_missing`, `age_missing`, `refused`.
+        Columns: the groups, sorted, "not known" if some have no value, then `all`. Rows: `n`,
+        `n_patients`, `female_n`, `female_percent` (of those whose sex is known), `age_mean`,
+        `age_sd` (years, sample SD), one `class:<name>` per class, and where there are any
+        `sex_missing`, `age_missing`, `refused`.
     """
     if by not in manifest:
         raise ManifestError(
@@ -42,6 +46,8 @@ def table1(manifest: pd.DataFrame, by: str = "centre") -> pd.DataFrame:
         )
     classes = _ordered(manifest["class_name"].dropna().unique(), KNOWN_CLASSES)
     groups = {str(name): rows for name, rows in manifest.groupby(by, sort=True)}
+    if len(unknown := manifest[manifest[by].isna()]):
+        groups[NOT_KNOWN] = unknown
     table = pd.DataFrame(
         {name: _summary(rows, classes) for name, rows in [*groups.items(), ("all", manifest)]}
     )

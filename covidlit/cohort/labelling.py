@@ -99,15 +99,15 @@ def with_labels(
 
 
 def with_centre(scans: pd.DataFrame, centre: str | None) -> tuple[pd.DataFrame, list[str]]:
-    """The scans with a centre in each row, and a note where it is not known."""
+    """The scans with the centre of each row, and a note where it is not known."""
     given = scans["centre"] if "centre" in scans else pd.Series(None, index=scans.index)
     missing = int(given.isna().sum())
     if missing and centre is None:
         note = (
-            f"{missing} scan(s) have no centre and are put down to a centre called 'unknown': name "
-            "it in the labels' column centre or with --centre."
+            f"the centre of {missing} scan(s) is not known, so none can be held out for the test: "
+            "name it in the labels' column centre or with --centre."
         )
-        return scans.assign(centre=given.astype("object").fillna("unknown")), [note]
+        return scans.assign(centre=given), [note]
     return scans.assign(centre=given.astype("object").fillna(centre)), []
 
 

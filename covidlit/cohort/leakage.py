@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from covidlit.errors import LeakageError
 from covidlit.tables import row_numbers
 
 _LISTED = 5
+_WRITTEN = 20
 _NUMBER = re.compile(r"0*(\d+?)(?:\.0+)?")
 
 
@@ -86,6 +87,13 @@ def check_leakage(
         fix="give all scans of one person the same patient_id and keep one row per scan, then make "
         "the split again with centre_held_out or patient_k_fold.",
     )
+
+
+def in_words(suspicions: Sequence[Suspicion]) -> str:
+    """The sentences of the first suspicions, and how many more there are."""
+    more = len(suspicions) - _WRITTEN
+    sentences = [suspicion.text for suspicion in suspicions[:_WRITTEN]]
+    return " ".join([*sentences, *([f"There are {more} more such cases."] if more > 0 else [])])
 
 
 def _same_patient(patient: str) -> str:

@@ -14,6 +14,7 @@ from covidlit.cohort.class_names import tidy_class_names
 from covidlit.cohort.columns import (
     TEXT,
     between,
+    column_of,
     file_name,
     flag,
     iso_date,
@@ -26,7 +27,7 @@ from covidlit.cohort.columns import (
 from covidlit.errors import ManifestError
 from covidlit.tables import read_table, row_numbers, validate, write_table
 
-REQUIRED = ("patient_id", "scan_id", "path", "class_name", "centre")
+REQUIRED = ("patient_id", "scan_id", "path", "class_name")
 """The columns that no manifest can do without; all others may be absent."""
 
 RTPCR_RESULTS = ("positive", "negative")
@@ -44,7 +45,7 @@ MANIFEST_SCHEMA = pa.DataFrameSchema(
         "class_name": file_name(
             required=True, blanks=True, fix="write the class so, ground_glass for example"
         ),
-        "centre": text(required=True, nullable=False),
+        "centre": text(),  # needed by splits by centre only
         "study_uid": text(),
         "series_uid": text(),
         "acquisition_date": iso_date(),
@@ -97,11 +98,15 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
 def validate_manifest(table: pd.DataFrame, where: object = "manifest") -> pd.DataFrame:
     """Hold a table against contract 2 and return it with the contract's types.
 
+    It has a column `centre` in any case, empty where the centre is not known.
+
     Raises:
         ManifestError: see `read_manifest`.
     """
     table = to_dates(validate(table, MANIFEST_SCHEMA, where, ManifestError), "acquisition_date")
     table["class_name"] = tidy_class_names(table["class_name"])
+    centre = column_of(table, "centre").astype(TEXT)
+    table["centre"] = centre.where(centre.str.strip() != "")
     _check_one_row_per_series(table, where)
     _check_rtpcr(table, where)
     return table

@@ -39,17 +39,17 @@ def column_meant(name: str, known: Iterable[str], cutoff: float = _CLOSE) -> str
 def class_meant(name: str) -> str | None:
     """The known class that a class name is probably meant as, or None.
 
-    One letter too many, too few or changed for its neighbour, and digits or signs at the end
+    The same letters in another order, a letter too many or too few, and digits or signs at the end
     (`nnp`, `cpa`, `covd`, `COVID-19`). Another letter in place of one counts in `covid` only:
     `hap`, `vap` and `cop` are pneumonias of their own.
     """
     letters = re.sub("[^a-z]", "", name.lower())
     for known in KNOWN_CLASSES:
-        same_length = len(letters) == len(known) and sorted(letters) != sorted(known)
-        enough = len(letters) > 1 and not (same_length and len(known) <= 3)
-        if letters == known or (enough and _one_edit_apart(letters, known)):
+        if sorted(letters) == sorted(known):
             return known
-    return None
+    others = [known for known in KNOWN_CLASSES if len(known) > 3 or len(known) != len(letters)]
+    near = get_close_matches(letters, others, n=1, cutoff=_CLOSE)
+    return near[0] if near else None
 
 
 def misspelt_columns(
@@ -101,7 +101,9 @@ def misspelling_warnings(table: pd.DataFrame, known: Collection[str], where: str
         known: the columns that covidlit uses.
         where: the table, for the sentences.
     """
-    columns = misspelt_columns(map(str, table.columns), known)
+    # A column that is wholly empty is none: contract 2 adds one that a manifest lacks.
+    filled = [str(name) for name in table.columns if table[name].notna().any()]
+    columns = misspelt_columns(filled, known)
     return [
         *(
             f"{where}: column {name!r} ({int(table[name].notna().sum())} rows filled) is not used "
@@ -189,21 +191,6 @@ def refuse_misspelt_classes(table: pd.DataFrame, own_names: Collection[str], whe
 
 def _letters(name: str) -> str:
     return re.sub("[^a-z0-9]", "", name.lower())
-
-
-def _one_edit_apart(one: str, other: str) -> bool:
-    """Whether one insertion, deletion, substitution or swap of neighbours makes the other."""
-    start = _n_shared(one, other)
-    one, other = one[start:], other[start:]
-    end = _n_shared(one[::-1], other[::-1])
-    one, other = one[: len(one) - end], other[: len(other) - end]
-    return max(len(one), len(other)) <= 1 or (len(one) == 2 and one == other[::-1])
-
-
-def _n_shared(one: str, other: str) -> int:
-    """How many letters two words have in common at the start."""
-    differ = (k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
-    return next(differ, min(len(one), len(other)))
 
 
 def _rows_with(table: pd.DataFrame, column: str, value: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from covidlit.cohort.columns import column_of
+from covidlit.cohort.describe import NOT_KNOWN
 from covidlit.cohort.split import PARTS
 
 
@@ -26,7 +28,12 @@ def split_summary(table: pd.DataFrame) -> pd.DataFrame:
                 "patients": group["patient_id"].nunique(),
                 **{str(name): int(count) for name, count in classes.items()},
                 "refused": int((group["status"] != "ok").sum()),
-                "centres": ", ".join(sorted(map(str, group["centre"].unique()))),
+                "centres": _centres(column_of(group, "centre")),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _centres(centres: pd.Series) -> str:
+    known = sorted(map(str, centres.dropna().unique()))
+    return ", ".join([*known, NOT_KNOWN] if centres.isna().any() else known)

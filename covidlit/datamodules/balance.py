@@ -27,7 +27,8 @@ def draw_weights(
         centres: (n,) centre of each scan.
 
     Raises:
-        ConfigError: an unknown choice, or "centre" where no centre has every class.
+        ConfigError: an unknown choice, or "centre" where no centre has every class or some are not
+            known.
     """
     if balanced is False:
         return None
@@ -37,6 +38,12 @@ def draw_weights(
     if balanced != "centre":
         raise ConfigError(
             f"balanced must be false, class or centre, not {balanced!r}.", where="data.balanced"
+        )
+    if unknown := sum(not (isinstance(centre, str) and centre) for centre in centres):
+        raise ConfigError(
+            f"the centre of {unknown} training scan(s) is not known.",
+            where="data.balanced=centre",
+            fix="fill the manifest's column centre, or use data.balanced=class.",
         )
     places, where = np.unique(centres.astype(str), return_inverse=True)
     counts = np.zeros((len(names), len(places)))

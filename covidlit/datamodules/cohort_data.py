@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from covidlit.cohort.split import Split
 
+TO_CHECK = "to check"
+
 SplitOf = Callable[["pd.DataFrame"], "Split"]
 """Makes the split of a table of rows with `target`."""
 
@@ -107,4 +109,7 @@ class CohortData(Protocol):
         """What a checkpoint keeps to prepare new input alike: `kind` and plain values."""
 
     def facts(self) -> dict[str, str]:
-        """Where the rows come from and what the input is, for people: log and report."""
+        """Where the rows come from and what the input is, for people: log and report.
+
+        Under `TO_CHECK` what may be a leak between the parts, once set up, if anything is.
+        """

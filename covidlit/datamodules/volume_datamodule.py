@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from covidlit.arguments import require_n_jobs, require_whole_number
 from covidlit.datamodules.arguments import as_geometry, as_path, as_window, explained
 from covidlit.datamodules.balance import draw_weights
-from covidlit.datamodules.cohort_data import RunSettings, SplitOf
+from covidlit.datamodules.cohort_data import TO_CHECK, RunSettings, SplitOf
 from covidlit.datamodules.loading import epoch_loader
 from covidlit.datamodules.sampling import EpochLoader, EpochSampler
 from covidlit.datamodules.volume_dataset import VolumeDataset
+from covidlit.datamodules.volume_settings import volume_arguments
 from covidlit.datamodules.volume_table import (
     check_manifest_columns,
     prepared_table,
@@ -30,16 +31,12 @@ from covidlit.dicom import Checks
 from covidlit.errors import SplitError
 from covidlit.preprocess import Geometry, prepare_cohort
 from covidlit.preprocess.thumbnails import cohort_thumbnails
-from covidlit.settings.keys import check_keys
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from covidlit.cohort.leakage import Suspicion
     from covidlit.cohort.splits import Split
-
-_DOUBTS = 20
-"""Suspicions of leakage that are written out."""
 
 
 class VolumeDataModule(pl.LightningDataModule):
@@ -133,22 +130,7 @@ class VolumeDataModule(pl.LightningDataModule):
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], run: RunSettings) -> Self:
         """The datamodule of `conf/data/*.yaml`; see `covidlit.datamodules.cohort_data`."""
-        data = dict(settings)
-        source, min_slices = data.pop("source"), data.pop("min_slices")
-        require_whole_number(min_slices, "data.min_slices", at_least=1)
-        given = {
-            "split": run.split,
-            "label_rule": run.label_rule,
-            "n_classes": run.label_rule.n_classes,
-            "augmentation": run.augmentation,
-            "checks": Checks(min_slices, frozenset(data.pop("override_checks") or ())),
-            "seed": run.seed,
-            "strict": run.strict,
-        }
-        check_keys("data", data, signature(cls).parameters.keys() - {"manifest", *given})
-        inclusion = run.build(run.inclusion, "inclusion") if run.inclusion else None
-        manifest = run.build(source, "sources", inclusion=inclusion)
-        return cls(manifest=str(manifest), **given, **data)
+        return cls(**volume_arguments(settings, run, signature(cls).parameters))
 
     def with_split(self, split: Split | SplitOf) -> Self:
         """The same scans in other parts; what is prepared already is not looked at again."""
@@ -296,11 +278,10 @@ class VolumeDataModule(pl.LightningDataModule):
 
     def facts(self) -> dict[str, str]:
         """The manifest, the cache, the network's input, and what to look at once set up."""
-        doubts = " ".join(suspicion.text for suspicion in self.suspicions[:_DOUBTS])
-        if len(self.suspicions) > _DOUBTS:
-            doubts += f" There are {len(self.suspicions) - _DOUBTS} more such cases."
+        from covidlit.cohort.leakage import in_words
+
         return {
-            **({"to check": doubts} if doubts else {}),
+            **({TO_CHECK: in_words(self.suspicions)} if self.suspicions else {}),
             "source": str(self.manifest_path.resolve()),
             "prepared in": str(self.cache_dir.resolve()),
             "input (z, y, x)": f"{list(self.geometry.size)} voxels of "

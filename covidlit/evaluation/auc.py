@@ -1,4 +1,4 @@
-"""Area under the ROC curve with DeLong's variance, and intervals that survive the boundary."""
+"""Area under the ROC curve, with intervals that survive the boundary."""
 
 from __future__ import annotations
 
@@ -6,67 +6,15 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import stats
 
 from covidlit.evaluation.bootstrap import ONE_PATIENT, Sampling, weighted_auc
-from covidlit.evaluation.estimate import Estimate
+from covidlit.evaluation.cross_validation import fold_aucs
+from covidlit.evaluation.delong import delong_covariance
+from covidlit.evaluation.estimate import Estimate, logit_interval
+from covidlit.evaluation.newcombe import newcombe_interval
 
 AucInterval = Literal["delong", "delong-logit"]
-
-
-def delong_covariance(
-    target: NDArray[np.generic], scores: NDArray[np.floating]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """AUCs of one or more scores of the same scans and their covariance matrix.
-
-    Args:
-        target: shape (n,), 1 for positive and 0 for negative scans.
-        scores: shape (k, n) or (n,), one row per score; higher means more likely positive.
-
-    Returns:
-        AUCs, shape (k,), and covariance, shape (k, k); the covariance is NaN where a class has
-        fewer than two scans.
-
-    Raises:
-        ValueError: the shapes do not fit, or only one class is present.
-
-    Source: DeLong, DeLong and Clarke-Pearson, Biometrics 1988;44:837, by the midranks of
-    Sun and Xu, IEEE Signal Processing Letters 2014;21:1389, in O(k n log n).
-    """
-    scores = np.atleast_2d(np.asarray(scores, dtype=np.float64))
-    positive = np.asarray(target).astype(bool)
-    if scores.shape[1:] != positive.shape:
-        raise ValueError(f"scores {scores.shape} do not fit the targets {positive.shape}")
-    m, n = int(positive.sum()), int((~positive).sum())
-    if m == 0 or n == 0:
-        raise ValueError("an AUC needs both classes")
-    above, below = placements(positive, scores)
-    auc = above.mean(axis=1)
-    if m < 2 or n < 2:
-        return auc, np.full((len(auc), len(auc)), np.nan)
-    covariance = np.atleast_2d(np.cov(above)) / m + np.atleast_2d(np.cov(below)) / n
-    return auc, covariance
-
-
-def placements(
-    positive: NDArray[np.bool_], scores: NDArray[np.floating]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where each scan stands among those of the other class; ties count half.
-
-    Args:
-        positive: shape (n,), with both classes.
-        scores: shape (k, n), one row per score.
-
-    Returns:
-        For each positive scan the share of negative scans below it, shape (k, positives); for each
-        negative scan the share of positive scans above it, shape (k, negatives). The mean of
-        either is the AUC.
-    """
-    m, n = int(positive.sum()), int((~positive).sum())
-    rank_all = stats.rankdata(scores, axis=1)
-    above = (rank_all[:, positive] - stats.rankdata(scores[:, positive], axis=1)) / n
-    below = 1.0 - (rank_all[:, ~positive] - stats.rankdata(scores[:, ~positive], axis=1)) / m
-    return above, below
 
 
 def auc_estimate(
@@ -97,10 +45,8 @@ def auc_estimate(
         return Estimate(value, low, high, m + n, f"Newcombe score interval (DeLong {why})")
     z = stats.norm.ppf(0.5 + confidence / 2)
     if interval == "delong-logit" and 0 < value < 1:
-        centre = np.log(value / (1 - value))
-        half = z * np.sqrt(variance) / (value * (1 - value))
-        low, high = 1 / (1 + np.exp(-(centre - half))), 1 / (1 + np.exp(-(centre + half)))
-        return Estimate(value, float(low), float(high), m + n, "DeLong, logit-transformed")
+        low, high = logit_interval(value, variance, confidence)
+        return Estimate(value, low, high, m + n, "DeLong, logit-transformed")
     half = z * float(np.sqrt(variance))
     low, high = max(0.0, float(value - half)), min(1.0, float(value + half))
     return Estimate(value, low, high, m + n, "DeLong")
@@ -109,18 +55,22 @@ def auc_estimate(
 def sampled_auc(
     target: NDArray[np.generic], score: NDArray[np.floating], sampling: Sampling
 ) -> Estimate:
-    """AUC with DeLong's interval, or a patient bootstrap where a patient has several scans.
+    """AUC with the interval that the sampling of the scans asks for.
 
-    Where the bootstrap has no width, Newcombe's interval with the number of patients is given;
-    scans of one patient alone give none.
+    That is DeLong's, or a patient bootstrap where a patient has several scans; where the bootstrap
+    has no width, Newcombe's interval with the number of patients; scans of one patient alone give
+    none. Where the models of several folds scored the scans, it is the mean of the folds' AUCs; see
+    `covidlit.evaluation.cross_validation`.
     """
+    if sampling.cross_validated:
+        return fold_aucs(target, score, sampling).estimate(sampling.confidence)
     estimate = auc_estimate(target, score, sampling.confidence)
     if estimate.value is None or not sampling.clustered:
         return estimate
     if sampling.single_patient:
         return Estimate(estimate.value, None, None, estimate.n, "none", ONE_PATIENT)
     replicates = sampling.distribution(lambda weights: weighted_auc(target, score, weights))
-    interval = sampling.percentile(replicates)
+    interval = sampling.percentile(replicates, estimate.value)
     if interval is not None:
         return Estimate(estimate.value, *interval, estimate.n, "patient bootstrap, percentile")
     positive = np.asarray(target).astype(bool)
@@ -128,32 +78,3 @@ def sampled_auc(
     interval = newcombe_interval(estimate.value, *sizes, sampling.confidence)
     method = "Newcombe score interval with n = patients"
     return Estimate(estimate.value, *interval, estimate.n, method)
-
-
-def newcombe_interval(
-    auc: float, n_positive: int, n_negative: int, confidence: float = 0.95
-) -> tuple[float, float]:
-    """Score-type interval for an AUC from the sample sizes alone; never of zero width.
-
-    It inverts the Hanley-McNeil variance with both sample sizes replaced by their mean, as Wilson's
-    interval inverts the binomial one.
-
-    Source: Newcombe, Statistics in Medicine 2006;25:559, method 5.
-    """
-    z = stats.norm.ppf(0.5 + confidence / 2)
-    pairs, extra = n_positive * n_negative, (n_positive + n_negative) / 2 - 1
-
-    def scaled_variance(theta: float) -> float:
-        return z**2 * (1 + extra * ((1 - theta) / (2 - theta) + theta / (1 + theta))) / pairs
-
-    def perfect(theta: float) -> float:  # the factor (1 - theta) is divided out: it is a root
-        return (1 - theta) - theta * scaled_variance(theta)
-
-    def excess(theta: float) -> float:
-        return (theta - auc) ** 2 - theta * (1 - theta) * scaled_variance(theta)
-
-    if auc >= 1:
-        return float(optimize.brentq(perfect, 0.0, 1.0)), 1.0
-    if auc <= 0:
-        return 0.0, 1.0 - float(optimize.brentq(perfect, 0.0, 1.0))
-    return float(optimize.brentq(excess, 0.0, auc)), float(optimize.brentq(excess, auc, 1.0))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Weights = NDArray[np.float64]
 Statistic = Callable[[Weights], NDArray[np.float64]]
@@ -24,19 +28,22 @@ class Sampling:
 
     Where every patient has one scan, scans are independent and closed-form intervals (DeLong,
     Wilson) hold. Where a patient has several, all intervals come from a bootstrap that draws
-    patients with all their scans.
+    patients with all their scans. Where each fold of a cross-validation has a model of its own, an
+    AUC is the mean of the folds' AUCs; see `covidlit.evaluation.cross_validation`.
 
     Attributes:
         patient: shape (n,), patient of each scan.
         confidence: confidence level of every interval.
         n_bootstrap: number of replicates.
         seed: seed of the replicates.
+        fold: shape (n,), the fold whose model scored each scan; None for one model.
     """
 
     patient: NDArray[np.generic]
     confidence: float = 0.95
     n_bootstrap: int = 2000
     seed: int = 0
+    fold: NDArray[np.integer] | None = None
     _index: NDArray[np.intp] = field(init=False, repr=False, compare=False)
     n_patients: int = field(init=False)
 
@@ -50,6 +57,23 @@ class Sampling:
         """One scan per patient."""
         return cls(np.arange(n), confidence)
 
+    @classmethod
+    def of(cls, rows: pd.DataFrame, **settings: Any) -> Sampling:
+        """The sampling of rows with a `patient_id` and perhaps a `fold`.
+
+        Args:
+            rows: of a predictions table.
+            settings: confidence, n_bootstrap and seed.
+        """
+        known = "fold" in rows.columns and bool(rows["fold"].notna().all()) and len(rows) > 0
+        fold = rows["fold"].to_numpy(np.int64) if known else None
+        return cls(rows["patient_id"].to_numpy(str), fold=fold, **settings)
+
+    @property
+    def cross_validated(self) -> bool:
+        """Whether the models of several folds scored these scans."""
+        return self.fold is not None and len(np.unique(self.fold)) > 1
+
     @property
     def clustered(self) -> bool:
         """Whether any patient has more than one scan."""
@@ -62,9 +86,17 @@ class Sampling:
 
     def subset(self, rows: NDArray[np.bool_]) -> Sampling:
         """The same sampling for the scans where `rows` (shape (n,)) is true."""
-        return Sampling(
-            np.asarray(self.patient)[rows], self.confidence, self.n_bootstrap, self.seed
-        )
+        fold = None if self.fold is None else self.fold[rows]
+        return replace(self, patient=np.asarray(self.patient)[rows], fold=fold)
+
+    def sum_by_patient(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Sum over each patient's scans of values of shape (n,); shape (n_patients,)."""
+        return np.bincount(self._index, values, self.n_patients).astype(np.float64)
+
+    def rows_by_fold(self) -> dict[int, NDArray[np.bool_]]:
+        """Which scans, shape (n,), the model of each fold has scored; one fold 0 without folds."""
+        fold = np.zeros(len(self._index), int) if self.fold is None else self.fold
+        return {int(number): fold == number for number in np.unique(fold)}
 
     def count_patients(self, rows: NDArray[np.bool_]) -> int:
         """Number of patients among the scans where `rows` is true."""
@@ -89,11 +121,14 @@ class Sampling:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.concatenate([statistic(weights) for weights in self.weights()])
 
-    def percentile(self, replicates: ArrayLike) -> tuple[float, float] | None:
+    def percentile(
+        self, replicates: ArrayLike, value: float | None = None
+    ) -> tuple[float, float] | None:
         """Percentile interval of the defined replicates, shape (b,); None if it has no width.
 
         None is also returned if fewer than half of the replicates are defined: then the interval
-        would describe only the samples in which all went well.
+        would describe only the samples in which all went well. Where a `value` is given and lies
+        outside, as can happen in tiny samples, the interval reaches as far as the value.
         """
         values = np.asarray(replicates, dtype=np.float64)
         defined = values[np.isfinite(values)]
@@ -101,7 +136,10 @@ class Sampling:
             return None
         tail = (1 - self.confidence) / 2
         low, high = np.quantile(defined, [tail, 1 - tail])
-        return None if high - low < 1e-12 else (float(low), float(high))
+        if high - low < 1e-12:
+            return None
+        ends = (float(low), float(high)) if value is None else (min(low, value), max(high, value))
+        return float(ends[0]), float(ends[1])
 
     def bias_corrected(self, replicates: ArrayLike, value: float) -> tuple[float, float] | None:
         """Bias-corrected percentile interval (Efron, 1981), for statistics that a bootstrap shifts.

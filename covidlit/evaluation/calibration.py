@@ -135,7 +135,10 @@ def calibration(
     replicates = sampling.distribution(brier_scores)
     for column, name in enumerate(("brier", "scaled_brier")):
         record[name] = _estimate(
-            values[column], sampling.percentile(replicates[:, column]), n, "only one class"
+            values[column],
+            sampling.percentile(replicates[:, column], values[column]),
+            n,
+            "only one class",
         ).to_dict()
     ece = float(calibration_error(target, score, bins, one)[0])
     spread = sampling.distribution(lambda w: calibration_error(target, score, bins, w))
@@ -159,7 +162,10 @@ def _summaries(
     reasons = (slope_reason, slope_reason, "the logistic fit does not converge")
     return {
         name: _estimate(
-            values[column], sampling.percentile(replicates[:, column]), len(score), reason
+            values[column],
+            sampling.percentile(replicates[:, column], values[column]),
+            len(score),
+            reason,
         ).to_dict()
         for column, (name, reason) in enumerate(zip(names, reasons, strict=True))
     }

@@ -123,10 +123,24 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
         found.append(
             (
                 "folds",
-                f"Results pool the test parts of folds {folds}, that is the scores of different "
-                "models, each at its own threshold; see the folds one by one as well.",
+                f"Folds {folds} of a cross-validation: AUCs are means of the folds' AUCs, because "
+                "the scores of different models cannot be compared; sensitivity, specificity and "
+                "the like count the decisions of all folds, each at its own threshold. Curves, "
+                "calibration and tables of thresholds pool the scores all the same. Intervals do "
+                "not hold how much trainings on other patients would differ.",
             )
         )
+    for name, part in metrics["parts"].items():
+        without = [fold for fold in part.get("folds", ()) if fold["auc"]["value"] is None]
+        if without and len(without) < len(part["folds"]):
+            named = "; ".join(f"fold {fold['fold']}: {fold['auc']['reason']}" for fold in without)
+            found.append(
+                (
+                    "fold_without_auc",
+                    f"The AUC of the {name} part leaves out {len(without)} of "
+                    f"{len(part['folds'])} folds, which have none ({named}).",
+                )
+            )
     return [{"code": code, "text": text} for code, text in found]
 
 

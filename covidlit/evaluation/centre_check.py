@@ -109,7 +109,7 @@ def _stratum(table: pd.DataFrame, sampling: Sampling, everyone: Sequence[str]) -
         centre[keep],
         sampling.subset(keep),
     )
-    if problem := _problem(names, score, sampling):
+    if problem := _problem(names, centre, score, sampling):
         return record | {"reason": problem, "centres": []}
     record["centres"] = [
         {
@@ -119,22 +119,41 @@ def _stratum(table: pd.DataFrame, sampling: Sampling, everyone: Sequence[str]) -
         }
         for name in names
     ]
+    method = "permutation of centres over patients, greatest standardised |AUC - 0.5|, 2000 draws"
+    if sampling.cross_validated:  # scores of different models are not compared
+        score = _rank_in_fold(score, sampling)
+        method += ", of ranks within each fold"
     record["p_value"] = centre_permutation_p(centre, score, sampling.patient, sampling.seed)
-    record["p_method"] = (
-        "permutation of centres over patients, greatest standardised |AUC - 0.5|, 2000 draws"
-    )
+    record["p_method"] = method
     record["balanced_accuracy"] = _guessed(centre, score, sampling).to_dict()
     record["chance"] = 1 / len(names)
     return record
 
 
-def _problem(names: Sequence[str], score: NDArray[np.floating], sampling: Sampling) -> str | None:
+def _rank_in_fold(score: NDArray[np.floating], sampling: Sampling) -> NDArray[np.float64]:
+    """Place of each score among those of its fold, from 0 to 1."""
+    rank = np.empty(len(score))
+    for rows in sampling.rows_by_fold().values():
+        rank[rows] = (stats.rankdata(score[rows]) - 0.5) / rows.sum()
+    return rank
+
+
+def _problem(
+    names: Sequence[str],
+    centre: NDArray[np.str_],
+    score: NDArray[np.floating],
+    sampling: Sampling,
+) -> str | None:
     """Why a stratum cannot be checked, or None."""
     if len(names) < 2:
         which = f"only one centre ({names[0]}) has" if names else "no centre has"
         return f"{which} at least {MIN_SCANS} scans: there is nothing to tell apart"
     if np.ptp(score) == 0:
         return f"all scans have the score {score[0]:.3g}: it cannot tell anything apart"
+    if sampling.cross_validated and all(
+        len(np.unique(centre[rows])) < 2 for rows in sampling.rows_by_fold().values()
+    ):
+        return "the scans of each fold are of one centre: no model has scored two of them"
     return ONE_PATIENT if sampling.single_patient else None
 
 
@@ -210,7 +229,7 @@ def _guessed(centre: NDArray[np.str_], score: NDArray[np.floating], sampling: Sa
     replicates = sampling.distribution(
         lambda weights: ((weights @ hits) / (weights @ sizes)).mean(axis=1)
     )
-    interval = sampling.percentile(replicates)
+    interval = sampling.percentile(replicates, value)
     method = "5-fold cross-validation; patient bootstrap of its guesses, percentile"
     if interval is None:
         return Estimate(value, None, None, len(code), method, "the replicates do not vary")

@@ -98,7 +98,7 @@ def _composite_measures(
     for name, formula in _COMPOSITE.items():
         with np.errstate(divide="ignore", invalid="ignore"):
             value = float(formula(*cells.sum(axis=0)))
-            interval = sampling.percentile(formula(*replicates))
+            interval = sampling.percentile(formula(*replicates), value)
         if not np.isfinite(value):
             estimates[name] = Estimate.undefined("every scan gets the same decision", n)
         elif interval is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, get_args
 
@@ -16,18 +16,22 @@ from covidlit.evaluation.auc import sampled_auc
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.comparability import check_comparable, check_splits, listed
 from covidlit.evaluation.comparison_notes import comparison_notes, conclusion
+from covidlit.evaluation.cross_validation import fold_aucs
 from covidlit.evaluation.difference import DifferenceTest, corrected
 from covidlit.evaluation.paired import McNemar, auc_difference, proportion_difference
 from covidlit.evaluation.part import score_spread
 from covidlit.evaluation.predictions import count_scoreless
 from covidlit.evaluation.proportions import proportion
 from covidlit.evaluation.runs import skipped_note
-from covidlit.evaluation.seed_average import Scores, run_scores, seed_average
+from covidlit.evaluation.seed_average import Scores, run_scores, same_folds, seed_average
 from covidlit.evaluation.seed_runs import SeedRun, seed_runs
 from covidlit.evaluation.settings import check_settings
 
-FORMAT = 1
-"""Number of the layout of `comparison.json`; raised when a key changes its meaning."""
+FORMAT = 2
+"""Number of the layout of `comparison.json`; raised when a key changes its meaning.
+
+1: `auc` pooled the scores of all folds; 2: it is the mean of the folds' AUCs, see `auc_pooled`.
+"""
 
 FAMILIES = {"auc": "discrimination", "sensitivity": "decisions", "specificity": "decisions"}
 """The family, for Holm's correction, of the tests of each measure."""
@@ -70,6 +74,9 @@ def compare(
     and specificity together as another. It says which of two ensembles is better on patients like
     these; how much one training differs from the next stands beside it, by seed and uncorrected.
 
+    Of cross-validations the means of the folds' AUCs are compared, paired by patient and so, on the
+    same folds, by fold; see `covidlit.evaluation.cross_validation`.
+
     Scans that any run refused are left out for all, and said so. Where patients have several scans,
     a bootstrap of patients takes the place of DeLong's and McNemar's tests.
 
@@ -101,7 +108,8 @@ def compare(
     scored = _scored_by_all(runs)
     scans = list(scored.index)
     target = scored["target"].to_numpy(bool)
-    sampling = Sampling(scored["patient_id"].to_numpy(str), confidence, n_bootstrap, seed)
+    settings = {"confidence": confidence, "n_bootstrap": n_bootstrap, "seed": seed}
+    sampling = Sampling.of(scored[["patient_id"]], **settings)
     models: dict[str, list[SeedRun]] = {}
     for run in runs:
         models.setdefault(run.model, []).append(run)
@@ -136,7 +144,8 @@ def compare(
             for name in dict.fromkeys(FAMILIES.values())
         },
         "tests": tests,
-        "by_seed": _by_seed(models, target, sampling, scans),
+        "by_fold": _by_fold(scores, target, sampling),
+        "by_seed": _by_seed(models, target, sampling, scans, operating_point),
     }
     results["conclusions"] = [
         conclusion(test, results["families"][test["family"]], confidence) for test in tests
@@ -182,8 +191,7 @@ def _tests(
     found: list[tuple[str, str, str, DifferenceTest]] = []
     pairs = list(combinations(scores, 2))
     for a, b in pairs:
-        test = auc_difference(target, scores[a].score, scores[b].score, sampling)
-        found.append(("auc", a, b, test))
+        found.append(("auc", a, b, _auc_test(target, scores[a], scores[b], sampling)))
     for a, b in pairs:
         first, second = scores[a].called, scores[b].called
         test = proportion_difference(first, second, target, sampling, mcnemar, "no positive scan")
@@ -201,6 +209,13 @@ def _tests(
             for (measure, a, b, _), test in zip(own, tests, strict=True)
         ]
     return records
+
+
+def _auc_test(
+    target: NDArray[np.bool_], first: Scores, second: Scores, sampling: Sampling
+) -> DifferenceTest:
+    folds = [replace(sampling, fold=one.fold) for one in (first, second)]
+    return auc_difference(target, first.score, second.score, *folds)
 
 
 def _model(
@@ -228,6 +243,7 @@ def _model(
         "model": name,
         "n_seeds": len(runs),
         "folds": sorted({int(fold) for run in runs for fold in run.table["fold"].dropna()}),
+        "cross_validated": replace(sampling, fold=scores.fold).cross_validated,
         "n_validation": min(int((run.table["part"] == "validation").sum()) for run in runs),
         **_measures(scores, target, sampling),
         "score_spread": score_spread(scores.score),
@@ -242,9 +258,13 @@ def _model(
 def _measures(
     scores: Scores, target: NDArray[np.bool_], sampling: Sampling
 ) -> dict[str, dict[str, Any]]:
-    called = scores.called
+    called, folds = scores.called, replace(sampling, fold=scores.fold)
+    pooled = {}
+    if folds.cross_validated:
+        pooled["auc_pooled"] = sampled_auc(target, scores.score, sampling).to_dict()
     return {
-        "auc": sampled_auc(target, scores.score, sampling).to_dict(),
+        "auc": sampled_auc(target, scores.score, folds).to_dict(),
+        **pooled,
         "sensitivity": proportion(called, target, sampling, "no positive scan").to_dict(),
         "specificity": proportion(~called, ~target, sampling, "no negative scan").to_dict(),
     }
@@ -271,6 +291,7 @@ def _by_seed(
     target: NDArray[np.bool_],
     sampling: Sampling,
     scans: Sequence[str],
+    rule: str | float,
 ) -> list[dict[str, Any]]:
     """AUC differences seed by seed, for the seeds that both models of a pair have; uncorrected."""
     records = []
@@ -280,11 +301,29 @@ def _by_seed(
         others = {run.seed: run for run in models[b]}
         for run in models[a]:
             if run.seed in others:
-                scores = (one.test.loc[list(scans), "score"] for one in (run, others[run.seed]))
-                first, second = (score.to_numpy(float) for score in scores)
-                test = auc_difference(target, first, second, sampling)
+                first, second = (run_scores(one, scans, rule) for one in (run, others[run.seed]))
+                test = _auc_test(target, first, second, sampling)
                 record = {"measure": "auc", "first": a, "second": b, "seed": run.seed}
                 records.append(record | test.to_dict())
+    return records
+
+
+def _by_fold(
+    scores: Mapping[str, Scores], target: NDArray[np.bool_], sampling: Sampling
+) -> list[dict[str, Any]]:
+    """AUC differences fold by fold, of models with the same folds; null without both AUCs."""
+    records = []
+    for a, b in combinations(scores, 2):
+        own = replace(sampling, fold=scores[a].fold)
+        if not own.cross_validated or not same_folds(scores[a], scores[b]):
+            continue
+        first, second = (fold_aucs(target, scores[name].score, own) for name in (a, b))
+        for fold in own.rows_by_fold():
+            record = {"measure": "auc", "first": a, "second": b, "fold": fold}
+            if fold in first.left_out:
+                records.append({**record, "value": None, "reason": first.left_out[fold]})
+            else:
+                records.append({**record, "value": first.aucs[fold] - second.aucs[fold]})
     return records
 
 

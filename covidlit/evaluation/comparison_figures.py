@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from covidlit.evaluation.figure_text import plain
 from covidlit.evaluation.figures import (
     BLUE,
     CLASS_COLOURS,
     GREY,
+    LINE_STYLES,
     ORANGE,
+    auc_label,
     label_roc_axes,
     svg_figure,
     svg_text,
 )
 from covidlit.evaluation.roc import roc_points
 
-_LINES = ("-", "--", "-.", ":")
 _LABEL = 34
 
 
@@ -45,20 +46,20 @@ def overlay_figure(
         for number, model in enumerate(models):
             false, true, _ = roc_points(target, scores[model["model"]])
             colour = CLASS_COLOURS[number % len(CLASS_COLOURS)]
-            name = shorten(model["model"], _LABEL, placeholder="…")
+            name = plain(model["model"], _LABEL)
             axes.plot(
                 false / (~target).sum(),
                 true / target.sum(),
                 color=colour,
-                ls=_LINES[number // len(CLASS_COLOURS) % len(_LINES)],
+                ls=LINE_STYLES[number // len(CLASS_COLOURS) % len(LINE_STYLES)],
                 lw=1.8,
-                label=f"{name}, AUC {model['auc']['value']:.3f}",
+                label=f"{name}, {auc_label(model['auc'])}",
             )
             point = 1 - model["specificity"]["value"], model["sensitivity"]["value"]
             axes.plot(*point, color=colour, marker="o", ms=6, mec="white", zorder=5)
         label_roc_axes(axes)
         figure.legend(loc="outside lower left")
-        named = ", ".join(f"{m['model']} AUC {m['auc']['value']:.3f}" for m in models)
+        named = ", ".join(f"{m['model']} {auc_label(m['auc'])}" for m in models)
         return svg_text(figure, "overlay", f"ROC curves of the test scans: {named}", synthetic)
 
 
@@ -100,7 +101,7 @@ def spread_figure(models: Sequence[dict[str, Any]], synthetic: bool = False) -> 
             mean = model["auc_over_seeds"]["mean"]
             axes.plot([mean, mean], [place - 0.25, place + 0.25], color=GREY, lw=2)
             axes.plot(model["auc"]["value"], place + 0.3, "D", color=ORANGE, ms=6)
-        names = [shorten(model["model"], _LABEL, placeholder="…") for model in models]
+        names = [plain(model["model"], _LABEL) for model in models]
         axes.set_yticks(range(len(models)), names)
         axes.set(xlabel="AUC", ylim=(len(models) - 0.4, -0.6))
         keys = [
@@ -113,4 +114,4 @@ def spread_figure(models: Sequence[dict[str, Any]], synthetic: bool = False) -> 
 
 
 def _pair(test: dict[str, Any]) -> str:
-    return "\n− ".join(shorten(test[side], _LABEL, placeholder="…") for side in ("first", "second"))
+    return "\n− ".join(plain(test[side], _LABEL) for side in ("first", "second"))

@@ -103,14 +103,7 @@ def comparison_notes(results: dict[str, Any], split_note: str | None) -> list[di
         )
     found += _about_thresholds(models)
     found += _about_spread(models, test["n_compared"])
-    if any(len(model["folds"]) > 1 for model in models):
-        found.append(
-            (
-                "folds",
-                "Results pool the test parts of the folds of a cross-validation, that is the "
-                "scores of several trainings; the tests take them as those of one model.",
-            )
-        )
+    found += _about_folds(models, results["by_fold"])
     if split_note:
         found.append(("splits", split_note))
     return [{"code": code, "text": text} for code, text in found]
@@ -180,6 +173,31 @@ def _about_thresholds(models: list[dict[str, Any]]) -> list[tuple[str, str]]:
                 "sensitivity and specificity.",
             )
         )
+    return found
+
+
+def _about_folds(
+    models: list[dict[str, Any]], by_fold: list[dict[str, Any]]
+) -> list[tuple[str, str]]:
+    found = []
+    if any(model["cross_validated"] for model in models):
+        text = (
+            "AUCs of cross-validations are means of the folds' AUCs, and their tests are paired by "
+            "patient within the folds; sensitivity and specificity count the decisions of all "
+            "folds. The tests hold for these trainings: they do not hold how much trainings on "
+            "other patients would differ."
+        )
+        found.append(("folds", text))
+    if other := [m["model"] for m in models if len(m["folds"]) > 1 and not m["cross_validated"]]:
+        text = (
+            f"The seeds of {', '.join(other)} have different folds: their averaged scores are "
+            "those of no one model, and their AUC pools them."
+        )
+        found.append(("folds_of_seeds", text))
+    lacking = {row["fold"]: row["reason"] for row in by_fold if row["value"] is None}
+    if lacking:
+        named = "; ".join(f"fold {fold}: {reason}" for fold, reason in lacking.items())
+        found.append(("fold_without_auc", f"Folds without an AUC are left out ({named})."))
     return found
 
 

@@ -74,5 +74,6 @@ def render_comparison(
             if test["measure"] == "auc"
         ],
         family={name: results["families"][family] for name, family in FAMILIES.items()},
+        cross_validated=any(model["cross_validated"] for model in models),
         several_seeds=any(model["n_seeds"] > 1 for model in models),
     )

@@ -102,7 +102,7 @@ def bootstrap_test(value: float, replicates: ArrayLike, sampling: Sampling) -> D
     """
     n = len(np.asarray(sampling.patient))
     values = np.asarray(replicates, dtype=np.float64)
-    interval = sampling.percentile(values)
+    interval = sampling.percentile(values, value)
     if interval is None:
         reason = "the bootstrap replicates of the difference do not vary, or most are undefined"
         estimate = Estimate(value, None, None, n, BOOTSTRAP, reason)

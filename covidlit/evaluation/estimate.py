@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scipy import special, stats
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -67,6 +69,24 @@ class Estimate:
         if self.reason is not None:
             record["reason"] = self.reason
         return record
+
+
+def logit_interval(value: float, variance: float, confidence: float) -> tuple[float, float]:
+    """Interval of a share strictly between 0 and 1, made on the logit scale and so inside [0, 1].
+
+    Args:
+        value: the share.
+        variance: of the value, positive.
+        confidence: level of the interval.
+
+    Source: Pepe 2003, The Statistical Evaluation of Medical Tests, section 5.2; Qin and Hotilovac,
+    Statistical Methods in Medical Research 2008;17:207.
+    """
+    centre = math.log(value) - math.log1p(-value)
+    half = float(stats.norm.ppf(0.5 + confidence / 2)) * math.sqrt(variance)
+    half /= value * (1 - value)
+    low, high = special.expit(centre - half), special.expit(centre + half)
+    return min(float(low), value), max(float(high), value)
 
 
 def format_level(confidence: float) -> str:

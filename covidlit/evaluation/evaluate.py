@@ -27,8 +27,11 @@ from covidlit.evaluation.predictions import (
 from covidlit.evaluation.runs import check_runs, describe_runs
 from covidlit.evaluation.settings import check_settings, check_test_part
 
-FORMAT = 1
-"""Number of the layout of `metrics.json`; raised when a key changes its meaning."""
+FORMAT = 2
+"""Number of the layout of `metrics.json`; raised when a key changes its meaning.
+
+1: `auc` pooled the scores of all folds; 2: it is the mean of the folds' AUCs, see `auc_pooled`.
+"""
 
 HEADLINE = (
     "sensitivity",
@@ -40,6 +43,10 @@ HEADLINE = (
     "f1",
     "mcc",
 )
+"""Measures at the operating point. Of several folds they count the decisions of all, each taken at
+its own fold's threshold: a decision, unlike a score, means the same whichever model made it."""
+
+_OF_THE_PART = ("auc", "auc_pooled", "prevalence")
 
 
 @dataclass(frozen=True)
@@ -60,20 +67,26 @@ class Evaluation:
         return self.metrics
 
     def estimate(self, measure: str, part: str = "test") -> Estimate:
-        """One number with its interval: "auc", "prevalence", or a measure at the operating point.
+        """One number with its interval.
+
+        Args:
+            measure: "auc", of several folds their mean; "auc_pooled", of several folds only;
+                "prevalence"; or a measure at the operating point.
+            part: "validation" or "test".
 
         Raises:
             KeyError: there is no such part or measure.
         """
         record = self.metrics["parts"][part]
-        source = record if measure in ("auc", "prevalence") else record["at_operating_point"]
+        source = record if measure in _OF_THE_PART else record["at_operating_point"]
         return Estimate.from_dict(source[measure])
 
     def summary(self) -> pd.DataFrame:
         """The main results as a table: part, measure, value, low, high, n, method, reason."""
         rows = []
         for part in self.metrics["parts"]:
-            for measure in ("auc", *HEADLINE, "prevalence"):
+            pooled = ("auc_pooled",) if "auc_pooled" in self.metrics["parts"][part] else ()
+            for measure in ("auc", *pooled, *HEADLINE, "prevalence"):
                 estimate = self.estimate(measure, part)
                 rows.append({"part": part, "measure": measure} | estimate.to_dict())
         columns = ["part", "measure", "value", "low", "high", "n", "method", "reason"]
@@ -90,6 +103,9 @@ def evaluate(
     confidence: float = 0.95,
 ) -> Evaluation:
     """Compute every statistic of one run, or of the folds of one cross-validation together.
+
+    Of several folds an AUC is the mean of the folds' AUCs (`covidlit.evaluation.cross_validation`);
+    decisions are counted over all folds, each at its own fold's threshold.
 
     Args:
         predictions: table of contract 6 (see `PREDICTIONS_SCHEMA`) with a test part; see
@@ -124,7 +140,7 @@ def evaluate(
     ]
 
     def sampling_of(rows: pd.DataFrame) -> Sampling:
-        return Sampling(rows["patient_id"].to_numpy(str), confidence, n_bootstrap, seed)
+        return Sampling.of(rows, confidence=confidence, n_bootstrap=n_bootstrap, seed=seed)
 
     parts: dict[str, Any] = {}
     for part in PARTS:

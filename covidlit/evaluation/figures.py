@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
+from math import ceil
 from typing import Any
 
 import matplotlib as mpl
@@ -16,6 +19,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from covidlit.evaluation.estimate import format_level
+from covidlit.evaluation.figure_text import PLAIN_TEXT, plain
+from covidlit.evaluation.roc import roc_points
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#6b7280"
 """Colours that colour-blind readers can tell apart (Okabe and Ito, 2008), and a grey."""
@@ -23,9 +28,18 @@ BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", 
 WIDE = 5.4
 """Width in inches of the wide figures: on a phone their text is still about 9 px high."""
 
+LINE_STYLES = ("-", "--", "-.", ":")
+"""Tell lines apart of which there are more than colours."""
+
+_LEGEND_COLUMNS = 3
+
 CLASS_COLOURS = (BLUE, GREEN, PURPLE, "#E69F00", "#56B4E9", GREY)
 
+MAX_CLASSES = 16
+"""Histograms that are drawn one below the other; the rarest classes beyond these are joined."""
+
 _STYLE: dict[Any, Any] = {
+    **PLAIN_TEXT,
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 10,
@@ -53,17 +67,31 @@ def svg_text(figure: Figure, name: str, description: str, synthetic: bool) -> st
     if synthetic:
         figure.supxlabel("synthetic data", fontsize=8, color=ORANGE, x=0.995, ha="right")
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():  # the page's font draws the text, not matplotlib's
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1, flags=re.DOTALL)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1, flags=re.DOTALL)
     # Identifiers are shared by all figures of the page: make them this figure's own.
-    text = re.sub(r'\bid="', f'id="{name}-', text)
-    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", text)
+    text = re.sub(r"<[^>]*>", lambda tag: _own_identifiers(tag.group(), name), text)
+    description = plain(description, 2000)
     description = description.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
     return text.replace("<svg", f'<svg role="img" aria-label="{description}"', 1)
+
+
+def _own_identifiers(tag: str, name: str) -> str:
+    tag = re.sub(r'\bid="', f'id="{name}-', tag)
+    return re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", tag)
+
+
+def auc_label(record: dict[str, Any]) -> str:
+    """Such as "AUC 0.912", or "AUC 0.912 (mean of 5 folds)" of a cross-validation."""
+    which = record["method"].partition(",")[0]
+    mean = f" ({which})" if which.startswith("mean of") else ""
+    return f"AUC {record['value']:.3f}{mean}"
 
 
 def _arms(records: Sequence[dict[str, Any]]) -> NDArray[np.float64]:
@@ -93,8 +121,17 @@ def roc_figure(
     validation: dict[str, Any] | None,
     confidence: float,
     synthetic: bool = False,
+    folds: Sequence[pd.DataFrame] = (),
 ) -> str:
-    """ROC curve of a part with its band and operating point; validation curve dashed."""
+    """ROC curve of a part with its band and operating point; validation curve dashed.
+
+    Args:
+        part: the record of the test part.
+        validation: that of the validation part, or None.
+        confidence: level of the band.
+        synthetic: whether to mark the figure.
+        folds: scored test rows of each fold, whose curves are drawn thin behind the pooled one.
+    """
     roc, measures = part["roc"], part["at_operating_point"]
     with svg_figure((5.0, 4.9), "roc") as figure:
         axes = figure.add_subplot()
@@ -112,11 +149,15 @@ def roc_figure(
                 color=GREY,
                 lw=1.2,
                 ls="--",
-                label=f"validation, AUC {validation['auc']['value']:.3f}",
+                label=f"validation, {auc_label(_of_the_curve(validation))}",
             )
-        axes.plot(
-            roc["fpr"], roc["tpr"], color=BLUE, lw=2, label=f"test, AUC {part['auc']['value']:.3f}"
-        )
+        for rows in folds:
+            false, true, _ = roc_points(rows["target"].to_numpy(bool), rows["score"].to_numpy())
+            if false[-1] and true[-1]:
+                axes.plot(false / false[-1], true / true[-1], color=BLUE, lw=0.7, alpha=0.45)
+        which = "test, folds pooled" if folds else "test"
+        label = f"{which}, {auc_label(_of_the_curve(part))}"
+        axes.plot(roc["fpr"], roc["tpr"], color=BLUE, lw=2, label=label)
         x, y = measures["specificity"], measures["sensitivity"]
         axes.errorbar(
             1 - x["value"],
@@ -133,14 +174,22 @@ def roc_figure(
         )
         label_roc_axes(axes)
         axes.legend(loc="lower right")
-        auc = part["auc"]["value"]
-        return svg_text(figure, "roc", f"ROC curve of the test part, AUC {auc:.3f}", synthetic)
+        text = f"ROC curve of the test part, {auc_label(_of_the_curve(part))}"
+        return svg_text(figure, "roc", text, synthetic)
+
+
+def _of_the_curve(part: dict[str, Any]) -> dict[str, Any]:
+    """The AUC of the curve that is drawn, which of several folds is the pooled one."""
+    record: dict[str, Any] = part.get("auc_pooled", part["auc"])
+    return record
 
 
 def score_figure(
     table: pd.DataFrame, threshold: NDArray[np.floating], synthetic: bool = False
 ) -> str:
     """Distribution of the scores, one histogram per class, with the threshold.
+
+    Of more than `MAX_CLASSES` classes the rarest are joined, positive and negative ones apart.
 
     Args:
         table: scored rows of one part.
@@ -149,24 +198,35 @@ def score_figure(
     """
     target = table["target"].map({0: "negative", 1: "positive"}).astype("string")
     names = table["class_name"].astype("string").fillna(target)
-    groups = table.assign(group=names).groupby("group")
+    groups = table.assign(group=_joined(names, table["target"])).groupby("group")
     order = sorted(groups.groups, key=lambda name: -groups.get_group(name)["target"].mean())
-    order = order[: len(CLASS_COLOURS)]
     with svg_figure((WIDE, 0.7 + 1.1 * len(order)), "scores") as figure:
         all_axes = figure.subplots(len(order), 1, sharex=True, squeeze=False)[:, 0]
-        for axes, name, colour in zip(all_axes, order, CLASS_COLOURS, strict=False):
+        for axes, name, colour in zip(all_axes, order, cycle(CLASS_COLOURS), strict=False):
             rows = groups.get_group(name)
             counts, edges = np.histogram(rows["score"], bins=np.linspace(0, 1, 41))
             axes.stairs(counts, edges, fill=True, color=colour, alpha=0.85)
             axes.set_ylim(0, 1.08 * counts.max())
             kind = "positive" if rows["target"].mean() > 0.5 else "negative"
-            axes.set_title(f"{name} ({kind}, n = {len(rows)})", loc="left", pad=2)
+            axes.set_title(f"{plain(name)} ({kind}, n = {len(rows)})", loc="left", pad=2)
             axes.set_ylabel("scans")
             axes.yaxis.set_major_locator(mpl.ticker.MaxNLocator(3, integer=True))
             for value in threshold:
                 axes.axvline(value, color=ORANGE, lw=1.2, ls="--")
         all_axes[-1].set(xlabel="score (dashed: threshold)", xlim=(0, 1))
         return svg_text(figure, "scores", "Histograms of the scores by class", synthetic)
+
+
+def _joined(names: pd.Series, target: pd.Series) -> pd.Series:
+    """The names with the rarest joined to "N further positive (or negative) classes"."""
+    counts = names.value_counts()
+    if len(counts) <= MAX_CLASSES:
+        return names
+    further = ~names.isin(counts.index[: MAX_CLASSES - 2])
+    for value, kind in ((1, "positive"), (0, "negative")):
+        rows = further & (target == value)
+        names = names.mask(rows, f"{names[rows].nunique()} further {kind} classes")
+    return names
 
 
 def calibration_figure(record: dict[str, Any], synthetic: bool = False) -> str:
@@ -226,7 +286,7 @@ def threshold_figure(
 
 
 def training_figure(curve: pd.DataFrame, synthetic: bool = False) -> str | None:
-    """Losses, and the other numeric columns, by epoch; None if there is nothing to draw.
+    """Losses, and below them AUCs, accuracies and F1 scores, by epoch; None without any.
 
     Args:
         curve: one row per epoch with `epoch` (else the row number) and columns such as
@@ -239,10 +299,11 @@ def training_figure(curve: pd.DataFrame, synthetic: bool = False) -> str | None:
     names = [str(name) for name in numbers.columns if name not in ("epoch", "step")]
     losses = [name for name in names if "loss" in name]
     others = [name for name in names if "loss" not in name and re.search("auc|acc|f1", name)]
-    panels = [panel for panel in (losses, others[:6]) if panel]
+    panels = [panel for panel in (losses, others) if panel]
     if not panels or len(numbers) == 0:
         return None
-    with svg_figure((WIDE, 2.4 * len(panels)), "training") as figure:
+    height = sum(2.2 + 0.2 * ceil(len(panel) / _LEGEND_COLUMNS) for panel in panels)
+    with svg_figure((WIDE, height), "training") as figure:
         all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axes, panel in zip(all_axes, panels, strict=True):
             _draw_lines(axes, epoch, numbers[panel])
@@ -253,16 +314,22 @@ def training_figure(curve: pd.DataFrame, synthetic: bool = False) -> str | None:
 
 def _draw_lines(axes: Axes, epoch: pd.Series, columns: pd.DataFrame) -> None:
     colours = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", GREY)
-    for colour, (name, values) in zip(colours, columns.items(), strict=False):
+    styles = [(style, colour) for style in LINE_STYLES for colour in colours]
+    for (style, colour), (name, values) in zip(cycle(styles), columns.items(), strict=False):
         known = values.notna().to_numpy()
         marker = "o" if known.sum() < 20 else None
         axes.plot(
             epoch.to_numpy()[known],
             values.to_numpy()[known],
             color=colour,
+            ls=style,
             lw=1.6,
             marker=marker,
             ms=3.5,
-            label=str(name).replace("_", " ").replace("val ", "validation ").replace("auc", "AUC"),
+            label=plain(_written_out(str(name)), 34),
         )
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=_LEGEND_COLUMNS)
+
+
+def _written_out(name: str) -> str:
+    return name.replace("_", " ").replace("val ", "validation ").replace("auc", "AUC")

@@ -10,6 +10,7 @@ import pandas as pd
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.auc import sampled_auc
 from covidlit.evaluation.bootstrap import Sampling, Weights, weighted_auc
+from covidlit.evaluation.cross_validation import fold_aucs, mean_over_classes
 from covidlit.evaluation.estimate import Estimate
 from covidlit.evaluation.predictions import accepted, class_score_columns
 from covidlit.evaluation.proportions import proportion
@@ -102,12 +103,20 @@ def _macro_auc(target: np.ndarray, scores: np.ndarray, sampling: Sampling) -> Es
     if absent:
         return Estimate.undefined("a class has no scan in this part", len(target))
 
+    if sampling.cross_validated:
+        each = [fold_aucs(target == index, scores[:, index], sampling) for index in classes]
+        lacking = sorted({fold for one in each for fold in one.left_out})
+        if lacking:
+            named = ", ".join(map(str, lacking))
+            return Estimate.undefined(f"a class has no scan in fold {named}", len(target))
+        return mean_over_classes(each).estimate(sampling.confidence)
+
     def mean_auc(weights: Weights) -> np.ndarray:
         each = [weighted_auc(target == index, scores[:, index], weights) for index in classes]
         return np.mean(each, axis=0)
 
     value = float(mean_auc(np.ones((1, len(target))))[0])
-    interval = sampling.percentile(sampling.distribution(mean_auc))
+    interval = sampling.percentile(sampling.distribution(mean_auc), value)
     method = "patient bootstrap, percentile"
     if interval is None:
         return Estimate(value, None, None, len(target), method, "the replicates do not vary")

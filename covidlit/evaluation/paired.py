@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from covidlit.evaluation.auc import placements
 from covidlit.evaluation.bootstrap import Sampling, Weights, weighted_auc
+from covidlit.evaluation.cross_validation import PAIRED, fold_aucs, mean_auc_difference
+from covidlit.evaluation.delong import placements
 from covidlit.evaluation.difference import DifferenceTest, bootstrap_test
 from covidlit.evaluation.estimate import Estimate
 from covidlit.evaluation.proportions import wilson
@@ -71,15 +72,27 @@ def auc_difference(
     first: NDArray[np.floating],
     second: NDArray[np.floating],
     sampling: Sampling,
+    second_sampling: Sampling | None = None,
 ) -> DifferenceTest:
     """Difference of two AUCs: DeLong's test, or a patient bootstrap if scans are not independent.
+
+    Where the models of several folds gave the scores, it is the difference of the means over the
+    folds; see `covidlit.evaluation.cross_validation`.
 
     Args:
         target: shape (n,), 1 for positive scans.
         first: shape (n,).
         second: shape (n,).
-        sampling: how these n scans were sampled.
+        sampling: how these n scans were sampled, with the folds of the first score.
+        second_sampling: the same with the folds of the second score, where these are others.
     """
+    other = second_sampling or sampling
+    if sampling.cross_validated or other.cross_validated:
+        *_, problem = _checked(target, first, second)
+        if problem is not None:
+            return DifferenceTest.undefined(problem, PAIRED, len(np.asarray(target)))
+        aucs = fold_aucs(target, first, sampling), fold_aucs(target, second, other)
+        return mean_auc_difference(*aucs, sampling.confidence)
     test = delong_test(target, first, second, sampling.confidence)
     if not sampling.clustered or test.difference.value is None:
         return test

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,9 @@ def evaluate_part(
         "refused": refusals(rows, all_called, sampling_of(rows)),
         "misclassified": misclassified(table, called, threshold),
     }
+    if sampling.cross_validated:
+        pooled = replace(sampling, fold=None)
+        record["auc_pooled"] = sampled_auc(target, score, pooled).to_dict()
     if target.any() and not target.all():
         record["roc"] = curve_record(roc_curve(target, score, sampling))
         if sampling.single_patient:
@@ -103,6 +107,8 @@ def evaluate_folds(rows: pd.DataFrame, sampling_of: SamplingOf) -> list[dict[str
 def _auc_logit(
     target: NDArray[np.bool_], score: NDArray[np.floating], sampling: Sampling
 ) -> Estimate:
+    if sampling.cross_validated:
+        return Estimate.undefined("the interval of auc is made on the logit scale", len(target))
     if sampling.clustered:
         reason = "DeLong's variance needs one scan per patient; see auc, from the patient bootstrap"
         return Estimate.undefined(reason, len(target))

@@ -15,7 +15,7 @@ from covidlit.tables import read_table, validate, write_table
 PARTS = ("validation", "test")
 """The parts whose scans have a row; scans of the training part are never scored for statistics."""
 
-REQUIRED = ("part", "patient_id", "scan_id", "centre", "class_name", "target", "score")
+REQUIRED = ("part", "patient_id", "scan_id", "class_name", "target", "score")
 """Columns that a table must bring; the other columns of the schema are added when absent."""
 
 RUN_COLUMNS = ("run_id", "model", "seed", "fold")
@@ -45,7 +45,7 @@ PREDICTIONS_SCHEMA = pa.DataFrameSchema(
         ),
         "patient_id": _text(),
         "scan_id": _text(),
-        "centre": _text(nullable=True),
+        "centre": _text(nullable=True, required=False),
         "class_name": _text(nullable=True),
         "target": pa.Column(
             "Int64", pa.Check.ge(0, error="a target is a class index, 0, 1, ..."), coerce=True
@@ -93,7 +93,7 @@ def validate_predictions(table: pd.DataFrame, where: object = "predictions") -> 
             fix=f"a predictions table needs {', '.join(REQUIRED)}.",
         )
     table = table.reset_index(drop=True)
-    for name in ("run_id", "model", "seed", "fold", "reason"):
+    for name in ("run_id", "model", "seed", "fold", "centre", "reason"):
         if name not in table.columns:
             table[name] = None
     for name in ("score", *class_score_columns(table)):

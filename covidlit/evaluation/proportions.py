@@ -49,7 +49,7 @@ def proportion(
     def share(weights: Weights) -> NDArray[np.float64]:
         return (weights @ top) / (weights @ bottom)
 
-    interval = sampling.percentile(sampling.distribution(share))
+    interval = sampling.percentile(sampling.distribution(share), count / n)
     if interval is None:
         patients = sampling.count_patients(among)
         low, high = wilson(count / n * patients, patients, sampling.confidence)

@@ -23,11 +23,14 @@ class Scores:
         score: shape (n,).
         threshold: shape (n,), the threshold of each scan's fold.
         points: where the thresholds came from, one per fold.
+        fold: shape (n,), the fold whose model scored each scan; None for one model, and where
+            seeds with different folds were averaged.
     """
 
     score: NDArray[np.float64]
     threshold: NDArray[np.float64]
     points: tuple[OperatingPoint, ...]
+    fold: NDArray[np.int64] | None = None
 
     @property
     def called(self) -> NDArray[np.bool_]:
@@ -49,7 +52,9 @@ def run_scores(run: SeedRun, scans: Sequence[str], rule: str | float) -> Scores:
     points = operating_points(run.table, rule)
     test = run.test.loc[list(scans)]
     threshold = [points[_fold(value)].threshold for value in test["fold"]]
-    return Scores(test["score"].to_numpy(float), np.array(threshold), tuple(points.values()))
+    fold = None if test["fold"].isna().any() else test["fold"].to_numpy(np.int64)
+    score = test["score"].to_numpy(float)
+    return Scores(score, np.array(threshold), tuple(points.values()), fold)
 
 
 def seed_average(runs: Sequence[SeedRun], scans: Sequence[str], rule: str | float) -> Scores:
@@ -75,7 +80,15 @@ def seed_average(runs: Sequence[SeedRun], scans: Sequence[str], rule: str | floa
         mean = replace(runs[0], table=_mean_table(runs))
         return replace(run_scores(mean, scans, rule), score=score)
     threshold = np.mean([one.threshold for one in single], axis=0)
-    return Scores(score, threshold, _mean_points(single, runs))
+    fold = single[0].fold if all(same_folds(single[0], one) for one in single) else None
+    return Scores(score, threshold, _mean_points(single, runs), fold)
+
+
+def same_folds(first: Scores, second: Scores) -> bool:
+    """Whether the same folds are known of both, scan by scan."""
+    if first.fold is None or second.fold is None:
+        return False
+    return np.array_equal(first.fold, second.fold)
 
 
 def same_scans(runs: Sequence[SeedRun]) -> bool:

@@ -100,7 +100,7 @@ def subgroups(
         PredictionsError: a column that was asked for is not in the table.
     """
     if columns is None:
-        columns = [name for name in DEFAULT_SUBGROUPS if _worth_showing(table, name)]
+        columns = [name for name in DEFAULT_SUBGROUPS if _is_shown(table, name)]
     check_columns(table, columns)
     records = []
     for name in columns:
@@ -180,7 +180,7 @@ def _empty(name: str, target: pd.Series) -> dict[str, Any]:
     return record | {"sensitivity": nothing, "specificity": nothing}
 
 
-def _worth_showing(table: pd.DataFrame, name: str) -> bool:
+def _is_shown(table: pd.DataFrame, name: str) -> bool:
     if name not in table.columns:
         return False
     return name in ALWAYS or table[name].nunique(dropna=True) >= 2

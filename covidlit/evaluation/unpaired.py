@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from covidlit.evaluation.bootstrap import Sampling, Weights, weighted_auc
+from covidlit.evaluation.cross_validation import fold_aucs, mean_auc_difference
 from covidlit.evaluation.difference import DifferenceTest, bootstrap_test
 from covidlit.evaluation.estimate import Estimate
 from covidlit.evaluation.proportions import wilson
@@ -69,7 +70,9 @@ def auc_difference_common_negatives(
 
     For example cases whose first RT-PCR was positive against those whose first was negative. The
     two AUCs share their negative scans and so are correlated, and the groups hold different scans:
-    neither a paired nor an unpaired DeLong test fits, but a bootstrap that draws all patients.
+    neither a paired nor an unpaired DeLong test fits, but a bootstrap that draws all patients. Of
+    the folds of a cross-validation, the means over the folds are compared, by their influence
+    curves.
 
     Args:
         target: shape (n,), 1 for positive scans.
@@ -94,6 +97,9 @@ def auc_difference_common_negatives(
         return DifferenceTest.undefined("no negative scan", method, n)
     if missing := int(np.isnan(score[used]).sum()):
         return DifferenceTest.undefined(f"{missing} of {n} scans have no score", method, n)
+    if sampling.cross_validated:
+        aucs = [fold_aucs(positive, score, sampling, ~positive | group) for group in groups]
+        return mean_auc_difference(aucs[0], aucs[1], sampling.confidence)
     scores, part = np.asarray(score)[used], sampling.subset(used)
     members = [group[used] for group in groups]
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from covidlit.evaluation.figure_text import PLAIN_TEXT, plain
 from covidlit.scans.scan import Scan
 
 LUNG_WINDOW = (-1350.0, 150.0)
@@ -19,6 +20,9 @@ APART_MM = 20.0
 
 _TEXT_PT = 9
 """With one slice in a column of 18 rem, as pages show it, letters are about 12 CSS pixels high."""
+
+_LETTER_INCHES = 0.06
+"""About the width of a letter of `_TEXT_PT`."""
 
 _DPI = 150
 _COLOURS = "plasma"
@@ -68,10 +72,25 @@ def overlay_png(
         heat: (z, y, x) on the scan's grid.
         scale: heat of the colour bar's upper end; what is hotter looks the same.
         slices: indices along z, one column each.
-        title: one line; name no patient.
+        title: one line, shortened where it is longer than a line holds; name no patient.
         lesion: (z, y, x) on the scan's grid; drawn as an outline.
         inches: width of one slice, at 150 pixels per inch.
     """
+    import matplotlib as mpl
+
+    with mpl.rc_context(PLAIN_TEXT):
+        return _drawn(scan, heat, scale, slices, title, lesion, inches)
+
+
+def _drawn(
+    scan: Scan,
+    heat: NDArray[np.float32],
+    scale: float,
+    slices: Sequence[int],
+    title: str,
+    lesion: NDArray[np.bool_] | None,
+    inches: float,
+) -> bytes:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -79,7 +98,8 @@ def overlay_png(
     aspect = row_mm / column_mm
     height = inches * aspect * scan.hu.shape[1] / scan.hu.shape[2]
     tight = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
-    figure = Figure(figsize=(inches * len(slices) + 0.85, 2 * height + 0.7), layout=tight)
+    width = inches * len(slices) + 0.85
+    figure = Figure(figsize=(width, 2 * height + 0.7), layout=tight)
     axes = figure.subplots(2, len(slices), squeeze=False)
     image = None
     for column, index in enumerate(slices):
@@ -97,7 +117,7 @@ def overlay_png(
             aspect=aspect, interpolation="bilinear",
         )  # fmt: skip
         axes[0, column].set_title(f"z = {z_mm:.0f} mm", fontsize=_TEXT_PT, pad=3)
-    figure.suptitle(title, fontsize=_TEXT_PT)
+    figure.suptitle(plain(title, int(width / _LETTER_INCHES)), fontsize=_TEXT_PT)
     bar = figure.colorbar(_solid(image), ax=list(axes[1]), fraction=0.05, pad=0.01)
     bar.set_label("heat (absolute)", fontsize=_TEXT_PT)
     bar.ax.tick_params(labelsize=_TEXT_PT)

@@ -133,7 +133,7 @@ def _shared(rows: pd.DataFrame, column: str) -> dict[str, int] | None:
 
 
 def _by_part(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    counts = pd.crosstab(rows[column].astype("string"), rows["part"].astype("string"))
+    counts = rows.groupby([column, "part"], dropna=False).size().unstack(fill_value=0)
     return counts.reindex(columns=list(PARTS), fill_value=0).reset_index()
 
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from covidlit.datamodules.cohort_data import TO_CHECK
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -41,8 +43,8 @@ def log_cohort(data: CohortData) -> None:
         log.info(line)
     if refused := refused_line(table, data.unit):
         log.warning("%s", refused)
-    if "to check" in facts:
-        log.warning("Possible leakage: %s", facts["to check"])
+    if TO_CHECK in facts:
+        log.warning("Possible leakage: %s", facts[TO_CHECK])
 
 
 def part_lines(table: pd.DataFrame, unit: str = "scan") -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from textwrap import shorten
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from optuna.trial import FrozenTrial
 
+from covidlit.evaluation.figure_text import plain
 from covidlit.evaluation.figures import BLUE, GREY, ORANGE, WIDE, svg_figure, svg_text
 from covidlit.sweep.parameter_axis import ParameterAxis, value_axis
 from covidlit.sweep.summary import Summary, curve_of, outcome, short_names, value_of
@@ -44,7 +44,7 @@ def history_figure(summary: Summary, metric: str, synthetic: bool = False) -> st
             best = running_best(values, summary.maximise)
             axes.step(numbers, best, where="post", color=ORANGE, lw=1.8, label="best so far")
             axes.plot(numbers, values, "o", color=BLUE, ms=5, alpha=0.85, label="finished")
-        axes.set(xlabel="trial", ylabel=metric)
+        axes.set(xlabel="trial", ylabel=plain(metric))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
         return svg_text(figure, "history", f"{metric} of each trial, best so far", synthetic)
@@ -96,7 +96,7 @@ def _draw_axis(axes: Axes, height: int, row: ParameterAxis) -> None:
     """A lying axis with its name above it and its ticks below."""
     axes.plot([0, 1], [height, height], color="#9ca3af", lw=0.9, zorder=1)
     box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6}
-    name = shorten(row.label, 44, placeholder="…") + (" (log)" if row.log else "")
+    name = plain(row.label, 44) + (" (log)" if row.log else "")
     axes.text(0, height - 0.13, name, fontsize=9, weight="bold", va="bottom", bbox=box, zorder=5)
     ticks = [*row.ticks]
     if row.some_missing:
@@ -105,7 +105,7 @@ def _draw_axis(axes: Axes, height: int, row: ParameterAxis) -> None:
         axes.plot([x, x], [height - 0.06, height + 0.06], color="#6b7280", lw=0.9, zorder=2)
         side = "left" if x < 0.02 else "right" if x == 1 and not row.some_missing else "center"
         axes.text(
-            x, height + 0.1, label, fontsize=8, va="top", ha=side, bbox=box, zorder=5,
+            x, height + 0.1, plain(label, 46), fontsize=8, va="top", ha=side, bbox=box, zorder=5,
             color="#374151",
         )  # fmt: skip
 
@@ -117,7 +117,7 @@ def importance_figure(importances: Mapping[str, float], synthetic: bool = False)
         axes = figure.add_subplot()
         places = range(len(importances))
         axes.barh(places, list(importances.values()), color=BLUE, height=0.6)
-        axes.set_yticks(places, [shorten(short[n], 26, placeholder="…") for n in importances])
+        axes.set_yticks(places, [plain(short[n], 26) for n in importances])
         axes.set(xlabel="share of the importance", xlim=(0, None))
         axes.set_ylim(len(importances) - 0.4, -0.6)
         described = ", ".join(f"{short[name]} {share:.2f}" for name, share in importances.items())
@@ -141,7 +141,7 @@ def curves_figure(summary: Summary, metric: str, step: str, synthetic: bool = Fa
         axes = figure.add_subplot()
         for trial in drawn:
             _draw_curve(axes, trial, best=trial is summary.best)
-        axes.set(xlabel=step, ylabel=metric)
+        axes.set(xlabel=plain(step), ylabel=plain(metric))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(handles=_curve_keys(drawn, summary), loc="lower center",
                     bbox_to_anchor=(0.5, 1.0), ncols=3)  # fmt: skip

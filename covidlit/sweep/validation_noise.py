@@ -44,7 +44,7 @@ def validation_noise(trial: FrozenTrial, sweep_dir: Path) -> ValidationNoise | N
     Source: DeLong's variance; of a mean over folds, as if the folds were independent.
     """
     from covidlit.errors import CovidlitError
-    from covidlit.evaluation.auc import delong_covariance
+    from covidlit.evaluation.delong import delong_covariance
     from covidlit.evaluation.evaluate import as_binary
     from covidlit.evaluation.predictions import accepted, is_synthetic, read_predictions
 

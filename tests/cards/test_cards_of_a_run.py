@@ -135,6 +135,22 @@ def test_the_runs_of_a_sweep_are_counted(csacnet_run: Path, tmp_path: Path) -> N
     assert "[seed=1,2]" in said
 
 
+def test_a_report_made_again_keeps_what_the_cards_say(copy: Path) -> None:
+    before = claim_sheet(read_run(copy))
+    pictures = (copy / "report.html").read_text().count("data:image/png;base64,")
+    done = CliRunner().invoke(app, ["evaluate", str(copy), "--out", str(copy)])
+    assert done.exit_code == 0, done.output
+    assert claim_sheet(read_run(copy)) == before
+    assert (copy / "report.html").read_text().count("data:image/png;base64,") == pictures
+    for name in ("metrics.json", "report.html"):
+        (copy / name).unlink()
+    done = CliRunner().invoke(app, ["evaluate", str(copy), "--out", str(copy)])
+    assert done.exit_code == 0, done.output
+    again = claim_sheet(read_run(copy))
+    for number in (28, 29, 30, 35, 36, 37):
+        assert again[number - 1].answer == before[number - 1].answer
+
+
 def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from covidlit.cards import ClaimItem, RunArtefacts, claim_sheet, read_run
+from covidlit.cards import ClaimItem, RunArtefacts, claim_sheet, model_card, read_run
 from covidlit.cards.claim import ANSWERS, checklist
 from covidlit.cards.run_artefacts import HEATMAPS
 from covidlit.evaluation import read_predictions
@@ -137,7 +137,22 @@ def with_heatmaps(run: RunArtefacts) -> RunArtefacts:
     return RunArtefacts(run.folder, {**run.files, HEATMAPS: content})
 
 
-def test_heatmaps_of_the_test_part_are_told_with_how_they_were_made(run: RunArtefacts) -> None:
+def test_of_folds_the_mean_is_the_headline_and_the_pooled_auc_stands_beside_it(
+    run: RunArtefacts,
+) -> None:
+    mean = {"value": 0.81, "low": 0.7, "high": 0.9, "n": 9, "method": "mean of 3 folds"}
+    pooled = {"value": 0.77, "low": 0.6, "high": 0.8, "n": 9, "method": "DeLong"}
+    found = changed(changed(run, "metrics.json", "parts.test.auc", mean), "metrics.json",
+                    "parts.test.auc_pooled", pooled)  # fmt: skip
+    text = " ".join(item(found, 35).answer)
+    assert "AUC (mean of the folds) 0.810 (0.700 to 0.900)" in text
+    assert "AUC of the folds pooled 0.770 (0.600 to 0.800)" in text
+    assert "AUC (mean of the folds) 0.810" in " ".join(item(found, 36).answer)
+    assert "AUC (mean of the folds)" in model_card(found)
+    assert "mean of the folds" not in " ".join(item(run, 35).answer)
+
+
+def test_heatmaps_of_the_test_part_are_named_with_how_they_were_made(run: RunArtefacts) -> None:
     shown = item(with_heatmaps(run), 31)
     assert shown.status == "automatic"
     assert shown.answer[1:] == ("Hit in 9 of 10.",)
@@ -155,7 +170,7 @@ def test_heatmaps_of_the_test_part_are_told_with_how_they_were_made(run: RunArte
         ("checkpoint", None, "does not say which run"),
         ("part", None, "given by a path"),
         ("part", "validation", "of the validation part"),
-        ("sentences", [], "says nothing of their worth"),
+        ("sentences", [], "does not say how good they are"),
     ],
 )
 def test_heatmaps_of_other_scans_or_runs_count_as_missing(

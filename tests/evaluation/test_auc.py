@@ -7,13 +7,10 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from covidlit.evaluation.auc import (
-    auc_estimate,
-    delong_covariance,
-    newcombe_interval,
-    sampled_auc,
-)
+from covidlit.evaluation.auc import auc_estimate, sampled_auc
 from covidlit.evaluation.bootstrap import Sampling
+from covidlit.evaluation.delong import delong_covariance
+from covidlit.evaluation.newcombe import newcombe_interval
 from covidlit.evaluation.paired import delong_test
 
 # The 43 complete ones of 49 patients with ovarian cancer of DeLong et al., Biometrics 1988;44:837,

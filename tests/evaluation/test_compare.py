@@ -162,7 +162,9 @@ def test_test_scores_never_move_a_threshold(run: Callable[..., pd.DataFrame]) ->
     assert [m["operating_points"] for m in compare(tables).results["models"]] == points
 
 
-def test_folds_of_a_model_are_pooled(folds: list[pd.DataFrame]) -> None:
+def test_folds_of_a_model_are_one_run_whose_auc_is_the_mean_of_theirs(
+    folds: list[pd.DataFrame],
+) -> None:
     other = [
         table.assign(model="svm", run_id=f"{fold}_svm", score=np.round(table["score"], 1))
         for fold, table in enumerate(folds)
@@ -174,8 +176,59 @@ def test_folds_of_a_model_are_pooled(folds: list[pd.DataFrame]) -> None:
     assert [point["fold"] for point in model["operating_points"]] == [0, 1, 2]
     rows = pd.concat(other)
     rows = rows[rows["part"] == "test"]
-    assert model["auc"]["value"] == pytest.approx(roc_auc_score(rows["target"], rows["score"]))
+    pooled = roc_auc_score(rows["target"], rows["score"])
+    assert model["auc_pooled"]["value"] == pytest.approx(pooled)
+    tests = [[test_part(table) for table in tables] for tables in (folds, other)]
+    aucs = [[roc_auc_score(t["target"], t["score"]) for t in tables] for tables in tests]
+    assert model["auc"]["value"] == pytest.approx(np.mean(aucs[1]))
+    assert model["auc"]["method"] == "mean of 3 folds, influence curve"
+    test = by(comparison.results["tests"], measure="auc")
+    assert test["difference"]["value"] == pytest.approx(np.mean(aucs[0]) - np.mean(aucs[1]))
+    single = [
+        delong_test(a["target"].to_numpy(), a["score"].to_numpy(), b["score"].to_numpy())
+        for a, b in zip(*tests, strict=True)
+    ]
+    variance = sum((one.difference.value / one.statistic) ** 2 for one in single) / 9
+    assert test["statistic"] == pytest.approx(test["difference"]["value"] / np.sqrt(variance))
+    assert [row["value"] for row in comparison.results["by_fold"]] == pytest.approx(
+        np.subtract(*aucs)
+    )
     assert "folds" in codes(comparison)
+
+
+def test_scores_of_folds_that_differ_in_scale_do_not_move_a_comparison(
+    folds: list[pd.DataFrame],
+) -> None:
+    rng = np.random.default_rng(3)
+    other = [
+        table.assign(model="svm", score=(table["score"] + rng.random(len(table))) / 2)
+        for table in folds
+    ]
+    moved = [t.assign(score=t["score"] ** (1 + 3 * fold)) for fold, t in enumerate(folds)]
+    plain, bent = (compare([*tables, *other], operating_point=0.5) for tables in (folds, moved))
+    for before, after in zip(
+        (plain.results["models"][0], plain.results["tests"][0]),
+        (bent.results["models"][0], bent.results["tests"][0]),
+        strict=True,
+    ):
+        assert before.get("auc") == after.get("auc")
+        assert before.get("difference") == after.get("difference")
+    pooled = [one.results["models"][0]["auc_pooled"]["value"] for one in (plain, bent)]
+    assert pooled[1] < pooled[0] - 0.05
+
+
+def test_seeds_with_other_folds_are_pooled_and_said_so(folds: list[pd.DataFrame]) -> None:
+    again = pd.concat(folds, ignore_index=True).assign(seed=1, run_id="again")
+    test = again["part"] == "test"
+    again.loc[test, "fold"] = np.arange(test.sum()) % 3
+    other = [table.assign(model="svm") for table in folds]
+    comparison = compare([*folds, again, *other])
+    model = by(comparison.results["models"], model="csacnet")
+    assert (model["cross_validated"], "auc_pooled" in model) == (False, False)
+    assert (
+        "csacnet have different folds"
+        in by(comparison.results["notes"], code="folds_of_seeds")["text"]
+    )
 
 
 def test_other_test_scans_are_refused_and_named(run: Callable[..., pd.DataFrame]) -> None:

@@ -44,14 +44,18 @@ def test_folds_of_several_runs_are_pooled(folds: list[pd.DataFrame], tmp_path: P
     ]  # fmt: skip
     rows = pd.concat(folds)
     rows = rows[rows["part"] == "test"]
-    assert part["auc"]["value"] == pytest.approx(roc_auc_score(rows["target"], rows["score"]))
+    pooled = roc_auc_score(rows["target"], rows["score"])
+    assert part["auc_pooled"]["value"] == pytest.approx(pooled)
+    aucs = [roc_auc_score(fold["target"], fold["score"]) for _, fold in rows.groupby("fold")]
+    assert part["auc"]["value"] == pytest.approx(sum(aucs) / 3)
+    assert [row["auc"]["value"] for row in part["folds"]] == pytest.approx(aucs)
     (caution,) = (c["text"] for c in metrics["cautions"] if c["code"] == "folds")
-    assert "folds 0, 1, 2" in caution
+    assert caution.startswith("Folds 0, 1, 2 of a cross-validation")
     page = (out / "report.html").read_text()
     record = page[page.index('<section id="record">') :]
     for fold in range(3):
         assert f"<dt>fold {fold}</dt><dd>120 test scans of run {fold}_csacnet</dd>" in record
-    assert "of folds 0, 1, 2, pooled" in re.search("<footer>.*</footer>", page).group()
+    assert "of folds 0, 1, 2" in re.search("<footer>.*</footer>", page).group()
 
 
 def test_one_run_folder_is_its_table(predictions: Predictions, tmp_path: Path) -> None:

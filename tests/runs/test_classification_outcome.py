@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from typer.testing import CliRunner
 
+from covidlit.cli.app import app
 from covidlit.cohort import Split, read_manifest
 from covidlit.cohort.sources import flow_path
 from covidlit.cohort.summary import split_summary
@@ -53,6 +55,34 @@ def test_the_level_of_the_interval_is_the_one_asked_for(
     assert "(90% CI " in caplog.text
     _check_log(caplog.messages, tmp_path)
     _check_cut_short(tmp_path)
+
+
+def test_a_report_that_fails_costs_no_number_and_can_be_made_again(
+    tiny_overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("matplotlib does not like it")
+
+    overrides = ["name=test", "model.task.net.width=4", "trainer.max_epochs=1"]
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        config = compose("train", [*tiny_overrides, *overrides, "evaluation.confidence=0.9"])
+    with monkeypatch.context() as patched:
+        patched.setattr("covidlit.evaluation.figures.svg_text", broken)
+        with pytest.raises(ValueError, match="matplotlib"):
+            train_and_evaluate(OmegaConf.to_container(config, resolve=True), tmp_path)
+    assert not (tmp_path / "report.html").exists()
+    before = json.loads((tmp_path / "metrics.json").read_text())
+    assert before["record"]["model"]
+    done = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    after = json.loads((tmp_path / "metrics.json").read_text())
+    for key in ("parts", "operating_points", "settings", "cautions"):
+        assert after[key] == before[key], key
+    del before["record"]["evaluated_by"], after["record"]["evaluated_by"]
+    assert after["record"] == before["record"]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for shown in ("trainable parameters", "Table 1. The cohort by part", "Training and validation"):
+        assert shown in page, shown
 
 
 def _check_log(lines: list[str], run_dir: Path) -> None:

@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from scipy import stats
 
+from covidlit.evaluation.figure_text import plain
 from covidlit.sweep.page import parameter_importances, write_page
 from covidlit.sweep.page_cautions import expected_best, sweep_cautions
 from covidlit.sweep.page_figures import running_best
@@ -295,3 +296,35 @@ def test_on_a_terminal_a_bar_shows_the_best(caplog: pytest.LogCaptureFixture) ->
     shown = re.sub(r"\x1b\[[^A-Za-z]*[A-Za-z]", "", file.getvalue())
     assert "16/20 best 0.95 (trial 5), 4 pruned, 1 failed, 2 running" in shown
     assert not own_lines(caplog)
+
+
+@pytest.mark.parametrize("name", ["$x$", r"$\frac{$", "_a^b", "<b>", "l" * 300, "非新冠"])
+def test_names_of_parameters_choices_and_metrics_are_drawn_as_they_are(
+    name: str, tmp_path: Path
+) -> None:
+    made = study()
+    made.set_user_attr("metric", name)
+    for number in range(12):
+        made.add_trial(
+            optuna.trial.create_trial(
+                value=0.5 + number / 40,
+                params={f"model.{name}": number / 12, "data.kind": f"{name} {number % 2}"},
+                distributions={
+                    f"model.{name}": optuna.distributions.FloatDistribution(0.0, 1.0),
+                    "data.kind": optuna.distributions.CategoricalDistribution(
+                        [f"{name} 0", f"{name} 1"]
+                    ),
+                },
+                intermediate_values={0: 0.4, 1: 0.5 + number / 40},
+                user_attrs={"overrides": [], "folder": f"trial_{number}"},
+            )
+        )
+    figures = re.findall(r"<svg.*?</svg>", write_page(made, tmp_path).read_text(), re.DOTALL)
+    assert len(figures) == 4
+    texts = [
+        "".join(element.itertext())
+        for figure in figures
+        for element in ElementTree.fromstring(figure).iter()
+        if element.tag.endswith("text")
+    ]
+    assert plain(name) in texts

@@ -8,12 +8,14 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from covidlit.evaluation.estimate import format_level
+from covidlit.evaluation.figure_text import plain
 from covidlit.evaluation.figures import (
     BLUE,
     CLASS_COLOURS,
     GREEN,
     GREY,
     ORANGE,
+    auc_label,
     label_roc_axes,
     svg_figure,
     svg_text,
@@ -49,7 +51,7 @@ def contrast_figure(
             _band(axes, first["roc"], INK, f"{format_level(confidence)} band, {first['name']}")
         _chance(axes)
         for record, colour in drawn:
-            label = f"{record['name']}, AUC {record['auc']['value']:.3f}"
+            label = f"{record['name']}, {auc_label(record['auc'])}"
             axes.plot(record["roc"]["fpr"], record["roc"]["tpr"], color=colour, lw=1.8, label=label)
             _point(axes, record["specificity"], record["sensitivity"], colour, "o")
         _roc_axes(axes)
@@ -82,7 +84,7 @@ def initial_result_figure(records: Sequence[dict[str, Any]], synthetic: bool) ->
         for record, group, colour in curves:
             style, short = styles[group]
             found = record["groups"][group]
-            label = f"{record['name']}, {short}, AUC {found['auc']['value']:.3f}"
+            label = f"{plain(record['name'], 34)}, {short}, {auc_label(found['auc'])}"
             axes.plot(
                 found["roc"]["fpr"],
                 found["roc"]["tpr"],
@@ -124,12 +126,12 @@ def reader_figure(
             overall["roc"]["tpr"],
             color=BLUE,
             lw=2,
-            label=f"{method}, AUC {overall['auc']['value']:.3f}",
+            label=f"{plain(method, 34)}, {auc_label(overall['auc'])}",
         )
         _point(axes, overall["specificity"], overall["sensitivity"], BLUE, "o", "operating point")
         for place, reader in enumerate(points):
             marker = MARKERS[place % len(MARKERS)]
-            name = f"reader {reader['name']}"
+            name = f"reader {plain(reader['name'], 34)}"
             _point(axes, reader["specificity"], reader["sensitivity"], ORANGE, marker, name)
         _roc_axes(axes)
         text = f"{len(points)} readers on the ROC plane of {method}"

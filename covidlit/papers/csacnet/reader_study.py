@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,8 @@ def _record(reader: Reader, test: pd.DataFrame, sampling: Sampling) -> dict[str,
         record["seconds"] = _mean(reader.seconds[None, :], sampling).to_dict()
     grades = np.unique(reader.value[read])
     if not np.isin(grades, (0.0, 1.0)).all():
-        record["auc"] = sampled_auc(target, reader.value[read], part).to_dict()
+        alone = replace(part, fold=None)  # a reader is the same in every fold
+        record["auc"] = sampled_auc(target, reader.value[read], alone).to_dict()
     if reader.called is None:
         undefined = Estimate.undefined("grades without a cut", int(read.sum())).to_dict()
         return record | {
@@ -124,8 +126,10 @@ def _at_reader_specificity(
     The interval is a patient bootstrap in which the reader's specificity is drawn anew as well.
     """
     n = len(target)
-    if not target.any() or target.all():
+    if sampling.cross_validated or not target.any() or target.all():
         reason = f"no read {'negative scan' if target.any() else 'case'}"
+        if sampling.cross_validated:
+            reason = "the models of different folds have no threshold in common"
         test = DifferenceTest.undefined(reason, "patient bootstrap", n)
         nothing = Estimate.undefined(reason, n).to_dict()
         return {"sensitivity": nothing, "threshold": None, "difference": test.to_dict()}
@@ -184,7 +188,7 @@ def _mean(values: NDArray[np.float64], sampling: Sampling) -> Estimate:
         return Estimate.undefined("no time is known")
     value = float(total.sum() / n)
     replicates = sampling.distribution(lambda weights: (weights @ total) / (weights @ size))
-    interval = sampling.percentile(replicates)
+    interval = sampling.percentile(replicates, value)
     method = "patient bootstrap, percentile"
     if interval is None:
         return Estimate(value, None, None, n, method, "the times do not vary, or are too few")

@@ -26,8 +26,11 @@ from covidlit.papers.csacnet.reader_study import reader_study
 from covidlit.papers.csacnet.rtpcr import by_initial_result, correct_over_methods
 from covidlit.papers.csacnet.subsets import Subsets, initial_result
 
-FORMAT = 1
-"""Number of the layout of `paper.json`; raised when a key changes its meaning."""
+FORMAT = 2
+"""Number of the layout of `paper.json`; raised when a key changes its meaning.
+
+1: `auc` pooled the scores of all folds; 2: it is the mean of the folds' AUCs.
+"""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def paper(
     subsets = subsets or Subsets()
 
     def sampling_of(rows: pd.DataFrame) -> Sampling:
-        return Sampling(rows["patient_id"].to_numpy(str), confidence, n_bootstrap, seed)
+        return Sampling.of(rows, confidence=confidence, n_bootstrap=n_bootstrap, seed=seed)
 
     methods = tuple(
         as_method(name, table, operating_point, sampling_of) for name, table in tables.items()
@@ -161,6 +164,7 @@ def _described(method: Method, first: Method) -> dict[str, Any]:
     return {
         "name": method.name,
         "run_ids": sorted(str(name) for name in method.table["run_id"].dropna().unique()),
+        "cross_validated": method.sampling_of(method.test).cross_validated,
         "n_test": len(test),
         "n_scored": len(method.test),
         "refused": {str(reason): int(n) for reason, n in refused.items()},

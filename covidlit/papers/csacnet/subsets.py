@@ -16,7 +16,7 @@ class Subsets:
     """The classes of the subsets, as they stand in the column `class_name`.
 
     S1 is always the positive scans (target 1), whatever rule made the target; `s1` says which class
-    they should have, so that others among them are told.
+    they should have, so that others among them are named.
 
     Attributes:
         s1: the class of the cases.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,12 +102,15 @@ class Classification:
         trainings: Sequence[Training],
     ) -> None:
         """Write `metrics.json` and `report.html`, and say where."""
-        from covidlit.evaluation import evaluate, write_report
+        from covidlit.evaluation import evaluate, write_metrics, write_report
 
         predictions = tables[PREDICTIONS]
         evaluation = evaluate(predictions, seed=config["seed"], **config["evaluation"])
-        gallery = _gallery(config, trainings, evaluation.table)
-        context = report_context(run_dir, config, trainings, gallery)
+        write_metrics(evaluation, run_dir)  # the numbers are kept, whatever fails from here on
+        context = report_context(run_dir, config, trainings)
+        write_metrics(evaluation, run_dir, context)
+        pictures, note = _gallery(config, trainings, evaluation.table)
+        context = replace(context, gallery=pictures, gallery_note=note)
         path = write_report(predictions, run_dir, context=context, evaluation=evaluation)
         _log_result(evaluation, path, synthetic=bool(context.synthetic))
 
@@ -134,10 +138,10 @@ def _log_result(evaluation: Evaluation, path: Path, *, synthetic: bool) -> None:
     if auc.value is not None and auc.low is not None:
         level = 100 * evaluation.metrics["settings"]["confidence"]
         label = "Synthetic data. " if synthetic else ""
-        log.info(
-            f"{label}Test AUC {auc.value:.3f} ({level:g}% CI {auc.low:.3f} to {auc.high:.3f}), "
-            f"{auc.n} scans."
-        )
+        folds = "auc_pooled" in evaluation.metrics["parts"]["test"]
+        name = "Test AUC, mean of the folds," if folds else "Test AUC"
+        interval = f"{level:g}% CI {auc.low:.3f} to {auc.high:.3f}"
+        log.info(f"{label}{name} {auc.value:.3f} ({interval}), {auc.n} scans.")
     for caution in evaluation.metrics["cautions"]:
         if caution["code"] == "no_spread":
             log.warning("%s", caution["text"])

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from covidlit.datamodules.cohort_data import TO_CHECK
 from covidlit.files import fingerprint
 from covidlit.runs.outcomes.outcome import Training
 
@@ -24,14 +25,13 @@ PACKAGES = (
     "SimpleITK",
 )  # fmt: skip
 
-_OF_THE_COHORT = ("source", "prepared in")
+_OF_THE_COHORT = ("source", "prepared in", TO_CHECK)
 
 
 def report_context(
     run_dir: Path,
     config: dict[str, Any],
     trainings: Sequence[Training],
-    gallery: tuple[list[tuple[str, bytes]], str] = ([], ""),
 ) -> ReportContext:
     """Configuration, cohort, split, training and versions of a run.
 
@@ -39,7 +39,6 @@ def report_context(
         run_dir: the run's folder.
         config: the resolved configuration.
         trainings: one, or those of the folds of a cross-validation.
-        gallery: captions and pictures of heatmaps, and a note on them.
     """
     import yaml
 
@@ -47,6 +46,7 @@ def report_context(
     from covidlit.cohort.sources import flow_of
     from covidlit.cohort.summary import split_summary
     from covidlit.evaluation import ReportContext
+    from covidlit.evaluation.run_report import training_curve
 
     data, facts = trainings[0].data, trainings[0].facts
     table, described = data.table, data.facts()
@@ -67,12 +67,12 @@ def report_context(
         split_summary=_by_fold([split_summary(training.data.table) for training in trainings]),
         centres=sorted(map(str, table["centre"].dropna().unique())) if "centre" in table else [],
         disjointness=(
-            "No patient, no series and no image (hash of its voxels) stands in two parts"
+            "No patient, no study, no series and no image (hash of its voxels) stands in two parts"
             f"{' of a fold' if len(trainings) > 1 else ''}; "
             "this was checked when the run started, which would have stopped it.",
         ),
         flow=flow,
-        notes=[flow_note] if flow_note else [],
+        notes=[*filter(None, [flow_note, *_to_check(trainings)])],
         tables=tables,
         versions={
             "python": platform.python_version(),
@@ -80,7 +80,7 @@ def report_context(
             "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         },
         seed=config["seed"],
-        training_curve=_training_curve(run_dir),
+        training_curve=training_curve(run_dir),
         model=facts["model"],
         training={
             **facts["training"],
@@ -89,9 +89,13 @@ def report_context(
         selected_on=facts["selected_on"],
         cut_short=facts["cut_short"],
         synthetic=bool(table["synthetic"].fillna(False).any()) if "synthetic" in table else None,
-        gallery=gallery[0],
-        gallery_note=gallery[1],
     )
+
+
+def _to_check(trainings: Sequence[Training]) -> list[str]:
+    """What a person should look at, once for all folds that it is true of."""
+    noted = [training.data.facts().get(TO_CHECK, "") for training in trainings]
+    return [f"Possible leakage: {text}" for text in dict.fromkeys(noted) if text]
 
 
 def _by_fold(summaries: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -112,14 +116,3 @@ def _command() -> str:
     own = program.parent.name == "cli"  # of `covidlit train`, see covidlit.cli.app
     start = ["covidlit", "train"] if own else ["python", program.name]
     return shlex.join([*start, *sys.argv[1:]])
-
-
-def _training_curve(run_dir: Path) -> pd.DataFrame | None:
-    """The logged metrics, one row per epoch, or None where nothing was logged."""
-    import pandas as pd
-
-    path = run_dir / "logs" / "metrics.csv"
-    if not path.is_file():
-        return None
-    logged = pd.read_csv(path)
-    return logged.groupby("epoch", as_index=False).last().drop(columns="step", errors="ignore")

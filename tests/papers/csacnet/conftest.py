@@ -66,7 +66,7 @@ def _method(table: pd.DataFrame, rule: str | float = "auto", n_bootstrap: int = 
         "csacnet",
         table,
         rule,
-        lambda rows: Sampling(rows["patient_id"].to_numpy(str), 0.95, n_bootstrap, 0),
+        lambda rows: Sampling.of(rows, n_bootstrap=n_bootstrap),
     )
 
 

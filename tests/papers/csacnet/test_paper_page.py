@@ -153,6 +153,24 @@ def test_folds_are_pooled_and_seeds_of_other_test_scans_are_methods_of_their_own
     found = paper(methods, n_bootstrap=100).results
     assert found["methods"][0]["n_test"] == 240
     assert [point["fold"] for point in found["figure2_left"][1]["operating_points"]] == [0, 1]
+    own = methods["csacnet, seed 0"]
+    aucs = [
+        roc_auc_score(rows["target"], rows["score"])
+        for _, rows in own[own["part"] == "test"].groupby("fold")
+    ]
+    overall = found["figure2_left"][0]["auc"]
+    assert overall["value"] == pytest.approx(np.mean(aucs))
+    assert overall["method"] == "mean of 2 folds, influence curve"
+    for group in found["figure2_right"][0]["groups"].values():
+        assert group["auc"]["method"].startswith("mean of 2 folds")
+    test = found["figure2_right"][0]["auc_test"]
+    assert test["method"] == "mean of 2 folds, influence curve, paired"
+    at = found["table3"]["readers"][0]["versus_model"]["at_reader_specificity"]
+    assert at["sensitivity"]["reason"] == (
+        "the models of different folds have no threshold in common"
+    )
+    page = write_paper(paper(methods, n_bootstrap=100), tmp_path / "paper").read_text()
+    assert "mean of 2 folds" in page
     with pytest.raises(PredictionsError, match="LABEL=RUN"):
         read_methods([other, other])
 
