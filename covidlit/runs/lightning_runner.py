@@ -175,13 +175,11 @@ class LightningRunner:
         import torch
 
         from covidlit.runs.log import quieten_lightning
-        from covidlit.runs.several_devices import EndOnSigterm
         from covidlit.tasks.rng import set_rng_state
 
         quieten_lightning()
         self.task.record = self.record
         self.task.load_state_dict(torch.load(weights, weights_only=True))
-        self.further_callbacks.append(EndOnSigterm())
         trainer = self._build_trainer(data, run_dir)
         set_rng_state(rng)
         self._fit(trainer, data)
@@ -193,13 +191,14 @@ class LightningRunner:
         from hydra.utils import instantiate
 
         from covidlit.checkpoints.io import RunCheckpointIO
+        from covidlit.runs.several_devices import EndOnSigterm
 
         callbacks = self._build_callbacks(run_dir, data)
         kept_in = [getattr(callback, "dirpath", None) for callback in callbacks]
         folders = [run_dir, *(folder for folder in kept_in if folder)]
         trainer: pl.Trainer = instantiate(
             self._trainer_node,
-            callbacks=[*callbacks, *self.further_callbacks],
+            callbacks=[*callbacks, *self.further_callbacks, EndOnSigterm()],
             logger=self._build_loggers(run_dir),
             default_root_dir=str(run_dir),
             use_distributed_sampler=False,

@@ -2,7 +2,8 @@
 
 Lightning alone would run the whole command once more for each device. If one of those fails, it
 kills the first without a word; if the first fails, it leaves the others waiting. Torch's elastic
-agent, which torchrun is, waits for ever for a process that was stopped and thus returned nothing.
+agent (torchrun) orders failures by whole seconds, so that a lost connection passes for the cause;
+leaves its signal handlers behind; and waits for ever for a function that was stopped by SIGTERM.
 """
 
 from __future__ import annotations
@@ -97,17 +98,18 @@ def in_processes(trainer: pl.Trainer, function: Callable[..., Any], *arguments: 
 
 
 class EndOnSigterm(pl.Callback):
-    """Ends this process of several on SIGTERM.
+    """Ends a process on SIGTERM, where it is one of several.
 
     Lightning answers it with a broadcast from within the signal's handler: where a process waits in
     another collective just then, both wait for ever.
     """
 
     def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        _raise_once(signal.SIGTERM)
+        self.on_train_start(trainer, pl_module)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        _raise_once(signal.SIGTERM)
+        if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
+            _raise_once(signal.SIGTERM)
 
 
 def _call(

@@ -266,7 +266,7 @@ def test_the_paper_protocol_stands_in_its_own_file() -> None:
     folder = config_dir() / "experiment"
     study = yaml.safe_load((folder / "csacnet_paper.yaml").read_text())
     network = yaml.safe_load((folder / "csacnet_paper" / "csacnet.yaml").read_text())
-    where_and_how_fast = {"source", "cache_dir", "num_workers", "n_jobs", "backend"}
+    where_and_how_fast = {"_target_", "source", "cache_dir", "num_workers", "n_jobs", "backend"}
     how_fast = {"channels_last", "compile"}
     assert study["data"] == {k: v for k, v in config["data"].items() if k not in where_and_how_fast}
     task, written = config["model"]["task"], network["task"]
@@ -376,7 +376,8 @@ def test_a_sweep_runs_on_any_one_device(
     def start(*_: object) -> None:
         raise Started
 
-    hydra = {"mode": "RunMode.MULTIRUN", "runtime": {"output_dir": str(tmp_path)}}
+    runtime = {"output_dir": str(tmp_path), "cwd": str(tmp_path)}
+    hydra = {"mode": "RunMode.MULTIRUN", "runtime": runtime}
     monkeypatch.setattr(HydraConfig, "get", lambda: OmegaConf.create(hydra))
     monkeypatch.setattr("covidlit.runs.steps.train_and_evaluate", start)
     with pytest.raises(ConfigError if refused else Started):
