@@ -379,7 +379,7 @@ def test_a_sweep_runs_on_any_one_device(
     runtime = {"output_dir": str(tmp_path), "cwd": str(tmp_path)}
     hydra = {"mode": "RunMode.MULTIRUN", "runtime": runtime}
     monkeypatch.setattr(HydraConfig, "get", lambda: OmegaConf.create(hydra))
-    monkeypatch.setattr("covidlit.runs.steps.train_and_evaluate", start)
+    monkeypatch.setattr("covidlit.cli.train.whole_run", start)
     with pytest.raises(ConfigError if refused else Started):
         run(OmegaConf.create({"trainer": trainer, "split": {}}))
 
