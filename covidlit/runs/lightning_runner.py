@@ -197,10 +197,11 @@ class LightningRunner:
         kept_in = [getattr(callback, "dirpath", None) for callback in callbacks]
         own = [run_dir / "checkpoints", run_dir / "logs"]
         given = self._trainer_node.get("plugins") or []
-        plugins = given if isinstance(given, list) else [given]
+        given = given if isinstance(given, list) else [given]
+        plugins = [instantiate(each) if isinstance(each, Mapping) else each for each in given]
         folders = [*own, *(folder for folder in kept_in if folder)]
         trainer: pl.Trainer = instantiate(
-            self._trainer_node,
+            {name: value for name, value in self._trainer_node.items() if name != "plugins"},
             callbacks=[*callbacks, *self.further_callbacks, EndOnSigterm()],
             logger=self._build_loggers(run_dir),
             default_root_dir=str(run_dir),
