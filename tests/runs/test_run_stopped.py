@@ -79,7 +79,7 @@ def test_a_run_that_is_stopped_says_how_it_goes_on(
         f"The run was stopped ({name}). To go on after its last finished epoch, give the same"
         in said
     )
-    assert f"ckpt_path={tmp_path}/checkpoints/last.ckpt and the same overrides" in said
+    assert f"hydra.run.dir={tmp_path}; or ckpt_path={tmp_path}/checkpoints/last.ckpt" in said
     assert "Traceback" not in said
 
 
