@@ -18,6 +18,9 @@ from typing import Any
 import optuna
 from record import write_results
 
+from covidlit.errors import ConfigError
+from covidlit.sweep.existing_study import existing_study
+
 ROOT = Path(__file__).parents[1]
 COMMAND = "python benchmarks/sweep_killed.py"
 N_KILLS, N_TRIALS, TRIAL_S, SEED = 10, 80, 0.4, 0
@@ -39,16 +42,22 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
 def study_of(folder: Path) -> optuna.Study | None:
     """The study as it stands; None before it is made."""
     try:
-        return optuna.load_study(study_name="sweep", storage=f"sqlite:///{folder}/study.db")
-    except (KeyError, optuna.exceptions.StorageInternalError):
+        return existing_study(folder)
+    except ConfigError:
         return None
 
 
 def values_of(folder: Path) -> dict[int, float | None]:
     """Number and value of the trials that are finished or pruned."""
     done = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-    study = study_of(folder) if (folder / "study.db").exists() else None
+    study = study_of(folder)
     return {} if study is None else {t.number: t.value for t in study.get_trials(states=done)}
+
+
+def n_trials_of(folder: Path) -> int:
+    """Trials that were begun."""
+    study = study_of(folder)
+    return 0 if study is None else len(study.trials)
 
 
 def orphans(folder: Path) -> list[int]:
@@ -74,7 +83,9 @@ def main() -> None:
             raise SystemExit("the uninterrupted sweep failed")
         before: dict[int, float | None] = {}
         for kill in range(N_KILLS):
-            process = start(killed)
+            process, n_trials = start(killed), n_trials_of(killed)
+            while kill % 2 and process.poll() is None and n_trials_of(killed) == n_trials:
+                time.sleep(0.1)  # every other kill meets trials, not the start of the command
             time.sleep(moments.uniform(0.5, 9))
             if process.poll() is not None:
                 raise SystemExit(f"the sweep was over before kill {kill + 1}: raise N_TRIALS")

@@ -19,6 +19,8 @@ from typing import Any
 import optuna
 from record import write_results
 
+from covidlit.sweep.existing_study import existing_study
+
 ROOT = Path(__file__).parents[1]
 COMMAND = "python benchmarks/sweep_overhead.py"
 N_TRIALS, N_SLEEPS, SLEEP_S = 10, 12, 5.0
@@ -56,9 +58,7 @@ def overhead(scratch: Path) -> list[dict[str, Any]]:
         folder, [__file__, TRIVIAL], "hydra/sweeper=covidlit", "seed=range(1,1000)",
         f"hydra.sweeper.n_trials={N_TRIALS}",
     )  # fmt: skip
-    trials = optuna.load_study(
-        study_name="sweep", storage=f"sqlite:///{folder / 'study.db'}"
-    ).trials
+    trials = existing_study(folder).trials
     first, *others = trials
     assert first.datetime_start is not None
     assert all(trial.duration is not None for trial in trials)

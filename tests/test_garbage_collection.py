@@ -1,29 +1,9 @@
-"""The collector rests while things are loaded and at the end of a command."""
+"""The collector rests at the end of a command."""
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
-
-import pytest
-
-from covidlit.garbage_collection import no_collection
-
-
-@pytest.mark.parametrize("enabled", [True, False])
-def test_it_rests_in_the_block_and_is_then_as_it_was(enabled: bool) -> None:
-    before = gc.isenabled()
-    (gc.enable if enabled else gc.disable)()
-    try:
-        frozen = gc.get_freeze_count()
-        with no_collection():
-            assert not gc.isenabled()
-        assert gc.get_freeze_count() > frozen
-        assert gc.isenabled() is enabled
-    finally:
-        (gc.enable if before else gc.disable)()
-        gc.unfreeze()
 
 
 def test_the_end_of_a_command_walks_through_no_objects() -> None:

@@ -10,7 +10,7 @@ import pytest
 import scipy.ndimage
 import torch
 import torchio as tio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -30,7 +30,6 @@ KINDS = {
     "one slice": ((1, *SHAPE[1:]), Augmentation(SPACING, in_plane=False, flip_axes=("AP",))),
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
-by_seed = settings(max_examples=25, deadline=None, derandomize=True)
 
 
 def still(**changes: object) -> AugmentationParameters:
@@ -116,7 +115,6 @@ def test_the_parameters_of_a_seed_never_change() -> None:
 
 
 @every_kind
-@by_seed
 @given(seed=SEEDS)
 def test_the_mask_of_the_image_is_the_moved_mask(kind: str, seed: int) -> None:
     shape, augmentation = KINDS[kind]
@@ -137,7 +135,6 @@ def test_the_mask_of_the_image_is_the_moved_mask(kind: str, seed: int) -> None:
 
 
 @every_kind
-@by_seed
 @given(seed=SEEDS, share=st.tuples(*[st.floats(0.3, 0.7)] * 3))
 def test_points_follow_what_they_mark(
     kind: str, seed: int, share: tuple[float, float, float]
@@ -152,7 +149,6 @@ def test_points_follow_what_they_mark(
 
 
 @every_kind
-@by_seed
 @given(seed=SEEDS)
 def test_the_affine_leads_back_to_where_a_point_was(kind: str, seed: int) -> None:
     shape, augmentation = KINDS[kind]
@@ -171,7 +167,6 @@ def test_the_affine_leads_back_to_where_a_point_was(kind: str, seed: int) -> Non
 
 
 @every_kind
-@by_seed
 @given(seed=SEEDS, turned=st.booleans())
 def test_boxes_hold_the_mask_they_held(kind: str, seed: int, turned: bool) -> None:
     shape, augmentation = KINDS[kind]
@@ -190,7 +185,6 @@ def test_boxes_hold_the_mask_they_held(kind: str, seed: int, turned: bool) -> No
 
 
 @every_kind
-@by_seed
 @given(seed=SEEDS)
 def test_a_box_is_that_of_the_moved_corners(kind: str, seed: int) -> None:
     shape, augmentation = KINDS[kind]

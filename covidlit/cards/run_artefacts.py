@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from covidlit.cards.network_facts import network_facts
 from covidlit.cohort import Split
 from covidlit.errors import CheckpointError, CovidlitError, PredictionsError
-from covidlit.evaluation import read_predictions
+from covidlit.evaluation import read_metrics, read_predictions
 
 FILES = ("config.yaml", "split.json", "cohort.json", "hardware.json", "metrics.json")
 CHECKPOINT, MULTIRUN, HEATMAPS = "checkpoint", "multirun.yaml", "heatmaps/localisation.json"
@@ -116,8 +116,6 @@ def _read(path: Path) -> dict[str, Any]:
     if path.name == "split.json":
         return Split.load(path).model_dump(mode="json")
     if path.name == "metrics.json":
-        from covidlit.evaluation import read_metrics
-
         return read_metrics(path)
     try:
         text = path.read_text(encoding="utf-8")

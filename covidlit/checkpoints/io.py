@@ -51,7 +51,7 @@ class RunCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """The checkpoint that a training goes on from, its callbacks' paths within `folders`.
+        """The checkpoint that a training goes on from, its callbacks' paths taken to their files.
 
         Raises:
             CheckpointError: see `covidlit.checkpoints.file.load_checkpoint`.
@@ -59,7 +59,7 @@ class RunCheckpointIO(TorchCheckpointIO):
         checkpoint = load_checkpoint(path)
         states = checkpoint.get("callbacks")
         checkpoint["callbacks"] = {
-            str(name): self._within(state)
+            str(name): self._within(state, Path(path).absolute().parent)
             for name, state in (states.items() if isinstance(states, Mapping) else ())
             if isinstance(state, Mapping)
         }
@@ -79,17 +79,18 @@ class RunCheckpointIO(TorchCheckpointIO):
             )
         super().remove_checkpoint(path)
 
-    def _within(self, state: Mapping[Any, Any]) -> dict[str, Any]:
+    def _within(self, state: Mapping[Any, Any], beside: Path) -> dict[str, Any]:
         """Numbers and tensors of a callback's state, and the names of its files.
 
-        The files are taken for those of this run where the state's folder is the run's own; of
-        another folder the bare names are left.
+        The files are taken for those of this run where the state's folder is the run's own, and
+        else for those beside the checkpoint that was read.
         """
         stated = str(state.get("dirpath") or "")
-        folder = Path(stated) if stated and self._is_own(Path(stated)) else None
+        own = bool(stated) and self._is_own(Path(stated))
+        folder = Path(stated) if own else beside
         kept = {str(key): _plain(value, folder) for key, value in state.items()}
         if "dirpath" in kept:
-            kept["dirpath"] = "" if folder is None else stated
+            kept["dirpath"] = stated if own else ""
         return kept
 
     def _is_own(self, path: Path) -> bool:
@@ -97,7 +98,7 @@ class RunCheckpointIO(TorchCheckpointIO):
         return any(folder in (place, *place.parents) for folder in self.folders)
 
 
-def _plain(value: Any, folder: Path | None) -> Any:
+def _plain(value: Any, folder: Path) -> Any:
     if value is None or isinstance(value, bool | int | float | Tensor):
         return value
     if isinstance(value, str):
@@ -109,11 +110,11 @@ def _plain(value: Any, folder: Path | None) -> Any:
     return None
 
 
-def _file(text: str, folder: Path | None) -> str:
-    """A text as it is; of a path the file's name, below `folder` where there is one."""
+def _file(text: str, folder: Path) -> str:
+    """A text as it is; of a path the file's name, below `folder`."""
     name = Path(text).name
     if name == text or not text:
         return text
     if not _FILE_NAME.fullmatch(name):
         return ""
-    return name if folder is None else str(folder / name)
+    return str(folder / name)

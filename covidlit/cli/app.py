@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from covidlit.errors import CovidlitError, disk_full
-from covidlit.garbage_collection import skip_collection_at_exit
+from covidlit.garbage_collection import collect_less
 from covidlit.threads import let_waiting_threads_sleep
 
 app = typer.Typer(
@@ -36,7 +36,7 @@ def _friendly(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def call(*args: Any, **kwargs: Any) -> None:
         let_waiting_threads_sleep()
-        skip_collection_at_exit()
+        collect_less()
         try:
             command(*args, **kwargs)
         except CovidlitError as error:

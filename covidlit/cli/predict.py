@@ -74,15 +74,14 @@ def predict(
     that cannot be used are listed with the reason, and keep a row without a score in the table.
     """
     from covidlit.deploy import Timings, load_engine
-    from covidlit.garbage_collection import no_collection
     from covidlit.tables import check_table_path, write_table
 
     check_table_path(out)
     timings = Timings()
-    with timings.measure("start"), no_collection():
+    with timings.measure("start"):
         from covidlit.deploy.predict import predict_with, require_all
     with ExitStack() as stack:
-        with timings.measure("load"), no_collection():
+        with timings.measure("load"):
             loaded = load_engine(checkpoint, engine, device=device, threads=threads)
             on_scored = None
             if heatmaps is not None:

@@ -19,15 +19,27 @@ def sweep(
     study_name: Annotated[
         str | None, typer.Option(help="The study, where the database holds several.")
     ] = None,
+    to_journal: Annotated[
+        bool,
+        typer.Option(
+            "--to-journal",
+            help="First copy the study from SQLite into a journal, which several machines may "
+            "share; no sweep may run meanwhile.",
+        ),
+    ] = False,
 ) -> None:
-    """Show the best trials of a sweep and write its page again; the study itself is only read."""
+    """Show the best trials of a sweep and write its page again; its study is not changed."""
     from rich.console import Console
 
     from covidlit.files import check_writable
+    from covidlit.sweep import conversion
     from covidlit.sweep.existing_study import existing_study
     from covidlit.sweep.page import PAGE, write_page
     from covidlit.sweep.table import print_table
 
+    if to_journal:
+        conversion.to_journal(folder, storage)
+        storage = None
     study = existing_study(folder, storage, study_name)
     check_writable(folder / PAGE)
     print_table(study)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from covidlit.errors import ConfigError, CovidlitError, disk_full
-from covidlit.garbage_collection import skip_collection_at_exit
-from covidlit.runs.failure_report import OtherProcessError, end_with_first_process, write_failure
-from covidlit.runs.processes import process_rank
+from covidlit.garbage_collection import collect_less
+from covidlit.runs.processes import ProcessError, process_rank
 from covidlit.runs.stopped import INTERRUPTED, RunStopped, explained_end
 from covidlit.settings.errors import translate
 from covidlit.settings.paths import absolute_paths
@@ -35,8 +33,7 @@ def main() -> None:
     from omegaconf.errors import OmegaConfBaseException
 
     let_waiting_threads_sleep()
-    skip_collection_at_exit()
-    end_with_first_process()
+    collect_less()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us instead of Hydra's printer
     entry = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(run)
     try:
@@ -46,31 +43,19 @@ def main() -> None:
     except CovidlitError as error:
         _stop(error)
     except (HydraException, OmegaConfBaseException) as error:
-        _stop(translate(error))
+        _stop(translate(error, sys.argv[1:]))
     except OSError as error:
         fix = "free some space, then go on with ckpt_path=.../checkpoints/last.ckpt."
         if (full := disk_full(error, fix)) is None:
-            _end_with_traceback()
+            raise
         _stop(full)
-    except OtherProcessError as error:
-        sys.stderr.write(error.failure.message)
-        sys.exit(error.failure.exit_code)
-    except Exception:
-        _end_with_traceback()
+    except ProcessError as error:
+        sys.exit(f"\n{error}")
 
 
-def _stop(error: CovidlitError) -> None:
-    message = f"\nerror: {error}\n"
-    if not write_failure(message, 2):
-        sys.stderr.write(message)
+def _stop(error: CovidlitError) -> NoReturn:
+    sys.stderr.write(f"\nerror: {error}\n")
     sys.exit(2)
-
-
-def _end_with_traceback() -> NoReturn:
-    """End on the error that is being handled, which is no user's."""
-    if not write_failure(f"\n{traceback.format_exc()}", 1):
-        raise
-    sys.exit(1)
 
 
 def _end_stopped(stop: KeyboardInterrupt) -> None:
@@ -84,7 +69,8 @@ def _end_stopped(stop: KeyboardInterrupt) -> None:
 def run(config: DictConfig) -> float | None:
     """Cohort, split, cache, training, predictions, report, in the run folder that Hydra made.
 
-    A trial of a sweep ends before the test part, see `covidlit.sweep.trial_run`.
+    A trial of a sweep ends before the test part, see `covidlit.sweep.trial_run`. By this function's
+    name the sweeper knows covidlit's own trials, see `covidlit.sweep.job.Application`.
 
     Args:
         config: the composed `conf/train.yaml`.

@@ -20,6 +20,7 @@ from covidlit.datamodules.cohort_data import TO_CHECK, RunSettings, SplitOf
 from covidlit.datamodules.loading import epoch_loader
 from covidlit.datamodules.sampling import EpochLoader, EpochSampler
 from covidlit.datamodules.volume_dataset import VolumeDataset
+from covidlit.datamodules.volume_settings import volume_arguments
 from covidlit.datamodules.volume_table import (
     check_manifest_columns,
     prepared_table,
@@ -31,7 +32,6 @@ from covidlit.dicom import Checks
 from covidlit.errors import SplitError
 from covidlit.preprocess import Geometry, prepare_cohort
 from covidlit.preprocess.thumbnails import cohort_thumbnails
-from covidlit.settings.keys import check_keys
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,22 +130,7 @@ class VolumeDataModule(pl.LightningDataModule):
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], run: RunSettings) -> Self:
         """The datamodule of `conf/data/*.yaml`; see `covidlit.datamodules.cohort_data`."""
-        data = dict(settings)
-        source, min_slices = data.pop("source"), data.pop("min_slices")
-        require_whole_number(min_slices, "data.min_slices", at_least=1)
-        given = {
-            "split": run.split,
-            "label_rule": run.label_rule,
-            "n_classes": run.label_rule.n_classes,
-            "augmentation": run.augmentation,
-            "checks": Checks(min_slices, frozenset(data.pop("override_checks") or ())),
-            "seed": run.seed,
-            "strict": run.strict,
-        }
-        check_keys("data", data, signature(cls).parameters.keys() - {"manifest", *given})
-        inclusion = run.build(run.inclusion, "inclusion") if run.inclusion else None
-        manifest = run.build(source, "sources", inclusion=inclusion)
-        return cls(manifest=str(manifest), **given, **data)
+        return cls(**volume_arguments(settings, run, signature(cls).parameters))
 
     def with_split(self, split: Split | SplitOf) -> Self:
         """The same scans in other parts; what is prepared already is not looked at again."""
@@ -395,4 +380,5 @@ class VolumeDataModule(pl.LightningDataModule):
             else:
                 with explained("split"):
                     self._split = source(manifest)
+                self._split_source = self._split  # a function need not go to another process
         return self._split

@@ -39,7 +39,7 @@ from covidlit.errors import ConfigError, ExportError
 from covidlit.files import check_writable, keep_permissions, write_json
 from covidlit.models.layers import check_choice
 from covidlit.preprocess import Geometry
-from covidlit.tasks import VolumeClassification
+from covidlit.tasks.classifier import ClassifierMixin
 
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
 _PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",)}
@@ -181,9 +181,9 @@ def parity_volumes(
 def _write(engine: TorchEngine, formats: Sequence[str], folder: Path) -> dict[str, str]:
     """Write the files of all formats; returns the hash of each. Changes the engine's network."""
     task, wanted = engine.task, engine.record.volume_input
-    if not isinstance(task, VolumeClassification):
+    if not isinstance(task, ClassifierMixin):
         raise ExportError(
-            f"a {type(task).__name__} cannot be exported, only a VolumeClassification.",
+            f"a {type(task).__name__} cannot be exported, only a classification.",
             fix="use engine=torch.",
         )
     onnx_path = folder / FILES["onnx"][0]

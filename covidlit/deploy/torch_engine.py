@@ -15,7 +15,7 @@ from covidlit.checkpoints.file import read_record
 from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.deploy.engine import check_volumes, on_threads
 from covidlit.errors import ConfigError
-from covidlit.tasks.load import load_task
+from covidlit.tasks.load import load_for_prediction
 
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
@@ -43,7 +43,7 @@ class TorchEngine:
         float32: bool = False,
     ) -> None:
         self.device = find_device(device)
-        task = load_task(checkpoint)
+        task = load_for_prediction(checkpoint)
         self.record = read_record({"covidlit": {"record": task.record}}, checkpoint)
         self.task = task.to(self.device)
         self.threads = threads

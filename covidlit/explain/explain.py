@@ -38,7 +38,7 @@ def explain_image(
     """The heatmap of one volume and its score, from one pass through the network.
 
     Args:
-        task: a trained classification, as `load_task` or `load_classifier` gives it.
+        task: a trained classification, as `load_task` or `load_for_prediction` gives it.
         image: (1, 1, z, y, x), prepared and windowed as in its training.
         layer: of `layers_of(task.net)`; None: `default_layer`.
         method: one of `METHODS`; None: the first.

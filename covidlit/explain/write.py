@@ -35,8 +35,8 @@ from covidlit.preprocess import Geometry, Prepared, prepare_scan
 from covidlit.preprocess.body import body_mask
 from covidlit.preprocess.cache import source_hash
 from covidlit.scans.scan import Scan
-from covidlit.tasks.classifier import Classifier, load_classifier
-from covidlit.tasks.load import load_task
+from covidlit.tasks.classifier import Classifier
+from covidlit.tasks.load import load_for_prediction, load_task
 
 if TYPE_CHECKING:
     from covidlit.lesions import LesionLabels
@@ -215,7 +215,8 @@ class HeatmapWriter:
 
 
 def _classifier(checkpoint: str | Path) -> Classifier | VolumeClassification:
-    return load_classifier(checkpoint) or load_classification(checkpoint)
+    task = load_for_prediction(checkpoint)
+    return task if isinstance(task, Classifier) else _classification(task, checkpoint)
 
 
 def load_classification(checkpoint: str | Path) -> VolumeClassification:
@@ -225,9 +226,12 @@ def load_classification(checkpoint: str | Path) -> VolumeClassification:
         CheckpointError: see `load_task`.
         ExplainError: it is of another task.
     """
+    return _classification(load_task(checkpoint), checkpoint)
+
+
+def _classification(task: object, checkpoint: str | Path) -> VolumeClassification:
     from covidlit.tasks import VolumeClassification
 
-    task = load_task(checkpoint)
     if not isinstance(task, VolumeClassification):
         raise ExplainError(
             f"heatmaps show classifications, this is a {type(task).__name__}.", where=checkpoint

@@ -25,10 +25,15 @@ class BestCheckpoint(ModelCheckpoint):
     _is_first_process = True
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Note where the run is resumed from, before the state is loaded."""
+        """Note whether this process may write."""
         super().setup(trainer, pl_module, stage)
         self._is_first_process = trainer.is_global_zero
-        if trainer.ckpt_path is not None:
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note where the run is resumed from, before the state is loaded."""
+        if trainer.ckpt_path is not None:  # it is set after `setup`
             self._resumed_from = Path(trainer.ckpt_path).parent
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from copy import copy
 from inspect import signature
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from covidlit.errors import ConfigError
@@ -120,25 +122,83 @@ class LightningRunner:
                 validation part or one without some class.
             CheckpointError: `ckpt_path` is damaged, untrusted or of another run's model or split.
             TrainingError: the loss is not finite any more; checkpoints of earlier epochs stay.
-            OtherProcessError: another process of the training failed.
+            ProcessError: one of the processes of several devices failed.
         """
+        from covidlit.runs.several_devices import needs_processes
+
+        self.task.record = self.record
+        if self.ckpt_path is not None:
+            self._check_resumable()
+        self._trainer_node = without_unusable_sync(self._trainer_node)
+        trainer = self._build_trainer(data, run_dir)
+        self._check_scheduler(data)
+        if trainer.is_global_zero:
+            _log_start(self.describe(), trainer)
+        if needs_processes(trainer, self._trainer_node.get("strategy")):
+            self._fit_in_processes(trainer, data, run_dir)
+        else:
+            self._fit(trainer, data)
+
+    def _fit(self, trainer: pl.Trainer, data: CohortData) -> None:
+        try:
+            trainer.fit(
+                self.task,
+                datamodule=data,  # type: ignore[arg-type]  # only some are LightningDataModules
+                ckpt_path=self.ckpt_path,
+                weights_only=True,
+            )
+        finally:
+            _finish_wandb(trainer)
+        if not self._trainer_node.get("fast_dev_run"):
+            self._take_weights(trainer)
+
+    def _fit_in_processes(self, trainer: pl.Trainer, data: CohortData, run_dir: Path) -> None:
+        import torch
+
+        from covidlit.runs.several_devices import in_processes
+        from covidlit.tasks.rng import rng_state
+
+        other = copy(self)
+        other._task = None  # the weights go by file: in memory the processes would share them
+        with TemporaryDirectory(prefix=".weights-", dir=run_dir) as folder:
+            weights = Path(folder, "weights.pt")
+            torch.save(self.task.state_dict(), weights)
+            self.judged, self.selected = in_processes(
+                trainer, other._fit_as_one_of_several, data, run_dir, weights, rng_state()
+            )
+            self.task.load_state_dict(torch.load(weights, weights_only=True))
+
+    def _fit_as_one_of_several(
+        self, data: CohortData, run_dir: Path, weights: Path, rng: dict[str, Any]
+    ) -> tuple[Path | None, bool]:
+        """Go on from the first process's weights and generators; leaves the trained ones there."""
+        import torch
+
+        from covidlit.runs.log import quieten_lightning
+        from covidlit.tasks.rng import set_rng_state
+
+        quieten_lightning()
+        self.task.record = self.record
+        self.task.load_state_dict(torch.load(weights, weights_only=True))
+        trainer = self._build_trainer(data, run_dir)
+        set_rng_state(rng)
+        self._fit(trainer, data)
+        if trainer.local_rank == 0:
+            torch.save(self.task.state_dict(), weights)
+        return self.judged, self.selected
+
+    def _build_trainer(self, data: CohortData, run_dir: Path) -> pl.Trainer:
         from hydra.utils import instantiate
 
         from covidlit.checkpoints.io import RunCheckpointIO
-        from covidlit.runs.other_processes import EndTogether
+        from covidlit.runs.several_devices import EndOnSigterm
 
-        task = self.task
-        task.record = self.record
-        if self.ckpt_path is not None:
-            self._check_resumable()
         callbacks = self._build_callbacks(run_dir, data)
-        self._check_scheduler(data)
         kept_in = [getattr(callback, "dirpath", None) for callback in callbacks]
         folders = [run_dir, *(folder for folder in kept_in if folder)]
-        end_together = EndTogether()
-        trainer = instantiate(
-            without_unusable_sync(self._trainer_node),
-            callbacks=[*callbacks, *self.further_callbacks, end_together],
+        trainer: pl.Trainer = instantiate(
+            self._trainer_node,
+            callbacks=[*callbacks, *self.further_callbacks, EndOnSigterm()],
             logger=self._build_loggers(run_dir),
             default_root_dir=str(run_dir),
             use_distributed_sampler=False,
@@ -146,15 +206,7 @@ class LightningRunner:
             enable_progress_bar=self.show_progress,
             plugins=self._trainer_node.get("plugins") or [RunCheckpointIO(folders)],
         )
-        if trainer.is_global_zero:
-            _log_start(self.describe(), trainer)
-        try:
-            with end_together.around(trainer):
-                trainer.fit(task, datamodule=data, ckpt_path=self.ckpt_path, weights_only=True)
-        finally:
-            _finish_wandb(trainer)
-        if not trainer.fast_dev_run:
-            self._take_weights(trainer)
+        return trainer
 
     def predict(self, data: CohortData, part: str) -> pd.DataFrame:
         """Score the rows of one part in the table's order, on one device, without augmentation.

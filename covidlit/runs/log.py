@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,3 +113,11 @@ def timed_training(run_dir: Path, *, silent: bool) -> Iterator[None]:
     yield
     minutes, seconds = divmod(round(time.monotonic() - start), 60)
     log.info("Training ended after %d min %02d s.", minutes, seconds)
+
+
+def quieten_lightning() -> None:
+    """Keep Lightning's tips and its own deprecation notes out of the run's output."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,9 +69,10 @@ def begin(config: dict[str, Any], run_dir: Path) -> Runner:
     """Check the settings that need no data, seed every generator, make the runner."""
     import pytorch_lightning as pl
 
+    from covidlit.runs.log import quieten_lightning
     from covidlit.settings.trainer import check_loggers, check_trainer_settings
 
-    _quieten()
+    quieten_lightning()
     check_trainer_settings(config["trainer"])
     require_whole_number(config["seed"], "seed", at_least=0)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
@@ -224,11 +224,3 @@ def record_of(config: dict[str, Any], data: CohortData) -> dict[str, Any]:
     return run_record(
         config, data.split.hash, data.input_record(), synthetic=bool(is_synthetic(learnt))
     )
-
-
-def _quieten() -> None:
-    """Keep Lightning's tips and its own deprecation notes out of the run's output."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")

@@ -75,14 +75,17 @@ def last_checkpoint(run_dir: Path) -> Path | None:
 
 def _way_on(run_dir: Path) -> str:
     last = last_checkpoint(run_dir)
+    same = f"give the same overrides and hydra.run.dir={run_dir}"
+    if any(run_dir.glob("fold_*")):
+        return f"To go on, {same}: finished folds are kept, the last one goes on."
     if last is None:
         return (
             "No epoch was finished, so there is no checkpoint to go on from: give the same command "
             "again. Scans that were prepared stay in the cache."
         )
     return (
-        f"Go on after its last finished epoch with ckpt_path={last} and the same overrides; that "
-        "makes a run folder of its own."
+        f"To go on after its last finished epoch, {same}; or ckpt_path={last}, in a run folder of "
+        "its own."
     )
 
 

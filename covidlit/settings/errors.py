@@ -1,51 +1,43 @@
-"""Errors of Hydra and OmegaConf as sentences that suggest what was meant."""
+"""Errors of Hydra and OmegaConf as sentences that suggest what was meant.
+
+What was wrong is taken from the attributes of the errors and from the command line, held against
+the default tree; no wording of Hydra's is relied on.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.settings.keys import suggest
+from covidlit.settings.third_party import how_to_add, missing_package
 from covidlit.settings.tree import config_dir, default_tree, dotted_names, groups
-from covidlit.settings.unlisted import missing_package, unlisted_argument
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
 
 _EXAMPLES = {"data.source.path": "manifest.csv"}
 """Values of the settings that have no default."""
+_HELP = "see `python train.py --help`"
+_SWEEPER = "hydra.sweeper."
 
 
-def translate(error: Exception) -> CovidlitError:
+def translate(error: Exception, command_line: Sequence[str] = ()) -> CovidlitError:
     """Turn one of Hydra's errors into one that says what was wrong and suggests what was meant.
 
     Args:
         error: a HydraException, as raised while the configuration is composed, or while an object
             is made from it; then what its class had to say is kept. Or an error of OmegaConf, as
             raised while the values are resolved.
+        command_line: the arguments that the configuration was composed from.
     """
-    from hydra.errors import InstantiationException, MissingConfigException
-    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-
-    if isinstance(error, OmegaConfBaseException) and error.full_key:
-        key = str(error.full_key)
-        if isinstance(error, MissingMandatoryValue):
-            value = _EXAMPLES.get(key, "VALUE")
-            return ConfigError("it is not set.", where=key, fix=f"give {key}={value}.")
-        what = str(error.msg or error).partition("\n")[0]
-        return ConfigError(what, where=key, fix="see `python train.py --help`.")
+    from hydra.errors import InstantiationException, MissingConfigException, OverrideParseException
+    from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
-        cause = error.__cause__
-        if isinstance(cause, CovidlitError):
-            return cause
-        found = re.search(r"(?:call to|locating) target '([^']+)'", str(error))
-        where = found.group(1) if found else None
-        if (missing := missing_package(cause, where)) is not None:
-            return missing
-        return ConfigError(
-            f"{type(cause).__name__}: {cause}",
-            where=where,
-            fix="correct the settings of this object (config.yaml in the run's folder).",
-        )
+        return _not_made(error, error.__cause__)
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         return ConfigError(
@@ -54,53 +46,93 @@ def translate(error: Exception) -> CovidlitError:
             fix=suggest(choice, [option for option in error.options if option], "the choices are"),
         )
     message = " ".join(str(error).split())
-    found = re.search(r"override '?([\w./@~+-]+)|[Kk]ey '([\w.]+)'", message)
-    asked = next((group for group in found.groups() if group), None) if found else None
-    if asked is None:
-        return ConfigError(message, fix="see `python train.py --help`.")
-    asked = asked.lstrip("+~")
-    if re.fullmatch(r"hydra\.sweeper\.((sampler|pruner)\.)?\w+", asked):
-        return _unknown_to_sweeper(asked, message)
-    tree = default_tree()
-    known = sorted({*groups(), *dotted_names(tree), *_sweep_settings()})
-    folder = config_dir() / asked.partition(".")[0]
-    if asked in known and "Could not override" in message and folder.is_dir():
-        choices = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+    if isinstance(error, OverrideParseException):
+        return ConfigError(message, where=error.override, fix=f"{_HELP}.")
+    found = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    overrides = list(_parsed(command_line))
+    if isinstance(found, OmegaConfBaseException) and found.full_key:
+        key = str(found.full_key)
+        composing = found is not error and isinstance(found, ConfigKeyError | ConfigAttributeError)
+        return _unknown(key, overrides) if composing else _wrong_value(found, key)
+    known = _known()
+    for override in overrides:
+        if override.key_or_group not in known and not override.is_add():
+            return _unknown(override.key_or_group, overrides)
+    return ConfigError(message, fix=f"{_HELP}.")
+
+
+def _wrong_value(error: Exception, key: str) -> ConfigError:
+    from omegaconf.errors import MissingMandatoryValue
+
+    if isinstance(error, MissingMandatoryValue):
         return ConfigError(
-            f"the choice made in the group {folder.name!r} has no such setting.",
-            where=asked,
-            fix=f"choose another: {folder.name}= one of {choices}.",
+            "it is not set.", where=key, fix=f"give {key}={_EXAMPLES.get(key, 'VALUE')}."
         )
-    if asked in known:  # the name is right, so the value or the syntax is not
-        return ConfigError(message, where=asked, fix="see `python train.py --help`.")
-    _, adding, override = str(error).partition("To append to your config use ")
-    if adding and (fix := unlisted_argument(asked, tree, override.strip())) is not None:
-        return ConfigError("conf/ does not list this setting.", where=asked, fix=fix)
-    return ConfigError(
-        f"there is no setting or group {asked!r}.",
-        where=asked,
-        fix=suggest(asked, known, "see `python train.py --help`; similar names:"),
+    what = str(getattr(error, "msg", None) or error).partition("\n")[0]
+    return ConfigError(what, where=key, fix=f"{_HELP}.")
+
+
+def _not_made(error: Exception, cause: BaseException) -> CovidlitError:
+    """An object of the configuration whose class refused its settings, or could not be imported."""
+    if isinstance(cause, CovidlitError):
+        return cause
+    named = re.search(r"'([\w.]+)'", str(error).partition("\n")[0])  # of the class, if it is there
+    where = named.group(1) if named else None
+    return missing_package(cause, where) or ConfigError(
+        f"{type(cause).__name__}: {cause}",
+        where=where,
+        fix="correct the settings of this object (config.yaml in the run's folder).",
     )
 
 
-def _unknown_to_sweeper(asked: str, message: str) -> ConfigError:
-    """A setting of sweeps that is mistyped, or whose sweep was not chosen."""
-    if asked.count(".") > 2 and "Could not override" in message:
+def _unknown(key: str, overrides: Sequence[Override]) -> ConfigError:
+    """A setting that the composed tree does not have, or a group that there is not."""
+    known = _known(hydra=key.startswith("hydra."))
+    group = key.partition(".")[0]
+    if key.startswith(_SWEEPER):
+        if key in known:
+            fix = "choose one, such as `python train.py -m sweep=default ...`."
+            return ConfigError("no sweep of covidlit is chosen.", where=key, fix=fix)
+        part, _, setting = key.removeprefix(_SWEEPER).partition(".")
+        if setting:
+            return ConfigError(
+                f"the {part} that is chosen lists no such setting.",
+                where=key,
+                fix=f"check its name; another argument of Optuna's class is added by +{key}=VALUE.",
+            )
+        known = [name for name in known if name.startswith(_SWEEPER)]
+    elif key in known and (folder := config_dir() / group).is_dir():
+        choices = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
         return ConfigError(
-            f"the {asked.split('.')[2]} that is chosen lists no such setting.",
-            where=asked,
-            fix=f"check its name; another argument of Optuna's class is added by +{asked}=VALUE.",
+            f"the choice made in the group {group!r} has no such setting.",
+            where=key,
+            fix=f"choose another: {group}= one of {choices}.",
         )
-    known = list(_sweep_settings())
-    if asked.count(".") == 2 and asked not in known:
-        what = f"there is no setting {asked!r}."
-        return ConfigError(what, where=asked, fix=suggest(asked, known, "sweeps have"))
-    if "Could not override" not in message:
-        return ConfigError(message, where=asked, fix="see `python train.py --help`.")
-    fix = "choose one, such as `python train.py -m sweep=default ...`."
-    return ConfigError("no sweep of covidlit is chosen.", where=asked, fix=fix)
+    given = [override.input_line for override in overrides if override.key_or_group == key]
+    adding = f"+{given[0] if given else f'{key}=VALUE'}"
+    if (way := how_to_add(key, default_tree(), adding)) is not None:
+        return ConfigError("conf/ does not list this setting.", where=key, fix=way)
+    return ConfigError(
+        f"there is no setting or group {key!r}.",
+        where=key,
+        fix=suggest(key, known, f"{_HELP}; similar names:"),
+    )
 
 
-def _sweep_settings() -> Iterator[str]:
-    tree = default_tree("sweep=default", hydra=True)
-    yield from (f"hydra.sweeper.{name}" for name in tree["hydra"]["sweeper"])
+def _known(*, hydra: bool = True) -> list[str]:
+    """The names of all groups and settings, those of sweeps among them."""
+    names = {*groups(), *dotted_names(default_tree("sweep=default", hydra=True))}
+    return sorted(
+        name for name in names if hydra or name.startswith(_SWEEPER) or name[:6] != "hydra."
+    )
+
+
+def _parsed(command_line: Sequence[str]) -> Iterator[Override]:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    for argument in command_line:
+        try:
+            yield OverridesParser.create().parse_override(argument)
+        except HydraException:
+            continue  # an option, such as -m

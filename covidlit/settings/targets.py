@@ -125,9 +125,7 @@ def build(node: Mapping[str, Any], kind: str, *, trusted: bool = False, **argume
         )
     target = MOVED.get(str(target), str(target))
     if trusted:
-        from hydra.utils import instantiate
-
-        return instantiate({**node, "_target_": target}, **arguments)
+        return _instantiate(node, target, arguments)
     require_allowed(target, kind)
     keywords = {name: value for name, value in node.items() if name not in _OF_HYDRA}
     for name, value in arguments.items():
@@ -144,6 +142,26 @@ def build(node: Mapping[str, Any], kind: str, *, trusted: bool = False, **argume
         return partial(factory, **keywords)
     _check_arguments(factory, keywords, target)
     return factory(**keywords)
+
+
+def _instantiate(node: Mapping[str, Any], target: str, arguments: Mapping[str, Any]) -> Any:
+    """What Hydra makes of a node; the arguments are handed over as they are.
+
+    Hydra would make configurations of those that are dataclasses.
+    """
+    from hydra.utils import instantiate
+
+    factory = instantiate({**node, "_target_": target, "_partial_": True})
+    if node.get("_partial_"):
+        return partial(factory, **arguments)
+    try:
+        return factory(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{type(error).__name__}: {error}",
+            where=target,
+            fix="correct the settings of this object (config.yaml in the run's folder).",
+        ) from error
 
 
 def require_allowed(target: object, kind: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 from covidlit.errors import ConfigError, did_you_mean
 from covidlit.settings.errors import translate
 from covidlit.settings.keys import check_keys
-from covidlit.settings.unlisted import UNUSED
+from covidlit.settings.third_party import UNUSED
 
 _TRAINER = "pytorch_lightning.Trainer"
 _GPUS = ("gpu", "cuda", "mps")

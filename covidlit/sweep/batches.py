@@ -80,6 +80,6 @@ class Batches:
             ready.append(job)
             subdir = QuotedString(folder, Quote.single).with_quotes()
             self._overrides.append([*job.overrides, f"hydra.sweep.subdir={subdir}"])
-            events.append(Started(job, folder, None))
+            events.append(Started(job, folder))
         self._batch, self._announced = ready, bool(ready)
         return events

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +19,10 @@ from covidlit.runs.stopped import INTERRUPTED, RunStopped
 from covidlit.sweep.batches import Batches
 from covidlit.sweep.ending import finish, summary, trials_left, why_incomplete
 from covidlit.sweep.executors import Executor
+from covidlit.sweep.heartbeat import Heartbeat
 from covidlit.sweep.job import Application, job_folder
+from covidlit.sweep.journal import alone
 from covidlit.sweep.loop import run_trials, stop_trials
-from covidlit.sweep.owners import Owner, alone
 from covidlit.sweep.progress import SweepProgress
 from covidlit.sweep.samplers import is_grid, make_pruner, make_sampler
 from covidlit.sweep.settings import SweepSettings
@@ -86,12 +89,12 @@ def run_sweep(
             storage, settings.study_name, space, settings.direction, settings.folds, sweep_dir
         )
         write_text(sweep_dir / "multirun.yaml", OmegaConf.to_yaml(application.config))
-    with StopSignal() as stop, Owner(sweep_dir, storage) as owner:
-        records = TrialRecords(settings.study_name, storage, owner)
+    with StopSignal() as stop, Heartbeat(storage) as heartbeat:
+        records = TrialRecords(settings.study_name, storage, heartbeat, sweep_dir)
         queue = TrialQueue(records, space, settings.sampler, pruner, settings.n_trials)
         if not trials_left(study, settings.n_trials):
             log.info("The study has its %d trials already.", settings.n_trials)
-        executor = _executor(settings, application, launcher, sweep_dir, owner, stop)
+        executor = _executor(settings, application, launcher, sweep_dir, stop)
         try:
             with SweepProgress(settings.n_trials) as progress:
                 run_trials(settings, space.fixed, records, queue, executor, study, progress, stop)
@@ -168,7 +171,6 @@ def _executor(
     application: Application,
     launcher: Launcher | None,
     sweep_dir: Path,
-    owner: Owner,
     stop: StopSignal,
 ) -> Executor:
     if launcher is not None:
@@ -177,7 +179,7 @@ def _executor(
         application,
         settings.n_jobs,
         sweep_dir / "workers",
-        f"{owner.host}-{owner.id}",
+        f"{socket.gethostname()}-{os.getpid()}",
         stop.wakeup,
         settings.gpus,
         settings.trial_timeout,

@@ -49,7 +49,7 @@ def compose_train(
             tree = compose("train", [*searched, *own], return_hydra_config=True)
             choices = dict(tree.hydra.runtime.choices) | _several(own, conf)
     except (HydraException, OmegaConfBaseException) as error:
-        raise translate(error) from error
+        raise translate(error, own) from error
     settings = OmegaConf.to_container(tree, resolve=False)
     assert isinstance(settings, dict)
     settings.pop("hydra")

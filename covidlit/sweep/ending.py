@@ -14,6 +14,7 @@ from covidlit.errors import CovidlitError
 from covidlit.sweep.best import best_command, write_best
 from covidlit.sweep.job import Application
 from covidlit.sweep.page import write_page
+from covidlit.sweep.storage import host_of
 from covidlit.sweep.summary import summarise
 from covidlit.sweep.table import print_table
 
@@ -65,7 +66,7 @@ def why_incomplete(study: optuna.Study, n_trials: int) -> str | None:
         return None
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     if running:
-        hosts = sorted({str(t.user_attrs.get("owner", {}).get("host")) for t in running})
+        hosts = sorted({str(host_of(trial)) for trial in running})
         return (
             f"{len(running)} trials still run in other processes (on {', '.join(hosts)}); give the "
             "same command again should they not finish."

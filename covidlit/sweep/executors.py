@@ -19,11 +19,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Started:
-    """A job runs now, in that folder (relative to the sweep's) and process."""
+    """A job runs now, in that folder (relative to the sweep's)."""
 
     job: Job
     folder: str
-    pid: int | None
 
 
 @dataclass(frozen=True)

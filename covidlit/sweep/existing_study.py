@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from covidlit.errors import ConfigError, did_you_mean
-from covidlit.sweep.storage import JOURNAL, SQLITE, open_storage
+from covidlit.sweep.storage import JOURNAL, SQLITE, open_storage, study_file
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -27,7 +27,7 @@ def existing_study(folder: Path, storage: str | None = None, name: str | None = 
     """
     import optuna
 
-    opened, where = _open(folder, storage)
+    opened, where = open_existing(folder, storage)
     names = sorted(optuna.get_all_study_names(opened))
     if name is None and len(names) == 1:
         name = names[0]
@@ -47,8 +47,14 @@ def existing_study(folder: Path, storage: str | None = None, name: str | None = 
     raise ConfigError(f"there is no study {name!r}.", where=where, fix=fix)
 
 
-def _open(folder: Path, storage: str | None) -> tuple[BaseStorage, object]:
-    """The storage, and what to call it in messages (a URL may hold a password: not that)."""
+def open_existing(folder: Path, storage: str | None) -> tuple[BaseStorage, object]:
+    """The storage of a sweep's folder, and what to call it in messages.
+
+    A URL may hold a password and is not told.
+
+    Raises:
+        ConfigError: there is no such folder or storage, or it cannot be read.
+    """
     if not folder.is_dir():
         raise ConfigError(
             "there is no such folder.", where=folder,
@@ -56,13 +62,12 @@ def _open(folder: Path, storage: str | None) -> tuple[BaseStorage, object]:
         )  # fmt: skip
     where: object = folder
     if storage is None:
-        kept = [name for name in (SQLITE, JOURNAL) if (folder / name).is_file()]
-        if not kept:
+        if (file := study_file(folder)) is None:
             raise ConfigError(
-                f"there is no study here: neither {SQLITE} nor {JOURNAL}.", where=folder,
+                f"there is no study here: neither {JOURNAL} nor {SQLITE}.", where=folder,
                 fix="give the folder of a sweep, or where its study is kept by --storage.",
             )  # fmt: skip
-        storage, where = "journal" if kept[0] == JOURNAL else None, folder / kept[0]
+        where = file
     elif storage.startswith("sqlite:///"):
         where = Path(storage.removeprefix("sqlite:///"))
         if not where.is_file():

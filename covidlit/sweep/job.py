@@ -36,7 +36,7 @@ class Application:
     def is_covidlit(self) -> bool:
         """Whether the jobs are runs of `train.py`."""
         names = (getattr(self.task, "__module__", None), getattr(self.task, "__name__", None))
-        return names == ("covidlit.runs.steps", "run")
+        return names == ("covidlit.cli.train", "run")
 
     @property
     def search_path(self) -> list[str]:

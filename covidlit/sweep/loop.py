@@ -19,9 +19,6 @@ from covidlit.sweep.trial_records import TrialRecords
 
 log = logging.getLogger(__name__)
 
-_TURN_S = 30.0
-"""The longest wait for an event, after which trials of other processes are looked after."""
-
 
 def run_trials(
     settings: SweepSettings,
@@ -50,10 +47,18 @@ def run_trials(
         RunStopped: the sweep was asked to stop.
     """
     reasons: list[str] = []
+    waited = False
     while True:
-        if stale := records.retry_stale():
-            log.info("Trials of a process that is gone are tried again: %s.", stale)
+        if lost := records.retry_lost():
+            log.info("Trials of a process that is gone are tried again: %s.", lost)
         stop.check()
+        # A trial that is tried again comes before new ones, which are drawn by its outcome.
+        if not executor.running() and (undecided := records.undecided()):
+            if not waited:
+                log.info("Waiting for signs of life of trials that began before: %s.", undecided)
+            waited = True
+            stop.wait(records.look_interval)
+            continue
         while executor.free() and (asked := queue.next()) is not None:
             overrides = [*fixed, *asked.overrides, f"hydra.sweeper.trial={asked.number}"]
             executor.submit(Job(asked, overrides))
@@ -61,9 +66,9 @@ def run_trials(
             stop.check()
         if not executor.running():
             return
-        for event in executor.wait(_TURN_S):
+        for event in executor.wait(records.look_interval):
             if not isinstance(event, Ended):
-                records.started(event.job.asked, event.folder, event.pid)
+                records.started(event.job.asked, event.folder)
                 continue
             records.tell(event.job.asked, event.outcome)
             progress.update(study, len(executor.running()))

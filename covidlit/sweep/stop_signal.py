@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import Pipe
+from multiprocessing.connection import wait
 from types import FrameType
 
 from covidlit.runs.stopped import INTERRUPTED, TERMINATED, RunStopped
@@ -41,6 +42,10 @@ class StopSignal:
         """
         if self._code is not None:
             raise RunStopped("", self._code)
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long, or until a signal comes."""
+        wait([self.wakeup], seconds)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

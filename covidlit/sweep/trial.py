@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from covidlit.errors import ConfigError
-from covidlit.sweep.storage import open_storage
+from covidlit.sweep.storage import open_storage, refuse_other_machines
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -40,7 +40,9 @@ class SweepTrial:
     pruner: Mapping[str, Any] | None = None
 
     def __enter__(self) -> Self:
-        _ = self._trial  # a trial that is not there is said before it trains
+        trial_id = self._trial._trial_id  # a trial that is not there is said before it trains
+        storage = self._study._storage
+        refuse_other_machines(storage, [storage.get_trial(trial_id)], self.sweep_dir)
         return self
 
     def __exit__(self, *_: object) -> None:

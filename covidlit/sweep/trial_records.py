@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from covidlit.sweep.heartbeat import Heartbeat
 from covidlit.sweep.outcome import Outcome
-from covidlit.sweep.owners import Owner, alone
+from covidlit.sweep.storage import refuse_other_machines
 from covidlit.sweep.summary import KILLED, NOT_NEEDED
 
 if TYPE_CHECKING:
@@ -41,12 +43,20 @@ class TrialRecords:
     Args:
         study_name: of the study, which exists.
         storage: that it is kept in.
-        owner: this process.
+        heartbeat: of the trials that run here.
+        sweep_dir: the sweep's folder.
+
+    Attributes:
+        look_interval: seconds after which to look for lost trials again.
     """
 
-    def __init__(self, study_name: str, storage: BaseStorage, owner: Owner) -> None:
-        self._name, self._storage, self.owner = study_name, storage, owner
+    def __init__(
+        self, study_name: str, storage: BaseStorage, heartbeat: Heartbeat, sweep_dir: Path
+    ) -> None:
+        self._name, self._storage, self._heartbeat = study_name, storage, heartbeat
+        self._sweep_dir = sweep_dir
         self._study_id = storage.get_study_id_from_name(study_name)
+        self.look_interval = heartbeat.look_interval
 
     def trials(self) -> list[FrozenTrial]:
         """All trials of the study, in the order of their numbers."""
@@ -68,17 +78,16 @@ class TrialRecords:
             if trial.state != TrialState.WAITING:
                 continue
             try:
-                self._set(trial._trial_id, self.owner.attributes())
                 if not self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
                     continue
-                self.owner.took(trial._trial_id)
-                self._set(trial._trial_id, self.owner.attributes())
+                self._set(trial._trial_id, self._heartbeat.attributes())
             except optuna.exceptions.UpdateFinishedTrialError:
                 continue  # another process has taken it and is done
+            self._heartbeat.add(trial._trial_id)
             return trial._trial_id, trial.number
-        template = create_trial(state=TrialState.RUNNING, user_attrs=self.owner.attributes())
+        template = create_trial(state=TrialState.RUNNING, user_attrs=self._heartbeat.attributes())
         trial_id = self._storage.create_new_trial(self._study_id, template)
-        self.owner.took(trial_id)
+        self._heartbeat.add(trial_id)
         return trial_id, self._storage.get_trial(trial_id).number
 
     def fix(self, trial_id: int, params: Mapping[str, Any]) -> None:
@@ -89,17 +98,16 @@ class TrialRecords:
         """Write what was drawn; a trial that has this has all of its parameters."""
         self._storage.set_trial_user_attr(trial_id, "overrides", overrides)
 
-    def started(self, asked: Asked, folder: str, pid: int | None) -> None:
+    def started(self, asked: Asked, folder: str) -> None:
         """Write where the trial's job runs."""
-        where = {"folder": folder} if pid is None else {"folder": folder, "pid": pid}
         try:
-            self._set(asked.trial_id, where)
+            self._storage.set_trial_user_attr(asked.trial_id, "folder", folder)
         except optuna.exceptions.UpdateFinishedTrialError:
             log.warning("Trial %d was given up by another process.", asked.number)
 
     def tell(self, asked: Asked, outcome: Outcome) -> None:
         """Write how the trial's job ended."""
-        self.owner.left(asked.trial_id)
+        self._heartbeat.remove(asked.trial_id)
         try:
             for name, value in (
                 ("seconds", outcome.seconds),
@@ -121,18 +129,27 @@ class TrialRecords:
 
     def give_up(self, asked: Asked, reason: str) -> None:
         """End a trial that was stopped from outside, to be tried again."""
-        self.owner.left(asked.trial_id)
+        self._heartbeat.remove(asked.trial_id)
         self._retry(self.trials()[asked.number], reason)
 
-    def retry_stale(self) -> list[int]:
-        """Find trials whose process is gone and queue them again; returns their numbers."""
-        if not self._stale():
-            return []
-        with alone(self.owner.sweep_dir):
-            stale = self._stale()  # another process may have been faster
-            for trial in stale:
-                self._retry(trial, KILLED)
-        return [trial.number for trial in stale]
+    def retry_lost(self) -> list[int]:
+        """Queue trials whose process is gone again; returns their numbers.
+
+        Two processes may queue the same trial: `TrialQueue` withdraws the second.
+
+        Raises:
+            ConfigError: several machines share a file of SQLite.
+        """
+        trials = self.trials()
+        refuse_other_machines(self._storage, trials, self._sweep_dir)
+        lost = self._heartbeat.lost(trials)
+        for trial in lost:
+            self._retry(trial, KILLED)
+        return [trial.number for trial in lost]
+
+    def undecided(self) -> list[int]:
+        """Numbers of the trials that run elsewhere and may have lost their process."""
+        return [trial.number for trial in self._heartbeat.undecided(self.trials())]
 
     def withdraw(self, trial_id: int, reason: str) -> None:
         """End a trial that has no outcome."""
@@ -141,15 +158,7 @@ class TrialRecords:
             self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
         except optuna.exceptions.UpdateFinishedTrialError:
             log.debug("Another process has ended the trial already.")
-        self.owner.left(trial_id)
-
-    def _stale(self) -> list[FrozenTrial]:
-        return [
-            trial
-            for trial in self.trials()
-            if trial.state == TrialState.RUNNING
-            and self.owner.is_stale(trial._trial_id, trial.user_attrs)
-        ]
+        self._heartbeat.remove(trial_id)
 
     def _retry(self, trial: FrozenTrial, reason: str) -> None:
         """Queue the trial again, then end it: killed in between, it is found again."""

@@ -76,7 +76,7 @@ def run_trial(config: dict[str, Any], run_dir: Path, trial: SweepTrial) -> float
 
 def _developed(data: CohortData) -> CohortData:
     """Without the test part."""
-    return data.with_split(development_split(data.split, data.manifest))
+    return data.with_split(partial(development_split, data.split))
 
 
 def _check_value(outcome: Outcome, data: CohortData) -> None:

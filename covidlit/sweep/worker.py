@@ -1,4 +1,4 @@
-"""What a worker process of a sweep does: one job after the other, until it is told to leave."""
+"""What a worker process of a sweep does: one job after the other, until it is killed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -18,15 +17,14 @@ from typing import Any
 def serve(connection: Connection, application: bytes, log_file: str) -> None:
     """Run the jobs that come in over the connection; the entry of the process.
 
-    Messages in: `(number, overrides)`, or None to leave. Messages out: `("ready", seconds)` or
-    `("broken", reason)` once, then `("started", folder, pid)` and `("ended", outcome)` for each.
+    Messages in: `(number, overrides)`. Messages out: `("started", folder)` and `("ended", outcome)`
+    for each, or `("broken", reason)` once.
 
     Args:
         connection: to the sweeper.
         application: a pickled pair of `Application` and Hydra's state.
         log_file: what the jobs print goes there.
     """
-    start = time.perf_counter()
     # In a group of its own, so that Ctrl-C is the sweeper's to answer, and so that what a job
     # starts (workers of data loaders) ends with it.
     os.setsid()
@@ -40,10 +38,9 @@ def serve(connection: Connection, application: bytes, log_file: str) -> None:
         traceback.print_exc()
         connection.send(("broken", f"{type(error).__name__}: {error}"))
         return
-    connection.send(("ready", time.perf_counter() - start))
     with contextlib.suppress(EOFError):  # the sweeper is gone
-        while (job := connection.recv()) is not None:
-            number, overrides = job
+        while True:
+            number, overrides = connection.recv()
             connection.send(("ended", _run(running, number, overrides, connection)))
             sys.stdout.flush()
 
@@ -63,7 +60,7 @@ def _run(application: Any, number: int, overrides: list[str], connection: Connec
     from covidlit.sweep.outcome import failed
 
     def started(folder: str) -> None:
-        connection.send(("started", folder, os.getpid()))
+        connection.send(("started", folder))
 
     print(f"--- trial {number}: {' '.join(overrides)}", flush=True)  # noqa: T201
     try:

@@ -21,8 +21,8 @@ from covidlit.sweep.job import Application, hydra_state
 from covidlit.sweep.outcome import Outcome, failed
 from covidlit.sweep.worker import serve
 
-_LEAVE_S = 5
-"""How long a worker without a job may take to leave before it is killed."""
+_END_S = 5
+"""How long a worker may take from closing its connection to its end."""
 _THREADS = "OMP_NUM_THREADS"
 
 
@@ -32,7 +32,6 @@ class _Worker:
     connection: Connection
     job: Job | None = None
     started: float | None = None
-    ready: bool = False
 
 
 class WorkerPool:
@@ -65,7 +64,6 @@ class WorkerPool:
         self._log_dir, self._name, self._wakeup = log_dir, name, wakeup
         self._gpus, self._timeout = gpus, timeout
         self._workers: list[_Worker | None] = [None] * n_jobs
-        self._processes: list[BaseProcess] = []
 
     def free(self) -> int:
         """Workers without a job."""
@@ -103,21 +101,9 @@ class WorkerPool:
         return events
 
     def close(self) -> None:
-        """Let idle workers leave and kill the busy ones."""
-        for slot, worker in enumerate(self._workers):
-            if worker is None or worker.job is not None or not worker.ready:
-                self._kill(slot)
-                continue
-            try:
-                worker.connection.send(None)
-            except OSError:
-                self._kill(slot)
-        for slot, worker in enumerate(self._workers):
-            if worker is not None:
-                worker.process.join(_LEAVE_S)
-                self._kill(slot)
-        for process in self._processes:  # one that was just being started when Ctrl-C came
-            _end(process)
+        """Kill the workers, with the jobs that they have."""
+        for slot in range(len(self._workers)):
+            self._kill(slot)
 
     def _hear(self, slot: int, worker: _Worker) -> list[Started | Ended]:
         events: list[Started | Ended] = []
@@ -126,17 +112,15 @@ class WorkerPool:
         try:
             while worker.connection.poll():
                 kind, *content = worker.connection.recv()
-                if kind == "ready":
-                    worker.ready = True
-                elif kind == "broken":
+                if kind == "broken":
                     raise TrainingError(
                         f"the workers of the sweep cannot start: {content[0]}",
                         where=self._log_dir,
                         fix="see the log there.",
                     )
-                elif kind == "started":
+                if kind == "started":
                     worker.started = time.monotonic()
-                    events.append(Started(job, content[0], content[1]))
+                    events.append(Started(job, content[0]))
                 else:
                     outcome: Outcome = content[0]
                     worker.job = None
@@ -154,7 +138,7 @@ class WorkerPool:
         return events
 
     def _death(self, worker: _Worker) -> str:
-        worker.process.join(_LEAVE_S)
+        worker.process.join(_END_S)
         code = worker.process.exitcode
         log_file = self._log_dir.name
         if code is not None and code < 0:
@@ -181,7 +165,6 @@ class WorkerPool:
         os.environ.update(given)
         signals = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            self._processes.append(process)
             process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, signals)
@@ -208,19 +191,13 @@ class WorkerPool:
         if worker is None:
             return
         worker.connection.close()
-        _end(worker.process)
-        self._processes.remove(worker.process)
-
-
-def _end(process: BaseProcess) -> None:
-    """Kill the process and what it has started."""
-    if process.pid is None:  # it was never started
-        return
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:  # it is gone, or has not made its group yet
-        process.kill()
-    process.join()
+        process = worker.process
+        assert process.pid is not None
+        try:
+            os.killpg(process.pid, signal.SIGKILL)  # with what it has started
+        except ProcessLookupError:  # it is gone, or has not made its group yet
+            process.kill()
+        process.join()
 
 
 def _since(worker: _Worker) -> float | None:

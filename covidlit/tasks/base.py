@@ -13,11 +13,10 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 import covidlit
-from covidlit.checkpoints.file import CHECKPOINT_FORMAT, described, load_checkpoint
-from covidlit.checkpoints.weights import check_weights
-from covidlit.empty_weights import EmptyWeights
+from covidlit.checkpoints.file import CHECKPOINT_FORMAT
 from covidlit.errors import CheckpointError, ConfigError, TrainingError
 from covidlit.settings.targets import build
+from covidlit.tasks.restore import restore
 from covidlit.tasks.rng import rng_state, set_rng_state, set_seed
 
 if TYPE_CHECKING:
@@ -61,27 +60,20 @@ class BaseTask(pl.LightningModule, ABC):
         """The trained task of a checkpoint, in evaluation mode on the CPU, with its `record`.
 
         Raises:
-            CheckpointError: see `load_checkpoint`; its weights do not fit the network that its
-                hyper-parameters describe; or it is of another task than this class.
+            CheckpointError: see `covidlit.tasks.restore.restore`; or it is of another task than
+                this class.
             ConfigError: further arguments: the checkpoint alone says how it was trained.
         """
         if kwargs:
             raise ConfigError(f"only the path is taken, got also {', '.join(kwargs)}.")
-        checkpoint = load_checkpoint(checkpoint_path)
-        node = {**checkpoint["hyper_parameters"], "_target_": checkpoint["covidlit"]["task"]}
-        with described(checkpoint_path), EmptyWeights():
-            task = build(node, "tasks")
+        task = restore(checkpoint_path)
         if not isinstance(task, cls):
             raise CheckpointError(
                 f"the checkpoint is of a {type(task).__name__}, not of a {cls.__name__}.",
                 where=checkpoint_path,
                 fix="use covidlit.tasks.load.load_task.",
             )
-        check_weights(task.state_dict(), checkpoint["state_dict"], checkpoint_path)
-        task.load_state_dict(checkpoint["state_dict"])
-        task.record = checkpoint["covidlit"]["record"]
-        del checkpoint  # save_hyperparameters keeps this frame, until garbage is collected
-        return task.eval()
+        return task
 
     @abstractmethod
     def configure_models(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import (
     BinaryAccuracy,
@@ -22,7 +22,7 @@ from torchmetrics.classification import (
 from covidlit.errors import ConfigError
 from covidlit.models.layers import check_choice
 from covidlit.tasks.base import BaseTask, Batch, diverged
-from covidlit.tasks.classifier import Classifier, classification_net
+from covidlit.tasks.classifier import ClassifierMixin, counted
 from covidlit.tasks.losses import loss_terms
 from covidlit.tasks.scores import score_table
 
@@ -40,7 +40,7 @@ class Sparse(Protocol):
         """The penalty, a scalar that is added to the loss with a weight."""
 
 
-class VolumeClassification(BaseTask):
+class VolumeClassification(ClassifierMixin, BaseTask):
     """Binary or multi-class classification of CT volumes.
 
     A batch holds "image" (B, 1, z, y, x) float32, "target" (B,) int64 and "scan_id" (B texts);
@@ -83,7 +83,7 @@ class VolumeClassification(BaseTask):
         super().__init__()
 
     def configure_models(self) -> None:
-        self.net: nn.Module = classification_net(self.hparams)
+        self.net = self.build_net()
         if self.hparams["compile"]:
             self.net.compile()
         if self.hparams["sparsity_weight"] and not isinstance(self.net, Sparse):
@@ -148,15 +148,9 @@ class VolumeClassification(BaseTask):
         values = [len(targets) / (n_classes * count) for count in counts]
         self.class_weights.copy_(torch.tensor(values))
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, 1), or (B, classes), of volumes (B, 1, z, y, x)."""
-        if self.hparams["channels_last"]:
-            image = image.contiguous(memory_format=torch.channels_last_3d)
-        return self.net(image)
-
     def shared_step(self, batch: Batch, stage: str) -> Tensor:
         logits, target = self(batch["image"]), batch["target"]
-        counts = _counts(batch)
+        counts = counted(batch)
         losses, weights = loss_terms(
             logits,
             target,
@@ -170,7 +164,7 @@ class VolumeClassification(BaseTask):
         else:
             # The mean over the batches of all processes: they may hold unlike numbers of scans, or
             # sums of weights. DDP takes the mean of the gradients, hence the number of processes.
-            counts = _counts(batch)
+            counts = counted(batch)
             own = torch.stack([weights[counts].sum(), counts.sum().to(weights.dtype)]).detach()
             total, size = self._sum_over_processes(own)
             loss, n_scans = losses[counts].sum() * self._n_processes() / total, int(size)
@@ -186,15 +180,6 @@ class VolumeClassification(BaseTask):
             loss = loss + self.hparams["sparsity_weight"] * self.net.sparsity()
         return loss
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """{"scan_id": texts, "score": one of the positive class each, or (scans, classes)}.
-
-        Without the scans that only fill up the batch of one of several processes.
-        """
-        counts = _counts(batch)
-        kept = [scan for scan, own in zip(batch["scan_id"], counts.tolist(), strict=True) if own]
-        return {"scan_id": kept, "score": self.scores(self(batch["image"]))[counts]}
-
     def table_of(self, batches: Sequence[Batch], classes: Sequence[str] = ()) -> pd.DataFrame:
         """`scan_id`, `score` and, with more than two classes, `score_<class>` of every scan."""
         lost = sum(int((~batch["score"].isfinite()).sum()) for batch in batches)
@@ -203,14 +188,3 @@ class VolumeClassification(BaseTask):
         scan_ids = [scan_id for batch in batches for scan_id in batch["scan_id"]]
         scores = [row for batch in batches for row in batch["score"].double().tolist()]
         return score_table(scan_ids, scores, classes)
-
-    scores = staticmethod(Classifier.scores)
-
-
-def _counts(batch: Batch) -> Tensor:
-    """(B,) whether each scan counts; all do in batches that say nothing of it."""
-    counts: Tensor | None = batch.get("counts")
-    if counts is not None:
-        return counts
-    image: Tensor = batch["image"]  # scans to predict have no target
-    return torch.ones(len(image), dtype=torch.bool, device=image.device)

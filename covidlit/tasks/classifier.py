@@ -1,27 +1,70 @@
-"""A trained classification without the training around it, hence without Lightning's imports."""
+"""What a classification predicts with, in training and after it.
+
+It stands apart from the LightningModule because `covidlit predict` needs no more, and importing
+Lightning is a third of the processor time of scoring a scan (`benchmarks/prediction.py`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from covidlit.checkpoints.file import described, load_checkpoint
-from covidlit.checkpoints.weights import check_weights
-from covidlit.empty_weights import EmptyWeights
 from covidlit.errors import ConfigError
-from covidlit.settings.targets import CLASSIFICATION, build
+from covidlit.settings.targets import build
 from covidlit.tasks.losses import log_probabilities
 
-TASKS = (CLASSIFICATION, "covidlit.tasks.VolumeClassification")
-"""The task whose checkpoints a `Classifier` opens, by both of its names."""
+
+class ClassifierMixin:
+    """The network of a classification and its scores; for an `nn.Module` with `hparams`."""
+
+    hparams: Any
+    net: nn.Module
+
+    def build_net(self) -> nn.Module:
+        """The untrained network that the hyper-parameters describe.
+
+        Raises:
+            ConfigError: fewer than 2 classes, or see `covidlit.settings.targets.build`.
+        """
+        n_classes = self.hparams["n_classes"]
+        if n_classes < 2:
+            raise ConfigError(
+                f"n_classes must be at least 2, got {n_classes!r}.", where="n_classes", fix="use 2."
+            )
+        n_outputs = 1 if n_classes == 2 else n_classes
+        net: nn.Module = build(self.hparams["net"], "models", n_outputs=n_outputs)
+        if self.hparams["channels_last"]:
+            net = net.to(memory_format=torch.channels_last_3d)
+        return net
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B, 1), or (B, classes), of volumes (B, 1, z, y, x)."""
+        if self.hparams["channels_last"]:
+            image = image.contiguous(memory_format=torch.channels_last_3d)
+        logits: Tensor = self.net(image)
+        return logits
+
+    def predict_step(self, batch: Mapping[str, Any], batch_idx: int) -> dict[str, Any]:
+        """{"scan_id": texts, "score": one of the positive class each, or (scans, classes)}.
+
+        Without the scans that only fill up the batch of one of several processes.
+        """
+        counts = counted(batch)
+        kept = [scan for scan, own in zip(batch["scan_id"], counts.tolist(), strict=True) if own]
+        return {"scan_id": kept, "score": self.scores(self.forward(batch["image"]))[counts]}
+
+    @staticmethod
+    def scores(logits: Tensor) -> Tensor:
+        """Probabilities in float32: (B,) of the positive class, or (B, classes)."""
+        probabilities = log_probabilities(logits).exp()
+        return probabilities[:, 1] if logits.shape[1] == 1 else probabilities
 
 
-class Classifier(nn.Module):
-    """The network of a `VolumeClassification`, with the same weights under the same names.
+class Classifier(ClassifierMixin, nn.Module):
+    """A `VolumeClassification` without its training: the same weights under the same names.
 
     Args:
         hparams: of the task: `net`, `n_classes` and `channels_last`.
@@ -34,7 +77,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.hparams = dict(hparams)
         self.record: dict[str, Any] = {}
-        self.net = classification_net(self.hparams)
+        self.net = self.build_net()
         self.class_weights: Tensor
         self.register_buffer("class_weights", torch.ones(self.hparams["n_classes"]))
 
@@ -43,40 +86,11 @@ class Classifier(nn.Module):
         """Where its weights are."""
         return self.class_weights.device
 
-    @staticmethod
-    def scores(logits: Tensor) -> Tensor:
-        """Probabilities in float32: (B,) of the positive class, or (B, classes)."""
-        probabilities = log_probabilities(logits).exp()
-        return probabilities[:, 1] if logits.shape[1] == 1 else probabilities
 
-
-def classification_net(hparams: Mapping[str, Any]) -> nn.Module:
-    """The untrained network that the hyper-parameters of a classification describe.
-
-    Raises:
-        ConfigError: fewer than 2 classes, or see `covidlit.settings.targets.build`.
-    """
-    n_classes = hparams["n_classes"]
-    if n_classes < 2:
-        raise ConfigError(
-            f"n_classes must be at least 2, got {n_classes!r}.", where="n_classes", fix="use 2."
-        )
-    net: nn.Module = build(hparams["net"], "models", n_outputs=1 if n_classes == 2 else n_classes)
-    return net.to(memory_format=torch.channels_last_3d) if hparams["channels_last"] else net
-
-
-def load_classifier(path: str | Path) -> Classifier | None:
-    """The classifier of a checkpoint, in evaluation mode on the CPU; None if it is of another task.
-
-    Raises:
-        CheckpointError: see `load_task`.
-    """
-    checkpoint = load_checkpoint(path)
-    if checkpoint["covidlit"]["task"] not in TASKS:
-        return None
-    with described(path), EmptyWeights():
-        classifier = Classifier(checkpoint["hyper_parameters"])
-    check_weights(classifier.state_dict(), checkpoint["state_dict"], path)
-    classifier.load_state_dict(checkpoint["state_dict"])
-    classifier.record = checkpoint["covidlit"]["record"]
-    return classifier.eval()
+def counted(batch: Mapping[str, Any]) -> Tensor:
+    """(B,) whether each scan counts; all do in batches that say nothing of it."""
+    counts: Tensor | None = batch.get("counts")
+    if counts is not None:
+        return counts
+    image: Tensor = batch["image"]  # scans to predict have no target
+    return torch.ones(len(image), dtype=torch.bool, device=image.device)

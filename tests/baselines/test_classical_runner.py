@@ -307,13 +307,17 @@ def test_what_is_no_classifier_is_refused(node: dict[str, Any], message: str) ->
         ({"calibration": None}, "gives no probabilities"),
         ({"calibration": {"method": "platt"}}, "no calibration 'platt'"),
         ({"calibration": {"fold": 3}}, "model.calibration.fold"),
-        ({"calibration": SIGMOID, "features": ["histogramm"]}, "did you mean histogram"),
         ({"calibration": SIGMOID, "ckpt_path": "last.ckpt"}, "ckpt_path"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         runner(SVC, **arguments)
+
+
+def test_features_that_the_data_lack_are_named(make: Make) -> None:
+    with pytest.raises(ConfigError, match="did you mean histogram"):
+        runner(SVC, calibration=SIGMOID, features=["histogramm"]).check(make())
 
 
 def test_values_that_the_classifier_refuses_are_named(make: Make, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from covidlit.datamodules.balance import balanced_order, draw_weights
 from covidlit.datamodules.sampling import Draw, EpochSampler, draw_order
 
 SEEDS = st.integers(0, 2**32 - 1)
-few = settings(max_examples=60, deadline=None, derandomize=True)
+few = settings(max_examples=60)
 
 
 @st.composite

@@ -114,7 +114,7 @@ def marker_of(batch: dict[str, torch.Tensor]) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("augment", AUGMENTATIONS)
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=12)
 @given(
     spacing=st.tuples(*[st.floats(1.5, 4)] * 3),
     axes=st.permutations([0, 1, 2]),

@@ -43,7 +43,7 @@ def test_the_next_scan_is_read_while_one_is_scored() -> None:
         assert one.prepared is not None
         assert (one.prepared.array == number).any()
         if number < 3:
-            assert begun[number + 1].wait(timeout=30)  # with this scan still in our hands
+            assert begun[number + 1].wait(timeout=250)  # with this scan still in our hands
 
 
 @pytest.mark.parametrize(("ahead", "limit"), [(1, 2), (3, 4)])
@@ -55,13 +55,13 @@ def test_no_more_are_prepared_than_may_wait(ahead: int, limit: int) -> None:
         read_so_far += 1
         return _scan(number)
 
-    most = 0
     idle = threading.Event()
     for taken, _ in enumerate(prepare_ahead(_sources(read, 12), GEOMETRY, ahead=ahead), start=1):
+        while read_so_far < min(12, taken + limit - 1):
+            idle.wait(0.01)  # until the suite's own time limit
         idle.wait(0.02)  # time to run too far ahead
-        most = max(most, read_so_far - taken)
+        assert read_so_far <= taken + limit - 1
     assert read_so_far == 12
-    assert 1 <= most <= limit - 1
 
 
 def test_who_stops_early_does_not_wait_for_the_rest() -> None:

@@ -21,14 +21,16 @@ from covidlit.preprocess import Prepared
 from covidlit.scans.scan import Scan
 
 
-def test_steps_other_and_overlap_add_up_to_the_total() -> None:
+def test_steps_other_and_overlap_add_up_to_the_total(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("covidlit.deploy.timings.time.perf_counter", lambda: now)
     timings = Timings()
     with timings.measure("network"):
-        time.sleep(0.02)
-    time.sleep(0.02)
+        now += 2
+    now += 3
     timings.stop()
-    assert timings.seconds["network"] >= 0.02
-    assert timings.other >= 0.02
+    assert timings.seconds["network"] == 2
+    assert timings.other == 3
     assert timings.overlapped == 0
     assert sum(step.seconds for step in timings.rows()) == pytest.approx(timings.total)
     timings.add({"read": 10.0, "prepare": 5.0})
@@ -50,7 +52,7 @@ def test_a_prediction_says_what_each_step_took(checkpoint: Path, scans: Path) ->
     table = predict(checkpoint, scans, on_scored=on_scored, timings=timings)
     elapsed = time.perf_counter() - start
     assert timings.n_scans == len(table) == 5
-    assert timings.total == pytest.approx(elapsed, abs=0.05)
+    assert 0.05 <= timings.total <= elapsed
     for step in ("load", "find", "read", "prepare", "network", "heatmap"):
         assert timings.seconds[step] > 0, step
     assert 0.05 <= timings.seconds["heatmap"] <= elapsed

@@ -164,4 +164,3 @@ def test_random_damage_is_flagged_or_harmless(write_ct: Write, fuzzer: ModuleTyp
     outcomes = list(fuzzer.fuzz(write_ct(n=16), 60, first_seed=900))
     assert [one for one in outcomes if one.result not in ("flagged", "same")] == []
     assert {one.result for one in outcomes} == {"flagged", "same"}
-    assert max(one.seconds for one in outcomes) < 10

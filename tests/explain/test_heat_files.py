@@ -19,8 +19,8 @@ from covidlit.explain.write import HeatmapWriter
 from covidlit.files import write_bytes
 from covidlit.scans.images import write_nifti
 from covidlit.scans.scan import Scan
-from covidlit.tasks.classifier import load_classifier
-from covidlit.tasks.load import load_task
+from covidlit.tasks.classifier import Classifier
+from covidlit.tasks.load import load_for_prediction, load_task
 
 AFFINE = np.array([[0, 0, 0.7, -100], [0, 0.8, 0, -90], [1.5, 0, 0, -300], [0, 0, 0, 1.0]])
 
@@ -77,9 +77,9 @@ def test_a_picture_that_fails_leaves_no_file(
 def test_a_classifier_is_the_task_without_lightning(csacnet_run: Path) -> None:
     checkpoint = csacnet_run / "checkpoints" / "last.ckpt"
     state = torch.get_rng_state()
-    task, classifier = load_task(checkpoint), load_classifier(checkpoint)
+    task, classifier = load_task(checkpoint), load_for_prediction(checkpoint)
     assert torch.equal(torch.get_rng_state(), state)  # no weights were drawn only to be replaced
-    assert classifier is not None
+    assert isinstance(classifier, Classifier)
     assert classifier.state_dict().keys() == task.state_dict().keys()
     image = torch.rand(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
     ours, wanted = explain_image(classifier, image), explain_image(task, image)  # type: ignore[arg-type]
@@ -88,7 +88,7 @@ def test_a_classifier_is_the_task_without_lightning(csacnet_run: Path) -> None:
     slow = "('pytorch_lightning', 'monai', 'torchmetrics', 'torchvision', 'pandera', 'scipy.stats')"
     code = (
         "import sys, covidlit.deploy.predict, covidlit.explain.predicted\n"
-        "from covidlit.tasks.classifier import load_classifier\n"
-        f"load_classifier({str(checkpoint)!r})\nassert not sys.modules.keys() & set({slow})"
+        "from covidlit.deploy import load_engine\n"
+        f"load_engine({str(checkpoint)!r}, 'torch')\nassert not sys.modules.keys() & set({slow})"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -296,14 +296,17 @@ def test_a_full_disk_stops_the_run_and_leaves_nothing_half_written(
     assert [p for p in (tmp_path / "cache").rglob("*") if p.is_file()] == []
 
 
-SLOW_RUN = """
+HELD_RUN = """
 import sys, time
 import covidlit.cohort.scan_reader
 load = covidlit.cohort.scan_reader.load_scan
-def slow(path, **options):
-    time.sleep(0.3)
+begun = []
+def held(path, **options):
+    begun.append(path)
+    if len(begun) > 3:
+        time.sleep(10_000)
     return load(path, **options)
-covidlit.cohort.scan_reader.load_scan = slow
+covidlit.cohort.scan_reader.load_scan = held
 sys.path.insert(0, {tests!r})
 import test_prepare
 from pathlib import Path
@@ -316,19 +319,17 @@ test_prepare.prepare(manifest, folder / "cache")
 def test_a_killed_run_is_taken_up_where_it_stopped(tmp_path: Path, reads: list[str]) -> None:
     manifest = make_manifest(tmp_path, 12)
     manifest.to_csv(tmp_path / "manifest.csv", index=False)
-    code = SLOW_RUN.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    code = HELD_RUN.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
     run = subprocess.Popen([sys.executable, "-c", code], env=os.environ)
     try:
-        deadline = time.monotonic() + 60
-        while len(list((tmp_path / "cache").glob("index/[!.]*.json"))) < 2:
-            assert time.monotonic() < deadline
+        while len(list((tmp_path / "cache").glob("index/[!.]*.json"))) < 3:
             assert run.poll() is None
             time.sleep(0.02)
     finally:
         run.send_signal(signal.SIGKILL)
         run.wait()
     done = list((tmp_path / "cache").glob("index/[!.]*.json"))
-    assert len(done) < 12
+    assert len(done) == 3
     table = prepare(manifest, tmp_path / "cache")
     assert (table["status"] == "ok").all()
     assert len(reads) == 12 - len(done)

@@ -18,7 +18,7 @@ from pytorch_lightning.demos.boring_classes import BoringModel
 import covidlit.cli.train
 import covidlit.runs.steps
 from covidlit.errors import CovidlitError
-from covidlit.runs.other_processes import EndTogether
+from covidlit.runs.several_devices import EndOnSigterm, in_processes, needs_processes
 
 _rank, _place, _kind = os.environ["FAULT"].split()
 
@@ -26,7 +26,10 @@ _rank, _place, _kind = os.environ["FAULT"].split()
 def _fail(run_dir: Path) -> None:
     (run_dir / "failed_at").write_text(str(time.time()))
     if _kind.startswith("SIG"):
-        os.kill(os.getpid(), signal.Signals[_kind])
+        to = os.getppid() if _place == "first" else os.getpid()
+        os.kill(to, signal.Signals[_kind])
+        if _place == "first":
+            time.sleep(60)  # as in a collective that never ends
     elif _kind == "CovidlitError":
         raise CovidlitError("the made-up fault.")
     else:
@@ -35,23 +38,31 @@ def _fail(run_dir: Path) -> None:
 
 class Faulty(BoringModel):  # type: ignore[misc]
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        if batch_idx == 2 and _place == "step" and self.global_rank == int(_rank):
+        if batch_idx == 2 and _place != "before" and self.global_rank == int(_rank):
             _fail(Path(self.trainer.default_root_dir))
 
 
-def train(config: dict[str, Any], run_dir: Path) -> None:
-    """In place of `covidlit.runs.steps.train_and_evaluate`, and as `LightningRunner.fit` does."""
-    sys.stderr.write(f"process {os.getpid()}\n")
-    if _place == "before" and os.environ.get("LOCAL_RANK", "0") == _rank:
-        _fail(run_dir)
-    end_together = EndTogether()
-    trainer = pl.Trainer(
+def trainer(run_dir: Path) -> pl.Trainer:
+    return pl.Trainer(
         accelerator="cpu", devices=2, strategy="ddp", max_epochs=1, logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-        default_root_dir=run_dir, callbacks=[end_together],
+        default_root_dir=run_dir, callbacks=[EndOnSigterm()],
     )  # fmt: skip
-    with end_together.around(trainer):
-        trainer.fit(Faulty())
+
+
+def fit(run_dir: Path) -> None:
+    """As `LightningRunner` does it in each process."""
+    sys.stderr.write(f"process {os.getpid()}\n")
+    if _place == "before" and os.environ["LOCAL_RANK"] == _rank:
+        _fail(run_dir)
+    trainer(run_dir).fit(Faulty())
+
+
+def train(config: dict[str, Any], run_dir: Path) -> None:
+    """In place of `covidlit.runs.steps.train_and_evaluate`."""
+    first = trainer(run_dir)
+    assert needs_processes(first, "ddp")
+    in_processes(first, fit, run_dir)
 
 
 if __name__ == "__main__":

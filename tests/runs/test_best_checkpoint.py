@@ -1,6 +1,7 @@
 """A resumed run does not forget its best epoch."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytorch_lightning as pl
@@ -8,6 +9,8 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader
 
+from covidlit.checkpoints.file import CHECKPOINT_FORMAT
+from covidlit.checkpoints.io import RunCheckpointIO
 from covidlit.errors import CheckpointError
 from covidlit.runs.best_checkpoint import BestCheckpoint
 
@@ -28,6 +31,11 @@ class Scripted(pl.LightningModule):
     def validation_step(self, batch: torch.Tensor, batch_idx: int) -> None:
         self.log("val_auroc", SCORES[self.current_epoch])
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        task = "covidlit.tasks.VolumeClassification"
+        own = {"format": CHECKPOINT_FORMAT, "task": task, "record": {}}
+        checkpoint.update(hyper_parameters={}, covidlit=own)
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.0)
 
@@ -40,6 +48,7 @@ def fit(folder: Path, epochs: int, ckpt_path: Path | None = None) -> BestCheckpo
     trainer = pl.Trainer(
         accelerator="cpu", max_epochs=epochs, callbacks=[best, last], logger=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+        plugins=[RunCheckpointIO([folder])],
     )  # fmt: skip
     loader = DataLoader(torch.zeros(2, 1))
     trainer.fit(Scripted(), loader, loader, ckpt_path=ckpt_path, weights_only=True)

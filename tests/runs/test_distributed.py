@@ -1,4 +1,4 @@
-"""Training in two processes over gloo, started by Lightning or as SLURM would, against one."""
+"""Training in two processes over gloo, started by covidlit or as SLURM would, against one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _start(
 
 
 def _finish(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=200)
+    output, _ = process.communicate(timeout=280)
     assert process.returncode == 0, output
     return output
 
@@ -114,11 +114,15 @@ def test_a_resumed_training_of_two_processes_goes_on_as_one_without_a_break(
         *tiny_overrides, *EXACT, "model.task.net.dropout=0.5", "model.task.net.norm=batch",
         "trainer=ddp", *TWO, *each,
     ]  # fmt: skip
-    output = _finish(_start(overrides, tmp_path / "whole", command=COVIDLIT_TRAIN))
-    assert "MEMBER: 1/2" in output
-    assert "MEMBER: 2/2" in output
+    _finish(_start(overrides, tmp_path / "whole", command=COVIDLIT_TRAIN))
     log = (tmp_path / "whole" / "train.log").read_text()
-    for said in ("Training starts", "trainable parameters", "Training ended", "Report: "):
+    for said in (
+        "Training on 2 x CPU",
+        "Training starts",
+        "trainable parameters",
+        "Training ended",
+        "Report: ",
+    ):
         assert log.count(said) == 1, "each once, though two processes ran"
 
     first = tmp_path / "whole" / "checkpoints" / "epoch=0.ckpt"

@@ -203,7 +203,9 @@ def test_a_logger_that_is_not_installed_is_said_before_any_scan_is_read(
         raise ModuleNotFoundError("Neither `no_such_board` nor `another` is available.")
 
     monkeypatch.setattr(pl.loggers.TensorBoardLogger, "__init__", missing)
-    monkeypatch.setattr("covidlit.settings.unlisted._EXTRAS", {"tensorboard": ("no_such_board",)})
+    monkeypatch.setattr(
+        "covidlit.settings.third_party._EXTRAS", {"tensorboard": ("no_such_board",)}
+    )
     monkeypatch.delattr("covidlit.datamodules.volume_datamodule.prepare_cohort")
     with pytest.raises(ConfigError, match=r"TensorBoardLogger: .*'covidlit\[tensorboard\]'"):
         start("logger=tensorboard")

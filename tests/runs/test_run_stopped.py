@@ -75,7 +75,10 @@ def test_a_run_that_is_stopped_says_how_it_goes_on(
     number: signal.Signals, code: int, name: str, stop: Stop, tmp_path: Path
 ) -> None:
     said = stop(number, code, f"hydra.run.dir={tmp_path}", finished=True)
-    assert f"The run was stopped ({name}). Go on after its last finished epoch with" in said
+    assert (
+        f"The run was stopped ({name}). To go on after its last finished epoch, give the same"
+        in said
+    )
     assert f"ckpt_path={tmp_path}/checkpoints/last.ckpt and the same overrides" in said
     assert "Traceback" not in said
 

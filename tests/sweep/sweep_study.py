@@ -17,14 +17,17 @@ NARROW = ["model.task.net.width=4", "model.task.net.hidden=[8,8]"]
 class Sweep:
     """A study in a folder, whose trials are asked for here as the sweeper does."""
 
-    def __init__(self, folder: Path, direction: str = "maximize") -> None:
-        self.folder = folder
-        storage = open_storage(None, folder)
-        self.study = optuna.create_study(storage=storage, study_name="tiny", direction=direction)
+    def __init__(
+        self, folder: Path, direction: str = "maximize", storage: str | None = None
+    ) -> None:
+        self.folder, self.storage = folder, storage
+        self.study = optuna.create_study(
+            storage=open_storage(storage, folder), study_name="tiny", direction=direction
+        )
 
     def trial(self, **settings: Any) -> SweepTrial:
         number = self.study.ask().number
-        return SweepTrial(number, "tiny", None, self.folder, **settings)
+        return SweepTrial(number, "tiny", self.storage, self.folder, **settings)
 
     def run(self, config: dict[str, Any], **settings: Any) -> tuple[float, Path]:
         """Run one trial; its value and its folder."""

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from covidlit.errors import TrainingError
 from covidlit.sweep.executors import Ended, Job, Started
+from covidlit.sweep.heartbeat import Heartbeat
 from covidlit.sweep.loop import run_trials
 from covidlit.sweep.outcome import failed
-from covidlit.sweep.owners import Owner
 from covidlit.sweep.progress import SweepProgress
 from covidlit.sweep.settings import SweepSettings
 from covidlit.sweep.space_reading import read_space
@@ -42,7 +42,7 @@ class FailingJobs:
 
     def wait(self, timeout: float) -> list[Started | Ended]:
         (job,), self._job = self.running(), None
-        return [Started(job, str(job.asked.number), 1), Ended(job, failed("out of beans"))]
+        return [Started(job, str(job.asked.number)), Ended(job, failed("out of beans"))]
 
     def close(self) -> None:
         self._job = None
@@ -59,8 +59,8 @@ def test_they_end_it(rate: float, n_failed: int, tmp_path: Path) -> None:
         n_trials=4, n_jobs=1, gpus=None, trial_timeout=None, max_failure_rate=rate, folds=None,
         params={}, conditional=[],
     )  # fmt: skip
-    with Owner(tmp_path, storage) as owner:
-        records = TrialRecords("s", storage, owner)
+    with Heartbeat(storage) as heartbeat:
+        records = TrialRecords("s", storage, heartbeat, tmp_path)
         queue = TrialQueue(records, space, sampler, optuna.pruners.NopPruner(), 4)
         with (
             SweepProgress(4, console=Console(file=io.StringIO())) as progress,

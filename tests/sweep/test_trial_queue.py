@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,8 @@ import pytest
 from optuna.trial import TrialState
 
 from covidlit.errors import ConfigError
+from covidlit.sweep.heartbeat import Heartbeat
 from covidlit.sweep.outcome import Outcome, failed
-from covidlit.sweep.owners import STALE_S, Owner
 from covidlit.sweep.space import SearchSpace
 from covidlit.sweep.space_reading import read_space
 from covidlit.sweep.storage import open_storage
@@ -39,11 +37,11 @@ class Process(TrialQueue):
 
 
 class Sweeps:
-    """Processes of one sweep, played in this one: each has an owner and a storage of its own."""
+    """Processes of one sweep, played in this one: each has a storage and a heartbeat of its own."""
 
-    def __init__(self, folder: Path, stack: ExitStack, storage: str | None = None) -> None:
-        self.folder, self._stack, self._storage = folder, stack, storage
-        self.owners: list[Owner] = []
+    def __init__(self, folder: Path, storage: str | None = None) -> None:
+        self.folder, self._storage, self.now = folder, storage, 0.0
+        self._alive: list[Heartbeat] = []
 
     def start(
         self, sampler: dict[str, Any] = RANDOM, n_trials: int = 5, x: str = "interval(0,1)"
@@ -51,25 +49,35 @@ class Sweeps:
         storage = open_storage(self._storage, self.folder)
         space = read_space([f"x={x}", "y=interval(0,1)" if "int" in x else "y=1,2"], {})
         open_study(storage, "s", space, "maximize", None, self.folder)
-        owner = self._stack.enter_context(Owner(self.folder, storage))
-        self.owners.append(owner)
-        return Process(TrialRecords("s", storage, owner), space, sampler, n_trials)
+        heartbeat = Heartbeat(storage, clock=lambda: self.now)
+        self._alive.append(heartbeat)
+        return Process(TrialRecords("s", storage, heartbeat, self.folder), space, sampler, n_trials)
 
     def kill(self, queue: Process) -> None:
-        """What the system does when a process dies: it takes back its lock."""
-        queue.records.owner._lock.release()
+        """End a process without a word."""
+        self._alive.remove(queue.records._heartbeat)
+
+    def found_lost(self, *queues: Process, looks: int = 4) -> list[list[int]]:
+        """Let time pass; the trials that each process finds lost, look by look for all of them."""
+        found: list[list[int]] = [[] for _ in queues]
+        for _ in range(looks):
+            for numbers, queue in zip(found, queues, strict=True):
+                numbers += queue.records.retry_lost()
+            self.now += queues[0].records.look_interval
+            for heartbeat in self._alive:
+                heartbeat.beat()
+        return found
 
 
-@pytest.fixture(params=[None, "journal"])
-def sweeps(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sweeps]:
-    with ExitStack() as stack:
-        yield Sweeps(tmp_path, stack, request.param)
+@pytest.fixture(params=["journal", "sqlite"])
+def sweeps(request: pytest.FixtureRequest, tmp_path: Path) -> Sweeps:
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    return Sweeps(tmp_path, storage if request.param == "sqlite" else None)
 
 
 @pytest.fixture
-def sqlite_sweeps(tmp_path: Path) -> Iterator[Sweeps]:
-    with ExitStack() as stack:
-        yield Sweeps(tmp_path, stack)
+def journal_sweeps(tmp_path: Path) -> Sweeps:
+    return Sweeps(tmp_path)
 
 
 def objective(params: dict[str, Any]) -> float:
@@ -104,9 +112,9 @@ def test_two_sweepers_end_with_exactly_the_total(sweeps: Sweeps) -> None:
 
 
 def test_a_trial_too_many_is_withdrawn(
-    sqlite_sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+    journal_sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = sqlite_sweeps.start(n_trials=1), sqlite_sweeps.start(n_trials=1)
+    one, two = journal_sweeps.start(n_trials=1), journal_sweeps.start(n_trials=1)
     take = two.records.take
 
     def slow_take() -> tuple[int, int]:
@@ -131,11 +139,11 @@ def test_failed_trials_do_not_count(sweeps: Sweeps) -> None:
     assert queue.records.trials()[0].user_attrs["reason"] == "out of memory"
 
 
-def test_a_pruned_trial_counts_with_its_last_value(sqlite_sweeps: Sweeps) -> None:
-    queue = sqlite_sweeps.start(n_trials=1)
+def test_a_pruned_trial_counts_with_its_last_value(journal_sweeps: Sweeps) -> None:
+    queue = journal_sweeps.start(n_trials=1)
     asked = queue.next()
     assert asked is not None
-    study = optuna.load_study(study_name="s", storage=open_storage(None, sqlite_sweeps.folder))
+    study = optuna.load_study(study_name="s", storage=open_storage(None, journal_sweeps.folder))
     optuna.trial.Trial(study, asked.trial_id).report(0.25, 0)
     queue.records.tell(asked, Outcome("pruned"))
     assert queue.next() is None
@@ -146,23 +154,22 @@ def test_a_pruned_trial_counts_with_its_last_value(sqlite_sweeps: Sweeps) -> Non
 def test_a_killed_sweep_proposes_what_a_whole_one_does(
     sampler: dict[str, Any], tmp_path: Path
 ) -> None:
-    with ExitStack() as stack:
-        whole = finish(Sweeps(tmp_path / "a", stack).start(sampler, n_trials=7))
-        killed = Sweeps(tmp_path / "b", stack)
-        proposed = []
-        for _ in range(5):  # one trial finished, one running when the process is killed
-            queue = killed.start(sampler, n_trials=7)
-            queue.records.retry_stale()
-            asked = queue.next()
-            assert asked is not None
-            params = queue.records.trials()[asked.number].params
-            proposed.append(params)
-            queue.records.tell(asked, Outcome("complete", value=objective(params)))
-            assert queue.next() is not None
-            killed.kill(queue)
+    whole = finish(Sweeps(tmp_path / "a").start(sampler, n_trials=7))
+    killed = Sweeps(tmp_path / "b")
+    proposed = []
+    for _ in range(5):  # one trial finished, one running when the process is killed
         queue = killed.start(sampler, n_trials=7)
-        assert queue.records.retry_stale()
-        proposed += finish(queue)
+        killed.found_lost(queue)
+        asked = queue.next()
+        assert asked is not None
+        params = queue.records.trials()[asked.number].params
+        proposed.append(params)
+        queue.records.tell(asked, Outcome("complete", value=objective(params)))
+        assert queue.next() is not None
+        killed.kill(queue)
+    queue = killed.start(sampler, n_trials=7)
+    assert killed.found_lost(queue) != [[]]
+    proposed += finish(queue)
     assert proposed == whole
     assert len({params["x"] for params in whole}) == 7
 
@@ -172,10 +179,14 @@ def test_the_trial_of_a_dead_process_is_tried_again_in_a_new_folder(sweeps: Swee
     asked = one.next()
     assert asked is not None
     two = sweeps.start(n_trials=1)
-    assert two.records.retry_stale() == []  # its process lives
+    assert sweeps.found_lost(two, looks=20) == [[]]  # its process lives
+    assert two.records.undecided() == []
     assert two.next() is None
     sweeps.kill(one)
-    assert two.records.retry_stale() == [0]
+    assert sweeps.found_lost(two, looks=3) == [[]]
+    assert two.records.undecided() == [0]
+    assert sweeps.found_lost(two) == [[0]]
+    assert two.records.undecided() == []
     again = two.next()
     assert again is not None
     assert (again.number, again.overrides) == (1, asked.overrides)
@@ -185,64 +196,99 @@ def test_the_trial_of_a_dead_process_is_tried_again_in_a_new_folder(sweeps: Swee
 
 
 def test_a_trial_that_was_killed_while_it_was_drawn_is_drawn_again(
-    sqlite_sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    journal_sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    whole = finish(Sweeps(tmp_path / "a", sqlite_sweeps._stack).start(n_trials=2))
-    one = sqlite_sweeps.start(n_trials=2)
+    whole = finish(Sweeps(tmp_path / "a").start(n_trials=2))
+    one = journal_sweeps.start(n_trials=2)
     one.records.take()  # and killed: no parameter was drawn
-    sqlite_sweeps.kill(one)
-    two = sqlite_sweeps.start(n_trials=2)
-    assert two.records.retry_stale() == [0]
+    journal_sweeps.kill(one)
+    two = journal_sweeps.start(n_trials=2)
+    assert journal_sweeps.found_lost(two) == [[0]]
     assert finish(two) == whole
 
 
-def test_another_machines_trial_is_given_up_after_its_last_sign_of_life(
-    sqlite_sweeps: Sweeps,
+def add_running(sweeps: Sweeps, **attributes: Any) -> int:
+    """A trial of another machine; its id."""
+    storage = open_storage(None, sweeps.folder)
+    template = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
+    return storage.create_new_trial(storage.get_study_id_from_name("s"), template)
+
+
+@pytest.mark.parametrize("skew", [-1e6, 0.0, 1e6])
+def test_no_clocks_are_compared(journal_sweeps: Sweeps, skew: float) -> None:
+    queue = journal_sweeps.start()
+    storage = open_storage(None, journal_sweeps.folder)
+    for _ in range(2):
+        add_running(journal_sweeps, host="elsewhere", heartbeat=time.time() + skew)
+    for look in range(6):
+        storage.set_trial_user_attr(1, "heartbeat", time.time() + skew)  # the second alone lives
+        assert journal_sweeps.found_lost(queue, looks=1) == [[0] if look == 3 else []]
+
+
+def test_a_storage_out_of_reach_makes_no_trial_look_lost(journal_sweeps: Sweeps) -> None:
+    one, two = journal_sweeps.start(), journal_sweeps.start()
+    assert one.next() is not None
+    for _ in range(5):
+        assert journal_sweeps.found_lost(two, looks=2) == [[]]
+        journal_sweeps.now += 86_400  # a night in which neither could write nor read
+        assert two.records.retry_lost() == []  # and this one is back before the other
+
+
+@pytest.mark.parametrize(
+    "attributes", [{}, {"owner": {"host": "h", "sweeper": "1-a", "folder": "f"}}]
+)
+def test_trials_without_a_heartbeat_are_tried_again(
+    journal_sweeps: Sweeps, attributes: dict[str, Any]
 ) -> None:
-    queue = sqlite_sweeps.start()
-    storage = open_storage(None, sqlite_sweeps.folder)
-    study_id = storage.get_study_id_from_name("s")
-    for age in (STALE_S - 60, STALE_S + 60):
-        attributes = {
-            "owner": {"host": "elsewhere", "sweeper": "1-a", "folder": str(sqlite_sweeps.folder)},
-            "heartbeat": time.time() - age,
-        }
-        template = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
-        storage.create_new_trial(study_id, template)
-    assert queue.records.retry_stale() == [1]
+    """Killed before its first sign of life, or of an older version."""
+    queue = journal_sweeps.start()
+    add_running(journal_sweeps, **attributes)
+    assert journal_sweeps.found_lost(queue) == [[0]]
 
 
-def test_a_sweeper_with_a_folder_of_its_own_is_not_taken_for_dead(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'shared.db'}"
-    with ExitStack() as stack:
-        one, two = (Sweeps(tmp_path / name, stack, url) for name in "ab")
-        first, second = one.start(), two.start()
-        assert first.next() is not None
-        assert second.records.retry_stale() == []
-        one.kill(first)
-        assert second.records.retry_stale() == [0]
+def test_two_processes_that_find_the_same_trial_lost_run_it_once(sweeps: Sweeps) -> None:
+    dead, one, two = (sweeps.start(n_trials=3) for _ in range(3))
+    assert dead.next() is not None
+    sweeps.kill(dead)
+    trials = two.records.trials
+    before = trials()
+    sweeps.found_lost(one, two, looks=3)
+    assert one.records.retry_lost() == [0]
+    two.records.trials = lambda: before  # type: ignore[method-assign]  # it looked at the same time
+    assert two.records.retry_lost() == [0]
+    two.records.trials = trials  # type: ignore[method-assign]
+    assert states(one) == ["FAIL", "WAITING", "WAITING"]
+    running = [(queue, queue.next()) for queue in (one, two, one, two)]
+    assert [asked is None for _, asked in running] == [False, False, False, True]
+    for queue, asked in running:
+        if asked is not None:
+            queue.records.tell(asked, Outcome("complete", value=1.0))
+    done = [trial for trial in trials() if trial.state == TrialState.COMPLETE]
+    assert len(done) == 3
+    assert len({trial.params["x"] for trial in done}) == 3
 
 
-def test_a_running_trial_shows_signs_of_life(
-    sqlite_sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+def test_a_running_trial_gives_signs_of_life(
+    journal_sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("covidlit.sweep.owners._BEAT_S", 0.02)
-    queue = sqlite_sweeps.start()
+    monkeypatch.setattr(Heartbeat, "interval", 0.02)
+    queue = journal_sweeps.start()
     assert queue.next() is not None
-    first, end = queue.records.trials()[0].user_attrs["heartbeat"], time.monotonic() + 10
-    while queue.records.trials()[0].user_attrs["heartbeat"] == first:
-        assert time.monotonic() < end
+    first = queue.records.trials()[0].user_attrs["heartbeat"]
+    with queue.records._heartbeat:
+        while queue.records.trials()[0].user_attrs["heartbeat"] == first:
+            time.sleep(0.01)  # until the suite's own time limit
 
 
 def test_an_outcome_that_comes_too_late_does_not_count(
-    sqlite_sweeps: Sweeps, caplog: pytest.LogCaptureFixture
+    journal_sweeps: Sweeps, caplog: pytest.LogCaptureFixture
 ) -> None:
-    one, two = sqlite_sweeps.start(n_trials=2), sqlite_sweeps.start(n_trials=2)
+    one, two = journal_sweeps.start(n_trials=2), journal_sweeps.start(n_trials=2)
     asked = one.next()
     assert asked is not None
-    sqlite_sweeps.kill(one)  # as far as the other can see
-    two.records.retry_stale()
-    one.records.started(asked, "0", 1)
+    journal_sweeps.kill(one)  # as far as the other can see
+    assert journal_sweeps.found_lost(two) == [[0]]
+    one.records.started(asked, "0")
     one.records.tell(asked, Outcome("complete", value=9.0))
     assert "does not count" in caplog.text
     assert states(two) == ["FAIL", "WAITING"]
@@ -259,14 +305,14 @@ def test_the_grid_ends_with_its_last_point_also_among_several(sweeps: Sweeps) ->
     assert sorted(found) == [(x, y) for x in "123" for y in "12"]
 
 
-def test_a_study_goes_on_with_the_same_settings_alone(sqlite_sweeps: Sweeps) -> None:
-    storage = open_storage(None, sqlite_sweeps.folder)
+def test_a_study_goes_on_with_the_same_settings_alone(journal_sweeps: Sweeps) -> None:
+    storage = open_storage(None, journal_sweeps.folder)
 
     def opened(
         space: str, fixed: str, direction: str = "maximize", folds: int | None = None
     ) -> int:
         study = open_study(
-            storage, "s", read_space([space, fixed], {}), direction, folds, sqlite_sweeps.folder
+            storage, "s", read_space([space, fixed], {}), direction, folds, journal_sweeps.folder
         )
         return int(study._study_id)
 

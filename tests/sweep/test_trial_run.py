@@ -45,7 +45,7 @@ def test_a_trial_is_worth_what_the_whole_run_says_of_its_validation(
     assert scikit_auc(predictions) == pytest.approx(value)
     split = Split.load(folder / "split.json")
     prepared = json.dumps(sorted(p.stem for p in (tmp_path / "cache").rglob("*.json")))
-    assert len(list((tmp_path / "cache").rglob("*.npy"))) == len(split.parts), prepared
+    assert len(list((tmp_path / "cache" / "volumes").rglob("*.npy"))) == len(split.parts), prepared
     assert not split.scans("test")
     assert not (folder / "report.html").exists()
     assert list(sweep.newest().intermediate_values) == [0, 1]

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from sweep_study import NARROW
 
 from covidlit.settings.tree import config_dir
+from covidlit.sweep.storage import open_storage
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,7 +34,7 @@ def test_it_ends_with_its_page_and_its_best_experiment(
         stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout
-    study = optuna.load_study(study_name="csacnet", storage=f"sqlite:///{folder}/study.db")
+    study = optuna.load_study(study_name="csacnet", storage=open_storage(None, folder))
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
     assert all(list(trial.intermediate_values) == [0] for trial in study.trials)
 

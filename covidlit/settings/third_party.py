@@ -1,4 +1,4 @@
-"""Help with what conf/ does not list: arguments of other libraries' classes, and their packages."""
+"""Classes of third-party packages: arguments that conf/ does not list, and missing packages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EXTRAS = {"tensorboard": ("tensorboard", "tensorboardX")}
 """Extras of covidlit, and the packages of which they bring one in."""
 
 
-def unlisted_argument(asked: str, tree: Mapping[str, Any], override: str) -> str | None:
+def how_to_add(asked: str, tree: Mapping[str, Any], override: str) -> str | None:
     """How to set an argument that the class of a node has and the node does not list.
 
     Args:
