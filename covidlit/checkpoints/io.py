@@ -71,7 +71,8 @@ class RunCheckpointIO(TorchCheckpointIO):
         Raises:
             CheckpointError: it lies elsewhere.
         """
-        if not self._is_own(Path(path)):
+        place = Path(path).resolve()
+        if not any(folder in place.parents for folder in self.folders):
             raise CheckpointError(
                 "this is no checkpoint of the run that is to remove it.",
                 where=path,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,12 @@ _PLACES = {*PATHS, "n_jobs", "num_workers", "backend"}
 """Settings below these nodes that say where and with how many processes the work is done. Whether
 another path holds the same scans is told by the split's hash."""
 
+_WHOLE = (
+    "seed", "strict", "inclusion", "data", "label_rule", "split", "augmentation", "model",
+    "trainer", "callbacks",
+)  # fmt: skip
+"""Nodes that say what a finished run was; `model` repeats trainer, callbacks and logger."""
+
 _WHOLE_RUN = {
     "OneCycleLR": ("total_steps", "epochs"),
     "CosineAnnealingLR": ("T_max",),
@@ -48,9 +54,23 @@ def changed_settings(before: object, now: object) -> str:
         return ""
     old, new = dict(_settings(before)), dict(_settings(now))
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    found = [f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in names[:_LISTED]]
-    more = [f"{len(names) - _LISTED} more"] if len(names) > _LISTED else []
-    return "; ".join(found + more)
+    return _listed(f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in names)
+
+
+def changed_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs between two resolved configurations and changes a trained model or its scores.
+
+    Beside `changed_settings` that is the length of the training, and what selects the weights.
+
+    Returns:
+        See `changed_settings`.
+    """
+    old, new = (
+        {name: value for node in _WHOLE for name, value in _leaves(node, config.get(node))}
+        for config in (before, now)
+    )
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return _listed(f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in names)
 
 
 def trainer_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -84,6 +104,12 @@ def changed_length(
     return "; ".join(changed)
 
 
+def _listed(differences: Iterable[str]) -> str:
+    found = list(differences)
+    more = [f"{len(found) - _LISTED} more"] if len(found) > _LISTED else []
+    return "; ".join([*found[:_LISTED], *more])
+
+
 def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for node in _NODES:
         value: Any = config
@@ -100,7 +126,7 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Dotted names and values; what is null is not set."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            if key not in _PLACES:
+            if key not in _PLACES and f"{name}.{key}" != "model.logger":
                 yield from _leaves(f"{name}.{key}", inner)
     elif value is not None:
         yield name, MOVED.get(value, value) if isinstance(value, str) else value

@@ -68,7 +68,7 @@ def _train(context: typer.Context) -> None:
     """
     from covidlit.cli import train
 
-    # Lightning starts the other ranks of a DDP run with this file and the same arguments.
+    # Hydra reads the arguments there, and the report says which command it was.
     sys.argv = [train.__file__, *context.args]
     train.main()
 

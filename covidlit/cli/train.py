@@ -130,7 +130,3 @@ def _check_mode(config: DictConfig, hydra_config: Any) -> None:
             where=f"sweep={sweep}",
             fix=f"give `python train.py -m sweep={sweep} ...`, or leave it out.",
         )
-
-
-if __name__ == "__main__":
-    main()  # how Lightning starts the other ranks of `covidlit train`

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from covidlit.cohort.columns import column_of
@@ -37,3 +39,12 @@ def split_summary(table: pd.DataFrame) -> pd.DataFrame:
 def _centres(centres: pd.Series) -> str:
     known = sorted(map(str, centres.dropna().unique()))
     return ", ".join([*known, NOT_KNOWN] if centres.isna().any() else known)
+
+
+def split_summary_by_fold(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of `split_summary` for each fold of a cross-validation, such as "fold 0, train"."""
+    named = [
+        summary.assign(part=[f"fold {fold}, {part}" for part in summary["part"]])
+        for fold, summary in enumerate(map(split_summary, tables))
+    ]
+    return pd.concat(named, ignore_index=True)

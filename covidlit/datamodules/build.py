@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from covidlit.datamodules.cohort_data import CohortData, RunSettings
-from covidlit.settings.targets import build, require_allowed
-
-if TYPE_CHECKING:
-    pass
+from covidlit.errors import ConfigError, did_you_mean
+from covidlit.settings.targets import ALLOWED_TARGETS, build, require_allowed
 
 VOLUMES = "covidlit.datamodules.VolumeDataModule"
 """What a node `data` is of that names no class, as in runs of before there was another."""
@@ -33,8 +31,7 @@ def build_datamodule(config: dict[str, Any], *, trusted: bool = False) -> Cohort
     target = settings.pop("_target_", VOLUMES)
     if not trusted:
         require_allowed(target, "data")
-    module, _, name = str(target).rpartition(".")
-    kind: type[CohortData] = getattr(importlib.import_module(module), name)
+    kind = _class_of(str(target))
     rule = config.get("label_rule")
     run = RunSettings(
         label_rule=make(rule, "label_rules") if rule else None,
@@ -46,3 +43,16 @@ def build_datamodule(config: dict[str, Any], *, trusted: bool = False) -> Cohort
         build=make,
     )
     return kind.from_settings(settings, run)
+
+
+def _class_of(target: str) -> type[CohortData]:
+    module, _, name = target.rpartition(".")
+    try:
+        kind: type[CohortData] = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"there is no class {target!r} ({error}).",
+            where="data._target_",
+            fix=did_you_mean(target, ALLOWED_TARGETS["data"]) or f"give for example {VOLUMES}.",
+        ) from error
+    return kind

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,7 @@ from covidlit.evaluation.metrics_file import FILE, read_metrics
 from covidlit.evaluation.report_context import ReportContext
 from covidlit.evaluation.settings import SETTINGS
 from covidlit.files import fingerprint
-
-CONFIG = "config.yaml"
+from covidlit.settings.run_config import CONFIG
 
 
 def is_run_folder(path: str | Path) -> bool:
@@ -79,10 +79,18 @@ def run_context(folder: str | Path) -> ReportContext:
         selected_on=record.get("selected_on"),
         cut_short=record.get("cut_short") or "",
         synthetic=None if n_synthetic is None else bool(n_synthetic),
-        notes=[cohort["flow_note"]] if cohort.get("flow_note") else [],
+        notes=_notes(cohort),
         gallery=gallery.images if gallery else (),
         gallery_note=gallery.note.strip() if gallery else "",
     )
+
+
+def _notes(cohort: Mapping[str, Any]) -> list[str]:
+    found = [str(cohort["flow_note"])] if cohort.get("flow_note") else []
+    counts = [f"{kind}: {n}" for kind, n in (cohort.get("suspicions") or {}).items()]
+    if counts:
+        found.append(f"Possible leakage ({', '.join(counts)}): train.log names the scans.")
+    return found
 
 
 def training_curve(folder: str | Path) -> pd.DataFrame | None:

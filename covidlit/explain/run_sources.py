@@ -12,6 +12,7 @@ from covidlit.cohort.scan_sources import ScanSource, relative_place
 from covidlit.errors import CheckpointError, CovidlitError
 from covidlit.explain.explain import explain_image, output_of
 from covidlit.explain.scale import scale_of
+from covidlit.settings.run_config import CONFIG, read_run_config
 
 if TYPE_CHECKING:
     from covidlit.datamodules import VolumeDataModule
@@ -42,13 +43,10 @@ def checkpoint_of(run_dir: str | Path) -> Path:
     Raises:
         CheckpointError: the folder holds neither, or it is the run of a classical baseline.
     """
-    import yaml
-
-    folder, config = Path(run_dir) / "checkpoints", Path(run_dir) / "config.yaml"
-    names = ["best.ckpt", "last.ckpt"]
-    if config.is_file():
-        model = yaml.safe_load(config.read_text(encoding="utf-8")).get("model") or {}
-        names = ["last.ckpt"] if model.get("weights") == "last" else names
+    folder, names = Path(run_dir) / "checkpoints", ["best.ckpt", "last.ckpt"]
+    if (Path(run_dir) / CONFIG).is_file() and folder.is_dir():
+        weights = read_run_config(run_dir)["model"].get("weights")
+        names = ["last.ckpt"] if weights == "last" else names
     for name in names:
         if (folder / name).is_file():
             return folder / name
@@ -57,6 +55,13 @@ def checkpoint_of(run_dir: str | Path) -> Path:
             "this is the run of a classical baseline, which has no heatmaps.",
             where=run_dir,
             fix="give the folder of a network's run.",
+        )
+    if folds := sorted(path.name for path in Path(run_dir).glob("fold_*")):
+        raise CheckpointError(
+            f"this is the folder of a cross-validation, whose networks are those of {len(folds)} "
+            "folds.",
+            where=run_dir,
+            fix=f"give the folder of one of them, such as {Path(run_dir) / folds[0]}.",
         )
     raise CheckpointError(
         "this is not the folder of a training run: it holds no checkpoint.",
@@ -73,16 +78,12 @@ def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
     Raises:
         CovidlitError: no configuration there, or it gives another split than the checkpoint's.
     """
-    import yaml
-
     from covidlit.cohort.splits import from_file
     from covidlit.datamodules.build import build_datamodule
     from covidlit.datamodules.volume_datamodule import VolumeDataModule
 
-    path = Path(run_dir) / "config.yaml"
-    if not path.is_file():
-        raise CovidlitError("there is no such file.", where=path, fix="give the run's own folder.")
-    datamodule = build_datamodule(yaml.safe_load(path.read_text(encoding="utf-8")))
+    path = Path(run_dir) / CONFIG
+    datamodule = build_datamodule(read_run_config(run_dir))
     if not isinstance(datamodule, VolumeDataModule):
         raise CovidlitError("the run's rows are no scans.", where=path, fix="give a run of scans.")
     saved = path.with_name("split.json")

@@ -15,7 +15,7 @@ from covidlit.cohort import PARTS, Split
 from covidlit.cohort.describe import show_table1, table1, table2
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
 from covidlit.cohort.sources import flow_of
-from covidlit.cohort.summary import split_summary
+from covidlit.cohort.summary import split_summary, split_summary_by_fold
 from covidlit.preprocess import FORMAT
 
 if TYPE_CHECKING:
@@ -45,10 +45,21 @@ _SAME = {
 }
 
 
-def cohort_record_of(datamodule: VolumeDataModule) -> dict[str, Any]:
-    """The record of a datamodule that is set up; see `cohort_record`."""
-    table = datamodule.table  # first: it sets the datamodule up
-    return cohort_record(table, datamodule.split, datamodule.manifest_path, datamodule.suspicions)
+def cohort_record_of(datamodules: Sequence[VolumeDataModule]) -> dict[str, Any]:
+    """The record of a datamodule that is set up, or of the folds of a cross-validation.
+
+    Of folds the parts are those of each; what is told by part for one split alone is left out.
+    """
+    first, tables = datamodules[0], [datamodule.table for datamodule in datamodules]
+    record = cohort_record(tables[0], first.split, first.manifest_path, first.suspicions)
+    if len(datamodules) == 1:
+        return record
+    everyone = [{k: row[k] for k in ("characteristic", "all")} for row in record["table1"]]
+    parts = _records(split_summary_by_fold(tables))
+    suspicions = Counter(s.kind for datamodule in datamodules for s in datamodule.suspicions)
+    return {
+        **record, "parts": parts, "table1": everyone, "table2": [], "suspicions": dict(suspicions),
+    }  # fmt: skip
 
 
 def cohort_record(

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.arguments import n_cores, require_n_jobs
+from covidlit.cohort.split import Split
 from covidlit.errors import ConfigError
 from covidlit.preprocess.backends import run_in_parallel
 from covidlit.runs.memory import available_memory, peak_memory
 from covidlit.runs.outcomes import outcome_of
 from covidlit.runs.outcomes.outcome import Tables, Training
+from covidlit.runs.processes import started_from_outside
+from covidlit.runs.records import write_run_records
 from covidlit.runs.run_folder import run_folder
 from covidlit.runs.steps import (
     EVALUATED,
@@ -25,6 +28,7 @@ from covidlit.runs.steps import (
     train_one,
     value_of,
 )
+from covidlit.settings.targets import build
 
 if TYPE_CHECKING:
     from covidlit.datamodules.cohort_data import CohortData
@@ -87,6 +91,7 @@ def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
     settings = config.get("cross_validation") or {}
     n_jobs, backend = settings.get("n_jobs", 1), settings.get("backend", "loky")
     require_n_jobs(n_jobs)
+    _check_processes(config, n_jobs)
     configs = _configs(config)
     with run_folder(run_dir, config) as folder:
         runner = begin(configs[0], run_dir)
@@ -100,6 +105,7 @@ def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
         for fold in folds:  # before the first of trainings that may take days
             fold.data.setup()
             outcome.check(config, fold.data)
+        write_run_records(config, [fold.data for fold in folds], run_dir)
         done: dict[int, TrainedFold] = {}
         for trained in train_folds(folds, n_jobs=n_jobs, backend=backend):
             done[trained.number] = trained
@@ -110,8 +116,8 @@ def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
             )  # fmt: skip
         tables = join_tables([done[fold.number].tables for fold in folds])
         outcome.write(tables, run_dir)
-        folder.finish()
         trainings = [Training(fold.data, done[fold.number].facts) for fold in folds]
+        folder.finish(trainings[0].facts)
         make_report(tables, run_dir, config, trainings)
     values = [value_of(outcome, done[fold.number].tables) for fold in folds]
     known = [value for value in values if value is not None]
@@ -141,8 +147,6 @@ def train_folds(
             yield _train_fold(fold, adapt)
         return
     waiting = list(folds)
-    for fold in waiting:
-        fold.data.trainer = None  # type: ignore[attr-defined]  # not to be sent to the workers
     (first,) = run_in_parallel(_train_apart, waiting[:1], n_jobs=2, backend=backend)
     peak, trained = first
     yield trained
@@ -173,6 +177,7 @@ def _as_memory_allows(n_jobs: int, peak: int) -> int:
 def _train_fold(fold: Fold, adapt: Callable[[Runner, Fold], None] | None = None) -> TrainedFold:
     with run_folder(fold.run_dir, fold.config, keep_finished=True) as folder:
         if folder.finished:
+            _check_same_split(fold)
             log.info("Fold %d was finished before; its tables are taken as they are.", fold.number)
             tables = outcome_of(build_runner(fold.config)).read(fold.run_dir)
             return TrainedFold(fold.number, tables, folder.facts)
@@ -188,6 +193,17 @@ def _train_fold(fold: Fold, adapt: Callable[[Runner, Fold], None] | None = None)
         assert trained is not None  # one process trains a fold
         folder.finish(trained[1])
     return TrainedFold(fold.number, *trained)
+
+
+def _check_same_split(fold: Fold) -> None:
+    """Refuse a finished fold of other rows: paths are no settings, and files change."""
+    path = fold.run_dir / "split.json"
+    if Split.load(path).hash != fold.data.split.hash:
+        raise ConfigError(
+            f"fold {fold.number} was trained on other rows than those of now.",
+            where=path,
+            fix="give the data as they were, or another folder: hydra.run.dir=RUN.",
+        )
 
 
 def _train_apart(fold: Fold) -> tuple[int, TrainedFold]:
@@ -210,6 +226,24 @@ def _train_apart(fold: Fold) -> tuple[int, TrainedFold]:
         handler.close()
 
 
+def _check_processes(config: Mapping[str, Any], n_jobs: int) -> None:
+    """Refuse processes that were started for one training, and several folds on one GPU."""
+    if started_from_outside():
+        raise ConfigError(
+            "a cross-validation is started once, not by every process of srun or torchrun.",
+            where="split.fold=all",
+            fix="give the command itself; each fold may use the devices of its machine "
+            "(trainer.devices).",
+        )
+    trainer = config["model"].get("trainer") or {}
+    if n_jobs != 1 and trainer.get("accelerator", "cpu") != "cpu":
+        raise ConfigError(
+            "folds side by side would share the GPU and its memory.",
+            where="cross_validation.n_jobs",
+            fix="set it to 1, or trainer=cpu.",
+        )
+
+
 def _configs(config: dict[str, Any]) -> list[dict[str, Any]]:
     """The configuration of each fold, that of a run of it alone."""
     n_folds = config["split"].get("n_folds")
@@ -229,8 +263,6 @@ def _configs(config: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _with_split_of(data: CohortData, config: dict[str, Any]) -> CohortData:
-    from covidlit.settings.targets import build
-
     return data.with_split(build(config["split"], "splits", trusted=True))
 
 

@@ -195,7 +195,8 @@ class LightningRunner:
 
         callbacks = self._build_callbacks(run_dir, data)
         kept_in = [getattr(callback, "dirpath", None) for callback in callbacks]
-        folders = [run_dir, *(folder for folder in kept_in if folder)]
+        own = [run_dir / "checkpoints", run_dir / "logs"]
+        folders = [*own, *(folder for folder in kept_in if folder)]
         trainer: pl.Trainer = instantiate(
             self._trainer_node,
             callbacks=[*callbacks, *self.further_callbacks, EndOnSigterm()],
@@ -204,7 +205,7 @@ class LightningRunner:
             use_distributed_sampler=False,
             enable_model_summary=False,
             enable_progress_bar=self.show_progress,
-            plugins=self._trainer_node.get("plugins") or [RunCheckpointIO(folders)],
+            plugins=[*(self._trainer_node.get("plugins") or ()), RunCheckpointIO(folders)],
         )
         return trainer
 

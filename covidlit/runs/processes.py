@@ -19,3 +19,9 @@ def process_rank() -> int:
     In the others it is their rank where the environment has one, else at most that.
     """
     return max(int(os.environ.get(name, 0)) for name in _RANKS)
+
+
+def started_from_outside() -> bool:
+    """Whether srun or torchrun has started this process as one of several."""
+    sizes = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+    return process_rank() > 0 or any(int(os.environ.get(name, 1)) > 1 for name in sizes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,18 @@ if TYPE_CHECKING:
     from covidlit.datamodules.cohort_data import CohortData
 
 
-def write_run_records(config: Mapping[str, Any], data: CohortData, run_dir: str | Path) -> None:
+def write_run_records(
+    config: Mapping[str, Any], data: CohortData | Sequence[CohortData], run_dir: str | Path
+) -> None:
     """Write `cohort.json` and `hardware.json`, which the other files of a run do not tell.
 
     Args:
         config: the resolved configuration (`conf/train.yaml`).
-        data: set up.
+        data: set up; several are the folds of a cross-validation.
         run_dir: the run's folder.
     """
-    if isinstance(data, VolumeDataModule):
-        write_json(Path(run_dir) / "cohort.json", cohort_record_of(data))
+    folds = data if isinstance(data, Sequence) else [data]
+    volumes = [each for each in folds if isinstance(each, VolumeDataModule)]
+    if volumes:
+        write_json(Path(run_dir) / "cohort.json", cohort_record_of(volumes))
     write_json(Path(run_dir) / "hardware.json", hardware_record(config))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,13 +13,13 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from covidlit.checkpoints.same_run import changed_settings
+from covidlit.checkpoints.same_run import changed_run, changed_settings
 from covidlit.errors import ConfigError
 from covidlit.files import write_json, write_text
 from covidlit.runs.stopped import last_checkpoint
+from covidlit.settings.run_config import CONFIG
 
 STATE = "run.json"
-CONFIG = "config.yaml"
 _LOCK = ".run.lock"
 _RESULTS = (CONFIG, "split.json", "predictions.parquet", "metrics.json", "report.html")
 """What earlier versions, which wrote no state, leave in the folder of a run."""
@@ -47,7 +48,8 @@ class RunFolder:
 
     def finish(self, facts: Mapping[str, Any] | None = None) -> None:
         """Note that all is written, with plain facts to be kept."""
-        self.finished, self.facts = True, dict(facts or {})
+        self.facts = json.loads(json.dumps(dict(facts or {}), default=str))
+        self.finished = True
 
 
 @contextmanager
@@ -81,19 +83,18 @@ def run_folder(
         write_text(path / CONFIG, yaml.safe_dump(dict(config), sort_keys=False))
         started = _now()
         write_json(path / STATE, {"state": "running", "started": started})
-        state, reason = "failed", ""
+        state, reason = "stopped", ""
         try:
             yield folder
-            state = "finished" if folder.finished else "stopped"
-        except KeyboardInterrupt:
-            state, reason = "stopped", "stopped from outside"
+        except (KeyboardInterrupt, SystemExit):  # Lightning leaves by SystemExit on both signals
+            reason = "stopped from outside"
             raise
-        except Exception as error:
-            # What fails once all is written, such as a page, leaves the run finished.
-            state = "finished" if folder.finished else "failed"
-            reason = f"{type(error).__name__}: {error}"
+        except BaseException as error:
+            state, reason = "failed", f"{type(error).__name__}: {error}"
             raise
         finally:
+            # What ends once all is written, such as the making of a page, is no unfinished run.
+            state = "finished" if folder.finished else state
             known = {"state": state, "started": started, "ended": _now(), "reason": reason}
             write_json(path / STATE, {**known, "facts": folder.facts})
     finally:
@@ -109,8 +110,9 @@ def _looked_at(path: Path, config: Mapping[str, Any], keep_finished: bool) -> Ru
         return RunFolder(path)
     state = _read(path / STATE)
     before = _read(path / CONFIG)
-    changed = changed_settings(before, config) if before else "its settings are not known"
     finished = not state or state.get("state") == "finished"
+    differences = changed_run if finished else changed_settings
+    changed = differences(before, config) if before else "its settings are not known"
     if finished and not (keep_finished and not changed):
         raise ConfigError(
             f"the folder holds a run already ({', '.join(found)}).",
@@ -129,8 +131,9 @@ def _looked_at(path: Path, config: Mapping[str, Any], keep_finished: bool) -> Ru
 
 
 def _has_work(path: Path) -> bool:
-    """Whether an unfinished run has left an epoch, or a fold of a cross-validation."""
-    return last_checkpoint(path) is not None or any(path.glob(f"fold_*/{STATE}"))
+    """Whether an unfinished run has left weights, a table, or a fold of a cross-validation."""
+    left = ("checkpoints/*", "*.parquet", f"fold_*/{STATE}")
+    return any(found for pattern in left for found in path.glob(pattern))
 
 
 def _read(path: Path) -> dict[str, Any]:

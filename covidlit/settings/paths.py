@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-PATHS = ("cache_dir", "ckpt_path", "data_dir", "folder", "path", "pretrained")
-"""Names of the settings that are paths, at any depth."""
+PATHS = ("cache_dir", "ckpt_path", "data_dir", "dirpath", "folder", "path", "pretrained")
+"""Names of the settings that are paths, at any depth of the nodes of `_NODES`."""
+
+_NODES = ("callbacks", "ckpt_path", "data", "data_dir", "model", "split", "trainer")
 
 
 def absolute_paths(config: Mapping[str, Any], folder: str | Path) -> dict[str, Any]:
@@ -21,8 +23,10 @@ def absolute_paths(config: Mapping[str, Any], folder: str | Path) -> dict[str, A
     def whole(name: object, value: Any) -> Any:
         if isinstance(value, Mapping):
             return {key: whole(key, inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [whole(None, inner) for inner in value]
         if name in PATHS and isinstance(value, str) and value:
             return str(Path(folder, value).absolute())
         return value
 
-    return {key: whole(key, value) for key, value in config.items()}
+    return {key: whole(key, value) if key in _NODES else value for key, value in config.items()}

@@ -82,7 +82,7 @@ class Heartbeat:
                 self._storage.set_trial_user_attr(trial_id, "heartbeat", time.time())
             except optuna.exceptions.UpdateFinishedTrialError:
                 continue  # it has just ended
-            except optuna.exceptions.StorageInternalError as error:
+            except Exception as error:  # one missed sign of life is none that ends them all
                 log.warning("No sign of life could be written to the study: %s", error)
 
     def lost(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

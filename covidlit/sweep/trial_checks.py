@@ -68,7 +68,7 @@ def check_trial(config: Any) -> None:
 
 
 def refuse_several_devices(trainer: Any) -> None:
-    """Lightning starts its other ranks with the same command line: under -m, more sweeps.
+    """Refuse several devices for one of several runs: those of a command share its machine.
 
     Raises:
         ConfigError: the node `trainer` asks for several devices.

@@ -16,7 +16,7 @@ import yaml
 
 from covidlit.cohort.development import development_fold, development_split
 from covidlit.files import write_text
-from covidlit.runs.run_folder import CONFIG
+from covidlit.settings.run_config import CONFIG
 from covidlit.sweep.trial import SweepTrial
 from covidlit.sweep.trial_checks import check_trial
 
@@ -36,8 +36,8 @@ def run_trial(config: dict[str, Any], run_dir: Path, trial: SweepTrial) -> float
     """Train and validate one trial.
 
     Leaves `config.yaml`, `split.json`, `logs/`, `checkpoints/` and `predictions.parquet` (of the
-    validation part) in `run_dir`; with folds all but the first in `fold_<k>/`, and the predictions
-    of all folds in `run_dir` as well. What a pruned trial has written until then stays.
+    validation part) in `run_dir`; with folds all but the configuration in `fold_<k>/`, and the
+    predictions of all folds in `run_dir` as well. What a pruned trial has written until then stays.
 
     Args:
         config: the resolved tree of `conf/train.yaml` as plain types.

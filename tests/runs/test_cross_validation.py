@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from typer.testing import CliRunner
 
+from covidlit.cli.app import app
 from covidlit.cli.train import whole_run
-from covidlit.cohort import Split
+from covidlit.cohort import Split, read_manifest, write_manifest
 from covidlit.errors import ConfigError
 from covidlit.evaluation import read_predictions
 from covidlit.runs import cross_validation
@@ -101,6 +104,47 @@ def test_it_goes_on_fold_by_fold(
     assert json.loads((whole / "run.json").read_text())["state"] == "finished"
 
 
+def test_finished_folds_of_other_rows_are_not_kept(
+    whole: Path, settings: Any, tmp_path: Path
+) -> None:
+    """Neither settings nor paths tell that a manifest has other rows now."""
+    config = settings(*NETWORK)
+    source = Path(config["data"]["source"]["path"])
+    manifest = read_manifest(source)
+    fewer = write_manifest(manifest.iloc[:-1], tmp_path / "fewer.csv")
+    run_dir = tmp_path / "run"
+    shutil.copytree(whole, run_dir)
+    (run_dir / "run.json").write_text('{"state": "running"}')
+    config["data"]["source"] = {**config["data"]["source"], "path": str(fewer)}
+    with pytest.raises(ConfigError, match="fold 0 was trained on other rows"):
+        whole_run(config, run_dir)
+
+
+def test_processes_that_others_started_are_refused(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in (("WORLD_SIZE", "2"), ("SLURM_STEP_NUM_TASKS", "4"), ("RANK", "1")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            with pytest.raises(ConfigError, match="is started once"):
+                whole_run(settings(*NETWORK), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_report_is_made_again_from_the_folder(whole: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["evaluate", str(whole), "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "fold 0, train" in page
+    assert "trainable parameters" in page
+
+
+def test_heatmaps_are_those_of_a_fold(whole: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["explain", str(whole), "--out", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "fold_0" in done.output
+
+
 def test_folds_side_by_side_give_the_same(settings: Any, tmp_path: Path) -> None:
     model = ("model=svm", "model.calibration.folds=2", "split.n_folds=3")
     values = [
@@ -133,6 +177,7 @@ def test_no_more_folds_are_started_than_there_is_memory_for(
     [
         (["split.n_folds=1"], "needs a split with a number of folds, not 1"),
         (["ckpt_path=last.ckpt"], r"goes on in its own folder.*hydra\.run\.dir"),
+        (["trainer.accelerator=gpu", "cross_validation.n_jobs=2"], "would share the GPU"),
         (["cross_validation.n_jobs=0"], "n_jobs: must be a whole number other than 0"),
     ],
 )

@@ -12,9 +12,10 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from covidlit.checkpoints.io import RunCheckpointIO
 from covidlit.cli.train import whole_run
 from covidlit.datamodules.build import build_datamodule
-from covidlit.errors import ConfigError, CovidlitError
+from covidlit.errors import CheckpointError, ConfigError, CovidlitError
 from covidlit.explain.run_sources import datamodule_of
 from covidlit.settings.tree import config_dir
 
@@ -86,6 +87,57 @@ def test_a_run_folder_cannot_have_code_run(
     with pytest.raises(CovidlitError, match=r"may be built|no such setting|_target_"):
         datamodule_of(tmp_path, "any").setup()
     assert not made.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "it holds a list"),
+        ("data: 3\nmodel: {}\nsplit: {}", "its node 'data' is no mapping"),
+        ("data: {}\nmodel: {}\nsplit: {}\nseed: 1", "it has no 'strict'"),
+        ("data: !!python/object/apply:os.system ['true']", "cannot be read"),
+        ("{", "cannot be read"),
+    ],
+)
+def test_what_is_no_configuration_is_said(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=f"not the configuration of a run: .*{said}"):
+        datamodule_of(tmp_path, "any")
+
+
+@pytest.mark.parametrize("target", ["nope.Missing", "covidlit.datamodules.Missing", "Missing"])
+def test_a_class_of_data_that_is_not_there_is_named(target: str, csacnet_run: Path) -> None:
+    config = yaml.safe_load((csacnet_run / "config.yaml").read_text())
+    config["data"]["_target_"] = target
+    with pytest.raises(ConfigError, match=rf"data\._target_: there is no class '{target}'"):
+        build_datamodule(config, trusted=True)
+
+
+def test_own_plugins_do_not_open_the_way(
+    train: Callable[..., Path], tiny_overrides: list[str], tmp_path: Path
+) -> None:
+    first = train(*NARROW, "callbacks=last_epoch")
+    victim, run_dir = tmp_path / "victim", tmp_path / "run"
+    victim.mkdir()
+    poisoned = _poisoned(
+        first / "checkpoints" / "last.ckpt", first / "checkpoints" / "poisoned.ckpt",
+        run_dir / "checkpoints", victim,
+    )  # fmt: skip
+    plugin = "{_target_: lightning_fabric.plugins.environments.LightningEnvironment}"
+    overrides = ("callbacks=last_epoch", "trainer.max_epochs=3", f"+trainer.plugins=[{plugin}]")
+    config = _configuration(*tiny_overrides, *NARROW, *overrides, f"ckpt_path={poisoned}")
+    whole_run(config, run_dir)
+    assert victim.is_dir()
+
+
+def test_a_run_removes_no_folder_of_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    checkpoints = RunCheckpointIO([folder])
+    for path in (folder, tmp_path, folder / ".." / "other"):
+        with pytest.raises(CheckpointError, match="no checkpoint of the run"):
+            checkpoints.remove_checkpoint(path)
+    assert folder.is_dir()
 
 
 def test_a_run_folder_of_before_is_read(csacnet_run: Path, tmp_path: Path) -> None:

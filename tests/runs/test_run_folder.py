@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -72,7 +73,12 @@ def test_what_an_earlier_version_left_is_not_overwritten(left: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("raised", "state"), [(KeyboardInterrupt(), "stopped"), (ValueError("no room"), "failed")]
+    ("raised", "state"),
+    [
+        (KeyboardInterrupt(), "stopped"),
+        (SystemExit(1), "stopped"),  # how Lightning leaves
+        (ValueError("no room"), "failed"),
+    ],
 )
 def test_an_unfinished_run_says_so_and_goes_on(
     raised: BaseException, state: str, tmp_path: Path
@@ -100,6 +106,46 @@ def test_a_report_that_fails_leaves_the_run_finished(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="full"):
         _take(tmp_path, CONFIG, finish=True, raised=OSError("full"))
     assert _state(tmp_path)["state"] == "finished"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(1)])
+def test_a_run_that_is_stopped_once_all_is_written_is_finished(
+    stop: BaseException, tmp_path: Path
+) -> None:
+    with pytest.raises(type(stop)):
+        _take(tmp_path, CONFIG, finish=True, raised=stop)
+    assert _state(tmp_path)["state"] == "finished"
+
+
+@pytest.mark.parametrize("left", ["checkpoints/best.ckpt", "checkpoints/model.skops", "a.parquet"])
+def test_what_an_unfinished_run_has_got_is_not_overwritten(left: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no room"):
+        _take(tmp_path, CONFIG, raised=ValueError("no room"))
+    (tmp_path / left).parent.mkdir(exist_ok=True)
+    (tmp_path / left).touch()
+    with pytest.raises(ConfigError, match="seed was 1 and is 2"):
+        _take(tmp_path, {**CONFIG, "seed": 2})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"trainer": {"max_epochs": 9}},
+        {"inclusion": {"min_spo2_percent": 90}},
+        {"model": {"weights": "last"}},
+        {"callbacks": {"stop": {"patience": 3}}},
+    ],
+)
+def test_a_finished_run_of_another_kind_is_not_kept(change: dict[str, Any], tmp_path: Path) -> None:
+    _take(tmp_path, CONFIG, finish=True)
+    with pytest.raises(ConfigError, match="holds a run already"):
+        _take(tmp_path, CONFIG | change, keep_finished=True)
+
+
+def test_facts_that_are_no_plain_values_are_written_as_text(tmp_path: Path) -> None:
+    with run_folder(tmp_path, CONFIG) as folder:
+        folder.finish({"n": np.float32(0.5), "path": Path("a")})
+    assert _state(tmp_path)["facts"] == {"n": "0.5", "path": "a"}
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:

@@ -52,7 +52,11 @@ class Classification:
     def tables(self, runner: Runner, data: CohortData, parts: Sequence[str], **run: Any) -> Tables:
         """The predictions table (contract 6)."""
         scores = {part: runner.predict(data, part) for part in parts}
-        return {PREDICTIONS: assemble_predictions(data.table, scores, model=runner.name, **run)}
+        return {
+            PREDICTIONS: assemble_predictions(
+                data.table, scores, model=runner.name, unit=data.unit, **run
+            )
+        }
 
     def write(self, tables: Tables, run_dir: Path) -> None:
         """Write `predictions.parquet`."""

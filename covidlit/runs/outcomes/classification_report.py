@@ -16,8 +16,6 @@ from covidlit.files import fingerprint
 from covidlit.runs.outcomes.outcome import Training
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from covidlit.evaluation import ReportContext
 
 PACKAGES = (
@@ -44,7 +42,7 @@ def report_context(
 
     from covidlit.cohort.describe import show_table1, table1, table2
     from covidlit.cohort.sources import flow_of
-    from covidlit.cohort.summary import split_summary
+    from covidlit.cohort.summary import split_summary, split_summary_by_fold
     from covidlit.evaluation import ReportContext
     from covidlit.evaluation.run_report import training_curve
 
@@ -64,7 +62,9 @@ def report_context(
         config=yaml.safe_dump(config, sort_keys=False),
         config_hash=fingerprint(config),
         split_hash=hashes[0] if len(hashes) == 1 else fingerprint(hashes),
-        split_summary=_by_fold([split_summary(training.data.table) for training in trainings]),
+        split_summary=split_summary(table)
+        if len(trainings) == 1
+        else split_summary_by_fold([training.data.table for training in trainings]),
         centres=sorted(map(str, table["centre"].dropna().unique())) if "centre" in table else [],
         disjointness=(
             "No patient, no study, no series and no image (hash of its voxels) stands in two parts"
@@ -96,18 +96,6 @@ def _to_check(trainings: Sequence[Training]) -> list[str]:
     """What a person should look at, once for all folds that it is true of."""
     noted = [training.data.facts().get(TO_CHECK, "") for training in trainings]
     return [f"Possible leakage: {text}" for text in dict.fromkeys(noted) if text]
-
-
-def _by_fold(summaries: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    import pandas as pd
-
-    if len(summaries) == 1:
-        return summaries[0]
-    named = [
-        summary.assign(part=[f"fold {fold}, {part}" for part in summary["part"]])
-        for fold, summary in enumerate(summaries)
-    ]
-    return pd.concat(named, ignore_index=True)
 
 
 def _command() -> str:

@@ -19,12 +19,16 @@ def assemble_predictions(
     model: str,
     seed: int,
     fold: int | None,
+    unit: str = "scan",
 ) -> pd.DataFrame:
     """The predictions table (contract 6) of one run.
 
     Args:
         table: the data's rows, with `part`, `status`, `reason`, `target`.
         scores: for each part, what the runner's `predict` returned.
+        run_id, model, seed, fold: which run it is.
+        unit: what a row of the data is; a table without scans is scored by patient, whose name is
+            the `scan_id` then.
 
     Returns:
         One row per scan of these parts; refused scans keep theirs, with a null score.
@@ -33,8 +37,13 @@ def assemble_predictions(
 
     rows = table[table["part"].isin(list(scores))]
     rows = rows.drop(columns=[name for name in LEFT_OUT if name in rows])
-    rows = rows.assign(scan_id=rows["scan_id"].astype("string"))
+    key = f"{unit}_id"
+    rows = rows.assign(scan_id=rows[key].astype("string"))
+    if "class_name" not in rows:
+        rows["class_name"] = rows["target"].astype("string")
     scored = pd.concat(list(scores.values()), ignore_index=True)
+    if key != "scan_id":
+        scored = scored.rename(columns={key: "scan_id"})
     joined = rows.merge(scored, on="scan_id", how="left", validate="1:1")
     facts = {"run_id": run_id, "model": model, "seed": seed, "fold": fold}
     return joined.assign(**facts)[[*facts, *joined.columns]]

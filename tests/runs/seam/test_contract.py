@@ -66,6 +66,17 @@ def table_config(patients: Path, tiny_overrides: list[str]) -> Callable[[str], C
             },
         }
         ridge = {"_target_": "patient_table.RidgeRunner", "name": "ridge", "alpha": 0.1}
+        if model == "svm":
+            svm = _volumes([*tiny_overrides, "model=svm", "model.calibration.folds=2"])
+            table = pd.read_csv(patients)
+            table["target"] = (table["target"] > 0).astype(int)
+            table.to_csv(patients, index=False)
+            data = {
+                "_target_": "patient_table.PatientTable", "path": str(patients),
+                "columns": ["age", "crp"],
+            }  # fmt: skip
+            classifier = {**svm["model"], "features": None}
+            return {**svm, "split": config["split"], "data": data, "model": classifier}
         return {
             **config,
             "label_rule": None,
@@ -82,7 +93,7 @@ def table_config(patients: Path, tiny_overrides: list[str]) -> Callable[[str], C
     return make
 
 
-@pytest.fixture(params=["volumes of a network", "volumes of an SVM", "network", "ridge"])
+@pytest.fixture(params=["volumes of a network", "volumes of an SVM", "network", "ridge", "svm"])
 def config(request: pytest.FixtureRequest, tiny_overrides: list[str], table_config: Any) -> Config:
     """A run of each kind."""
     kinds = {
