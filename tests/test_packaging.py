@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from covidlit.runs.outcomes.classification import PACKAGES
+from covidlit.runs.outcomes.classification_report import PACKAGES
 
 ROOT = Path(__file__).parents[1]
 
