@@ -26,7 +26,7 @@ BEFORE = "d01ca56"
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("names", "threads", "progress", "garbage_collection"),
+    ("names", "threads", "progress", "figure_text", "garbage_collection"),
     ("arguments", "files"),
     ("tables",),
     ("settings",),

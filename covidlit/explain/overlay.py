@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.evaluation.figure_text import PLAIN_TEXT, plain
+from covidlit.figure_text import PLAIN_TEXT, plain
 from covidlit.scans.scan import Scan
 
 LUNG_WINDOW = (-1350.0, 150.0)

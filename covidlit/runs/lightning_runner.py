@@ -196,6 +196,8 @@ class LightningRunner:
         callbacks = self._build_callbacks(run_dir, data)
         kept_in = [getattr(callback, "dirpath", None) for callback in callbacks]
         own = [run_dir / "checkpoints", run_dir / "logs"]
+        given = self._trainer_node.get("plugins") or []
+        plugins = given if isinstance(given, list) else [given]
         folders = [*own, *(folder for folder in kept_in if folder)]
         trainer: pl.Trainer = instantiate(
             self._trainer_node,
@@ -205,7 +207,7 @@ class LightningRunner:
             use_distributed_sampler=False,
             enable_model_summary=False,
             enable_progress_bar=self.show_progress,
-            plugins=[*(self._trainer_node.get("plugins") or ()), RunCheckpointIO(folders)],
+            plugins=[*plugins, RunCheckpointIO(folders)],
         )
         return trainer
 

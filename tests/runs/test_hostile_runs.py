@@ -124,7 +124,7 @@ def test_own_plugins_do_not_open_the_way(
         run_dir / "checkpoints", victim,
     )  # fmt: skip
     plugin = "{_target_: lightning_fabric.plugins.environments.LightningEnvironment}"
-    overrides = ("callbacks=last_epoch", "trainer.max_epochs=3", f"+trainer.plugins=[{plugin}]")
+    overrides = ("callbacks=last_epoch", "trainer.max_epochs=3", f"+trainer.plugins={plugin}")
     config = _configuration(*tiny_overrides, *NARROW, *overrides, f"ckpt_path={poisoned}")
     whole_run(config, run_dir)
     assert victim.is_dir()

@@ -381,7 +381,7 @@ def test_a_sweep_runs_on_any_one_device(
     monkeypatch.setattr(HydraConfig, "get", lambda: OmegaConf.create(hydra))
     monkeypatch.setattr("covidlit.cli.train.whole_run", start)
     with pytest.raises(ConfigError if refused else Started):
-        run(OmegaConf.create({"trainer": trainer}))
+        run(OmegaConf.create({"trainer": trainer, "split": {}}))
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
