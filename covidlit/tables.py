@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,15 @@ _RULES = {
     "field_uniqueness": "must stand in one row only",
 }
 _TEXT_COLUMNS = (
-    "path", "centre", "class_name", "aetiology", "severity", "quality_grade",
-    "manufacturer", "scanner_model", "kernel", "model",
+    "path", "centre", "class_name", "aetiology", "severity", "quality_grade", "epidemiology",
+    "manufacturer", "scanner_model", "kernel", "model", "reason",
 )  # fmt: skip
+
+MISSING = (
+    "", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan",
+    "NULL", "null", "None", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
+)  # fmt: skip
+"""What stands for a missing value in a CSV table, as R, spreadsheets and pandas write it."""
 
 
 def read_table(path: str | Path, error: type[CovidlitError] = CovidlitError) -> pd.DataFrame:
@@ -46,7 +53,7 @@ def read_table(path: str | Path, error: type[CovidlitError] = CovidlitError) -> 
                 for name in header
                 if name.endswith(("_id", "_uid")) or name in _TEXT_COLUMNS
             }
-            return pd.read_csv(path, dtype=text)
+            return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=list(MISSING))
     except (ValueError, OSError, pd.errors.ParserError) as problem:
         raise error(f"the table cannot be read: {problem}.", where=path) from problem
     raise error(
@@ -61,8 +68,15 @@ def write_table(table: pd.DataFrame, path: str | Path) -> Path:
         if path.suffix == ".parquet":
             table.to_parquet(temporary, index=False)
         else:
-            table.to_csv(temporary, index=False)
+            table.to_csv(temporary, index=False, quoting=_quoting(table))
     return path
+
+
+def _quoting(table: pd.DataFrame) -> Any:
+    """As little as possible; everything where a text has a carriage return, which ends a row."""
+    texts = table.select_dtypes(["object", "string", "category"])
+    returns = any("\r" in value for name in texts for value in texts[name] if type(value) is str)
+    return csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
 
 
 def check_table_path(path: str | Path) -> Path:
@@ -184,6 +198,9 @@ def _untyped(column: pd.Series, dtype: str) -> list[tuple[Any, str]]:
         kind = "true or false"
         # Beside one wrong word, CSV gives the right ones as text too.
         right = column.isin([True, False, "True", "False"])
+    elif dtype.startswith("str"):
+        kind = "text, without a half of a character"
+        right = column.map(lambda value: str(value).encode(errors="ignore").decode() == str(value))
     elif dtype.startswith("datetime"):
         kind = "a date"
         right = pd.to_datetime(column, errors="coerce").notna()
@@ -201,4 +218,6 @@ def _shown(value: Any) -> str:
 
 def _there(value: Any) -> bool:
     """Whether a single value is there, without importing pandas for it."""
+    if isinstance(value, str):
+        return True
     return value is not None and str(value) not in ("nan", "<NA>", "NaT")

@@ -8,6 +8,7 @@ import pandera.pandas as pa
 
 from covidlit.errors import ManifestError
 from covidlit.names import NAME_RULE, is_name
+from covidlit.tables import MISSING
 
 TEXT = pd.StringDtype(na_value=np.nan)
 """Text with NaN where a value is missing, so that comparisons give plain booleans."""
@@ -15,10 +16,26 @@ TEXT = pd.StringDtype(na_value=np.nan)
 _ISO = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?|\d{8}"
 
 
-def text(*, required: bool = False, nullable: bool = True) -> pa.Column:
-    """Any text; not empty where it may not be null."""
-    checks = [pa.Check.str_length(min_value=1, error="must not be empty")] if not nullable else []
-    return pa.Column(TEXT, checks, coerce=True, required=required, nullable=nullable)
+def text(*, required: bool = False, nullable: bool = True, dtype: object = TEXT) -> pa.Column:
+    """Any text that a CSV table gives back as it was; an empty one is a missing value.
+
+    Args:
+        dtype: of the column; by default `TEXT`.
+    """
+    return pa.Column(
+        dtype,
+        _no_missing_word(),
+        parsers=pa.Parser(lambda column: column.where(column != "")),
+        coerce=True,
+        required=required,
+        nullable=nullable,
+    )
+
+
+def _no_missing_word() -> pa.Check:
+    """A CSV table gives such a word back as a missing value."""
+    examples = ", ".join(MISSING[1:4])
+    return pa.Check.notin(MISSING[1:], error=f"is a word for a missing value ({examples}, ...)")
 
 
 def file_name(
@@ -35,7 +52,8 @@ def file_name(
         return is_name(value.strip() or "x") if blanks else is_name(value)
 
     check = pa.Check(follows_rule, element_wise=True, ignore_na=True, error=f"{NAME_RULE}: {fix}")
-    return pa.Column(TEXT, check, coerce=True, required=required, nullable=nullable)
+    checks = [check, _no_missing_word()]
+    return pa.Column(TEXT, checks, coerce=True, required=required, nullable=nullable)
 
 
 def one_of(*values: str, required: bool = False, nullable: bool = True) -> pa.Column:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from covidlit.cohort.columns import parse_dates
 from covidlit.cohort.labels_table import Labels, lost_zeros
+from covidlit.cohort.patient_ids import without_zeros
 from covidlit.cohort.pseudonyms import Pseudonyms
 from covidlit.errors import ManifestError, did_you_mean
 from covidlit.tables import row_numbers
@@ -127,6 +128,13 @@ def patient_notes(scans: pd.DataFrame) -> list[str]:
             f"one PatientID covers {n_studies.max()} of {scans['study_uid'].nunique()} studies: if "
             "an anonymiser gave several persons the same one, name the patient in the labels' "
             "column patient_id, or the splits cannot keep persons apart."
+        )
+    alike = scans["raw_patient"].drop_duplicates().map(without_zeros)
+    if twice := int(alike[alike != ""].duplicated(keep=False).sum()):
+        notes.append(
+            f"{twice} PatientIDs differ only in case, blanks or leading zeros, and get pseudonyms "
+            "of their own: if they are of the same persons, name the patient in the labels' column "
+            "patient_id."
         )
     in_path = sum(
         len(raw) >= 4 and raw in place

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -13,13 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covidlit.cohort.near_copies import alike
+from covidlit.cohort.patient_ids import same_patient, without_zeros
 from covidlit.cohort.split import Split, unit_key
 from covidlit.errors import LeakageError
 from covidlit.tables import row_numbers
 
 _LISTED = 5
 _WRITTEN = 20
-_NUMBER = re.compile(r"0*(\d+?)(?:\.0+)?")
 
 
 class Suspicion(NamedTuple):
@@ -63,8 +61,8 @@ def check_leakage(
     table = manifest.assign(
         _row=row_numbers(manifest),
         _part=manifest[unit_key(manifest)].map(split.parts),
-        _patient=ids.map(_same_patient, na_action="ignore"),
-        _number=ids.map(_without_zeros, na_action="ignore"),
+        _patient=ids.map(same_patient, na_action="ignore"),
+        _number=ids.map(without_zeros, na_action="ignore"),
         _pixels=manifest[unit_key(manifest)].map(dict(pixel_hashes or {})),
     )
     table = table[table["_part"].notna()]
@@ -94,18 +92,6 @@ def in_words(suspicions: Sequence[Suspicion]) -> str:
     more = len(suspicions) - _WRITTEN
     sentences = [suspicion.text for suspicion in suspicions[:_WRITTEN]]
     return " ".join([*sentences, *([f"There are {more} more such cases."] if more > 0 else [])])
-
-
-def _same_patient(patient: str) -> str:
-    """A patient id without what people and systems write in one way or another."""
-    return "".join(unicodedata.normalize("NFKC", patient).casefold().split())
-
-
-def _without_zeros(patient: str) -> str:
-    """A patient id as a spreadsheet leaves it that takes it for a number: 00123 or 123.0 as 123."""
-    same = _same_patient(patient)
-    number = _NUMBER.fullmatch(same)
-    return number[1] if number else same
 
 
 def _shared(table: pd.DataFrame, column: str, what: str) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from covidlit.cohort.columns import text
 from covidlit.errors import PredictionsError
 from covidlit.tables import read_table, validate, write_table
 
@@ -31,7 +32,7 @@ _FRACTION = pa.Check.in_range(0.0, 1.0, error="a score is a probability from 0 t
 
 
 def _text(*, nullable: bool = False, required: bool = True) -> pa.Column:
-    return pa.Column("string", nullable=nullable, required=required, coerce=True)
+    return text(dtype="string", nullable=nullable, required=required)
 
 
 PREDICTIONS_SCHEMA = pa.DataFrameSchema(
