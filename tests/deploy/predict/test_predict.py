@@ -22,6 +22,7 @@ from covidlit.deploy.predict import predict
 from covidlit.errors import CovidlitError
 from covidlit.scans.images import write_nifti
 from covidlit.tasks import VolumeClassification
+from covidlit.tasks.classifier import ClassifierMixin
 
 
 @pytest.fixture(scope="module")
@@ -173,14 +174,14 @@ def test_one_class_without_a_finite_score_is_enough(
 ) -> None:
     config = {**CONFIG, "label_rule": {"classes": ["np", "cap", "covid"]}}
     checkpoint = save_run(make_task(n_classes=3), config, tmp_path / "best.ckpt")
-    whole = VolumeClassification.scores
+    whole = ClassifierMixin.scores
 
     def scores(logits: torch.Tensor) -> torch.Tensor:
         found = whole(logits)
         found[1, 0] = torch.inf
         return found
 
-    monkeypatch.setattr(VolumeClassification, "scores", staticmethod(scores))
+    monkeypatch.setattr(ClassifierMixin, "scores", staticmethod(scores))
     shutil.copytree(folder / "case2", tmp_path / "two" / "a")
     shutil.copytree(folder / "case3", tmp_path / "two" / "b")
     table = predict(checkpoint, tmp_path / "two", batch_size=2)
