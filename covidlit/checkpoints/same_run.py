@@ -29,7 +29,7 @@ another path holds the same scans is told by the split's hash."""
 
 _WHOLE = (
     "seed", "strict", "inclusion", "data", "label_rule", "split", "augmentation", "model",
-    "trainer", "callbacks",
+    "trainer", "callbacks", "evaluation.operating_point",
 )  # fmt: skip
 """Nodes that say what a finished run was; `model` repeats trainer, callbacks and logger."""
 
@@ -66,7 +66,7 @@ def changed_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         See `changed_settings`.
     """
     old, new = (
-        {name: value for node in _WHOLE for name, value in _leaves(node, config.get(node))}
+        {name: value for node in _WHOLE for name, value in _leaves(node, _at(config, node))}
         for config in (before, now)
     )
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
@@ -112,14 +112,20 @@ def _listed(differences: Iterable[str]) -> str:
 
 def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for node in _NODES:
-        value: Any = config
-        for key in node.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
+        value = _at(config, node)
         if node == "trainer.devices":
             value = number_of_devices(value) or value
         if node == "data" and isinstance(value, Mapping):
             value = {"_target_": VOLUMES, **value}  # what runs of before did not say
         yield from _leaves(node, value)
+
+
+def _at(config: Mapping[str, Any], dotted: str) -> Any:
+    """The value of a dotted name; None where there is none."""
+    value: Any = config
+    for key in dotted.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from covidlit.errors import ConfigError, CovidlitError, disk_full
 from covidlit.garbage_collection import collect_less
+from covidlit.names import check_name
 from covidlit.runs.processes import ProcessError, process_rank
 from covidlit.runs.stopped import INTERRUPTED, RunStopped, explained_end
 from covidlit.settings.errors import translate
@@ -37,6 +39,7 @@ def main() -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us instead of Hydra's printer
     entry = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(run)
     try:
+        _check_run_name(sys.argv[1:])  # Hydra makes the run's folder by it before anything is read
         entry()
     except KeyboardInterrupt as stop:
         _end_stopped(stop)
@@ -51,6 +54,14 @@ def main() -> None:
         _stop(full)
     except ProcessError as error:
         sys.exit(f"\n{error}")
+
+
+def _check_run_name(overrides: Sequence[str]) -> None:
+    for override in overrides:
+        setting, _, names = override.partition("=")
+        if setting.lstrip("+") == "name":
+            for name in names.split(","):
+                check_name(name.strip("'\" "), "name", ConfigError)
 
 
 def _stop(error: CovidlitError) -> NoReturn:

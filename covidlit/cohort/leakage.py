@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covidlit.cohort.near_copies import alike
-from covidlit.cohort.patient_ids import same_patient, without_zeros
+from covidlit.cohort.patient_ids import same_patient, visible, without_zeros
 from covidlit.cohort.split import Split, unit_key
 from covidlit.errors import LeakageError
 from covidlit.tables import row_numbers
@@ -64,13 +64,18 @@ def check_leakage(
         _patient=ids.map(same_patient, na_action="ignore"),
         _number=ids.map(without_zeros, na_action="ignore"),
         _pixels=manifest[unit_key(manifest)].map(dict(pixel_hashes or {})),
+        **{
+            f"_{name}": manifest[f"{name}_uid"].astype("string").map(visible, na_action="ignore")
+            for name in ("study", "series")
+            if f"{name}_uid" in manifest
+        },
     )
     table = table[table["_part"].notna()]
     findings: list[str] = []
     for column, what in (
         ("_patient", "the same patient"),
-        ("study_uid", "the same study"),
-        ("series_uid", "the same series"),
+        ("_study", "the same study"),
+        ("_series", "the same series"),
         ("_pixels", "the same pixels"),
     ):
         if column in table:

@@ -10,7 +10,15 @@ _NUMBER = re.compile(r"0*(\d+?)(?:\.0+)?")
 
 def same_patient(patient: str) -> str:
     """A patient id without what people and systems write in one way or another."""
-    return "".join(unicodedata.normalize("NFKC", patient).casefold().split())
+    return "".join(
+        "-" if unicodedata.category(c) == "Pd" else c for c in visible(patient).casefold()
+    )
+
+
+def visible(text: str) -> str:
+    """A text without blanks and characters that nobody sees, such as DICOM's padding by NUL."""
+    kept = (c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c)[0] != "C")
+    return "".join("".join(kept).split())
 
 
 def without_zeros(patient: str) -> str:

@@ -51,13 +51,25 @@ def run_context(folder: str | Path) -> ReportContext:
         PredictionsError: a file cannot be read.
         SplitError: the split was changed by hand.
     """
-    folder = Path(folder)
+    try:
+        return _context(Path(folder))
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise PredictionsError(
+            f"its files are not as a run leaves them ({type(error).__name__}: {error}).",
+            where=folder,
+            fix="give the predictions table of the run instead of its folder.",
+        ) from error
+
+
+def _context(folder: Path) -> ReportContext:
     config, cohort = _config(folder), _json(folder / "cohort.json")
     metrics = read_metrics(folder / FILE) if (folder / FILE).is_file() else {}
     record = metrics.get("record") or {}
     hardware = _json(folder / "hardware.json")
     split, page = folder / "split.json", folder / "report.html"
-    gallery = _Gallery(page.read_text(encoding="utf-8")) if page.is_file() else None
+    gallery = (
+        _Gallery(page.read_text(encoding="utf-8", errors="replace")) if page.is_file() else None
+    )
     n_synthetic = cohort.get("n_synthetic")
     return ReportContext(
         title=str(config.get("name") or folder.resolve().name),

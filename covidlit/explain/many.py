@@ -157,9 +157,9 @@ def _finished_rows(out_dir: Path) -> dict[str, dict[str, Any]]:
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
             made_from, row = kept["made_from"], dict(kept["row"])
-        except (OSError, ValueError, LookupError, TypeError):
-            continue
-        files = heatmap_files(out_dir, path.name.removesuffix(".heat.json"))
+            files = heatmap_files(out_dir, path.name.removesuffix(".heat.json"))
+        except (OSError, ValueError, LookupError, TypeError, CovidlitError):
+            continue  # no record of ours
         if all(file.is_file() for file in files):
             rows[str(made_from)] = row
     return rows

@@ -83,7 +83,7 @@ def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
     from covidlit.datamodules.volume_datamodule import VolumeDataModule
 
     path = Path(run_dir) / CONFIG
-    datamodule = build_datamodule(read_run_config(run_dir))
+    datamodule = build_datamodule(_within(read_run_config(run_dir), Path(run_dir)))
     if not isinstance(datamodule, VolumeDataModule):
         raise CovidlitError("the run's rows are no scans.", where=path, fix="give a run of scans.")
     saved = path.with_name("split.json")
@@ -96,6 +96,27 @@ def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
             fix="give the manifest as the path, or the data as they were.",
         )
     return datamodule
+
+
+def _within(config: dict[str, Any], run_dir: Path) -> dict[str, Any]:
+    """A run's configuration with which nothing is written but below its folder, or in its cache.
+
+    Raises:
+        CovidlitError: its synthetic cohort is not there any more.
+    """
+    data = dict(config["data"])
+    source, cache = dict(data.get("source") or {}), Path(str(data.get("cache_dir", "")))
+    if not all((cache / part).is_dir() for part in ("volumes", "index")):
+        data["cache_dir"] = str(run_dir / "cache")
+    if str(source.get("_target_", "")).endswith(".existing_manifest"):
+        source["folder"] = str(run_dir / "manifests")
+    elif "folder" in source and not any(Path(str(source["folder"])).glob("*/manifest*.csv")):
+        raise CovidlitError(
+            "the run's cohort is not there any more.",
+            where=source["folder"],
+            fix="give a checkpoint and a path of scans instead of the run's folder.",
+        )
+    return {**config, "data": {**data, "source": source}}
 
 
 def scans_of(datamodule: VolumeDataModule, part: str, positive: int) -> RunScans:

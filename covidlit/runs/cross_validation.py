@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.arguments import n_cores, require_n_jobs
-from covidlit.cohort.split import Split
 from covidlit.errors import ConfigError
+from covidlit.files import fingerprint
 from covidlit.preprocess.backends import run_in_parallel
 from covidlit.runs.memory import available_memory, peak_memory
 from covidlit.runs.outcomes import outcome_of
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALL = "all"
+ROWS = "rows"
+"""Of the facts of a fold: what it was trained and tested on."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def _as_memory_allows(n_jobs: int, peak: int) -> int:
 def _train_fold(fold: Fold, adapt: Callable[[Runner, Fold], None] | None = None) -> TrainedFold:
     with run_folder(fold.run_dir, fold.config, keep_finished=True) as folder:
         if folder.finished:
-            _check_same_split(fold)
+            _check_same_rows(fold, folder.facts)
             log.info("Fold %d was finished before; its tables are taken as they are.", fold.number)
             tables = outcome_of(build_runner(fold.config)).read(fold.run_dir)
             return TrainedFold(fold.number, tables, folder.facts)
@@ -191,17 +193,23 @@ def _train_fold(fold: Fold, adapt: Callable[[Runner, Fold], None] | None = None)
             **fold.run,
         )
         assert trained is not None  # one process trains a fold
-        folder.finish(trained[1])
+        folder.finish({**trained[1], ROWS: _rows_of(fold.data)})
     return TrainedFold(fold.number, *trained)
 
 
-def _check_same_split(fold: Fold) -> None:
+def _rows_of(data: CohortData) -> str:
+    """Hash of the split and of what each row was prepared from."""
+    columns = [name for name in (f"{data.unit}_id", "status", "key") if name in data.table]
+    rows = sorted(map(str, data.table[columns].astype("string").to_numpy().tolist()))
+    return fingerprint([data.split.hash, rows])
+
+
+def _check_same_rows(fold: Fold, facts: Mapping[str, Any]) -> None:
     """Refuse a finished fold of other rows: paths are no settings, and files change."""
-    path = fold.run_dir / "split.json"
-    if Split.load(path).hash != fold.data.split.hash:
+    if facts.get(ROWS) != _rows_of(fold.data):
         raise ConfigError(
             f"fold {fold.number} was trained on other rows than those of now.",
-            where=path,
+            where=fold.run_dir,
             fix="give the data as they were, or another folder: hydra.run.dir=RUN.",
         )
 

@@ -80,9 +80,11 @@ def run_folder(
         if folder.finished:
             yield folder
             return
-        write_text(path / CONFIG, yaml.safe_dump(dict(config), sort_keys=False))
         started = _now()
         write_json(path / STATE, {"state": "running", "started": started})
+        for left in _results_of_before(path):
+            left.unlink()  # of an attempt that did not end: its scores are not those to come
+        write_text(path / CONFIG, yaml.safe_dump(dict(config), sort_keys=False))
         state, reason = "stopped", ""
         try:
             yield folder
@@ -110,7 +112,8 @@ def _looked_at(path: Path, config: Mapping[str, Any], keep_finished: bool) -> Ru
         return RunFolder(path)
     state = _read(path / STATE)
     before = _read(path / CONFIG)
-    finished = not state or state.get("state") == "finished"
+    # A run without a state is of an earlier version; one whose state was cut off has not ended.
+    finished = state.get("state") == "finished" or not (path / STATE).exists()
     differences = changed_run if finished else changed_settings
     changed = differences(before, config) if before else "its settings are not known"
     if finished and not (keep_finished and not changed):
@@ -127,7 +130,14 @@ def _looked_at(path: Path, config: Mapping[str, Any], keep_finished: bool) -> Ru
             where=path,
             fix=f"go on with the settings of its {CONFIG}, or {_ANOTHER_FOLDER}",
         )
-    return RunFolder(path, finished, True, dict(state.get("facts") or {}))
+    facts = state.get("facts")
+    return RunFolder(path, finished, True, facts if isinstance(facts, dict) else {})
+
+
+def _results_of_before(path: Path) -> list[Path]:
+    """What an attempt has written of its scores."""
+    names = [path / name for name in ("metrics.json", "report.html")]
+    return [*path.glob("*.parquet"), *(name for name in names if name.exists())]
 
 
 def _has_work(path: Path) -> bool:

@@ -180,5 +180,8 @@ def image_files(root: Path) -> Iterator[Path]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file's name says that SimpleITK reads it."""
-    return path.name.lower().endswith(IMAGE_SUFFIXES) and path.suffix.lower() != ".img"
+    """Whether a file's name is that of a scan which SimpleITK reads; not a hidden one, no heatmap."""
+    name = path.name.lower()
+    if name.startswith(".") or name.endswith(".heat.nii.gz"):
+        return False
+    return name.endswith(IMAGE_SUFFIXES) and path.suffix.lower() != ".img"

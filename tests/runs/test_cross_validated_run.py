@@ -107,15 +107,18 @@ def test_it_goes_on_fold_by_fold(
 def test_finished_folds_of_other_rows_are_not_kept(
     whole: Path, settings: Any, tmp_path: Path
 ) -> None:
-    """Neither settings nor paths tell that a manifest has other rows now."""
+    """Neither settings nor the split tell that two scans have changed places."""
     config = settings(*NETWORK)
     source = Path(config["data"]["source"]["path"])
     manifest = read_manifest(source)
-    fewer = write_manifest(manifest.iloc[:-1], tmp_path / "fewer.csv")
+    first, second = manifest.index[:2]
+    places = ["path", "series_uid"]
+    manifest.loc[[first, second], places] = manifest.loc[[second, first], places].to_numpy()
+    other = write_manifest(manifest, tmp_path / "other.csv")
     run_dir = tmp_path / "run"
     shutil.copytree(whole, run_dir)
     (run_dir / "run.json").write_text('{"state": "running"}')
-    config["data"]["source"] = {**config["data"]["source"], "path": str(fewer)}
+    config["data"]["source"] = {**config["data"]["source"], "path": str(other)}
     with pytest.raises(ConfigError, match="fold 0 was trained on other rows"):
         whole_run(config, run_dir)
 

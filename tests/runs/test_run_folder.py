@@ -142,6 +142,42 @@ def test_a_finished_run_of_another_kind_is_not_kept(change: dict[str, Any], tmp_
         _take(tmp_path, CONFIG | change, keep_finished=True)
 
 
+def test_results_of_an_attempt_that_did_not_end_are_not_taken_for_the_next(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no room"):
+        _take(tmp_path, CONFIG, epochs=1, raised=ValueError("no room"))
+    for name in ("predictions.parquet", "metrics.json", "report.html"):
+        (tmp_path / name).touch()
+    with pytest.raises(KeyboardInterrupt):
+        _take(tmp_path, CONFIG, raised=KeyboardInterrupt())
+    left = {path.name for path in tmp_path.iterdir()} - {".run.lock"}
+    assert left == {"checkpoints", "config.yaml", "run.json"}
+
+
+@pytest.mark.parametrize("text", ["", '{"state": "ru', "[]"])
+def test_a_state_that_was_cut_off_is_of_no_finished_run(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no room"):
+        _take(tmp_path, CONFIG, epochs=1, raised=ValueError("no room"))
+    (tmp_path / "run.json").write_text(text)
+    with run_folder(tmp_path, CONFIG, keep_finished=True) as folder:
+        assert (folder.finished, folder.goes_on) == (False, True)
+
+
+def test_a_disk_that_is_full_at_the_start_leaves_a_folder_to_start_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("write_json", "write_text"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"covidlit.runs.run_folder.{name}", _full)
+            with pytest.raises(OSError, match="full"):
+                _take(tmp_path, CONFIG)
+    _take(tmp_path, CONFIG, finish=True)
+    assert _state(tmp_path)["state"] == "finished"
+
+
+def _full(*_: object) -> None:
+    raise OSError("the disk is full")
+
+
 def test_facts_that_are_no_plain_values_are_written_as_text(tmp_path: Path) -> None:
     with run_folder(tmp_path, CONFIG) as folder:
         folder.finish({"n": np.float32(0.5), "path": Path("a")})
