@@ -138,9 +138,11 @@ def patients_of_fold(table: pd.DataFrame, n_folds: int, fold: int, seed: int) ->
     Raises:
         SplitError: there is no such fold.
     """
-    if not 0 <= fold < n_folds:
+    if not isinstance(fold, int) or not 0 <= fold < n_folds:
         raise SplitError(
-            f"there is no fold {fold}.", where="fold", fix=f"choose 0 to {n_folds - 1}."
+            f"there is no fold {fold}.",
+            where="fold",
+            fix=f"choose 0 to {n_folds - 1}; in a run, split.fold=all is all of them.",
         )
     strata = _dealt_strata(table, n_folds, seed)
     return {patient for own in strata for patient, tested_in in own.items() if tested_in == fold}

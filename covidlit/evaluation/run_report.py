@@ -106,14 +106,21 @@ def _notes(cohort: Mapping[str, Any]) -> list[str]:
 
 
 def training_curve(folder: str | Path) -> pd.DataFrame | None:
-    """The metrics that a run has logged, one row per epoch; None where nothing was logged."""
-    path = Path(folder) / "logs" / "metrics.csv"
-    try:
-        logged = pd.read_csv(path)
-    except (OSError, ValueError):  # none, or cut off: the report does without
+    """The metrics that a run has logged, one row per epoch; None where nothing was logged.
+
+    A run that went on has logged those of before into `metrics_<n>.csv`.
+    """
+    logs = Path(folder) / "logs"
+    tables = []
+    for path in [*sorted(logs.glob("metrics_*.csv")), logs / "metrics.csv"]:
+        try:
+            tables.append(pd.read_csv(path))
+        except (OSError, ValueError):  # none, or cut off: the report does without
+            continue
+    tables = [table for table in tables if "epoch" in table]
+    if not tables:
         return None
-    if "epoch" not in logged:
-        return None
+    logged = pd.concat(tables, ignore_index=True)
     return logged.groupby("epoch", as_index=False).last().drop(columns="step", errors="ignore")
 
 

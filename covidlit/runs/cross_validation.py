@@ -113,7 +113,7 @@ def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
             done[trained.number] = trained
             value = value_of(outcome, trained.tables)
             log.info(
-                "Fold %d is trained (%d of %d): validation %s %s.", trained.number, len(done),
+                "Fold %d is done (%d of %d): validation %s %s.", trained.number, len(done),
                 len(folds), outcome.metric, "undefined" if value is None else f"{value:.3f}",
             )  # fmt: skip
         tables = join_tables([done[fold.number].tables for fold in folds])

@@ -121,3 +121,13 @@ def quieten_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # Of a run that goes on in its folder; see `keep_logged_metrics`.
+    warnings.filterwarnings("ignore", message=".*directory .* exists and is not empty.*")
+
+
+def keep_logged_metrics(run_dir: Path) -> None:
+    """Put the metrics of the finished epochs aside: Lightning's logger begins its file anew."""
+    logged = run_dir / "logs" / "metrics.csv"
+    if logged.is_file():
+        number = len(list(logged.parent.glob("metrics_*.csv")))
+        logged.rename(logged.with_name(f"metrics_{number}.csv"))

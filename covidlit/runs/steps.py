@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from covidlit.arguments import require_whole_number
 from covidlit.datamodules.build import build_datamodule
 from covidlit.errors import TrainingError
+from covidlit.runs.log import keep_logged_metrics
 from covidlit.runs.outcomes import outcome_of
 from covidlit.runs.outcomes.outcome import Tables, Training
 from covidlit.runs.processes import process_rank
@@ -61,6 +62,8 @@ def going_on(config: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
     if last is None or config.get("ckpt_path"):
         return config
     log.info("The run in %s goes on from its last finished epoch.", folder.path)
+    if process_rank() == 0:
+        keep_logged_metrics(folder.path)
     model = {**config["model"], "ckpt_path": str(last)}
     return {**config, "model": model, "ckpt_path": str(last)}
 

@@ -180,7 +180,7 @@ def image_files(root: Path) -> Iterator[Path]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file's name is that of a scan which SimpleITK reads; not a hidden one, no heatmap."""
+    """Whether a file's name is that of a scan for SimpleITK; hidden files and heatmaps are none."""
     name = path.name.lower()
     if name.startswith(".") or name.endswith(".heat.nii.gz"):
         return False

@@ -71,12 +71,25 @@ def test_the_same_study_of_two_patient_ids_is_found(manifest: pd.DataFrame, spli
     check_leakage(manifest.assign(study_uid=""), split)
 
 
-@pytest.mark.parametrize("written", ["p00", " P00", "P00 ", "P 00", "P\u00a000", "Ｐ００"])
+@pytest.mark.parametrize(
+    "written", ["p00", " P00", "P00 ", "P 00", "P\u00a000", "Ｐ００", "P00\u200b", "P00\x00"]
+)
 def test_a_patient_written_in_another_way_is_the_same(
     manifest: pd.DataFrame, split: Split, written: str
 ) -> None:
     manifest.loc[47, "patient_id"] = written
     with pytest.raises(LeakageError, match=r"the same patient written as 'P00', .* in row 1 "):
+        check_leakage(manifest, split)
+
+
+@pytest.mark.parametrize("column", ["study_uid", "series_uid"])
+@pytest.mark.parametrize("written", ["1.2.3 ", " 1.2.3", "1.2.3\x00", "1.2.3\t"])
+def test_padding_does_not_make_another_uid(
+    manifest: pd.DataFrame, split: Split, column: str, written: str
+) -> None:
+    manifest[column] = [f"9.{row}" for row in range(len(manifest))]
+    manifest.loc[0, column], manifest.loc[47, column] = "1.2.3", written
+    with pytest.raises(LeakageError, match=f"the same {column[:-4]}"):
         check_leakage(manifest, split)
 
 

@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 
 from covidlit.cli.train import whole_run
 from covidlit.errors import ConfigError
+from covidlit.evaluation.run_report import training_curve
 from covidlit.runs.run_folder import run_folder
 from covidlit.settings.tree import config_dir
 
@@ -247,3 +248,6 @@ def test_a_stopped_run_goes_on_in_its_folder(
     ]
     pd.testing.assert_series_equal(*scores)
     assert "went on from" in (stopped / "metrics.json").read_text()
+    curve = training_curve(stopped)
+    assert curve is not None
+    assert curve["epoch"].tolist() == [0, 1]
