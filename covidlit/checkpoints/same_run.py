@@ -209,8 +209,8 @@ def _another_schedule(
         where=path,
         fix="to finish the run, give the length that it was started with. For a run of another "
         "length, start one in another folder, without ckpt_path. A run that is to be trained on "
-        "later needs a schedule without a length from the start: model.task.scheduler=null, or one that steps "
-        "every epoch, such as StepLR or ReduceLROnPlateau.",
+        "later needs a schedule without a length from the start: model.task.scheduler=null, or one "
+        "that steps every epoch, such as StepLR or ReduceLROnPlateau.",
     )
 
 
