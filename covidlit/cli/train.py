@@ -59,7 +59,7 @@ def main() -> None:
 def _check_run_name(overrides: Sequence[str]) -> None:
     for override in overrides:
         setting, _, names = override.partition("=")
-        if setting.lstrip("+") == "name":
+        if setting.lstrip("+") == "name" and "$" not in names:  # an interpolation comes later
             for name in names.split(","):
                 check_name(name.strip("'\" "), "name", ConfigError)
 

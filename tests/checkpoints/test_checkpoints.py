@@ -329,7 +329,7 @@ def test_a_schedule_keeps_its_length(path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"max_epochs was 3 and is 9") as error:
         _check_same_run(path, make_task(scheduler=cycle), longer)
     assert "OneCycleLR lays the learning rate out over the whole length" in error.value.what
-    assert "start one without ckpt_path" in str(error.value.fix)
+    assert "start one in another folder, without ckpt_path" in str(error.value.fix)
     assert "model.task.scheduler=null" in str(error.value.fix)
 
 
