@@ -3,8 +3,9 @@
     python benchmarks/cross_validation.py
 
 A synthetic cohort of 100 scans and a narrow CSAC-Net. The cohort is prepared before; each way is
-then a command, or ten, as a user would give them. Side by side each fold has one thread:
-another number of threads rounds otherwise, which a training amplifies. Writes results/cross_validation.json.
+then a command, or ten, as a user would give them. Side by side each fold has one thread: another
+number of threads rounds otherwise, which a training amplifies. Writes
+results/cross_validation.json.
 """
 
 from __future__ import annotations
