@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from pydicom import dcmread
 
 from covidlit.cohort import (
     ByClass,
@@ -392,22 +391,3 @@ def test_a_header_fact_out_of_range_counts_as_unknown(
     assert table.loc["dicom/a", ["kvp", "age"]].tolist() == [120, 50]
     said = f"header facts that no manifest can hold count as unknown: {column} of 1 scan(s)."
     assert said in built.notes
-
-
-def test_a_thickness_below_zero_counts_as_unknown(tmp_path: Path, write_series: Write) -> None:
-    for path in write_series("a", "pat-1", "1.2.1", "1.2.1.1").iterdir():
-        data = dcmread(path)
-        data.SliceThickness = -5
-        data.save_as(path)
-    built = manifest_from_dicom(tmp_path / "dicom", folder=tmp_path)
-    assert built.manifest["slice_thickness_mm"].isna().all()
-
-
-def test_patient_ids_that_are_alike_are_counted(tmp_path: Path, write_series: Write) -> None:
-    """Their pseudonyms do not show it, so no later check can."""
-    for i, patient in enumerate(("A-1", "a-1", "007", "7", "8")):
-        write_series(str(i), patient, f"1.3.{i}", f"1.3.{i}.1")
-    built = manifest_from_dicom(tmp_path / "dicom", folder=tmp_path, centre="A")
-    (note,) = [note for note in built.notes if "leading zeros" in note]
-    assert note.startswith("4 PatientIDs differ only in case, blanks or leading zeros")
-    assert "a-1" not in note

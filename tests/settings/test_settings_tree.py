@@ -390,8 +390,7 @@ def test_every_experiment_composes(experiment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "group",
-    [
+    "group", [
         "data", "label_rule", "split", "model", "trainer", "callbacks", "logger", "debug",
         "augmentation", "evaluation",
     ],
