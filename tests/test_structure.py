@@ -26,12 +26,6 @@ structure = _structure()
 FILES = structure.modules()
 IMPORTS = structure.imports(FILES)
 
-LATE_ROOMS = {
-    "arguments", "cohort", "datamodules", "deploy", "evaluation", "explain", "lesions", "papers",
-    "preprocess", "progress", "runs", "settings", "sweep", "synthetic", "tables", "tasks",
-}  # fmt: skip
-"""Rooms that still import inside functions for no heavy library; `cli` may, for a fast `--help`."""
-
 
 def test_no_import_goes_in_a_circle() -> None:
     # Imports inside functions and those of types alone count like any other.
@@ -49,10 +43,7 @@ def test_every_module_that_is_imported_is_there() -> None:
 
 def test_an_import_inside_a_function_keeps_a_heavy_library_away() -> None:
     late = structure.late_imports(FILES, IMPORTS)
-    found = [
-        f"{i.where}:{i.line} {i.what}" for i in late if structure.room(i.where) not in LATE_ROOMS
-    ]
-    assert found == []
+    assert [f"{i.where}:{i.line} {i.what}" for i in late] == []
 
 
 def test_few_modules_are_loose_and_no_file_is_long() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from covidlit.arguments import require_whole_number
 from covidlit.deploy.engine import Engine
 from covidlit.deploy.exported import default_folder, is_export, read_export
+from covidlit.deploy.exported_engine import ExportedEngine
 from covidlit.errors import ConfigError, did_you_mean
 
 ENGINES = ("auto", "torch", "onnxruntime", "openvino")
@@ -64,7 +65,6 @@ def load_engine(
             where="device",
             fix="use engine=torch on a GPU.",
         )
-    from covidlit.deploy.exported_engine import ExportedEngine
 
     if exported:
         export = read_export(path, FORMATS[engine])

@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from covidlit.cohort.scan_sources import ScanSource, refusal_reason
 from covidlit.errors import CovidlitError
+from covidlit.explain.localisation import LesionTruth
 from covidlit.explain.write import COLUMNS, HeatmapWriter, heatmap_files, heatmap_name
 from covidlit.files import fingerprint
+from covidlit.lesions import FIRST_LESION, label_paths, read_labels
 from covidlit.preprocess.index import Signatures
 from covidlit.tables import write_table
 
@@ -53,8 +57,6 @@ def explain_scans(
         `heatmaps.csv`, in the order of the sources, which is written at the end: `COLUMNS`, and
         `LOCALISATION_COLUMNS` with `truth`; `has_lesions` is null for a scan without labels.
     """
-    import pandas as pd
-
     columns = [*COLUMNS, *(LOCALISATION_COLUMNS if truth is not None else ())]
     path = writer.out_dir / TABLE
     path.unlink(missing_ok=True)  # of an earlier call, whose files may be replaced
@@ -101,7 +103,6 @@ def _labels(truth: str | Path | None, name: str, scan: Scan) -> LesionLabels | N
     """
     if truth is None:
         return None
-    from covidlit.lesions import label_paths, read_labels
 
     if not label_paths(truth, name)[0].is_file():
         return None
@@ -111,8 +112,6 @@ def _labels(truth: str | Path | None, name: str, scan: Scan) -> LesionLabels | N
 def _localisation(heatmap: Any, labels: LesionLabels | None) -> dict[str, Any]:
     if labels is None:
         return {}
-    from covidlit.explain.localisation import LesionTruth
-    from covidlit.lesions import FIRST_LESION
 
     if not (labels.classes >= FIRST_LESION).any():
         return {"has_lesions": False}
@@ -142,7 +141,6 @@ def _made_from(
 def _labels_signature(truth: str | Path | None, scan_id: str, signatures: Signatures) -> list[Any]:
     if truth is None:
         return []
-    from covidlit.lesions import label_paths
 
     folder = Path(truth).absolute()
     # What an image without an id is called, and its labels, is known once it was read.

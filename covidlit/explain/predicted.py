@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
+from covidlit.deploy.torch_engine import torch_threads
 from covidlit.errors import ConfigError
 from covidlit.explain.many import TABLE
 from covidlit.explain.write import COLUMNS, HeatmapWriter, heatmap_name
@@ -38,10 +41,6 @@ def heatmaps_of_scored(
         ConfigError: an exported network or a classical baseline.
         CovidlitError: see `HeatmapWriter`.
     """
-    import pandas as pd
-
-    from covidlit.deploy.torch_engine import torch_threads
-
     path = Path(checkpoint)
     if path.is_dir() or path.suffix == ".skops":
         raise ConfigError(

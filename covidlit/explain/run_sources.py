@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from covidlit.cohort.scan_reader import ScanReader, search_shared
 from covidlit.cohort.scan_sources import ScanSource, relative_place
+from covidlit.cohort.splits import from_file
+from covidlit.datamodules.build import build_datamodule
 from covidlit.errors import CheckpointError, CovidlitError
 from covidlit.explain.explain import explain_image, output_of
 from covidlit.explain.scale import scale_of
@@ -78,8 +81,6 @@ def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
     Raises:
         CovidlitError: no configuration there, or it gives another split than the checkpoint's.
     """
-    from covidlit.cohort.splits import from_file
-    from covidlit.datamodules.build import build_datamodule
     from covidlit.datamodules.volume_datamodule import VolumeDataModule
 
     path = Path(run_dir) / CONFIG
@@ -127,8 +128,6 @@ def scans_of(datamodule: VolumeDataModule, part: str, positive: int) -> RunScans
         part: train, validation or test.
         positive: target of the class of interest.
     """
-    from covidlit.cohort.scan_reader import ScanReader, search_shared
-
     chosen = datamodule.scans(part)
     table = datamodule.table
     rows: list[dict[str, Any]] = table[table["scan_id"].isin(chosen)].to_dict("records")

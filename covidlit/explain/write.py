@@ -14,6 +14,7 @@ from torch import nn
 
 from covidlit.checkpoints.file import read_record
 from covidlit.checkpoints.weights import weights_hash
+from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.errors import ConfigError
 from covidlit.explain.explain import (
     METHODS,
@@ -35,6 +36,7 @@ from covidlit.preprocess import Geometry, Prepared, prepare_scan
 from covidlit.preprocess.body import body_mask
 from covidlit.preprocess.cache import source_hash
 from covidlit.scans.scan import Scan
+from covidlit.tasks import VolumeClassification
 from covidlit.tasks.classifier import Classifier
 from covidlit.tasks.load import load_for_prediction, load_task
 
@@ -141,8 +143,6 @@ class HeatmapWriter:
 
     def input_of(self, prepared: Prepared) -> torch.Tensor:
         """The network's input (1, 1, z, y, x) for a prepared scan."""
-        from covidlit.datamodules.volume_dataset import apply_window
-
         image = torch.from_numpy(prepared.array.astype(np.float32))[None, None]
         return apply_window(image, self.record.volume_input.window).to(self.task.device)
 
@@ -230,8 +230,6 @@ def load_classification(checkpoint: str | Path) -> VolumeClassification:
 
 
 def _classification(task: object, checkpoint: str | Path) -> VolumeClassification:
-    from covidlit.tasks import VolumeClassification
-
     if not isinstance(task, VolumeClassification):
         raise ExplainError(
             f"heatmaps show classifications, this is a {type(task).__name__}.", where=checkpoint

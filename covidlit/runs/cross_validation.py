@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from covidlit.arguments import n_cores, require_n_jobs
 from covidlit.errors import ConfigError
 from covidlit.files import fingerprint
 from covidlit.preprocess.backends import run_in_parallel
+from covidlit.runs.lightning_runner import LightningRunner
 from covidlit.runs.memory import available_memory, peak_memory
 from covidlit.runs.outcomes import outcome_of
 from covidlit.runs.outcomes.outcome import Tables, Training
@@ -276,15 +279,11 @@ def _with_split_of(data: CohortData, config: dict[str, Any]) -> CohortData:
 
 def join_tables(tables: Sequence[Tables]) -> Tables:
     """The tables of several folds, each under the same name."""
-    import pandas as pd
-
     return {
         name: pd.concat([each[name] for each in tables], ignore_index=True) for name in tables[0]
     }
 
 
 def _without_progress_bar(runner: Runner, fold: Fold) -> None:
-    from covidlit.runs.lightning_runner import LightningRunner
-
     if isinstance(runner, LightningRunner):
         runner.show_progress = False

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from covidlit.synthetic.cases import Case
 
@@ -75,8 +76,6 @@ def laboratory(rng: np.random.Generator, sex: str, strength: float) -> dict[str,
 
 def clinical_table(cases: list[Case]) -> pd.DataFrame:
     """The clinical table of a cohort with repeated scans: one row per patient and day of a scan."""
-    import pandas as pd
-
     rows = []
     days: dict[int, list[int]] = {}
     for case in cases:

@@ -12,6 +12,7 @@ from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from covidlit.errors import ConfigError, did_you_mean
@@ -112,8 +113,6 @@ def features_of(groups: Iterable[str]) -> tuple[Feature, ...]:
 
 def feature_table(groups: Iterable[str] = GROUPS) -> pd.DataFrame:
     """One row per feature: name, group, description, unit, source."""
-    import pandas as pd
-
     return pd.DataFrame([vars(feature) for feature in features_of(groups)])
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -33,8 +35,6 @@ def assemble_predictions(
     Returns:
         One row per scan of these parts; refused scans keep theirs, with a null score.
     """
-    import pandas as pd
-
     rows = table[table["part"].isin(list(scores))]
     rows = rows.drop(columns=[name for name in LEFT_OUT if name in rows])
     key = f"{unit}_id"
