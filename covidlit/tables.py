@@ -14,7 +14,6 @@ from covidlit.errors import CovidlitError
 from covidlit.files import atomic_path, check_writable
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pandera.pandas as pa
 
 _LISTED, _SHOWN = 5, 100

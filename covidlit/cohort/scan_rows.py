@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import pandera.errors
@@ -21,9 +21,6 @@ from covidlit.dicom.pseudonym import without_file_names
 from covidlit.errors import CovidlitError, ManifestError
 from covidlit.scans.images import read_image
 from covidlit.tables import row_numbers
-
-if TYPE_CHECKING:
-    from covidlit.dicom import Checks
 
 FACTS = (
     "acquisition_date",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -17,8 +16,6 @@ from covidlit.errors import ManifestError
 from covidlit.files import fingerprint
 from covidlit.tables import read_table, write_table
 
-if TYPE_CHECKING:
-    import pandas as pd
 log = logging.getLogger(__name__)
 
 

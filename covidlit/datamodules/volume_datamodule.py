@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -38,11 +38,6 @@ from covidlit.preprocess import Geometry, prepare_cohort
 from covidlit.preprocess.features.cache import cohort_features
 from covidlit.preprocess.features.catalogue import FEATURE_NAMES, GROUPS, feature_table, features_of
 from covidlit.preprocess.thumbnails import cohort_thumbnails
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from covidlit.cohort.splits import Split
 
 
 class VolumeDataModule(pl.LightningDataModule):

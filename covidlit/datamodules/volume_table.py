@@ -10,8 +10,6 @@ from covidlit.errors import ManifestError
 from covidlit.tables import row_numbers
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from covidlit.cohort.splits import Split
 
 

@@ -23,7 +23,6 @@ from covidlit.files import write_text
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-    import jinja2
     import pandas as pd
 
 

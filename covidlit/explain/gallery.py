@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from covidlit.evaluation.case_choice import typical_or_worst
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 OUTCOMES = ("true positive", "false negative", "false positive", "true negative")
 

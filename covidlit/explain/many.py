@@ -19,8 +19,6 @@ from covidlit.preprocess.index import Signatures
 from covidlit.tables import write_table
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from covidlit.lesions import LesionLabels
     from covidlit.scans.scan import Scan
 

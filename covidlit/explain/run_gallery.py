@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from covidlit.datamodules import VolumeDataModule
-    from covidlit.tasks import BaseTask, VolumeClassification
+    from covidlit.tasks import BaseTask
 
 log = logging.getLogger(__name__)
 Gallery = list[tuple[str, bytes]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from covidlit.errors import CheckpointError, CovidlitError
 from covidlit.explain.explain import explain_image, output_of
 from covidlit.explain.scale import scale_of
 from covidlit.settings.run_config import CONFIG, read_run_config
+from covidlit.settings.targets import build
+from covidlit.synthetic.source import synthetic_manifest_path
 
 if TYPE_CHECKING:
     from covidlit.datamodules import VolumeDataModule
@@ -106,18 +109,36 @@ def _within(config: dict[str, Any], run_dir: Path) -> dict[str, Any]:
         CovidlitError: its synthetic cohort is not there any more.
     """
     data = dict(config["data"])
-    source, cache = dict(data.get("source") or {}), Path(str(data.get("cache_dir", "")))
+    cache = Path(str(data.get("cache_dir", "")))
     if not all((cache / part).is_dir() for part in ("volumes", "index")):
         data["cache_dir"] = str(run_dir / "cache")
-    if str(source.get("_target_", "")).endswith(".existing_manifest"):
-        source["folder"] = str(run_dir / "manifests")
-    elif "folder" in source and not any(Path(str(source["folder"])).glob("*/manifest*.csv")):
+    source = dict(data.get("source") or {})
+    if str(source.get("_target_", "")).endswith(".synthetic_manifest"):
+        manifest = _synthetic_manifest(source, config.get("inclusion"))
+        data["source"] = {**_READ_ONLY, "path": str(manifest)}
+        return {**config, "data": data, "inclusion": None}  # its rows are those that meet it
+    if "_target_" in source:
+        data["source"] = {**source, "folder": str(run_dir / "manifests")}
+    return {**config, "data": data}
+
+
+_READ_ONLY = {"_target_": "covidlit.cohort.sources.existing_manifest"}
+
+
+def _synthetic_manifest(source: Mapping[str, Any], inclusion: Mapping[str, Any] | None) -> Path:
+    """The manifest that a run's synthetic cohort has; it is never drawn here."""
+    of_source = ("_target_", "folder", "n_jobs", "inclusion")
+    named = {str(k): v for k, v in source.items() if k not in of_source}
+    criteria = build(inclusion, "inclusion") if inclusion else None
+    folder = str(source.get("folder", ""))
+    manifest = synthetic_manifest_path(folder, criteria, **named)
+    if not manifest.is_file():
         raise CovidlitError(
             "the run's cohort is not there any more.",
-            where=source["folder"],
+            where=manifest.parent,
             fix="give a checkpoint and a path of scans instead of the run's folder.",
         )
-    return {**config, "data": {**data, "source": source}}
+    return manifest
 
 
 def scans_of(datamodule: VolumeDataModule, part: str, positive: int) -> RunScans:

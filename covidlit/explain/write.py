@@ -42,7 +42,6 @@ from covidlit.tasks.load import load_for_prediction, load_task
 
 if TYPE_CHECKING:
     from covidlit.lesions import LesionLabels
-    from covidlit.tasks import VolumeClassification
 
 COLUMNS = (
     "scan_id", "path", "score", "layer", "method", "scale", "max", "mean_in_body", "peak_x_mm",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -22,9 +22,6 @@ from covidlit.preprocess.index import Signatures, SourceIndex, SourceRecord, dec
 from covidlit.preprocess.thumbnails import keep_thumbnail
 from covidlit.progress import progress_bar
 from covidlit.tables import write_table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LEFTOVER_SECONDS = 3600
 

@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from covidlit.arguments import require_whole_number
 from covidlit.checkpoints.record import run_record
 from covidlit.datamodules.build import build_datamodule
+from covidlit.datamodules.cohort_data import rows_hash
 from covidlit.errors import TrainingError
 from covidlit.evaluation.predictions import is_synthetic
 from covidlit.runs.log import keep_logged_metrics, log_cohort, quieten_lightning, timed_training
@@ -221,5 +222,9 @@ def record_of(config: dict[str, Any], data: CohortData) -> dict[str, Any]:
     """What the kept model says of the run; `covidlit.checkpoints.record.RunRecord`."""
     learnt = data.table[data.table["part"].isin(("train", "validation"))]
     return run_record(
-        config, data.split.hash, data.input_record(), synthetic=bool(is_synthetic(learnt))
+        config,
+        data.split.hash,
+        data.input_record(),
+        synthetic=bool(is_synthetic(learnt)),
+        rows=rows_hash(data),
     )

@@ -22,8 +22,6 @@ from covidlit.sweep.summary import (
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
-    from rich.console import Console
-    from rich.progress import Progress
 
 log = logging.getLogger(__name__)
 

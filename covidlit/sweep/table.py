@@ -13,8 +13,6 @@ from covidlit.sweep.summary import Summary, epochs_of, metric_of, short_names, s
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
-    from rich.console import Console
-    from rich.table import Table
 
 SHOWN = 5
 """How many of the best trials the table lists."""

@@ -8,15 +8,12 @@ are chosen, not fitted: no patient stands behind them.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from covidlit.synthetic.cases import Case
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # Indicator: mean in men without severe disease, shift in women, shift when severe, spread.
 _NORMAL: dict[str, tuple[float, float, float, float]] = {

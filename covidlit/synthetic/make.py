@@ -7,7 +7,7 @@ import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from joblib import Parallel, delayed
@@ -26,9 +26,6 @@ from covidlit.synthetic.labs import clinical_table
 from covidlit.synthetic.presets import plan_cohort
 from covidlit.synthetic.render import Rendered, render
 from covidlit.tables import write_table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 GENERATOR_FORMAT = 2
 """Raised whenever the same arguments give other bytes."""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from covidlit.cohort.class_names import class_of_interest
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def score_table(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -33,9 +32,6 @@ from covidlit.preprocess.features.texture import (
     cooccurrence_matrix,
     grey_levels,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FEATURE_FORMAT = 1
 """Number of the features' format: raised when a feature's value changes, is added or goes."""

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -21,9 +21,6 @@ from covidlit.evaluation import ReportContext
 from covidlit.evaluation.run_report import training_curve
 from covidlit.files import fingerprint
 from covidlit.runs.outcomes.outcome import Training
-
-if TYPE_CHECKING:
-    from covidlit.evaluation import ReportContext
 
 PACKAGES = (
     "covidlit", "torch", "pytorch-lightning", "torchio", "monai", "scikit-learn", "pydicom",

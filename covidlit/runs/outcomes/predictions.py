@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LEFT_OUT = ("path", "study_uid", "series_uid", "acquisition_date", "key", "pixel_hash")
 """Columns of the data's table that say nothing about a prediction."""
