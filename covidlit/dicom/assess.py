@@ -159,7 +159,10 @@ class _Case:
         reasons |= self._without_rescale([image for image in images if image not in reasons])
         damaged = [image for image in images if image in reasons]
         if damaged:
-            listed = name_some([f"{image.path.name}: {reasons[image]}" for image in damaged])
+            alike: dict[str, list[str]] = {}
+            for image in damaged:
+                alike.setdefault(reasons[image], []).append(image.path.name)
+            listed = name_some([f"{name_some(names)}: {why}" for why, names in alike.items()])
             fix = how_to_mend(reasons[image] for image in damaged)
             if all(reasons[image] == no_decoder(image.transfer_syntax) for image in damaged):
                 fix = "store them uncompressed, or install a decoder"

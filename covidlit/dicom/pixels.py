@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.pixels import get_decoder
-from pydicom.uid import UID
+from pydicom.uid import UID, RLELossless
 
 from covidlit.dicom.gdcm_jpeg import decode_with_gdcm, uses_gdcm
 from covidlit.dicom.series import Frame, ImageFile
-from covidlit.dicom.stored_bits import drop_unused_bits
+from covidlit.dicom.stored_bits import StoredBitsError, drop_unused_bits
 from covidlit.dicom.transfer_syntax import is_encapsulated
 from covidlit.scans.scan import AIR_HU
 
@@ -122,6 +122,8 @@ def decode_problem(frames: Sequence[Frame], out: Sequence[NDArray[np.int16]]) ->
     """
     try:
         read_hu(frames, out)
+    except StoredBitsError as error:
+        return str(error)
     except Exception as error:
         text = " ".join(str(error).split())[:200]
         return f"undecodable: {type(error).__name__}: {text}"
@@ -209,6 +211,8 @@ def _decoded_fragments(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
         yield from (decode_with_gdcm(content, frame) for frame in frames)
         return
     decoder = get_decoder(UID(image.transfer_syntax))
+    # Run-length codes hold whole words; told of fewer bits, pydicom clears those that are too many.
+    is_rle = image.transfer_syntax == RLELossless
     decoded = decoder.iter_array(
         content,
         indices=[frame.index for frame in frames],
@@ -218,7 +222,7 @@ def _decoded_fragments(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
         samples_per_pixel=1,
         photometric_interpretation=image.photometric or "MONOCHROME2",
         bits_allocated=image.bits_allocated,
-        bits_stored=image.bits_stored,
+        bits_stored=image.bits_allocated if is_rle else image.bits_stored,
         pixel_representation=int(image.signed),
         pixel_keyword="PixelData",
     )

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from covidlit.dicom.series import ImageFile
 
 
+class StoredBitsError(ValueError):
+    """Values take more bits than the header says."""
+
+
 def drop_unused_bits(
     stored: NDArray[Any], image: ImageFile, padded: NDArray[np.bool_] | None = None
 ) -> None:
@@ -21,12 +25,12 @@ def drop_unused_bits(
         padded: which of them are padding, whatever bits they take.
 
     Raises:
-        ValueError: these bits belong to the values: more of them are used than BitsStored says.
+        StoredBitsError: these bits belong to the values, which take more than BitsStored says.
 
     Source: DICOM PS3.5, section 8.1.1 and annex D.
     """
     if problem := _overflow(stored if padded is None else stored[~padded], image):
-        raise ValueError(problem)
+        raise StoredBitsError(problem)
     shift = stored.dtype.itemsize * 8 - image.bits_stored
     np.left_shift(stored, shift, out=stored)
     np.right_shift(stored, shift, out=stored)
