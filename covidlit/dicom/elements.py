@@ -39,7 +39,8 @@ class Elements:
 
     def text(self, tag: int) -> str:
         """The value as text without padding; empty where absent."""
-        return self.values.get(tag, b"").decode("latin-1").strip(" \0")
+        raw = self.values.get(tag)
+        return raw.decode("latin-1").strip(" \0") if raw else ""
 
     def texts(self, tag: int) -> tuple[str, ...]:
         """The values of a multi-valued element; empty where absent."""

@@ -24,7 +24,7 @@ CT_CLASSES = frozenset(
 _CLASSIC_CT = "1.2.840.10008.5.1.4.1.1.2"
 _MODALITY_LUT = 0x00283000
 _REAL_WORLD_VALUES = 0x00409096
-_OVERLAY_BITS = tuple(0x60000102 + (k << 17) for k in range(16))  # OverlayBitPosition, 6000 to 601E
+_OVERLAY_BITS = frozenset(0x60000102 + (k << 17) for k in range(16))  # OverlayBitPosition
 FACT_TAGS = {
     "manufacturer": 0x00080070,
     "model": 0x00081090,
@@ -118,7 +118,8 @@ def read_header(path: Path) -> ImageFile:
         burned_in=elements.text(0x00280301).upper() == "YES",
         lossy=elements.text(0x00282110) == "01",
         overlay_bits=tuple(
-            bit for tag in _OVERLAY_BITS if (bit := elements.word(tag, "OverlayBitPosition"))
+            elements.word(tag, "OverlayBitPosition") or 0
+            for tag in elements.values.keys() & _OVERLAY_BITS
         ),
     )
     if sop_class in CT_CLASSES - {_CLASSIC_CT} or image.n_frames > 1:

@@ -126,9 +126,9 @@ def _start_of_data(head: bytes, size: int) -> int:
 def _encoding_at(head: bytes, position: int) -> _Encoding:
     """How the element at `position` is written, which must be the first of a group."""
     vr = head[position + 4 : position + 6]
-    little, big = (_SHORT[endian](head, position)[0] for endian in "<>")
     # The first groups of a file have small numbers: 0x0008, or 0x0800 in the wrong byte order.
-    return _Encoding(vr in _SHORT_VR or vr in _LONG_VR, ">" if big < little else "<")
+    big = head[position] < head[position + 1]
+    return _Encoding(vr in _SHORT_VR or vr in _LONG_VR, ">" if big else "<")
 
 
 def _walk_file(head: bytes, start: int, size: int, wanted: Collection[int]) -> Elements:

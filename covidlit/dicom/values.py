@@ -49,7 +49,7 @@ def check_units(frames: Sequence[Frame], report: Report, notes: list[str]) -> No
         listed = "; ".join(list(dict.fromkeys(reasons.values()))[:3])
         report(
             "not_hounsfield",
-            f"{_share(len(reasons), len(frames))} not in Hounsfield units ({listed}; "
+            f"{_share(len(reasons), len(frames), 'slice')} not in Hounsfield units ({listed}; "
             f"{next(iter(reasons)).name}); choose the series in HU, or restore its rescale",
             "its values are not Hounsfield units",
         )
