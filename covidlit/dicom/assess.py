@@ -10,7 +10,7 @@ import numpy as np
 
 from covidlit.dicom.checks import CHECKS, Checks
 from covidlit.dicom.damage import how_to_mend
-from covidlit.dicom.facts import metadata_of
+from covidlit.dicom.facts import metadata_and_doubts
 from covidlit.dicom.geometry import Stack, obliquity_degrees, stack_of, tilt_degrees
 from covidlit.dicom.header import CT_CLASSES, is_other_class
 from covidlit.dicom.image_type import is_localizer, is_projection
@@ -67,13 +67,15 @@ def assess(
     case = _Case(series, checks)
     plan = case.run(dict(unreadable or {}))
     findings = sorted(case.findings, key=lambda finding: CHECKS.index(finding.check))
+    metadata, doubts = metadata_and_doubts(series)
+    facts = {"n_files": len(series.images), **metadata}
     verdict = Verdict(
         series.series_uid,
         series.study_uid,
         tuple(findings),
-        tuple(case.notes),
+        (*case.notes, *doubts),
         str(series.folder),
-        _facts(series, plan),
+        facts | {"slice_spacing_mm": _spacing_of(plan)},
     )
     return verdict, plan if not findings else None
 
@@ -364,8 +366,6 @@ def _frames(frames: Sequence[Frame]) -> str:
     return name_some([frame.name for frame in frames])
 
 
-def _facts(series: Series, plan: Plan | None) -> dict[str, object]:
-    facts = {"n_files": len(series.images), **metadata_of(series)}
-    stacked = plan is not None and len(plan.frames) > 1
-    facts["slice_spacing_mm"] = round(plan.spacing.step, 4) if plan and stacked else None
-    return facts
+def _spacing_of(plan: Plan | None) -> float | None:
+    """The distance between slices in mm; None where there are no two."""
+    return round(plan.spacing.step, 4) if plan and len(plan.frames) > 1 else None

@@ -11,7 +11,7 @@ CHECKS = (
     "localizer",
     "projection",
     "unreadable_file",
-    "not_hounsfield",
+    "not_hu",
     "pixel_data_length",
     "missing_geometry",
     "mixed_patient",

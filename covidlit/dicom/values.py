@@ -41,14 +41,14 @@ _PERCENTILES = (5, 25, 50, 75, 95)
 
 
 def check_units(frames: Sequence[Frame], report: Report, notes: list[str]) -> None:
-    """Refuse (`not_hounsfield`) slices whose headers lead to another unit than HU."""
+    """Refuse (`not_hu`) slices whose headers lead to another unit than HU."""
     reasons = {frame: why for frame in frames if (why := _other_unit(frame))}
     if not reasons and (why := _no_room_for_air(frames)):
         reasons = dict.fromkeys(frames, why)
     if reasons:
         listed = "; ".join(list(dict.fromkeys(reasons.values()))[:3])
         report(
-            "not_hounsfield",
+            "not_hu",
             f"{_share(len(reasons), len(frames), 'slice')} not in Hounsfield units ({listed}; "
             f"{next(iter(reasons)).name}); choose the series in HU, or restore its rescale",
             "its values are not Hounsfield units",

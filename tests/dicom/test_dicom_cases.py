@@ -17,7 +17,7 @@ from covidlit.scans.images import affine_of_image
 Archive = Callable[[str], Path]
 DEFAULT = Checks()
 FEW = Checks(override=frozenset({"too_few_slices"}))
-NO_HU = Checks(override=frozenset({"too_few_slices", "not_hounsfield"}))
+NO_HU = Checks(override=frozenset({"too_few_slices", "not_hu"}))
 CHEST = "dicom_cases/transfer_syntax_chest_slice.tar.xz"
 ENHANCED = "dicom_cases/enhanced_multiframe_ct.tar.xz"
 
@@ -128,7 +128,7 @@ def test_an_enhanced_ct_is_read_as_multi_frame(
 ) -> None:
     folder = archive(ENHANCED) / "enhanced_multiframe_ct"
     # Cerebral blood flow, and a mask of 0 and 1: geometry as in any CT, but no Hounsfield units.
-    assert checks_of(folder / name) == [["not_hounsfield", "too_few_slices"]]
+    assert checks_of(folder / name) == [["not_hu", "too_few_slices"]]
     unit = "ml/100ml/s" if shape[0] == 2 else "RescaleIntercept 0"
     with pytest.raises(SeriesRefused, match=unit):
         read_series(folder / name, FEW)

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from covidlit.dicom import Checks, read_series
 
-ANY_UNIT = Checks(override=frozenset({"not_hounsfield"}))
+ANY_UNIT = Checks(override=frozenset({"not_hu"}))
 Write = Callable[..., Path]
 Stored = Callable[[Dataset, np.ndarray], None]
 
@@ -163,7 +163,7 @@ def test_without_rescale_the_values_are_taken_and_noted(write_ct: Write) -> None
     ("slope", "intercept", "words"),
     [
         (1, -1024, []),
-        (1, 0, ["not_hounsfield", "no air"]),
+        (1, 0, ["not_hu", "no air"]),
         (1000, -1024, ["no air", "slope"]),
     ],
 )
