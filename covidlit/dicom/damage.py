@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from pydicom.config import IGNORE
 from pydicom.datadict import tag_for_keyword
 from pydicom.uid import UID
 
@@ -133,6 +134,6 @@ def _problem_of_fragments(image: ImageFile) -> str:
 
 
 def _named(transfer_syntax: str) -> str:
-    uid = UID(transfer_syntax)
+    uid = UID(transfer_syntax, validation_mode=IGNORE)
     name = "unknown" if uid.is_private or uid.name == uid else uid.name
     return f"TransferSyntaxUID {transfer_syntax} ({name})"

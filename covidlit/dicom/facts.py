@@ -31,7 +31,7 @@ def metadata_and_doubts(series: Series) -> tuple[dict[str, object], list[str]]:
     frames, image = series.frames, series.images[0]
     spacing = _most_common(frame.pixel_spacing for frame in frames)
     found = believed(facts, _most_common(frame.thickness for frame in frames))
-    metadata = {
+    metadata: dict[str, object] = {
         "manufacturer": facts.get("manufacturer") or None,
         "scanner_model": facts.get("model") or None,
         "kernel": _most_common(frame.kernel or None for frame in frames),

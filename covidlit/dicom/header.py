@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.config import IGNORE
+from pydicom.uid import UID
 
 from covidlit.dicom.damage import damage_of
 from covidlit.dicom.elements import Elements
 from covidlit.dicom.frames import enhanced_frames, make_frame, with_real_world_unit
-from covidlit.dicom.parse import NotDicomError, read_elements
+from covidlit.dicom.parse import NoImageError, NotDicomError, read_elements
 from covidlit.dicom.series import Frame, ImageFile
 from covidlit.errors import DicomError
 
@@ -79,7 +81,12 @@ def read_header(path: Path) -> ImageFile:
     columns = elements.word(0x00280011, "Columns") or 0
     may_be_ct = modality in ("", "CT") and not is_other_class(sop_class)
     if not (rows or columns or elements.pixel_tag or may_be_ct or sop_class in CT_CLASSES):
-        raise NotDicomError("a DICOM object without an image")
+        if not _is_known_class(sop_class):
+            raise DicomError(
+                "damaged: neither an image nor a known kind of object can be read.",
+                fix="fetch the file again from its source.",
+            )
+        raise NoImageError(series_uid)
     if not series_uid:
         raise DicomError(
             "damaged: no SeriesInstanceUID can be read.",
@@ -134,6 +141,12 @@ def read_header(path: Path) -> ImageFile:
 def is_other_class(sop_class: str) -> bool:
     """Whether a SOP class is a known kind of object other than a CT image."""
     return sop_class.startswith("1.2.840.10008.5.1.4.1.1.") and sop_class not in CT_CLASSES
+
+
+def _is_known_class(sop_class: str) -> bool:
+    """Whether a UID may be that of a SOP class: one of DICOM's, or a maker's own."""
+    uid = UID(sop_class, validation_mode=IGNORE)
+    return uid.is_valid and (uid.is_private or uid.name != uid)
 
 
 def _classic_frame(image: ImageFile, elements: Elements) -> Frame:

@@ -65,6 +65,14 @@ class NotDicomError(Exception):
     """The file is not DICOM; the message says what it looks like, where that is known."""
 
 
+class NoImageError(NotDicomError):
+    """The file is DICOM, but holds no image; `series_uid` says which series it belongs to."""
+
+    def __init__(self, series_uid: str) -> None:
+        super().__init__("a DICOM object without an image")
+        self.series_uid = series_uid
+
+
 class _UnusualError(Exception):
     """The short walk met something that it leaves to pydicom."""
 
