@@ -41,7 +41,10 @@ class Plan:
 
 
 def judge(series: Series, checks: Checks = Checks()) -> Verdict:  # noqa: B008 (frozen)
-    """Hold a series against the checks; reads no pixels but those of slices that share a place.
+    """Hold a series against the checks; reads few pixels.
+
+    Those of slices that share a place, that are rescaled unlike others, or that pad with a value of
+    tissue.
 
     Args:
         series: from `find_series`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from math import isfinite
@@ -12,6 +13,7 @@ FIRST_CT = date(1971, 10, 1)
 OLDEST = 120.0
 """Years; the manifest's limit too."""
 
+_AGE = re.compile(r"\d{1,3}[YMWD]")
 _AGE_UNITS = {"Y": 1.0, "M": 1 / 12, "W": 1 / 52.1775, "D": 1 / 365.2425}
 _DATES = {
     "acquisition_date": "AcquisitionDate",
@@ -130,10 +132,10 @@ def _take_age(facts: dict[str, str], found: Believed) -> None:
             found.age = float(at_scan)
         return
     age = None
-    if len(text) == 4 and text[:3].isdigit() and text[3] in _AGE_UNITS:
-        age = int(text[:3]) * _AGE_UNITS[text[3]]
+    if _AGE.fullmatch(text):  # with leading zeros by the standard, without them by some makers
+        age = int(text[:-1]) * _AGE_UNITS[text[-1]]
     if age is None or not 0 < age <= OLDEST:
-        shown = f"PatientAge {text}" if text[:3].isdigit() and len(text) <= 4 else "PatientAge"
+        shown = f"PatientAge {text}" if re.fullmatch(r"\d+[A-Z]?", text) else "PatientAge"
         found.doubts.append(f"{shown} is no age of a patient: not taken")
     elif at_scan is not None and not found.moved and abs(int(age) - at_scan) > _AGE_TOLERANCE:
         found.moved = True

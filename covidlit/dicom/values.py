@@ -37,6 +37,8 @@ _LOWEST_AIR_HU = -500.0
 _PADDED_TISSUE_HU = (-950.0, 3000.0)
 _WIDEST_PADDED_TISSUE_HU = 200.0
 _N_TRIED = 9
+_FEW_KINDS = 3
+_BESIDE = 3  # slices; what lies farther apart may differ
 _PERCENTILES = (5, 25, 50, 75, 95)
 
 
@@ -115,8 +117,8 @@ def check_rescale(frames: Sequence[Frame], report: Report, notes: list[str]) -> 
         "RescaleSlope or RescaleIntercept differ from slice to slice: each slice was read with its "
         "own"
     )
-    if 2 * count <= len(frames):
-        return
+    if 2 * count <= len(frames) and len(kinds) > _FEW_KINDS:
+        return  # each slice its own, as some converters write
     levels = _Levels(frames)
     regular = [k for k, frame in enumerate(frames) if (frame.slope, frame.intercept) == usual]
     jumps = []
@@ -124,7 +126,8 @@ def check_rescale(frames: Sequence[Frame], report: Report, notes: list[str]) -> 
         if (frame.slope, frame.intercept) == usual:
             continue
         place = int(np.searchsorted(regular, k))
-        beside = [levels.of(j) for j in regular[max(0, place - 1) : place + 1]]
+        near_by = [j for j in regular[max(0, place - 1) : place + 1] if abs(j - k) <= _BESIDE]
+        beside = [levels.of(j) for j in near_by]
         own, other = levels.of(k), levels.of(k, *usual)
         near = [one for one in beside if one is not None]
         if own is None or other is None or not near:

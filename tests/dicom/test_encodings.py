@@ -30,7 +30,7 @@ ENCODINGS = {
     "explicit": (False, "<", ExplicitVRLittleEndian),
     "big": (False, ">", ExplicitVRBigEndian),
 }
-HEADS = ("none", "group without preamble", "true", "other")
+HEADS = ("none", "group without preamble", "preamble without group", "true", "other")
 RESCALES = ((1, -1024), (0.5, -1000), (2, -2047.5))
 
 
@@ -56,8 +56,9 @@ def write(ds: Dataset, stored: np.ndarray, path: Path, encoding: str, head: str 
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID = CTImageStorage, syntax
     meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    before = b"" if head == "none" else encoded(Dataset(meta), False, "<")
-    if head in ("true", "other"):
+    has_group = head in ("group without preamble", "true", "other")
+    before = encoded(Dataset(meta), False, "<") if has_group else b""
+    if head in ("preamble without group", "true", "other"):
         before = bytes(128) + b"DICM" + before
     path.write_bytes(before + encoded(plain, implicit, endian))
     return path

@@ -15,6 +15,8 @@ Write = Callable[..., Path]
 TOMORROW = date.today() + timedelta(days=1)
 NEXT_YEAR = date.today() + timedelta(days=365)
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+
 
 def verdict_of(write_ct: Write, **values: object) -> tuple[dict[str, object], tuple[str, ...]]:
     """Facts and notes of a series with these elements; None deletes one."""
@@ -37,6 +39,8 @@ def verdict_of(write_ct: Write, **values: object) -> tuple[dict[str, object], tu
         ({"PatientAge": "000D"}, "age", None, "PatientAge 000D"),
         ({"PatientAge": "000Y"}, "age", None, "PatientAge 000Y"),
         ({"PatientAge": "999Y"}, "age", None, "PatientAge 999Y"),
+        ({"PatientAge": "69"}, "age", None, "PatientAge 69 is no age"),
+        ({"PatientAge": "69Y"}, "age", 69.0, None),
         ({"PatientAge": "069Y"}, "age", 69.0, None),
         ({"PatientAge": "070Y"}, "age", 70.0, None),  # de-identified to the year of birth
         ({"PatientAge": "018M", "PatientBirthDate": None}, "age", 1.0, None),

@@ -161,6 +161,17 @@ def test_a_rescale_that_the_values_do_not_bear_out(
     assert f"RescaleIntercept {declared[1]}" in verdict.reason
 
 
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_rescale_that_changes_once(write_ct: Write, stored: Stored, honest: bool) -> None:
+    def edit(ds: Dataset, k: int) -> None:
+        ds.RescaleIntercept = -1024 if k < 7 else 0
+        stored(ds, np.rint(_gradient(k)) - (ds.RescaleIntercept if honest else -1024))
+
+    verdict = judge(find_series(write_ct(edit=edit)).series[0])
+    failed = [finding.check for finding in verdict.findings]
+    assert failed == ([] if honest else ["inconsistent_rescale"])
+
+
 def test_padding_that_covers_a_range_of_tissue_is_refused(write_ct: Write, stored: Stored) -> None:
     def edit(ds: Dataset, k: int) -> None:
         stored(ds, _gradient(k) + 1024)
