@@ -15,6 +15,7 @@ from covidlit.cards.network_facts import network_facts
 from covidlit.cohort import Split
 from covidlit.errors import CheckpointError, CovidlitError, PredictionsError
 from covidlit.evaluation import read_metrics, read_predictions
+from covidlit.settings.run_config import load_yaml
 
 FILES = ("config.yaml", "split.json", "cohort.json", "hardware.json", "metrics.json")
 CHECKPOINT, MULTIRUN, HEATMAPS = "checkpoint", "multirun.yaml", "heatmaps/localisation.json"
@@ -119,7 +120,7 @@ def _read(path: Path) -> dict[str, Any]:
         return read_metrics(path)
     try:
         text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
+        content = load_yaml(text) if path.suffix == ".yaml" else json.loads(text)
     except (ValueError, yaml.YAMLError) as error:
         first = str(error).splitlines()[0]
         raise CovidlitError(f"it cannot be read: {first}.", where=path, fix=_AGAIN) from error
