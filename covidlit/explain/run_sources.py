@@ -14,6 +14,7 @@ from covidlit.cohort.scan_reader import ScanReader, search_shared
 from covidlit.cohort.scan_sources import ScanSource, relative_place
 from covidlit.cohort.splits import from_file
 from covidlit.datamodules.build import build_datamodule
+from covidlit.datamodules.volume_datamodule import VolumeDataModule
 from covidlit.errors import CheckpointError, CovidlitError
 from covidlit.explain.explain import explain_image, output_of
 from covidlit.explain.scale import scale_of
@@ -22,7 +23,6 @@ from covidlit.settings.targets import build
 from covidlit.synthetic.source import synthetic_manifest_path
 
 if TYPE_CHECKING:
-    from covidlit.datamodules import VolumeDataModule
     from covidlit.tasks import VolumeClassification
 
 MOST_SCANS = 200
@@ -69,8 +69,6 @@ def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
     Raises:
         CovidlitError: no configuration there, or it gives another split than the checkpoint's.
     """
-    from covidlit.datamodules.volume_datamodule import VolumeDataModule
-
     path = Path(run_dir) / CONFIG
     datamodule = build_datamodule(_within(read_run_config(run_dir), Path(run_dir)))
     if not isinstance(datamodule, VolumeDataModule):
