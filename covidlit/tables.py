@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pandera.errors
 
 from covidlit.errors import CovidlitError
 from covidlit.files import atomic_path, check_writable
@@ -109,6 +108,8 @@ def validate(
             and the broken rule of up to five failures. Rows are counted from 1, without the header;
             a selection of rows keeps the numbers of the table that it was taken from.
     """
+    import pandera.errors
+
     lines = _column_problems(table, schema)
     if not lines and table.empty and not allow_empty:
         raise error(

@@ -121,3 +121,20 @@ def test_only_what_keeps_a_heavy_library_away_may_stand_in_a_function(tmp_path: 
         ("covidlit.runs.steps", "covidlit.files"),
         ("covidlit.runs.fit", "covidlit.tasks.load"),
     }
+
+
+def test_a_name_imported_at_first_use_is_of_the_module_that_holds_it(tmp_path: Path) -> None:
+    lazy = (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n"
+        "    from covidlit.tasks.base import Task\n"
+        "def __getattr__(name):\n    return None"
+    )
+    files = _write(
+        tmp_path,
+        tasks__of____init__=lazy,
+        tasks__of__base="import torch",
+        runs__of__steps="def f():\n    from covidlit.tasks import Task",
+    )
+    found = structure.imports(files)
+    assert ("covidlit.runs.steps", "covidlit.tasks.base") in {(i.where, i.what) for i in found}
+    assert structure.late_imports(files, found) == []

@@ -11,10 +11,8 @@ import pandas as pd
 
 from covidlit.cohort.scan_sources import ScanSource, refusal_reason
 from covidlit.errors import CovidlitError
-from covidlit.explain.localisation import LesionTruth
 from covidlit.explain.write import COLUMNS, HeatmapWriter, heatmap_files, heatmap_name
 from covidlit.files import fingerprint
-from covidlit.lesions import FIRST_LESION, label_paths, read_labels
 from covidlit.preprocess.index import Signatures
 from covidlit.tables import write_table
 
@@ -101,6 +99,7 @@ def _labels(truth: str | Path | None, name: str, scan: Scan) -> LesionLabels | N
     """
     if truth is None:
         return None
+    from covidlit.lesions import label_paths, read_labels
 
     if not label_paths(truth, name)[0].is_file():
         return None
@@ -110,6 +109,8 @@ def _labels(truth: str | Path | None, name: str, scan: Scan) -> LesionLabels | N
 def _localisation(heatmap: Any, labels: LesionLabels | None) -> dict[str, Any]:
     if labels is None:
         return {}
+    from covidlit.explain.localisation import LesionTruth
+    from covidlit.lesions import FIRST_LESION
 
     if not (labels.classes >= FIRST_LESION).any():
         return {"has_lesions": False}
@@ -139,6 +140,7 @@ def _made_from(
 def _labels_signature(truth: str | Path | None, scan_id: str, signatures: Signatures) -> list[Any]:
     if truth is None:
         return []
+    from covidlit.lesions import label_paths
 
     folder = Path(truth).absolute()
     # What an image without an id is called, and its labels, is known once it was read.

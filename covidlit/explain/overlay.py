@@ -6,11 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.cm import ScalarMappable
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 from covidlit.figure_text import PLAIN_TEXT, plain
@@ -80,6 +76,8 @@ def overlay_png(
         lesion: (z, y, x) on the scan's grid; drawn as an outline.
         inches: width of one slice, at 150 pixels per inch.
     """
+    import matplotlib as mpl
+
     with mpl.rc_context(PLAIN_TEXT):
         return _drawn(scan, heat, scale, slices, title, lesion, inches)
 
@@ -93,6 +91,9 @@ def _drawn(
     lesion: NDArray[np.bool_] | None,
     inches: float,
 ) -> bytes:
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     _, row_mm, column_mm = scan.spacing
     aspect = row_mm / column_mm
     height = inches * aspect * scan.hu.shape[1] / scan.hu.shape[2]
@@ -127,4 +128,6 @@ def _drawn(
 
 def _solid(image: Any) -> Any:
     """The colours of an image without its transparency, for the colour bar."""
+    from matplotlib.cm import ScalarMappable
+
     return ScalarMappable(norm=image.norm, cmap=image.cmap)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from covidlit.checkpoints.of_run import CLASSICAL, model_of_run
 from covidlit.cohort.scan_reader import ScanReader, search_shared
 from covidlit.cohort.scan_sources import ScanSource, relative_place
 from covidlit.cohort.splits import from_file
 from covidlit.datamodules.build import build_datamodule
+from covidlit.datamodules.volume_datamodule import VolumeDataModule
 from covidlit.errors import CheckpointError, CovidlitError
 from covidlit.explain.explain import explain_image, output_of
 from covidlit.explain.scale import scale_of
@@ -21,7 +23,6 @@ from covidlit.settings.targets import build
 from covidlit.synthetic.source import synthetic_manifest_path
 
 if TYPE_CHECKING:
-    from covidlit.datamodules import VolumeDataModule
     from covidlit.tasks import VolumeClassification
 
 MOST_SCANS = 200
@@ -44,36 +45,20 @@ class RunScans:
 
 
 def checkpoint_of(run_dir: str | Path) -> Path:
-    """The checkpoint that a run was judged by: `best.ckpt`, or `last.ckpt` where none was selected.
+    """The checkpoint of the network that a run was judged by.
 
     Raises:
-        CheckpointError: the folder holds neither, or it is the run of a classical baseline.
+        CheckpointError: the folder holds none, or it is the run of a classical baseline.
     """
-    folder, names = Path(run_dir) / "checkpoints", ["best.ckpt", "last.ckpt"]
-    if (Path(run_dir) / CONFIG).is_file() and folder.is_dir():
-        weights = read_run_config(run_dir)["model"].get("weights")
-        names = ["last.ckpt"] if weights == "last" else names
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    if (folder / "model.skops").is_file():
+    folder = Path(run_dir)
+    classical = f"checkpoints/{CLASSICAL}"
+    if any(folder.glob(f"fold_*/{classical}")) or (folder / classical).is_file():
         raise CheckpointError(
             "this is the run of a classical baseline, which has no heatmaps.",
             where=run_dir,
             fix="give the folder of a network's run.",
         )
-    if folds := sorted(path.name for path in Path(run_dir).glob("fold_*")):
-        raise CheckpointError(
-            f"this is the folder of a cross-validation, whose networks are those of {len(folds)} "
-            "folds.",
-            where=run_dir,
-            fix=f"give the folder of one of them, such as {Path(run_dir) / folds[0]}.",
-        )
-    raise CheckpointError(
-        "this is not the folder of a training run: it holds no checkpoint.",
-        where=run_dir,
-        fix="give a folder that `covidlit train` wrote, or a checkpoint and a path.",
-    )
+    return model_of_run(run_dir)
 
 
 def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
@@ -84,8 +69,6 @@ def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
     Raises:
         CovidlitError: no configuration there, or it gives another split than the checkpoint's.
     """
-    from covidlit.datamodules.volume_datamodule import VolumeDataModule
-
     path = Path(run_dir) / CONFIG
     datamodule = build_datamodule(_within(read_run_config(run_dir), Path(run_dir)))
     if not isinstance(datamodule, VolumeDataModule):

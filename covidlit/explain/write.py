@@ -36,12 +36,12 @@ from covidlit.preprocess import Geometry, Prepared, prepare_scan
 from covidlit.preprocess.body import body_mask
 from covidlit.preprocess.cache import source_hash
 from covidlit.scans.scan import Scan
-from covidlit.tasks import VolumeClassification
 from covidlit.tasks.classifier import Classifier
 from covidlit.tasks.load import load_for_prediction, load_task
 
 if TYPE_CHECKING:
     from covidlit.lesions import LesionLabels
+    from covidlit.tasks import VolumeClassification
 
 COLUMNS = (
     "scan_id", "path", "score", "layer", "method", "scale", "max", "mean_in_body", "peak_x_mm",
@@ -229,6 +229,8 @@ def load_classification(checkpoint: str | Path) -> VolumeClassification:
 
 
 def _classification(task: object, checkpoint: str | Path) -> VolumeClassification:
+    from covidlit.tasks import VolumeClassification
+
     if not isinstance(task, VolumeClassification):
         raise ExplainError(
             f"heatmaps show classifications, this is a {type(task).__name__}.", where=checkpoint

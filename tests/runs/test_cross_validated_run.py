@@ -13,6 +13,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from typer.testing import CliRunner
 
+from covidlit.cards import claim_sheet, read_run
 from covidlit.cli.app import app
 from covidlit.cli.train import whole_run
 from covidlit.cohort import Split, read_manifest, write_manifest
@@ -151,6 +152,20 @@ def test_the_report_is_made_again_from_the_folder(whole: Path, tmp_path: Path) -
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "fold 0, train" in page
     assert "trainable parameters" in page
+
+
+def test_the_cards_are_those_of_all_folds(whole: Path, tmp_path: Path) -> None:
+    items = {item.number: item for item in claim_sheet(read_run(whole))}
+    assert [n for n, item in items.items() if item.status == "missing"] == [31]
+    assert "2 folds" in items[20].answer[0]
+    hashes = [Split.load(whole / f"fold_{k}" / "split.json").hash for k in (0, 1)]
+    assert [h for h in hashes if any(h in line for line in items[20].answer)] == hashes
+    assert "Number of models: 2, one per fold, trained alike." in items[25].answer
+    other = tmp_path / "run"
+    shutil.copytree(whole, other)
+    shutil.copy(whole / "fold_1" / "split.json", other / "fold_0" / "split.json")
+    with pytest.raises(CheckpointError, match="different runs"):
+        read_run(other)
 
 
 def test_heatmaps_are_those_of_a_fold(whole: Path, tmp_path: Path) -> None:
