@@ -27,6 +27,8 @@ def volume_arguments(
     data = dict(settings)
     source, min_slices = data.pop("source"), data.pop("min_slices")
     require_whole_number(min_slices, "data.min_slices", at_least=1)
+    if data["batch_size"] == "auto":  # the runner settles it; nothing is loaded before
+        data["batch_size"] = 1
     given = {
         "split": run.split,
         "label_rule": run.label_rule,
