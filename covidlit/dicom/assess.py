@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from covidlit.dicom import wording
+from covidlit.dicom.acquisitions import blocks, interleaved_acquisitions
 from covidlit.dicom.checks import CHECKS, Checks
 from covidlit.dicom.facts import metadata_of
 from covidlit.dicom.geometry import Stack, obliquity_degrees, stack_of, tilt_degrees
 from covidlit.dicom.header import CT_CLASSES, is_other_class
-from covidlit.dicom.image_type import is_localizer, is_projection
+from covidlit.dicom.identity import check_frame_of_reference, check_identity
+from covidlit.dicom.image_type import is_localizer, is_projection, is_secondary
 from covidlit.dicom.series import Frame, ImageFile, Series
 from covidlit.dicom.spacing import Spacing, check_spacing, split_duplicates
 from covidlit.dicom.transfer_syntax import no_decoder
 from covidlit.dicom.verdict import Finding, Verdict
+from covidlit.files import printable
 
 _ORIENTATION_UNTILTED = 0.5  # degrees
 
@@ -70,16 +74,10 @@ def assess(
         series.study_uid,
         tuple(findings),
         tuple(case.notes),
-        str(series.folder),
+        printable(series.folder),
         _facts(series, plan),
     )
     return verdict, plan if not findings else None
-
-
-def name_some(names: Sequence[str], limit: int = 3) -> str:
-    """The first few of many names, and how many more there are."""
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
 
 
 class _Case:
@@ -93,7 +91,7 @@ class _Case:
 
     def report(self, check: str, message: str, consequence: str = "", final: bool = False) -> None:
         """Note a failed check: a finding, or where overridden a note with its consequence."""
-        if check in self.checks.override and not final:
+        if self.checks.overrides(check) and not final:
             self.notes.append(f"{check} overridden: {message}{consequence and '; '}{consequence}")
         else:
             self.findings.append(Finding(check, message))
@@ -106,7 +104,7 @@ class _Case:
             if not self.findings:
                 self.report(last, "no slice is left that could be read", final=True)
             return None
-        self._check_patient(frames)
+        check_identity(self.series, frames, self.report, self.notes)
         frames = self._keep_majority(
             frames,
             "mixed_size",
@@ -115,14 +113,10 @@ class _Case:
             _size_of,
         )
         frames = self._check_orientation(frames)
-        self._keep_majority(
-            frames,
-            "mixed_frame_of_reference",
-            lambda frame: frame.source.frame_of_reference,
-            "belong to another frame of reference",
-            None,  # its UIDs would identify the scan
-            leave_out=False,
-        )
+        if self._are_at_one_place(frames):
+            return None
+        frames = self._choose_acquisition(frames)
+        check_frame_of_reference(frames, self.report, self.notes)
         self._keep_majority(
             frames,
             "mixed_kernel",
@@ -135,15 +129,57 @@ class _Case:
         self._check_rest(len(plan.frames))
         return plan
 
+    def _are_at_one_place(self, frames: list[Frame]) -> bool:
+        """Report slices that all carry one position, and so cannot be put in order."""
+        positions = np.array([frame.position for frame in frames])
+        if len(frames) < 3 or np.ptp(positions, axis=0).max() > self.checks.spacing_tolerance_mm:
+            return False
+        x, y, z = positions[0]
+        self.report(
+            "duplicate_position",
+            f"all {len(frames)} slices carry one ImagePositionPatient, ({x:g}, {y:g}, {z:g}) mm "
+            f"({wording.slices(frames)}): it was overwritten on export or the table stood still "
+            "(bolus tracking); export the series again with its positions",
+            final=True,
+        )
+        return True
+
+    def _choose_acquisition(self, frames: list[Frame]) -> list[Frame]:
+        """The slices of one acquisition: the one that is chosen, or has most of them."""
+        orientation = np.median([frame.orientation for frame in frames], axis=0)
+        stack = stack_of(orientation, np.array([frame.position for frame in frames]))
+        found = interleaved_acquisitions(frames, stack.along)
+        if not found:
+            if self.checks.acquisition not in (None, 1):
+                self.notes.append(
+                    f"several_acquisitions:{self.checks.acquisition} changes nothing: there is one"
+                )
+            if text := blocks(frames, stack.along):
+                self.notes.append(text)
+            return frames
+        listed = "; ".join(f"{number}: {one}" for number, one in enumerate(found, 1))
+        number = self.checks.acquisition
+        if number is None:
+            number = 1 + int(np.argmax([len(one.frames) for one in found]))
+        chosen = found[min(number, len(found)) - 1]
+        self.report(
+            "several_acquisitions",
+            f"{len(found)} acquisitions or reconstructions lie in one another ({listed}); choose "
+            f"one by its number, with the override several_acquisitions:1 to :{len(found)}",
+            f"number {number} was read",
+            final=number > len(found),
+        )
+        return list(chosen.frames)
+
     def _check_files(self, unreadable: dict[ImageFile, str]) -> list[ImageFile]:
-        images = list(self.series.images)
+        images = self._without_captures(list(self.series.images))
         others = [image for image in images if not is_ct(image)]
         if others:
-            kinds = ", ".join(sorted({_kind_of(image) for image in others}))
+            kinds = ", ".join(sorted({wording.kind_of(image) for image in others}))
             self.report(
                 "not_ct",
-                f"{_share(others, images)} not CT but {kinds} ({_files(others)}); "
-                "leave this series out",
+                f"{wording.share(others, images)} not CT but {kinds} ({wording.files(others)}); "
+                f"{'leave this series out' if len(others) == len(images) else 'remove them'}",
                 "its values are not Hounsfield units",
             )
         images = self._check_kind(images, "localizer", is_localizer, "localizer")
@@ -154,17 +190,30 @@ class _Case:
         reasons |= self._without_rescale([image for image in images if image not in reasons])
         damaged = [image for image in images if image in reasons]
         if damaged:
-            listed = name_some([f"{image.path.name}: {reasons[image]}" for image in damaged])
+            listed = wording.name_some(
+                [f"{image.path.name}: {reasons[image]}" for image in damaged]
+            )
             fix = "fetch them again"
             if all(reasons[image] == no_decoder(image.transfer_syntax) for image in damaged):
                 fix = "store them uncompressed, or install a decoder"
             self.report(
                 "unreadable_file",
-                f"{_share(damaged, images)} unreadable ({listed}); {fix}",
+                f"{wording.share(damaged, images)} unreadable ({listed}); {fix}",
                 "left out",
                 final=len(damaged) == len(images),
             )
         return [image for image in images if image not in reasons]
+
+    def _without_captures(self, images: list[ImageFile]) -> list[ImageFile]:
+        """The images without the few among them that are saved screens, which have no place."""
+        captures = [image for image in images if is_capture(image)]
+        if not captures or 2 * len(captures) >= len(images):
+            return images
+        self.notes.append(
+            f"{wording.share(captures, images)} no slice but a saved screen or the like, without a "
+            f"place in the patient ({wording.files(captures)}): left out"
+        )
+        return [image for image in images if image not in captures]
 
     def _check_kind(
         self, images: list[ImageFile], check: str, is_of: Callable[[ImageFile], bool], what: str
@@ -176,7 +225,7 @@ class _Case:
         all_of_them = len(odd) == len(images)
         self.report(
             check,
-            f"{_share(odd, images)} {what} ({_files(odd)}); "
+            f"{wording.share(odd, images)} {what} ({wording.files(odd)}); "
             "leave them out, or choose the series with the axial slices",
             "read as they are" if all_of_them else "left out",
         )
@@ -207,23 +256,12 @@ class _Case:
         if bare:
             self.report(
                 "missing_geometry",
-                f"{_share(bare, frames)} without usable geometry ({bare[0].name}: "
+                f"{wording.share(bare, frames)} without usable geometry ({bare[0].name}: "
                 f"{bare[0].missing}); export the series again with its geometry",
                 "left out",
                 final=len(bare) == len(frames),
             )
         return [frame for frame in frames if not frame.missing]
-
-    def _check_patient(self, frames: list[Frame]) -> None:
-        patients = Counter(frame.source.patient_id for frame in frames)
-        if len(patients) > 1:
-            rare = min(patients, key=lambda patient: patients[patient])
-            odd = [frame.name for frame in frames if frame.source.patient_id == rare]
-            self.report(
-                "mixed_patient",
-                f"the files carry {len(patients)} different patient IDs (see {name_some(odd)}); "
-                "separate the patients",
-            )
 
     def _keep_majority(
         self,
@@ -231,7 +269,7 @@ class _Case:
         check: str,
         key: Callable[[Frame], Hashable],
         what: str,
-        describe: Callable[[Frame], str] | None,
+        describe: Callable[[Frame], str],
         leave_out: bool = True,
     ) -> list[Frame]:
         groups = Counter(key(frame) for frame in frames)
@@ -242,9 +280,8 @@ class _Case:
         odd = [frame for frame in frames if key(frame) != main]
         self.report(
             check,
-            f"{len(odd)} of {len(frames)} slices {what} ({_frames(odd)}"
-            f"{describe and f': {describe(odd[0])}, the others {describe(most)}'}); "
-            "separate the series",
+            f"{len(odd)} of {len(frames)} slices {what} ({wording.slices(odd)}"
+            f": {describe(odd[0])}, the others {describe(most)}); separate the series",
             "left out" if leave_out else "all kept",
         )
         return [frame for frame in frames if key(frame) == main] if leave_out else frames
@@ -254,15 +291,25 @@ class _Case:
         rows, counts = np.unique(np.round(cosines, 3), axis=0, return_counts=True)
         nearest = np.abs(cosines - rows[counts.argmax()]).sum(axis=1).argmin()
         odd = np.abs(cosines - cosines[nearest]).max(axis=1) > self.checks.orientation_tolerance
-        if odd.any():
-            names = [frame for frame, is_odd in zip(frames, odd, strict=True) if is_odd]
+        strange = [frame for frame, is_odd in zip(frames, odd, strict=True) if is_odd]
+        kept = [frame for frame, is_odd in zip(frames, odd, strict=True) if not is_odd]
+        # A reformatted image or a saved screen that lies among the slices it was made of.
+        made = [frame for frame in strange if is_secondary(frame.source)]
+        if made and not any(is_secondary(frame.source) for frame in kept):
+            self.notes.append(
+                f"{len(made)} of {len(frames)} images lie in another direction and were made from "
+                f"others, as their ImageType says ({wording.slices(made)}): left out"
+            )
+            strange = [frame for frame in strange if frame not in made]
+        if strange:
             self.report(
                 "mixed_orientation",
-                f"{len(names)} of {len(frames)} slices lie in another direction "
-                f"({_frames(names)}); separate the series",
+                f"{len(strange)} of {len(frames)} slices lie in another direction "
+                f"({wording.slices(strange)}); remove them, or choose the series with the axial "
+                "slices",
                 "left out",
             )
-        return [frame for frame, is_odd in zip(frames, odd, strict=True) if not is_odd]
+        return kept
 
     def _check_stack(self, frames: list[Frame]) -> Plan:
         checks = self.checks
@@ -288,7 +335,7 @@ class _Case:
                 f"the slices stand {oblique:.0f} degrees off the axial plane; use the axial series",
                 "resorted to head, back, left",
             )
-        spacing = check_spacing(unique, stack, checks, self.report, tilted)
+        spacing = check_spacing(unique, stack, checks, self.report, tilted, self.notes)
         return Plan(tuple(unique), stack, spacing, tilted)
 
     def _check_tilt_tag(self, frames: list[Frame], oblique: float) -> None:
@@ -304,11 +351,13 @@ class _Case:
 
     def _check_rest(self, n_slices: int) -> None:
         if self.series.suspects:
-            listed = name_some([f"{path.name}: {why}" for path, why in self.series.suspects])
+            listed = wording.name_some(
+                [f"{path.name}: {why}" for path, why in self.series.suspects]
+            )
             self.report(
                 "stray_file",
-                f"{len(self.series.suspects)} file(s) beside it may belong to this series "
-                f"({listed}); mend or remove them",
+                f"{len(self.series.suspects)} file(s) may belong to this series and are not in it "
+                f"({listed}); mend, fetch or remove them",
                 "left out",
             )
         if n_slices < self.checks.min_slices:
@@ -326,10 +375,12 @@ def is_ct(image: ImageFile) -> bool:
     return image.sop_class in CT_CLASSES
 
 
-def _kind_of(image: ImageFile) -> str:
-    if image.modality != "CT":
-        return f"modality {image.modality or 'unknown'}"
-    return f"SOP class {image.sop_class}"
+def is_capture(image: ImageFile) -> bool:
+    """Whether an image is no CT slice and has no place: a saved screen, a key image, a drawing."""
+    if not all(frame.missing for frame in image.frames):
+        return False
+    colour = image.samples != 1 or image.photometric not in ("MONOCHROME1", "MONOCHROME2", "")
+    return not is_ct(image) or is_secondary(image) or colour
 
 
 def _size_of(frame: Frame) -> str:
@@ -337,21 +388,6 @@ def _size_of(frame: Frame) -> str:
     rows, columns = frame.pixel_spacing or (0.0, 0.0)
     kind = f"{image.bits_stored}-bit {'signed' if image.signed else 'unsigned'}"
     return f"{image.rows}x{image.columns} of {rows:.5g}x{columns:.5g} mm, {kind}"
-
-
-def _share(some: Sequence[object], everything: Sequence[object]) -> str:
-    if len(everything) == 1:
-        return "the file is"
-    count = "all" if len(some) == len(everything) else f"{len(some)} of"
-    return f"{count} {len(everything)} files are"
-
-
-def _files(images: Sequence[ImageFile]) -> str:
-    return name_some([image.path.name for image in images])
-
-
-def _frames(frames: Sequence[Frame]) -> str:
-    return name_some([frame.name for frame in frames])
 
 
 def _facts(series: Series, plan: Plan | None) -> dict[str, object]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 
 from covidlit.dicom.elements import Elements
 from covidlit.dicom.frames import enhanced_frames, make_frame
 from covidlit.dicom.parse import NotDicomError, read_elements
 from covidlit.dicom.series import Frame, ImageFile
 from covidlit.dicom.transfer_syntax import end_of_fragments, is_encapsulated, no_decoder
-from covidlit.errors import DicomError
 
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 CT_CLASSES = frozenset(
@@ -21,7 +20,10 @@ CT_CLASSES = frozenset(
         "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT Image Storage
     }
 )
+_DIRECTORY_NAMES = ("DICOMDIR", "DIRFILE")
 _CLASSIC_CT = "1.2.840.10008.5.1.4.1.1.2"
+UNFIT_PATIENT_ID = "unfit_patient_id"
+"""Under this name an ImageFile's facts say that PatientID does not fit its character set."""
 FACT_TAGS = {
     "manufacturer": 0x00080070,
     "model": 0x00081090,
@@ -36,6 +38,11 @@ FACT_TAGS = {
     "series_date": 0x00080021,
     "study_date": 0x00080020,
     "volume_technique": 0x00089207,
+    "series_number": 0x00200011,
+    "acquisition_number": 0x00200012,
+    "acquisition_time": 0x00080032,
+    "temporal_position": 0x00200100,
+    "phase": 0x00209241,
 }
 _WANTED = frozenset(
     {
@@ -58,11 +65,11 @@ def read_header(path: Path) -> ImageFile:
     Raises:
         NotDicomError: not a DICOM file, or one without an image (a report, a structure set).
         DirectoryFileError: a DICOMDIR.
-        DicomError: damaged or encrypted.
+        DicomError: damaged or encrypted; a SeriesInstanceUID that is missing is no error here.
         Exception: pydicom may raise nearly anything on a damaged file; `find_series` guards.
     """
     elements = read_elements(path, _WANTED)
-    if elements.text(0x00020002) == DICOMDIR_CLASS or path.name.upper() == "DICOMDIR":
+    if elements.text(0x00020002) == DICOMDIR_CLASS or path.name.upper() in _DIRECTORY_NAMES:
         raise DirectoryFileError("a DICOMDIR")
     sop_class = elements.text(0x00080016) or elements.text(0x00020002)
     modality, series_uid = elements.text(0x00080060).upper(), elements.text(0x0020000E)
@@ -71,11 +78,7 @@ def read_header(path: Path) -> ImageFile:
     may_be_ct = modality in ("", "CT") and not is_other_class(sop_class)
     if not (rows or columns or elements.pixel_tag or may_be_ct or sop_class in CT_CLASSES):
         raise NotDicomError("a DICOM object without an image")
-    if not series_uid:
-        raise DicomError(
-            "damaged: no SeriesInstanceUID can be read.",
-            fix="fetch the file again from its source.",
-        )
+    patient_id, fits = _patient_id(elements)
     image = ImageFile(
         path=path,
         size=elements.size,
@@ -101,9 +104,11 @@ def read_header(path: Path) -> ImageFile:
         endian=elements.endian,
         pixel_offset=elements.pixel_offset,
         pixel_length=elements.pixel_length,
-        patient_id=_text_of_person(elements),
+        patient_id=patient_id,
         facts={name: elements.text(tag) for name, tag in FACT_TAGS.items()},
     )
+    if not fits:
+        image.facts[UNFIT_PATIENT_ID] = "1"
     if sop_class in CT_CLASSES - {_CLASSIC_CT} or image.n_frames > 1:
         image.frames = enhanced_frames(image, _classic_frame(image, elements))
     else:
@@ -143,12 +148,34 @@ def _padding(elements: Elements) -> tuple[int, int] | None:
     return value, value if limit is None else limit
 
 
-def _text_of_person(elements: Elements) -> str:
+def _patient_id(elements: Elements) -> tuple[str, bool]:
+    """PatientID as text, and whether its bytes fit SpecificCharacterSet.
+
+    Those that do not are taken for UTF-8 or else for Latin-1, which has a character for each byte:
+    with one mark in place of all of them, two patients would become one.
+    """
     raw = elements.values.get(0x00100020, b"").strip(b" \0")
-    if raw.isascii():
-        return raw.decode("ascii")
-    encodings = convert_encodings(list(elements.texts(0x00080005)) or "ISO_IR 100")
-    return decode_bytes(raw, encodings, set()).strip()
+    if raw.isascii() and b"\x1b" not in raw:
+        return raw.decode("ascii"), True
+    text = _decoded(raw, elements.texts(0x00080005) or ("ISO_IR 100",))
+    if text is not None:
+        return text.strip(), True
+    guess = _decoded(raw, ("ISO_IR 192",))
+    return raw.decode("latin-1") if guess is None else guess, False
+
+
+def _decoded(raw: bytes, charset: tuple[str, ...]) -> str | None:
+    """Bytes in a SpecificCharacterSet (PS3.3, C.12.1.1.2); None where they do not fit it."""
+    names = [python_encoding.get(name) for name in charset]
+    if None in names:
+        return None
+    try:
+        if len(charset) == 1:
+            return raw.decode(str(names[0]))
+        text = decode_bytes(raw, convert_encodings(list(charset)), set())
+    except (UnicodeError, LookupError):
+        return None
+    return None if "\ufffd" in text else text
 
 
 def _damage(image: ImageFile, elements: Elements) -> str:

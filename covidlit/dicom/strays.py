@@ -92,10 +92,13 @@ def _is_damaged_sibling(small: Series, large: Series) -> bool:
 
 
 def _mentions(path: Path, uid: str) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as handle:
-        return uid.encode() in handle.read(_SEARCHED_BYTES)
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as handle:
+            return uid.encode() in handle.read(_SEARCHED_BYTES)
+    except OSError:
+        return False  # it is listed as what cannot be read
 
 
 def _continuing(large: Series, small: Sequence[Series]) -> list[Series]:
