@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from covidlit.cohort.scan_reader import ScanReader, search_shared
 from covidlit.errors import CacheError, CovidlitError, ManifestError, fault_reason
+from covidlit.files import path_named
 from covidlit.preprocess.backends import run_in_parallel
 from covidlit.preprocess.cache import VolumeCache, source_hash
 from covidlit.preprocess.cache import pixel_hash as hash_pixels
@@ -155,7 +156,7 @@ def _tasks(manifest: pd.DataFrame, root: Path, geometry: Geometry, checks: Any) 
             )
         series_uid = uid if isinstance(uid, str) and uid else None
         try:
-            signature = signatures.of(source, series_uid)
+            signature = signatures.of(path_named(source), series_uid)
         except OSError:
             signature = None
         reader = ScanReader(str(source), series_uid, checks)
