@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ def _fact(name: str) -> Callable[[Frame], str]:
 _ORDERED: dict[str, Callable[[Frame], str]] = {
     "TemporalPositionIdentifier": _fact("temporal_position"),
     "cardiac phase": _fact("phase"),
+    "TriggerTime": _fact("trigger_time"),
     "AcquisitionNumber": _fact("acquisition_number"),
     "AcquisitionTime": _fact("acquisition_time"),
     "AcquisitionDateTime": _fact("acquisition_datetime"),
@@ -75,7 +76,7 @@ def interleaved_acquisitions(frames: Sequence[Frame], along: Places) -> list[Acq
 def blocks(frames: Sequence[Frame], along: Places) -> str:
     """A sentence on two to four acquisitions that lie one beyond the other; else empty."""
     value = _ORDERED["AcquisitionNumber"]
-    groups = _grouped(np.arange(len(frames)), [value(frame) for frame in frames], ordered=True)
+    groups = _grouped(np.arange(len(frames)), [value(frame) for frame in frames])
     if not 2 <= len(groups) <= 4 or min(map(len, groups)) < _LEAST_OF_RUN:
         return ""
     places = sorted(
@@ -97,7 +98,7 @@ def _split(part: NDArray[np.intp], frames: Sequence[Frame], along: Places) -> li
         values = [get(frames[k]) for k in part]
         if len(set(values)) < 2:
             continue
-        found = _grouped(part, values, ordered)
+        found = _grouped(part, values)
         if ordered:
             found = _passes(found, along)
         if _are_mixed(found, along):
@@ -107,18 +108,16 @@ def _split(part: NDArray[np.intp], frames: Sequence[Frame], along: Places) -> li
     return [part]
 
 
-def _grouped(
-    part: NDArray[np.intp], values: Sequence[str], ordered: bool
-) -> list[NDArray[np.intp]]:
+def _grouped(part: NDArray[np.intp], values: Sequence[str]) -> list[NDArray[np.intp]]:
+    """The indices with each value, in the order of the values."""
     groups: dict[str, list[int]] = {}
     for k, value in zip(part, values, strict=True):
         groups.setdefault(value, []).append(int(k))
-    names: list[str] = list(groups)
-    if ordered:
-        try:
-            names.sort(key=lambda name: float(name or 0))
-        except ValueError:
-            names.sort()
+    names = list(groups)
+    try:
+        names.sort(key=lambda name: float(name or 0))
+    except ValueError:
+        names.sort()
     return [np.array(groups[name]) for name in names]
 
 
@@ -168,7 +167,7 @@ def _runs(part: NDArray[np.intp], frames: Sequence[Frame], along: Places) -> lis
     steps = np.diff(along[ordered])
     turns = np.flatnonzero(np.sign(steps) != np.sign(np.median(steps)))
     runs = np.split(ordered, turns + 1)
-    reach = 0.8 * float(np.ptp(along[part]))
+    reach = 0.6 * float(np.ptp(along[part]))
     whole = all(len(run) >= _LEAST_OF_RUN and np.ptp(along[run]) >= reach for run in runs)
     return runs if whole and _are_mixed(runs, along) else [part]
 
@@ -181,12 +180,11 @@ def _signs(parts: Sequence[NDArray[np.intp]], frames: Sequence[Frame]) -> list[t
         if len({tuple(sorted(own)) for own in values}) < 2 or any(len(own) > 3 for own in values):
             continue
         # The time of day is nobody's business, and says less than how far apart they are.
-        texts: Sequence[Hashable] = (
-            _later(values) if "Time" in name else [f"{name} {_listed(own)}" for own in values]
-        )
+        is_clock = name.startswith("Acquisition") and "Time" in name
+        texts = _later(values) if is_clock else [f"{name} {_listed(own)}" for own in values]
         for sign, text in zip(signs, texts, strict=True):
             if text and text not in sign:
-                sign.append(str(text))
+                sign.append(text)
     if not all(signs):
         for sign, part in zip(signs, parts, strict=True):
             numbers = [frames[k].instance or 0 for k in part]

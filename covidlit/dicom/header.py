@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 from pydicom.charset import convert_encodings, decode_bytes, python_encoding
@@ -42,15 +43,16 @@ FACT_TAGS = {
     "acquisition_number": 0x00200012,
     "acquisition_time": 0x00080032,
     "temporal_position": 0x00200100,
-    "phase": 0x00209241,
+    "trigger_time": 0x00181060,
 }
+_CARDIAC_PHASE = 0x00209241  # in percent; binary, unlike the facts
 _WANTED = frozenset(
     {
         0x00080005, 0x00080008, 0x00080016, 0x00080018, 0x00080060, 0x00100020, 0x00180050,
         0x00180088, 0x00181120, 0x00181210, 0x0020000D, 0x0020000E, 0x00200013, 0x00200032,
         0x00200037, 0x00200052, 0x00280002, 0x00280004, 0x00280008, 0x00280010, 0x00280011,
         0x00280030, 0x00280100, 0x00280101, 0x00280103, 0x00280120, 0x00280121, 0x00281052,
-        0x00281053, *FACT_TAGS.values(),
+        0x00281053, _CARDIAC_PHASE, *FACT_TAGS.values(),
     }
 )  # fmt: skip
 
@@ -107,6 +109,8 @@ def read_header(path: Path) -> ImageFile:
         patient_id=patient_id,
         facts={name: elements.text(tag) for name, tag in FACT_TAGS.items()},
     )
+    if len(phase := elements.values.get(_CARDIAC_PHASE, b"")) == 4:
+        image.facts["phase"] = f"{struct.unpack(elements.endian + 'f', phase)[0]:g}"
     if not fits:
         image.facts[UNFIT_PATIENT_ID] = "1"
     if sop_class in CT_CLASSES - {_CLASSIC_CT} or image.n_frames > 1:
