@@ -16,7 +16,7 @@ from covidlit.dicom.parse import NOT_DICOM, NotDicomError
 from covidlit.dicom.series import FileProblem, Found, ImageFile
 from covidlit.dicom.strays import suspects_of, unlikely_others
 from covidlit.errors import DicomError
-from covidlit.files import printable
+from covidlit.files import path_named, printable
 from covidlit.scans.folder import kind_of_special, walk
 from covidlit.scans.images import is_image
 
@@ -42,7 +42,7 @@ def find_series(root: str | Path, *, workers: int | None = None) -> Found:
     Raises:
         DicomError: there is no such path, or it is a pipe or a device.
     """
-    root = Path(root)
+    root = path_named(root)
     closed: list[FileProblem] = []
     paths = list(_paths(root, closed))
     headers = _read_all(paths, workers)

@@ -46,10 +46,12 @@ def walk(root: str | Path) -> Walked:
     """
     found = _Walk()
     found.folder(str(root))
+    to_files = []
     while found.links:
-        links, found.links = found.links, []
-        for path in sorted(links):
-            found.link(path)
+        links, found.links = sorted(found.links), []
+        to_files += [path for path in links if not found.folder_behind(path)]
+    for path in to_files:
+        found.file_behind(path)
     return Walked(sorted(map(Path, found.files)), found.unread)
 
 
@@ -97,7 +99,19 @@ class _Walk:
             except OSError as error:
                 self.closed(error.filename or folder, error)
 
-    def link(self, path: str) -> None:
+    def folder_behind(self, path: str) -> bool:
+        """Follow a link if it leads to a folder."""
+        if not os.path.isdir(path):  # noqa: PTH112 (as above)
+            return False
+        target = os.path.realpath(path)
+        # A link to a folder that holds it leads in a circle.
+        if not os.path.realpath(os.path.dirname(path)).startswith(  # noqa: PTH120 (as above)
+            os.path.join(target, "")  # noqa: PTH118 (as above)
+        ):
+            self.folder(path)
+        return True
+
+    def file_behind(self, path: str) -> None:
         try:
             state = os.stat(path)  # noqa: PTH116 (as above)
         except OSError as error:
@@ -106,14 +120,7 @@ class _Walk:
             else:
                 self.closed(path, error)
             return
-        if stat.S_ISDIR(state.st_mode):
-            target = os.path.realpath(path)
-            # A link to a folder that holds it leads in a circle.
-            if not os.path.realpath(os.path.dirname(path)).startswith(  # noqa: PTH120 (as above)
-                os.path.join(target, "")  # noqa: PTH118 (as above)
-            ):
-                self.folder(path)
-        elif not stat.S_ISREG(state.st_mode):
+        if not stat.S_ISREG(state.st_mode):
             self.special(path)
         elif (state.st_dev, state.st_ino) not in self.met:
             self.met.add((state.st_dev, state.st_ino))
