@@ -126,7 +126,9 @@ def _read_workbook(path: Path, error: type[CovidlitError]) -> pd.DataFrame:
         if sum(part.file_size for part in parts.infolist()) > _LARGEST_WORKBOOK:
             raise error("the workbook is too large.", where=path, fix="save it as CSV.")
     with pd.ExcelFile(path, engine="openpyxl") as book:
-        tops = {name: book.parse(name, nrows=1).columns for name in book.sheet_names}
+        tops = {
+            name: pd.read_excel(book, sheet_name=name, nrows=1).columns for name in book.sheet_names
+        }
         filled = [name for name, columns in tops.items() if len(columns)]
         if len(filled) != 1:
             raise error(
@@ -135,8 +137,9 @@ def _read_workbook(path: Path, error: type[CovidlitError]) -> pd.DataFrame:
                 where=path,
                 fix="save the sheet that is meant as CSV, or alone.",
             )
-        return book.parse(
-            filled[0],
+        return pd.read_excel(
+            book,
+            sheet_name=filled[0],
             dtype=_as_text(tops[filled[0]]),
             keep_default_na=False,
             na_values=list(MISSING),

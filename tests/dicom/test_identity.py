@@ -185,3 +185,45 @@ def test_bytes_that_fit_no_character_set_keep_two_patients_apart(
     assert read_manifest(manifest)["patient_id"].nunique() == 2
     told = [judge(one).notes for one in find_series(tmp_path).series]
     assert all(bool(notes) is bool(charset) for notes in told)
+
+
+def saved_screen(ds: Dataset) -> None:
+    ds.ImageType = ["DERIVED", "SECONDARY"]
+    ds.ImageOrientationPatient, ds.ImagePositionPatient = [1, 0, 0, 0, 0, -1], [-20, 0, 110]
+
+
+def without_place(ds: Dataset) -> None:
+    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+        delattr(ds, name)
+
+
+def capture(ds: Dataset) -> None:
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    without_place(ds)
+    del ds.RescaleSlope, ds.RescaleIntercept
+
+
+def of_a_ct(ds: Dataset) -> None:
+    ds.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
+    without_place(ds)
+
+
+def in_colour(ds: Dataset) -> None:
+    capture(ds)
+    ds.Modality, ds.SamplesPerPixel, ds.PhotometricInterpretation = "OT", 3, "RGB"
+
+
+@pytest.mark.parametrize("edit", [saved_screen, capture, of_a_ct, in_colour])
+def test_a_saved_screen_in_a_series_is_left_out_by_name(
+    write_ct: Write, one_slice: Callable[..., Dataset], save_as: Save, edit: Callable[..., None]
+) -> None:
+    folder = write_ct()
+    ds = one_slice(60)
+    edit(ds)
+    save_as(ds, folder / "screen")
+    scan = read_series(folder)
+    assert np.array_equal(scan.hu[:, 0, 0], 100 * np.arange(14))
+    note = scan.notes[0]
+    assert "1 of 15" in note
+    assert "(screen)" in note
+    assert "left out" in note
