@@ -243,16 +243,16 @@ def _table(
     )
 
 
-def _checked(explained: pd.DataFrame, needs: str) -> pd.Series:
-    target = explained["target"]
+def _checked(labels: pd.DataFrame, needs: str) -> pd.Series:
+    target = labels["target"]
     if len(target) and target.isna().all():
-        counts = explained["reason"].value_counts()
+        counts = labels["reason"].value_counts()
         reasons = "; ".join(f"{n} row(s): {reason}" for reason, n in counts.items())
         fix = (
             "complete these columns, or label by class_name alone: label_rule=by_class, for "
             "`covidlit manifest` --label-rule by-class."
         )
-        if (explained["reason"] == _NO_CLASS).all():
+        if (labels["reason"] == _NO_CLASS).all():
             fix = "complete the column class_name."
         raise ManifestError(
             f"no row gets a target ({needs}): {reasons}.", where="label_rule", fix=fix

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
+import pandera.errors
+import pandera.pandas as pa
 
 from covidlit.cohort.labelling import NO_SCAN
 from covidlit.cohort.labels_table import Labels
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
+from covidlit.dicom import Checks, find_series, judge
 from covidlit.dicom.facts import metadata_of
+from covidlit.dicom.image_type import is_derived
+from covidlit.dicom.pseudonym import without_file_names
 from covidlit.dicom.wording import name_some
 from covidlit.errors import CovidlitError, ManifestError
 from covidlit.files import path_named, printable
+from covidlit.scans.images import read_image
 from covidlit.tables import row_numbers
-
-if TYPE_CHECKING:
-    from covidlit.dicom import Checks
 
 FACTS = (
     "acquisition_date",
@@ -67,10 +70,6 @@ def dicom_rows(
     Raises:
         ManifestError: no series is there.
     """
-    from covidlit.dicom import Checks, find_series, judge
-    from covidlit.dicom.image_type import is_derived
-    from covidlit.dicom.pseudonym import without_file_names
-
     root = path_named(root).resolve()
     found = find_series(root, workers=workers)
     root = Path(printable(root if root.is_dir() else root.parent))
@@ -136,9 +135,6 @@ def image_rows(root: str | Path, labels: Labels, track: Track = iter) -> ScanRow
     Raises:
         ManifestError: none of the files exists.
     """
-    from covidlit.dicom.pseudonym import without_file_names
-    from covidlit.scans.images import read_image
-
     root = Path(root).resolve()
     rows, problems = [], []
     numbers = dict(zip(labels.table.index, row_numbers(labels.table), strict=True))
@@ -192,9 +188,6 @@ def _stated(label: Any, name: str) -> str:
 def _plausible(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Facts that a header states but the manifest cannot hold count as unknown; a note says how
     many."""
-    import pandera.errors
-    import pandera.pandas as pa
-
     schema = pa.DataFrameSchema({name: MANIFEST_SCHEMA.columns[name] for name in FACTS})
     try:
         schema.validate(table, lazy=True)

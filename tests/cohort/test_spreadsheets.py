@@ -107,6 +107,7 @@ def test_zeros_that_a_spreadsheet_took_are_named_and_no_id(scans: Path, tmp_path
     labels = tmp_path / "labels.csv"
     labels.write_text(PLAIN.replace("001", "1"))
     command = ["manifest", str(scans), "--labels", str(labels), "--out", str(tmp_path / "m.csv")]
+    command += ["--label-rule", "by-class"]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 2
     assert "2 of the 2 ids" in done.output
