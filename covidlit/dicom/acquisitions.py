@@ -90,7 +90,9 @@ def blocks(frames: Sequence[Frame], along: Places) -> str:
     )
 
 
-def _split(part: NDArray[np.intp], frames: Sequence[Frame], along: Places) -> list[Places]:
+def _split(
+    part: NDArray[np.intp], frames: Sequence[Frame], along: Places
+) -> list[NDArray[np.intp]]:
     """The indices of each acquisition; as they are given where nothing tells any apart."""
     for get, ordered in (*((g, True) for g in _ORDERED.values()), *(
         (g, False) for g in _UNORDERED.values()

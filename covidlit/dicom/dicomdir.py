@@ -94,24 +94,23 @@ class Present:
     def place(self, promised: Promised, directory: Path) -> Path | None:
         """Where a file lies on the disk, whatever the case of its name; None where it does not."""
         for start in (directory.parent, *list(directory.absolute().parent.parents)[:_LEVELS_UP]):
-            here: str | None = str(start)
+            here = str(start)
             for name in promised.parts:
                 here = self._entry(here, name)
-                if here is None:
-                    break
-            if here is not None and os.path.isfile(here):  # noqa: PTH113 (many files)
+            if here and os.path.isfile(here):  # noqa: PTH113 (many files)
                 return Path(here)
         return None
 
-    def _entry(self, folder: str, name: str) -> str | None:
+    def _entry(self, folder: str, name: str) -> str:
+        """The path of a folder's entry, whatever its case; empty where there is none."""
         if folder not in self._listed:
             try:
-                names = os.listdir(folder)  # noqa: PTH208 (speed, many files)
+                names = os.listdir(folder) if folder else []  # noqa: PTH208 (speed, many files)
             except OSError:
                 names = []
             self._listed[folder] = {_plain(one): one for one in names}
         there = self._listed[folder].get(_plain(name))
-        return None if there is None else f"{folder}/{there}"
+        return "" if there is None else f"{folder}/{there}"
 
 
 def lost_files(directory: Path, promised: Sequence[Promised], present: Present) -> Lost:

@@ -188,7 +188,7 @@ def _check_lateral(
             "export, or a table that jitters): taken to be in line"
         )
     if len(shifted):
-        names = name_some([frames[k].name for k in shifted])
+        names = name_some([frames[int(k)].name for k in shifted])
         report(
             "non_uniform_spacing",
             f"{len(shifted)} slice(s) are shifted sideways by up to {off.max():.2f} mm ({names}); "
