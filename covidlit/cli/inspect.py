@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -144,10 +145,14 @@ def _print(rows: list[dict[str, Any]], found: Found, csv: Path) -> None:
 
 
 def _gathered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows for the screen: files of one folder with one reason, where there are many, as one."""
+    """Rows for the screen: files of one folder with one reason, where there are many, as one.
+
+    Reasons that differ in numbers alone, such as how many bytes are there, count as one.
+    """
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for place, row in enumerate(rows):
-        alike = row.get("series_uid") is None and (Path(row["folder"]).parent, row["reason"])
+        reason = re.sub(r"\d+", "#", str(row["reason"]))
+        alike = row.get("series_uid") is None and (Path(row["folder"]).parent, reason)
         groups.setdefault(alike or (place,), []).append(row)
     gathered = []
     for group in groups.values():

@@ -122,11 +122,12 @@ def check_spacing(
     total = float(stack.along[-1] - stack.along[0]) / typical
     hopeless = total > 2 * len(frames) + 1
     consequence = f"interpolated linearly onto {typical:g} mm steps"
+    hint = _if_whole(stack.along, frames[0]) if missing or uneven else ""
     if missing:
         report(
             "missing_slice",
             f"{n_missing} slice(s) missing at {len(missing)} place(s) ("
-            f"{_gaps(missing, gaps, frames)}, where {typical:g} mm is usual); fetch them",
+            f"{_gaps(missing, gaps, frames)}, where {typical:g} mm is usual{hint}); fetch them",
             consequence,
             final=hopeless,
         )
@@ -134,7 +135,8 @@ def check_spacing(
         report(
             "non_uniform_spacing",
             f"the distance between slices is not uniform: {_gaps(uneven, gaps, frames)}, where "
-            f"{typical:g} mm is usual; use an evenly spaced reconstruction",
+            f"{typical:g} mm is usual{hint}; use an evenly spaced "
+            "reconstruction",
             consequence,
             final=hopeless,
         )
@@ -142,6 +144,14 @@ def check_spacing(
     if missing or uneven:
         return Spacing(typical, False)
     return Spacing(theil_sen(np.arange(len(frames), dtype=float), stack.along)[0], True)
+
+
+def _if_whole(along: NDArray[np.float64], frame: Frame) -> str:
+    """What whole millimetres tell where the header's own step is none."""
+    nominal = _nominal_step(frame)
+    if nominal.is_integer() or not np.allclose(along, np.rint(along), atol=1e-3):
+        return ""
+    return f" (all are whole millimetres, the header says {nominal:g}: rounded on export?)"
 
 
 def _jittered(

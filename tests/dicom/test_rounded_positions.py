@@ -78,3 +78,9 @@ def test_a_slice_that_stands_elsewhere_is_no_rounding(write_ct: Write, off: floa
     folder = write_ct(n=N, edit=placed(2.5, lambda z, k: z + off * (k == 7), None))
     with pytest.raises(SeriesRefused, match="non_uniform_spacing"):
         read_series(folder)
+
+
+def test_whole_millimetres_are_refused_and_said_to_be_rounded(write_ct: Write) -> None:
+    folder = write_ct(n=N, edit=placed(1.25, lambda z, k: float(round(z)), None))
+    reason = judge(find_series(folder).series[0]).reason
+    assert "all are whole millimetres, the header says 1.25: rounded on export?" in reason
