@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from covidlit.cohort.labelling import NO_SCAN
 from covidlit.cohort.labels_table import Labels
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
 from covidlit.dicom import Checks, find_series, judge
-from covidlit.dicom.facts import metadata_of
+from covidlit.dicom.facts import metadata_and_doubts
 from covidlit.dicom.image_type import is_derived
 from covidlit.dicom.pseudonym import without_file_names
 from covidlit.dicom.wording import name_some
@@ -26,6 +27,7 @@ from covidlit.tables import row_numbers
 
 FACTS = (
     "acquisition_date",
+    "acquisition_date_moved",
     "age",
     "sex",
     "manufacturer",
@@ -38,6 +40,7 @@ FACTS = (
 )
 """What DICOM headers tell about a scan that goes into a manifest."""
 
+_MOST_DOUBTS = 5
 Track = Callable[[Iterable[Any]], Iterable[Any]]
 
 
@@ -73,11 +76,13 @@ def dicom_rows(
     root = path_named(root).resolve()
     found = find_series(root, workers=workers)
     root = Path(printable(root if root.is_dir() else root.parent))
-    rows = []
+    rows: list[dict[str, Any]] = []
+    doubts: Counter[str] = Counter()
     for series in found.series:
         verdict = judge(series, checks or Checks())
         failed = {check for check, _ in verdict.findings}
-        facts = metadata_of(series)
+        facts, doubted = metadata_and_doubts(series)
+        doubts.update(doubted)
         paths = (*series.files, *(path for path, _ in series.suspects))
         names = [printable(path.name) for path in paths]
         rows.append(
@@ -110,6 +115,9 @@ def dicom_rows(
         for path, why in found.problems
     ]
     notes += found.notes
+    notes += [f"{n} series: {doubt}." for doubt, n in doubts.most_common(_MOST_DOUBTS)]
+    if rest := sum(n for _, n in doubts.most_common()[_MOST_DOUBTS:]):
+        notes.append(f"{rest} more header fact(s) that cannot be: see `covidlit inspect`.")
     nameless = int((table["raw_patient"] == "").sum())
     if nameless:
         notes.append(

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from covidlit.dicom.checks import Checks
+from covidlit.dicom.geometry import stack_of
+from covidlit.dicom.identity import Report
 from covidlit.dicom.series import Frame
 
 Places = NDArray[np.float64]
@@ -52,6 +55,41 @@ class Acquisition:
 
     def __str__(self) -> str:
         return ", ".join([*self.signs, f"{len(self.frames)} slices"])
+
+
+def choose_acquisition(
+    frames: list[Frame], checks: Checks, report: Report, notes: list[str]
+) -> list[Frame]:
+    """The slices of one acquisition: the one that is chosen, or has most of them.
+
+    Args:
+        frames: slices of one series, in one orientation.
+        checks: may name an acquisition.
+        report: notes a failed check.
+        notes: what does not refuse the series is added here.
+    """
+    orientation = np.median([frame.orientation for frame in frames], axis=0)
+    stack = stack_of(orientation, np.array([frame.position for frame in frames]))
+    found = interleaved_acquisitions(frames, stack.along)
+    if not found:
+        if checks.acquisition not in (None, 1):
+            notes.append(f"several_acquisitions:{checks.acquisition} changes nothing: there is one")
+        if text := blocks(frames, stack.along):
+            notes.append(text)
+        return frames
+    listed = "; ".join(f"{number}: {one}" for number, one in enumerate(found, 1))
+    number = checks.acquisition
+    if number is None:
+        number = 1 + int(np.argmax([len(one.frames) for one in found]))
+    chosen = found[min(number, len(found)) - 1]
+    report(
+        "several_acquisitions",
+        f"{len(found)} acquisitions or reconstructions lie in one another ({listed}); choose "
+        f"one by its number, with the override several_acquisitions:1 to :{len(found)}",
+        f"number {number} was read",
+        final=number > len(found),
+    )
+    return list(chosen.frames)
 
 
 def interleaved_acquisitions(frames: Sequence[Frame], along: Places) -> list[Acquisition]:

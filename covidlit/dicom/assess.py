@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from covidlit.dicom import wording
-from covidlit.dicom.acquisitions import blocks, interleaved_acquisitions
+from covidlit.dicom.acquisitions import choose_acquisition
 from covidlit.dicom.checks import CHECKS, Checks
-from covidlit.dicom.facts import metadata_of
+from covidlit.dicom.damage import how_to_mend
+from covidlit.dicom.facts import metadata_and_doubts
 from covidlit.dicom.geometry import Stack, obliquity_degrees, stack_of, tilt_degrees
 from covidlit.dicom.header import CT_CLASSES, is_other_class
 from covidlit.dicom.identity import check_frame_of_reference, check_identity
@@ -19,6 +20,7 @@ from covidlit.dicom.image_type import is_localizer, is_projection, is_secondary
 from covidlit.dicom.series import Frame, ImageFile, Series
 from covidlit.dicom.spacing import Spacing, check_spacing, split_duplicates
 from covidlit.dicom.transfer_syntax import no_decoder
+from covidlit.dicom.values import check_files, check_padding, check_rescale, check_units
 from covidlit.dicom.verdict import Finding, Verdict
 from covidlit.files import printable
 
@@ -43,7 +45,10 @@ class Plan:
 
 
 def judge(series: Series, checks: Checks = Checks()) -> Verdict:  # noqa: B008 (frozen)
-    """Hold a series against the checks; reads no pixels but those of slices that share a place.
+    """Hold a series against the checks; reads few pixels.
+
+    Those of slices that share a place, that are rescaled unlike others, or that pad with a value of
+    tissue.
 
     Args:
         series: from `find_series`.
@@ -69,13 +74,15 @@ def assess(
     case = _Case(series, checks)
     plan = case.run(dict(unreadable or {}))
     findings = sorted(case.findings, key=lambda finding: CHECKS.index(finding.check))
+    metadata, doubts = metadata_and_doubts(series)
+    facts = {"n_files": len(series.images), **metadata}
     verdict = Verdict(
         series.series_uid,
         series.study_uid,
         tuple(findings),
-        tuple(case.notes),
+        (*case.notes, *doubts),
         printable(series.folder),
-        _facts(series, plan),
+        facts | {"slice_spacing_mm": _spacing_of(plan)},
     )
     return verdict, plan if not findings else None
 
@@ -98,6 +105,9 @@ class _Case:
 
     def run(self, unreadable: dict[ImageFile, str]) -> Plan | None:
         images = self._check_files(unreadable)
+        check_files(images, self.report, self.notes)
+        of_ct = [frame for image in images if is_ct(image) for frame in image.frames]
+        check_units(of_ct, self.report, self.notes)
         frames = self._check_geometry([frame for image in images for frame in image.frames])
         if not frames:
             last = self.findings[-1].check if self.findings else "unreadable_file"
@@ -109,13 +119,13 @@ class _Case:
             frames,
             "mixed_size",
             _size_of,
-            "differ in size, pixel spacing or pixel format",
+            "differ in size, pixel spacing or sign",
             _size_of,
         )
         frames = self._check_orientation(frames)
         if self._are_at_one_place(frames):
             return None
-        frames = self._choose_acquisition(frames)
+        frames = choose_acquisition(frames, self.checks, self.report, self.notes)
         check_frame_of_reference(frames, self.report, self.notes)
         self._keep_majority(
             frames,
@@ -144,33 +154,6 @@ class _Case:
         )
         return True
 
-    def _choose_acquisition(self, frames: list[Frame]) -> list[Frame]:
-        """The slices of one acquisition: the one that is chosen, or has most of them."""
-        orientation = np.median([frame.orientation for frame in frames], axis=0)
-        stack = stack_of(orientation, np.array([frame.position for frame in frames]))
-        found = interleaved_acquisitions(frames, stack.along)
-        if not found:
-            if self.checks.acquisition not in (None, 1):
-                self.notes.append(
-                    f"several_acquisitions:{self.checks.acquisition} changes nothing: there is one"
-                )
-            if text := blocks(frames, stack.along):
-                self.notes.append(text)
-            return frames
-        listed = "; ".join(f"{number}: {one}" for number, one in enumerate(found, 1))
-        number = self.checks.acquisition
-        if number is None:
-            number = 1 + int(np.argmax([len(one.frames) for one in found]))
-        chosen = found[min(number, len(found)) - 1]
-        self.report(
-            "several_acquisitions",
-            f"{len(found)} acquisitions or reconstructions lie in one another ({listed}); choose "
-            f"one by its number, with the override several_acquisitions:1 to :{len(found)}",
-            f"number {number} was read",
-            final=number > len(found),
-        )
-        return list(chosen.frames)
-
     def _check_files(self, unreadable: dict[ImageFile, str]) -> list[ImageFile]:
         images = self._without_captures(list(self.series.images))
         others = [image for image in images if not is_ct(image)]
@@ -190,10 +173,12 @@ class _Case:
         reasons |= self._without_rescale([image for image in images if image not in reasons])
         damaged = [image for image in images if image in reasons]
         if damaged:
-            listed = wording.name_some(
-                [f"{image.path.name}: {reasons[image]}" for image in damaged]
-            )
-            fix = "fetch them again"
+            alike: dict[str, list[str]] = {}
+            for image in damaged:
+                alike.setdefault(reasons[image], []).append(image.path.name)
+            reasons_of = [f"{wording.name_some(names)}: {why}" for why, names in alike.items()]
+            listed = wording.name_some(reasons_of)
+            fix = how_to_mend(reasons[image] for image in damaged)
             if all(reasons[image] == no_decoder(image.transfer_syntax) for image in damaged):
                 fix = "store them uncompressed, or install a decoder"
             self.report(
@@ -336,6 +321,8 @@ class _Case:
                 "resorted to head, back, left",
             )
         spacing = check_spacing(unique, stack, checks, self.report, tilted, self.notes)
+        check_rescale(unique, self.report, self.notes)
+        unique = check_padding(unique, self.report)
         return Plan(tuple(unique), stack, spacing, tilted)
 
     def _check_tilt_tag(self, frames: list[Frame], oblique: float) -> None:
@@ -386,12 +373,10 @@ def is_capture(image: ImageFile) -> bool:
 def _size_of(frame: Frame) -> str:
     image = frame.source
     rows, columns = frame.pixel_spacing or (0.0, 0.0)
-    kind = f"{image.bits_stored}-bit {'signed' if image.signed else 'unsigned'}"
-    return f"{image.rows}x{image.columns} of {rows:.5g}x{columns:.5g} mm, {kind}"
+    sign = "signed" if image.signed else "unsigned"
+    return f"{image.rows}x{image.columns} of {rows:.5g}x{columns:.5g} mm, {sign}"
 
 
-def _facts(series: Series, plan: Plan | None) -> dict[str, object]:
-    facts = {"n_files": len(series.images), **metadata_of(series)}
-    stacked = plan is not None and len(plan.frames) > 1
-    facts["slice_spacing_mm"] = round(plan.spacing.step, 4) if plan and stacked else None
-    return facts
+def _spacing_of(plan: Plan | None) -> float | None:
+    """The distance between slices in mm; None where there are no two."""
+    return round(plan.spacing.step, 4) if plan and len(plan.frames) > 1 else None

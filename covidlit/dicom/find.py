@@ -14,7 +14,7 @@ from covidlit.dicom.header import DirectoryFileError, read_header
 from covidlit.dicom.joining import series_of
 from covidlit.dicom.parse import NOT_DICOM, NotDicomError
 from covidlit.dicom.series import FileProblem, Found, ImageFile
-from covidlit.dicom.strays import suspects_of, unlikely_others
+from covidlit.dicom.strays import suspects_of, unlikely_others, with_damaged_slices
 from covidlit.errors import DicomError
 from covidlit.files import path_named, printable
 from covidlit.scans.folder import kind_of_special, walk
@@ -49,6 +49,7 @@ def find_series(root: str | Path, *, workers: int | None = None) -> Found:
     if root.is_file() and isinstance(headers[0], DirectoryFileError):
         paths = list(_of_medium(root, closed))
         headers = _read_all(paths, workers)
+    headers = with_damaged_slices(paths, headers)
     images = [one for one in headers if isinstance(one, ImageFile)]
     series, nameless = series_of(images)
     problems = [one for one in headers if isinstance(one, FileProblem)] + nameless

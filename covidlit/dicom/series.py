@@ -33,6 +33,10 @@ class Frame:
         kernel: ConvolutionKernel.
         missing: why its geometry cannot be used; empty where it can.
         acquisition: what a multi-frame file says of this frame's acquisition, as `facts` names it.
+        rescale_type: RescaleType, the unit that slope and intercept lead to; empty where not given.
+        other_unit: what the real world value mapping says against Hounsfield units by slope and
+            intercept; empty where nothing.
+        ignores_padding: whether its padding value is taken as an ordinary one.
     """
 
     source: ImageFile
@@ -46,6 +50,9 @@ class Frame:
     instance: int | None
     kernel: str
     missing: str = ""
+    rescale_type: str = ""
+    other_unit: str = ""
+    ignores_padding: bool = False
     acquisition: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -57,7 +64,12 @@ class Frame:
 
 @dataclass(slots=True, eq=False)
 class ImageFile:
-    """The facts of one DICOM image file that finding, checking and reading need."""
+    """The facts of one DICOM image file that finding, checking and reading need.
+
+    `transfer_syntax` and `endian` are those of the encoding as it is; `declared_syntax` is what the
+    file says where that is another one. `overlay_bits` are the bits of each word that overlays lie
+    in.
+    """
 
     path: Path
     size: int
@@ -87,6 +99,12 @@ class ImageFile:
     facts: dict[str, str] = field(default_factory=dict, repr=False)
     frames: list[Frame] = field(default_factory=list, repr=False)
     damage: str = ""
+    declared_syntax: str = ""
+    modality_lut: bool = False
+    real_world_values: bool = False
+    burned_in: bool = False
+    lossy: bool = False
+    overlay_bits: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-LEFT_OUT = ("path", "study_uid", "series_uid", "acquisition_date", "key", "pixel_hash")
+LEFT_OUT = (
+    "path", "study_uid", "series_uid", "acquisition_date", "acquisition_date_moved", "key",
+    "pixel_hash",
+)  # fmt: skip
 """Columns of the data's table that say nothing about a prediction."""
 
 
