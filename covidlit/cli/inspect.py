@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,9 +11,14 @@ import typer
 if TYPE_CHECKING:
     from covidlit.dicom import Found, Verdict
 
+_MOST_ALIKE = 3
+"""Files with one and the same problem that are listed on the screen each by itself."""
+
 
 def inspect(
-    folder: Annotated[Path, typer.Argument(help="Folder with DICOM files, or one DICOM file.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with DICOM files, a DICOMDIR, or one DICOM file.")
+    ],
     csv: Annotated[
         Path, typer.Option("--csv", help="Where to write the table (.csv or .parquet).")
     ] = Path("series.csv"),
@@ -20,7 +26,8 @@ def inspect(
         list[str] | None,
         typer.Option(
             "--override",
-            help="A check that shall not refuse a series, by its name in the table (repeatable).",
+            help="A check that shall not refuse a series, by its name in the table (repeatable); "
+            "several_acquisitions:2 reads the second of several.",
         ),
     ] = None,
     min_slices: Annotated[
@@ -44,10 +51,13 @@ def inspect(
 
     The table holds no patient name, ID or birth date; UIDs are replaced by pseudonyms. Paths are
     written as they are (relative to the folder).
+
+    Ends with 1 where nothing can be read though there is something, such as a ZIP archive.
     """
     import pandas as pd
 
     from covidlit.dicom import Checks, find_series, judge, looked_into
+    from covidlit.files import printable
     from covidlit.tables import check_table_path, write_table
 
     check_table_path(csv)
@@ -70,7 +80,7 @@ def inspect(
             "folder": _relative(problem.path, root),
             "accepted": False,
             "checks": "damaged_file",
-            "reason": problem.reason,
+            "reason": printable(problem.reason),
         }
         for problem in found.problems
     ]
@@ -78,17 +88,21 @@ def inspect(
     write_table(pd.DataFrame(rows, columns=columns), csv)
     _print(rows, found, csv)
     _print_hints(folder, found)
-    if strict and not all(row["accepted"] for row in rows):
+    if (strict and not all(row["accepted"] for row in rows)) or (rows and not found.series):
         raise typer.Exit(1)
 
 
 def _row(verdict: Verdict, root: Path, keep_identifiers: bool) -> dict[str, Any]:
+    from covidlit.files import printable
+
     row = verdict.to_row(keep_identifiers=keep_identifiers)
-    return row | {"folder": _relative(Path(verdict.folder), root)}
+    return row | {"folder": _relative(Path(verdict.folder), Path(printable(root)))}
 
 
 def _relative(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    from covidlit.files import printable
+
+    return printable(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _progress() -> Any:
@@ -120,13 +134,14 @@ def _series_text(row: dict[str, Any]) -> str:
 
 def _print(rows: list[dict[str, Any]], found: Found, csv: Path) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     # Two columns, so that folders and reasons can be read in a terminal of 80 characters.
     table = Table(show_lines=True, expand=True)
     table.add_column("Verdict", no_wrap=True)
     table.add_column("Series", ratio=1, overflow="fold")
-    for row in rows:
+    for row in _gathered(rows):
         verdict = "[green]accepted[/]" if row["accepted"] else "[red]refused[/]"
         table.add_row(verdict, _series_text(row))
     console = Console()
@@ -136,9 +151,30 @@ def _print(rows: list[dict[str, Any]], found: Found, csv: Path) -> None:
     console.print(
         f"{len(found.series)} series in {_count(found.n_files, 'file')}: {accepted} accepted, "
         f"{len(found.series) - accepted} refused; {_count(len(found.problems), 'file')} damaged or "
-        f"missing beside these; {_count(found.n_other, 'file')} of another kind than DICOM images. "
+        f"unread beside these; {_count(found.n_other, 'file')} of another kind than DICOM images. "
         f"Table: {csv}"
     )
+    for note in found.notes:
+        console.print(f"[dim]{escape(note)}[/]", highlight=False)
+
+
+def _gathered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows for the screen: files of one folder with one reason, where there are many, as one.
+
+    Reasons that differ in numbers alone, such as how many bytes are there, count as one.
+    """
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for place, row in enumerate(rows):
+        reason = re.sub(r"\d+", "#", str(row["reason"]))
+        alike = row.get("series_uid") is None and (Path(row["folder"]).parent, reason)
+        groups.setdefault(alike or (place,), []).append(row)
+    gathered = []
+    for group in groups.values():
+        if len(group) > _MOST_ALIKE:
+            more = f"{group[0]['folder']} and {len(group) - 1} more files there"
+            group = [group[0] | {"folder": more}]
+        gathered += group
+    return gathered
 
 
 def _print_hints(folder: Path, found: Found) -> None:

@@ -52,7 +52,7 @@ def manifest(
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="Table of labels, .csv or .parquet: one row per patient (patient_id), study "
+            help="Table of labels, .csv, .xlsx or .parquet: a row per patient (patient_id), study "
             "(study_uid), series (series_uid) or folder (path), with class_name, centre, "
             "rtpcr_initial, age, sex and so on. Without it: every series, unlabelled."
         ),

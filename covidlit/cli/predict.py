@@ -71,6 +71,7 @@ def predict(
 
     Scans are read and prepared exactly as in the run that wrote the checkpoint. Series and files
     that cannot be used are listed with the reason, and keep a row without a score in the table.
+    Ends with 1 where no scan could be scored.
     """
     from covidlit.deploy import Timings, load_engine
     from covidlit.tables import check_table_path, write_table
@@ -115,6 +116,8 @@ def predict(
         _print_timings(timings)
     if strict:
         require_all(table, path)
+    if not table["status"].eq("ok").any():
+        raise typer.Exit(1)
 
 
 def _print_timings(timings: Timings) -> None:

@@ -22,6 +22,7 @@ from covidlit.cohort.labelling import (
     patient_notes,
     with_centre,
     with_labels,
+    zeros_hint,
 )
 from covidlit.cohort.labels_table import Labels, read_labels
 from covidlit.cohort.manifest import MANIFEST_SCHEMA, validate_manifest
@@ -178,8 +179,10 @@ def _build(
         # Image files that are not there have been listed by the one who looked for them.
         if not any(problem["kind"] == NO_SCAN for problem in problems):
             problems += labels_without_scan(labels, matched, table, names)
+        zeros = zeros_hint(labels, table)
         _, flow = flow.step(table, "labelled", matched.isna())
-        _check_left(flow, labels.where)
+        _check_left(flow, labels.where, [zeros] * bool(zeros))
+        notes += [zeros] * bool(zeros)
         table, new = with_labels(table, labels, matched, rules.keep_columns)
         table = table if "class_name" in table else table.assign(class_name=None)
         notes += new

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from covidlit.dicom import Checks, Series, choose_series, find_series, read_series
 from covidlit.errors import CovidlitError
+from covidlit.files import path_named, printable
 from covidlit.scans.images import IMAGE_SUFFIXES, read_image
 from covidlit.scans.scan import Scan
 
@@ -47,9 +48,9 @@ class ScanReader:
         if isinstance(self.found, bytes):
             series = _unpack(self.found)
             paths = [*series.files, *(suspect.path for suspect in series.suspects)]
-            return [Path(self.path).name, *(path.name for path in paths)]
-        below = [name for _, _, names in os.walk(self.path) for name in names]
-        return [Path(self.path).name, *below]
+            return [Path(self.path).name, *(printable(path.name) for path in paths)]
+        below = [name for _, _, names in os.walk(path_named(self.path)) for name in names]
+        return [Path(self.path).name, *map(printable, below)]
 
 
 def search_shared(readers: Iterable[ScanReader]) -> list[ScanReader]:
@@ -64,7 +65,7 @@ def search_shared(readers: Iterable[ScanReader]) -> list[ScanReader]:
     for place, reader in enumerate(readers):
         sharing.setdefault(reader.path, []).append(place)
     for path, places in sharing.items():
-        if len(places) > 1 and Path(path).is_dir():
+        if len(places) > 1 and path_named(path).is_dir():
             for place, reader in zip(places, _search([readers[k] for k in places]), strict=True):
                 readers[place] = reader
     return readers
@@ -85,7 +86,7 @@ def load_scan(
     Raises:
         CovidlitError: missing or unreadable; `SeriesRefused` where the checks refuse.
     """
-    path = Path(path)
+    path = path_named(path)
     if not path.exists():
         raise CovidlitError("there is no such file or folder.", where=path, fix="check the path.")
     if path.is_file() and path.name.lower().endswith(IMAGE_SUFFIXES):
@@ -96,7 +97,7 @@ def load_scan(
 def _search(readers: Sequence[ScanReader]) -> list[ScanReader]:
     """The readers of one folder with what was found for each."""
     found: dict[str | None, bytes | CovidlitError] = {}
-    path, checks = Path(readers[0].path), readers[0].checks or Checks()
+    path, checks = path_named(readers[0].path), readers[0].checks or Checks()
     try:
         folder = find_series(path)
         for uid in {reader.series_uid for reader in readers}:

@@ -19,7 +19,9 @@ from covidlit.dicom import Checks, find_series, judge
 from covidlit.dicom.facts import metadata_and_doubts
 from covidlit.dicom.image_type import is_derived
 from covidlit.dicom.pseudonym import without_file_names
+from covidlit.dicom.wording import name_some
 from covidlit.errors import CovidlitError, ManifestError
+from covidlit.files import path_named, printable
 from covidlit.scans.images import read_image
 from covidlit.tables import row_numbers
 
@@ -71,8 +73,9 @@ def dicom_rows(
     Raises:
         ManifestError: no series is there.
     """
-    root = Path(root).resolve()
+    root = path_named(root).resolve()
     found = find_series(root, workers=workers)
+    root = Path(printable(root if root.is_dir() else root.parent))
     rows: list[dict[str, Any]] = []
     doubts: Counter[str] = Counter()
     for series in found.series:
@@ -80,13 +83,14 @@ def dicom_rows(
         failed = {check for check, _ in verdict.findings}
         facts, doubted = metadata_and_doubts(series)
         doubts.update(doubted)
-        names = [path.name for path in (*series.files, *(path for path, _ in series.suspects))]
+        paths = (*series.files, *(path for path, _ in series.suspects))
+        names = [printable(path.name) for path in paths]
         rows.append(
             {
                 "raw_patient": series.patient_id.strip(),
                 "study_uid": series.study_uid or series.series_uid,
                 "series_uid": series.series_uid,
-                "path": series.folder.resolve(),
+                "path": Path(printable(series.folder.resolve())),
                 "status": "ok" if verdict.accepted else "refused",
                 "reason": without_file_names(verdict.reason, names) or None,
                 "is_image": not failed & {"not_ct", "localizer", "projection"},
@@ -95,19 +99,22 @@ def dicom_rows(
             }
         )
     if not rows:
+        reasons = [f"{path.name}: {why}" for path, why in found.problems]
+        listed = f": {name_some(reasons)}" if reasons else ""
         raise ManifestError(
             f"there is no DICOM image series here ({found.n_files} file(s) looked at, "
-            f"{len(found.problems)} of them damaged).",
+            f"{len(found.problems)} of them not readable{listed}).",
             where=root,
             fix="check the folder with `covidlit inspect`; for NIfTI and the like name the files "
             "in the labels' column path and use --images.",
         )
     table, notes = _plausible(pd.DataFrame(rows))
-    table["place"] = [path.relative_to(root).as_posix() for path in table["path"]]
+    table["place"] = [_place(path, root) for path in table["path"]]
     problems = [
-        {"kind": "file", "path": str(problem.path), "reason": problem.reason}
-        for problem in found.problems
+        {"kind": "file", "path": printable(path), "reason": printable(why)}
+        for path, why in found.problems
     ]
+    notes += found.notes
     notes += [f"{n} series: {doubt}." for doubt, n in doubts.most_common(_MOST_DOUBTS)]
     if rest := sum(n for _, n in doubts.most_common()[_MOST_DOUBTS:]):
         notes.append(f"{rest} more header fact(s) that cannot be: see `covidlit inspect`.")
@@ -118,6 +125,11 @@ def dicom_rows(
             "theirs counts as a patient of its own."
         )
     return ScanRows(table, root, "series", problems, notes)
+
+
+def _place(path: Path, root: Path) -> str:
+    """A path from `root`, or as it is where a link or a DICOMDIR led out of there."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
 def image_rows(root: str | Path, labels: Labels, track: Track = iter) -> ScanRows:

@@ -11,6 +11,7 @@ from covidlit.cohort.scan_ids import scan_id_of
 from covidlit.cohort.scan_reader import ScanReader, search_shared
 from covidlit.dicom import Checks, SeriesRefused, find_series, judge, pseudonym_uid, read_series
 from covidlit.errors import CovidlitError, fault_reason
+from covidlit.files import path_named, printable
 from covidlit.scans.images import image_files, is_image, read_image
 from covidlit.scans.scan import Scan
 
@@ -67,7 +68,7 @@ def find_scans(path: str | Path, checks: Checks) -> list[ScanSource]:
         CovidlitError: there is no such path, or no scan is there.
         ManifestError: a manifest that breaks its schema.
     """
-    path = Path(path)
+    path = path_named(path)
     if not path.exists():
         raise CovidlitError("there is no such file or folder.", where=path, fix="check the path.")
     if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
@@ -92,7 +93,7 @@ def _dicom_series(path: Path, checks: Checks) -> Iterator[ScanSource]:
     found = find_series(path)
     for series in found.series:
         verdict = judge(series, checks)
-        place = series.folder if path.is_dir() else path
+        place = path if series.files == [path] else series.folder
         yield ScanSource(
             scan_id_of(series.series_uid),
             relative_place(place, root),
@@ -102,7 +103,8 @@ def _dicom_series(path: Path, checks: Checks) -> Iterator[ScanSource]:
             place.absolute(),
         )
     for problem in found.problems:
-        yield ScanSource("", relative_place(problem.path, root), reason=problem.reason)
+        reason = printable(problem.reason)
+        yield ScanSource("", relative_place(problem.path, root), reason=reason)
 
 
 def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
@@ -122,7 +124,7 @@ def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
     )
     for row in rows:
         synthetic = flag if isinstance(flag := row.get("synthetic"), bool) else None
-        location = Path(row["path"])
+        location = path_named(row["path"])
         place = relative_place(location, path.resolve().parent)
         source = ScanSource(
             row["scan_id"], place, row["series_uid"], location=location, synthetic=synthetic
@@ -136,6 +138,9 @@ def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
 
 
 def _image(file: Path, root: Path) -> ScanSource:
+    if printable(file.name) != file.name:
+        reason = "its name is no UTF-8, which the reader of images needs: rename it"
+        return ScanSource("", relative_place(file, root), reason=reason)
     # No id: it could only be made of the file's name, which may be a patient's number.
     return ScanSource(
         "", relative_place(file, root), read=partial(read_image, file), location=file.absolute()
@@ -143,5 +148,6 @@ def _image(file: Path, root: Path) -> ScanSource:
 
 
 def relative_place(path: Path, root: Path) -> str:
-    """A path from `root` where it lies below it, else as it is; with forward slashes."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    """A path from `root` where it lies below it, else as it is; with forward slashes, as text."""
+    below = path.is_relative_to(root)
+    return printable(path.relative_to(root).as_posix() if below else path)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.dicom.assess import Plan, assess, judge, name_some
+from covidlit.dicom.assess import Plan, assess, judge
 from covidlit.dicom.checks import Checks
 from covidlit.dicom.find import find_series, n_threads
 from covidlit.dicom.geometry import Stack, affine_of
@@ -20,6 +20,7 @@ from covidlit.dicom.regrid import deshear, to_even_steps
 from covidlit.dicom.series import Found, Frame, ImageFile, Series
 from covidlit.dicom.transfer_syntax import is_encapsulated
 from covidlit.dicom.verdict import SeriesRefused, Verdict
+from covidlit.dicom.wording import name_some
 from covidlit.errors import DicomError
 from covidlit.scans.scan import Scan, notes_on_hu, to_canonical
 

@@ -20,6 +20,7 @@ import pydantic
 
 import covidlit
 from covidlit.files import fingerprint, write_text
+from covidlit.scans.folder import walk
 
 _DECODERS = (
     "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle",
@@ -125,17 +126,9 @@ class Signatures:
 
 
 def _listing(path: Path, recursive: bool) -> list[list[Any]]:
-    found: list[list[Any]] = []
-    folders = [str(path)]
-    while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                # As `find_series` walks: links to folders are not followed, dead links not read.
-                if entry.is_dir(follow_symlinks=False):
-                    folders += [entry.path] if recursive else []
-                elif entry.is_file():
-                    found.append([os.path.relpath(entry.path, path), *_stamp(entry.stat())])
-    return sorted(found)
+    """The files that `find_series` would find there."""
+    files = walk(path).files if recursive else filter(Path.is_file, path.iterdir())
+    return sorted([os.path.relpath(file, path), *_stamp(file.stat())] for file in files)
 
 
 def _stamp(stat: os.stat_result) -> tuple[int, int, int]:

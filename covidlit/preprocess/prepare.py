@@ -14,6 +14,7 @@ from covidlit.cohort.scan_reader import ScanReader, search_shared
 from covidlit.dicom import SeriesRefused
 from covidlit.dicom.pseudonym import without_file_names
 from covidlit.errors import CacheError, CovidlitError, ManifestError, fault_reason
+from covidlit.files import path_named
 from covidlit.preprocess.backends import run_in_parallel
 from covidlit.preprocess.cache import VolumeCache, source_hash
 from covidlit.preprocess.cache import pixel_hash as hash_pixels
@@ -153,7 +154,7 @@ def _tasks(manifest: pd.DataFrame, root: Path, geometry: Geometry, checks: Any) 
             )
         series_uid = uid if isinstance(uid, str) and uid else None
         try:
-            signature = signatures.of(source, series_uid)
+            signature = signatures.of(path_named(source), series_uid)
         except OSError:
             signature = None
         reader = ScanReader(str(source), series_uid, checks)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,8 @@ from numpy.typing import NDArray
 
 from covidlit.errors import CovidlitError
 from covidlit.files import atomic_path
+from covidlit.scans.detached import check_data_files
+from covidlit.scans.folder import walk
 from covidlit.scans.scan import AIR_HU, Scan, notes_on_hu, to_canonical
 
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img", ".gipl")
@@ -61,6 +62,7 @@ def read_volume(path: str | Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
     path = Path(path)
     if not path.is_file():
         raise CovidlitError("there is no such file.", where=path, fix="check the path.")
+    check_data_files(path)
     if path.name.lower().endswith(".gz"):
         _check_gzip(path)
     try:
@@ -174,9 +176,7 @@ def _stem(path: Path) -> str:
 
 def image_files(root: Path) -> Iterator[Path]:
     """The files below a folder that SimpleITK reads, by their names, in a fixed order."""
-    for folder, names, files in os.walk(root):
-        names.sort()
-        yield from (Path(folder, name) for name in sorted(files) if is_image(Path(name)))
+    yield from filter(is_image, walk(root).files)
 
 
 def is_image(path: Path) -> bool:
