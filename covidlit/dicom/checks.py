@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from covidlit.errors import DicomError
+from covidlit.scans.content import CONTENT_CHECKS
+from covidlit.scans.placement import check_orientation
 
 CHECKS = (
     "not_ct",
@@ -24,8 +26,12 @@ CHECKS = (
     "non_uniform_spacing",
     "stray_file",
     "too_few_slices",
+    "not_chest",
+    "not_finite",
+    *CONTENT_CHECKS,
 )
-"""The names of the checks, in the order in which they are reported: the most telling first."""
+"""The names of the checks, in the order in which they are reported: the most telling first. The
+last ones look at voxels; image files such as NIfTI are held against these alone."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,8 @@ class Checks:
     Args:
         min_slices: a series with fewer slices is refused (`too_few_slices`).
         override: names from `CHECKS` that note what they find instead of refusing.
+        image_orientation: what the axes x, y, z of image files run to whose headers do not say it,
+            such as "LPS" or "LAS"; None: such files are refused.
         spacing_tolerance_mm, spacing_tolerance: a slice may stand off its place along the normal
             by the larger of these millimetres and this share of the spacing.
         lateral_tolerance_mm: a slice may stand off the common axis sideways by this much.
@@ -44,10 +52,12 @@ class Checks:
 
     Raises:
         DicomError: an unknown name in `override`, or `min_slices` below 1.
+        CovidlitError: `image_orientation` is none.
     """
 
     min_slices: int = 12
     override: frozenset[str] = field(default=frozenset())
+    image_orientation: str | None = None
     spacing_tolerance_mm: float = 0.01
     spacing_tolerance: float = 0.01
     lateral_tolerance_mm: float = 0.05
@@ -64,5 +74,8 @@ class Checks:
                 where="override",
                 fix=f"choose from {', '.join(CHECKS)}.",
             )
+        if self.image_orientation is not None:
+            orientation = check_orientation(self.image_orientation)
+            object.__setattr__(self, "image_orientation", orientation)
         if self.min_slices < 1:
             raise DicomError(f"min_slices must be at least 1, got {self.min_slices}.")

@@ -36,6 +36,7 @@ FACT_TAGS = {
     "series_date": 0x00080021,
     "study_date": 0x00080020,
     "volume_technique": 0x00089207,
+    "body_part": 0x00180015,
 }
 _WANTED = frozenset(
     {

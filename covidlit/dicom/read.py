@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,10 @@ from covidlit.dicom.pseudonym import pseudonym_uid
 from covidlit.dicom.regrid import deshear, to_even_steps
 from covidlit.dicom.series import Found, Frame, ImageFile, Series
 from covidlit.dicom.transfer_syntax import is_encapsulated
-from covidlit.dicom.verdict import SeriesRefused
+from covidlit.dicom.verdict import Finding, SeriesRefused
 from covidlit.errors import DicomError
-from covidlit.scans.scan import Scan, notes_on_hu, to_canonical
+from covidlit.scans.content import look_at
+from covidlit.scans.scan import Scan, to_canonical
 
 
 def read_series(
@@ -66,7 +68,13 @@ def read_series(
     hu, affine = _place(volume, plan)
     array, affine = to_canonical(hu, affine)
     values = np.ascontiguousarray(array).astype(np.int16, copy=False)
-    return Scan(values, affine, series.series_uid, (*verdict.notes, *notes_on_hu(values)))
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    content = look_at(values, spacing, checks.override)
+    if content.findings:
+        findings = tuple(Finding(*finding) for finding in content.findings)
+        raise SeriesRefused(replace(verdict, findings=findings))
+    notes = (*verdict.notes, *content.notes)
+    return Scan(values, affine, series.series_uid, notes, content.lungs_in_view_percent)
 
 
 def choose_series(
