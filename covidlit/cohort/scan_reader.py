@@ -11,7 +11,7 @@ from pathlib import Path
 
 from covidlit.dicom import Checks, Series, choose_series, find_series, read_series
 from covidlit.errors import CovidlitError
-from covidlit.scans.images import IMAGE_SUFFIXES, read_image
+from covidlit.scans.images import is_image_file, read_image
 from covidlit.scans.scan import Scan
 
 
@@ -80,7 +80,7 @@ def load_scan(
     Args:
         path: a folder with a DICOM series, one DICOM file, or a file that SimpleITK reads.
         series_uid: which series of the folder; its SeriesInstanceUID or pseudonym.
-        checks: for DICOM; see `covidlit.dicom.Checks`.
+        checks: see `covidlit.dicom.Checks`; of an image file those on voxels.
 
     Raises:
         CovidlitError: missing or unreadable; `SeriesRefused` where the checks refuse.
@@ -88,8 +88,8 @@ def load_scan(
     path = Path(path)
     if not path.exists():
         raise CovidlitError("there is no such file or folder.", where=path, fix="check the path.")
-    if path.is_file() and path.name.lower().endswith(IMAGE_SUFFIXES):
-        return read_image(path)
+    if path.is_file() and is_image_file(path):
+        return read_image(path, checks.override, checks.image_orientation)
     return read_series(path, checks, series_uid=series_uid)
 
 

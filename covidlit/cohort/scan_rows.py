@@ -14,6 +14,7 @@ from covidlit.cohort.labels_table import Labels
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
 from covidlit.dicom.facts import metadata_of
 from covidlit.errors import CovidlitError, ManifestError
+from covidlit.scans.content import NoChestError
 from covidlit.tables import row_numbers
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ScanRows:
     Args:
         table: one row per scan: `raw_patient`, `study_uid`, `series_uid` (raw, or a name), `place`
             (path relative to `root`), `path` (absolute), `status`, `reason`, `is_image`,
-            `is_derived`, `FACTS`.
+            `is_derived`, `FACTS`, `notes`, `lungs_in_view_percent` (null where no voxel was read).
         root: the folder that was searched.
         what: what a row is, for the flow.
         problems: files and labels that gave no row: kind, label_row, path, reason.
@@ -58,22 +59,36 @@ class ScanRows:
 
 
 def dicom_rows(
-    root: str | Path, *, checks: Checks | None = None, workers: int | None = None
+    root: str | Path,
+    *,
+    checks: Checks | None = None,
+    workers: int | None = None,
+    pixels: bool = False,
+    track: Track = iter,
 ) -> ScanRows:
-    """All series under a folder with the verdict of the checks; no pixel is read.
+    """All series under a folder with the verdict of the checks.
+
+    Args:
+        root: the folder.
+        checks: of `covidlit.dicom.judge`.
+        workers: threads that read headers.
+        pixels: read every accepted series, so that what its voxels refuse is known; else no pixel.
+        track: wraps the series, for a progress bar.
 
     Raises:
         ManifestError: no series is there.
     """
-    from covidlit.dicom import Checks, find_series, judge
+    from covidlit.dicom import Checks, find_series, judge, looked_into
     from covidlit.dicom.image_type import is_derived
     from covidlit.dicom.pseudonym import without_file_names
 
     root = Path(root).resolve()
     found = find_series(root, workers=workers)
     rows = []
-    for series in found.series:
+    for series in track(found.series):
         verdict = judge(series, checks or Checks())
+        if pixels:
+            verdict = looked_into(series, verdict, checks or Checks())
         failed = {check for check, _ in verdict.findings}
         facts = metadata_of(series)
         names = [path.name for path in (*series.files, *(path for path, _ in series.suspects))]
@@ -88,6 +103,8 @@ def dicom_rows(
                 "is_image": not failed & {"not_ct", "localizer", "projection"},
                 "is_derived": is_derived(series),
                 **{name: facts.get(name) for name in FACTS},
+                "notes": without_file_names("; ".join(verdict.notes), names) or None,
+                "lungs_in_view_percent": verdict.facts.get("lungs_in_view_percent"),
             }
         )
     if not rows:
@@ -113,20 +130,25 @@ def dicom_rows(
     return ScanRows(table, root, "series", problems, notes)
 
 
-def image_rows(root: str | Path, labels: Labels, track: Track = iter) -> ScanRows:
+def image_rows(
+    root: str | Path, labels: Labels, track: Track = iter, checks: Checks | None = None
+) -> ScanRows:
     """The image files that a table of labels names, each read once.
 
     Args:
         root: folder that the labels' `path` starts from.
         labels: keyed by `path`, with `patient_id`.
         track: wraps the rows, for a progress bar.
+        checks: which images are refused; those on voxels and the orientation count.
 
     Raises:
         ManifestError: none of the files exists.
     """
+    from covidlit.dicom import Checks
     from covidlit.dicom.pseudonym import without_file_names
     from covidlit.scans.images import read_image
 
+    checks = checks or Checks()
     root = Path(root).resolve()
     rows, problems = [], []
     numbers = dict(zip(labels.table.index, row_numbers(labels.table), strict=True))
@@ -153,13 +175,22 @@ def image_rows(root: str | Path, labels: Labels, track: Track = iter) -> ScanRow
             "is_image": True,
             "is_derived": False,
             **dict.fromkeys(FACTS),
+            "notes": None,
+            "lungs_in_view_percent": None,
         }
         try:
-            scan = read_image(path)
-            row |= {"n_slices": scan.hu.shape[0], "slice_thickness_mm": scan.spacing[0]}
+            scan = read_image(path, checks.override, checks.image_orientation)
+            row |= {
+                "n_slices": scan.hu.shape[0],
+                "slice_thickness_mm": scan.spacing[0],
+                "notes": without_file_names("; ".join(scan.notes), [path.name]) or None,
+                "lungs_in_view_percent": scan.lungs_in_view_percent,
+            }
         except CovidlitError as problem:
             reason = problem.what.replace(str(path), "the source")
             row |= {"status": "refused", "reason": without_file_names(reason, [path.name])}
+            if isinstance(problem, NoChestError):
+                row["lungs_in_view_percent"] = problem.lungs_in_view_percent
         rows.append(row)
     if not rows:
         raise ManifestError(

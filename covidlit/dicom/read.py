@@ -19,7 +19,7 @@ from covidlit.dicom.pseudonym import pseudonym_uid
 from covidlit.dicom.regrid import deshear, to_even_steps
 from covidlit.dicom.series import Found, Frame, ImageFile, Series
 from covidlit.dicom.transfer_syntax import is_encapsulated
-from covidlit.dicom.verdict import Finding, SeriesRefused
+from covidlit.dicom.verdict import Finding, SeriesRefused, Verdict
 from covidlit.errors import DicomError
 from covidlit.scans.content import look_at
 from covidlit.scans.scan import Scan, to_canonical
@@ -72,9 +72,30 @@ def read_series(
     content = look_at(values, spacing, checks.override)
     if content.findings:
         findings = tuple(Finding(*finding) for finding in content.findings)
-        raise SeriesRefused(replace(verdict, findings=findings))
+        facts = {**verdict.facts, "lungs_in_view_percent": content.lungs_in_view_percent}
+        raise SeriesRefused(replace(verdict, findings=findings, facts=facts))
     notes = (*verdict.notes, *content.notes)
     return Scan(values, affine, series.series_uid, notes, content.lungs_in_view_percent)
+
+
+def looked_into(series: Series, verdict: Verdict, checks: Checks) -> Verdict:
+    """The verdict on a series once its pixels were read, too.
+
+    Args:
+        series, checks: as in `judge`.
+        verdict: of `judge`; where it refuses the series, no pixel is read.
+
+    Returns:
+        The verdict with what the pixels add; `facts` hold `lungs_in_view_percent`.
+    """
+    if not verdict.accepted:
+        return verdict
+    try:
+        scan = read_series(series, checks)
+    except SeriesRefused as refusal:
+        return refusal.verdict
+    facts = {**verdict.facts, "lungs_in_view_percent": scan.lungs_in_view_percent}
+    return replace(verdict, notes=scan.notes, facts=facts)
 
 
 def choose_series(

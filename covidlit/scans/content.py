@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from covidlit.errors import CovidlitError
 from covidlit.scans.hounsfield import doubt_about_hu
 from covidlit.scans.lungs import lungs_in_view
 from covidlit.scans.scan import AIR_HU
@@ -48,6 +49,28 @@ class Content:
     findings: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     lungs_in_view_percent: float | None = None
+
+
+class NoChestError(CovidlitError):
+    """An image file that the checks on voxels refuse."""
+
+    def __init__(self, content: Content, where: object) -> None:
+        self.content = content
+        self.path = str(where)
+        reason = "; ".join(f"{check}: {message}" for check, message in content.findings)
+        checks = ", ".join(check for check, _ in content.findings)
+        super().__init__(
+            f"{reason}.", where=where, fix=f"or override what you accept the risk of: {checks}."
+        )
+
+    @property
+    def lungs_in_view_percent(self) -> float | None:
+        """As in `Content`."""
+        return self.content.lungs_in_view_percent
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle with the content, so that worker processes can raise it."""
+        return type(self), (self.content, self.path)
 
 
 def look_at(

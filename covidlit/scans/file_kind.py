@@ -31,7 +31,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
             for _ in range(_MOST_LAYERS + 1):
                 if _start(file, 2) != _GZIP:
                     break
-                file = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=file)))
+                file = cast(IO[bytes], stack.enter_context(gzip.GzipFile("", "rb", fileobj=file)))
             else:
                 raise CovidlitError(
                     f"it is compressed more than {_MOST_LAYERS} times.", where=path, fix="unpack it."

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 
 from covidlit.errors import CovidlitError
 from covidlit.files import atomic_path
-from covidlit.scans.content import Content, look_at
+from covidlit.scans.content import CONTENT_CHECKS, Content, NoChestError, look_at
 from covidlit.scans.file_kind import kind_of, opened
 from covidlit.scans.nifti import pair_of, read_nifti
 from covidlit.scans.placement import check_spacing, perpendicular, stated_affine
 from covidlit.scans.scan import AIR_HU, Scan, to_canonical
 
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img", ".gipl")
+IMAGE_CHECKS = ("not_finite", *CONTENT_CHECKS)
+"""Names of the checks on image files; each can be overridden."""
 _INT16_MAX = int(np.iinfo(np.int16).max)
 _READERS = {"meta": "MetaImageIO", "nrrd": "NrrdImageIO", "gipl": "GiplImageIO"}
 _ORIENTED = {  # words of a header that says how the image lies
@@ -57,8 +59,7 @@ def read_image(
 
     Args:
         path: a NIfTI, Analyze, MetaImage, NRRD ... file.
-        override: names of the checks on voxels (`covidlit.scans.content`, and "not_finite") that
-            note what they find instead of refusing.
+        override: names of `IMAGE_CHECKS` that note what they find instead of refusing.
         orientation: what the file's axes run to, such as "LPS", where its header does not say; see
             `covidlit.scans.placement.check_orientation`.
 
@@ -75,11 +76,7 @@ def read_image(
     if volume.labels and "label_map" not in override:
         content = Content((("label_map", "its header says that it holds labels: no CT"),))
     if content.findings:
-        reason = "; ".join(f"{check}: {message}" for check, message in content.findings)
-        checks = ", ".join(check for check, _ in content.findings)
-        raise CovidlitError(
-            f"{reason}.", where=path, fix=f"or override what you accept the risk of: {checks}."
-        )
+        raise NoChestError(content, path)
     if array.dtype.kind == "f":
         array = np.rint(array)
     hu = np.ascontiguousarray(np.clip(array, AIR_HU, _INT16_MAX)).astype(np.int16)
@@ -273,6 +270,17 @@ def image_files(root: Path) -> Iterator[Path]:
     for folder, names, files in os.walk(root):
         names.sort()
         yield from (Path(folder, name) for name in sorted(files) if is_image(Path(name)))
+
+
+def is_image_file(path: Path) -> bool:
+    """Whether a file is a scan for `read_image`, by its name or else by its first bytes."""
+    try:
+        kind = kind_of(path)
+    except (CovidlitError, OSError):
+        kind = ""  # damaged: its name tells what it should be
+    if kind == "dicom":
+        return False
+    return kind in ("nifti", *_READERS) or path.name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def is_image(path: Path) -> bool:
