@@ -216,6 +216,8 @@ def manifest(
         )  # fmt: skip
     console = Console(stderr=True)
     checks = Checks(min_slices, frozenset(override or ()), image_orientation)
+    if not images:
+        _refuse_given(context, ("image_orientation",), "a folder of DICOM files")
     if images:
         if labels is None:
             raise ManifestError(

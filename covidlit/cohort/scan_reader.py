@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from covidlit.dicom import Checks, Series, choose_series, find_series, read_series
+from covidlit.dicom import Checks, Series, SeriesRefused, choose_series, find_series, read_series
 from covidlit.errors import CovidlitError
+from covidlit.scans.content import NoChestError
 from covidlit.scans.images import is_image_file, read_image
 from covidlit.scans.scan import Scan
 
@@ -91,6 +92,16 @@ def load_scan(
     if path.is_file() and is_image_file(path):
         return read_image(path, checks.override, checks.image_orientation)
     return read_series(path, checks, series_uid=series_uid)
+
+
+def lungs_of_refused(error: Exception) -> float | None:
+    """How much of the lungs a scan shows that was refused, where it was looked at; in percent."""
+    if isinstance(error, NoChestError):
+        return error.lungs_in_view_percent
+    if isinstance(error, SeriesRefused):
+        percent = error.verdict.facts.get("lungs_in_view_percent")
+        return percent if isinstance(percent, float) else None
+    return None
 
 
 def _search(readers: Sequence[ScanReader]) -> list[ScanReader]:

@@ -12,9 +12,9 @@ import pandas as pd
 from covidlit.cohort.labelling import NO_SCAN
 from covidlit.cohort.labels_table import Labels
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
+from covidlit.cohort.scan_reader import lungs_of_refused
 from covidlit.dicom.facts import metadata_of
 from covidlit.errors import CovidlitError, ManifestError
-from covidlit.scans.content import NoChestError
 from covidlit.tables import row_numbers
 
 if TYPE_CHECKING:
@@ -189,8 +189,7 @@ def image_rows(
         except CovidlitError as problem:
             reason = problem.what.replace(str(path), "the source")
             row |= {"status": "refused", "reason": without_file_names(reason, [path.name])}
-            if isinstance(problem, NoChestError):
-                row["lungs_in_view_percent"] = problem.lungs_in_view_percent
+            row["lungs_in_view_percent"] = lungs_of_refused(problem)
         rows.append(row)
     if not rows:
         raise ManifestError(

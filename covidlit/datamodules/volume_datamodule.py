@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
+from pytorch_lightning.utilities import rank_zero_only
 
 from covidlit.arguments import require_n_jobs, require_whole_number
 from covidlit.cohort.leakage import Suspicion, check_leakage, in_words
@@ -18,6 +20,7 @@ from covidlit.datamodules.arguments import as_geometry, as_path, as_window, expl
 from covidlit.datamodules.balance import draw_weights
 from covidlit.datamodules.cohort_data import TO_CHECK, RunSettings, SplitOf
 from covidlit.datamodules.loading import epoch_loader
+from covidlit.datamodules.row_lines import noted_lines, refused_line
 from covidlit.datamodules.sampling import EpochLoader, EpochSampler
 from covidlit.datamodules.volume_dataset import VolumeDataset
 from covidlit.datamodules.volume_settings import volume_arguments
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from covidlit.cohort.splits import Split
+
+
+log = logging.getLogger(__name__)
 
 
 class VolumeDataModule(pl.LightningDataModule):
@@ -126,6 +132,7 @@ class VolumeDataModule(pl.LightningDataModule):
         self._table: pd.DataFrame | None = None
         self._split: Split | None = None
         self.suspicions: list[Suspicion] = []
+        self._told: set[str] = set()  # shared with copies that have another split
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], run: RunSettings) -> Self:
@@ -207,6 +214,15 @@ class VolumeDataModule(pl.LightningDataModule):
         thumbnails = dict(zip(scans, made, strict=True))
         self.suspicions = check_leakage(table, split, hashes, thumbnails)
         self._table = table
+        self._log_rows(table)
+
+    @rank_zero_only
+    def _log_rows(self, table: pd.DataFrame) -> None:
+        """Log what was left out and what was noted, once for all splits of the same scans."""
+        for text in (refused_line(table, self.unit), *noted_lines(table, self.unit)):
+            if text and text not in self._told:
+                self._told.add(text)
+                log.warning("%s", text)
 
     def scans(self, part: str) -> list[str]:
         """The scan_ids of a part that can be loaded, in the table's order."""
@@ -272,6 +288,7 @@ class VolumeDataModule(pl.LightningDataModule):
             "window": list(self.window),
             "min_slices": checks.min_slices,
             "override_checks": sorted(checks.override),
+            "image_orientation": checks.image_orientation,
         }
 
     def facts(self) -> dict[str, str]:

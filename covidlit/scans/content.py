@@ -85,7 +85,9 @@ def look_at(
     """
     height, *sides = (n * step for n, step in zip(values.shape, spacing, strict=True))
     small = min(sides) < LEAST_WIDTH_MM
-    doubt = doubt_about_hu(values[tuple(slice(None, None, -(-n // _SAMPLES)) for n in values.shape)])
+    doubt = doubt_about_hu(
+        values[tuple(slice(None, None, -(-n // _SAMPLES)) for n in values.shape)]
+    )
     if doubt is not None:
         if small:
             return Content(notes=(f"{doubt.message} (too small a field of view to be sure)",))
@@ -116,4 +118,3 @@ def _judged(check: str, message: str, consequence: str, override: Collection[str
     if check in override:
         return Content(notes=(f"{check} overridden: {message}; {consequence}",))
     return Content(findings=((check, message),))
-

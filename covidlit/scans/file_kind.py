@@ -34,7 +34,9 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
                 file = cast(IO[bytes], stack.enter_context(gzip.GzipFile("", "rb", fileobj=file)))
             else:
                 raise CovidlitError(
-                    f"it is compressed more than {_MOST_LAYERS} times.", where=path, fix="unpack it."
+                    f"it is compressed more than {_MOST_LAYERS} times.",
+                    where=path,
+                    fix="unpack it.",
                 )
             yield file
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:

@@ -360,5 +360,3 @@ def _no_orientation(
 
 def _sizes(sizes: NDArray[np.float64]) -> str:
     return " x ".join(f"{size:.4g}" for size in sizes)
-
-

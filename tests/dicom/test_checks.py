@@ -189,7 +189,8 @@ def test_a_projection_by_its_calculation_technique(write_ct: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["CHEST", "", "HEART", "ABDOMEN", "CHESTABDPELVIS", "HEADNECKCHEST", "TORAX", "SHOULDER"]
+    "part",
+    ["CHEST", "", "HEART", "ABDOMEN", "CHESTABDPELVIS", "HEADNECKCHEST", "TORAX", "SHOULDER"],
 )
 def test_a_part_that_may_show_lungs_is_left_to_the_check_that_looks_for_them(
     part: str, write_ct: Write
