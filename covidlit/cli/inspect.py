@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from covidlit.dicom import Found, Verdict
+    from covidlit.dicom import Checks, Found, Verdict
 
 
 def inspect(
@@ -30,8 +30,8 @@ def inspect(
         bool,
         typer.Option(
             "--pixels",
-            help="Read what the headers accept, and image files (NIfTI ...): are the values HU, and "
-            "are the lungs in view?",
+            help="Read what the headers accept, and image files (NIfTI ...): are the "
+            "values HU, and are the lungs in view?",
         ),
     ] = False,
     image_orientation: Annotated[

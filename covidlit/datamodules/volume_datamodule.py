@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from covidlit.cohort.splits import Split
 
-
 log = logging.getLogger(__name__)
 
 
@@ -132,7 +131,7 @@ class VolumeDataModule(pl.LightningDataModule):
         self._table: pd.DataFrame | None = None
         self._split: Split | None = None
         self.suspicions: list[Suspicion] = []
-        self._told: set[str] = set()  # shared with copies that have another split
+        self._told: set[str] = set()  # logged; shared by copies with another split
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], run: RunSettings) -> Self:
@@ -221,8 +220,8 @@ class VolumeDataModule(pl.LightningDataModule):
         """Log what was left out and what was noted, once for all splits of the same scans."""
         for text in (refused_line(table, self.unit), *noted_lines(table, self.unit)):
             if text and text not in self._told:
-                self._told.add(text)
                 log.warning("%s", text)
+            self._told.add(text)
 
     def scans(self, part: str) -> list[str]:
         """The scan_ids of a part that can be loaded, in the table's order."""

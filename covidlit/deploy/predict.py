@@ -132,7 +132,8 @@ def predict_with(
         none; with more classes the most probable one), `operating_point` (null where the checkpoint
         has none, or more classes), `status` ("ok" or "refused"), `reason`, `notes` (what was done
         to the scan on the way in, such as a check that was overridden and would have refused it, or
-        why its heatmap is missing), `lungs_in_view_percent` (null where not known), `synthetic` (what a manifest says of the scan; null where
+        why its heatmap is missing), `lungs_in_view_percent` (null where not known), `synthetic`
+        (what a manifest says of the scan; null where
         nothing does), `trained_on_synthetic` (of the network: its scores then mean nothing for
         patients).
 

@@ -194,7 +194,7 @@ def _scaled(values: NDArray[Any], header: Any, where: Path, notes: list[str]) ->
     if not np.isfinite(slope) or slope == 0:
         if np.isfinite(inter) and inter != 0:
             notes.append(
-                f"scl_inter {inter:g} beside scl_slope {slope:g} was not applied, as the format says"
+                f"scl_inter {inter:g} beside scl_slope {slope:g} was not applied, by the format"
             )
         return values
     if not np.isfinite(inter):

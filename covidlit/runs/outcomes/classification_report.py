@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.datamodules.cohort_data import TO_CHECK
+from covidlit.datamodules.row_lines import noted_lines
 from covidlit.files import fingerprint
 from covidlit.runs.outcomes.outcome import Training
 
@@ -72,7 +73,7 @@ def report_context(
             "this was checked when the run started, which would have stopped it.",
         ),
         flow=flow,
-        notes=[*filter(None, [flow_note, *_to_check(trainings)])],
+        notes=[*filter(None, [flow_note, *noted_lines(table, data.unit), *_to_check(trainings)])],
         tables=tables,
         versions={
             "python": platform.python_version(),
