@@ -141,5 +141,6 @@ def _offset(values: NDArray[Any]) -> int | None:
     # 1000 and 1024 are told apart by where most of the air lies, padding aside.
     low = values.min()
     air = values[(np.abs(values - np.float32(found[0] - 1000)) <= 100) & (values != low)]
-    middle = float(np.median(air)) if air.size > 0.02 * values.size else float(low)
+    lowest = (values == low).sum()
+    middle = float(np.median(air)) if air.size > max(0.02 * values.size, lowest / 3) else float(low)
     return min(found, key=lambda offset: abs(middle - (offset - 1000)))

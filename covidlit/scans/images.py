@@ -105,7 +105,8 @@ def load_volume(path: Path, orientation: str | None = None) -> ImageVolume:
     if not path.is_file():
         raise CovidlitError("there is no such file.", where=path, fix="check the path.")
     kind = kind_of(pair_of(path)[0])
-    labels, notes = False, ()
+    labels = False
+    notes: tuple[str, ...] = ()
     if kind == "nifti":
         image = read_nifti(path, orientation)
         array, affine, notes, labels = image.array, image.affine, image.notes, image.labels

@@ -28,6 +28,9 @@ LEAST_SHARE = 0.06
 """A lung fills at least this share of the body's section in some slices (our limit). Healthy ones
 fill about 0.2 each; bowel gas, sinuses and cushions less than this."""
 
+LEAST_PIECE = 0.05
+"""A piece of lung fills at least this share of the body's section in some slice (our limit)."""
+
 HEIGHT_OVER_WIDTH = 0.85
 """Height of adult lungs in inspiration over their width from side to side: 23 over 27 cm."""
 
@@ -99,7 +102,7 @@ def lungs_in_view(hu: NDArray[np.integer], spacing: Sequence[float]) -> LungView
         above, below = above or top, below or bottom
     share = seen / total * sum(found) / 2
     sides = tuple(side for side, there in zip(_SIDES, found, strict=True) if there)
-    return LungView(round(100 * min(1.0, share), 1), sides, above, below)
+    return LungView(round(float(100 * min(1.0, share)), 1), sides, above, below)
 
 
 def _smoothed(
@@ -141,11 +144,15 @@ def _lung(
     cores = scipy.ndimage.minimum_filter(candidate.view(np.uint8), across, mode="constant") > 0
     if not cores.any():
         return cores
-    labels = cc3d.connected_components(candidate, connectivity=6)
+    labels = cc3d.connected_components(candidate, connectivity=26)
+    section = body.sum(axis=(1, 2))
     kept = np.zeros(int(labels.max()) + 1, bool)
-    kept[np.unique(labels[cores])] = True
+    for label in np.unique(labels[cores]):
+        # The colon is full of stool and gas on both sides, too, but its section is small.
+        kept[label] = ((labels == label).sum(axis=(1, 2)) > LEAST_PIECE * section).any()
     kept[0] = False
-    return kept[labels]
+    found: NDArray[np.bool_] = kept[labels]
+    return found
 
 
 def _extrapolated(

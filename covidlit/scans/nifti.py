@@ -173,7 +173,7 @@ def _values(
             fix="copy it again from its source.",
         )
     file.seek(max(0, offset))
-    values = np.empty(shape[::-1], kind)
+    values: Any = np.empty(shape[::-1], kind)
     buffer, got = memoryview(values).cast("B"), 0
     while got < wanted and (n := file.readinto(buffer[got:])):  # type: ignore[attr-defined]
         got += n
@@ -208,7 +208,9 @@ def _scaled(values: NDArray[Any], header: Any, where: Path, notes: list[str]) ->
     whole = values.dtype.kind in "iu" and values.dtype.itemsize <= 2
     if whole and slope.is_integer() and inter.is_integer() and abs(slope) + abs(inter) < 30000:
         return values.astype(np.int32) * int(slope) + int(inter)
-    return values.astype(np.float64 if values.dtype.itemsize > 4 else np.float32) * slope + inter
+    exact: Any = values.astype(np.float64 if values.dtype.itemsize > 4 else np.float32)
+    scaled: NDArray[Any] = exact * slope + inter
+    return scaled
 
 
 def _affine(
