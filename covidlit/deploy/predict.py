@@ -15,7 +15,7 @@ from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.class_names import class_of_interest
 from covidlit.cohort.scan_sources import ScanSource, find_scans
 from covidlit.deploy import Engine, Timings, load_engine
-from covidlit.deploy.override_notes import told
+from covidlit.deploy.override_notes import format_notes
 from covidlit.deploy.preparation import PreparedSource, prepare_ahead
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, CovidlitError, fault_reason
@@ -242,7 +242,7 @@ def _usable(
         }
         rows.append(row)
         row["lungs_in_view_percent"] = outcome.lungs_in_view_percent
-        row["notes"] = told(outcome.notes, record.volume_input.override_checks)
+        row["notes"] = format_notes(outcome.notes, record.volume_input.override_checks)
         if outcome.prepared is None:
             row |= {"status": "refused", "reason": outcome.reason}
             advance()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from covidlit.errors import DicomError
-from covidlit.scans.content import CONTENT_CHECKS
 from covidlit.scans.placement import check_orientation
 
 CHECKS = (
@@ -13,6 +12,8 @@ CHECKS = (
     "localizer",
     "projection",
     "unreadable_file",
+    "not_hu",
+    "pixel_data_length",
     "missing_geometry",
     "mixed_patient",
     "mixed_size",
@@ -22,16 +23,20 @@ CHECKS = (
     "not_axial",
     "gantry_tilt",
     "duplicate_position",
+    "inconsistent_rescale",
+    "padding_in_tissue",
     "missing_slice",
     "non_uniform_spacing",
     "stray_file",
     "too_few_slices",
     "not_chest",
     "not_finite",
-    *CONTENT_CHECKS,
+    "label_map",
+    "no_lungs",
 )
-"""The names of the checks, in the order in which they are reported: the most telling first. The
-last ones look at voxels; image files such as NIfTI are held against these alone."""
+"""The names of the checks, in the order in which they are reported: the most telling first.
+`not_hu` and the last ones look at voxels; image files such as NIfTI are held against these alone.
+"""
 
 
 @dataclass(frozen=True)

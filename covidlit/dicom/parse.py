@@ -1,7 +1,9 @@
 """Parse one DICOM file up to its pixel data, for the few elements that matter.
 
-A short walk over the plain encodings (explicit and implicit VR, little endian) covers nearly every
-CT slice and takes a tenth of the time of a full parse; whatever looks unusual is left to pydicom.
+A short walk over the plain encodings (explicit and implicit VR, either byte order) covers nearly
+every CT slice and takes a tenth of the time of a full parse; whatever looks unusual is left to
+pydicom. How a file is encoded is seen at its first element: what the file says about itself, or
+leaves out, may be wrong.
 """
 
 from __future__ import annotations
@@ -13,12 +15,19 @@ import threading
 import warnings
 from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 
 from covidlit.dicom.elements import Elements
-from covidlit.dicom.transfer_syntax import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE
+from covidlit.dicom.transfer_syntax import (
+    DEFLATED,
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    is_encapsulated,
+)
 from covidlit.errors import DicomError
 
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
@@ -30,14 +39,38 @@ _HEAD_BYTES = (16_384, 262_144)
 _SHORT_VR = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _LONG_VR = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _CMS_OBJECT_ID = bytes.fromhex("06092a864886f70d0107")  # PS3.10 section 7.4, Secure DICOM file
-_EXPLICIT = struct.Struct("<HH2sH").unpack_from
-_IMPLICIT = struct.Struct("<HHL").unpack_from
-_LENGTH = struct.Struct("<L").unpack_from
+_EXPLICIT = {endian: struct.Struct(endian + "HH2sH").unpack_from for endian in "<>"}
+_IMPLICIT = {endian: struct.Struct(endian + "HHL").unpack_from for endian in "<>"}
+_SHORT = {endian: struct.Struct(endian + "H").unpack_from for endian in "<>"}
+_LENGTH = {endian: struct.Struct(endian + "L").unpack_from for endian in "<>"}
+_FIRST_GROUPS = (0x0002, 0x0008)
 _pydicom_lock = threading.Lock()
+
+
+class _Encoding(NamedTuple):
+    """How the elements of a file are really written."""
+
+    explicit: bool
+    endian: str
+
+    @property
+    def transfer_syntax(self) -> str:
+        """Its UID; empty for implicit VR in big endian, which DICOM never had."""
+        if self.explicit:
+            return EXPLICIT_LITTLE if self.endian == "<" else EXPLICIT_BIG
+        return IMPLICIT_LITTLE if self.endian == "<" else ""
 
 
 class NotDicomError(Exception):
     """The file is not DICOM; the message says what it looks like, where that is known."""
+
+
+class NoImageError(NotDicomError):
+    """The file is DICOM, but holds no image; `series_uid` says which series it belongs to."""
+
+    def __init__(self, series_uid: str) -> None:
+        super().__init__("a DICOM object without an image")
+        self.series_uid = series_uid
 
 
 class _UnusualError(Exception):
@@ -90,42 +123,65 @@ def _start_of_data(head: bytes, size: int) -> int:
             fix="decrypt the files with your PACS's tool, then read the result.",
         )
     first = head[:8]
-    group, element = struct.unpack("<HH", first[:4]) if len(first) == 8 else (0, 0)
-    explicit = first[4:6] in _SHORT_VR or first[4:6] in _LONG_VR
-    length = 0 if len(first) < 8 else struct.unpack("<L", first[4:])[0]
-    if group in (2, 8) and element <= 0x0100 and (explicit or length <= 128):
-        return 0
-    if first[:2] == b"\0\x08" and explicit:  # big endian without preamble
-        return 0
+    if len(first) == 8:
+        encoding = _encoding_at(head, 0)
+        group, element, length = _IMPLICIT[encoding.endian](head, 0)
+        if group in _FIRST_GROUPS and element <= 0x0100 and (encoding.explicit or length <= 128):
+            return 0
     raise NotDicomError(NOT_DICOM)
+
+
+def _encoding_at(head: bytes, position: int) -> _Encoding:
+    """How the element at `position` is written, which must be the first of a group."""
+    vr = head[position + 4 : position + 6]
+    # The first groups of a file have small numbers: 0x0008, or 0x0800 in the wrong byte order.
+    big = head[position] < head[position + 1]
+    return _Encoding(vr in _SHORT_VR or vr in _LONG_VR, ">" if big else "<")
 
 
 def _walk_file(head: bytes, start: int, size: int, wanted: Collection[int]) -> Elements:
     found = Elements({}, size=size)
     position = start
-    if struct.unpack_from("<H", head, start)[0] == 2:
-        position = _walk(head, start, size, True, (0x00020010, _MEDIA_CLASS), found, end_group=2)
-        found.transfer_syntax = found.text(0x00020010)
-    explicit = head[position + 4 : position + 6] in _SHORT_VR
-    if found.transfer_syntax in (DEFLATED, EXPLICIT_BIG):
+    if len(head) < start + 8:
         raise _UnusualError
-    if explicit == (found.transfer_syntax == IMPLICIT_LITTLE):
+    meta = _encoding_at(head, start)
+    if _SHORT[meta.endian](head, start)[0] == 2:
+        found.endian = meta.endian
+        position = _walk(head, start, size, meta, (0x00020010, _MEDIA_CLASS), found, end_group=2)
+    if len(head) < position + 8:
         raise _UnusualError
-    _walk(head, position, size, explicit, wanted, found)
+    encoding = _encoding_at(head, position)
+    declared = found.text(0x00020010)
+    plain = _SHORT[encoding.endian](head, position)[0] in _FIRST_GROUPS and encoding.explicit
+    if declared == DEFLATED and not plain:
+        raise _UnusualError
+    _set_encoding(found, declared, encoding)
+    _walk(head, position, size, encoding, wanted, found)
     return found
+
+
+def _set_encoding(found: Elements, declared: str, encoding: _Encoding) -> None:
+    """Note the encoding as it is; a compressed transfer syntax says more than the elements show."""
+    found.endian, found.transfer_syntax = encoding.endian, declared
+    if not is_encapsulated(declared):
+        found.transfer_syntax = encoding.transfer_syntax
+        if declared and declared != found.transfer_syntax:
+            found.declared = declared
 
 
 def _walk(
     head: bytes,
     position: int,
     size: int,
-    explicit: bool,
+    encoding: _Encoding,
     wanted: Collection[int],
     found: Elements,
     end_group: int | None = None,
 ) -> int:
     """Collect wanted elements from `position` on; stop at pixel data or after `end_group`."""
     available, previous = len(head), 0
+    explicit, endian = encoding
+    explicit_at, implicit_at, length_at = _EXPLICIT[endian], _IMPLICIT[endian], _LENGTH[endian]
     while True:
         if position + 12 > available:
             if available < size:
@@ -134,19 +190,21 @@ def _walk(
                 return position
             raise _UnusualError
         if explicit:
-            group, element, vr, length = _EXPLICIT(head, position)
+            group, element, vr, length = explicit_at(head, position)
+            if end_group is not None and group != end_group:
+                return position
             value = position + 8
             if vr not in _SHORT_VR:
                 if vr not in _LONG_VR:
                     raise _UnusualError
-                length = _LENGTH(head, value)[0]
+                length = length_at(head, value)[0]
                 value += 4
         else:
-            group, element, length = _IMPLICIT(head, position)
+            group, element, length = implicit_at(head, position)
+            if end_group is not None and group != end_group:
+                return position
             value = position + 8
         tag = group << 16 | element
-        if end_group is not None and group != end_group:
-            return position
         if tag in PIXEL_TAGS:
             found.pixel_tag, found.pixel_offset = tag, value
             found.pixel_length = -1 if length == UNDEFINED else length
@@ -157,7 +215,9 @@ def _walk(
         if length == UNDEFINED:
             if explicit and vr != b"SQ":
                 raise _UnusualError
-            position = _skip_items(head, value, size, explicit)
+            position = _skip_items(head, value, size, encoding)
+            if tag in wanted:
+                found.values[tag] = head[value:position]
             continue
         position = value + length
         if position > size:
@@ -168,14 +228,15 @@ def _walk(
             found.values[tag] = head[value:position]
 
 
-def _skip_items(head: bytes, position: int, size: int, explicit: bool, depth: int = 0) -> int:
+def _skip_items(head: bytes, position: int, size: int, encoding: _Encoding, depth: int = 0) -> int:
     """The position after a sequence of undefined length whose items start at `position`."""
     if depth > 16:
         raise _UnusualError
+    explicit, endian = encoding
     while True:
         if position + 8 > len(head):
             raise _MoreBytesError if len(head) < size else _UnusualError
-        group, element, length = struct.unpack_from("<HHL", head, position)
+        group, element, length = _IMPLICIT[endian](head, position)
         position += 8
         if (group, element) == (0xFFFE, 0xE0DD):
             return position
@@ -187,7 +248,7 @@ def _skip_items(head: bytes, position: int, size: int, explicit: bool, depth: in
         while True:
             if position + 12 > len(head):
                 raise _MoreBytesError if len(head) < size else _UnusualError
-            group, element, length = struct.unpack_from("<HHL", head, position)
+            group, element, length = _IMPLICIT[endian](head, position)
             value = position + 8
             if (group, element) == (0xFFFE, 0xE00D):
                 position = value
@@ -195,16 +256,16 @@ def _skip_items(head: bytes, position: int, size: int, explicit: bool, depth: in
             if explicit:
                 vr = head[position + 4 : position + 6]
                 if vr in _SHORT_VR:
-                    length = struct.unpack_from("<H", head, position + 6)[0]
+                    length = _SHORT[endian](head, position + 6)[0]
                 elif vr in _LONG_VR:
-                    length = struct.unpack_from("<L", head, value)[0]
+                    length = _LENGTH[endian](head, value)[0]
                     value += 4
                 else:
                     raise _UnusualError
             if length == UNDEFINED:
                 if explicit and vr != b"SQ":
                     raise _UnusualError
-                position = _skip_items(head, value, size, explicit, depth + 1)
+                position = _skip_items(head, value, size, encoding, depth + 1)
             else:
                 position = value + length
 
@@ -218,7 +279,8 @@ def _read_with_pydicom(
         dataset = dcmread(content, stop_before_pixels=True, force=True, specific_tags=list(wanted))
         position = content.tell()
         syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
-        endian = "<" if dataset.original_encoding[1] is not False else ">"
+        implicit, little = dataset.original_encoding
+        encoding = _Encoding(not implicit, "<" if little is not False else ">")
         values = {_MEDIA_CLASS: str(dataset.file_meta.get("MediaStorageSOPClassUID", "")).encode()}
         for tag in wanted:
             if tag not in dataset:
@@ -226,12 +288,16 @@ def _read_with_pydicom(
             item = dataset.get_item(tag)
             if isinstance(item, RawDataElement) and item.value is not None:
                 values[tag] = item.value
-        found = Elements(values, endian, syntax, size)
+            elif item.VR == "SQ" and item.value:
+                values[tag] = b"items"  # pydicom has parsed them; only that there are any counts
+        found = Elements(values, size=size)
         if syntax == DEFLATED:
+            found.transfer_syntax = syntax
             found.pixel_tag, found.pixel_offset = 0x7FE00010, -1
             return found
+        _set_encoding(found, syntax, encoding)
         content.seek(position)
-        _locate_pixels(content.read(12), position, bool(dataset.original_encoding[0]), found)
+        _locate_pixels(content.read(12), position, bool(implicit), found)
     return found
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
+import joblib
+
 from covidlit.arguments import require_n_jobs
 from covidlit.errors import ConfigError
 
@@ -38,8 +40,6 @@ def run_in_parallel(
     Raises:
         ConfigError: an unknown backend, or one that is not installed; `n_jobs` is 0.
     """
-    import joblib
-
     require_n_jobs(n_jobs)
     if backend not in BACKENDS:
         raise ConfigError(
@@ -76,7 +76,6 @@ def start_cluster(backend: str, n_jobs: int, stack: ExitStack) -> None:
             if dask.config.get("scheduler-address", None):
                 stack.enter_context(distributed.Client())
                 return
-            import joblib
 
             workers = joblib.cpu_count() if n_jobs < 0 else n_jobs
             cluster = stack.enter_context(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from covidlit.datamodules.cohort_data import TO_CHECK
 from covidlit.datamodules.row_lines import refused_line
+from covidlit.evaluation.predictions import is_synthetic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,9 +28,6 @@ def log_cohort(data: CohortData) -> None:
     Args:
         data: set up.
     """
-    from covidlit.datamodules import VolumeDataModule
-    from covidlit.evaluation.predictions import is_synthetic
-
     table, facts = data.table, data.facts()
     patients = table["patient_id"].nunique()
     kind = "synthetic " if is_synthetic(table) else ""
