@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pandas as pd
 
-if TYPE_CHECKING:
-    import pandas as pd
+from covidlit.cohort.scan_notes import count_notes
 
 _REASONS = 3
 
@@ -37,8 +36,6 @@ def noted_lines(table: pd.DataFrame, unit: str = "scan") -> list[str]:
         table: the data's rows: status, and notes where there are any.
         unit: what a row is.
     """
-    from covidlit.cohort.scan_notes import count_notes
-
     if "notes" not in table:
         return []
     used = table[table["status"] == "ok"]

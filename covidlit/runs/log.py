@@ -28,6 +28,8 @@ def log_cohort(data: CohortData) -> None:
     Args:
         data: set up.
     """
+    from covidlit.datamodules import VolumeDataModule
+
     table, facts = data.table, data.facts()
     patients = table["patient_id"].nunique()
     kind = "synthetic " if is_synthetic(table) else ""
