@@ -19,14 +19,17 @@ def count_notes(notes: pd.Series, most: int = _MOST) -> dict[str, int]:
         notes: a text per scan, null where nothing was noted.
         most: kinds that are listed; the others are counted as one.
     """
-    first: dict[str, str] = {}
+    texts: dict[str, dict[str, None]] = {}
     counts: dict[str, int] = {}
     for text in notes.dropna().astype(str):
         kind = _NUMBER.sub("#", text)
-        first.setdefault(kind, text if kind == text else f"{text} (or other numbers)")
+        texts.setdefault(kind, {})[text] = None
         counts[kind] = counts.get(kind, 0) + 1
     order = sorted(counts, key=lambda kind: -counts[kind])
-    listed = {first[kind]: counts[kind] for kind in order[:most]}
+    listed = {
+        next(iter(texts[kind])) + " (or other numbers)" * (len(texts[kind]) > 1): counts[kind]
+        for kind in order[:most]
+    }
     if rest := sum(counts[kind] for kind in order[most:]):
         listed["other notes"] = rest
     return listed
