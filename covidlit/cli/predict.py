@@ -31,7 +31,13 @@ def predict(
     ] = Path("scores.csv"),
     override: Annotated[
         list[str] | None,
-        typer.Option(help="A DICOM check to switch off, by name; may be given several times."),
+        typer.Option(help="A check to switch off, by name; may be given several times."),
+    ] = None,
+    image_orientation: Annotated[
+        str | None,
+        typer.Option(
+            help="What the axes of image files run to whose header does not say it: LPS, LAS, ..."
+        ),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Scans per forward pass.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
@@ -100,6 +106,7 @@ def predict(
             n_jobs=jobs,
             backend=backend,
             override=override or (),
+            image_orientation=image_orientation,
             progress=True,
             timings=timings,
             on_scored=on_scored,

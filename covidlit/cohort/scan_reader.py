@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from covidlit.dicom import Checks, Series, choose_series, find_series, read_series
+from covidlit.dicom import Checks, Series, SeriesRefused, choose_series, find_series, read_series
 from covidlit.errors import CovidlitError
 from covidlit.files import path_named, printable
-from covidlit.scans.images import IMAGE_SUFFIXES, read_image
+from covidlit.scans.content import NoChestError
+from covidlit.scans.images import is_image_file, read_image
 from covidlit.scans.scan import Scan
 
 
@@ -81,7 +82,7 @@ def load_scan(
     Args:
         path: a folder with a DICOM series, one DICOM file, or a file that SimpleITK reads.
         series_uid: which series of the folder; its SeriesInstanceUID or pseudonym.
-        checks: for DICOM; see `covidlit.dicom.Checks`.
+        checks: see `covidlit.dicom.Checks`; of an image file those on voxels.
 
     Raises:
         CovidlitError: missing or unreadable; `SeriesRefused` where the checks refuse.
@@ -89,9 +90,19 @@ def load_scan(
     path = path_named(path)
     if not path.exists():
         raise CovidlitError("there is no such file or folder.", where=path, fix="check the path.")
-    if path.is_file() and path.name.lower().endswith(IMAGE_SUFFIXES):
-        return read_image(path)
+    if path.is_file() and is_image_file(path):
+        return read_image(path, checks.override, checks.image_orientation)
     return read_series(path, checks, series_uid=series_uid)
+
+
+def lungs_of_refused(error: Exception) -> float | None:
+    """How much of the lungs a scan shows that was refused, where it was looked at; in percent."""
+    if isinstance(error, NoChestError):
+        return error.lungs_in_view_percent
+    if isinstance(error, SeriesRefused):
+        percent = error.verdict.facts.get("lungs_in_view_percent")
+        return percent if isinstance(percent, float) else None
+    return None
 
 
 def _search(readers: Sequence[ScanReader]) -> list[ScanReader]:

@@ -12,7 +12,7 @@ from covidlit.cohort.scan_reader import ScanReader, search_shared
 from covidlit.dicom import Checks, SeriesRefused, find_series, judge, pseudonym_uid, read_series
 from covidlit.errors import CovidlitError, fault_reason
 from covidlit.files import path_named, printable
-from covidlit.scans.images import image_files, is_image, read_image
+from covidlit.scans.images import image_files, is_image_file, read_image
 from covidlit.scans.scan import Scan
 
 TABLE_SUFFIXES = (".csv", ".parquet")
@@ -62,7 +62,7 @@ def find_scans(path: str | Path, checks: Checks) -> list[ScanSource]:
     Args:
         path: a manifest (`.csv`, `.parquet`); a folder with DICOM series or images in any nesting;
             an image that SimpleITK reads; or a DICOM file.
-        checks: which DICOM series are refused.
+        checks: which scans are refused.
 
     Raises:
         CovidlitError: there is no such path, or no scan is there.
@@ -73,12 +73,12 @@ def find_scans(path: str | Path, checks: Checks) -> list[ScanSource]:
         raise CovidlitError("there is no such file or folder.", where=path, fix="check the path.")
     if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
         sources = list(_manifest_rows(path, checks))
-    elif path.is_file() and is_image(path):
-        sources = [_image(path, path.parent)]
+    elif path.is_file() and is_image_file(path):
+        sources = [_image(path, path.parent, checks)]
     else:
         sources = list(_dicom_series(path, checks))
         if path.is_dir():
-            sources += [_image(file, path) for file in image_files(path)]
+            sources += [_image(file, path, checks) for file in image_files(path)]
     if not sources:
         raise CovidlitError(
             "no CT scan was found there.",
@@ -137,13 +137,16 @@ def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
             yield replace(source, read=next(readers))
 
 
-def _image(file: Path, root: Path) -> ScanSource:
+def _image(file: Path, root: Path, checks: Checks) -> ScanSource:
     if printable(file.name) != file.name:
         reason = "its name is no UTF-8, which the reader of images needs: rename it"
         return ScanSource("", relative_place(file, root), reason=reason)
     # No id: it could only be made of the file's name, which may be a patient's number.
     return ScanSource(
-        "", relative_place(file, root), read=partial(read_image, file), location=file.absolute()
+        "",
+        relative_place(file, root),
+        read=partial(read_image, file, checks.override, checks.image_orientation),
+        location=file.absolute(),
     )
 
 

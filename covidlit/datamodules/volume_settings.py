@@ -34,7 +34,11 @@ def volume_arguments(
         "label_rule": run.label_rule,
         "n_classes": run.label_rule.n_classes,
         "augmentation": run.augmentation,
-        "checks": Checks(min_slices, frozenset(data.pop("override_checks") or ())),
+        "checks": Checks(
+            min_slices,
+            frozenset(data.pop("override_checks") or ()),
+            data.pop("image_orientation", None),
+        ),
         "seed": run.seed,
         "strict": run.strict,
     }

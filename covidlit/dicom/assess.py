@@ -10,6 +10,7 @@ import numpy as np
 
 from covidlit.dicom import wording
 from covidlit.dicom.acquisitions import choose_acquisition
+from covidlit.dicom.body_part import part_without_lungs
 from covidlit.dicom.checks import CHECKS, Checks
 from covidlit.dicom.damage import how_to_mend
 from covidlit.dicom.facts import metadata_and_doubts
@@ -169,6 +170,7 @@ class _Case:
         images = self._check_kind(
             images, "projection", is_projection, "no slice but a projection or a screen copy"
         )
+        self._check_body_part(images)
         reasons = {image: image.damage for image in images if image.damage} | unreadable
         reasons |= self._without_rescale([image for image in images if image not in reasons])
         damaged = [image for image in images if image in reasons]
@@ -199,6 +201,16 @@ class _Case:
             f"place in the patient ({wording.files(captures)}): left out"
         )
         return [image for image in images if image not in captures]
+
+    def _check_body_part(self, images: list[ImageFile]) -> None:
+        """Headers alone can tell a head from a chest where no pixel is read."""
+        part = part_without_lungs(image.facts.get("body_part", "") for image in images)
+        if part:
+            self.report(
+                "not_chest",
+                f"BodyPartExamined says {part}; choose the series of the chest",
+                "the lungs in its pixels were believed",
+            )
 
     def _check_kind(
         self, images: list[ImageFile], check: str, is_of: Callable[[ImageFile], bool], what: str

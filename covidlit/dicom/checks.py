@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from covidlit.errors import DicomError
+from covidlit.scans.placement import check_orientation
 
 CHECKS = (
     "not_ct",
@@ -31,8 +32,14 @@ CHECKS = (
     "non_uniform_spacing",
     "stray_file",
     "too_few_slices",
+    "not_chest",
+    "not_finite",
+    "label_map",
+    "no_lungs",
 )
-"""The names of the checks, in the order in which they are reported: the most telling first."""
+"""The names of the checks, in the order in which they are reported: the most telling first.
+`not_hu` and the last ones look at voxels; image files such as NIfTI are held against these alone.
+"""
 
 _NUMBERED = re.compile(r"several_acquisitions:[1-9]\d{0,3}")
 
@@ -46,6 +53,8 @@ class Checks:
         override: names from `CHECKS` that note what they find instead of refusing. One of them,
             `several_acquisitions`, may name the acquisition to read: `several_acquisitions:2`;
             without a number the one with most slices is read, never several of them.
+        image_orientation: what the axes x, y, z of image files run to whose headers do not say it,
+            such as "LPS" or "LAS"; None: such files are refused.
         spacing_tolerance_mm, spacing_tolerance: a slice may stand off its place along the normal
             by the larger of these millimetres and this share of the spacing.
         jitter_mm: slices that stand less than this off an even stack are read as even, with a note:
@@ -57,10 +66,12 @@ class Checks:
 
     Raises:
         DicomError: an unknown name or number in `override`, or `min_slices` below 1.
+        CovidlitError: `image_orientation` is none.
     """
 
     min_slices: int = 12
     override: frozenset[str] = field(default=frozenset())
+    image_orientation: str | None = None
     spacing_tolerance_mm: float = 0.01
     spacing_tolerance: float = 0.01
     jitter_mm: float = 0.06
@@ -86,6 +97,9 @@ class Checks:
                 where="override",
                 fix="name one acquisition by its number in the message: several_acquisitions:2.",
             )
+        if self.image_orientation is not None:
+            orientation = check_orientation(self.image_orientation)
+            object.__setattr__(self, "image_orientation", orientation)
         if self.min_slices < 1:
             raise DicomError(f"min_slices must be at least 1, got {self.min_slices}.")
 

@@ -53,6 +53,7 @@ FACT_TAGS = {
     "acquisition_time": 0x00080032,
     "temporal_position": 0x00200100,
     "trigger_time": 0x00181060,
+    "body_part": 0x00180015,
     "identity_removed": 0x00120062,
     "dates_modified": 0x00280303,
 }

@@ -26,6 +26,10 @@ _DECODERS = (
     "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle",
     "pyjpegls", "python-gdcm", "pillow", "SimpleITK",
 )  # fmt: skip
+READING = 2
+"""Number of what is asked of a scan as it is read: raised where a scan that was read before may be
+refused, or noted of, so that it is read again."""
+
 _DETACHED_HEADERS = (".hdr", ".mhd", ".nhdr")
 
 
@@ -38,6 +42,8 @@ class SourceRecord(pydantic.BaseModel):
     source_hash: str | None = None
     pixel_hash: str | None = None
     reason: str | None = None
+    notes: str | None = None
+    lungs_in_view_percent: float | None = None
     decoders: dict[str, str] = {}
     """What a refusal rests on: another version of a decoder may read the files."""
 
@@ -106,6 +112,7 @@ class Signatures:
                 "series": series_uid,
                 "checks": self._checks,
                 "version": covidlit.__version__,
+                "reading": READING,
             }
         )
 
