@@ -83,6 +83,8 @@ class ImageFile:
     facts: dict[str, str] = field(default_factory=dict, repr=False)
     frames: list[Frame] = field(default_factory=list, repr=False)
     damage: str = ""
+    code_precision: int = 0
+    """Bits of a value in the compressed code, once it was decoded."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,78 @@
+"""How much memory and time one file may take: what its header claims is held against these."""
+
+from __future__ import annotations
+
+import os
+from math import isfinite
+
+from covidlit.errors import ConfigError
+
+GIB = 1 << 30
+MEMORY_VARIABLE = "COVIDLIT_MAX_GIB"
+"""Environment variable: GiB that one file or scan may claim."""
+SECONDS_VARIABLE = "COVIDLIT_DECODE_SECONDS"
+"""Environment variable: seconds that one compressed slice may take to decode."""
+
+_GIB = 2.0
+_SECONDS = 6.0
+
+
+def memory_limit() -> int:
+    """Bytes that one file or scan may claim in memory: 2 GiB, or `COVIDLIT_MAX_GIB`.
+
+    2 GiB are 4,096 slices of 512 x 512 as int16.
+
+    Raises:
+        ConfigError: the variable holds no positive number.
+    """
+    return int(_setting(MEMORY_VARIABLE, _GIB) * GIB)
+
+
+def decode_seconds(pixels: int) -> float:
+    """Seconds that the decoder may take for one slice: 6, or `COVIDLIT_DECODE_SECONDS`.
+
+    Of slices of more than a megapixel as many times more.
+    """
+    return _setting(SECONDS_VARIABLE, _SECONDS) * max(1.0, pixels / (1 << 20))
+
+
+def is_raised() -> bool:
+    """Whether the user has set the limit of memory."""
+    return bool(os.environ.get(MEMORY_VARIABLE))
+
+
+def over_limit(claimed: int, what: str) -> tuple[str, str] | None:
+    """The problem and its mend where `claimed` bytes are above the limit, None where they are not.
+
+    Args:
+        claimed: bytes in memory.
+        what: the subject of the sentence, such as "its header".
+    """
+    limit = memory_limit()
+    if claimed <= limit:
+        return None
+    problem = f"{what} claims {claimed / GIB:.1f} GiB of memory, the limit is {limit / GIB:g} GiB."
+    return problem, raise_the_limit(claimed)
+
+
+def raise_the_limit(claimed: int) -> str:
+    """How to let a file through that is meant to be so large."""
+    needed = -(-claimed // GIB)
+    return f"if it is meant so, set {MEMORY_VARIABLE}={needed} in the environment."
+
+
+def _setting(name: str, default: float) -> float:
+    text = os.environ.get(name)
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not (isfinite(value) and value > 0):
+        raise ConfigError(
+            f"must be a positive number, got {text!r}.",
+            where=name,
+            fix="set it to a number, or unset it.",
+        )
+    return value
