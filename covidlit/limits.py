@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from math import isfinite
+from math import ceil, isfinite
 
 from covidlit.errors import ConfigError
 
@@ -36,13 +36,8 @@ def decode_seconds(pixels: int) -> float:
     return _setting(SECONDS_VARIABLE, _SECONDS) * max(1.0, pixels / (1 << 20))
 
 
-def is_raised() -> bool:
-    """Whether the user has set the limit of memory."""
-    return bool(os.environ.get(MEMORY_VARIABLE))
-
-
-def over_limit(claimed: int, what: str) -> tuple[str, str] | None:
-    """The problem and its mend where `claimed` bytes are above the limit, None where they are not.
+def over_limit(claimed: float, what: str) -> str:
+    """The problem where `claimed` bytes are above the limit, with its mend; empty where not.
 
     Args:
         claimed: bytes in memory.
@@ -50,15 +45,11 @@ def over_limit(claimed: int, what: str) -> tuple[str, str] | None:
     """
     limit = memory_limit()
     if claimed <= limit:
-        return None
-    problem = f"{what} claims {claimed / GIB:.1f} GiB of memory, the limit is {limit / GIB:g} GiB."
-    return problem, raise_the_limit(claimed)
-
-
-def raise_the_limit(claimed: int) -> str:
-    """How to let a file through that is meant to be so large."""
-    needed = -(-claimed // GIB)
-    return f"if it is meant so, set {MEMORY_VARIABLE}={needed} in the environment."
+        return ""
+    return (
+        f"{what} claims {claimed / GIB:.1f} GiB of memory, the limit is {limit / GIB:g} GiB "
+        f"({MEMORY_VARIABLE}={ceil(claimed / GIB)} in the environment allows it)"
+    )
 
 
 def _setting(name: str, default: float) -> float:

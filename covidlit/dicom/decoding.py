@@ -89,6 +89,11 @@ def decode(code: bytes, image: ImageFile) -> tuple[NDArray[Any], int]:
     return _values(content, image, said), image.bits_stored if said is None else said.precision
 
 
+def process_ids() -> list[int]:
+    """The decoder processes of this process."""
+    return _pool.process_ids()
+
+
 def _values(content: bytearray, image: ImageFile, said: Codestream | None) -> NDArray[Any]:
     size, left = divmod(len(content), image.rows * image.columns)
     if left or size not in (1, 2, 4):
@@ -157,6 +162,10 @@ class _Worker:
             raise DecodeError(bytes(content).decode("utf-8", "replace"))
         return content
 
+    @property
+    def id(self) -> int:
+        return self._process.pid
+
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
@@ -216,6 +225,10 @@ class _Pool:
             self._all.discard(worker)
         worker.kill()
         worker.close()
+
+    def process_ids(self) -> list[int]:
+        with self._lock:
+            return [worker.id for worker in self._all]
 
     def close_all(self) -> None:
         with self._lock:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 
+from covidlit.dicom.parse import inflated_header
 from covidlit.dicom.series import FileProblem
 
 
@@ -19,7 +20,10 @@ def missing_files(path: Path) -> list[FileProblem]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            records = list(dcmread(path, force=True).get("DirectoryRecordSequence") or [])
+            records = list(
+                dcmread(inflated_header(path) or path, force=True).get("DirectoryRecordSequence")
+                or []
+            )
             referred = [record.get("ReferencedFileID") for record in records]
     except Exception as error:
         text = " ".join(str(error).split())[:200]

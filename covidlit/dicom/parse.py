@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import threading
 import warnings
 from collections.abc import Collection
+from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 
 from covidlit.dicom.elements import Elements
+from covidlit.dicom.inflate import Inflated, header_limit, too_long
 from covidlit.dicom.transfer_syntax import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE
 from covidlit.errors import DicomError
 
@@ -30,6 +34,9 @@ _HEAD_BYTES = (16_384, 262_144)
 _SHORT_VR = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _LONG_VR = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _CMS_OBJECT_ID = bytes.fromhex("06092a864886f70d0107")  # PS3.10 section 7.4, Secure DICOM file
+_DEFLATED_META = re.compile(
+    rb"\x02\x00\x10\x00(UI..|....)" + re.escape(DEFLATED.encode()), re.DOTALL
+)
 _EXPLICIT = struct.Struct("<HH2sH").unpack_from
 _IMPLICIT = struct.Struct("<HHL").unpack_from
 _LENGTH = struct.Struct("<L").unpack_from
@@ -42,6 +49,10 @@ class NotDicomError(Exception):
 
 class _UnusualError(Exception):
     """The short walk met something that it leaves to pydicom."""
+
+
+class _DeflatedError(Exception):
+    """What follows is deflated; `args[0]`: where it starts."""
 
 
 class _MoreBytesError(Exception):
@@ -73,7 +84,84 @@ def read_elements(path: Path | str, wanted: Collection[int]) -> Elements:
                 break
             except _MoreBytesError:
                 continue
+            except _DeflatedError as deflated:
+                return _read_deflated(path, deflated.args[0], size, wanted)[0]
     return _read_with_pydicom(path, start, size, wanted)
+
+
+def inflated_header(path: Path | str) -> io.BytesIO | None:
+    """The data set of a deflated file up to its pixel data, at most `header_limit` bytes of it.
+
+    Returns:
+        Explicit VR little endian without a preamble; None where the file is not deflated.
+
+    Raises:
+        DicomError: the deflated part is damaged.
+    """
+    start = _start_of_deflated(path)
+    if start is None:
+        return None
+    return io.BytesIO(Inflated(path, start).grow_to(header_limit()))
+
+
+def inflated_pixels(path: Path | str, length: int) -> bytes:
+    """The first `length` bytes of the pixel data of a deflated file.
+
+    Raises:
+        DicomError: it is damaged, or has fewer.
+    """
+    start = _start_of_deflated(path)
+    if start is None:
+        raise DicomError("damaged: what is called deflated is not.")
+    found, inflated, offset = _read_deflated(path, start, 0, ())
+    if offset < 0:
+        raise DicomError("no pixel data can be found in its deflated part.")
+    there = min(len(inflated.grow_to(offset + length)) - offset, found.pixel_length)
+    if there < length:
+        raise DicomError(f"truncated: {there} of {length} bytes of pixel data.")
+    return bytes(inflated.content[offset : offset + length])
+
+
+def _start_of_deflated(path: Path | str) -> int | None:
+    with Path(path).open("rb") as handle:
+        head = handle.read(_HEAD_BYTES[1])
+        size = os.fstat(handle.fileno()).st_size
+    try:
+        _walk_file(head, _start_of_data(head, size), size, ())
+    except _DeflatedError as deflated:
+        return int(deflated.args[0])
+    except (_UnusualError, _MoreBytesError, DicomError, NotDicomError, struct.error):
+        return None
+    return None
+
+
+def _read_deflated(
+    path: Path | str, start: int, size: int, wanted: Collection[int]
+) -> tuple[Elements, Inflated, int]:
+    """The elements of a deflated file, what was inflated of it, and where its pixel data start.
+
+    The place is -1 where only pydicom can read the header.
+    """
+    inflated = Inflated(path, start)
+    limit = _HEAD_BYTES[0]
+    while True:
+        head = inflated.grow_to(limit)
+        found = Elements({}, transfer_syntax=DEFLATED, size=size)
+        length = len(head) if inflated.is_whole else 1 << 62
+        try:
+            _walk(head, 0, length, True, wanted, found)
+            break
+        except _MoreBytesError:
+            if limit >= header_limit():
+                raise too_long() from None
+            limit = min(4 * limit, header_limit())
+        except (_UnusualError, struct.error):
+            head = inflated.grow_to(header_limit())
+            found = _read_with_pydicom(io.BytesIO(head), 0, size, wanted)
+            found.transfer_syntax = DEFLATED
+            break
+    place, found.pixel_offset = found.pixel_offset, -1
+    return found, inflated, place if found.pixel_tag else -1
 
 
 def _start_of_data(head: bytes, size: int) -> int:
@@ -107,7 +195,9 @@ def _walk_file(head: bytes, start: int, size: int, wanted: Collection[int]) -> E
         position = _walk(head, start, size, True, (0x00020010, _MEDIA_CLASS), found, end_group=2)
         found.transfer_syntax = found.text(0x00020010)
     explicit = head[position + 4 : position + 6] in _SHORT_VR
-    if found.transfer_syntax in (DEFLATED, EXPLICIT_BIG):
+    if found.transfer_syntax == DEFLATED:
+        raise _DeflatedError(position)
+    if found.transfer_syntax == EXPLICIT_BIG:
         raise _UnusualError
     if explicit == (found.transfer_syntax == IMPLICIT_LITTLE):
         raise _UnusualError
@@ -133,6 +223,8 @@ def _walk(
             if position == size:
                 return position
             raise _UnusualError
+        if end_group is not None and head[position] | head[position + 1] << 8 != end_group:
+            return position  # what follows may be deflated, no element at all
         if explicit:
             group, element, vr, length = _EXPLICIT(head, position)
             value = position + 8
@@ -145,8 +237,6 @@ def _walk(
             group, element, length = _IMPLICIT(head, position)
             value = position + 8
         tag = group << 16 | element
-        if end_group is not None and group != end_group:
-            return position
         if tag in PIXEL_TAGS:
             found.pixel_tag, found.pixel_offset = tag, value
             found.pixel_length = -1 if length == UNDEFINED else length
@@ -210,11 +300,32 @@ def _skip_items(head: bytes, position: int, size: int, explicit: bool, depth: in
 
 
 def _read_with_pydicom(
-    path: Path | str, start: int, size: int, wanted: Collection[int]
+    source: Path | str | io.BytesIO, start: int, size: int, wanted: Collection[int]
 ) -> Elements:
-    with Path(path).open("rb") as handle, _pydicom_lock, warnings.catch_warnings():
+    with ExitStack() as stack:
+        if isinstance(source, io.BytesIO):
+            content: BinaryIO = source
+        else:
+            handle = stack.enter_context(Path(source).open("rb"))
+            _refuse_deflated(handle)
+            content = io.BytesIO(handle.read()) if start == 0 else handle
+        return _parse_with_pydicom(content, size, wanted)
+
+
+def _refuse_deflated(handle: BinaryIO) -> None:
+    """pydicom inflates a file as a whole, whatever is wanted of it.
+
+    Raises:
+        DicomError: the file is deflated, but the short walk could not read that it is.
+    """
+    if _DEFLATED_META.search(handle.read(_HEAD_BYTES[1])):
+        raise DicomError("damaged: deflated, behind a file meta group that cannot be read.")
+    handle.seek(0)
+
+
+def _parse_with_pydicom(content: BinaryIO, size: int, wanted: Collection[int]) -> Elements:
+    with _pydicom_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        content = io.BytesIO(handle.read()) if start == 0 else handle
         dataset = dcmread(content, stop_before_pixels=True, force=True, specific_tags=list(wanted))
         position = content.tell()
         syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
@@ -227,9 +338,6 @@ def _read_with_pydicom(
             if isinstance(item, RawDataElement) and item.value is not None:
                 values[tag] = item.value
         found = Elements(values, endian, syntax, size)
-        if syntax == DEFLATED:
-            found.pixel_tag, found.pixel_offset = 0x7FE00010, -1
-            return found
         content.seek(position)
         _locate_pixels(content.read(12), position, bool(dataset.original_encoding[0]), found)
     return found

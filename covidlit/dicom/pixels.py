@@ -14,8 +14,9 @@ from pydicom.pixels import pixel_array
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from covidlit.dicom.decoding import DecodeError, DecoderStartError, DecodeTimeoutError, decode
+from covidlit.dicom.parse import inflated_pixels
 from covidlit.dicom.series import Frame, ImageFile
-from covidlit.dicom.transfer_syntax import is_encapsulated
+from covidlit.dicom.transfer_syntax import DEFLATED, is_encapsulated
 from covidlit.scans.scan import AIR_HU
 
 _INT16 = np.iinfo(np.int16)
@@ -176,6 +177,9 @@ def _decoded(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
     if image.endian == "<" and image.pixel_offset > 0 and is_encapsulated(image.transfer_syntax):
         yield from _decoded_fragments(frames)
         return
+    if image.transfer_syntax == DEFLATED:
+        yield from _deflated(frames)
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = dcmread(image.path, force=True)
@@ -211,11 +215,26 @@ def _decoded_fragments(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
         yield _decoded_code(codes[frame.index], image)
 
 
-def _decoded_code(code: bytes, image: ImageFile) -> NDArray[Any]:
-    values, image.code_precision = decode(code, image)
+def _deflated(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
+    image = frames[0].source
+    kind = np.dtype(f"<{'i' if image.signed else 'u'}{image.bits_allocated // 8}")
+    size = image.rows * image.columns * kind.itemsize
+    content = inflated_pixels(image.path, size * (1 + max(frame.index for frame in frames)))
+    for frame in frames:
+        values = np.frombuffer(content, kind, image.rows * image.columns, frame.index * size)
+        yield _used_bits(values.reshape(image.rows, image.columns).copy(), image)
+
+
+def _used_bits(values: NDArray[Any], image: ImageFile) -> NDArray[Any]:
+    """Without the bits above BitsStored; of 16-bit values `rescale_in_place` drops them."""
     if values.dtype.itemsize != 2 and image.bits_stored < 8 * values.dtype.itemsize:
         _drop_unused_bits(values, image.bits_stored)
     return values
+
+
+def _decoded_code(code: bytes, image: ImageFile) -> NDArray[Any]:
+    values, image.code_precision = decode(code, image)
+    return _used_bits(values, image)
 
 
 def _shaped(stored: NDArray[Any], image: ImageFile) -> NDArray[Any]:

@@ -22,6 +22,7 @@ from covidlit.dicom.series import Found, Frame, ImageFile, Series
 from covidlit.dicom.transfer_syntax import is_encapsulated
 from covidlit.dicom.verdict import SeriesRefused
 from covidlit.errors import DicomError
+from covidlit.limits import over_limit
 from covidlit.scans.scan import Scan, notes_on_hu, to_canonical
 
 _MOST_HUNG = 2
@@ -50,7 +51,8 @@ def read_series(
 
     Raises:
         SeriesRefused: a check failed and is not overridden; its `verdict` lists all reasons.
-        DicomError: no such path, no series there, several to choose from, or an unknown UID.
+        DicomError: no such path, no series there, several to choose from, or an unknown UID; or
+            the volume would take more memory than `covidlit.limits.memory_limit`.
     """
     if isinstance(series_or_path, Series):
         series = series_or_path
@@ -63,6 +65,7 @@ def read_series(
         verdict, plan = assess(series, checks, unreadable)
         if plan is None:
             raise SeriesRefused(verdict)
+        _check_claim(plan, series)
         volume, problems = _read_volume(plan.frames, workers)
         if not problems:
             break
@@ -144,6 +147,20 @@ def _read_volume(
         problems = list(pool.map(read, by_file.values()))
     found = {source: problem for source, problem in zip(by_file, problems, strict=True) if problem}
     return volume, found or _odd_precision(by_file)
+
+
+def _check_claim(plan: Plan, series: Series) -> None:
+    """Refuse a volume above the limit of memory before any of it is taken.
+
+    Raises:
+        DicomError: it is too large, by its headers.
+    """
+    image, along = plan.frames[0].source, plan.stack.along
+    n_slices = len(along)
+    if not plan.spacing.even:
+        n_slices = max(n_slices, round(float(np.ptp(along)) / plan.spacing.step) + 1)
+    if problem := over_limit(2.0 * n_slices * image.rows * image.columns, "the volume"):
+        raise DicomError(f"{problem}.", where=series.folder)
 
 
 def _odd_precision(images: Collection[ImageFile]) -> dict[ImageFile, str]:
