@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from covidlit.errors import CovidlitError
 from covidlit.files import atomic_path
+from covidlit.limits import over_limit
+from covidlit.scans.image_size import check_claimed_size
 from covidlit.scans.scan import AIR_HU, Scan, notes_on_hu, to_canonical
 
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img", ".gipl")
@@ -54,17 +56,22 @@ def read_volume(path: str | Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
         The array (z, y, x), canonical as in Scan, and its affine, index to LPS mm.
 
     Raises:
-        CovidlitError: missing, unreadable, cut off, not 3D or not scalar.
+        CovidlitError: missing, unreadable, cut off, not 3D or not scalar; or its header claims more
+            memory than `covidlit.limits.memory_limit`.
     """
     import SimpleITK as sitk  # noqa: N813 (its own convention)
 
     path = Path(path)
     if not path.is_file():
         raise CovidlitError("there is no such file.", where=path, fix="check the path.")
-    if path.name.lower().endswith(".gz"):
-        _check_gzip(path)
     try:
-        image = sitk.ReadImage(str(path))
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(path))
+        reader.ReadImageInformation()
+        check_claimed_size(path, reader)
+        if path.name.lower().endswith(".gz"):
+            _check_gzip(path)
+        image = reader.Execute()
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise CovidlitError(
@@ -72,7 +79,6 @@ def read_volume(path: str | Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
             where=path,
             fix="check that the file is whole; known formats: NIfTI, MetaImage, NRRD, DICOM.",
         ) from error
-    _check_size(path, image)
     size = image.GetSize()
     if len(size) == 4 and size[3] == 1:
         image = image[:, :, :, 0]
@@ -135,36 +141,17 @@ def _check_gzip(path: Path) -> None:
     """ITK reads a truncated .nii.gz without a word and leaves the missing voxels at some value."""
     try:
         with gzip.open(path) as file:
-            while file.read(1 << 20):
-                pass
+            length = 0
+            while piece := file.read(1 << 20):
+                length += len(piece)
+                if problem := over_limit(length, "its content"):
+                    raise CovidlitError(f"{problem}.", where=path)
     except (EOFError, OSError, zlib.error) as error:
         raise CovidlitError(
             f"cannot be read as an image: the compressed file is damaged or cut off ({error}).",
             where=path,
             fix="copy it again from its source.",
         ) from error
-
-
-def _check_size(path: Path, image: Any) -> None:
-    """ITK reads uncompressed NIfTI, Analyze and GIPL that are cut off without a word, too."""
-    suffix = path.suffix.lower()
-    if suffix not in (".nii", ".hdr", ".img", ".gipl"):
-        return
-    keys = image.GetMetaDataKeys()
-    bits = 8 * image.GetSizeOfPixelComponent()
-    header = 256.0 if suffix == ".gipl" else 0.0
-    if "bitpix" in keys:
-        bits = int(image.GetMetaData("bitpix"))
-    if suffix == ".nii" and "vox_offset" in keys:
-        header = float(image.GetMetaData("vox_offset"))
-    file = path.with_suffix(".img") if suffix == ".hdr" else path
-    wanted = int(header) + int(np.prod(image.GetSize())) * bits // 8
-    if file.is_file() and file.stat().st_size < wanted:
-        raise CovidlitError(
-            f"the file is cut off: {file.stat().st_size} of {wanted} bytes.",
-            where=file,
-            fix="copy it again from its source.",
-        )
 
 
 def _stem(path: Path) -> str:
