@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import struct
+import zipfile
 from math import ceil, isfinite
+from pathlib import Path
 
 from covidlit.errors import ConfigError
 
@@ -49,6 +52,30 @@ def over_limit(claimed: float, what: str) -> str:
     return (
         f"{what} claims {claimed / GIB:.1f} GiB of memory, the limit is {limit / GIB:g} GiB "
         f"({MEMORY_VARIABLE}={ceil(claimed / GIB)} in the environment allows it)"
+    )
+
+
+def archive_problem(path: str | Path, expansion: float = 50, spare: int = 256 << 20) -> str:
+    """Why a ZIP archive may not be unpacked into memory; empty where it may, or is none.
+
+    Args:
+        path: the file.
+        expansion: by how much its content may be larger than itself.
+        spare: bytes that it may hold in any case.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            claimed = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error):
+        return ""
+    size = Path(path).stat().st_size
+    if os.environ.get(MEMORY_VARIABLE):
+        return over_limit(claimed, "its content")
+    if claimed <= max(spare, expansion * size):
+        return ""
+    return (
+        f"its {size / 1e6:.1f} MB would become {claimed / GIB:.1f} GiB of memory, as no file that "
+        f"covidlit writes ({MEMORY_VARIABLE}={ceil(claimed / GIB)} in the environment allows it)"
     )
 
 
