@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from covidlit.cohort.scan_reader import ScanReader, search_shared
 from covidlit.errors import CacheError, CovidlitError, ManifestError, fault_reason
-from covidlit.preprocess.backends import run_in_parallel
+from covidlit.preprocess.backends import LOST, run_in_parallel
 from covidlit.preprocess.cache import VolumeCache, source_hash
 from covidlit.preprocess.cache import pixel_hash as hash_pixels
 from covidlit.preprocess.geometry import Geometry, prepare_scan
@@ -127,7 +127,9 @@ def prepare_cohort(
     with progress_bar("Preparing scans", len(tasks), show=progress) as bar:
         readers = search_shared(task.reader for task in tasks)
         tasks = [replace(task, reader=own) for task, own in zip(tasks, readers, strict=True)]
-        for outcome in run_in_parallel(_prepare_one, tasks, n_jobs=n_jobs, backend=backend):
+        for outcome in run_in_parallel(
+            _prepare_one, tasks, n_jobs=n_jobs, backend=backend, lost=_lost
+        ):
             outcomes[outcome["scan_id"]] = outcome
             bar.advance()
     columns = ["scan_id", "key", "pixel_hash", "status", "reason", "renewed"]
@@ -231,6 +233,11 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
             )
         )
     return _outcome(task.scan_id, key=key, pixel_hash=pixels, renewed=prepared is not None)
+
+
+def _lost(task: _Task) -> dict[str, Any]:
+    # Of the machine, perhaps: tried again next time, hence no record.
+    return _outcome(task.scan_id, status="refused", reason=LOST)
 
 
 def _without_source(text: str, reader: ScanReader) -> str:
