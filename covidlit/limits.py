@@ -50,7 +50,7 @@ def over_limit(claimed: float, what: str) -> str:
     if claimed <= limit:
         return ""
     return (
-        f"{what} claims {claimed / GIB:.1f} GiB of memory, the limit is {limit / GIB:g} GiB "
+        f"{what} claims {claimed / GIB:.3g} GiB of memory, the limit is {limit / GIB:.3g} GiB "
         f"({MEMORY_VARIABLE}={ceil(claimed / GIB)} in the environment allows it)"
     )
 
@@ -74,7 +74,7 @@ def archive_problem(path: str | Path, expansion: float = 50, spare: int = 256 <<
     if claimed <= max(spare, expansion * size):
         return ""
     return (
-        f"its {size / 1e6:.1f} MB would become {claimed / GIB:.1f} GiB of memory, as no file that "
+        f"its {size / 1e6:.1f} MB would become {claimed / GIB:.2g} GiB of memory, as no file that "
         f"covidlit writes ({MEMORY_VARIABLE}={ceil(claimed / GIB)} in the environment allows it)"
     )
 
