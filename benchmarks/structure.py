@@ -52,11 +52,12 @@ ORDER: tuple[tuple[str, ...], ...] = (
 HEAVY = frozenset(
     [
         *("torch", "torchvision", "pytorch_lightning", "monai", "torchio", "captum"),
-        *("openvino", "onnx", "onnxscript", "onnxruntime", "sklearn", "skops"),
+        *("openvino", "onnx", "onnxscript", "onnxruntime", "sklearn", "skops", "torchmetrics"),
+        *("pandera", "matplotlib", "optuna"),
     ]
 )
-"""Libraries kept away from commands that do without them: torch takes two seconds to import, and
-skops with scikit-learn four."""
+"""Libraries kept away from commands that do without them: torch takes two seconds to import, skops
+with scikit-learn four, pandera and Optuna more than half a second, Matplotlib a quarter."""
 
 EXTRAS = frozenset(("dask", "distributed", "ray"))
 """Libraries that come with an extra and may be missing."""
@@ -92,19 +93,39 @@ def modules(root: Path = ROOT, package: str = "covidlit") -> dict[str, Path]:
 
 
 def imports(files: dict[str, Path]) -> list[Import]:
-    """Every absolute import of the modules; `from a import b` is `a.b` where that is a module."""
+    """Every absolute import of the modules.
+
+    `from a import b` is `a.b` where that is a module, and where the package `a` imports `b` at its
+    first use, the module that it says `b` is from (under `if TYPE_CHECKING`).
+    """
     found: list[Import] = []
+    later = _imported_at_first_use(files)
     for module, path in files.items():
         for node, kind in _statements(ast.parse(path.read_text()), "top"):
             if isinstance(node, ast.ImportFrom):
                 names = [f"{node.module}.{alias.name}" for alias in node.names]
-                targets = {name if name in files else str(node.module) for name in names}
+                targets = {
+                    name if name in files else later.get(name, str(node.module)) for name in names
+                }
             else:
                 targets = {alias.name for alias in node.names}
             for target in sorted(targets):
                 own = target.split(".")[0] == module.split(".")[0]  # also one that is not there
                 what = target if own else target.split(".")[0]
                 found.append(Import(module, what, node.lineno, kind))
+    return found
+
+
+def _imported_at_first_use(files: dict[str, Path]) -> dict[str, str]:
+    """The module of each name, such as `covidlit.tasks.load_task`, that a `__getattr__` imports."""
+    found: dict[str, str] = {}
+    for module, path in files.items():
+        tree = ast.parse(path.read_text())
+        if not any(isinstance(n, ast.FunctionDef) and n.name == "__getattr__" for n in tree.body):
+            continue
+        for node, kind in _statements(tree, "top"):
+            if kind == "type" and isinstance(node, ast.ImportFrom) and node.module in files:
+                found |= {f"{module}.{alias.name}": node.module for alias in node.names}
     return found
 
 

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import TimeRemainingColumn as Remaining
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -36,9 +39,6 @@ def progress_bar(
         show: False: nothing is shown.
         console: where else is printed meanwhile; None: rich's own.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
-
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
     with Progress(*columns, console=console, disable=not show or total == 0) as shown:
         task = shown.add_task(description, total=total)

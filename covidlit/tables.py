@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from covidlit.errors import CovidlitError
 from covidlit.files import check_writable, remove_leftovers, write_bytes
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pandera.pandas as pa
 
 _LISTED, _SHOWN = 5, 100
@@ -41,8 +42,6 @@ def read_table(path: str | Path, error: type[CovidlitError] = CovidlitError) -> 
     Raises:
         CovidlitError: (of the type `error`) missing, empty, unreadable or of another format.
     """
-    import pandas as pd
-
     path = Path(path)
     if not path.is_file():
         raise error("there is no such file.", where=path, fix="check the path.")
@@ -125,8 +124,6 @@ def _holds(values: pd.Series, change: Callable[[str], str]) -> bool:
 
 
 def _replaced(table: pd.DataFrame, place: int, values: list[Any], dtype: Any) -> pd.DataFrame:
-    import pandas as pd
-
     columns = [table.iloc[:, k] for k in range(table.shape[1])]
     columns[place] = pd.Series(values, table.index, dtype, name=columns[place].name)
     return pd.concat(columns, axis=1)
@@ -194,8 +191,6 @@ def row_numbers(table: pd.DataFrame) -> list[int]:
 
     A selection of rows keeps the numbers of the table that it was taken from.
     """
-    import pandas as pd
-
     if pd.api.types.is_integer_dtype(table.index):
         return [int(label) + 1 for label in table.index]
     return list(range(1, len(table) + 1))
@@ -247,8 +242,6 @@ def _dtype_of(schema: pa.DataFrameSchema, name: str) -> str:
 
 def _untyped(column: pd.Series, dtype: str) -> list[tuple[Any, str]]:
     """The values of a column that are not of its type: their index labels, with what is wrong."""
-    import pandas as pd
-
     kind = "a number"
     right = pd.to_numeric(column, errors="coerce").notna()
     if dtype.startswith(("Int", "int")):

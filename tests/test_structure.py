@@ -26,12 +26,6 @@ structure = _structure()
 FILES = structure.modules()
 IMPORTS = structure.imports(FILES)
 
-LATE_ROOMS = {
-    "arguments", "cohort", "datamodules", "deploy", "evaluation", "explain", "lesions", "papers",
-    "preprocess", "progress", "runs", "settings", "sweep", "synthetic", "tables", "tasks",
-}  # fmt: skip
-"""Rooms that still import inside functions for no heavy library; `cli` may, for a fast `--help`."""
-
 
 def test_no_import_goes_in_a_circle() -> None:
     # Imports inside functions and those of types alone count like any other.
@@ -49,10 +43,7 @@ def test_every_module_that_is_imported_is_there() -> None:
 
 def test_an_import_inside_a_function_keeps_a_heavy_library_away() -> None:
     late = structure.late_imports(FILES, IMPORTS)
-    found = [
-        f"{i.where}:{i.line} {i.what}" for i in late if structure.room(i.where) not in LATE_ROOMS
-    ]
-    assert found == []
+    assert [f"{i.where}:{i.line} {i.what}" for i in late] == []
 
 
 def test_few_modules_are_loose_and_no_file_is_long() -> None:
@@ -130,3 +121,20 @@ def test_only_what_keeps_a_heavy_library_away_may_stand_in_a_function(tmp_path: 
         ("covidlit.runs.steps", "covidlit.files"),
         ("covidlit.runs.fit", "covidlit.tasks.load"),
     }
+
+
+def test_a_name_imported_at_first_use_is_of_the_module_that_holds_it(tmp_path: Path) -> None:
+    lazy = (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n"
+        "    from covidlit.tasks.base import Task\n"
+        "def __getattr__(name):\n    return None"
+    )
+    files = _write(
+        tmp_path,
+        tasks__of____init__=lazy,
+        tasks__of__base="import torch",
+        runs__of__steps="def f():\n    from covidlit.tasks import Task",
+    )
+    found = structure.imports(files)
+    assert ("covidlit.runs.steps", "covidlit.tasks.base") in {(i.where, i.what) for i in found}
+    assert structure.late_imports(files, found) == []

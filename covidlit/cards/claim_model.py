@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from covidlit.cards.run_artefacts import CHECKPOINT, MULTIRUN, Facts
+from covidlit.cards.run_artefacts import CHECKPOINT, FOLDS, MULTIRUN, Facts
 from covidlit.cards.wording import last_name, numbers, plain, record_text
 
 _NOT_DETERMINISTIC = ("MaxPool3d", "AvgPool3d", "AdaptiveAvgPool3d")
@@ -93,7 +93,8 @@ def training(facts: Facts) -> list[str]:
         lines.append(f"Precision: {facts.get('config.yaml', 'trainer.precision')}.")
         epochs = facts.find(CHECKPOINT, "epochs")
         if epochs is not None:
-            lines.append(f"The weights are those after epoch {epochs}.")
+            of = f" of {next(iter(facts.run.files[FOLDS]))}" if FOLDS in facts.run.files else ""
+            lines.append(f"The weights{of} are those after epoch {epochs}.")
     lines += determinism(facts)
     return [*lines, _number_of_models(facts)]
 
@@ -159,7 +160,9 @@ def _hardware(facts: Facts) -> str:
 
 
 def _number_of_models(facts: Facts) -> str:
-    count = facts.find(MULTIRUN, "n_runs")
+    count, folds = facts.find(MULTIRUN, "n_runs"), facts.run.files.get(FOLDS)
+    if folds:
+        return f"Number of models: {len(folds)}, one per fold, trained alike."
     if count is None:
         return "Number of models: this run is part of no sweep."
     varied = facts.find(MULTIRUN, "varied")

@@ -5,22 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from covidlit.cards.run_artefacts import Facts, MissingFact
+from covidlit.cards.run_artefacts import FOLDS, Facts, MissingFact
 from covidlit.cards.wording import listed, record_text
 
 
 def assignment(facts: Facts) -> list[str]:
     """Item 20: the kind of the split, its arguments and the share of each part."""
-    kind, arguments = facts.get("split.json", "kind"), facts.find("split.json", "arguments") or {}
-    seed, fold = facts.find("split.json", "seed"), facts.find("split.json", "fold")
+    folds = facts.run.files.get(FOLDS)
+    if not folds:
+        return _assignment(facts, "split.json", "")
+    lines = [f"Cross-validation of {len(folds)} folds: each scan is tested once, in one of them."]
+    for fold in folds:
+        lines += [f"{fold}: {line}" for line in _assignment(facts, FOLDS, f"{fold}.")]
+    return lines
+
+
+def _assignment(facts: Facts, file: str, at: str) -> list[str]:
+    kind, arguments = facts.get(file, f"{at}kind"), facts.find(file, f"{at}arguments") or {}
+    seed, fold = facts.find(file, f"{at}seed"), facts.find(file, f"{at}fold")
     how = {**arguments, **{k: v for k, v in (("seed", seed), ("fold", fold)) if v is not None}}
     lines = [f"Split made by {kind}{f' with {record_text(how)}' if how else ''}."]
-    parts = facts.get("split.json", "parts")
-    names = list(parts.values())
+    names = list(facts.get(file, f"{at}parts").values())
     for part in dict.fromkeys(("train", "validation", "test", *names)):
         count = names.count(part)
         lines.append(f"{part}: {count} of {len(names)} scans ({100 * count / len(names):.1f}%).")
-    return [*lines, f"SHA-256 of the split: {facts.get('split.json', 'hash')}."]
+    return [*lines, f"SHA-256 of the split: {facts.get(file, f'{at}hash')}."]
 
 
 def disjointness(facts: Facts) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from covidlit.cards.claim_model import is_network
 from covidlit.cards.claim_partitions import test_centres, unknown_centres
-from covidlit.cards.run_artefacts import CHECKPOINT, HEATMAPS, Facts, MissingFact
+from covidlit.cards.run_artefacts import CHECKPOINT, FOLDS, HEATMAPS, Facts, MissingFact
 from covidlit.cards.wording import listed, record_text
 from covidlit.evaluation.estimate import Estimate, format_estimate, format_level
 
@@ -96,6 +96,8 @@ def explanations(facts: Facts) -> list[str]:
             "Not applicable: a heatmap shows where a network looked, and this classical model sees "
             "features of the whole volume. features.csv lists these."
         ]
+    if FOLDS in facts.run.files:
+        raise MissingFact("heatmaps are made of one fold's network: covidlit explain RUN/fold_0")
     again = "covidlit explain RUN --out RUN/heatmaps writes it"
     if HEATMAPS not in facts.run.files:
         raise MissingFact(f"the run has no {HEATMAPS}: {again}")

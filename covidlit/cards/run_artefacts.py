@@ -15,9 +15,12 @@ from covidlit.cards.network_facts import network_facts
 from covidlit.cohort import Split
 from covidlit.errors import CheckpointError, CovidlitError, PredictionsError
 from covidlit.evaluation import read_metrics, read_predictions
+from covidlit.files import fingerprint
+from covidlit.settings.run_config import load_yaml
 
 FILES = ("config.yaml", "split.json", "cohort.json", "hardware.json", "metrics.json")
 CHECKPOINT, MULTIRUN, HEATMAPS = "checkpoint", "multirun.yaml", "heatmaps/localisation.json"
+FOLDS = "fold_*/split.json"
 _AGAIN = "train again, or take the file from a copy of the run."
 
 
@@ -32,7 +35,9 @@ class RunArtefacts:
     Args:
         folder: of the run.
         files: content by name, those of `FILES` that are there; under "checkpoint" the facts of the
-            network that gave the scores, under "multirun.yaml" the sweep that the run is part of.
+            network that gave the scores, of a cross-validation that of its first fold; under
+            "multirun.yaml" the sweep that the run is part of; under `FOLDS` the splits of the folds
+            of a cross-validation, by the names of their folders.
     """
 
     folder: Path
@@ -100,8 +105,11 @@ def read_run(folder: str | Path) -> RunArtefacts:
             fix="give the folder of a run (runs/<name>/<date>), as `covidlit train` leaves it.",
         )
     files = {name: _read(folder / name) for name in FILES if (folder / name).is_file()}
-    if (path := _checkpoint_of(folder, files.get("metrics.json", {}))) is not None:
-        files[CHECKPOINT] = network_facts(path)
+    if folds := {} if "split.json" in files else _splits_of_folds(folder):
+        files[FOLDS] = folds
+    first = folder / next(iter(folds), "")
+    if (path := _checkpoint_of(first, files.get("metrics.json", {}))) is not None:
+        files[CHECKPOINT] = {**network_facts(path), "file": path.relative_to(folder).as_posix()}
     if (folder / HEATMAPS).is_file():
         files[HEATMAPS] = _read(folder / HEATMAPS)
     if (folder.resolve().parent / MULTIRUN).is_file():
@@ -119,7 +127,7 @@ def _read(path: Path) -> dict[str, Any]:
         return read_metrics(path)
     try:
         text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
+        content = load_yaml(text) if path.suffix == ".yaml" else json.loads(text)
     except (ValueError, yaml.YAMLError) as error:
         first = str(error).splitlines()[0]
         raise CovidlitError(f"it cannot be read: {first}.", where=path, fix=_AGAIN) from error
@@ -128,6 +136,15 @@ def _read(path: Path) -> dict[str, Any]:
             f"it holds {type(content).__name__} instead of a mapping.", where=path, fix=_AGAIN
         )
     return content
+
+
+def _splits_of_folds(folder: Path) -> dict[str, Any]:
+    """The split of each finished fold of a cross-validation, by the fold's folder, in order."""
+    found = [Split.load(path) for path in folder.glob(FOLDS)]
+    return {
+        f"fold_{split.fold}": split.model_dump(mode="json")
+        for split in sorted(found, key=lambda split: split.fold or 0)
+    }
 
 
 def _checkpoint_of(folder: Path, metrics: Mapping[str, Any]) -> Path | None:
@@ -153,13 +170,21 @@ def _multirun(folder: Path) -> dict[str, Any]:
 def _check_one_run(run: RunArtefacts) -> None:
     """Refuse files that are of different runs."""
     files = run.files
-    hashes = {
-        "split.json": files.get("split.json", {}).get("hash"),
-        "metrics.json": (files.get("metrics.json", {}).get("record") or {}).get("split_hash"),
-        f"checkpoints/{files.get(CHECKPOINT, {}).get('file')}": files.get(CHECKPOINT, {}).get(
-            "split_hash"
-        ),
-    }
+    network = files.get(CHECKPOINT, {})
+    hashes: dict[str | None, str | None] = {}
+    if FOLDS in files:
+        of_folds = [split["hash"] for split in files[FOLDS].values()]
+        _check_same({FOLDS: of_folds[0], network.get("file"): network.get("split_hash")}, run)
+        hashes[FOLDS] = fingerprint(of_folds)
+    else:
+        hashes["split.json"] = files.get("split.json", {}).get("hash")
+        hashes[network.get("file")] = network.get("split_hash")
+    record = files.get("metrics.json", {}).get("record") or {}
+    _check_same({**hashes, "metrics.json": record.get("split_hash")}, run)
+    _check_predictions(run)
+
+
+def _check_same(hashes: Mapping[str | None, str | None], run: RunArtefacts) -> None:
     known = {name: value for name, value in hashes.items() if value is not None}
     if len({*known.values()}) > 1:
         named = ", ".join(f"{name} of split {value[:12]}" for name, value in known.items())
@@ -168,7 +193,6 @@ def _check_one_run(run: RunArtefacts) -> None:
             where=run.folder,
             fix="give a folder as one run left it.",
         )
-    _check_predictions(run)
 
 
 def _check_predictions(run: RunArtefacts) -> None:
@@ -189,5 +213,5 @@ def _check_predictions(run: RunArtefacts) -> None:
 
 def _shown(run: RunArtefacts, file: str) -> str:
     if file == CHECKPOINT and CHECKPOINT in run.files:
-        return f"checkpoints/{run.files[CHECKPOINT]['file']}"
+        return str(run.files[CHECKPOINT]["file"])
     return f"../{file}" if file == MULTIRUN else file

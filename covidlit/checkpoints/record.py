@@ -82,6 +82,7 @@ class RunRecord(BaseModel):
         synthetic: whether scans that it was trained or selected on are synthetic.
         heat_scales: upper end of the absolute scale of heatmaps by "<method>:<layer>", see
             `covidlit.explain.scale`.
+        rows: `covidlit.datamodules.cohort_data.rows_hash`; empty in records of before it was kept.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -94,6 +95,7 @@ class RunRecord(BaseModel):
     operating_point: float | None = None
     synthetic: bool = False
     heat_scales: dict[str, Positive] = {}
+    rows: str = ""
 
     @field_validator("config")
     @classmethod
@@ -135,6 +137,7 @@ def run_record(
     input_record: Mapping[str, Any],
     *,
     synthetic: bool = False,
+    rows: str = "",
 ) -> dict[str, Any]:
     """The record of a run, as plain types.
 
@@ -143,6 +146,7 @@ def run_record(
         split_hash: of the split.
         input_record: of `CohortData.input_record`.
         synthetic: whether rows that it was trained or selected on are synthetic.
+        rows: hash of what each row was prepared from.
     """
     record = RunRecord(
         config=dict(config),
@@ -151,5 +155,6 @@ def run_record(
         model=str(config["model"].get("name", "")),
         classes=list(in_target_order((config.get("label_rule") or {}).get("classes") or [])),
         synthetic=synthetic,
+        rows=rows,
     )
     return record.model_dump(mode="json")

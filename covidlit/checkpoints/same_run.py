@@ -172,6 +172,13 @@ def check_same_run(
     for name in ("split_hash", "preprocess"):
         if name in record and name in written and _of_kind(record[name]) != _of_kind(written[name]):
             raise _cannot_go_on(path, f"{name} was {written[name]!r} and is {record[name]!r}")
+    if written.get("rows") and record.get("rows") and written["rows"] != record["rows"]:
+        raise CheckpointError(
+            "the run cannot go on from this checkpoint: it was trained on other rows than those "
+            "of now, under the same names.",
+            where=path,
+            fix="give the data as they were, or start a run without ckpt_path in another folder.",
+        )
     old, new = (trainer_of(run) for run in (written, record))
     if changed := changed_length(old, new, before.get("scheduler")):
         raise _another_schedule(path, changed, before["scheduler"], new)

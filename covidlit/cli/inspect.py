@@ -26,6 +26,13 @@ def inspect(
     min_slices: Annotated[
         int, typer.Option(help="Refuse series with fewer slices than this.")
     ] = 12,
+    pixels: Annotated[
+        bool,
+        typer.Option(
+            "--pixels",
+            help="Read the pixels of each accepted series, too, and refuse what does not decode.",
+        ),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if anything is refused or damaged.")
     ] = False,
@@ -40,7 +47,7 @@ def inspect(
     """
     import pandas as pd
 
-    from covidlit.dicom import Checks, find_series, judge
+    from covidlit.dicom import Checks, find_series, judge, looked_into
     from covidlit.tables import check_table_path, write_table
 
     check_table_path(csv)
@@ -50,6 +57,13 @@ def inspect(
         progress.add_task(f"Reading headers under {folder}", total=None)
         found = find_series(folder)
         verdicts = [judge(series, checks) for series in found.series]
+        if pixels:
+            both = zip(found.series, verdicts, strict=True)
+            reading = progress.add_task("Reading pixels", total=len(verdicts))
+            verdicts = []
+            for series, verdict in both:
+                verdicts.append(looked_into(series, verdict, checks))
+                progress.advance(reading)
     rows = [_row(verdict, root, keep_identifiers) for verdict in verdicts]
     rows += [
         {

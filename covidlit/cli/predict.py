@@ -20,9 +20,8 @@ def predict(
     checkpoint: Annotated[
         Path,
         typer.Argument(
-            help="A checkpoint of `covidlit train`: RUN/checkpoints/best.ckpt, or last.ckpt where "
-            "none was selected, or model.skops of a classical baseline; or a folder of "
-            "`covidlit export`."
+            help="The folder of a run, whose judged model is taken; a model in its checkpoints/ "
+            "(best.ckpt, last.ckpt, model.skops); or a folder of `covidlit export`."
         ),
     ],
     path: Annotated[

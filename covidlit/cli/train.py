@@ -13,7 +13,7 @@ from covidlit.errors import ConfigError, CovidlitError, disk_full
 from covidlit.garbage_collection import collect_less
 from covidlit.names import check_name
 from covidlit.runs.processes import ProcessError, process_rank
-from covidlit.runs.stopped import INTERRUPTED, RunStopped, explained_end
+from covidlit.runs.stopped import INTERRUPTED, RunStopped, end_with_way_on
 from covidlit.settings.errors import translate
 from covidlit.settings.paths import absolute_paths
 from covidlit.settings.tree import config_dir
@@ -101,7 +101,7 @@ def run(config: DictConfig) -> float | None:
         {str(key): value for key, value in resolved.items()}, hydra_config.runtime.cwd
     )
     trial = current_trial(hydra_config)
-    with explained_end(run_dir):
+    with end_with_way_on(run_dir):
         if trial is None:
             return whole_run(plain, run_dir)
         from covidlit.sweep.trial_run import run_trial

@@ -288,6 +288,8 @@ def _finished(table: pd.DataFrame, names: Pseudonyms) -> pd.DataFrame:
         series_uid=[names.uid(uid) for uid in table["series_uid"]],
     )
     table = table.drop(columns=["raw_patient", "place", "is_image", "is_derived"])
+    if not table["acquisition_date_moved"].eq(True).any():
+        table = table.drop(columns="acquisition_date_moved")
     known = [name for name in MANIFEST_SCHEMA.columns if name in table]
     table = table[[*known, *(name for name in table if name not in known)]]
     return validate_manifest(table.sort_values("scan_id").reset_index(drop=True))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from covidlit.cohort.columns import as_day, column_of, parse_dates
 from covidlit.cohort.flow import Flow
+from covidlit.cohort.scan_dates import DOUBTED, scan_days
 from covidlit.cohort.series_choice import preferred
 from covidlit.errors import ManifestError
 
@@ -91,7 +92,7 @@ class InclusionCriteria:
             tested = (
                 column_of(table, "rtpcr_initial").notna() | column_of(table, "rtpcr_round").notna()
             )
-            dates = parse_dates(column_of(table, "acquisition_date"))
+            dates, doubted = scan_days(table)
             early = dates < pd.Timestamp(self.tested_or_before)
             name = f"RT-PCR, or before {self.tested_or_before}"
             has_results = "rtpcr_initial" in table or "rtpcr_round" in table
@@ -99,7 +100,8 @@ class InclusionCriteria:
             fails = ~tested & ~early & ~unknown
             needs = _RTPCR if has_results else replace(_RTPCR, columns=("rtpcr_initial",))
             if has_results or dates[unknown].isna().any():
-                needs = replace(needs, columns=(*needs.columns, "acquisition_date"))
+                also = DOUBTED if doubted[unknown].any() else ""
+                needs = replace(needs, columns=(*needs.columns, "acquisition_date"), also=also)
             table, flow = self._step(table, flow, name, fails, unknown, needs)
         if self.initial_scan_only:
             fails, unknown = _not_initial(table, manifest)
@@ -147,13 +149,15 @@ class _Needs:
 
     columns: tuple[str, ...]
     off: str
+    also: str = ""  # what else may be the matter than an empty column
 
     def missing(self, table: pd.DataFrame) -> str:
         """What is missing where a scan cannot be assessed: a column, or a value in it."""
-        return ", ".join(
+        missing = [
             f"{name} is empty" if name in table else f"there is no column {name}"
             for name in self.columns
-        )
+        ]
+        return ", ".join(missing) + (self.also and f", or {self.also}")
 
 
 _THICKNESS = _Needs(

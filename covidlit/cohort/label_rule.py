@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 
 from covidlit.cohort.class_names import in_target_order, require_classes
-from covidlit.cohort.columns import TEXT, as_day, column_of, parse_dates
+from covidlit.cohort.columns import TEXT, as_day, column_of
+from covidlit.cohort.scan_dates import DOUBTED, scan_days
 from covidlit.errors import ManifestError
 
 _NO_CLASS = "no class_name"
+_NO_DAY = f"no RT-PCR result, and {DOUBTED}: state it in the labels"
 
 
 class TargetRule(Protocol):
@@ -73,6 +75,8 @@ class LabelRule:
     The paper labels cases *before 30 November* but includes untested ones *before 1 December*: an
     untested scan of 30 November itself passes the inclusion and gets no label.
 
+    A date that de-identification moved, or that cannot be, makes no untested scan a negative.
+
     Args:
         positive: the classes that count as CT-confirmed.
         untested_before: ISO date; an untested scan counts as negative if it is earlier than this
@@ -105,10 +109,11 @@ class LabelRule:
         tested_positive = (result == "positive") | later
         tested_negative = (result == "negative") & ~later
         untested = ~(tested_positive | tested_negative)
+        days, doubted = scan_days(manifest)
         if self.untested_before is None:
             early = pd.Series(False, index=manifest.index)
         else:
-            early = parse_dates(column_of(manifest, "acquisition_date")) < self.untested_before
+            early = days < self.untested_before
         is_positive = manifest["class_name"].isin(self.positive)
         known = manifest["class_name"].notna()
         outcomes: list[tuple[pd.Series, int | None, str]] = [
@@ -119,6 +124,7 @@ class LabelRule:
             (tested_positive, None, "RT-PCR is positive but the class is not"),
             (tested_negative, 0, ""),
             (untested & early, 0, ""),
+            (untested & doubted & (self.untested_before is not None), None, _NO_DAY),
             (untested, None, f"no RT-PCR result and not before {self._before()}"),
         ]
         return _table(manifest, outcomes)
@@ -243,16 +249,16 @@ def _table(
     )
 
 
-def _checked(explained: pd.DataFrame, needs: str) -> pd.Series:
-    target = explained["target"]
+def _checked(labels: pd.DataFrame, needs: str) -> pd.Series:
+    target = labels["target"]
     if len(target) and target.isna().all():
-        counts = explained["reason"].value_counts()
+        counts = labels["reason"].value_counts()
         reasons = "; ".join(f"{n} row(s): {reason}" for reason, n in counts.items())
         fix = (
             "complete these columns, or label by class_name alone: label_rule=by_class, for "
             "`covidlit manifest` --label-rule by-class."
         )
-        if (explained["reason"] == _NO_CLASS).all():
+        if (labels["reason"] == _NO_CLASS).all():
             fix = "complete the column class_name."
         raise ManifestError(
             f"no row gets a target ({needs}): {reasons}.", where="label_rule", fix=fix

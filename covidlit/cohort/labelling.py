@@ -71,6 +71,7 @@ def with_labels(
     """
     further = _further(labels, keep_columns)
     scans = scans[matched.notna()].copy()
+    of_headers = parse_dates(scans["acquisition_date"])
     rows = labels.table.loc[matched.dropna().to_numpy(dtype=int)].set_axis(scans.index)
     notes = []
     left_out = [name for name in labels.further_columns if name not in further]
@@ -92,6 +93,12 @@ def with_labels(
                 )
             stated = stated.astype("object").where(stated.notna(), header.astype("object"))
         scans[name] = stated
+    if "acquisition_date" in rows and "acquisition_date_moved" not in rows:
+        # A date that somebody looked up is the scan's; one that is copied from a header is no news.
+        dates = parse_dates(rows["acquisition_date"])
+        scans["acquisition_date_moved"] = scans["acquisition_date_moved"].mask(
+            dates.notna() & (dates != of_headers), False
+        )
     if labels.key != "patient_id" and "patient_id" in rows:
         scans["patient_id"] = rows["patient_id"].where(
             rows["patient_id"].notna(), scans["patient_id"]

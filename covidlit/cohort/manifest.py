@@ -49,6 +49,8 @@ MANIFEST_SCHEMA = pa.DataFrameSchema(
         "study_uid": text(),
         "series_uid": text(),
         "acquisition_date": iso_date(),
+        # By de-identification, or since it contradicts itself: not the day that a scan was made.
+        "acquisition_date_moved": flag(),
         "target": whole_number(0),
         "age": number(between(0, 120, "years")),
         "sex": one_of("F", "M"),

@@ -9,6 +9,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from covidlit.dicom import pseudonym_uid
 from covidlit.errors import ManifestError
 from covidlit.files import check_writable
 
@@ -45,8 +46,6 @@ class Pseudonyms:
 
     def uid(self, raw: str) -> str:
         """The pseudonym of a study or series UID, which `read_series` understands."""
-        from covidlit.dicom import pseudonym_uid
-
         return raw if self.key is None else pseudonym_uid(raw)
 
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
+import pandera.errors
+import pandera.pandas as pa
 
 from covidlit.cohort.labelling import NO_SCAN
 from covidlit.cohort.labels_table import Labels
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
-from covidlit.dicom.facts import metadata_of
+from covidlit.dicom import Checks, find_series, judge
+from covidlit.dicom.facts import metadata_and_doubts
+from covidlit.dicom.image_type import is_derived
+from covidlit.dicom.pseudonym import without_file_names
 from covidlit.errors import CovidlitError, ManifestError
+from covidlit.scans.images import read_image
 from covidlit.tables import row_numbers
-
-if TYPE_CHECKING:
-    from covidlit.dicom import Checks
 
 FACTS = (
     "acquisition_date",
+    "acquisition_date_moved",
     "age",
     "sex",
     "manufacturer",
@@ -33,6 +38,7 @@ FACTS = (
 )
 """What DICOM headers tell about a scan that goes into a manifest."""
 
+_MOST_DOUBTS = 5
 Track = Callable[[Iterable[Any]], Iterable[Any]]
 
 
@@ -65,17 +71,15 @@ def dicom_rows(
     Raises:
         ManifestError: no series is there.
     """
-    from covidlit.dicom import Checks, find_series, judge
-    from covidlit.dicom.image_type import is_derived
-    from covidlit.dicom.pseudonym import without_file_names
-
     root = Path(root).resolve()
     found = find_series(root, workers=workers)
-    rows = []
+    rows: list[dict[str, Any]] = []
+    doubts: Counter[str] = Counter()
     for series in found.series:
         verdict = judge(series, checks or Checks())
         failed = {check for check, _ in verdict.findings}
-        facts = metadata_of(series)
+        facts, doubted = metadata_and_doubts(series)
+        doubts.update(doubted)
         names = [path.name for path in (*series.files, *(path for path, _ in series.suspects))]
         rows.append(
             {
@@ -104,6 +108,9 @@ def dicom_rows(
         {"kind": "file", "path": str(problem.path), "reason": problem.reason}
         for problem in found.problems
     ]
+    notes += [f"{n} series: {doubt}." for doubt, n in doubts.most_common(_MOST_DOUBTS)]
+    if rest := sum(n for _, n in doubts.most_common()[_MOST_DOUBTS:]):
+        notes.append(f"{rest} more header fact(s) that cannot be: see `covidlit inspect`.")
     nameless = int((table["raw_patient"] == "").sum())
     if nameless:
         notes.append(
@@ -124,9 +131,6 @@ def image_rows(root: str | Path, labels: Labels, track: Track = iter) -> ScanRow
     Raises:
         ManifestError: none of the files exists.
     """
-    from covidlit.dicom.pseudonym import without_file_names
-    from covidlit.scans.images import read_image
-
     root = Path(root).resolve()
     rows, problems = [], []
     numbers = dict(zip(labels.table.index, row_numbers(labels.table), strict=True))
@@ -180,9 +184,6 @@ def _stated(label: Any, name: str) -> str:
 def _plausible(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Facts that a header states but the manifest cannot hold count as unknown; a note says how
     many."""
-    import pandera.errors
-    import pandera.pandas as pa
-
     schema = pa.DataFrameSchema({name: MANIFEST_SCHEMA.columns[name] for name in FACTS})
     try:
         schema.validate(table, lazy=True)

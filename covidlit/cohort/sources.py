@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from covidlit.cohort.flow import Flow
 from covidlit.cohort.inclusion import InclusionCriteria
+from covidlit.cohort.manifest import MANIFEST_SCHEMA, read_manifest, write_manifest
+from covidlit.cohort.misspelt import UIDS, misspelling_warnings
 from covidlit.errors import ManifestError
 from covidlit.files import fingerprint
+from covidlit.tables import read_table, write_table
 
-if TYPE_CHECKING:
-    import pandas as pd
 log = logging.getLogger(__name__)
 
 
@@ -40,8 +43,6 @@ def existing_manifest(
             where=manifest,
             fix="make one with `covidlit manifest DIR --labels labels.csv --out manifest.csv`.",
         )
-    from covidlit.cohort.manifest import MANIFEST_SCHEMA, read_manifest
-    from covidlit.cohort.misspelt import UIDS, misspelling_warnings
 
     table = read_manifest(manifest)
     known = [name for name in MANIFEST_SCHEMA.columns if name not in UIDS]
@@ -55,10 +56,6 @@ def existing_manifest(
 def _included(
     manifest: Path, table: pd.DataFrame, folder: Path, criteria: InclusionCriteria
 ) -> Path:
-    from covidlit.cohort.flow import Flow
-    from covidlit.cohort.manifest import write_manifest
-    from covidlit.tables import write_table
-
     left, flow = criteria.apply(table, Flow.start(table, f"scans in {manifest.name}"))
     if left.empty:
         fix = "choose inclusion=none, or criteria that fit the cohort."
@@ -75,8 +72,6 @@ def _included(
     steps = flow.to_frame()
     before, note = flow_of(manifest)
     if before is not None:
-        import pandas as pd
-
         steps = pd.concat([before, steps], ignore_index=True)
         steps["step"] = range(len(steps))
     elif note:
@@ -103,9 +98,6 @@ def flow_of(path: Path) -> tuple[pd.DataFrame | None, str]:
         or where it ends with other numbers of scans and patients than the manifest has. The text
         says which of the last two it is, and is empty otherwise.
     """
-    from covidlit.cohort.manifest import read_manifest
-    from covidlit.tables import read_table
-
     beside = flow_path(path)
     if not beside.is_file():
         return None, ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -68,8 +69,6 @@ class Split(BaseModel):
         Raises:
             SplitError: missing, not a split, or its hash does not match its content.
         """
-        import json
-
         path = Path(path)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))

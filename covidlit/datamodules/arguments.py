@@ -13,7 +13,7 @@ from covidlit.preprocess import Geometry
 
 
 @contextmanager
-def explained(name: str) -> Iterator[None]:
+def config_errors(name: str) -> Iterator[None]:
     """Turn what Python says about values of a wrong type or name into an error of the settings.
 
     Raises:
@@ -38,7 +38,7 @@ def as_geometry(value: Geometry | Mapping[str, Any] | None) -> Geometry:
     """A Geometry from its arguments; None: its defaults."""
     if isinstance(value, Geometry):
         return value
-    with explained("geometry"):
+    with config_errors("geometry"):
         return Geometry(**dict(value or {}))
 
 

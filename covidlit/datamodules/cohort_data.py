@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
+from covidlit.files import fingerprint
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -113,3 +115,13 @@ class CohortData(Protocol):
 
         Under `TO_CHECK` what may be a leak between the parts, once set up, if anything is.
         """
+
+
+def rows_hash(data: CohortData) -> str:
+    """Hash of the split and of what each row was prepared from; the data set up.
+
+    Paths are no settings, and files change: this tells other rows under the same names.
+    """
+    columns = [name for name in (f"{data.unit}_id", "status", "key") if name in data.table]
+    rows = sorted(map(str, data.table[columns].astype("string").to_numpy().tolist()))
+    return fingerprint([data.split.hash, rows])

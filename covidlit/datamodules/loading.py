@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import SimpleITK
 import torch
 from torch.utils.data import Dataset
 
@@ -52,6 +53,4 @@ def epoch_loader(
 
 def _one_thread(worker: int) -> None:
     """Keep SimpleITK inside a loader process to one thread; PyTorch sees to its own."""
-    import SimpleITK
-
     SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)

@@ -6,15 +6,19 @@ import copy
 from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from covidlit.arguments import require_n_jobs, require_whole_number
 from covidlit.cohort.leakage import Suspicion, check_leakage, in_words
-from covidlit.datamodules.arguments import as_geometry, as_path, as_window, explained
+from covidlit.cohort.manifest import read_manifest
+from covidlit.cohort.split import PARTS
+from covidlit.cohort.splits import Split, require_two_targets
+from covidlit.datamodules.arguments import as_geometry, as_path, as_window, config_errors
 from covidlit.datamodules.balance import draw_weights
 from covidlit.datamodules.cohort_data import TO_CHECK, RunSettings, SplitOf
 from covidlit.datamodules.loading import epoch_loader
@@ -31,12 +35,9 @@ from covidlit.datamodules.volume_table import (
 from covidlit.dicom import Checks
 from covidlit.errors import SplitError
 from covidlit.preprocess import Geometry, prepare_cohort
+from covidlit.preprocess.features.cache import cohort_features
+from covidlit.preprocess.features.catalogue import FEATURE_NAMES, GROUPS, feature_table, features_of
 from covidlit.preprocess.thumbnails import cohort_thumbnails
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from covidlit.cohort.splits import Split
 
 
 class VolumeDataModule(pl.LightningDataModule):
@@ -144,8 +145,6 @@ class VolumeDataModule(pl.LightningDataModule):
     def manifest(self) -> pd.DataFrame:
         """The manifest's rows with `target`, `status` and `reason`, before any is prepared."""
         if self._manifest is None:
-            from covidlit.cohort.manifest import read_manifest
-
             self._manifest = with_target(
                 read_manifest(self.manifest_path), self._label_rule, self.n_classes
             )
@@ -214,8 +213,6 @@ class VolumeDataModule(pl.LightningDataModule):
 
     def rows_of(self, part: str) -> pd.DataFrame:
         """The rows of a part that can be loaded, in the table's order."""
-        from covidlit.cohort.split import PARTS
-
         if part not in PARTS:
             raise SplitError(
                 f"there is no part {part!r}.", where="part", fix=f"use one of {', '.join(PARTS)}."
@@ -246,11 +243,6 @@ class VolumeDataModule(pl.LightningDataModule):
 
         They are measured once and kept in the cache.
         """
-        import pandas as pd
-
-        from covidlit.preprocess.features.cache import cohort_features
-        from covidlit.preprocess.features.catalogue import FEATURE_NAMES, GROUPS, features_of
-
         names = [feature.name for feature in features_of(GROUPS if groups is None else groups)]
         keys = self.rows_of(part)["key"].to_list()
         workers = {name: self._prepare[name] for name in ("n_jobs", "backend")}
@@ -259,8 +251,6 @@ class VolumeDataModule(pl.LightningDataModule):
 
     def feature_table(self, groups: Sequence[str] | None = None) -> pd.DataFrame:
         """One row per feature: name, group, description, unit, source."""
-        from covidlit.preprocess.features.catalogue import GROUPS, feature_table
-
         return feature_table(GROUPS if groups is None else groups)
 
     def input_record(self) -> dict[str, Any]:
@@ -291,8 +281,6 @@ class VolumeDataModule(pl.LightningDataModule):
         Raises:
             SplitError: no scan of the training part could be prepared, or those of one class only.
         """
-        from covidlit.cohort.splits import require_two_targets
-
         rows = self.rows_of("train")
         if rows.empty:
             raise SplitError(
@@ -363,13 +351,11 @@ class VolumeDataModule(pl.LightningDataModule):
             return None
         from covidlit.transforms import Augmentation
 
-        with explained("augmentation"):
+        with config_errors("augmentation"):
             return Augmentation(spacing=self.geometry.spacing, **self._augmentation)
 
     def _make_split(self) -> Split:
         if self._split is None:
-            from covidlit.cohort.splits import Split
-
             manifest = self.manifest
             source = self._split_source
             if isinstance(source, (str, Path)):
@@ -378,7 +364,7 @@ class VolumeDataModule(pl.LightningDataModule):
                 source.check_fits(manifest)
                 self._split = source
             else:
-                with explained("split"):
+                with config_errors("split"):
                     self._split = source(manifest)
                 self._split_source = self._split  # a function need not go to another process
         return self._split

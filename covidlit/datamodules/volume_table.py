@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from covidlit.errors import ManifestError
 from covidlit.tables import row_numbers
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from covidlit.cohort.splits import Split
 
 
@@ -22,8 +22,6 @@ def with_target(manifest: pd.DataFrame, label_rule: Any = None, n_classes: int =
         ManifestError: there is neither a target nor a rule, or a target is not in
             0 .. n_classes - 1.
     """
-    import pandas as pd
-
     table = manifest.copy()
     reasons = pd.Series("the column is empty", index=table.index, dtype="string")
     if label_rule is None:
@@ -109,8 +107,6 @@ def prepared_table(manifest: pd.DataFrame, prepared: pd.DataFrame, split: Split)
 
 
 def _text(table: pd.DataFrame, column: str) -> pd.Series:
-    import pandas as pd
-
     if column in table:
         return table[column].astype("string")
     return pd.Series(pd.NA, index=table.index, dtype="string")

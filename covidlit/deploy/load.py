@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from covidlit.arguments import require_whole_number
+from covidlit.checkpoints.of_run import model_of_run
 from covidlit.deploy.engine import Engine
 from covidlit.deploy.exported import default_folder, is_export, read_export
+from covidlit.deploy.exported_engine import ExportedEngine
 from covidlit.errors import ConfigError, did_you_mean
 
 ENGINES = ("auto", "torch", "onnxruntime", "openvino")
@@ -20,9 +22,9 @@ def load_engine(
     """Load a trained network into the engine that is to run it.
 
     Args:
-        path: a checkpoint of `covidlit train`, a folder of `covidlit export`, or the `model.skops`
-            of a classical baseline. For an engine other than torch, a checkpoint's export is looked
-            for in `exported/<its name>` beside it.
+        path: a checkpoint of `covidlit train`, the folder of a run, a folder of `covidlit export`,
+            or the `model.skops` of a classical baseline. For an engine other than torch, a
+            checkpoint's export is looked for in `exported/<its name>` beside it.
         engine: "torch", "onnxruntime" or "openvino"; "auto" is torch for a checkpoint, and for an
             export OpenVINO, or ONNX Runtime where it was not exported for that. A baseline is run
             by scikit-learn, whose own is "auto" alone.
@@ -43,9 +45,11 @@ def load_engine(
         )
     if threads is not None:
         require_whole_number(threads, "threads", at_least=1)
+    exported = is_export(path)
+    if Path(path).is_dir() and not exported:
+        path = model_of_run(path)
     if Path(path).suffix == ".skops":
         return _classical(path, engine, device)
-    exported = is_export(path)
     if engine == "auto":
         engine = _fastest(Path(path)) if exported else "torch"
     if engine == "torch":
@@ -64,7 +68,6 @@ def load_engine(
             where="device",
             fix="use engine=torch on a GPU.",
         )
-    from covidlit.deploy.exported_engine import ExportedEngine
 
     if exported:
         export = read_export(path, FORMATS[engine])

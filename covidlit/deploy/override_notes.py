@@ -11,14 +11,14 @@ BY_RUN = "by the run that trained the network"
 BY_USER = "by --override"
 
 
-def told(notes: Iterable[str], by_run: Collection[str]) -> str | None:
+def format_notes(notes: Iterable[str], by_run: Collection[str]) -> str | None:
     """A scan's notes in one text, with who overrode a check; None where there are none.
 
     Args:
         notes: of the scan as it was read; they name the checks that were overridden.
         by_run: the checks that the run's record overrides. The user's are the others.
     """
-    return "; ".join(_told(note, by_run) for note in notes) or None
+    return "; ".join(_format_note(note, by_run) for note in notes) or None
 
 
 def count_overridden(notes: Iterable[str]) -> Counter[str]:
@@ -32,7 +32,7 @@ def count_overridden(notes: Iterable[str]) -> Counter[str]:
     )
 
 
-def _told(note: str, by_run: Collection[str]) -> str:
+def _format_note(note: str, by_run: Collection[str]) -> str:
     check, overridden, finding = note.partition(" overridden: ")
     if not overridden or check not in CHECKS:
         return note

@@ -15,7 +15,7 @@ from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.class_names import class_of_interest
 from covidlit.cohort.scan_sources import ScanSource, find_scans
 from covidlit.deploy import Engine, Timings, load_engine
-from covidlit.deploy.override_notes import told
+from covidlit.deploy.override_notes import format_notes
 from covidlit.deploy.preparation import PreparedSource, prepare_ahead
 from covidlit.deploy.score_journal import ScoreJournal
 from covidlit.dicom import Checks
@@ -256,7 +256,7 @@ def _usable(
         row: dict[str, Any] = {
             name: getattr(source, name) for name in ("scan_id", "path", "series_uid", "synthetic")
         }
-        row["notes"] = told(outcome.notes, record.volume_input.override_checks)
+        row["notes"] = format_notes(outcome.notes, record.volume_input.override_checks)
         rows[place] = row
         if outcome.prepared is None:
             row |= {"status": "refused", "reason": outcome.reason}

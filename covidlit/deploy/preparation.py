@@ -10,6 +10,8 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from joblib.externals.loky import ProcessPoolExecutor
+
 from covidlit.arguments import n_cores, require_n_jobs
 from covidlit.cohort.scan_sources import ScanSource, refusal_reason
 from covidlit.errors import ConfigError, CovidlitError
@@ -204,7 +206,6 @@ def _pool(n_jobs: int, backend: str, stack: ExitStack) -> tuple[Executor, int]:
     n_jobs = n_cores() if n_jobs < 0 else n_jobs
     if n_jobs == 1:
         return ThreadPoolExecutor(1), 1
-    from joblib.externals.loky import ProcessPoolExecutor
 
     # Starts fresh interpreters that do not run the caller's script again, on every system.
     # They end with this process, however it ends, also before their first scan.

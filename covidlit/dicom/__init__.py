@@ -4,7 +4,7 @@ from covidlit.dicom.assess import judge
 from covidlit.dicom.checks import CHECKS, Checks
 from covidlit.dicom.find import find_series
 from covidlit.dicom.pseudonym import pseudonym_uid
-from covidlit.dicom.read import choose_series, read_series
+from covidlit.dicom.read import choose_series, looked_into, read_series
 from covidlit.dicom.series import FileProblem, Found, Frame, ImageFile, Series
 from covidlit.dicom.verdict import Finding, SeriesRefused, Verdict
 
@@ -22,6 +22,7 @@ __all__ = [
     "choose_series",
     "find_series",
     "judge",
+    "looked_into",
     "pseudonym_uid",
     "read_series",
 ]

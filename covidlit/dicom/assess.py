@@ -9,13 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from covidlit.dicom.checks import CHECKS, Checks
-from covidlit.dicom.facts import metadata_of
+from covidlit.dicom.damage import how_to_mend
+from covidlit.dicom.facts import metadata_and_doubts
 from covidlit.dicom.geometry import Stack, obliquity_degrees, stack_of, tilt_degrees
 from covidlit.dicom.header import CT_CLASSES, is_other_class
 from covidlit.dicom.image_type import is_localizer, is_projection
 from covidlit.dicom.series import Frame, ImageFile, Series
 from covidlit.dicom.spacing import Spacing, check_spacing, split_duplicates
 from covidlit.dicom.transfer_syntax import no_decoder
+from covidlit.dicom.values import check_files, check_padding, check_rescale, check_units
 from covidlit.dicom.verdict import Finding, Verdict
 
 _ORIENTATION_UNTILTED = 0.5  # degrees
@@ -39,7 +41,10 @@ class Plan:
 
 
 def judge(series: Series, checks: Checks = Checks()) -> Verdict:  # noqa: B008 (frozen)
-    """Hold a series against the checks; reads no pixels but those of slices that share a place.
+    """Hold a series against the checks; reads few pixels.
+
+    Those of slices that share a place, that are rescaled unlike others, or that pad with a value of
+    tissue.
 
     Args:
         series: from `find_series`.
@@ -65,13 +70,15 @@ def assess(
     case = _Case(series, checks)
     plan = case.run(dict(unreadable or {}))
     findings = sorted(case.findings, key=lambda finding: CHECKS.index(finding.check))
+    metadata, doubts = metadata_and_doubts(series)
+    facts = {"n_files": len(series.images), **metadata}
     verdict = Verdict(
         series.series_uid,
         series.study_uid,
         tuple(findings),
-        tuple(case.notes),
+        (*case.notes, *doubts),
         str(series.folder),
-        _facts(series, plan),
+        facts | {"slice_spacing_mm": _spacing_of(plan)},
     )
     return verdict, plan if not findings else None
 
@@ -100,6 +107,9 @@ class _Case:
 
     def run(self, unreadable: dict[ImageFile, str]) -> Plan | None:
         images = self._check_files(unreadable)
+        check_files(images, self.report, self.notes)
+        of_ct = [frame for image in images if is_ct(image) for frame in image.frames]
+        check_units(of_ct, self.report, self.notes)
         frames = self._check_geometry([frame for image in images for frame in image.frames])
         if not frames:
             last = self.findings[-1].check if self.findings else "unreadable_file"
@@ -111,7 +121,7 @@ class _Case:
             frames,
             "mixed_size",
             _size_of,
-            "differ in size, pixel spacing or pixel format",
+            "differ in size, pixel spacing or sign",
             _size_of,
         )
         frames = self._check_orientation(frames)
@@ -154,8 +164,11 @@ class _Case:
         reasons |= self._without_rescale([image for image in images if image not in reasons])
         damaged = [image for image in images if image in reasons]
         if damaged:
-            listed = name_some([f"{image.path.name}: {reasons[image]}" for image in damaged])
-            fix = "fetch them again"
+            alike: dict[str, list[str]] = {}
+            for image in damaged:
+                alike.setdefault(reasons[image], []).append(image.path.name)
+            listed = name_some([f"{name_some(names)}: {why}" for why, names in alike.items()])
+            fix = how_to_mend(reasons[image] for image in damaged)
             if all(reasons[image] == no_decoder(image.transfer_syntax) for image in damaged):
                 fix = "store them uncompressed, or install a decoder"
             self.report(
@@ -289,6 +302,8 @@ class _Case:
                 "resorted to head, back, left",
             )
         spacing = check_spacing(unique, stack, checks, self.report, tilted)
+        check_rescale(unique, self.report, self.notes)
+        unique = check_padding(unique, self.report)
         return Plan(tuple(unique), stack, spacing, tilted)
 
     def _check_tilt_tag(self, frames: list[Frame], oblique: float) -> None:
@@ -335,8 +350,8 @@ def _kind_of(image: ImageFile) -> str:
 def _size_of(frame: Frame) -> str:
     image = frame.source
     rows, columns = frame.pixel_spacing or (0.0, 0.0)
-    kind = f"{image.bits_stored}-bit {'signed' if image.signed else 'unsigned'}"
-    return f"{image.rows}x{image.columns} of {rows:.5g}x{columns:.5g} mm, {kind}"
+    sign = "signed" if image.signed else "unsigned"
+    return f"{image.rows}x{image.columns} of {rows:.5g}x{columns:.5g} mm, {sign}"
 
 
 def _share(some: Sequence[object], everything: Sequence[object]) -> str:
@@ -354,8 +369,6 @@ def _frames(frames: Sequence[Frame]) -> str:
     return name_some([frame.name for frame in frames])
 
 
-def _facts(series: Series, plan: Plan | None) -> dict[str, object]:
-    facts = {"n_files": len(series.images), **metadata_of(series)}
-    stacked = plan is not None and len(plan.frames) > 1
-    facts["slice_spacing_mm"] = round(plan.spacing.step, 4) if plan and stacked else None
-    return facts
+def _spacing_of(plan: Plan | None) -> float | None:
+    """The distance between slices in mm; None where there are no two."""
+    return round(plan.spacing.step, 4) if plan and len(plan.frames) > 1 else None

@@ -12,7 +12,7 @@ from covidlit.dicom.dicomdir import missing_files
 from covidlit.dicom.header import DirectoryFileError, read_header
 from covidlit.dicom.parse import NOT_DICOM, NotDicomError
 from covidlit.dicom.series import FileProblem, Found, ImageFile, Series
-from covidlit.dicom.strays import suspects_of, unlikely_others
+from covidlit.dicom.strays import suspects_of, unlikely_others, with_damaged_slices
 from covidlit.errors import DicomError
 
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
@@ -44,6 +44,7 @@ def find_series(root: str | Path, *, workers: int | None = None) -> Found:
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     with ThreadPoolExecutor(n_threads(workers)) as pool:
         headers = [one for chunk in pool.map(_read_chunk, chunks) for one in chunk]
+    headers = with_damaged_slices(paths, headers)
     images = [one for one in headers if isinstance(one, ImageFile)]
     problems = [one for one in headers if isinstance(one, FileProblem)]
     for path, one in zip(paths, headers, strict=True):

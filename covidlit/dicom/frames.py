@@ -20,6 +20,8 @@ MIN_PIXEL_SPACING_MM = 0.05
 MAX_PIXEL_SPACING_MM = 100.0
 MAX_FRAMES = 20_000
 _UNIT_TOLERANCE = 1e-2
+_REAL_WORLD_VALUES = "RealWorldValueMappingSequence"
+_HU_CODES = ("[hnsf'u]", "hu")  # UCUM, and what is written instead
 
 
 def make_frame(
@@ -34,6 +36,8 @@ def make_frame(
     thickness: float | None,
     instance: int | None,
     kernel: str,
+    rescale_type: str = "",
+    other_unit: str = "",
     invalid: Iterable[str] = (),
 ) -> Frame:
     """A Frame whose `missing` says why its geometry cannot be used, if it cannot."""
@@ -67,6 +71,8 @@ def make_frame(
         instance,
         kernel,
         "; ".join(missing),
+        rescale_type,
+        other_unit,
     )
 
 
@@ -122,6 +128,9 @@ def _frame(
 
     rescale = "PixelValueTransformationSequence"
     slope, intercept = number(rescale, "RescaleSlope"), number(rescale, "RescaleIntercept")
+    slope = classic.slope if slope is None else slope
+    intercept = classic.intercept if intercept is None else intercept
+    rescale_type = _look_up(rescale, "RescaleType", own, shared)
     thickness = number("PixelMeasuresSequence", "SliceThickness")
     kernel = _look_up("CTReconstructionSequence", "ConvolutionKernel", own, shared)
     orientation = numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6)
@@ -134,12 +143,55 @@ def _frame(
         or (classic.position if single else None),
         orientation=orientation or classic.orientation,
         pixel_spacing=spacing or classic.pixel_spacing,
-        slope=classic.slope if slope is None else slope,
-        intercept=classic.intercept if intercept is None else intercept,
+        slope=slope,
+        intercept=intercept,
         thickness=classic.thickness if thickness is None else thickness,
         instance=index + 1,
         kernel=classic.kernel if kernel is None else _text(kernel),
+        rescale_type=classic.rescale_type if rescale_type is None else _text(rescale_type),
+        other_unit=other_unit_of(slope, intercept, own, shared) or classic.other_unit,
     )
+
+
+def with_real_world_unit(frame: Frame) -> Frame:
+    """The slice of a classic file with what its real world value mapping says of the unit."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = dcmread(frame.source.path, force=True, specific_tags=[_REAL_WORLD_VALUES])
+        return replace(frame, other_unit=other_unit_of(frame.slope, frame.intercept, dataset))
+
+
+def other_unit_of(slope: float | None, intercept: float | None, *groups: Dataset | None) -> str:
+    """What the real world value mapping says against Hounsfield units; empty where nothing.
+
+    Args:
+        slope, intercept: of the rescale beside it; None where there is none.
+        groups: that may hold the sequence.
+
+    Source: DICOM PS3.3, section C.7.6.16.2.11.
+    """
+    items = [item for group in groups if group for item in group.get(_REAL_WORLD_VALUES) or []]
+    units = [_unit(item) for item in items]
+    if not items:
+        return ""
+    if not any(unit.lower() in _HU_CODES for unit in units):
+        return f"{_REAL_WORLD_VALUES} in {units[0] or 'no unit'}"
+    for item, unit in zip(items, units, strict=True):
+        mapped = [item.get(name) for name in ("RealWorldValueSlope", "RealWorldValueIntercept")]
+        if unit.lower() in _HU_CODES and None not in mapped:
+            own = [1.0 if slope is None else slope, intercept or 0.0]
+            if any(abs(float(a) - b) > 1e-6 for a, b in zip(mapped, own, strict=True)):
+                return (
+                    f"{_REAL_WORLD_VALUES} with RealWorldValueSlope {mapped[0]:g} and "
+                    f"RealWorldValueIntercept {mapped[1]:g}, RescaleSlope and RescaleIntercept "
+                    f"with {own[0]:g} and {own[1]:g}"
+                )
+    return ""
+
+
+def _unit(item: Dataset) -> str:
+    code = _first(item, "MeasurementUnitsCodeSequence")
+    return "" if code is None else _text(code.get("CodeValue", ""))
 
 
 def _fill_facts(image: ImageFile, shared: Dataset | None, first: Dataset | None) -> None:
@@ -147,6 +199,8 @@ def _fill_facts(image: ImageFile, shared: Dataset | None, first: Dataset | None)
     for name, sequence, keyword in (
         ("kvp", "CTXRayDetailsSequence", "KVP"),
         ("exposure_mas", "CTExposureSequence", "ExposureInmAs"),
+        ("exposure_time_ms", "CTExposureSequence", "ExposureTimeInms"),
+        ("tube_current_ma", "CTExposureSequence", "XRayTubeCurrentInmA"),
         ("acquisition_datetime", "FrameContentSequence", "FrameAcquisitionDateTime"),
     ):
         value = _look_up(sequence, keyword, first, shared)

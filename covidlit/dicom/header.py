@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.config import IGNORE
+from pydicom.uid import UID
 
+from covidlit.dicom.damage import damage_of
 from covidlit.dicom.elements import Elements
-from covidlit.dicom.frames import enhanced_frames, make_frame
-from covidlit.dicom.parse import NotDicomError, read_elements
+from covidlit.dicom.frames import enhanced_frames, make_frame, with_real_world_unit
+from covidlit.dicom.parse import NoImageError, NotDicomError, read_elements
 from covidlit.dicom.series import Frame, ImageFile
-from covidlit.dicom.transfer_syntax import end_of_fragments, is_encapsulated, no_decoder
 from covidlit.errors import DicomError
 
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
@@ -22,11 +24,17 @@ CT_CLASSES = frozenset(
     }
 )
 _CLASSIC_CT = "1.2.840.10008.5.1.4.1.1.2"
+_MODALITY_LUT = 0x00283000
+_REAL_WORLD_VALUES = 0x00409096
+_OVERLAY_BITS = frozenset(0x60000102 + (k << 17) for k in range(16))  # OverlayBitPosition
 FACT_TAGS = {
     "manufacturer": 0x00080070,
     "model": 0x00081090,
     "kvp": 0x00180060,
     "exposure_mas": 0x00181152,
+    "exposure_time_ms": 0x00181150,
+    "tube_current_ma": 0x00181151,
+    "calibrated": 0x00181200,
     "sex": 0x00100040,
     "age": 0x00101010,
     "birth_date": 0x00100030,
@@ -36,14 +44,17 @@ FACT_TAGS = {
     "series_date": 0x00080021,
     "study_date": 0x00080020,
     "volume_technique": 0x00089207,
+    "identity_removed": 0x00120062,
+    "dates_modified": 0x00280303,
 }
 _WANTED = frozenset(
     {
         0x00080005, 0x00080008, 0x00080016, 0x00080018, 0x00080060, 0x00100020, 0x00180050,
         0x00180088, 0x00181120, 0x00181210, 0x0020000D, 0x0020000E, 0x00200013, 0x00200032,
         0x00200037, 0x00200052, 0x00280002, 0x00280004, 0x00280008, 0x00280010, 0x00280011,
-        0x00280030, 0x00280100, 0x00280101, 0x00280103, 0x00280120, 0x00280121, 0x00281052,
-        0x00281053, *FACT_TAGS.values(),
+        0x00280030, 0x00280100, 0x00280101, 0x00280102, 0x00280103, 0x00280120, 0x00280121,
+        0x00280301, 0x00281052, 0x00281053, 0x00281054, 0x00282110, _MODALITY_LUT,
+        _REAL_WORLD_VALUES, *_OVERLAY_BITS, *FACT_TAGS.values(),
     }
 )  # fmt: skip
 
@@ -70,7 +81,12 @@ def read_header(path: Path) -> ImageFile:
     columns = elements.word(0x00280011, "Columns") or 0
     may_be_ct = modality in ("", "CT") and not is_other_class(sop_class)
     if not (rows or columns or elements.pixel_tag or may_be_ct or sop_class in CT_CLASSES):
-        raise NotDicomError("a DICOM object without an image")
+        if not _is_known_class(sop_class):
+            raise DicomError(
+                "damaged: neither an image nor a known kind of object can be read.",
+                fix="fetch the file again from its source.",
+            )
+        raise NoImageError(series_uid)
     if not series_uid:
         raise DicomError(
             "damaged: no SeriesInstanceUID can be read.",
@@ -103,18 +119,34 @@ def read_header(path: Path) -> ImageFile:
         pixel_length=elements.pixel_length,
         patient_id=_text_of_person(elements),
         facts={name: elements.text(tag) for name, tag in FACT_TAGS.items()},
+        declared_syntax=elements.declared,
+        modality_lut=bool(elements.values.get(_MODALITY_LUT)),
+        real_world_values=bool(elements.values.get(_REAL_WORLD_VALUES)),
+        burned_in=elements.text(0x00280301).upper() == "YES",
+        lossy=elements.text(0x00282110) == "01",
+        overlay_bits=tuple(
+            elements.word(tag, "OverlayBitPosition") or 0
+            for tag in elements.values.keys() & _OVERLAY_BITS
+        ),
     )
     if sop_class in CT_CLASSES - {_CLASSIC_CT} or image.n_frames > 1:
         image.frames = enhanced_frames(image, _classic_frame(image, elements))
     else:
-        image.frames = [_classic_frame(image, elements)]
-    image.damage = _damage(image, elements)
+        frame = _classic_frame(image, elements)
+        image.frames = [with_real_world_unit(frame) if image.real_world_values else frame]
+    image.damage = damage_of(image, elements)
     return image
 
 
 def is_other_class(sop_class: str) -> bool:
     """Whether a SOP class is a known kind of object other than a CT image."""
     return sop_class.startswith("1.2.840.10008.5.1.4.1.1.") and sop_class not in CT_CLASSES
+
+
+def _is_known_class(sop_class: str) -> bool:
+    """Whether a UID may be that of a SOP class: one of DICOM's, or a maker's own."""
+    uid = UID(sop_class, validation_mode=IGNORE)
+    return uid.is_valid and (uid.is_private or uid.name != uid)
 
 
 def _classic_frame(image: ImageFile, elements: Elements) -> Frame:
@@ -130,6 +162,7 @@ def _classic_frame(image: ImageFile, elements: Elements) -> Frame:
         thickness=elements.number(0x00180050, "SliceThickness"),
         instance=None if instance is None else int(instance),
         kernel=elements.text(0x00181210),
+        rescale_type=elements.text(0x00281054),
         invalid=elements.invalid,
     )
 
@@ -149,41 +182,3 @@ def _text_of_person(elements: Elements) -> str:
         return raw.decode("ascii")
     encodings = convert_encodings(list(elements.texts(0x00080005)) or "ISO_IR 100")
     return decode_bytes(raw, encodings, set()).strip()
-
-
-def _damage(image: ImageFile, elements: Elements) -> str:
-    """Why the pixels cannot be read, as far as header and file size tell; empty where they can."""
-    if elements.invalid:
-        return f"unreadable value of {', '.join(elements.invalid)}"
-    if not image.rows or not image.columns:
-        return "no Rows or Columns"
-    if elements.pixel_tag == 0:
-        return "no pixel data: the file ends before it"
-    if elements.pixel_tag != 0x7FE00010:
-        return "floating-point pixel data, which CT does not have"
-    if image.samples != 1:
-        return f"{image.samples} samples per pixel (a colour image)"
-    if (
-        image.bits_allocated not in (8, 16, 32)
-        or not 1 <= image.bits_stored <= image.bits_allocated
-    ):
-        return f"{image.bits_stored} of {image.bits_allocated} bits stored"
-    if image.photometric not in ("MONOCHROME1", "MONOCHROME2", ""):
-        return f"photometric interpretation {image.photometric}"
-    if image.pixel_offset < 0:
-        return ""
-    if image.pixel_length >= 0:
-        if is_encapsulated(image.transfer_syntax):
-            return "compressed pixel data without fragments"
-        expected = image.rows * image.columns * image.bits_allocated // 8 * image.n_frames
-        there = min(image.pixel_length, image.size - image.pixel_offset)
-        if there < expected:
-            return f"truncated: {there} of {expected} bytes of pixel data"
-        return ""
-    if not is_encapsulated(image.transfer_syntax):
-        return "fragments in an uncompressed transfer syntax"
-    if problem := no_decoder(image.transfer_syntax):
-        return problem
-    if image.n_frames == 1 and end_of_fragments(image.path, image.pixel_offset) is None:
-        return "truncated: the compressed pixel data does not end"
-    return ""

@@ -1,7 +1,9 @@
 """Parse one DICOM file up to its pixel data, for the few elements that matter.
 
-A short walk over the plain encodings (explicit and implicit VR, little endian) covers nearly every
-CT slice and takes a tenth of the time of a full parse; whatever looks unusual is left to pydicom.
+A short walk over the plain encodings (explicit and implicit VR, either byte order) covers nearly
+every CT slice and takes a tenth of the time of a full parse; whatever looks unusual is left to
+pydicom. How a file is encoded is seen at its first element: what the file says about itself, or
+leaves out, may be wrong.
 """
 
 from __future__ import annotations
@@ -22,24 +24,32 @@ from pydicom.dataelem import RawDataElement
 
 from covidlit.dicom.elements import Elements
 from covidlit.dicom.inflate import Inflated, header_limit, too_long
-from covidlit.dicom.transfer_syntax import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE
+from covidlit.dicom.transfer_syntax import DEFLATED
+from covidlit.dicom.walk import (
+    FIRST_GROUPS,
+    IMPLICIT,
+    LONG_VR,
+    MEDIA_CLASS,
+    PIXEL_TAGS,
+    UNDEFINED,
+    DeflatedError,
+    Encoding,
+    MoreBytesError,
+    UnusualError,
+    encoding_at,
+    set_encoding,
+    walk,
+    walk_file,
+)
 from covidlit.errors import DicomError
 
-PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-UNDEFINED = 0xFFFFFFFF
 NOT_DICOM = "not a DICOM file"
 
-_MEDIA_CLASS = 0x00020002
 _HEAD_BYTES = (16_384, 262_144)
-_SHORT_VR = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
-_LONG_VR = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _CMS_OBJECT_ID = bytes.fromhex("06092a864886f70d0107")  # PS3.10 section 7.4, Secure DICOM file
 _DEFLATED_META = re.compile(
     rb"\x02\x00\x10\x00(UI..|....)" + re.escape(DEFLATED.encode()), re.DOTALL
 )
-_EXPLICIT = struct.Struct("<HH2sH").unpack_from
-_IMPLICIT = struct.Struct("<HHL").unpack_from
-_LENGTH = struct.Struct("<L").unpack_from
 _pydicom_lock = threading.Lock()
 
 
@@ -47,16 +57,12 @@ class NotDicomError(Exception):
     """The file is not DICOM; the message says what it looks like, where that is known."""
 
 
-class _UnusualError(Exception):
-    """The short walk met something that it leaves to pydicom."""
+class NoImageError(NotDicomError):
+    """The file is DICOM, but holds no image; `series_uid` says which series it belongs to."""
 
-
-class _DeflatedError(Exception):
-    """What follows is deflated; `args[0]`: where it starts."""
-
-
-class _MoreBytesError(Exception):
-    """The header goes on after the bytes read so far."""
+    def __init__(self, series_uid: str) -> None:
+        super().__init__("a DICOM object without an image")
+        self.series_uid = series_uid
 
 
 def read_elements(path: Path | str, wanted: Collection[int]) -> Elements:
@@ -79,12 +85,12 @@ def read_elements(path: Path | str, wanted: Collection[int]) -> Elements:
             if len(head) < min(limit, size):
                 head += handle.read(limit - len(head))
             try:
-                return _walk_file(head, start, size, wanted)
-            except _UnusualError:
+                return walk_file(head, start, size, wanted)
+            except UnusualError:
                 break
-            except _MoreBytesError:
+            except MoreBytesError:
                 continue
-            except _DeflatedError as deflated:
+            except DeflatedError as deflated:
                 return _read_deflated(path, deflated.args[0], size, wanted)[0]
     return _read_with_pydicom(path, start, size, wanted)
 
@@ -127,10 +133,10 @@ def _start_of_deflated(path: Path | str) -> int | None:
         head = handle.read(_HEAD_BYTES[1])
         size = os.fstat(handle.fileno()).st_size
     try:
-        _walk_file(head, _start_of_data(head, size), size, ())
-    except _DeflatedError as deflated:
+        walk_file(head, _start_of_data(head, size), size, ())
+    except DeflatedError as deflated:
         return int(deflated.args[0])
-    except (_UnusualError, _MoreBytesError, DicomError, NotDicomError, struct.error):
+    except (UnusualError, MoreBytesError, DicomError, NotDicomError, struct.error):
         return None
     return None
 
@@ -149,13 +155,13 @@ def _read_deflated(
         found = Elements({}, transfer_syntax=DEFLATED, size=size)
         length = len(head) if inflated.is_whole else 1 << 62
         try:
-            _walk(head, 0, length, True, wanted, found)
+            walk(head, 0, length, Encoding(True, "<"), wanted, found)
             break
-        except _MoreBytesError:
+        except MoreBytesError:
             if limit >= header_limit():
                 raise too_long() from None
             limit = min(4 * limit, header_limit())
-        except (_UnusualError, struct.error):
+        except (UnusualError, struct.error):
             head = inflated.grow_to(header_limit())
             found = _read_with_pydicom(io.BytesIO(head), 0, size, wanted)
             found.transfer_syntax = DEFLATED
@@ -178,125 +184,12 @@ def _start_of_data(head: bytes, size: int) -> int:
             fix="decrypt the files with your PACS's tool, then read the result.",
         )
     first = head[:8]
-    group, element = struct.unpack("<HH", first[:4]) if len(first) == 8 else (0, 0)
-    explicit = first[4:6] in _SHORT_VR or first[4:6] in _LONG_VR
-    length = 0 if len(first) < 8 else struct.unpack("<L", first[4:])[0]
-    if group in (2, 8) and element <= 0x0100 and (explicit or length <= 128):
-        return 0
-    if first[:2] == b"\0\x08" and explicit:  # big endian without preamble
-        return 0
+    if len(first) == 8:
+        encoding = encoding_at(head, 0)
+        group, element, length = IMPLICIT[encoding.endian](head, 0)
+        if group in FIRST_GROUPS and element <= 0x0100 and (encoding.explicit or length <= 128):
+            return 0
     raise NotDicomError(NOT_DICOM)
-
-
-def _walk_file(head: bytes, start: int, size: int, wanted: Collection[int]) -> Elements:
-    found = Elements({}, size=size)
-    position = start
-    if struct.unpack_from("<H", head, start)[0] == 2:
-        position = _walk(head, start, size, True, (0x00020010, _MEDIA_CLASS), found, end_group=2)
-        found.transfer_syntax = found.text(0x00020010)
-    explicit = head[position + 4 : position + 6] in _SHORT_VR
-    if found.transfer_syntax == DEFLATED:
-        raise _DeflatedError(position)
-    if found.transfer_syntax == EXPLICIT_BIG:
-        raise _UnusualError
-    if explicit == (found.transfer_syntax == IMPLICIT_LITTLE):
-        raise _UnusualError
-    _walk(head, position, size, explicit, wanted, found)
-    return found
-
-
-def _walk(
-    head: bytes,
-    position: int,
-    size: int,
-    explicit: bool,
-    wanted: Collection[int],
-    found: Elements,
-    end_group: int | None = None,
-) -> int:
-    """Collect wanted elements from `position` on; stop at pixel data or after `end_group`."""
-    available, previous = len(head), 0
-    while True:
-        if position + 12 > available:
-            if available < size:
-                raise _MoreBytesError
-            if position == size:
-                return position
-            raise _UnusualError
-        if end_group is not None and head[position] | head[position + 1] << 8 != end_group:
-            return position  # what follows may be deflated, no element at all
-        if explicit:
-            group, element, vr, length = _EXPLICIT(head, position)
-            value = position + 8
-            if vr not in _SHORT_VR:
-                if vr not in _LONG_VR:
-                    raise _UnusualError
-                length = _LENGTH(head, value)[0]
-                value += 4
-        else:
-            group, element, length = _IMPLICIT(head, position)
-            value = position + 8
-        tag = group << 16 | element
-        if tag in PIXEL_TAGS:
-            found.pixel_tag, found.pixel_offset = tag, value
-            found.pixel_length = -1 if length == UNDEFINED else length
-            return position
-        if tag <= previous:
-            raise _UnusualError
-        previous = tag
-        if length == UNDEFINED:
-            if explicit and vr != b"SQ":
-                raise _UnusualError
-            position = _skip_items(head, value, size, explicit)
-            continue
-        position = value + length
-        if position > size:
-            raise _UnusualError
-        if tag in wanted:
-            if position > available:
-                raise _MoreBytesError
-            found.values[tag] = head[value:position]
-
-
-def _skip_items(head: bytes, position: int, size: int, explicit: bool, depth: int = 0) -> int:
-    """The position after a sequence of undefined length whose items start at `position`."""
-    if depth > 16:
-        raise _UnusualError
-    while True:
-        if position + 8 > len(head):
-            raise _MoreBytesError if len(head) < size else _UnusualError
-        group, element, length = struct.unpack_from("<HHL", head, position)
-        position += 8
-        if (group, element) == (0xFFFE, 0xE0DD):
-            return position
-        if (group, element) != (0xFFFE, 0xE000):
-            raise _UnusualError
-        if length != UNDEFINED:
-            position += length
-            continue
-        while True:
-            if position + 12 > len(head):
-                raise _MoreBytesError if len(head) < size else _UnusualError
-            group, element, length = struct.unpack_from("<HHL", head, position)
-            value = position + 8
-            if (group, element) == (0xFFFE, 0xE00D):
-                position = value
-                break
-            if explicit:
-                vr = head[position + 4 : position + 6]
-                if vr in _SHORT_VR:
-                    length = struct.unpack_from("<H", head, position + 6)[0]
-                elif vr in _LONG_VR:
-                    length = struct.unpack_from("<L", head, value)[0]
-                    value += 4
-                else:
-                    raise _UnusualError
-            if length == UNDEFINED:
-                if explicit and vr != b"SQ":
-                    raise _UnusualError
-                position = _skip_items(head, value, size, explicit, depth + 1)
-            else:
-                position = value + length
 
 
 def _read_with_pydicom(
@@ -329,17 +222,21 @@ def _parse_with_pydicom(content: BinaryIO, size: int, wanted: Collection[int]) -
         dataset = dcmread(content, stop_before_pixels=True, force=True, specific_tags=list(wanted))
         position = content.tell()
         syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
-        endian = "<" if dataset.original_encoding[1] is not False else ">"
-        values = {_MEDIA_CLASS: str(dataset.file_meta.get("MediaStorageSOPClassUID", "")).encode()}
+        implicit, little = dataset.original_encoding
+        encoding = Encoding(not implicit, "<" if little is not False else ">")
+        values = {MEDIA_CLASS: str(dataset.file_meta.get("MediaStorageSOPClassUID", "")).encode()}
         for tag in wanted:
             if tag not in dataset:
                 continue
             item = dataset.get_item(tag)
             if isinstance(item, RawDataElement) and item.value is not None:
                 values[tag] = item.value
-        found = Elements(values, endian, syntax, size)
+            elif item.VR == "SQ" and item.value:
+                values[tag] = b"items"  # pydicom has parsed them; only that there are any counts
+        found = Elements(values, size=size)
+        set_encoding(found, syntax, encoding)
         content.seek(position)
-        _locate_pixels(content.read(12), position, bool(dataset.original_encoding[0]), found)
+        _locate_pixels(content.read(12), position, bool(implicit), found)
     return found
 
 
@@ -350,7 +247,7 @@ def _locate_pixels(start: bytes, position: int, implicit: bool, found: Elements)
     group, element = struct.unpack(found.endian + "HH", start[:4])
     if (group << 16 | element) not in PIXEL_TAGS:
         return
-    at = 4 if implicit or start[4:6] not in _LONG_VR else 8
+    at = 4 if implicit or start[4:6] not in LONG_VR else 8
     length = struct.unpack(found.endian + "L", start[at : at + 4])[0]
     found.pixel_tag = group << 16 | element
     found.pixel_offset = position + at + 4

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.encaps import generate_frames, get_frame
-from pydicom.pixels import pixel_array
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from covidlit.dicom.decoding import DecodeError, DecoderStartError, DecodeTimeoutError, decode
 from covidlit.dicom.parse import inflated_pixels
 from covidlit.dicom.series import Frame, ImageFile
+from covidlit.dicom.stored_bits import StoredBitsError, drop_unused_bits
 from covidlit.dicom.transfer_syntax import DEFLATED, is_encapsulated
 from covidlit.scans.scan import AIR_HU
 
@@ -41,6 +40,8 @@ def read_hu(frames: Sequence[Frame], out: Sequence[NDArray[np.int16]]) -> None:
                 handle.seek(image.pixel_offset + frame.index * size)
                 if handle.readinto(target.data.cast("B")) != size:
                     raise EOFError("the file ends before its pixel data do")
+                if image.endian == ">":
+                    target.byteswap(inplace=True)
                 rescale_in_place(target, frame)
         return
     for frame, stored, target in zip(frames, _decoded(frames), out, strict=True):
@@ -48,7 +49,9 @@ def read_hu(frames: Sequence[Frame], out: Sequence[NDArray[np.int16]]) -> None:
             target[:] = _shaped(stored, image).view(np.int16)
             rescale_in_place(target, frame)
         else:
-            target[:] = to_hu(_shaped(stored, image), frame)
+            values = np.array(_shaped(stored, image))
+            _, _, padded = _in_range(values, frame)
+            target[:] = to_hu(values, frame, padded)
 
 
 def rescale_in_place(stored: NDArray[np.int16], frame: Frame) -> None:
@@ -60,18 +63,13 @@ def rescale_in_place(stored: NDArray[np.int16], frame: Frame) -> None:
     """
     image, slope = frame.source, frame.slope
     view = stored if image.signed else stored.view(np.uint16)
-    low, high = int(view.min()), int(view.max())
-    bits = image.bits_stored
-    first = -(1 << bits - 1) if image.signed else 0
-    if low < first or high >= first + (1 << bits):
-        _drop_unused_bits(view, bits)
-        low, high = int(view.min()), int(view.max())
+    low, high, padded = _in_range(view, frame)
     intercept = frame.intercept or 0.0
     plain = slope in (1.0, None) and intercept == int(intercept)
     if not plain or low + intercept < _INT16.min or high + intercept > _INT16.max:
-        stored[:] = to_hu(view, frame)
+        stored[:] = to_hu(view, frame, padded)
         return
-    padded = _padded(view, frame)
+    padded = _padded(view, frame) if padded is None else padded
     # The sum fits into 16 bits, so adding modulo 2**16 is exact for unsigned values as well.
     np.add(stored, np.array(int(intercept)).astype(np.int16), out=stored)
     if low + intercept < AIR_HU:
@@ -80,7 +78,9 @@ def rescale_in_place(stored: NDArray[np.int16], frame: Frame) -> None:
         stored[padded] = AIR_HU
 
 
-def to_hu(stored: NDArray[Any], frame: Frame) -> NDArray[np.int16]:
+def to_hu(
+    stored: NDArray[Any], frame: Frame, padded: NDArray[np.bool_] | None = None
+) -> NDArray[np.int16]:
     """Hounsfield units of stored values.
 
     Padding, and whatever lies below air (such as -3024 outside the field of view), becomes
@@ -89,13 +89,14 @@ def to_hu(stored: NDArray[Any], frame: Frame) -> NDArray[np.int16]:
     Args:
         stored: integers (row, column), unused bits already dropped.
         frame: slope, intercept and padding.
+        padded: which of them are padding, where that is known already.
 
     Source: DICOM PS3.3, sections C.11.1.1.2 (rescale) and C.7.5.1.1.2 (padding).
     """
     slope = 1.0 if frame.slope is None else frame.slope
     values = stored.astype(np.float64) * slope + (frame.intercept or 0.0)
     hu = np.clip(np.rint(values), AIR_HU, _INT16.max).astype(np.int16)
-    padded = _padded(stored, frame)
+    padded = _padded(stored, frame) if padded is None else padded
     if padded is not None:
         hu[padded] = AIR_HU
     return hu
@@ -133,6 +134,8 @@ def decode_problem(frames: Sequence[Frame], out: Sequence[NDArray[np.int16]]) ->
         raise
     except DecodeError as error:
         return f"undecodable: {error}"
+    except StoredBitsError as error:
+        return str(error)
     except Exception as error:
         text = " ".join(str(error).split())[:200]
         return f"undecodable: {type(error).__name__}: {text}"
@@ -140,39 +143,59 @@ def decode_problem(frames: Sequence[Frame], out: Sequence[NDArray[np.int16]]) ->
 
 
 def _is_plain(image: ImageFile) -> bool:
-    return (
-        image.endian == "<"
-        and image.bits_allocated == 16
-        and image.pixel_offset > 0
-        and image.pixel_length >= 0
-    )
+    return image.bits_allocated == 16 and image.pixel_offset > 0 and image.pixel_length >= 0
+
+
+def _in_range(stored: NDArray[Any], frame: Frame) -> tuple[int, int, NDArray[np.bool_] | None]:
+    """Lowest and highest value once bits above BitsStored are dropped, in place.
+
+    Also which values are padding, where that had to be found out before.
+    """
+    image = frame.source
+    bits = image.bits_stored
+    low, high = int(stored.min()), int(stored.max())
+    first = -(1 << bits - 1) if image.signed else 0
+    if low >= first and high < first + (1 << bits):
+        return low, high, None
+    # Padding may take bits that values do not, such as -2000 beside values of 12 bits.
+    padded = is_padding(stored, image)
+    drop_unused_bits(stored, image, padded)
+    return int(stored.min()), int(stored.max()), padded
 
 
 def _padded(stored: NDArray[Any], frame: Frame) -> NDArray[np.bool_] | None:
     """Which stored values are padding; None where none can be, or where they are air anyway."""
-    image = frame.source
+    ends = padding_ends(frame.source)
+    if ends is None or frame.ignores_padding:
+        return None
+    slope = 1.0 if frame.slope is None else frame.slope
+    if slope > 0 and ends[1] * slope + (frame.intercept or 0.0) <= AIR_HU:
+        return None
+    return is_padding(stored, frame.source)
+
+
+def is_padding(stored: NDArray[Any], image: ImageFile) -> NDArray[np.bool_]:
+    """Which stored values the header calls padding."""
+    ends = padding_ends(image)
+    if ends is None:
+        return np.zeros(stored.shape, bool)
+    low, high = ends
+    return stored == low if low == high else (stored >= low) & (stored <= high)
+
+
+def padding_ends(image: ImageFile) -> tuple[int, int] | None:
+    """The lowest and the highest stored value that is padding; None where there is none."""
     if image.padding is None:
         return None
     bits = min(image.bits_allocated, 16)
     ends = [value & ((1 << bits) - 1) for value in image.padding]
     if image.signed:
         ends = [value - (1 << bits) if value >> bits - 1 else value for value in ends]
-    low, high = min(ends), max(ends)
-    slope = 1.0 if frame.slope is None else frame.slope
-    if slope > 0 and high * slope + (frame.intercept or 0.0) <= AIR_HU:
-        return None
-    return stored == low if low == high else (stored >= low) & (stored <= high)
-
-
-def _drop_unused_bits(view: NDArray[Any], bits_stored: int) -> None:
-    """Clear (or sign-extend) the bits above BitsStored, whose content the standard leaves open."""
-    shift = view.dtype.itemsize * 8 - bits_stored
-    np.left_shift(view, shift, out=view)
-    np.right_shift(view, shift, out=view)
+    return min(ends), max(ends)
 
 
 def _decoded(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
-    """Stored values of slices that are compressed, deflated, big endian or not of 16 bits."""
+    """Stored values of slices that are compressed, deflated or not of 16 bits."""
     image = frames[0].source
     if image.endian == "<" and image.pixel_offset > 0 and is_encapsulated(image.transfer_syntax):
         yield from _decoded_fragments(frames)
@@ -182,15 +205,16 @@ def _decoded(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dataset = dcmread(image.path, force=True)
-        if not image.transfer_syntax:
-            implicit = dataset.original_encoding[0]
-            dataset.file_meta.TransferSyntaxUID = (
-                ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-            )
-        for frame in frames:
-            index = frame.index if image.n_frames > 1 else None
-            yield pixel_array(dataset, index=index)
+        element = dcmread(image.path, force=True)["PixelData"]
+    content = element.value
+    if image.endian == ">" and image.bits_allocated == 8 and element.VR == "OW":
+        content = np.frombuffer(content, ">u2").astype("<u2").tobytes()  # two pixels in a word
+    kind = np.dtype(f"{image.endian}{'i' if image.signed else 'u'}{image.bits_allocated // 8}")
+    count = image.rows * image.columns
+    for frame in frames:
+        start = frame.index * count * kind.itemsize
+        values = np.frombuffer(content, kind, count, start)
+        yield values.reshape(image.rows, image.columns).astype(kind.newbyteorder("="))
 
 
 def _decoded_fragments(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
@@ -222,19 +246,12 @@ def _deflated(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
     content = inflated_pixels(image.path, size * (1 + max(frame.index for frame in frames)))
     for frame in frames:
         values = np.frombuffer(content, kind, image.rows * image.columns, frame.index * size)
-        yield _used_bits(values.reshape(image.rows, image.columns).copy(), image)
-
-
-def _used_bits(values: NDArray[Any], image: ImageFile) -> NDArray[Any]:
-    """Without the bits above BitsStored; of 16-bit values `rescale_in_place` drops them."""
-    if values.dtype.itemsize != 2 and image.bits_stored < 8 * values.dtype.itemsize:
-        _drop_unused_bits(values, image.bits_stored)
-    return values
+        yield values.reshape(image.rows, image.columns)
 
 
 def _decoded_code(code: bytes, image: ImageFile) -> NDArray[Any]:
     values, image.code_precision = decode(code, image)
-    return _used_bits(values, image)
+    return values
 
 
 def _shaped(stored: NDArray[Any], image: ImageFile) -> NDArray[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from covidlit.dicom.pseudonym import pseudonym_uid
 from covidlit.dicom.regrid import deshear, to_even_steps
 from covidlit.dicom.series import Found, Frame, ImageFile, Series
 from covidlit.dicom.transfer_syntax import is_encapsulated
-from covidlit.dicom.verdict import SeriesRefused
+from covidlit.dicom.verdict import SeriesRefused, Verdict
 from covidlit.errors import DicomError
 from covidlit.limits import over_limit
 from covidlit.scans.scan import Scan, notes_on_hu, to_canonical
@@ -75,6 +76,22 @@ def read_series(
     array, affine = to_canonical(hu, affine)
     values = np.ascontiguousarray(array).astype(np.int16, copy=False)
     return Scan(values, affine, series.series_uid, (*verdict.notes, *notes_on_hu(values)))
+
+
+def looked_into(series: Series, verdict: Verdict, checks: Checks) -> Verdict:
+    """The verdict on a series once its pixels were read, too.
+
+    Args:
+        series, checks: as in `judge`.
+        verdict: of `judge`; where it refuses the series, no pixel is read.
+    """
+    if not verdict.accepted:
+        return verdict
+    try:
+        scan = read_series(series, checks)
+    except SeriesRefused as refusal:
+        return refusal.verdict
+    return replace(verdict, notes=scan.notes)
 
 
 def choose_series(

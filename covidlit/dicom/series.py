@@ -30,6 +30,10 @@ class Frame:
         instance: InstanceNumber, for messages and ties only, never for order.
         kernel: ConvolutionKernel.
         missing: why its geometry cannot be used; empty where it can.
+        rescale_type: RescaleType, the unit that slope and intercept lead to; empty where not given.
+        other_unit: what the real world value mapping says against Hounsfield units by slope and
+            intercept; empty where nothing.
+        ignores_padding: whether its padding value is taken as an ordinary one.
     """
 
     source: ImageFile
@@ -43,6 +47,9 @@ class Frame:
     instance: int | None
     kernel: str
     missing: str = ""
+    rescale_type: str = ""
+    other_unit: str = ""
+    ignores_padding: bool = False
 
     @property
     def name(self) -> str:
@@ -53,7 +60,12 @@ class Frame:
 
 @dataclass(slots=True, eq=False)
 class ImageFile:
-    """The facts of one DICOM image file that finding, checking and reading need."""
+    """The facts of one DICOM image file that finding, checking and reading need.
+
+    `transfer_syntax` and `endian` are those of the encoding as it is; `declared_syntax` is what the
+    file says where that is another one. `overlay_bits` are the bits of each word that overlays lie
+    in.
+    """
 
     path: Path
     size: int
@@ -83,6 +95,12 @@ class ImageFile:
     facts: dict[str, str] = field(default_factory=dict, repr=False)
     frames: list[Frame] = field(default_factory=list, repr=False)
     damage: str = ""
+    declared_syntax: str = ""
+    modality_lut: bool = False
+    real_world_values: bool = False
+    burned_in: bool = False
+    lossy: bool = False
+    overlay_bits: tuple[int, ...] = ()
     code_precision: int = 0
     """Bits of a value in the compressed code, once it was decoded."""
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from covidlit.dicom.geometry import Stack, stack_of, typical_gap
 from covidlit.dicom.header import is_other_class
 from covidlit.dicom.image_type import is_localizer
-from covidlit.dicom.series import FileProblem, Series
+from covidlit.dicom.parse import NoImageError
+from covidlit.dicom.series import FileProblem, ImageFile, Series
 
+T = TypeVar("T")
 _SEARCHED_BYTES = 65_536
 _PLACE_TOLERANCE = 0.05  # of the step between slices
 
@@ -32,6 +35,24 @@ def unlikely_others(series: Sequence[Series], others: Sequence[Path]) -> list[Fi
         FileProblem(path, "not DICOM, although it is called like the slices beside it")
         for path in others
         if name_pattern(path) in slices.get(path.parent, ())
+    ]
+
+
+def with_damaged_slices(paths: Sequence[Path], headers: Sequence[T]) -> list[T | FileProblem]:
+    """What was read of each file; a problem where it has no image, but is of a series of images.
+
+    A series holds objects of one modality, so such a file is a slice whose pixels were lost.
+
+    Args:
+        paths: the files.
+        headers: what was read of each, an `ImageFile`, a `NoImageError` or anything else.
+    """
+    series = {one.series_uid for one in headers if isinstance(one, ImageFile)}
+    return [
+        FileProblem(path, "damaged: no image can be read, although the file is of a series of them")
+        if isinstance(one, NoImageError) and one.series_uid in series
+        else one
+        for path, one in zip(paths, headers, strict=True)
     ]
 
 

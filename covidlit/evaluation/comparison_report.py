@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from covidlit.evaluation import comparison_figures as figures
 from covidlit.evaluation.compare import FAMILIES, Comparison
 from covidlit.evaluation.comparison_table import comparison_table
 from covidlit.evaluation.estimate import format_level
@@ -44,8 +45,6 @@ def render_comparison(
     comparison: Comparison, *, title: str = "Comparison of models", command: str | None = None
 ) -> str:
     """The page as HTML text; everything it needs is inside."""
-    from covidlit.evaluation import comparison_figures as figures
-
     results = comparison.results
     synthetic, target = bool(results["synthetic"]), comparison.target
     models = results["models"]

@@ -9,6 +9,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jinja2
+import numpy as np
+
+from covidlit.evaluation import figures, report_tables, report_text
 from covidlit.evaluation.estimate import format_level
 from covidlit.evaluation.evaluate import Evaluation, evaluate
 from covidlit.evaluation.metrics_file import with_context, write_metrics
@@ -19,7 +23,6 @@ from covidlit.files import write_text
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-    import jinja2
     import pandas as pd
 
 
@@ -54,10 +57,6 @@ def write_report(
 
 def render_report(evaluation: Evaluation, context: ReportContext) -> str:
     """The page as HTML text; everything it needs is inside."""
-    import numpy as np
-
-    from covidlit.evaluation import figures, report_text
-
     metrics = evaluation.to_dict()
     test, validation = metrics["parts"]["test"], metrics["parts"].get("validation")
     synthetic, confidence = bool(metrics["synthetic"]), metrics["settings"]["confidence"]
@@ -100,10 +99,6 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
 @cache
 def page_template(name: str, package: str = "covidlit.evaluation") -> jinja2.Template:
     """A template of a package, such as "report.html.j2"; it may include those of this folder."""
-    import jinja2
-
-    from covidlit.evaluation import report_tables, report_text
-
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

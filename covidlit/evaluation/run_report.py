@@ -19,7 +19,7 @@ from covidlit.evaluation.metrics_file import FILE, read_metrics
 from covidlit.evaluation.report_context import ReportContext
 from covidlit.evaluation.settings import SETTINGS
 from covidlit.files import fingerprint
-from covidlit.settings.run_config import CONFIG
+from covidlit.settings.run_config import CONFIG, load_yaml
 
 
 def is_run_folder(path: str | Path) -> bool:
@@ -127,7 +127,7 @@ def training_curve(folder: str | Path) -> pd.DataFrame | None:
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = load_yaml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as problem:
         first = str(problem).splitlines()[0]
         raise PredictionsError(

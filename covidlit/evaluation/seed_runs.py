@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from covidlit.cohort.split import Split
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.evaluate import as_binary
 from covidlit.evaluation.predictions import (
@@ -152,8 +153,6 @@ def _split_hash(file: Path) -> str | None:
     """The hash of the split that a run folder keeps beside its table, None without one."""
     split, metrics = file.with_name("split.json"), file.with_name("metrics.json")
     if split.is_file():
-        from covidlit.cohort.split import Split
-
         return Split.load(split).hash
     if not metrics.is_file():
         return None

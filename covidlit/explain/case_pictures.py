@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.errors import CovidlitError
 from covidlit.explain.explain import explain_image
 from covidlit.explain.overlay import hottest_slices, overlay_png
@@ -52,8 +53,6 @@ class CasePictures:
         Raises:
             CovidlitError: the run has no such test scan, or it cannot be read any more.
         """
-        from covidlit.datamodules.volume_dataset import apply_window
-
         source = self._sources.get(scan_id)
         if source is None or source.read is None:
             raise CovidlitError(f"the run has no test scan {scan_id!r} that can be read.")

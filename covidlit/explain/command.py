@@ -11,6 +11,7 @@ from covidlit.checkpoints.file import load_checkpoint, read_record
 from covidlit.checkpoints.record import RunRecord
 from covidlit.checkpoints.weights import weights_hash
 from covidlit.cohort.scan_sources import ScanSource, find_scans
+from covidlit.deploy.torch_engine import find_device
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError
 from covidlit.explain.evaluation import evaluate_heatmaps
@@ -32,6 +33,7 @@ from covidlit.explain.sanity import Sanity, randomisation_check
 from covidlit.explain.scale import store_scale, stored_scale
 from covidlit.explain.write import HeatmapWriter, load_classification
 from covidlit.files import check_writable, write_json, write_text
+from covidlit.preprocess import prepare_scan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,8 +101,6 @@ def explain_command(
     Raises:
         CovidlitError: what the user asked for is not there or does not fit.
     """
-    from covidlit.deploy.torch_engine import find_device
-
     check_writable(out / TABLE)
     run_dir = checkpoint if checkpoint.is_dir() else None
     if run_dir is not None:
@@ -182,8 +182,6 @@ def _provenance(writer: HeatmapWriter, table: pd.DataFrame, part: str | None) ->
 
 def _sanity(writer: HeatmapWriter, table: pd.DataFrame, sources: list[ScanSource]) -> Sanity | None:
     """The model-randomisation check on the scans with the highest scores."""
-    from covidlit.preprocess import prepare_scan
-
     best = table[table["status"] == "ok"].astype({"score": float}).nlargest(N_SANITY, "score")
     images = []
     for row in best.index:  # one row per source

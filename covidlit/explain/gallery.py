@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-if TYPE_CHECKING:
-    import pandas as pd
+from covidlit.evaluation.case_choice import typical_or_worst
 
 OUTCOMES = ("true positive", "false negative", "false positive", "true negative")
 
@@ -47,10 +46,6 @@ def choose_cases(table: pd.DataFrame, n: int = 2) -> pd.DataFrame:
     Returns:
         Rows of the table with `outcome`, in the order of `OUTCOMES`.
     """
-    import pandas as pd
-
-    from covidlit.evaluation.case_choice import typical_or_worst
-
     rows = zip(table["target"], table["score"], table["point"], strict=True)
     found = table.assign(outcome=[outcome(int(t), float(s), float(p)) for t, s, p in rows])
     chosen = []

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.checkpoints.record import RunRecord
+from covidlit.cohort import label_rule
+from covidlit.cohort.manifest import read_manifest
 from covidlit.cohort.scan_sources import TABLE_SUFFIXES
 from covidlit.errors import ConfigError, CovidlitError
 
@@ -48,7 +50,6 @@ def known_targets(path: str | Path, record: RunRecord, positive: int) -> KnownTa
     path = Path(path)
     if not path.is_file() or path.suffix.lower() not in TABLE_SUFFIXES:
         return KnownTargets()
-    from covidlit.cohort.manifest import read_manifest
 
     manifest = read_manifest(path)
     ids = manifest["scan_id"].astype(str)
@@ -71,8 +72,6 @@ def rule_of(record: RunRecord) -> TargetRule:
             for is not built unseen.
         ManifestError: its arguments do not fit.
     """
-    from covidlit.cohort import label_rule
-
     node: Any = record.config.get("label_rule")
     node = node if isinstance(node, Mapping) else {}
     module, _, name = str(node.get("_target_", "")).rpartition(".")

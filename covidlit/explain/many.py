@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from covidlit.cohort.scan_sources import ScanSource, refusal_reason
 from covidlit.errors import CovidlitError
 from covidlit.explain.write import COLUMNS, HeatmapWriter, heatmap_files, heatmap_name
@@ -15,8 +17,6 @@ from covidlit.preprocess.index import Signatures
 from covidlit.tables import write_table
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from covidlit.lesions import LesionLabels
     from covidlit.scans.scan import Scan
 
@@ -53,8 +53,6 @@ def explain_scans(
         `heatmaps.csv`, in the order of the sources, which is written at the end: `COLUMNS`, and
         `LOCALISATION_COLUMNS` with `truth`; `has_lesions` is null for a scan without labels.
     """
-    import pandas as pd
-
     columns = [*COLUMNS, *(LOCALISATION_COLUMNS if truth is not None else ())]
     path = writer.out_dir / TABLE
     path.unlink(missing_ok=True)  # of an earlier call, whose files may be replaced

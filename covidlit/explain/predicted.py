@@ -7,6 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
+from covidlit.checkpoints.of_run import model_of_run
+from covidlit.deploy.exported import is_export
+from covidlit.deploy.torch_engine import torch_threads
 from covidlit.errors import ConfigError
 from covidlit.explain.many import TABLE
 from covidlit.explain.write import COLUMNS, HeatmapWriter, heatmap_name
@@ -29,7 +34,8 @@ def heatmaps_of_scored(
     and the `path` that the table of scores has; only scans whose heatmap was made are in it.
 
     Args:
-        checkpoint: of `covidlit train`; gradients need the network itself.
+        checkpoint: of `covidlit train`, or the folder of its run; gradients need the network
+            itself.
         out_dir: folder, made if needed; files are named by `heatmap_name`.
         threads: of PyTorch on the CPU; None leaves its own number.
         **arguments: of `HeatmapWriter`.
@@ -38,15 +44,13 @@ def heatmaps_of_scored(
         ConfigError: an exported network or a classical baseline.
         CovidlitError: see `HeatmapWriter`.
     """
-    import pandas as pd
-
-    from covidlit.deploy.torch_engine import torch_threads
-
     path = Path(checkpoint)
+    if path.is_dir() and not is_export(path):
+        path = model_of_run(path)
     if path.is_dir() or path.suffix == ".skops":
         raise ConfigError(
             "heatmaps need the network of a checkpoint, this is "
-            + ("a folder." if path.is_dir() else "a classical baseline."),
+            + ("an export." if path.is_dir() else "a classical baseline."),
             where="heatmaps",
             fix="give the checkpoint; with --engine its export is still what scores the scans."
             if path.is_dir()

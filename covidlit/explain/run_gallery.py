@@ -14,12 +14,13 @@ from covidlit.explain.gallery import choose_cases, colour_sentence
 from covidlit.explain.layers import layers_of
 from covidlit.explain.run_sources import find_scale
 from covidlit.explain.scale import store_scale
+from covidlit.tasks import VolumeClassification
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from covidlit.datamodules import VolumeDataModule
-    from covidlit.tasks import BaseTask, VolumeClassification
+    from covidlit.tasks import BaseTask
 
 log = logging.getLogger(__name__)
 Gallery = list[tuple[str, bytes]]
@@ -47,8 +48,6 @@ def run_gallery(
         Captions with PNG pictures, and what the colours mean; both empty for a network that
         declares no layers for heatmaps.
     """
-    from covidlit.tasks import VolumeClassification
-
     if not isinstance(task, VolumeClassification) or not layers_of(task.net):
         return [], ""
     try:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from covidlit.checkpoints.of_run import CLASSICAL, model_of_run
+from covidlit.cohort.scan_reader import ScanReader, search_shared
 from covidlit.cohort.scan_sources import ScanSource, relative_place
+from covidlit.cohort.splits import from_file
+from covidlit.datamodules.build import build_datamodule
+from covidlit.datamodules.volume_datamodule import VolumeDataModule
 from covidlit.errors import CheckpointError, CovidlitError
 from covidlit.explain.explain import explain_image, output_of
 from covidlit.explain.scale import scale_of
 from covidlit.settings.run_config import CONFIG, read_run_config
+from covidlit.settings.targets import build
+from covidlit.synthetic.source import synthetic_manifest_path
 
 if TYPE_CHECKING:
-    from covidlit.datamodules import VolumeDataModule
     from covidlit.tasks import VolumeClassification
 
 MOST_SCANS = 200
@@ -38,36 +45,20 @@ class RunScans:
 
 
 def checkpoint_of(run_dir: str | Path) -> Path:
-    """The checkpoint that a run was judged by: `best.ckpt`, or `last.ckpt` where none was selected.
+    """The checkpoint of the network that a run was judged by.
 
     Raises:
-        CheckpointError: the folder holds neither, or it is the run of a classical baseline.
+        CheckpointError: the folder holds none, or it is the run of a classical baseline.
     """
-    folder, names = Path(run_dir) / "checkpoints", ["best.ckpt", "last.ckpt"]
-    if (Path(run_dir) / CONFIG).is_file() and folder.is_dir():
-        weights = read_run_config(run_dir)["model"].get("weights")
-        names = ["last.ckpt"] if weights == "last" else names
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    if (folder / "model.skops").is_file():
+    folder = Path(run_dir)
+    classical = f"checkpoints/{CLASSICAL}"
+    if any(folder.glob(f"fold_*/{classical}")) or (folder / classical).is_file():
         raise CheckpointError(
             "this is the run of a classical baseline, which has no heatmaps.",
             where=run_dir,
             fix="give the folder of a network's run.",
         )
-    if folds := sorted(path.name for path in Path(run_dir).glob("fold_*")):
-        raise CheckpointError(
-            f"this is the folder of a cross-validation, whose networks are those of {len(folds)} "
-            "folds.",
-            where=run_dir,
-            fix=f"give the folder of one of them, such as {Path(run_dir) / folds[0]}.",
-        )
-    raise CheckpointError(
-        "this is not the folder of a training run: it holds no checkpoint.",
-        where=run_dir,
-        fix="give a folder that `covidlit train` wrote, or a checkpoint and a path.",
-    )
+    return model_of_run(run_dir)
 
 
 def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
@@ -78,10 +69,6 @@ def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
     Raises:
         CovidlitError: no configuration there, or it gives another split than the checkpoint's.
     """
-    from covidlit.cohort.splits import from_file
-    from covidlit.datamodules.build import build_datamodule
-    from covidlit.datamodules.volume_datamodule import VolumeDataModule
-
     path = Path(run_dir) / CONFIG
     datamodule = build_datamodule(_within(read_run_config(run_dir), Path(run_dir)))
     if not isinstance(datamodule, VolumeDataModule):
@@ -105,18 +92,36 @@ def _within(config: dict[str, Any], run_dir: Path) -> dict[str, Any]:
         CovidlitError: its synthetic cohort is not there any more.
     """
     data = dict(config["data"])
-    source, cache = dict(data.get("source") or {}), Path(str(data.get("cache_dir", "")))
+    cache = Path(str(data.get("cache_dir", "")))
     if not all((cache / part).is_dir() for part in ("volumes", "index")):
         data["cache_dir"] = str(run_dir / "cache")
-    if str(source.get("_target_", "")).endswith(".existing_manifest"):
-        source["folder"] = str(run_dir / "manifests")
-    elif "folder" in source and not any(Path(str(source["folder"])).glob("*/manifest*.csv")):
+    source = dict(data.get("source") or {})
+    if str(source.get("_target_", "")).endswith(".synthetic_manifest"):
+        manifest = _synthetic_manifest(source, config.get("inclusion"))
+        data["source"] = {**_READ_ONLY, "path": str(manifest)}
+        return {**config, "data": data, "inclusion": None}  # its rows are those that meet it
+    if "_target_" in source:
+        data["source"] = {**source, "folder": str(run_dir / "manifests")}
+    return {**config, "data": data}
+
+
+_READ_ONLY = {"_target_": "covidlit.cohort.sources.existing_manifest"}
+
+
+def _synthetic_manifest(source: Mapping[str, Any], inclusion: Mapping[str, Any] | None) -> Path:
+    """The manifest that a run's synthetic cohort has; it is never drawn here."""
+    of_source = ("_target_", "folder", "n_jobs", "inclusion")
+    named = {str(k): v for k, v in source.items() if k not in of_source}
+    criteria = build(inclusion, "inclusion") if inclusion else None
+    folder = str(source.get("folder", ""))
+    manifest = synthetic_manifest_path(folder, criteria, **named)
+    if not manifest.is_file():
         raise CovidlitError(
             "the run's cohort is not there any more.",
-            where=source["folder"],
+            where=manifest.parent,
             fix="give a checkpoint and a path of scans instead of the run's folder.",
         )
-    return {**config, "data": {**data, "source": source}}
+    return manifest
 
 
 def scans_of(datamodule: VolumeDataModule, part: str, positive: int) -> RunScans:
@@ -127,8 +132,6 @@ def scans_of(datamodule: VolumeDataModule, part: str, positive: int) -> RunScans
         part: train, validation or test.
         positive: target of the class of interest.
     """
-    from covidlit.cohort.scan_reader import ScanReader, search_shared
-
     chosen = datamodule.scans(part)
     table = datamodule.table
     rows: list[dict[str, Any]] = table[table["scan_id"].isin(chosen)].to_dict("records")

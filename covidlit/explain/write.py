@@ -14,6 +14,7 @@ from torch import nn
 
 from covidlit.checkpoints.file import read_record
 from covidlit.checkpoints.weights import weights_hash
+from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.errors import ConfigError
 from covidlit.explain.explain import (
     METHODS,
@@ -141,8 +142,6 @@ class HeatmapWriter:
 
     def input_of(self, prepared: Prepared) -> torch.Tensor:
         """The network's input (1, 1, z, y, x) for a prepared scan."""
-        from covidlit.datamodules.volume_dataset import apply_window
-
         image = torch.from_numpy(prepared.array.astype(np.float32))[None, None]
         return apply_window(image, self.record.volume_input.window).to(self.task.device)
 

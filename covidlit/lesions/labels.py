@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from covidlit.errors import CovidlitError
 from covidlit.names import check_name
+from covidlit.scans.images import read_volume
 from covidlit.scans.scan import Scan
 
 LESION_CLASSES: dict[int, str] = {
@@ -163,8 +164,6 @@ def read_labels(folder: str | Path, scan_id: str, scan: Scan | None = None) -> L
 
 
 def _read(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    from covidlit.scans.images import read_volume
-
     if not path.is_file():
         raise LabelError("there is no such file.", where=path, fix="check folder and scan_id.")
     try:

@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
+import joblib
+from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
 from covidlit.arguments import require_n_jobs
 from covidlit.errors import ConfigError
 from covidlit.preprocess.workers import run_in_worker
@@ -44,8 +48,6 @@ def run_in_parallel(
     Raises:
         ConfigError: an unknown backend, or one that is not installed; `n_jobs` is 0.
     """
-    import joblib
-
     require_n_jobs(n_jobs)
     if backend not in BACKENDS:
         raise ConfigError(
@@ -77,9 +79,6 @@ def _in_processes(
     lost: Callable[[Task], Result] | None,
 ) -> Iterator[Result]:
     """With loky's workers, which end with this process; one that dies costs its own task."""
-    import joblib
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
     waiting = dict(enumerate(tasks))
     call = joblib.delayed(_numbered)
     while waiting:
@@ -100,9 +99,6 @@ def _in_processes(
 
 def alone(function: Callable[[Task], Result], task: Task, lost: Callable[[Task], Result]) -> Result:
     """The result of one task in a process of its own; that of `lost` where it dies over it."""
-    from joblib.externals.loky import ProcessPoolExecutor
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
     with ProcessPoolExecutor(1) as pool:
         try:
             result: Result = pool.submit(run_in_worker, function, os.getpid(), task).result()
@@ -132,7 +128,6 @@ def start_cluster(backend: str, n_jobs: int, stack: ExitStack) -> None:
             if dask.config.get("scheduler-address", None):
                 stack.enter_context(distributed.Client())
                 return
-            import joblib
 
             workers = joblib.cpu_count() if n_jobs < 0 else n_jobs
             cluster = stack.enter_context(

@@ -6,9 +6,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from covidlit.cohort.scan_reader import ScanReader, search_shared
+from covidlit.dicom import SeriesRefused
+from covidlit.dicom.pseudonym import without_file_names
 from covidlit.errors import CacheError, CovidlitError, ManifestError, fault_reason
 from covidlit.preprocess.backends import LOST, run_in_parallel
 from covidlit.preprocess.cache import VolumeCache, source_hash
@@ -17,9 +21,7 @@ from covidlit.preprocess.geometry import Geometry, prepare_scan
 from covidlit.preprocess.index import Signatures, SourceIndex, SourceRecord, decoder_versions
 from covidlit.preprocess.thumbnails import keep_thumbnail
 from covidlit.progress import progress_bar
-
-if TYPE_CHECKING:
-    import pandas as pd
+from covidlit.tables import write_table
 
 LEFTOVER_SECONDS = 3600
 
@@ -109,10 +111,6 @@ def prepare_cohort(
         CovidlitError: the disk is full or the cache folder cannot be written. Stops at once; the
             volumes written so far stay.
     """
-    import pandas as pd
-
-    from covidlit.tables import write_table
-
     geometry = geometry or Geometry()
     root = Path(cache_dir)
     _remove_leftovers(root)
@@ -182,8 +180,6 @@ def _look_up(task: _Task, verify: bool) -> dict[str, Any] | None:
 
 def _prepare_one(task: _Task) -> dict[str, Any]:
     """Read, resample and write one scan; a scan that cannot be used is an outcome, not an error."""
-    from covidlit.dicom import SeriesRefused
-
     index = SourceIndex(task.cache_dir)
     try:
         scan = task.reader()
@@ -242,8 +238,6 @@ def _lost(task: _Task) -> dict[str, Any]:
 
 def _without_source(text: str, reader: ScanReader) -> str:
     """Paths and file names may hold a patient's name; the scan_id says which scan it is."""
-    from covidlit.dicom.pseudonym import without_file_names
-
     return without_file_names(text.replace(reader.path, "the source"), reader.file_names())
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from covidlit.cohort import PARTS, Split
 from covidlit.cohort.describe import show_table1, table1, table2
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
+from covidlit.cohort.scan_dates import scan_days
 from covidlit.cohort.sources import flow_of
 from covidlit.cohort.summary import split_summary, split_summary_by_fold
 from covidlit.preprocess import FORMAT
@@ -33,7 +34,7 @@ ACQUISITION = ("slice_thickness_mm", "kvp", "exposure_mas", "n_slices")
 
 _BOOKKEEPING = {
     "patient_id", "scan_id", "path", "study_uid", "series_uid", "target", "status", "reason",
-    "split", "synthetic", "part", "key", "pixel_hash",
+    "split", "synthetic", "part", "key", "pixel_hash", "acquisition_date_moved",
 }  # fmt: skip
 """Columns that describe no patient and no image."""
 
@@ -162,10 +163,13 @@ def _n_synthetic(rows: pd.DataFrame) -> int | None:
 
 
 def _months(rows: pd.DataFrame) -> dict[str, str] | None:
-    """First and last month of the acquisition, as YYYY-MM; days could identify a patient."""
-    if "acquisition_date" not in rows or rows["acquisition_date"].isna().all():
+    """First and last month of the acquisition, as YYYY-MM; days could identify a patient.
+
+    Dates that cannot be believed do not count.
+    """
+    dates, _ = scan_days(rows)
+    if dates.isna().all():
         return None
-    dates = pd.to_datetime(rows["acquisition_date"])
     return {"first": dates.min().strftime("%Y-%m"), "last": dates.max().strftime("%Y-%m")}
 
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from covidlit.arguments import n_cores, require_n_jobs
+from covidlit.datamodules.cohort_data import rows_hash
 from covidlit.errors import ConfigError
-from covidlit.files import fingerprint
 from covidlit.preprocess.backends import run_in_parallel
+from covidlit.runs.lightning_runner import LightningRunner
 from covidlit.runs.memory import available_memory, peak_memory
 from covidlit.runs.outcomes import outcome_of
 from covidlit.runs.outcomes.outcome import Tables, Training
@@ -193,20 +196,13 @@ def _train_fold(fold: Fold, adapt: Callable[[Runner, Fold], None] | None = None)
             **fold.run,
         )
         assert trained is not None  # one process trains a fold
-        folder.finish({**trained[1], ROWS: _rows_of(fold.data)})
+        folder.finish({**trained[1], ROWS: rows_hash(fold.data)})
     return TrainedFold(fold.number, *trained)
 
 
-def _rows_of(data: CohortData) -> str:
-    """Hash of the split and of what each row was prepared from."""
-    columns = [name for name in (f"{data.unit}_id", "status", "key") if name in data.table]
-    rows = sorted(map(str, data.table[columns].astype("string").to_numpy().tolist()))
-    return fingerprint([data.split.hash, rows])
-
-
 def _check_same_rows(fold: Fold, facts: Mapping[str, Any]) -> None:
-    """Refuse a finished fold of other rows: paths are no settings, and files change."""
-    if facts.get(ROWS) != _rows_of(fold.data):
+    """Refuse a finished fold of other rows."""
+    if facts.get(ROWS) != rows_hash(fold.data):
         raise ConfigError(
             f"fold {fold.number} was trained on other rows than those of now.",
             where=fold.run_dir,
@@ -276,15 +272,11 @@ def _with_split_of(data: CohortData, config: dict[str, Any]) -> CohortData:
 
 def join_tables(tables: Sequence[Tables]) -> Tables:
     """The tables of several folds, each under the same name."""
-    import pandas as pd
-
     return {
         name: pd.concat([each[name] for each in tables], ignore_index=True) for name in tables[0]
     }
 
 
 def _without_progress_bar(runner: Runner, fold: Fold) -> None:
-    from covidlit.runs.lightning_runner import LightningRunner
-
     if isinstance(runner, LightningRunner):
         runner.show_progress = False

@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from hydra.utils import get_class, instantiate
+
 from covidlit.errors import ConfigError
 from covidlit.runs.outcomes import outcome_of
 from covidlit.settings.targets import allow_target
@@ -68,7 +70,6 @@ class LightningRunner:
         self.ckpt_path = ckpt_path
         self.record: Node = dict(record or {})
         self.classes = list(classes or ())
-        from hydra.utils import get_class
 
         self._trainer_node = trainer
         self._task_node = dict(task)
@@ -91,8 +92,6 @@ class LightningRunner:
     def task(self) -> BaseTask:
         """The LightningModule, built at first use."""
         if self._task is None:
-            from hydra.utils import instantiate
-
             self._task = instantiate(self._task_node, _recursive_=False, _convert_="all")
         return self._task
 
@@ -188,8 +187,6 @@ class LightningRunner:
         return self.judged, self.selected
 
     def _build_trainer(self, data: CohortData, run_dir: Path) -> pl.Trainer:
-        from hydra.utils import instantiate
-
         from covidlit.checkpoints.io import RunCheckpointIO
         from covidlit.runs.several_devices import EndOnSigterm
 
@@ -218,8 +215,6 @@ class LightningRunner:
         Raises:
             TrainingError: the network gives no finite score.
         """
-        from hydra.utils import instantiate
-
         loader = data.dataloader_of(part)
         if self.judged is not None:
             log.info("The scores of the part %r are those of %s.", part, self.judged)
@@ -279,8 +274,6 @@ class LightningRunner:
         self._resumed_from = f"{self.ckpt_path} {progress}".strip()
 
     def _build_callbacks(self, run_dir: Path, data: CohortData) -> list[pl.callbacks.Callback]:
-        from hydra.utils import instantiate
-
         callbacks = []
         for name, node in self._callback_nodes.items():
             arguments = dict(node)
@@ -309,8 +302,6 @@ class LightningRunner:
         outcome_of(self).check_selection(data, self.task.monitor, where, instead)
 
     def _build_loggers(self, run_dir: Path) -> list[pl.loggers.Logger]:
-        from hydra.utils import instantiate
-
         from covidlit.runs.weights_and_biases import RunLogger
 
         folder = str(run_dir / "logs")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from covidlit.datamodules.cohort_data import TO_CHECK
+from covidlit.evaluation.predictions import is_synthetic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +29,6 @@ def log_cohort(data: CohortData) -> None:
     Args:
         data: set up.
     """
-    from covidlit.evaluation.predictions import is_synthetic
-
     table, facts = data.table, data.facts()
     patients = table["patient_id"].nunique()
     kind = "synthetic " if is_synthetic(table) else ""

@@ -17,7 +17,7 @@ from covidlit.checkpoints.same_run import changed_run, changed_settings
 from covidlit.errors import ConfigError
 from covidlit.files import write_json, write_text
 from covidlit.runs.stopped import last_checkpoint
-from covidlit.settings.run_config import CONFIG
+from covidlit.settings.run_config import CONFIG, load_yaml
 
 STATE = "run.json"
 _LOCK = ".run.lock"
@@ -149,8 +149,8 @@ def _has_work(path: Path) -> bool:
 def _read(path: Path) -> dict[str, Any]:
     """A mapping of a YAML or JSON file; empty where there is none, or another thing."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        content = load_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -7,14 +7,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.utils import instantiate
+
 from covidlit.arguments import require_whole_number
+from covidlit.checkpoints.record import run_record
 from covidlit.datamodules.build import build_datamodule
+from covidlit.datamodules.cohort_data import rows_hash
 from covidlit.errors import TrainingError
-from covidlit.runs.log import keep_logged_metrics
+from covidlit.evaluation.predictions import is_synthetic
+from covidlit.runs.log import keep_logged_metrics, log_cohort, quieten_lightning, timed_training
 from covidlit.runs.outcomes import outcome_of
 from covidlit.runs.outcomes.outcome import Tables, Training
 from covidlit.runs.processes import process_rank
 from covidlit.runs.run_folder import RunFolder, run_folder
+from covidlit.settings.trainer import check_loggers, check_trainer_settings
 
 if TYPE_CHECKING:
     from covidlit.datamodules.cohort_data import CohortData
@@ -72,9 +78,6 @@ def begin(config: dict[str, Any], run_dir: Path) -> Runner:
     """Check the settings that need no data, seed every generator, make the runner."""
     import pytorch_lightning as pl
 
-    from covidlit.runs.log import quieten_lightning
-    from covidlit.settings.trainer import check_loggers, check_trainer_settings
-
     quieten_lightning()
     check_trainer_settings(config["trainer"])
     require_whole_number(config["seed"], "seed", at_least=0)
@@ -87,8 +90,6 @@ def begin(config: dict[str, Any], run_dir: Path) -> Runner:
 
 def build_runner(config: dict[str, Any]) -> Runner:
     """The runner of `conf/model/*.yaml`."""
-    from hydra.utils import instantiate
-
     runner: Runner = instantiate(config["model"], _recursive_=False, _convert_="all")
     return runner
 
@@ -145,7 +146,6 @@ def train_one(
 
 def train(config: dict[str, Any], run_dir: Path, data: CohortData, runner: Runner) -> None:
     """Write split and records, say what is trained on, and train; in every process of the run."""
-    from covidlit.runs.log import log_cohort, timed_training
     from covidlit.runs.records import write_run_records
 
     first = process_rank() == 0
@@ -220,10 +220,11 @@ def value_of(outcome: Outcome, tables: Tables) -> float | None:
 
 def record_of(config: dict[str, Any], data: CohortData) -> dict[str, Any]:
     """What the kept model says of the run; `covidlit.checkpoints.record.RunRecord`."""
-    from covidlit.checkpoints.record import run_record
-    from covidlit.evaluation.predictions import is_synthetic
-
     learnt = data.table[data.table["part"].isin(("train", "validation"))]
     return run_record(
-        config, data.split.hash, data.input_record(), synthetic=bool(is_synthetic(learnt))
+        config,
+        data.split.hash,
+        data.input_record(),
+        synthetic=bool(is_synthetic(learnt)),
+        rows=rows_hash(data),
     )

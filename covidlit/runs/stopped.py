@@ -28,7 +28,7 @@ class RunStopped(KeyboardInterrupt):
 
 
 @contextmanager
-def explained_end(run_dir: Path) -> Iterator[None]:
+def end_with_way_on(run_dir: Path) -> Iterator[None]:
     """Say of a run that is stopped or fails inside the block what is kept of it.
 
     Lightning ends a training on Ctrl-C in order (the files of its loggers are closed, processes

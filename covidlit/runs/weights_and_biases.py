@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+import wandb
 from pytorch_lightning.loggers import WandbLogger
 
 from covidlit.errors import ConfigError
@@ -56,8 +57,6 @@ class RunLogger(WandbLogger):
             ConfigError: it cannot begin: W&B wants a key, for example.
         """
         if self._experiment is None and os.environ.get("WANDB_MODE") != "disabled":
-            import wandb
-
             self._wandb_init["settings"] = dict(_WAITS)
             self._wandb_init["mode"] = "online" if self._may_send() else "offline"
             try:
@@ -83,8 +82,6 @@ class RunLogger(WandbLogger):
 
     def finish(self, *, failed: bool) -> None:
         """End the run, or the next one of this process would write into it."""
-        import wandb
-
         if self._experiment is not None and wandb.run is not None:
             wandb.finish(exit_code=int(failed))
             if failed:  # what follows may end this process at once: wait for what W&B still writes
@@ -93,7 +90,6 @@ class RunLogger(WandbLogger):
     def _may_send(self) -> bool:
         if not self._send or os.environ.get("WANDB_MODE") in ("offline", "dryrun"):
             return False
-        import wandb
 
         server = str(wandb.setup().settings.base_url)
         if answers(server):

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from hydra.utils import instantiate
+
 from covidlit.errors import ConfigError, did_you_mean
 
 # fmt: off
@@ -149,8 +151,6 @@ def _instantiate(node: Mapping[str, Any], target: str, arguments: Mapping[str, A
 
     Hydra would make configurations of those that are dataclasses.
     """
-    from hydra.utils import instantiate
-
     factory = instantiate({**node, "_target_": target, "_partial_": True})
     if node.get("_partial_"):
         return partial(factory, **arguments)

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omegaconf import OmegaConf
+
 from covidlit.errors import ConfigError
 from covidlit.files import write_text
 from covidlit.settings.tree import config_dir
@@ -85,8 +87,6 @@ def experiment_text(
     Raises:
         ConfigError: it lacks a setting that its groups bring, which no experiment file can undo.
     """
-    from omegaconf import OmegaConf
-
     trial = compose_train(overrides, conf, search_path)
     default = compose_train([], conf, search_path)
     chosen = _chosen(trial, default)

@@ -15,6 +15,7 @@ from optuna.exceptions import StorageInternalError
 
 from covidlit.errors import ConfigError, CovidlitError, TrainingError
 from covidlit.files import write_text
+from covidlit.runs.outcomes import outcome_of
 from covidlit.runs.stopped import INTERRUPTED, RunStopped
 from covidlit.sweep.batches import Batches
 from covidlit.sweep.ending import finish, summary, trials_left, why_incomplete
@@ -101,7 +102,7 @@ def run_sweep(
         except RunStopped as stopped:
             n_stopped = stop_trials(records, executor)
             finish(study, sweep_dir, application)
-            raise _explained(stopped, study, sweep_dir, n_stopped) from None
+            raise _with_way_on(stopped, study, sweep_dir, n_stopped) from None
         except TrainingError:
             stop_trials(records, executor)
             finish(study, sweep_dir, application)
@@ -125,7 +126,6 @@ def run_sweep(
 
 def _outcome_of(config: Any) -> Outcome:
     """What a trial of this configuration is after."""
-    from covidlit.runs.outcomes import outcome_of
     from covidlit.runs.steps import build_runner  # imports torch
 
     return outcome_of(build_runner({"model": OmegaConf.to_container(config.model, resolve=True)}))
@@ -186,7 +186,7 @@ def _executor(
     )
 
 
-def _explained(
+def _with_way_on(
     stopped: RunStopped, study: optuna.Study, sweep_dir: Path, n_stopped: int
 ) -> RunStopped:
     name = "Ctrl-C" if stopped.exit_code == INTERRUPTED else "SIGTERM"

@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
 from covidlit.settings.errors import translate
 
 
@@ -37,11 +44,6 @@ def compose_train(
     Raises:
         ConfigError: they cannot be composed.
     """
-    from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
     own = [text for text in overrides if not _of_hydra(text)]
     searched = [f"hydra.searchpath=[{','.join(search_path)}]"] if search_path else []
     try:
@@ -59,8 +61,6 @@ def compose_train(
 @contextmanager
 def _own_hydra() -> Iterator[None]:
     """Lay the running application's Hydra aside; there can be one at a time."""
-    from hydra.core.global_hydra import GlobalHydra
-
     running = GlobalHydra.instance()
     kept, running.hydra = running.hydra, None
     try:
@@ -71,8 +71,6 @@ def _own_hydra() -> Iterator[None]:
 
 def _several(overrides: Sequence[str], conf: Path) -> dict[str, Any]:
     """Groups of which several are chosen, as in logger=[csv,wandb]: Hydra's record lacks them."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
     found = {}
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         value = override.value()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import optuna
+
 from covidlit.errors import ConfigError
 from covidlit.sweep.existing_study import open_existing
+from covidlit.sweep.journal import alone, open_journal
 from covidlit.sweep.storage import JOURNAL
 
 
@@ -21,10 +24,6 @@ def to_journal(folder: Path, storage: str | None = None) -> None:
     Raises:
         ConfigError: there is a journal already, or no study that can be read.
     """
-    import optuna
-
-    from covidlit.sweep.journal import alone, open_journal
-
     opened, where = open_existing(folder, storage)
     with alone(folder):
         journal, unfinished = folder / JOURNAL, folder / f"{JOURNAL}.part"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import optuna
+from sqlalchemy.exc import SQLAlchemyError
+
 from covidlit.errors import ConfigError, did_you_mean
 from covidlit.sweep.storage import JOURNAL, SQLITE, open_storage, study_file
 
@@ -25,8 +28,6 @@ def existing_study(folder: Path, storage: str | None = None, name: str | None = 
         ConfigError: there is no such folder, storage or study, the storage cannot be read, or it
             holds several studies and none is named.
     """
-    import optuna
-
     opened, where = open_existing(folder, storage)
     names = sorted(optuna.get_all_study_names(opened))
     if name is None and len(names) == 1:
@@ -74,7 +75,6 @@ def open_existing(folder: Path, storage: str | None) -> tuple[BaseStorage, objec
             raise ConfigError("there is no such file.", where=where, fix="check --storage.")
     else:
         where = "--storage"
-    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         return open_storage(storage, folder), where

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import shlex
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import optuna
+
+from covidlit.evaluation.report import page_template
+from covidlit.files import write_text
+from covidlit.sweep import page_figures as figures
+from covidlit.sweep.page_cautions import sweep_cautions
 from covidlit.sweep.summary import (
     OUTCOMES,
     Summary,
@@ -20,6 +27,7 @@ from covidlit.sweep.summary import (
     summarise,
     value_of,
 )
+from covidlit.sweep.validation_noise import validation_noise
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -40,18 +48,11 @@ def write_page(study: Study, folder: str | Path) -> Path:
     Raises:
         CovidlitError: the folder cannot be written.
     """
-    from covidlit.files import write_text
-
     return write_text(Path(folder) / PAGE, render_page(study, Path(folder)))
 
 
 def render_page(study: Study, folder: Path) -> str:
     """The page as HTML text; everything it needs is inside, the trials' folders are linked."""
-    from covidlit.evaluation.report import page_template
-    from covidlit.sweep import page_figures as figures
-    from covidlit.sweep.page_cautions import sweep_cautions
-    from covidlit.sweep.validation_noise import validation_noise
-
     summary = summarise(study)
     noise = None if summary.best is None else validation_noise(summary.best, folder)
     synthetic = bool(noise and noise.synthetic)
@@ -143,10 +144,6 @@ def parameter_importances(study: Study, summary: Summary) -> tuple[dict[str, flo
 
 
 def _evaluated(study: Study, varied: list[str]) -> tuple[dict[str, float], str | None]:
-    import warnings
-
-    import optuna
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         try:

@@ -6,6 +6,10 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import TimeRemainingColumn as Remaining
+
 from covidlit.sweep.summary import (
     Summary,
     epochs_of,
@@ -18,8 +22,6 @@ from covidlit.sweep.summary import (
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
-    from rich.console import Console
-    from rich.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +38,6 @@ class SweepProgress:
     def __init__(
         self, n_trials: int, *, maximise: bool = True, console: Console | None = None
     ) -> None:
-        from rich.console import Console
-
         self.n_trials, self.maximise = n_trials, maximise
         self._console = console or Console()
         self._bar: Progress | None = None
@@ -75,7 +75,7 @@ class SweepProgress:
         self._seen = {trial.number for trial in ended}
         new = [] if first else [trial for trial in ended if trial.number not in seen]
         for trial in new:
-            text = told(trial)
+            text = describe_trial(trial)
             if self._bar is not None:
                 self._bar.console.print(text, highlight=False, markup=False)
             else:
@@ -85,9 +85,6 @@ class SweepProgress:
 
 
 def _bar(console: Console) -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
-
     columns = (
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
@@ -107,7 +104,7 @@ def standing(summary: Summary, running: int) -> str:
     return ", ".join(parts)
 
 
-def told(trial: FrozenTrial) -> str:
+def describe_trial(trial: FrozenTrial) -> str:
     """One line on a trial that has ended."""
     how = outcome(trial)
     epochs = epochs_of(trial)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import optuna
 from hydra.utils import get_class, instantiate
 from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler
@@ -66,8 +67,6 @@ def make_sampler(settings: Mapping[str, Any], draw: int) -> BaseSampler:
 
 def draw_seed(seed: int, draw: int) -> int:
     """A seed of 32 bits for one draw of a seeded sweep; NumPy's SeedSequence keeps them apart."""
-    import numpy as np
-
     return int(np.random.SeedSequence([seed, draw]).generate_state(1)[0])
 
 

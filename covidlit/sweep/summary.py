@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from optuna.trial import TrialState
+
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
@@ -87,8 +89,6 @@ def summarise_trials(trials: Sequence[FrozenTrial], maximise: bool = True) -> Su
 
 def outcome(trial: FrozenTrial) -> str:
     """How a trial stands: a key of `OUTCOMES`, or "withdrawn"."""
-    from optuna.trial import TrialState
-
     plain = {
         TrialState.COMPLETE: "finished",
         TrialState.PRUNED: "pruned",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
 from covidlit.sweep.summary import Summary, epochs_of, metric_of, short_names, shown, summarise
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
-    from rich.console import Console
-    from rich.table import Table
 
 SHOWN = 5
 """How many of the best trials the table lists."""
@@ -23,8 +25,6 @@ def print_table(study: Study, *, console: Console | None = None) -> None:
         study: of a sweep.
         console: where to print; None: rich's own.
     """
-    from rich.console import Console
-
     console = console or Console()
     summary = summarise(study)
     if summary.best is None:
@@ -44,9 +44,6 @@ def print_table(study: Study, *, console: Console | None = None) -> None:
 
 def best_table(study: Study, summary: Summary) -> Table:
     """The best trials: number, value, epochs, folder, drawn parameters."""
-    from rich.markup import escape
-    from rich.table import Table
-
     names = short_names(summary.parameters())
     table = Table(title=escape(f"Sweep {study.study_name}: best trials"))
     table.add_column("trial", justify="right")

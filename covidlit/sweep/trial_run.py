@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from optuna import TrialPruned
 
 from covidlit.cohort.development import development_fold, development_split
 from covidlit.files import write_text
+from covidlit.runs.lightning_runner import LightningRunner
+from covidlit.runs.outcomes import outcome_of
+from covidlit.runs.outcomes.outcome import Tables
 from covidlit.settings.run_config import CONFIG
 from covidlit.sweep.trial import SweepTrial
 from covidlit.sweep.trial_checks import check_trial
@@ -53,9 +57,6 @@ def run_trial(config: dict[str, Any], run_dir: Path, trial: SweepTrial) -> float
         ConfigError: a setting that makes no sense in a sweep, or no AUC can be had.
         TrainingError: the training diverged, or the AUC is undefined.
     """
-    from optuna import TrialPruned
-
-    from covidlit.runs.outcomes import outcome_of
     from covidlit.runs.steps import begin, load_data, score, train
 
     check_trial(config)
@@ -92,10 +93,7 @@ def _cross_validate(
     config: dict[str, Any], run_dir: Path, trial: SweepTrial, data: CohortData, outcome: Outcome
 ) -> float:
     """The mean value of the folds; the pruner is asked after each but the last."""
-    from optuna import TrialPruned
-
     from covidlit.runs.cross_validation import join_tables, train_folds
-    from covidlit.runs.outcomes.outcome import Tables
 
     folds = _folds(config, run_dir, trial, data)
     for fold in folds:
@@ -157,7 +155,6 @@ def _follow(
     runner: Runner, outcome: Outcome, trial: SweepTrial, fold: int | None = None
 ) -> PruningCallback | None:
     """Let a training count its epochs for the trial and, without folds, report them to it."""
-    from covidlit.runs.lightning_runner import LightningRunner
     from covidlit.sweep.pruning import PruningCallback, check_direction
 
     callback: PruningCallback | None = None

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from covidlit.errors import CovidlitError
+from covidlit.evaluation.delong import delong_covariance
+from covidlit.evaluation.evaluate import as_binary
+from covidlit.evaluation.predictions import accepted, is_synthetic, read_predictions
 from covidlit.sweep.summary import value_of
 
 if TYPE_CHECKING:
@@ -43,11 +47,6 @@ def validation_noise(trial: FrozenTrial, sweep_dir: Path) -> ValidationNoise | N
 
     Source: DeLong's variance; of a mean over folds, as if the folds were independent.
     """
-    from covidlit.errors import CovidlitError
-    from covidlit.evaluation.delong import delong_covariance
-    from covidlit.evaluation.evaluate import as_binary
-    from covidlit.evaluation.predictions import accepted, is_synthetic, read_predictions
-
     path = sweep_dir / str(trial.user_attrs.get("folder", "")) / "predictions.parquet"
     if not path.is_file():
         return None

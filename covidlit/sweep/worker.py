@@ -13,6 +13,11 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
+
+from covidlit.sweep.job import run_application, set_hydra_state
+from covidlit.sweep.outcome import failed
+
 
 def serve(connection: Connection, application: bytes, log_file: str) -> None:
     """Run the jobs that come in over the connection; the entry of the process.
@@ -46,19 +51,12 @@ def serve(connection: Connection, application: bytes, log_file: str) -> None:
 
 
 def _load(application: bytes) -> Any:
-    import cloudpickle
-
-    from covidlit.sweep.job import set_hydra_state
-
     running, state = cloudpickle.loads(application)
     set_hydra_state(state)
     return running
 
 
 def _run(application: Any, number: int, overrides: list[str], connection: Connection) -> Any:
-    from covidlit.sweep.job import run_application
-    from covidlit.sweep.outcome import failed
-
     def started(folder: str) -> None:
         connection.send(("started", folder))
 

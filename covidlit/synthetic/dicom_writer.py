@@ -104,6 +104,7 @@ def _patient_and_study(case: Case) -> Dataset:
     ds.PatientSex = case.sex
     ds.PatientAge = f"{case.age:03d}Y"
     ds.PatientIdentityRemoved = "YES"
+    ds.LongitudinalTemporalInformationModified = "UNMODIFIED"
     ds.DeidentificationMethod = "synthetic image: there is no patient"
     ds.StudyInstanceUID = synthetic_uid(case.seed, "study", case.patient, case.visit)
     ds.StudyID = "1"

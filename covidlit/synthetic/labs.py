@@ -8,14 +8,12 @@ are chosen, not fitted: no patient stands behind them.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from covidlit.synthetic.cases import Case
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # Indicator: mean in men without severe disease, shift in women, shift when severe, spread.
 _NORMAL: dict[str, tuple[float, float, float, float]] = {
@@ -75,8 +73,6 @@ def laboratory(rng: np.random.Generator, sex: str, strength: float) -> dict[str,
 
 def clinical_table(cases: list[Case]) -> pd.DataFrame:
     """The clinical table of a cohort with repeated scans: one row per patient and day of a scan."""
-    import pandas as pd
-
     rows = []
     days: dict[int, list[int]] = {}
     for case in cases:

@@ -7,12 +7,18 @@ import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+from joblib import Parallel, delayed
+from rich.progress import Progress
 
 from covidlit import __version__
 from covidlit.cohort.clinical import write_clinical
+from covidlit.cohort.scan_ids import scan_id_of
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.files import fingerprint, write_json
+from covidlit.scans.images import write_nifti
 from covidlit.synthetic.cases import Case
 from covidlit.synthetic.dicom_writer import write_series
 from covidlit.synthetic.grid import Grid, grid_of
@@ -20,9 +26,6 @@ from covidlit.synthetic.labs import clinical_table
 from covidlit.synthetic.presets import plan_cohort
 from covidlit.synthetic.render import Rendered, render
 from covidlit.tables import write_table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 GENERATOR_FORMAT = 2
 """Raised whenever the same arguments give other bytes."""
@@ -156,9 +159,6 @@ def _make_scans(
     n_jobs: int,
     progress: bool,
 ) -> None:
-    from joblib import Parallel, delayed
-    from rich.progress import Progress
-
     jobs = (delayed(make_scan)(paths, case, grid_of(case, matrix, thickness_mm)) for case in cases)
     done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs)
     with Progress(disable=not progress) as bar:
@@ -191,9 +191,6 @@ def make_scan(paths: CohortPaths, case: Case, grid: Grid) -> None:
 
 
 def _write_truth(folder: Path, case: Case, grid: Grid, drawn: Rendered) -> None:
-    from covidlit.cohort.scan_ids import scan_id_of
-    from covidlit.scans.images import write_nifti
-
     scan_id = scan_id_of(case.series_uid)
     for name, array in (("classes", drawn.classes), ("instances", drawn.instances)):
         write_nifti(array, grid.affine, folder / f"{scan_id}.{name}.nii.gz")
@@ -201,8 +198,6 @@ def _write_truth(folder: Path, case: Case, grid: Grid, drawn: Rendered) -> None:
 
 def labels_table(cases: list[Case]) -> pd.DataFrame:
     """The table of labels of a cohort, one row per scan, keyed by `series_uid`."""
-    import pandas as pd
-
     rows = [
         {
             "series_uid": case.series_uid,

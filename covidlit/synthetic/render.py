@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,8 +36,6 @@ class Rendered:
 
 def render(case: Case, grid: Grid) -> Rendered:
     """Draw a case on a grid."""
-    import cc3d
-
     chest = Chest(case)
     hu = np.empty(grid.shape, np.float32)
     lung = np.empty(grid.shape, np.bool_)

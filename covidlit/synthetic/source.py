@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,18 +31,36 @@ def synthetic_manifest(
             severity, since they ask for mild cases and first scans, and it has neither.
         **arguments: of `covidlit.synthetic.make_cohort`.
     """
-    preset, seed = arguments.get("preset", "mild"), arguments.get("seed", 0)
-    root = Path(folder) / f"{preset}-seed{seed}-{fingerprint(arguments)[:8]}"
-    usual = None if preset == "severity" else InclusionCriteria()
-    if inclusion == InclusionCriteria():
-        inclusion = usual
-    of = asdict(inclusion) if inclusion else None
-    manifest = root / (
-        "manifest.csv" if inclusion == usual else f"manifest-{fingerprint(of)[:8]}.csv"
-    )
+    inclusion = _inclusion_of(inclusion, arguments)
+    manifest = synthetic_manifest_path(folder, inclusion, **arguments)
+    root = manifest.parent
     cohort = make_cohort(root, n_jobs=n_jobs, **arguments)
     if not manifest.is_file():
         built = manifest_from_dicom(cohort.dicom, cohort.labels, folder=root, inclusion=inclusion)
         write_table(built.flow.to_frame(), flow_path(manifest))
         write_manifest(built.manifest, manifest)
     return manifest
+
+
+def synthetic_manifest_path(
+    folder: str | Path, inclusion: InclusionCriteria | None, **arguments: Any
+) -> Path:
+    """Where `synthetic_manifest` keeps the manifest of these arguments; nothing is written."""
+    preset, seed = arguments.get("preset", "mild"), arguments.get("seed", 0)
+    root = Path(folder) / f"{preset}-seed{seed}-{fingerprint(arguments)[:8]}"
+    inclusion = _inclusion_of(inclusion, arguments)
+    if inclusion == _usual_inclusion(arguments):
+        return root / "manifest.csv"
+    of = asdict(inclusion) if inclusion else None
+    return root / f"manifest-{fingerprint(of)[:8]}.csv"
+
+
+def _usual_inclusion(arguments: Mapping[str, Any]) -> InclusionCriteria | None:
+    return None if arguments.get("preset") == "severity" else InclusionCriteria()
+
+
+def _inclusion_of(
+    inclusion: InclusionCriteria | None, arguments: Mapping[str, Any]
+) -> InclusionCriteria | None:
+    """The paper's criteria as they are stand for those of the preset."""
+    return _usual_inclusion(arguments) if inclusion == InclusionCriteria() else inclusion

@@ -14,6 +14,7 @@ from torch import Tensor
 
 import covidlit
 from covidlit.checkpoints.file import CHECKPOINT_FORMAT
+from covidlit.datamodules.sampling import derive_seed
 from covidlit.errors import CheckpointError, ConfigError, TrainingError
 from covidlit.settings.targets import build
 from covidlit.tasks.restore import restore
@@ -190,8 +191,6 @@ class BaseTask(pl.LightningModule, ABC):
     # state of the first process alone. So the others' states follow from that one, every epoch.
 
     def _draw_unlike_the_first_process(self) -> None:
-        from covidlit.datamodules.sampling import derive_seed
-
         state = rng_state()["torch"].numpy().tobytes() if self.global_rank == 0 else b""
         state = self.trainer.strategy.broadcast(state)
         if self.global_rank:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from covidlit.cohort.class_names import class_of_interest
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def score_table(
@@ -23,8 +22,6 @@ def score_table(
             `class_of_interest`.
         key: name of the column of ids.
     """
-    import pandas as pd
-
     table = pd.DataFrame({key: pd.Series(list(ids), dtype="string")})
     if len(classes) <= 2:
         return table.assign(score=pd.Series(list(scores), dtype=float))

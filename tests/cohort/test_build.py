@@ -389,5 +389,4 @@ def test_a_header_fact_out_of_range_counts_as_unknown(
     table = by_place(built.manifest, tmp_path)
     assert pd.isna(table.loc["dicom/b", column])
     assert table.loc["dicom/a", ["kvp", "age"]].tolist() == [120, 50]
-    said = f"header facts that no manifest can hold count as unknown: {column} of 1 scan(s)."
-    assert said in built.notes
+    assert any(tag in note and "not taken" in note for note in built.notes)

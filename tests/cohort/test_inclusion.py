@@ -221,3 +221,21 @@ def test_a_scan_that_fails_is_not_said_to_lack_a_value() -> None:
     table.loc[1, "spo2_percent"] = None
     _, flow = InclusionCriteria(on_missing="exclude").apply(table)
     assert ["not assessed" in why for _, why in flow.excluded] == [False, True]
+
+
+def test_a_moved_date_tells_nothing_of_an_untested_scan() -> None:
+    rows = pd.DataFrame(
+        {
+            "scan_id": ["a", "b", "c"],
+            "patient_id": ["a", "b", "c"],
+            "class_name": "np",
+            "rtpcr_initial": [None, None, "negative"],
+            "acquisition_date": "2018-05-01",
+            "acquisition_date_moved": pd.array([True, False, True], dtype="boolean"),
+        }
+    )
+    criteria = InclusionCriteria(None, None, initial_scan_only=False, on_missing="exclude")
+    left, flow = criteria.apply(rows)
+    assert left["scan_id"].tolist() == ["b", "c"]
+    (note,) = criteria.notes(flow)
+    assert "acquisition_date cannot be believed" in note

@@ -47,6 +47,26 @@ def test_the_papers_rule(
     assert LabelRule().apply(rows).dtype == "Int64"
 
 
+@pytest.mark.parametrize(
+    ("date", "moved"),
+    [("2018-05-01", True), ("1950-01-01", False), ("1971-09-30", None), ("2190-01-01", None)],
+)
+def test_a_date_that_cannot_be_believed_makes_no_negative(date: str, moved: bool | None) -> None:
+    rows = pd.DataFrame(
+        {
+            "class_name": ["np", "np", "cap"],
+            "rtpcr_initial": [None, None, "negative"],
+            "acquisition_date": [date, "2018-05-01", date],
+            "acquisition_date_moved": pd.array([moved, False, moved], dtype="boolean"),
+        }
+    )
+    found = LabelRule().explain(rows)
+    assert pd.isna(found["target"][0])
+    assert "cannot be believed" in found["reason"][0]
+    assert "state it in the labels" in found["reason"][0]
+    assert found["target"].tolist()[1:] == [0, 0]  # a tested scan needs no date
+
+
 def test_the_papers_rule_gives_the_papers_numbers(paper_manifest: pd.DataFrame) -> None:
     target = LabelRule().apply(paper_manifest)
     assert target.value_counts().to_dict() == {1: 568, 0: 763 + 756}

@@ -69,6 +69,18 @@ def _short_pixels(ds: Dataset, k: int) -> None:
         ds.PixelData = ds.PixelData[:100]
 
 
+def _longer_pixels(ds: Dataset, k: int) -> None:
+    if k == 3:
+        ds.PixelData += bytes(20)
+
+
+def _padded_tissue(ds: Dataset, k: int) -> None:
+    image = np.full((12, 10), 500, np.int16)
+    image[4:8, 4:8] = 1040  # 40 HU
+    ds.PixelData = image.tobytes()
+    ds.add_new(0x00280120, "SS", 1040)
+
+
 def _moved(z: float = 0.0, x: float = 0.0) -> Callable[[Dataset, int], None]:
     def edit(ds: Dataset, k: int) -> None:
         if k == 3:
@@ -91,9 +103,17 @@ CASES = [
      set()),
     ("projection", _set(ImageType=["DERIVED", "PRIMARY", "AXIAL", "CT_SOM5 MIP THIN"]),
      ["1 of 14", "a011"], 14, {"missing_slice"}),
-    ("unreadable_file", _short_pixels, ["a011", "truncated: 100 of 240"], 14, {"missing_slice"}),
+    ("unreadable_file", _short_pixels, ["a011", "100 of 240 bytes", "Rows 12"], 14,
+     {"missing_slice"}),
     ("unreadable_file", _delete("PixelData"), ["a011", "no pixel data"], 14, {"missing_slice"}),
     ("unreadable_file", _set(SamplesPerPixel=3), ["a011", "colour"], 14, {"missing_slice"}),
+    ("unreadable_file", _set(BitsStored=12), ["a011", "HighBit is 15", "correct HighBit"], 14,
+     {"missing_slice"}),
+    ("not_hu", _set_all(RescaleType="Z_EFF"), ["all 14", "Z_EFF"], 14, set()),
+    ("not_hu", _set(RescaleType="MGML"), ["1 of 14", "MGML", "a011"], 14, set()),
+    ("pixel_data_length", _longer_pixels, ["a011", "260 bytes", "240"], 14, set()),
+    ("inconsistent_rescale", _set(RescaleIntercept=-800), ["a011", "-800", "-1000"], 14, set()),
+    ("padding_in_tissue", _padded_tissue, ["1040", "40 HU", "voxels inside"], 14, set()),
     ("unreadable_file", _delete("RescaleIntercept"), ["a011", "Rescale"], 14, {"missing_slice"}),
     ("unreadable_file", _set(RescaleSlope=0), ["a011", "RescaleSlope"], 14, {"missing_slice"}),
     ("missing_geometry", _delete("ImagePositionPatient"), ["a011", "no ImagePosition"], 14,
@@ -107,7 +127,7 @@ CASES = [
     ("mixed_patient", _set(PatientID="OTHER"), ["2 different patient", "a011"], 14, set()),
     ("mixed_size", _bigger, ["a011", "10x12", "12x10"], 14, {"missing_slice"}),
     ("mixed_size", _set(PixelSpacing=[0.8, 0.9]), ["a011", "0.8x0.9 mm"], 14, {"missing_slice"}),
-    ("mixed_size", _set(BitsStored=12), ["a011", "12-bit"], 14, {"missing_slice"}),
+    ("mixed_size", _set(PixelRepresentation=0), ["a011", "unsigned"], 14, {"missing_slice"}),
     ("mixed_orientation", _other_orientation, ["a011", "another direction"], 14,
      {"missing_slice"}),
     ("mixed_frame_of_reference", _set(FrameOfReferenceUID="1.2.3"), ["a011"], 14, set()),

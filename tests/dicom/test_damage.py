@@ -63,6 +63,43 @@ def test_a_slice_with_another_series_uid_is_noticed(write_ct: Write) -> None:
     assert END in verdicts[13].reason
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Modality": "SR"},  # alone: the class still says CT
+        {"Modality": "SR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.11"},
+        {"Modality": "CU", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.882"},
+        {"Modality": "CU", "SOPClassUID": "damaged"},
+    ],
+)
+def test_a_slice_that_lost_its_image_is_missed(write_ct: Write, changes: dict[str, str]) -> None:
+    path = write_ct() / END
+    ds = pydicom.dcmread(path)
+    del ds.Rows, ds.Columns, ds.PixelData
+    for name, value in changes.items():
+        setattr(ds, name, value)
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    ds.save_as(path)
+    found = find_series(path.parent)
+    assert found.n_other == 0
+    (verdict,) = [judge(one) for one in found.series]
+    assert not verdict.accepted
+    assert END in verdict.reason
+
+
+def test_reports_and_presentation_states_beside_a_series_are_no_slices(write_ct: Write) -> None:
+    path = write_ct()
+    ds = pydicom.dcmread(path / END)
+    del ds.Rows, ds.Columns, ds.PixelData
+    ds.Modality, ds.SOPClassUID = "SR", "1.2.840.10008.5.1.4.1.1.88.11"
+    ds.file_meta.MediaStorageSOPClassUID, ds.SeriesInstanceUID = ds.SOPClassUID, "1.2.3.4"
+    ds.save_as(path / "report")
+    found = find_series(path)
+    assert (found.n_other, found.problems) == (1, [])
+    assert judge(found.series[0]).accepted
+
+
 def test_a_bolus_monitoring_slice_beside_a_series_is_no_stray(write_ct: Write) -> None:
     def edit(ds: Dataset, k: int) -> None:
         ds.ImagePositionPatient = [-20, -30, 113]
@@ -111,7 +148,10 @@ def test_pixels_that_do_not_decode(write_ct: Write, syntax: str) -> None:
 @pytest.mark.parametrize(
     ("syntax", "reason"),
     [
-        ("1.2.840.10008.1.2.4.53", "transfer syntax 1.2.840.10008.1.2.4.53 and 11 more"),
+        (
+            "1.2.840.10008.1.2.4.53",
+            "and 11 more: undecodable: no decoder for transfer syntax 1.2.840.10008.1.2.4.53",
+        ),
         ("1.2.840.10008.1.2.4.70", r"4\.70 is installed \(one of: .*pylibjpeg"),
     ],
 )

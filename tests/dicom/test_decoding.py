@@ -75,13 +75,15 @@ def test_every_syntax_gives_the_stored_values(
 
     def edit(ds: Dataset, k: int) -> None:
         ds.BitsStored, ds.HighBit, ds.PixelRepresentation = bits, bits - 1, signed
-        ds.RescaleIntercept = 0
+        ds.RescaleIntercept = 0 if signed else -1024
         stored(ds, values[k])
         _compress(ds, syntax)
 
     hu = read_series(write_ct(edit=edit)).hu
     values = values.repeat(3, 1).repeat(4, 2)
-    expected = np.clip(values, -1024, 32767)  # below air is air; HU are 16 bits
+    expected = np.clip(
+        values - (0 if signed else 1024), -1024, 32767
+    )  # below air is air; HU are 16 bits
     np.testing.assert_array_equal(hu, expected)
 
 

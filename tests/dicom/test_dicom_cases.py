@@ -17,6 +17,7 @@ from covidlit.scans.images import affine_of_image
 Archive = Callable[[str], Path]
 DEFAULT = Checks()
 FEW = Checks(override=frozenset({"too_few_slices"}))
+NO_HU = Checks(override=frozenset({"too_few_slices", "not_hu"}))
 CHEST = "dicom_cases/transfer_syntax_chest_slice.tar.xz"
 ENHANCED = "dicom_cases/enhanced_multiframe_ct.tar.xz"
 
@@ -126,8 +127,12 @@ def test_an_enhanced_ct_is_read_as_multi_frame(
     archive: Archive, name: str, shape: tuple[int, ...]
 ) -> None:
     folder = archive(ENHANCED) / "enhanced_multiframe_ct"
-    assert checks_of(folder / name) == [["too_few_slices"]]
-    scan = read_series(folder / name, FEW)
+    # Cerebral blood flow, and a mask of 0 and 1: geometry as in any CT, but no Hounsfield units.
+    assert checks_of(folder / name) == [["not_hu", "too_few_slices"]]
+    unit = "ml/100ml/s" if shape[0] == 2 else "RescaleIntercept 0"
+    with pytest.raises(SeriesRefused, match=unit):
+        read_series(folder / name, FEW)
+    scan = read_series(folder / name, NO_HU)
     assert scan.hu.shape == shape
     if shape[0] == 2:  # its rows run to the right, so the columns are flipped
         assert scan.spacing == pytest.approx((10.0, 0.388672, 0.388672))
@@ -142,7 +147,7 @@ def test_an_enhanced_ct_is_read_as_multi_frame(
 
 def test_a_legacy_converted_ct_equals_its_slices(archive: Archive) -> None:
     folder = archive(ENHANCED) / "enhanced_multiframe_ct" / "dcmqi_24x38x3"
-    slices, frames = read_series(folder / "image", FEW), read_series(folder / "multiframe", FEW)
+    slices, frames = (read_series(folder / name, NO_HU) for name in ("image", "multiframe"))
     assert np.array_equal(slices.hu, frames.hu)
     assert slices.affine == pytest.approx(frames.affine)
 

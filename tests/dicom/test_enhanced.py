@@ -10,7 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from covidlit.dicom import Checks, find_series, judge, read_series
+from covidlit.dicom import Checks, SeriesRefused, find_series, judge, read_series
 from covidlit.dicom.facts import metadata_of
 
 ENHANCED = "1.2.840.10008.5.1.4.1.1.2.1"
@@ -128,3 +128,77 @@ def test_an_impossible_number_of_frames_is_a_problem(
     enhanced.NumberOfFrames = 999_999_999
     (problem,) = find_series(save_as(enhanced, tmp_path / "file")).problems
     assert "NumberOfFrames" in problem.reason
+
+
+def _units(ds: Dataset, unit: str, slope: float = 1, intercept: float = -1000) -> None:
+    """One rescale for all frames, and a real world value mapping in this unit."""
+    for frame in ds.PerFrameFunctionalGroupsSequence:
+        del frame.PixelValueTransformationSequence
+    shared = ds.SharedFunctionalGroupsSequence[0]
+    shared.PixelValueTransformationSequence = item(
+        RescaleSlope=1, RescaleIntercept=-1000, RescaleType="US"
+    )
+    shared.RealWorldValueMappingSequence = item(
+        MeasurementUnitsCodeSequence=item(CodeValue=unit, CodingSchemeDesignator="UCUM"),
+        RealWorldValueSlope=float(slope),
+        RealWorldValueIntercept=float(intercept),
+    )
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda ds: _units(ds, "mg/mL"), "in mg/mL"),
+        (lambda ds: _units(ds, "[hnsf'U]", intercept=-24), "RealWorldValueIntercept -24"),
+        (
+            lambda ds: setattr(
+                ds.PerFrameFunctionalGroupsSequence[3].PixelValueTransformationSequence[0],
+                "RescaleType",
+                "Z_EFF",
+            ),
+            "1 of 14 .*RescaleType is Z_EFF",
+        ),
+    ],
+)
+def test_another_unit_in_the_functional_groups_is_refused(
+    enhanced: Dataset,
+    save_as: Callable[..., Path],
+    tmp_path: Path,
+    edit: Callable[[Dataset], None],
+    words: str,
+) -> None:
+    edit(enhanced)
+    with pytest.raises(SeriesRefused, match=words) as refusal:
+        read_series(save_as(enhanced, tmp_path / "file"))
+    assert refusal.value.verdict.findings[0].check == "not_hu"
+
+
+def test_a_mapping_in_hounsfield_units_is_read(
+    enhanced: Dataset, save_as: Callable[..., Path], tmp_path: Path
+) -> None:
+    _units(enhanced, "[hnsf'U]")
+    hu = read_series(save_as(enhanced, tmp_path / "file")).hu
+    expected = np.arange(120).reshape(12, 10) + 20 * np.arange(14)[:, None, None] - 1000
+    assert np.array_equal(hu, expected)
+
+
+def test_a_classic_slice_with_another_unit_is_refused(
+    write_ct: Callable[..., Path],
+) -> None:
+    def edit(ds: Dataset, k: int) -> None:
+        code = item(CodeValue="mg/mL", CodingSchemeDesignator="UCUM")
+        ds.RealWorldValueMappingSequence = item(MeasurementUnitsCodeSequence=code)
+
+    with pytest.raises(SeriesRefused, match="RealWorldValueMappingSequence in mg/mL"):
+        read_series(write_ct(edit=edit))
+
+
+def test_more_frames_than_the_header_says(
+    enhanced: Dataset, save_as: Callable[..., Path], tmp_path: Path
+) -> None:
+    enhanced.NumberOfFrames = 13
+    del enhanced.PerFrameFunctionalGroupsSequence[-1]
+    (series,) = find_series(save_as(enhanced, tmp_path / "file")).series
+    finding = judge(series, Checks(min_slices=1)).findings[0]
+    assert finding.check == "pixel_data_length"
+    assert "NumberOfFrames 13" in finding.message

@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from pydicom.dataset import Dataset
@@ -43,6 +44,25 @@ def test_series_and_problems_are_listed(folder: Path, tmp_path: Path) -> None:
     assert table.loc["short", "checks"] == "too_few_slices"
     assert "fewer than 12" in table.loc["short", "reason"]
     assert "empty" in table.loc["empty.dcm", "reason"]
+
+
+def test_pixels_are_decoded_where_asked_for(write_ct: Write, tmp_path: Path) -> None:
+    def overflowing(ds: Dataset, k: int) -> None:
+        ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 12, 11, 0
+        ds.PixelData = np.where((np.arange(120) == 7) & (k == 3), 5000, 100).astype("u2").tobytes()
+
+    write_ct(folder="all/good", series="a")
+    write_ct(folder="all/metal", series="b", edit=overflowing)
+    accepted = {}
+    for options in ([], ["--pixels"], ["--pixels", "--override", "unreadable_file"]):
+        run(tmp_path / "all", "--csv", tmp_path / "out.csv", *options)
+        table = pd.read_csv(tmp_path / "out.csv").set_index("folder")
+        accepted[len(options)] = table["accepted"].to_dict()
+        reason = table.loc["metal", "reason"]
+    assert accepted[0] == {"good": True, "metal": True}
+    assert accepted[1] == {"good": True, "metal": False}
+    assert accepted[3] == {"good": True, "metal": False}  # now a slice is missing
+    assert reason.startswith("missing_slice")
 
 
 def test_a_folder_stands_on_one_line_of_a_narrow_terminal(

@@ -117,7 +117,7 @@ def test_a_refusal_holds_until_a_decoder_changes(
 ) -> None:
     write_series(tmp_path / "series", *SUPINE, 1)
     arguments = (tmp_path / "series", tmp_path / "cache", Checks())
-    monkeypatch.setattr(header, "_damage", lambda *_: "undecodable")
+    monkeypatch.setattr(header, "damage_of", lambda *_: "undecodable")
     assert prepare(*arguments)["status"][0] == "refused"
     monkeypatch.undo()
     assert prepare(*arguments)["status"][0] == "refused"

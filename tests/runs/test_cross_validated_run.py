@@ -13,10 +13,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from typer.testing import CliRunner
 
+from covidlit.cards import claim_sheet, read_run
 from covidlit.cli.app import app
 from covidlit.cli.train import whole_run
 from covidlit.cohort import Split, read_manifest, write_manifest
-from covidlit.errors import ConfigError
+from covidlit.errors import CheckpointError, ConfigError
 from covidlit.evaluation import read_predictions
 from covidlit.runs import cross_validation
 from covidlit.settings.tree import config_dir
@@ -104,23 +105,34 @@ def test_it_goes_on_fold_by_fold(
     assert json.loads((whole / "run.json").read_text())["state"] == "finished"
 
 
-def test_finished_folds_of_other_rows_are_not_kept(
-    whole: Path, settings: Any, tmp_path: Path
-) -> None:
-    """Neither settings nor the split tell that two scans have changed places."""
-    config = settings(*NETWORK)
-    source = Path(config["data"]["source"]["path"])
-    manifest = read_manifest(source)
+def _of_exchanged_scans(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Two scans have changed places, which neither settings nor the split tell."""
+    source = config["data"]["source"]
+    manifest = read_manifest(Path(source["path"]))
     first, second = manifest.index[:2]
     places = ["path", "series_uid"]
     manifest.loc[[first, second], places] = manifest.loc[[second, first], places].to_numpy()
-    other = write_manifest(manifest, tmp_path / "other.csv")
+    other = write_manifest(manifest, folder / "other.csv")
+    return {**config, "data": {**config["data"], "source": {**source, "path": str(other)}}}
+
+
+def test_finished_folds_of_other_rows_are_not_kept(
+    whole: Path, settings: Any, tmp_path: Path
+) -> None:
     run_dir = tmp_path / "run"
     shutil.copytree(whole, run_dir)
     (run_dir / "run.json").write_text('{"state": "running"}')
-    config["data"]["source"] = {**config["data"]["source"], "path": str(other)}
     with pytest.raises(ConfigError, match="fold 0 was trained on other rows"):
-        whole_run(config, run_dir)
+        whole_run(_of_exchanged_scans(settings(*NETWORK), tmp_path), run_dir)
+
+
+def test_a_run_goes_on_with_the_rows_it_was_trained_on(
+    whole: Path, settings: Any, tmp_path: Path
+) -> None:
+    last = whole / "fold_1" / "checkpoints" / "last.ckpt"
+    config = settings(*NETWORK, "split.fold=1", f"ckpt_path={last}", "trainer.max_epochs=2")
+    with pytest.raises(CheckpointError, match="other rows"):
+        whole_run(_of_exchanged_scans(config, tmp_path), tmp_path / "run")
 
 
 def test_processes_that_others_started_are_refused(
@@ -140,6 +152,20 @@ def test_the_report_is_made_again_from_the_folder(whole: Path, tmp_path: Path) -
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "fold 0, train" in page
     assert "trainable parameters" in page
+
+
+def test_the_cards_are_those_of_all_folds(whole: Path, tmp_path: Path) -> None:
+    items = {item.number: item for item in claim_sheet(read_run(whole))}
+    assert [n for n, item in items.items() if item.status == "missing"] == [31]
+    assert "2 folds" in items[20].answer[0]
+    hashes = [Split.load(whole / f"fold_{k}" / "split.json").hash for k in (0, 1)]
+    assert [h for h in hashes if any(h in line for line in items[20].answer)] == hashes
+    assert "Number of models: 2, one per fold, trained alike." in items[25].answer
+    other = tmp_path / "run"
+    shutil.copytree(whole, other)
+    shutil.copy(whole / "fold_1" / "split.json", other / "fold_0" / "split.json")
+    with pytest.raises(CheckpointError, match="different runs"):
+        read_run(other)
 
 
 def test_heatmaps_are_those_of_a_fold(whole: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import covidlit.cli.train
 import covidlit.runs.steps
 from covidlit.errors import CovidlitError, TrainingError
 from covidlit.files import write_text
-from covidlit.runs.stopped import explained_end
+from covidlit.runs.stopped import end_with_way_on
 from covidlit.tasks.base import diverged
 
 Stop = Callable[..., str]
@@ -93,11 +93,11 @@ def test_a_sweep_ends_with_the_job_that_is_stopped(stop: Stop, tmp_path: Path) -
 
 def test_a_diverged_training_names_what_is_kept(tmp_path: Path) -> None:
     last = tmp_path / "checkpoints" / "last.ckpt"
-    with pytest.raises(TrainingError) as error, explained_end(tmp_path):
+    with pytest.raises(TrainingError) as error, end_with_way_on(tmp_path):
         raise diverged("val_loss is nan in epoch 0")
     assert "last.ckpt" not in str(error.value)
     write_text(last, "")
-    with pytest.raises(TrainingError) as error, explained_end(tmp_path):
+    with pytest.raises(TrainingError) as error, end_with_way_on(tmp_path):
         raise diverged("val_loss is nan in epoch 3")
     assert "val_loss is nan in epoch 3" in error.value.what
     assert "lower the learning rate" in str(error.value.fix)
@@ -106,14 +106,14 @@ def test_a_diverged_training_names_what_is_kept(tmp_path: Path) -> None:
 
 def test_a_full_disk_names_what_is_kept(tmp_path: Path) -> None:
     last = write_text(tmp_path / "checkpoints" / "last.ckpt", "")
-    with pytest.raises(CovidlitError, match="disk is full") as error, explained_end(tmp_path):
+    with pytest.raises(CovidlitError, match="disk is full") as error, end_with_way_on(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device", "x")
     assert f"ckpt_path={last}" in str(error.value.fix)
-    with pytest.raises(PermissionError), explained_end(tmp_path):
+    with pytest.raises(PermissionError), end_with_way_on(tmp_path):
         raise PermissionError(errno.EACCES, "Permission denied")
 
 
 def test_other_ends_are_left_alone(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit) as end, explained_end(tmp_path):
+    with pytest.raises(SystemExit) as end, end_with_way_on(tmp_path):
         sys.exit(3)
     assert end.value.code == 3

@@ -12,8 +12,10 @@ from covidlit.errors import CovidlitError
 from covidlit.evaluation.estimate import format_level
 from covidlit.evaluation.report import page_template
 from covidlit.files import write_json, write_text
+from covidlit.papers.csacnet import figures
 from covidlit.papers.csacnet.csv_tables import csv_tables
 from covidlit.papers.csacnet.results import Paper
+from covidlit.papers.csacnet.wording import verdict
 from covidlit.tables import write_table
 
 Image = tuple[str, bytes]
@@ -67,9 +69,6 @@ def render_paper(
     paper: Paper, *, galleries: Galleries | None = None, command: str | None = None
 ) -> str:
     """The page as HTML text; everything it needs is inside."""
-    from covidlit.papers.csacnet import figures
-    from covidlit.papers.csacnet.wording import verdict
-
     galleries = galleries or Galleries()
     results = paper.to_dict()
     confidence, synthetic = results["settings"]["confidence"], bool(results["synthetic"])

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from covidlit.errors import ConfigError, did_you_mean
@@ -32,9 +32,6 @@ from covidlit.preprocess.features.texture import (
     cooccurrence_matrix,
     grey_levels,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FEATURE_FORMAT = 1
 """Number of the features' format: raised when a feature's value changes, is added or goes."""
@@ -112,8 +109,6 @@ def features_of(groups: Iterable[str]) -> tuple[Feature, ...]:
 
 def feature_table(groups: Iterable[str] = GROUPS) -> pd.DataFrame:
     """One row per feature: name, group, description, unit, source."""
-    import pandas as pd
-
     return pd.DataFrame([vars(feature) for feature in features_of(groups)])
 
 

@@ -8,7 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from covidlit.datamodules import VolumeDataModule
 from covidlit.errors import TrainingError
+from covidlit.evaluation import evaluate, write_metrics, write_predictions, write_report
+from covidlit.evaluation.auc import auc_estimate
+from covidlit.evaluation.evaluate import as_binary
+from covidlit.evaluation.operating_point import operating_points
+from covidlit.evaluation.predictions import accepted, read_predictions, validate_predictions
+from covidlit.explain.run_gallery import run_gallery
+from covidlit.runs.lightning_runner import LightningRunner
 from covidlit.runs.outcomes.classification_checks import (
     check_evaluation,
     check_evaluation_settings,
@@ -60,22 +68,14 @@ class Classification:
 
     def write(self, tables: Tables, run_dir: Path) -> None:
         """Write `predictions.parquet`."""
-        from covidlit.evaluation import write_predictions
-
         write_predictions(tables[PREDICTIONS], run_dir / "predictions.parquet")
 
     def read(self, run_dir: Path) -> Tables:
         """Read `predictions.parquet`."""
-        from covidlit.evaluation.predictions import read_predictions
-
         return {PREDICTIONS: read_predictions(run_dir / "predictions.parquet")}
 
     def keep(self, tables: Tables, runner: Runner, config: Mapping[str, Any]) -> None:
         """Choose the operating point on the validation part, and write it into the model."""
-        from covidlit.evaluation.evaluate import as_binary
-        from covidlit.evaluation.operating_point import operating_points
-        from covidlit.evaluation.predictions import validate_predictions
-
         table = as_binary(validate_predictions(tables[PREDICTIONS]))[0]
         points = operating_points(table, config["evaluation"]["operating_point"])
         if len(points) == 1:
@@ -83,10 +83,6 @@ class Classification:
 
     def value(self, tables: Tables) -> float:
         """The AUC of the scored rows of the validation part."""
-        from covidlit.evaluation.auc import auc_estimate
-        from covidlit.evaluation.evaluate import as_binary
-        from covidlit.evaluation.predictions import accepted, validate_predictions
-
         table = accepted(as_binary(validate_predictions(tables[PREDICTIONS]))[0])
         table = table[table["part"] == "validation"]
         auc = auc_estimate(table["target"].to_numpy(), table["score"].to_numpy(float))
@@ -106,8 +102,6 @@ class Classification:
         trainings: Sequence[Training],
     ) -> None:
         """Write `metrics.json` and `report.html`, and say where."""
-        from covidlit.evaluation import evaluate, write_metrics, write_report
-
         predictions = tables[PREDICTIONS]
         evaluation = evaluate(predictions, seed=config["seed"], **config["evaluation"])
         write_metrics(evaluation, run_dir)  # the numbers are kept, whatever fails from here on
@@ -123,14 +117,10 @@ def _gallery(
     config: Mapping[str, Any], trainings: Sequence[Training], table: pd.DataFrame
 ) -> tuple[list[tuple[str, bytes]], str]:
     """Heatmaps of typical and misdiagnosed test scans; none of the folds of a cross-validation."""
-    from covidlit.runs.lightning_runner import LightningRunner
-
     runner, data = trainings[0].runner, trainings[0].data
     wanted = config.get("heatmaps", True) and not config["trainer"].get("fast_dev_run")
     if not wanted or len(trainings) > 1 or not isinstance(runner, LightningRunner):
         return [], ""
-    from covidlit.datamodules import VolumeDataModule
-    from covidlit.explain.run_gallery import run_gallery
 
     if not isinstance(data, VolumeDataModule):
         return [], ""

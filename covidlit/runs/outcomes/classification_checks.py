@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from covidlit.cohort.class_names import class_of_interest
 from covidlit.errors import ConfigError, PredictionsError
+from covidlit.evaluation.settings import SETTINGS, check_rows, check_settings
 from covidlit.runs.outcomes.predictions import LEFT_OUT
 from covidlit.settings.keys import check_keys
 
@@ -20,8 +22,6 @@ def check_evaluation_settings(settings: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: names the setting and what it may be.
     """
-    from covidlit.evaluation.settings import SETTINGS, check_settings
-
     check_keys("evaluation", settings, SETTINGS)
     with _as_settings():
         check_settings(**settings)
@@ -39,9 +39,6 @@ def check_evaluation(config: Mapping[str, Any], data: CohortData) -> None:
             validation part cannot give.
         PredictionsError: there is no test scan to score.
     """
-    from covidlit.cohort.class_names import class_of_interest
-    from covidlit.evaluation.settings import check_rows
-
     table = data.table
     rows = table[table["part"].isin(("validation", "test"))]
     rows = rows.drop(columns=[name for name in LEFT_OUT if name in rows])
@@ -92,8 +89,6 @@ def check_selection(
 @contextmanager
 def _as_settings() -> Iterator[None]:
     """Name a setting as the command line does."""
-    from covidlit.evaluation.settings import SETTINGS
-
     try:
         yield
     except PredictionsError as error:

@@ -9,14 +9,18 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import yaml
+
+from covidlit.cohort.describe import show_table1, table1, table2
+from covidlit.cohort.sources import flow_of
+from covidlit.cohort.summary import split_summary, split_summary_by_fold
 from covidlit.datamodules.cohort_data import TO_CHECK
+from covidlit.evaluation import ReportContext
+from covidlit.evaluation.run_report import training_curve
 from covidlit.files import fingerprint
 from covidlit.runs.outcomes.outcome import Training
-
-if TYPE_CHECKING:
-    from covidlit.evaluation import ReportContext
 
 PACKAGES = (
     "covidlit", "torch", "pytorch-lightning", "torchio", "monai", "scikit-learn", "pydicom",
@@ -38,14 +42,6 @@ def report_context(
         config: the resolved configuration.
         trainings: one, or those of the folds of a cross-validation.
     """
-    import yaml
-
-    from covidlit.cohort.describe import show_table1, table1, table2
-    from covidlit.cohort.sources import flow_of
-    from covidlit.cohort.summary import split_summary, split_summary_by_fold
-    from covidlit.evaluation import ReportContext
-    from covidlit.evaluation.run_report import training_curve
-
     data, facts = trainings[0].data, trainings[0].facts
     table, described = data.table, data.facts()
     flow, flow_note = flow_of(Path(described["source"]))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pandas as pd
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-LEFT_OUT = ("path", "study_uid", "series_uid", "acquisition_date", "key", "pixel_hash")
+LEFT_OUT = (
+    "path", "study_uid", "series_uid", "acquisition_date", "acquisition_date_moved", "key",
+    "pixel_hash",
+)  # fmt: skip
 """Columns of the data's table that say nothing about a prediction."""
 
 
@@ -33,8 +33,6 @@ def assemble_predictions(
     Returns:
         One row per scan of these parts; refused scans keep theirs, with a null score.
     """
-    import pandas as pd
-
     rows = table[table["part"].isin(list(scores))]
     rows = rows.drop(columns=[name for name in LEFT_OUT if name in rows])
     key = f"{unit}_id"

@@ -61,6 +61,17 @@ def test_synthetic_scans_of_a_manifest_are_called_so(
         assert [None if pd.isna(value) else bool(value) for value in scored] == said
 
 
+def test_the_folder_of_a_run_stands_for_its_model(
+    checkpoint: Path, folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    shutil.copy(checkpoint, run / "checkpoints" / "last.ckpt")
+    of_run, of_file = (predict(model, folder / "case2") for model in (run, checkpoint))
+    assert of_run["score"].tolist() == of_file["score"].tolist()
+    assert of_run["score"].notna().all()
+
+
 @pytest.mark.parametrize(
     ("out", "reason"),
     [

@@ -1,0 +1,38 @@
+"""The model that a run was judged by, found in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from covidlit.errors import CheckpointError
+from covidlit.settings.run_config import CONFIG, read_run_config
+
+CLASSICAL = "model.skops"
+"""What a run of a classical baseline keeps, in `checkpoints/`."""
+
+
+def model_of_run(run_dir: str | Path) -> Path:
+    """The checkpoint `best.ckpt`, or `last.ckpt` where none was selected; or `model.skops`.
+
+    Raises:
+        CheckpointError: the folder holds no model, or those of the folds of a cross-validation.
+    """
+    folder, names = Path(run_dir) / "checkpoints", ["best.ckpt", "last.ckpt", CLASSICAL]
+    if (Path(run_dir) / CONFIG).is_file() and folder.is_dir():
+        weights = read_run_config(run_dir)["model"].get("weights")
+        names = names[1:] if weights == "last" else names
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    if folds := sorted(path.name for path in Path(run_dir).glob("fold_*") if path.is_dir()):
+        raise CheckpointError(
+            f"this is the folder of a cross-validation, whose models are those of {len(folds)} "
+            "folds.",
+            where=run_dir,
+            fix=f"give the folder of one of them, such as {Path(run_dir) / folds[0]}.",
+        )
+    raise CheckpointError(
+        "this is not the folder of a training run: it holds no checkpoint.",
+        where=run_dir,
+        fix="give a folder that `covidlit train` wrote, or a checkpoint and a path.",
+    )
