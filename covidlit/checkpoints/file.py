@@ -110,7 +110,8 @@ def read_record(checkpoint: Mapping[str, Any], where: object) -> RunRecord:
         raise CheckpointError(
             f"its record of the run is incomplete ({wrong}).",
             where=where,
-            fix="use a checkpoint of a whole run (`covidlit train`).",
+            fix="use a checkpoint of a whole run (`covidlit train`), or give what is missing to "
+            "covidlit.Predictor in Python.",
         ) from error
 
 

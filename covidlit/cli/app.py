@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from covidlit.errors import CovidlitError, disk_full
 from covidlit.garbage_collection import collect_less
 from covidlit.threads import let_waiting_threads_sleep
+from covidlit.version import __version__
 
 app = typer.Typer(
     name="covidlit",
@@ -53,6 +54,24 @@ def _friendly(command: Callable[..., None]) -> Callable[..., None]:
 def _exit(error: CovidlitError) -> typer.Exit:
     typer.echo(f"error: {error}", err=True)
     return typer.Exit(2)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"covidlit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(

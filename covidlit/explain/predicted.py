@@ -44,18 +44,7 @@ def heatmaps_of_scored(
         ConfigError: an exported network or a classical baseline.
         CovidlitError: see `HeatmapWriter`.
     """
-    path = Path(checkpoint)
-    if path.is_dir() and not is_export(path):
-        path = model_of_run(path)
-    if path.is_dir() or path.suffix == ".skops":
-        raise ConfigError(
-            "heatmaps need the network of a checkpoint, this is "
-            + ("an export." if path.is_dir() else "a classical baseline."),
-            where="heatmaps",
-            fix="give the checkpoint; with --engine its export is still what scores the scans."
-            if path.is_dir()
-            else "leave --heatmaps out; baselines have none.",
-        )
+    path = network_of(checkpoint)
     table = check_table_path(Path(out_dir) / TABLE)
     writer = HeatmapWriter(path, out_dir, **arguments)
     rows: list[dict[str, Any]] = []
@@ -71,3 +60,28 @@ def heatmaps_of_scored(
         yield write
     finally:
         write_table(pd.DataFrame(rows, columns=list(COLUMNS)), table)
+
+
+def network_of(model: str | Path) -> Path:
+    """The checkpoint whose network heatmaps are made with.
+
+    Args:
+        model: a checkpoint, or the folder of a run.
+
+    Raises:
+        ConfigError: an exported network or a classical baseline.
+        CheckpointError: a folder that holds no checkpoint.
+    """
+    path = Path(model)
+    if path.is_dir() and not is_export(path):
+        path = model_of_run(path)
+    if path.is_dir() or path.suffix == ".skops":
+        raise ConfigError(
+            "heatmaps need the network of a checkpoint, this is "
+            + ("an export." if path.is_dir() else "a classical baseline."),
+            where="heatmaps",
+            fix="give the checkpoint; with --engine its export is still what scores the scans."
+            if path.is_dir()
+            else "leave --heatmaps out; baselines have none.",
+        )
+    return path

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from covidlit.checkpoints.file import read_record
+from covidlit.checkpoints.given import Given, complete_record
 from covidlit.checkpoints.weights import weights_hash
 from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.errors import ConfigError
@@ -97,6 +97,7 @@ class HeatmapWriter:
         scale: heat of the colour bar's upper end; None: the one that the checkpoint carries.
         n_slices: slices in each picture, at least 1.
         device: "cpu", "cuda", ...
+        given: what the checkpoint's record lacks.
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged, untrusted or of another model.
@@ -114,6 +115,7 @@ class HeatmapWriter:
         scale: float | None = None,
         n_slices: int = 3,
         device: str | torch.device = "cpu",
+        given: Given | None = None,
     ) -> None:
         if n_slices < 1:
             raise ConfigError(f"n_slices must be at least 1, got {n_slices}.", where="n_slices")
@@ -121,7 +123,7 @@ class HeatmapWriter:
             raise ConfigError(f"scale must be greater than 0, got {scale}.", where="scale")
         self.task: Classifier | VolumeClassification = _classifier(checkpoint).to(device)
         # The task carries it: reading the checkpoint a second time would cost seconds.
-        self.record = read_record({"covidlit": {"record": self.task.record}}, checkpoint)
+        self.record = complete_record(self.task.record, given, checkpoint)
         self.layer = layer or default_layer(self.task.net)
         self.method = check_method(method or METHODS[0])
         layer_of(self.task.net, self.layer)

@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 import pydantic
 
-import covidlit
 from covidlit.files import fingerprint, write_text
+from covidlit.version import __version__
 
 _DECODERS = (
     "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle",
@@ -104,7 +104,7 @@ class Signatures:
                 "files": self._files(path),
                 "series": series_uid,
                 "checks": self._checks,
-                "version": covidlit.__version__,
+                "version": __version__,
             }
         )
 
