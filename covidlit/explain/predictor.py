@@ -91,8 +91,7 @@ class Predictor:
     ) -> None:
         self.model = Path(model)
         self.device, self.threads = device, threads
-        given = Given(geometry, window, min_slices, override_checks, operating_point, classes)
-        self._given = given if given else None
+        self._given = Given(geometry, window, min_slices, override_checks, operating_point, classes)
         self.engine = load_engine(model, engine, device=device, threads=threads, given=self._given)
 
     @property
