@@ -51,14 +51,13 @@ class Given:
 
     def __post_init__(self) -> None:
         if self.geometry is not None and not isinstance(self.geometry, Geometry):
-            try:
-                object.__setattr__(self, "geometry", Geometry(**self.geometry))
-            except TypeError as error:
+            if not isinstance(self.geometry, Mapping) or {*self.geometry} != {"spacing", "size"}:
                 raise ConfigError(
                     f"geometry needs spacing and size, got {self.geometry!r}.",
                     where="geometry",
                     fix=f"give for example {_NEEDED['geometry']}.",
-                ) from error
+                )
+            object.__setattr__(self, "geometry", Geometry(**self.geometry))
         if self.operating_point is not None and not 0 <= self.operating_point <= 1:
             raise ConfigError(
                 f"a score lies in [0, 1], got {self.operating_point}.", where="operating_point"
