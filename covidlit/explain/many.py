@@ -11,8 +11,9 @@ import pandas as pd
 
 from covidlit.cohort.scan_sources import ScanSource, refusal_reason
 from covidlit.errors import CovidlitError
-from covidlit.explain.write import COLUMNS, HeatmapWriter, heatmap_files, heatmap_name
+from covidlit.explain.write import COLUMNS, HeatmapWriter, heatmap_files
 from covidlit.files import fingerprint
+from covidlit.preprocess.conversion import scan_name
 from covidlit.preprocess.index import Signatures
 from covidlit.tables import write_table
 
@@ -45,7 +46,7 @@ def explain_scans(
 
     Args:
         writer: makes and writes them.
-        sources: the scans; those without an id are named by `heatmap_name`.
+        sources: the scans; those without an id are named by `scan_name`.
         truth: folder of lesion labels (contract 7), as far as scans have some.
         done: called after each scan.
 
@@ -79,7 +80,7 @@ def _explain(
     if source.read is not None:
         try:
             scan = source.read()
-            name = heatmap_name(source.scan_id, scan)
+            name = scan_name(source.scan_id, scan)
             labels = _labels(truth, name, scan)
             written = writer.write(scan, name=name, labels=labels)
             row = {**written.row, **_localisation(written.heatmap, labels)}

@@ -14,7 +14,8 @@ from covidlit.deploy.exported import is_export
 from covidlit.deploy.torch_engine import torch_threads
 from covidlit.errors import ConfigError
 from covidlit.explain.many import TABLE
-from covidlit.explain.write import COLUMNS, HeatmapWriter, heatmap_name
+from covidlit.explain.write import COLUMNS, HeatmapWriter
+from covidlit.preprocess.conversion import scan_name
 from covidlit.tables import check_table_path, write_table
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def heatmaps_of_scored(
     Args:
         checkpoint: of `covidlit train`, or the folder of its run; gradients need the network
             itself.
-        out_dir: folder, made if needed; files are named by `heatmap_name`.
+        out_dir: folder, made if needed; files are named by `scan_name`.
         threads: of PyTorch on the CPU; None leaves its own number.
         **arguments: of `HeatmapWriter`.
 
@@ -52,7 +53,7 @@ def heatmaps_of_scored(
     def write(source: ScanSource, scan: Scan, prepared: Prepared, score: Any) -> None:
         shown = score if isinstance(score, float) else None
         with torch_threads(threads):
-            done = writer.write(scan, prepared, shown, name=heatmap_name(source.scan_id, scan))
+            done = writer.write(scan, prepared, shown, name=scan_name(source.scan_id, scan))
         rows.append({**done.row, "scan_id": source.scan_id, "path": source.path})
 
     table.unlink(missing_ok=True)  # of an earlier call, whose files may be replaced

@@ -34,7 +34,6 @@ from covidlit.files import write_bytes, write_json
 from covidlit.names import check_name
 from covidlit.preprocess import Geometry, Prepared, prepare_scan
 from covidlit.preprocess.body import body_mask
-from covidlit.preprocess.cache import source_hash
 from covidlit.scans.scan import Scan
 from covidlit.tasks.classifier import Classifier
 from covidlit.tasks.load import load_for_prediction, load_task
@@ -65,15 +64,6 @@ class WrittenHeatmap:
     heatmap: Heatmap
     row: dict[str, Any]
     png: bytes
-
-
-def heatmap_name(scan_id: str, scan: Scan) -> str:
-    """What the files of a scan are named by: its id, or a hash of its voxels where it has none.
-
-    An image file's own name may be a patient's, which a hash of the name would still give away to
-    anyone who tries names out; and its number among the images of one call is another in the next.
-    """
-    return scan_id or f"image-{source_hash(scan)[:12]}"
 
 
 def heatmap_files(folder: Path, name: str) -> tuple[Path, Path]:
