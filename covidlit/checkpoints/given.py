@@ -12,8 +12,7 @@ from typing import Any
 
 import pydantic
 
-from covidlit.checkpoints.file import read_record
-from covidlit.checkpoints.record import PreprocessRecord, RunRecord
+from covidlit.checkpoints.record import PreprocessRecord, RunRecord, validated_record
 from covidlit.errors import CheckpointError, ConfigError
 from covidlit.preprocess.geometry import Geometry
 
@@ -95,7 +94,7 @@ def complete_record(record: Mapping[str, Any], given: Given | None, where: objec
         ConfigError: something was given that the checkpoint knows otherwise.
     """
     if given is None:
-        return read_record({"covidlit": {"record": record}}, where)
+        return validated_record(record, where)
     known = {"config": {}, "split_hash": "", **record}
     wanted = {**given.preparation(), **dict(known.get("preprocess") or {})}
     if missing := [text for name, text in _NEEDED.items() if name not in wanted]:
@@ -112,7 +111,7 @@ def complete_record(record: Mapping[str, Any], given: Given | None, where: objec
         known["classes"] = list(given.classes)
     if given.operating_point is not None:
         known["operating_point"] = float(given.operating_point)
-    return read_record({"covidlit": {"record": known}}, where)
+    return validated_record(known, where)
 
 
 def _preparation(wanted: Mapping[str, Any], where: object) -> PreprocessRecord:

@@ -79,7 +79,7 @@ def test_every_series_is_listed_and_nobody_is_named(
     folder: Path, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     out = tmp_path / "nifti"
-    code, output = run(folder, out)
+    _, output = run(folder, out)
     assert "2 series are NIfTI now, 2 refused" in output
     table = pd.read_csv(out / "series.csv").set_index("path")
     assert sorted(table.index) == ["empty.dcm", "one", "short", "two"]
