@@ -40,7 +40,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("checkpoints",),
     ("tasks",),
     ("baselines", "evaluation", "lesions"),
-    ("deploy",),
+    ("deploy", "montage"),
     ("explain",),
     ("runs",),
     ("sweep", "cards"),

@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.figure_text import PLAIN_TEXT, plain
+from covidlit.montage.picture import LUNG_WINDOW
 from covidlit.scans.scan import Scan
-
-LUNG_WINDOW = (-1350.0, 150.0)
-"""HU from black to white: level -600, width 1500, as lungs are usually read."""
 
 APART_MM = 20.0
 """Slices that are shown lie at least this far apart, so that they do not all show one lesion."""
