@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from covidlit.errors import CovidlitError
+
+_HALVES = re.compile("[\ud800-\udfff]")  # what Python decodes bytes to that are no UTF-8
+_ESCAPED = re.compile(r"\\x([89a-f][0-9a-f])")
 
 
 @contextmanager
@@ -93,6 +97,24 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
 def write_json(path: str | Path, value: Any) -> Path:
     """Write `value` as indented JSON (no NaN) to `path` atomically and return the path."""
     return write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def printable(text: str | Path) -> str:
+    """A path as text that every table, log and terminal can hold.
+
+    The bytes of a name that are no UTF-8, as old archives have them, become `\\xNN`; `path_named`
+    finds the file again.
+    """
+    return _HALVES.sub(lambda half: f"\\x{ord(half[0]) & 0xFF:02x}", str(text))
+
+
+def path_named(text: str | Path) -> Path:
+    """The path that a text stands for, also one that `printable` has written."""
+    path = Path(text)
+    if "\\x" not in str(text) or os.path.lexists(path):
+        return path
+    raw = _ESCAPED.sub(lambda byte: chr(0xDC00 + int(byte[1], 16)), str(text))
+    return Path(raw) if os.path.lexists(raw) else path
 
 
 def fingerprint(value: Any) -> str:

@@ -40,7 +40,8 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("absent.csv", None, "no such file"),
-        ("t.xlsx", b"x", "must end in .csv or .parquet, not '.xlsx'"),
+        ("t.xls", b"x", "must end in .csv, .parquet or .xlsx, not '.xls'"),
+        ("t.xlsx", b"x", "cannot be read"),
         ("t.csv", b"", "cannot be read"),
         ("t.csv", b"a,b\n1,2,3\n1,2,3,4,5\n", "cannot be read"),
         ("t.csv", b"a\n\xff\xfe\n", "cannot be read"),

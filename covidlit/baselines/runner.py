@@ -138,6 +138,10 @@ class ClassicalRunner:
         counts = table.groupby("group", sort=False).size()
         self._counts = ", ".join(f"{group} {count}" for group, count in counts.items())
 
+    def settle(self, config: dict[str, Any], data: CohortData) -> dict[str, Any]:
+        """Nothing depends on the machine."""
+        return config
+
     def fit(self, data: CohortData, run_dir: Path) -> None:
         """Train; leaves `checkpoints/model.skops`, `features.csv` and, if tuned, `search.json`.
 

@@ -37,7 +37,8 @@ class PreprocessRecord(BaseModel):
         geometry: of the input.
         window: lowest and highest HU, mapped to 0 and 1.
         min_slices: DICOM series with fewer slices are refused.
-        override_checks: names of the DICOM checks that the run switched off.
+        override_checks: names of the checks that the run switched off.
+        image_orientation: what the axes of image files run to whose header does not say it.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -47,6 +48,7 @@ class PreprocessRecord(BaseModel):
     window: tuple[float, float]
     min_slices: int = Field(default=12, ge=1)
     override_checks: list[str] = []
+    image_orientation: str | None = None
 
     @model_validator(mode="after")
     def _window_is_not_empty(self) -> PreprocessRecord:

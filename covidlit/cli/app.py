@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -36,6 +37,7 @@ def _friendly(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def call(*args: Any, **kwargs: Any) -> None:
+        _show_any_name()
         let_waiting_threads_sleep()
         collect_less()
         try:
@@ -49,6 +51,13 @@ def _friendly(command: Callable[..., None]) -> Callable[..., None]:
             raise _exit(full) from error
 
     return call
+
+
+def _show_any_name() -> None:
+    """Let the terminal show what its encoding lacks, such as bytes of old file names, escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _exit(error: CovidlitError) -> typer.Exit:

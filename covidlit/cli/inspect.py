@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from covidlit.dicom import Found, Verdict
+    from covidlit.dicom import Checks, Found, Verdict
+
+_MOST_ALIKE = 3
+"""Files with one and the same problem that are listed on the screen each by itself."""
 
 
 def inspect(
-    folder: Annotated[Path, typer.Argument(help="Folder with DICOM files, or one DICOM file.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with DICOM files, a DICOMDIR, or one DICOM file.")
+    ],
     csv: Annotated[
         Path, typer.Option("--csv", help="Where to write the table (.csv or .parquet).")
     ] = Path("series.csv"),
@@ -20,7 +26,8 @@ def inspect(
         list[str] | None,
         typer.Option(
             "--override",
-            help="A check that shall not refuse a series, by its name in the table (repeatable).",
+            help="A check that shall not refuse a series, by its name in the table (repeatable); "
+            "several_acquisitions:2 reads the second of several.",
         ),
     ] = None,
     min_slices: Annotated[
@@ -30,9 +37,17 @@ def inspect(
         bool,
         typer.Option(
             "--pixels",
-            help="Read the pixels of each accepted series, too, and refuse what does not decode.",
+            help="Read what the headers accept, and image files (NIfTI ...): are the "
+            "values HU, and are the lungs in view?",
         ),
     ] = False,
+    image_orientation: Annotated[
+        str | None,
+        typer.Option(
+            help="With --pixels: what the axes of image files run to whose header does not say it: "
+            "LPS, LAS, ..."
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if anything is refused or damaged.")
     ] = False,
@@ -44,51 +59,104 @@ def inspect(
 
     The table holds no patient name, ID or birth date; UIDs are replaced by pseudonyms. Paths are
     written as they are (relative to the folder).
+
+    Ends with 1 where nothing can be read though there is something, such as a ZIP archive.
     """
     import pandas as pd
 
     from covidlit.dicom import Checks, find_series, judge, looked_into
+    from covidlit.files import printable
+    from covidlit.progress import progress_bar
     from covidlit.tables import check_table_path, write_table
 
     check_table_path(csv)
-    checks = Checks(min_slices=min_slices, override=frozenset(override or ()))
+    checks = Checks(min_slices, frozenset(override or ()), image_orientation)
     root = folder if folder.is_dir() else folder.parent
     with _progress() as progress:
         progress.add_task(f"Reading headers under {folder}", total=None)
         found = find_series(folder)
         verdicts = [judge(series, checks) for series in found.series]
-        if pixels:
-            both = zip(found.series, verdicts, strict=True)
-            reading = progress.add_task("Reading pixels", total=len(verdicts))
+    if pixels:
+        looked = zip(found.series, verdicts, strict=True)
+        with progress_bar("Reading pixels", len(verdicts), show=True) as bar:
             verdicts = []
-            for series, verdict in both:
+            for series, verdict in looked:
                 verdicts.append(looked_into(series, verdict, checks))
-                progress.advance(reading)
+                bar.advance()
+    images = _images(folder, root, checks) if pixels else []
     rows = [_row(verdict, root, keep_identifiers) for verdict in verdicts]
     rows += [
         {
             "folder": _relative(problem.path, root),
             "accepted": False,
             "checks": "damaged_file",
-            "reason": problem.reason,
+            "reason": printable(problem.reason),
         }
         for problem in found.problems
     ]
-    columns = list(rows[0]) if rows else ["series_uid", "study_uid", "folder", "accepted", "reason"]
+    rows += images
+    columns = (
+        list(dict.fromkeys(name for row in rows for name in row))
+        if rows
+        else ["series_uid", "study_uid", "folder", "accepted", "reason"]
+    )
     write_table(pd.DataFrame(rows, columns=columns), csv)
-    _print(rows, found, csv)
+    _print(rows, found, csv, images)
     _print_hints(folder, found)
-    if strict and not all(row["accepted"] for row in rows):
+    if (strict and not all(row["accepted"] for row in rows)) or (
+        rows and not images and not found.series
+    ):
         raise typer.Exit(1)
 
 
 def _row(verdict: Verdict, root: Path, keep_identifiers: bool) -> dict[str, Any]:
+    from covidlit.files import printable
+
     row = verdict.to_row(keep_identifiers=keep_identifiers)
-    return row | {"folder": _relative(Path(verdict.folder), root)}
+    return row | {"folder": _relative(Path(verdict.folder), Path(printable(root)))}
+
+
+def _images(folder: Path, root: Path, checks: Checks) -> list[dict[str, Any]]:
+    """A row for each image file at a path, which is read for it."""
+    from covidlit.cohort.scan_reader import lungs_of_refused
+    from covidlit.cohort.scan_sources import refusal_reason
+    from covidlit.progress import progress_bar
+    from covidlit.scans.images import image_files, is_image_file, read_image
+
+    files = list(image_files(folder)) if folder.is_dir() else [folder] * is_image_file(folder)
+    rows = []
+    with progress_bar("Reading images", len(files), show=bool(files)) as bar:
+        for file in files:
+            row: dict[str, Any] = {"folder": _relative(file, root), "accepted": True, "reason": ""}
+            try:
+                scan = read_image(file, checks.override, checks.image_orientation)
+            except Exception as error:  # one odd file must not cost the verdicts on all others
+                reason = refusal_reason(error)
+                name = reason.partition(": ")[0]
+                row |= {
+                    "accepted": False,
+                    "reason": reason,
+                    "checks": name if name.isidentifier() else "unreadable_file",
+                    "lungs_in_view_percent": lungs_of_refused(error),
+                }
+            else:
+                height, _, width = scan.spacing
+                row |= {
+                    "notes": "; ".join(scan.notes),
+                    "n_slices": scan.hu.shape[0],
+                    "slice_spacing_mm": round(height, 5),
+                    "spacing_mm": round(width, 5),
+                    "lungs_in_view_percent": scan.lungs_in_view_percent,
+                }
+            rows.append(row)
+            bar.advance()
+    return rows
 
 
 def _relative(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    from covidlit.files import printable
+
+    return printable(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _progress() -> Any:
@@ -108,6 +176,8 @@ def _series_text(row: dict[str, Any]) -> str:
         if (spacing := row.get("slice_spacing_mm")) is not None:
             size += f", {spacing:g} mm apart, pixels of {row['spacing_mm']:g} mm"
         lines.append(size)
+    if (percent := row.get("lungs_in_view_percent")) is not None:
+        lines.append(f"[dim]lungs in view: {percent:.0f}%[/]")
     if not row["accepted"]:
         _, *others = str(row["checks"]).split()
         reason = str(row["reason"]).split("; " + others[0] + ": ")[0] if others else row["reason"]
@@ -118,27 +188,57 @@ def _series_text(row: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _print(rows: list[dict[str, Any]], found: Found, csv: Path) -> None:
+def _print(
+    rows: list[dict[str, Any]], found: Found, csv: Path, images: list[dict[str, Any]]
+) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     # Two columns, so that folders and reasons can be read in a terminal of 80 characters.
     table = Table(show_lines=True, expand=True)
     table.add_column("Verdict", no_wrap=True)
     table.add_column("Series", ratio=1, overflow="fold")
-    for row in rows:
+    for row in _gathered(rows):
         verdict = "[green]accepted[/]" if row["accepted"] else "[red]refused[/]"
         table.add_row(verdict, _series_text(row))
     console = Console()
     if rows:
         console.print(table)
-    accepted = sum(bool(row["accepted"]) for row in rows)
+    of_images = sum(bool(row["accepted"]) for row in images)
+    accepted = sum(bool(row["accepted"]) for row in rows) - of_images
+    if images:
+        console.print(
+            f"{_count(len(images), 'image file')}: {of_images} accepted, "
+            f"{len(images) - of_images} refused."
+        )
     console.print(
         f"{len(found.series)} series in {_count(found.n_files, 'file')}: {accepted} accepted, "
         f"{len(found.series) - accepted} refused; {_count(len(found.problems), 'file')} damaged or "
-        f"missing beside these; {_count(found.n_other, 'file')} of another kind than DICOM images. "
+        f"unread beside these; {_count(found.n_other, 'file')} of another kind than DICOM images. "
         f"Table: {csv}"
     )
+    for note in found.notes:
+        console.print(f"[dim]{escape(note)}[/]", highlight=False)
+
+
+def _gathered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows for the screen: files of one folder with one reason, where there are many, as one.
+
+    Reasons that differ in numbers alone, such as how many bytes are there, count as one.
+    """
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for place, row in enumerate(rows):
+        reason = re.sub(r"\d+", "#", str(row["reason"]))
+        alike = row.get("series_uid") is None and (Path(row["folder"]).parent, reason)
+        groups.setdefault(alike or (place,), []).append(row)
+    gathered = []
+    for group in groups.values():
+        if len(group) > _MOST_ALIKE:
+            more = f"{group[0]['folder']} and {len(group) - 1} more files there"
+            group = [group[0] | {"folder": more}]
+        gathered += group
+    return gathered
 
 
 def _print_hints(folder: Path, found: Found) -> None:

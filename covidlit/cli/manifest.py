@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,7 +40,7 @@ class Missing(StrEnum):
     error = "error"
 
 
-_OF_DICOM = ("key", "series", "override", "min_slices")
+_OF_DICOM = ("key", "series", "min_slices", "pixels")
 _OF_CRITERIA = (
     "max_slice_thickness", "min_spo2", "spo2_class", "tested_or_before", "initial_scan_only",
     "on_missing",
@@ -52,7 +53,7 @@ def manifest(
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="Table of labels, .csv or .parquet: one row per patient (patient_id), study "
+            help="Table of labels, .csv, .xlsx or .parquet: a row per patient (patient_id), study "
             "(study_uid), series (series_uid) or folder (path), with class_name, centre, "
             "rtpcr_initial, age, sex and so on. Without it: every series, unlabelled."
         ),
@@ -131,9 +132,26 @@ def manifest(
     ] = None,
     override: Annotated[
         list[str] | None,
-        typer.Option(help="A DICOM check to switch off, by name; may be given several times."),
+        typer.Option(
+            help="A check to switch off, by name (`covidlit inspect` names them); may be given "
+            "several times."
+        ),
     ] = None,
     min_slices: Annotated[int, typer.Option(help="Series with fewer slices are refused.")] = 12,
+    pixels: Annotated[
+        bool,
+        typer.Option(
+            "--pixels",
+            help="Read every DICOM series, so that what is no chest CT in HU is refused here "
+            "already; image files are always read.",
+        ),
+    ] = False,
+    image_orientation: Annotated[
+        str | None,
+        typer.Option(
+            help="What the axes of image files run to whose header does not say it: LPS, LAS, ..."
+        ),
+    ] = None,
     key_file: Annotated[
         Path | None,
         typer.Option(help="Secret key of the pseudonyms. Default: manifest.key beside it."),
@@ -176,7 +194,8 @@ def manifest(
     from covidlit.cohort.manifest import write_manifest
     from covidlit.cohort.sources import flow_path
     from covidlit.dicom import Checks
-    from covidlit.errors import ManifestError
+    from covidlit.errors import ConfigError, ManifestError
+    from covidlit.scans.images import IMAGE_CHECKS
     from covidlit.tables import check_table_path, write_table
 
     problems = out.with_suffix(".problems.csv")
@@ -196,6 +215,9 @@ def manifest(
             on_missing,
         )  # fmt: skip
     console = Console(stderr=True)
+    checks = Checks(min_slices, frozenset(override or ()), image_orientation)
+    if not images:
+        _refuse_given(context, ("image_orientation",), "a folder of DICOM files")
     if images:
         if labels is None:
             raise ManifestError(
@@ -204,6 +226,12 @@ def manifest(
                 fix="name it with --labels; its column path names the files.",
             )
         _refuse_given(context, _OF_DICOM, "--images")
+        if others := sorted(checks.override - set(IMAGE_CHECKS)):
+            raise ConfigError(
+                f"it changes nothing together with --images: {', '.join(others)}.",
+                where="--override",
+                fix=f"image files are held against {', '.join(IMAGE_CHECKS)}.",
+            )
         built = manifest_from_images(
             folder,
             labels,
@@ -217,15 +245,18 @@ def manifest(
             key_file=key_file,
             strict=strict,
             track=lambda rows: track(rows, "Reading images", console=console),
+            checks=checks,
         )
     else:
-        with console.status(f"Reading DICOM headers under {folder} ..."):
+        # A status and a progress bar cannot be shown at the same time.
+        reading = f"Reading DICOM headers under {folder} ..."
+        with nullcontext() if pixels else console.status(reading):
             built = manifest_from_dicom(
                 folder,
                 labels,
                 folder=out.parent,
                 key=key,
-                checks=Checks(min_slices=min_slices, override=frozenset(override or ())),
+                checks=checks,
                 label_rule=rule,
                 inclusion=criteria,
                 series_choice="one_per_study" if series is Choice.one_per_study else "all",
@@ -235,6 +266,10 @@ def manifest(
                 keep_identifiers=keep_identifiers,
                 key_file=key_file,
                 strict=strict,
+                pixels=pixels,
+                track=(lambda rows: track(rows, "Reading series", console=console))
+                if pixels
+                else iter,
             )
     write_manifest(built.manifest, out)
     write_table(built.problems, problems)

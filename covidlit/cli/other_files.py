@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from covidlit.cohort.scan_sources import TABLE_SUFFIXES
+from covidlit.files import printable
+from covidlit.scans.folder import walk
 from covidlit.scans.images import image_files, is_image
+from covidlit.tables import csv_dialect
 
 
 def hints_on_images(path: str | Path) -> list[str]:
@@ -65,7 +67,7 @@ def _columns(file: Path) -> list[str]:
 
     try:
         if file.suffix.lower() == ".csv":
-            return list(map(str, pd.read_csv(file, nrows=0).columns))
+            return list(map(str, pd.read_csv(file, nrows=0, **csv_dialect(file)).columns))
         import pyarrow.parquet
 
         return list(pyarrow.parquet.read_schema(file).names)
@@ -76,13 +78,12 @@ def _columns(file: Path) -> list[str]:
 def _files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path
-    for folder, names, files in os.walk(path):
-        names.sort()
-        yield from (Path(folder, name) for name in sorted(files))
+    if path.is_dir():
+        yield from walk(path).files
 
 
 def _named(files: Sequence[Path], root: Path, what: str) -> str:
     """How many files, and the first of them: "3 image files, such as ward/a.nii.gz"."""
     first = files[0].name if files[0] == root else files[0].relative_to(root).as_posix()
     such = "," if len(files) == 1 else "s, such as"
-    return f"{len(files)} {what}{such} {first}"
+    return f"{len(files)} {what}{such} {printable(first)}"

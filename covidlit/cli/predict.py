@@ -31,7 +31,13 @@ def predict(
     ] = Path("scores.csv"),
     override: Annotated[
         list[str] | None,
-        typer.Option(help="A DICOM check to switch off, by name; may be given several times."),
+        typer.Option(help="A check to switch off, by name; may be given several times."),
+    ] = None,
+    image_orientation: Annotated[
+        str | None,
+        typer.Option(
+            help="What the axes of image files run to whose header does not say it: LPS, LAS, ..."
+        ),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Scans per forward pass.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
@@ -71,6 +77,7 @@ def predict(
 
     Scans are read and prepared exactly as in the run that wrote the checkpoint. Series and files
     that cannot be used are listed with the reason, and keep a row without a score in the table.
+    Ends with 1 where no scan could be scored.
     """
     from covidlit.deploy import Timings, load_engine
     from covidlit.tables import check_table_path, write_table
@@ -99,6 +106,7 @@ def predict(
             n_jobs=jobs,
             backend=backend,
             override=override or (),
+            image_orientation=image_orientation,
             progress=True,
             timings=timings,
             on_scored=on_scored,
@@ -115,6 +123,8 @@ def predict(
         _print_timings(timings)
     if strict:
         require_all(table, path)
+    if not table["status"].eq("ok").any():
+        raise typer.Exit(1)
 
 
 def _print_timings(timings: Timings) -> None:

@@ -19,9 +19,15 @@ def prepare(
     ] = (64, 256, 256),
     override: Annotated[
         list[str] | None,
-        typer.Option(help="A DICOM check to switch off, by name; may be given several times."),
+        typer.Option(help="A check to switch off, by name; may be given several times."),
     ] = None,
     min_slices: Annotated[int, typer.Option(help="Series with fewer slices are refused.")] = 12,
+    image_orientation: Annotated[
+        str | None,
+        typer.Option(
+            help="What the axes of image files run to whose header does not say it: LPS, LAS, ..."
+        ),
+    ] = None,
     n_jobs: Annotated[int, typer.Option(help="Worker processes; -1: one per core.")] = -1,
     backend: Annotated[
         str, typer.Option(help="What runs the workers: loky, threading, dask or ray.")
@@ -44,6 +50,7 @@ def prepare(
     from rich.table import Table
 
     from covidlit.cohort.manifest import read_manifest
+    from covidlit.cohort.scan_notes import count_notes
     from covidlit.dicom import Checks
     from covidlit.preprocess import Geometry, prepare_cohort
 
@@ -51,7 +58,7 @@ def prepare(
         read_manifest(manifest),
         cache,
         Geometry(spacing, size),
-        checks=Checks(min_slices, frozenset(override or ())),
+        checks=Checks(min_slices, frozenset(override or ()), image_orientation),
         n_jobs=n_jobs,
         backend=backend,
         verify=verify,
@@ -63,6 +70,8 @@ def prepare(
         for row in refused.itertuples():
             table.add_row(escape(str(row.scan_id)), escape(str(row.reason)))
         console.print(table)
+    for text, n in count_notes(cohort.table["notes"]).items():
+        console.print(f"[yellow]note:[/] {n} scan(s): {escape(text)}", highlight=False)
     new = int(cohort.table["renewed"].sum())
     console.print(
         f"{len(cohort.table) - len(refused)} scans are prepared ({new} of them now), "

@@ -22,12 +22,14 @@ from covidlit.cohort.labelling import (
     patient_notes,
     with_centre,
     with_labels,
+    zeros_hint,
 )
 from covidlit.cohort.labels_table import Labels, read_labels
 from covidlit.cohort.manifest import MANIFEST_SCHEMA, validate_manifest
 from covidlit.cohort.misspelt import refuse_misspelt_classes, require_class_column
 from covidlit.cohort.pseudonyms import KEY_FILE, Pseudonyms, check_key_place, read_or_make_key
 from covidlit.cohort.scan_ids import scan_id_of
+from covidlit.cohort.scan_notes import count_notes
 from covidlit.cohort.scan_rows import ScanRows, Track, dicom_rows, image_rows
 from covidlit.cohort.series_choice import SeriesChoice, standing_for_study
 from covidlit.errors import ManifestError
@@ -53,6 +55,8 @@ def manifest_from_dicom(
     key_file: str | Path | None = None,
     strict: bool = False,
     workers: int | None = None,
+    pixels: bool = False,
+    track: Track = iter,
 ) -> BuiltManifest:
     """Make a manifest of all CT series under a folder and a table of labels.
 
@@ -81,6 +85,10 @@ def manifest_from_dicom(
         key_file: of the pseudonyms; None: `manifest.key` in `folder`, made at first use.
         strict: a label without a scan, a refused series or an unreadable file is an error.
         workers: threads that read headers.
+        pixels: read every accepted series, too, so that one whose voxels are no HU or show no
+            lungs is refused here and not as late as in the preparation; fills the column
+            `lungs_in_view_percent`.
+        track: wraps the series, for a progress bar.
 
     Raises:
         ManifestError: labels that break their schema or hold a misspelt column or class, no scan
@@ -91,7 +99,7 @@ def manifest_from_dicom(
     meant = [*_names(own_names), *(kept or ())]
     checked = None if labels is None else _checked_labels(labels, key, label_rule, meant)
     _check_key(keep_identifiers, key_file, folder)
-    scans = dicom_rows(root, checks=checks, workers=workers)
+    scans = dicom_rows(root, checks=checks, workers=workers, pixels=pixels, track=track)
     rules = _Rules(label_rule, inclusion, series_choice, centre, kept)
     names = _pseudonyms(keep_identifiers, key_file, folder)
     return _build(scans, checked, rules, names, Path(folder), strict)
@@ -111,6 +119,7 @@ def manifest_from_images(
     key_file: str | Path | None = None,
     strict: bool = False,
     track: Track = iter,
+    checks: Checks | None = None,
 ) -> BuiltManifest:
     """Make a manifest of image files (NIfTI, MetaImage, NRRD ...) that a table of labels names.
 
@@ -125,6 +134,8 @@ def manifest_from_images(
         folder, label_rule, inclusion, centre, keep_columns, own_names, keep_identifiers, key_file,
             strict: see `manifest_from_dicom`.
         track: wraps the list of files, for a progress bar.
+        checks: which images are refused (those on voxels), and the orientation of those whose
+            header does not say it.
 
     Raises:
         ManifestError: see `manifest_from_dicom`.
@@ -138,7 +149,7 @@ def manifest_from_images(
             fix="add the column patient_id; any name that is the same for all scans of a person.",
         )
     _check_key(keep_identifiers, key_file, folder)
-    scans = image_rows(root, checked, track)
+    scans = image_rows(root, checked, track, checks)
     rules = _Rules(label_rule, inclusion, "all", centre, kept)
     names = _pseudonyms(keep_identifiers, key_file, folder)
     hidden = {name: map(names.file_name, scans.table[name]) for name in ("study_uid", "series_uid")}
@@ -178,8 +189,10 @@ def _build(
         # Image files that are not there have been listed by the one who looked for them.
         if not any(problem["kind"] == NO_SCAN for problem in problems):
             problems += labels_without_scan(labels, matched, table, names)
+        zeros = zeros_hint(labels, table)
         _, flow = flow.step(table, "labelled", matched.isna())
-        _check_left(flow, labels.where)
+        _check_left(flow, labels.where, [zeros] * bool(zeros))
+        notes += [zeros] * bool(zeros)
         table, new = with_labels(table, labels, matched, rules.keep_columns)
         table = table if "class_name" in table else table.assign(class_name=None)
         notes += new
@@ -211,6 +224,7 @@ def _build(
         }
         for scan, criterion in flow.excluded
     ]
+    notes += _noted(table)
     refused = table["status"] == "refused"
     problems += [
         {"kind": "refused", "path": str(row.path), "scan_id": row.scan_id, "reason": row.reason}
@@ -267,6 +281,12 @@ def _one_target(table: pd.DataFrame) -> list[str]:
     ]
 
 
+def _noted(table: pd.DataFrame) -> list[str]:
+    """What was noted of scans on the way in, counted."""
+    counts = count_notes(table["notes"])
+    return [f"{n} scan(s): {text}" for text, n in counts.items()]
+
+
 def _check_key(keep_identifiers: bool, key_file: str | Path | None, folder: str | Path) -> None:
     if not keep_identifiers:
         check_key_place(key_file or Path(folder) / KEY_FILE)
@@ -288,6 +308,8 @@ def _finished(table: pd.DataFrame, names: Pseudonyms) -> pd.DataFrame:
         series_uid=[names.uid(uid) for uid in table["series_uid"]],
     )
     table = table.drop(columns=["raw_patient", "place", "is_image", "is_derived"])
+    unknown = [name for name in ("notes", "lungs_in_view_percent") if table[name].isna().all()]
+    table = table.drop(columns=unknown)
     if not table["acquisition_date_moved"].eq(True).any():
         table = table.drop(columns="acquisition_date_moved")
     known = [name for name in MANIFEST_SCHEMA.columns if name in table]

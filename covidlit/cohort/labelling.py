@@ -41,9 +41,8 @@ def labels_without_scan(
     if rest.empty:
         return []
     column = {"patient_id": "raw_patient", "path": "place"}.get(labels.key, labels.key)
-    hint = ""
-    if labels.key == "patient_id" and lost_zeros(set(rest[labels.key]), set(scans[column])):
-        hint = "; some would match with leading zeros, which spreadsheets drop"
+    lost = labels.key == "patient_id" and lost_zeros(rest[labels.key], scans[column])
+    hint = "; some would match with leading zeros, which spreadsheets drop" if lost else ""
     show = names.key is None or labels.key == "path"
     return [
         {
@@ -53,6 +52,26 @@ def labels_without_scan(
         }
         for number, value in zip(row_numbers(rest), rest[labels.key], strict=True)
     ]
+
+
+def zeros_hint(labels: Labels, scans: pd.DataFrame) -> str:
+    """A sentence on ids whose leading zeros a spreadsheet took, and how to mend them; else empty.
+
+    Names rows and numbers of zeros, and no id.
+    """
+    if labels.key != "patient_id":
+        return ""
+    lost = lost_zeros(labels.table["patient_id"], scans["raw_patient"])
+    if not lost:
+        return ""
+    numbers = dict(zip(labels.table.index, row_numbers(labels.table), strict=True))
+    some = [f"row {numbers[row]} lacks {n}" for row, n in list(lost.items())[:3]]
+    more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+    return (
+        f"{len(lost)} of the {len(labels.table)} ids of the labels would match with the leading "
+        f"zeros that a spreadsheet dropped ({', '.join(some)}{more}): write the zeros again, in a "
+        "column that is formatted as text, or export the table anew from where it came."
+    )
 
 
 def with_labels(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from covidlit.cohort.class_names import tidy_class_names
 from covidlit.cohort.columns import text, to_dates
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
 from covidlit.cohort.misspelt import UIDS, column_meant, refuse_misspelt_columns
+from covidlit.cohort.patient_ids import without_zeros
 from covidlit.cohort.reader_columns import is_reading
 from covidlit.errors import ManifestError, did_you_mean
 from covidlit.tables import read_table, row_numbers, validate
@@ -106,7 +107,7 @@ def read_labels(
     """Read and check a table of labels.
 
     Args:
-        source: a `.csv` or `.parquet` file, or a table.
+        source: a `.csv`, `.parquet` or `.xlsx` file, or a table.
         key: the column that tells which series a row is about; by default the most specific one
             that the table has: `series_uid`, `path` (folder or file below the searched folder),
             `study_uid`, `patient_id` (the PatientID of the DICOM files).
@@ -128,8 +129,7 @@ def read_labels(
             f"no column tells which scan a row is about (the table has: "
             f"{', '.join(map(str, table.columns))}).",
             where=where,
-            fix=f"{hint}add {'one of ' + ', '.join(KEYS) if key is None else 'the column ' + key}; "
-            "a table that another program wrote with semicolons must be saved with commas.",
+            fix=f"{hint}add {'one of ' + ', '.join(KEYS) if key is None else 'the column ' + key}.",
         )
     key = key or present[0]
     if key not in KEYS:
@@ -147,10 +147,26 @@ def read_labels(
     return Labels(table.drop_duplicates(), key, where)
 
 
-def lost_zeros(wanted: set[str], known: set[str]) -> bool:
-    """Whether keys fail to match only because a spreadsheet dropped their leading zeros."""
-    bare = {name.lstrip("0") for name in known}
-    return any(name.lstrip("0") in bare for name in wanted)
+def lost_zeros(wanted: pd.Series, known: Iterable[str]) -> dict[int, int]:
+    """The keys that fail to match only because a spreadsheet dropped their leading zeros.
+
+    Args:
+        wanted: keys of labels.
+        known: the ids of the scans.
+
+    Returns:
+        Index label of the key -> how many zeros it lacks.
+    """
+    ids = {name.strip() for name in known}
+    whole = {without_zeros(name): name for name in ids if name}
+    lost = {}
+    for row, key in wanted.items():
+        bare = without_zeros(key)
+        if key.strip() not in ids and (name := whole.get(bare)) is not None:
+            zeros = len(name) - len(name.lstrip("0")) - (len(key) - len(key.lstrip("0")))
+            if zeros > 0:
+                lost[row] = zeros
+    return lost
 
 
 def _key_hint(columns: list[str], key: str | None) -> str:

@@ -67,8 +67,10 @@ MANIFEST_SCHEMA = pa.DataFrameSchema(
         "exposure_mas": number(between(0, 1e6, "mAs")),
         "slice_thickness_mm": number(between(0, 100, "mm")),
         "n_slices": whole_number(1),
+        "lungs_in_view_percent": number(between(0, 100, "percent")),
         "status": one_of("ok", "refused"),
         "reason": text(),
+        "notes": text(),  # what was done to the scan on the way in
         "split": one_of("train", "validation", "test"),
         "synthetic": flag(),
     },

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from covidlit.dicom import Checks, Series, choose_series, find_series, read_series
+from covidlit.dicom import Checks, Series, SeriesRefused, choose_series, find_series, read_series
 from covidlit.errors import CovidlitError
-from covidlit.scans.images import IMAGE_SUFFIXES, read_image
+from covidlit.files import path_named, printable
+from covidlit.scans.content import NoChestError
+from covidlit.scans.images import is_image_file, read_image
 from covidlit.scans.scan import Scan
 
 
@@ -47,9 +49,9 @@ class ScanReader:
         if isinstance(self.found, bytes):
             series = _unpack(self.found)
             paths = [*series.files, *(suspect.path for suspect in series.suspects)]
-            return [Path(self.path).name, *(path.name for path in paths)]
-        below = [name for _, _, names in os.walk(self.path) for name in names]
-        return [Path(self.path).name, *below]
+            return [Path(self.path).name, *(printable(path.name) for path in paths)]
+        below = [name for _, _, names in os.walk(path_named(self.path)) for name in names]
+        return [Path(self.path).name, *map(printable, below)]
 
 
 def search_shared(readers: Iterable[ScanReader]) -> list[ScanReader]:
@@ -64,7 +66,7 @@ def search_shared(readers: Iterable[ScanReader]) -> list[ScanReader]:
     for place, reader in enumerate(readers):
         sharing.setdefault(reader.path, []).append(place)
     for path, places in sharing.items():
-        if len(places) > 1 and Path(path).is_dir():
+        if len(places) > 1 and path_named(path).is_dir():
             for place, reader in zip(places, _search([readers[k] for k in places]), strict=True):
                 readers[place] = reader
     return readers
@@ -80,23 +82,33 @@ def load_scan(
     Args:
         path: a folder with a DICOM series, one DICOM file, or a file that SimpleITK reads.
         series_uid: which series of the folder; its SeriesInstanceUID or pseudonym.
-        checks: for DICOM; see `covidlit.dicom.Checks`.
+        checks: see `covidlit.dicom.Checks`; of an image file those on voxels.
 
     Raises:
         CovidlitError: missing or unreadable; `SeriesRefused` where the checks refuse.
     """
-    path = Path(path)
+    path = path_named(path)
     if not path.exists():
         raise CovidlitError("there is no such file or folder.", where=path, fix="check the path.")
-    if path.is_file() and path.name.lower().endswith(IMAGE_SUFFIXES):
-        return read_image(path)
+    if path.is_file() and is_image_file(path):
+        return read_image(path, checks.override, checks.image_orientation)
     return read_series(path, checks, series_uid=series_uid)
+
+
+def lungs_of_refused(error: Exception) -> float | None:
+    """How much of the lungs a scan shows that was refused, where it was looked at; in percent."""
+    if isinstance(error, NoChestError):
+        return error.lungs_in_view_percent
+    if isinstance(error, SeriesRefused):
+        percent = error.verdict.facts.get("lungs_in_view_percent")
+        return percent if isinstance(percent, float) else None
+    return None
 
 
 def _search(readers: Sequence[ScanReader]) -> list[ScanReader]:
     """The readers of one folder with what was found for each."""
     found: dict[str | None, bytes | CovidlitError] = {}
-    path, checks = Path(readers[0].path), readers[0].checks or Checks()
+    path, checks = path_named(readers[0].path), readers[0].checks or Checks()
     try:
         folder = find_series(path)
         for uid in {reader.series_uid for reader in readers}:

@@ -15,11 +15,14 @@ import pandera.pandas as pa
 from covidlit.cohort.labelling import NO_SCAN
 from covidlit.cohort.labels_table import Labels
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
-from covidlit.dicom import Checks, find_series, judge
+from covidlit.cohort.scan_reader import lungs_of_refused
+from covidlit.dicom import Checks, find_series, judge, looked_into
 from covidlit.dicom.facts import metadata_and_doubts
 from covidlit.dicom.image_type import is_derived
 from covidlit.dicom.pseudonym import without_file_names
+from covidlit.dicom.wording import name_some
 from covidlit.errors import CovidlitError, ManifestError
+from covidlit.files import path_named, printable
 from covidlit.scans.images import read_image
 from covidlit.tables import row_numbers
 
@@ -49,7 +52,7 @@ class ScanRows:
     Args:
         table: one row per scan: `raw_patient`, `study_uid`, `series_uid` (raw, or a name), `place`
             (path relative to `root`), `path` (absolute), `status`, `reason`, `is_image`,
-            `is_derived`, `FACTS`.
+            `is_derived`, `FACTS`, `notes`, `lungs_in_view_percent` (null where no voxel was read).
         root: the folder that was searched.
         what: what a row is, for the flow.
         problems: files and labels that gave no row: kind, label_row, path, reason.
@@ -64,50 +67,71 @@ class ScanRows:
 
 
 def dicom_rows(
-    root: str | Path, *, checks: Checks | None = None, workers: int | None = None
+    root: str | Path,
+    *,
+    checks: Checks | None = None,
+    workers: int | None = None,
+    pixels: bool = False,
+    track: Track = iter,
 ) -> ScanRows:
-    """All series under a folder with the verdict of the checks; no pixel is read.
+    """All series under a folder with the verdict of the checks.
+
+    Args:
+        root: the folder.
+        checks: of `covidlit.dicom.judge`.
+        workers: threads that read headers.
+        pixels: read every accepted series, so that what its voxels refuse is known; else no pixel.
+        track: wraps the series, for a progress bar.
 
     Raises:
         ManifestError: no series is there.
     """
-    root = Path(root).resolve()
+    root = path_named(root).resolve()
     found = find_series(root, workers=workers)
+    root = Path(printable(root if root.is_dir() else root.parent))
     rows: list[dict[str, Any]] = []
     doubts: Counter[str] = Counter()
-    for series in found.series:
+    for series in track(found.series):
         verdict = judge(series, checks or Checks())
+        if pixels:
+            verdict = looked_into(series, verdict, checks or Checks())
         failed = {check for check, _ in verdict.findings}
         facts, doubted = metadata_and_doubts(series)
         doubts.update(doubted)
-        names = [path.name for path in (*series.files, *(path for path, _ in series.suspects))]
+        paths = (*series.files, *(path for path, _ in series.suspects))
+        names = [printable(path.name) for path in paths]
         rows.append(
             {
                 "raw_patient": series.patient_id.strip(),
                 "study_uid": series.study_uid or series.series_uid,
                 "series_uid": series.series_uid,
-                "path": series.folder.resolve(),
+                "path": Path(printable(series.folder.resolve())),
                 "status": "ok" if verdict.accepted else "refused",
                 "reason": without_file_names(verdict.reason, names) or None,
                 "is_image": not failed & {"not_ct", "localizer", "projection"},
                 "is_derived": is_derived(series),
                 **{name: facts.get(name) for name in FACTS},
+                "notes": without_file_names("; ".join(verdict.notes), names) or None,
+                "lungs_in_view_percent": verdict.facts.get("lungs_in_view_percent"),
             }
         )
     if not rows:
+        reasons = [f"{path.name}: {why}" for path, why in found.problems]
+        listed = f": {name_some(reasons)}" if reasons else ""
         raise ManifestError(
             f"there is no DICOM image series here ({found.n_files} file(s) looked at, "
-            f"{len(found.problems)} of them damaged).",
+            f"{len(found.problems)} of them not readable{listed}).",
             where=root,
             fix="check the folder with `covidlit inspect`; for NIfTI and the like name the files "
             "in the labels' column path and use --images.",
         )
     table, notes = _plausible(pd.DataFrame(rows))
-    table["place"] = [path.relative_to(root).as_posix() for path in table["path"]]
+    table["place"] = [_place(path, root) for path in table["path"]]
     problems = [
-        {"kind": "file", "path": str(problem.path), "reason": problem.reason}
-        for problem in found.problems
+        {"kind": "file", "path": printable(path), "reason": printable(why)}
+        for path, why in found.problems
     ]
+    notes += found.notes
     notes += [f"{n} series: {doubt}." for doubt, n in doubts.most_common(_MOST_DOUBTS)]
     if rest := sum(n for _, n in doubts.most_common()[_MOST_DOUBTS:]):
         notes.append(f"{rest} more header fact(s) that cannot be: see `covidlit inspect`.")
@@ -120,17 +144,26 @@ def dicom_rows(
     return ScanRows(table, root, "series", problems, notes)
 
 
-def image_rows(root: str | Path, labels: Labels, track: Track = iter) -> ScanRows:
+def _place(path: Path, root: Path) -> str:
+    """A path from `root`, or as it is where a link or a DICOMDIR led out of there."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def image_rows(
+    root: str | Path, labels: Labels, track: Track = iter, checks: Checks | None = None
+) -> ScanRows:
     """The image files that a table of labels names, each read once.
 
     Args:
         root: folder that the labels' `path` starts from.
         labels: keyed by `path`, with `patient_id`.
         track: wraps the rows, for a progress bar.
+        checks: which images are refused; those on voxels and the orientation count.
 
     Raises:
         ManifestError: none of the files exists.
     """
+    checks = checks or Checks()
     root = Path(root).resolve()
     rows, problems = [], []
     numbers = dict(zip(labels.table.index, row_numbers(labels.table), strict=True))
@@ -157,13 +190,21 @@ def image_rows(root: str | Path, labels: Labels, track: Track = iter) -> ScanRow
             "is_image": True,
             "is_derived": False,
             **dict.fromkeys(FACTS),
+            "notes": None,
+            "lungs_in_view_percent": None,
         }
         try:
-            scan = read_image(path)
-            row |= {"n_slices": scan.hu.shape[0], "slice_thickness_mm": scan.spacing[0]}
+            scan = read_image(path, checks.override, checks.image_orientation)
+            row |= {
+                "n_slices": scan.hu.shape[0],
+                "slice_thickness_mm": scan.spacing[0],
+                "notes": without_file_names("; ".join(scan.notes), [path.name]) or None,
+                "lungs_in_view_percent": scan.lungs_in_view_percent,
+            }
         except CovidlitError as problem:
             reason = problem.what.replace(str(path), "the source")
             row |= {"status": "refused", "reason": without_file_names(reason, [path.name])}
+            row["lungs_in_view_percent"] = lungs_of_refused(problem)
         rows.append(row)
     if not rows:
         raise ManifestError(

@@ -12,7 +12,8 @@ from covidlit.cohort.scan_ids import scan_id_of
 from covidlit.cohort.scan_reader import ScanReader, search_shared
 from covidlit.dicom import Checks, SeriesRefused, find_series, judge, pseudonym_uid, read_series
 from covidlit.errors import CovidlitError, fault_reason
-from covidlit.scans.images import image_files, is_image, read_image
+from covidlit.files import path_named, printable
+from covidlit.scans.images import image_files, is_image_file, read_image
 from covidlit.scans.scan import Scan
 
 TABLE_SUFFIXES = (".csv", ".parquet")
@@ -62,23 +63,23 @@ def find_scans(path: str | Path, checks: Checks) -> list[ScanSource]:
     Args:
         path: a manifest (`.csv`, `.parquet`); a folder with DICOM series or images in any nesting;
             an image that SimpleITK reads; or a DICOM file.
-        checks: which DICOM series are refused.
+        checks: which scans are refused.
 
     Raises:
         CovidlitError: there is no such path, or no scan is there.
         ManifestError: a manifest that breaks its schema.
     """
-    path = Path(path)
+    path = path_named(path)
     if not path.exists():
         raise CovidlitError("there is no such file or folder.", where=path, fix="check the path.")
     if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
         sources = list(_manifest_rows(path, checks))
-    elif path.is_file() and is_image(path):
-        sources = [_image(path, path.parent)]
+    elif path.is_file() and is_image_file(path):
+        sources = [_image(path, path.parent, checks)]
     else:
         sources = list(_dicom_series(path, checks))
         if path.is_dir():
-            sources += [_image(file, path) for file in image_files(path)]
+            sources += [_image(file, path, checks) for file in image_files(path)]
     if not sources:
         raise CovidlitError(
             "no CT scan was found there.",
@@ -93,7 +94,7 @@ def _dicom_series(path: Path, checks: Checks) -> Iterator[ScanSource]:
     found = find_series(path)
     for series in found.series:
         verdict = judge(series, checks)
-        place = series.folder if path.is_dir() else path
+        place = path if series.files == [path] else series.folder
         yield ScanSource(
             scan_id_of(series.series_uid),
             relative_place(place, root),
@@ -103,7 +104,8 @@ def _dicom_series(path: Path, checks: Checks) -> Iterator[ScanSource]:
             place.absolute(),
         )
     for problem in found.problems:
-        yield ScanSource("", relative_place(problem.path, root), reason=problem.reason)
+        reason = printable(problem.reason)
+        yield ScanSource("", relative_place(problem.path, root), reason=reason)
 
 
 def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
@@ -123,7 +125,7 @@ def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
     )
     for row in rows:
         synthetic = flag if isinstance(flag := row.get("synthetic"), bool) else None
-        location = Path(row["path"])
+        location = path_named(row["path"])
         place = relative_place(location, path.resolve().parent)
         source = ScanSource(
             row["scan_id"], place, row["series_uid"], location=location, synthetic=synthetic
@@ -136,18 +138,22 @@ def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
             yield replace(source, read=next(readers))
 
 
-def _image(file: Path, root: Path) -> ScanSource:
+def _image(file: Path, root: Path, checks: Checks) -> ScanSource:
+    if printable(file.name) != file.name:
+        reason = "its name is no UTF-8, which the reader of images needs: rename it"
+        return ScanSource("", relative_place(file, root), reason=reason)
     # No id of its own: that could only be made of the file's name, which may be a patient's number.
     series = series_of(file)
     return ScanSource(
         "" if series is None else series.scan_id,
         relative_place(file, root),
         "" if series is None else series.series_uid,
-        read=partial(read_image, file),
+        read=partial(read_image, file, checks.override, checks.image_orientation),
         location=file.absolute(),
     )
 
 
 def relative_place(path: Path, root: Path) -> str:
-    """A path from `root` where it lies below it, else as it is; with forward slashes."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    """A path from `root` where it lies below it, else as it is; with forward slashes, as text."""
+    below = path.is_relative_to(root)
+    return printable(path.relative_to(root).as_posix() if below else path)

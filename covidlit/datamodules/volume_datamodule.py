@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 from numpy.typing import NDArray
+from pytorch_lightning.utilities import rank_zero_only
 
 from covidlit.arguments import require_n_jobs, require_whole_number
 from covidlit.cohort.leakage import Suspicion, check_leakage, in_words
@@ -22,6 +24,7 @@ from covidlit.datamodules.arguments import as_geometry, as_path, as_window, conf
 from covidlit.datamodules.balance import draw_weights
 from covidlit.datamodules.cohort_data import TO_CHECK, RunSettings, SplitOf
 from covidlit.datamodules.loading import epoch_loader
+from covidlit.datamodules.row_lines import noted_lines, refused_line
 from covidlit.datamodules.sampling import EpochLoader, EpochSampler
 from covidlit.datamodules.volume_dataset import VolumeDataset
 from covidlit.datamodules.volume_settings import volume_arguments
@@ -38,6 +41,8 @@ from covidlit.preprocess import Geometry, prepare_cohort
 from covidlit.preprocess.features.cache import cohort_features
 from covidlit.preprocess.features.catalogue import FEATURE_NAMES, GROUPS, feature_table, features_of
 from covidlit.preprocess.thumbnails import cohort_thumbnails
+
+log = logging.getLogger(__name__)
 
 
 class VolumeDataModule(pl.LightningDataModule):
@@ -127,6 +132,7 @@ class VolumeDataModule(pl.LightningDataModule):
         self._table: pd.DataFrame | None = None
         self._split: Split | None = None
         self.suspicions: list[Suspicion] = []
+        self._told: set[str] = set()  # logged; shared by copies with another split
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], run: RunSettings) -> Self:
@@ -206,6 +212,15 @@ class VolumeDataModule(pl.LightningDataModule):
         thumbnails = dict(zip(scans, made, strict=True))
         self.suspicions = check_leakage(table, split, hashes, thumbnails)
         self._table = table
+        self._log_rows(table)
+
+    @rank_zero_only
+    def _log_rows(self, table: pd.DataFrame) -> None:
+        """Log what was left out and what was noted, once for all splits of the same scans."""
+        for text in (refused_line(table, self.unit), *noted_lines(table, self.unit)):
+            if text and text not in self._told:
+                log.warning("%s", text)
+            self._told.add(text)
 
     def scans(self, part: str) -> list[str]:
         """The scan_ids of a part that can be loaded, in the table's order."""
@@ -262,6 +277,7 @@ class VolumeDataModule(pl.LightningDataModule):
             "window": list(self.window),
             "min_slices": checks.min_slices,
             "override_checks": sorted(checks.override),
+            "image_orientation": checks.image_orientation,
         }
 
     def facts(self) -> dict[str, str]:

@@ -27,12 +27,18 @@ def volume_arguments(
     data = dict(settings)
     source, min_slices = data.pop("source"), data.pop("min_slices")
     require_whole_number(min_slices, "data.min_slices", at_least=1)
+    if data["batch_size"] == "auto":  # the runner settles it; nothing is loaded before
+        data["batch_size"] = 1
     given = {
         "split": run.split,
         "label_rule": run.label_rule,
         "n_classes": run.label_rule.n_classes,
         "augmentation": run.augmentation,
-        "checks": Checks(min_slices, frozenset(data.pop("override_checks") or ())),
+        "checks": Checks(
+            min_slices,
+            frozenset(data.pop("override_checks") or ()),
+            data.pop("image_orientation", None),
+        ),
         "seed": run.seed,
         "strict": run.strict,
     }

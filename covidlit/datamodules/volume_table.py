@@ -92,7 +92,8 @@ def prepared_table(manifest: pd.DataFrame, prepared: pd.DataFrame, split: Split)
 
     Returns:
         The manifest's rows in order, with `part` (null outside the split), `status`, `reason`,
-        `key`, `pixel_hash`.
+        `key`, `pixel_hash`, and, where there is any, `notes` (what was noted of the scan on the way
+        in) and `lungs_in_view_percent`.
     """
     outcome = prepared.set_index("scan_id")
     ids = manifest["scan_id"].astype(str)
@@ -103,6 +104,12 @@ def prepared_table(manifest: pd.DataFrame, prepared: pd.DataFrame, split: Split)
     refused = table["status"] == "refused"
     for column in ("status", "reason"):
         table[column] = ids.map(outcome[column]).astype("string").mask(refused, table[column])
+    for column in ("notes", "lungs_in_view_percent"):
+        found = ids.map(outcome[column])
+        # What an earlier reading found, for the manifest, stays where there is none of now.
+        found = found.fillna(table[column]) if column in table else found
+        if found.notna().any():
+            table[column] = found.astype("string" if column == "notes" else "float64")
     return table
 
 

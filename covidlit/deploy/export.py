@@ -160,7 +160,8 @@ def parity_volumes(
         ExportError: fewer than two could be read.
     """
     wanted = record.volume_input
-    checks = Checks(wanted.min_slices, frozenset(wanted.override_checks) | frozenset(override))
+    overridden = frozenset(wanted.override_checks) | frozenset(override)
+    checks = Checks(wanted.min_slices, overridden, wanted.image_orientation)
     found = find_scans(path, checks)
     readable = [source for source in found if source.read is not None]
     places = np.linspace(0, len(readable) - 1, min(n_scans, len(readable))).round().astype(int)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from covidlit.dicom.checks import CHECKS
+from covidlit.dicom.checks import CHECKS, check_of
 
 BY_RUN = "by the run that trained the network"
 BY_USER = "by --override"
@@ -36,4 +36,5 @@ def _format_note(note: str, by_run: Collection[str]) -> str:
     check, overridden, finding = note.partition(" overridden: ")
     if not overridden or check not in CHECKS:
         return note
-    return f"{check} overridden {BY_RUN if check in by_run else BY_USER}: {finding}"
+    who = BY_RUN if check in map(check_of, by_run) else BY_USER
+    return f"{check} overridden {who}: {finding}"

@@ -25,7 +25,7 @@ from covidlit.scans.scan import Scan
 
 COLUMNS = (
     "scan_id", "path", "series_uid", "score", "predicted_class", "operating_point", "status",
-    "reason", "notes", "synthetic", "trained_on_synthetic",
+    "reason", "notes", "lungs_in_view_percent", "synthetic", "trained_on_synthetic",
 )  # fmt: skip
 
 OnScored = Callable[[ScanSource, Scan, Prepared, Any], None]
@@ -45,6 +45,7 @@ def predict(
     n_jobs: int = 1,
     backend: str = "loky",
     override: Iterable[str] = (),
+    image_orientation: str | None = None,
     progress: bool = False,
     on_scored: OnScored | None = None,
     timings: Timings | None = None,
@@ -58,8 +59,8 @@ def predict(
         checkpoint: of `covidlit train`, or a folder of `covidlit export`.
         path: a folder with DICOM series (or images), one image or DICOM file, or a manifest.
         engine, device, threads: see `covidlit.deploy.load_engine`.
-        strict, batch_size, n_jobs, backend, override, progress, on_scored, timings: see
-            `predict_with`.
+        strict, batch_size, n_jobs, backend, override, image_orientation, progress, on_scored,
+            timings: see `predict_with`.
 
     Returns:
         The table of `predict_with`.
@@ -82,6 +83,7 @@ def predict(
         n_jobs=n_jobs,
         backend=backend,
         override=override,
+        image_orientation=image_orientation,
         progress=progress,
         on_scored=on_scored,
         timings=timings,
@@ -97,6 +99,7 @@ def predict_with(
     n_jobs: int = 1,
     backend: str = "loky",
     override: Iterable[str] = (),
+    image_orientation: str | None = None,
     progress: bool = False,
     on_scored: OnScored | None = None,
     timings: Timings | None = None,
@@ -113,7 +116,9 @@ def predict_with(
         batch_size: scans that go through the network together.
         n_jobs: scans read and prepared at a time; see `covidlit.deploy.preparation`.
         backend: what reads and prepares them: "loky" or "dask".
-        override: names of further DICOM checks to switch off.
+        override: names of further checks to switch off.
+        image_orientation: what the axes of image files run to whose header does not say it, such as
+            "LPS"; None: as in the run that trained the network.
         progress: show a progress bar.
         on_scored: called in order with every scan that got a score; where it fails, `notes` says
             why there is no heatmap, and the scan keeps its score.
@@ -127,7 +132,8 @@ def predict_with(
         none; with more classes the most probable one), `operating_point` (null where the checkpoint
         has none, or more classes), `status` ("ok" or "refused"), `reason`, `notes` (what was done
         to the scan on the way in, such as a check that was overridden and would have refused it, or
-        why its heatmap is missing), `synthetic` (what a manifest says of the scan; null where
+        why its heatmap is missing), `lungs_in_view_percent` (null where not known), `synthetic`
+        (what a manifest says of the scan; null where
         nothing does), `trained_on_synthetic` (of the network: its scores then mean nothing for
         patients).
 
@@ -139,7 +145,11 @@ def predict_with(
     timings = Timings() if timings is None else timings
     record = engine.record
     wanted = record.volume_input
-    checks = Checks(wanted.min_slices, frozenset(wanted.override_checks) | frozenset(override))
+    checks = Checks(
+        wanted.min_slices,
+        frozenset(wanted.override_checks) | frozenset(override),
+        image_orientation or wanted.image_orientation,
+    )
     with timings.measure("find"):
         # The workers of a cluster may have another working directory.
         sources = find_scans(Path(path).absolute() if backend == "dask" else path, checks)
@@ -194,7 +204,7 @@ def _table(rows: list[dict[str, Any]], record: RunRecord) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=[*COLUMNS[:4], *classes, *COLUMNS[4:]])
     for name in ("scan_id", "path", "series_uid", "predicted_class", "status", "reason", "notes"):
         table[name] = table[name].astype("string")
-    for name in ("score", *classes):
+    for name in ("score", "lungs_in_view_percent", *classes):
         table[name] = table[name].astype("float64")
     point = None if classes else record.operating_point
     table["operating_point"] = pd.Series(point, index=table.index, dtype="float64")
@@ -231,6 +241,7 @@ def _usable(
             name: getattr(source, name) for name in ("scan_id", "path", "series_uid", "synthetic")
         }
         rows.append(row)
+        row["lungs_in_view_percent"] = outcome.lungs_in_view_percent
         row["notes"] = format_notes(outcome.notes, record.volume_input.override_checks)
         if outcome.prepared is None:
             row |= {"status": "refused", "reason": outcome.reason}

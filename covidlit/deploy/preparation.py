@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from joblib.externals.loky import ProcessPoolExecutor
 
 from covidlit.arguments import n_cores, require_n_jobs
+from covidlit.cohort.scan_reader import lungs_of_refused
 from covidlit.cohort.scan_sources import ScanSource, refusal_reason
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.preprocess.backends import start_cluster
@@ -33,6 +34,7 @@ class PreparedSource:
         scan: the source volume, where it was asked for.
         reason: why it is refused.
         notes: what was done to it on the way in, such as a check that was overridden.
+        lungs_in_view_percent: how much of both lungs the scan shows; None where not known.
         seconds: of work: "read" (and check) and "prepare".
     """
 
@@ -40,6 +42,7 @@ class PreparedSource:
     scan: Scan | None = None
     reason: str = ""
     notes: Sequence[str] = ()
+    lungs_in_view_percent: float | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -108,18 +111,20 @@ def prepare_source(source: ScanSource, geometry: Geometry, keep_scan: bool) -> P
     seconds: dict[str, float] = {}
     step, start = "read", time.perf_counter()
     prepared = scan = None
-    reason = ""
+    reason, lungs = "", None
     try:
         scan = source.read()
+        lungs = scan.lungs_in_view_percent
         seconds[step] = time.perf_counter() - start
         step, start = "prepare", time.perf_counter()
         prepared = prepare_scan(scan, geometry)
     except Exception as error:
+        lungs = lungs_of_refused(error) if scan is None else lungs
         reason = refusal_reason(error)  # one odd file must not cost the scores of all others
     seconds[step] = time.perf_counter() - start
     kept = scan if keep_scan and prepared else None
     notes = (*scan.notes, *coverage_note(scan, geometry)) if scan is not None else ()
-    return PreparedSource(prepared, kept, reason, notes, seconds)
+    return PreparedSource(prepared, kept, reason, notes, lungs, seconds)
 
 
 def coverage_note(scan: Scan, geometry: Geometry) -> tuple[str, ...]:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from covidlit.dicom import wording
+from covidlit.dicom.acquisitions import choose_acquisition
+from covidlit.dicom.body_part import part_without_lungs
 from covidlit.dicom.checks import CHECKS, Checks
 from covidlit.dicom.damage import how_to_mend
 from covidlit.dicom.facts import metadata_and_doubts
 from covidlit.dicom.geometry import Stack, obliquity_degrees, stack_of, tilt_degrees
 from covidlit.dicom.header import CT_CLASSES, is_other_class
-from covidlit.dicom.image_type import is_localizer, is_projection
+from covidlit.dicom.identity import check_frame_of_reference, check_identity
+from covidlit.dicom.image_type import is_localizer, is_projection, is_secondary
 from covidlit.dicom.series import Frame, ImageFile, Series
 from covidlit.dicom.spacing import Spacing, check_spacing, split_duplicates
 from covidlit.dicom.transfer_syntax import no_decoder
 from covidlit.dicom.values import check_files, check_padding, check_rescale, check_units
 from covidlit.dicom.verdict import Finding, Verdict
+from covidlit.files import printable
 
 _ORIENTATION_UNTILTED = 0.5  # degrees
 
@@ -77,16 +82,10 @@ def assess(
         series.study_uid,
         tuple(findings),
         (*case.notes, *doubts),
-        str(series.folder),
+        printable(series.folder),
         facts | {"slice_spacing_mm": _spacing_of(plan)},
     )
     return verdict, plan if not findings else None
-
-
-def name_some(names: Sequence[str], limit: int = 3) -> str:
-    """The first few of many names, and how many more there are."""
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
 
 
 class _Case:
@@ -100,7 +99,7 @@ class _Case:
 
     def report(self, check: str, message: str, consequence: str = "", final: bool = False) -> None:
         """Note a failed check: a finding, or where overridden a note with its consequence."""
-        if check in self.checks.override and not final:
+        if self.checks.overrides(check) and not final:
             self.notes.append(f"{check} overridden: {message}{consequence and '; '}{consequence}")
         else:
             self.findings.append(Finding(check, message))
@@ -116,7 +115,7 @@ class _Case:
             if not self.findings:
                 self.report(last, "no slice is left that could be read", final=True)
             return None
-        self._check_patient(frames)
+        check_identity(self.series, frames, self.report, self.notes)
         frames = self._keep_majority(
             frames,
             "mixed_size",
@@ -125,14 +124,10 @@ class _Case:
             _size_of,
         )
         frames = self._check_orientation(frames)
-        self._keep_majority(
-            frames,
-            "mixed_frame_of_reference",
-            lambda frame: frame.source.frame_of_reference,
-            "belong to another frame of reference",
-            None,  # its UIDs would identify the scan
-            leave_out=False,
-        )
+        if self._are_at_one_place(frames):
+            return None
+        frames = choose_acquisition(frames, self.checks, self.report, self.notes)
+        check_frame_of_reference(frames, self.report, self.notes)
         self._keep_majority(
             frames,
             "mixed_kernel",
@@ -145,21 +140,37 @@ class _Case:
         self._check_rest(len(plan.frames))
         return plan
 
+    def _are_at_one_place(self, frames: list[Frame]) -> bool:
+        """Report slices that all carry one position, and so cannot be put in order."""
+        positions = np.array([frame.position for frame in frames])
+        if len(frames) < 3 or np.ptp(positions, axis=0).max() > self.checks.spacing_tolerance_mm:
+            return False
+        x, y, z = positions[0]
+        self.report(
+            "duplicate_position",
+            f"all {len(frames)} slices carry one ImagePositionPatient, ({x:g}, {y:g}, {z:g}) mm "
+            f"({wording.slices(frames)}): it was overwritten on export or the table stood still "
+            "(bolus tracking); export the series again with its positions",
+            final=True,
+        )
+        return True
+
     def _check_files(self, unreadable: dict[ImageFile, str]) -> list[ImageFile]:
-        images = list(self.series.images)
+        images = self._without_captures(list(self.series.images))
         others = [image for image in images if not is_ct(image)]
         if others:
-            kinds = ", ".join(sorted({_kind_of(image) for image in others}))
+            kinds = ", ".join(sorted({wording.kind_of(image) for image in others}))
             self.report(
                 "not_ct",
-                f"{_share(others, images)} not CT but {kinds} ({_files(others)}); "
-                "leave this series out",
+                f"{wording.share(others, images)} not CT but {kinds} ({wording.files(others)}); "
+                f"{'leave this series out' if len(others) == len(images) else 'remove them'}",
                 "its values are not Hounsfield units",
             )
         images = self._check_kind(images, "localizer", is_localizer, "localizer")
         images = self._check_kind(
             images, "projection", is_projection, "no slice but a projection or a screen copy"
         )
+        self._check_body_part(images)
         reasons = {image: image.damage for image in images if image.damage} | unreadable
         reasons |= self._without_rescale([image for image in images if image not in reasons])
         damaged = [image for image in images if image in reasons]
@@ -167,17 +178,39 @@ class _Case:
             alike: dict[str, list[str]] = {}
             for image in damaged:
                 alike.setdefault(reasons[image], []).append(image.path.name)
-            listed = name_some([f"{name_some(names)}: {why}" for why, names in alike.items()])
+            reasons_of = [f"{wording.name_some(names)}: {why}" for why, names in alike.items()]
+            listed = wording.name_some(reasons_of)
             fix = how_to_mend(reasons[image] for image in damaged)
             if all(reasons[image] == no_decoder(image.transfer_syntax) for image in damaged):
                 fix = "store them uncompressed, or install a decoder"
             self.report(
                 "unreadable_file",
-                f"{_share(damaged, images)} unreadable ({listed}); {fix}",
+                f"{wording.share(damaged, images)} unreadable ({listed}); {fix}",
                 "left out",
                 final=len(damaged) == len(images),
             )
         return [image for image in images if image not in reasons]
+
+    def _without_captures(self, images: list[ImageFile]) -> list[ImageFile]:
+        """The images without the few among them that are saved screens, which have no place."""
+        captures = [image for image in images if is_capture(image)]
+        if not captures or 2 * len(captures) >= len(images):
+            return images
+        self.notes.append(
+            f"{wording.share(captures, images)} no slice but a saved screen or the like, without a "
+            f"place in the patient ({wording.files(captures)}): left out"
+        )
+        return [image for image in images if image not in captures]
+
+    def _check_body_part(self, images: list[ImageFile]) -> None:
+        """Headers alone can tell a head from a chest where no pixel is read."""
+        part = part_without_lungs(image.facts.get("body_part", "") for image in images)
+        if part:
+            self.report(
+                "not_chest",
+                f"BodyPartExamined says {part}; choose the series of the chest",
+                "the lungs in its pixels were believed",
+            )
 
     def _check_kind(
         self, images: list[ImageFile], check: str, is_of: Callable[[ImageFile], bool], what: str
@@ -189,7 +222,7 @@ class _Case:
         all_of_them = len(odd) == len(images)
         self.report(
             check,
-            f"{_share(odd, images)} {what} ({_files(odd)}); "
+            f"{wording.share(odd, images)} {what} ({wording.files(odd)}); "
             "leave them out, or choose the series with the axial slices",
             "read as they are" if all_of_them else "left out",
         )
@@ -220,23 +253,12 @@ class _Case:
         if bare:
             self.report(
                 "missing_geometry",
-                f"{_share(bare, frames)} without usable geometry ({bare[0].name}: "
+                f"{wording.share(bare, frames)} without usable geometry ({bare[0].name}: "
                 f"{bare[0].missing}); export the series again with its geometry",
                 "left out",
                 final=len(bare) == len(frames),
             )
         return [frame for frame in frames if not frame.missing]
-
-    def _check_patient(self, frames: list[Frame]) -> None:
-        patients = Counter(frame.source.patient_id for frame in frames)
-        if len(patients) > 1:
-            rare = min(patients, key=lambda patient: patients[patient])
-            odd = [frame.name for frame in frames if frame.source.patient_id == rare]
-            self.report(
-                "mixed_patient",
-                f"the files carry {len(patients)} different patient IDs (see {name_some(odd)}); "
-                "separate the patients",
-            )
 
     def _keep_majority(
         self,
@@ -244,7 +266,7 @@ class _Case:
         check: str,
         key: Callable[[Frame], Hashable],
         what: str,
-        describe: Callable[[Frame], str] | None,
+        describe: Callable[[Frame], str],
         leave_out: bool = True,
     ) -> list[Frame]:
         groups = Counter(key(frame) for frame in frames)
@@ -255,9 +277,8 @@ class _Case:
         odd = [frame for frame in frames if key(frame) != main]
         self.report(
             check,
-            f"{len(odd)} of {len(frames)} slices {what} ({_frames(odd)}"
-            f"{describe and f': {describe(odd[0])}, the others {describe(most)}'}); "
-            "separate the series",
+            f"{len(odd)} of {len(frames)} slices {what} ({wording.slices(odd)}"
+            f": {describe(odd[0])}, the others {describe(most)}); separate the series",
             "left out" if leave_out else "all kept",
         )
         return [frame for frame in frames if key(frame) == main] if leave_out else frames
@@ -267,15 +288,25 @@ class _Case:
         rows, counts = np.unique(np.round(cosines, 3), axis=0, return_counts=True)
         nearest = np.abs(cosines - rows[counts.argmax()]).sum(axis=1).argmin()
         odd = np.abs(cosines - cosines[nearest]).max(axis=1) > self.checks.orientation_tolerance
-        if odd.any():
-            names = [frame for frame, is_odd in zip(frames, odd, strict=True) if is_odd]
+        strange = [frame for frame, is_odd in zip(frames, odd, strict=True) if is_odd]
+        kept = [frame for frame, is_odd in zip(frames, odd, strict=True) if not is_odd]
+        # A reformatted image or a saved screen that lies among the slices it was made of.
+        made = [frame for frame in strange if is_secondary(frame.source)]
+        if made and not any(is_secondary(frame.source) for frame in kept):
+            self.notes.append(
+                f"{len(made)} of {len(frames)} images lie in another direction and were made from "
+                f"others, as their ImageType says ({wording.slices(made)}): left out"
+            )
+            strange = [frame for frame in strange if frame not in made]
+        if strange:
             self.report(
                 "mixed_orientation",
-                f"{len(names)} of {len(frames)} slices lie in another direction "
-                f"({_frames(names)}); separate the series",
+                f"{len(strange)} of {len(frames)} slices lie in another direction "
+                f"({wording.slices(strange)}); remove them, or choose the series with the axial "
+                "slices",
                 "left out",
             )
-        return [frame for frame, is_odd in zip(frames, odd, strict=True) if not is_odd]
+        return kept
 
     def _check_stack(self, frames: list[Frame]) -> Plan:
         checks = self.checks
@@ -301,7 +332,7 @@ class _Case:
                 f"the slices stand {oblique:.0f} degrees off the axial plane; use the axial series",
                 "resorted to head, back, left",
             )
-        spacing = check_spacing(unique, stack, checks, self.report, tilted)
+        spacing = check_spacing(unique, stack, checks, self.report, tilted, self.notes)
         check_rescale(unique, self.report, self.notes)
         unique = check_padding(unique, self.report)
         return Plan(tuple(unique), stack, spacing, tilted)
@@ -319,11 +350,13 @@ class _Case:
 
     def _check_rest(self, n_slices: int) -> None:
         if self.series.suspects:
-            listed = name_some([f"{path.name}: {why}" for path, why in self.series.suspects])
+            listed = wording.name_some(
+                [f"{path.name}: {why}" for path, why in self.series.suspects]
+            )
             self.report(
                 "stray_file",
-                f"{len(self.series.suspects)} file(s) beside it may belong to this series "
-                f"({listed}); mend or remove them",
+                f"{len(self.series.suspects)} file(s) may belong to this series and are not in it "
+                f"({listed}); mend, fetch or remove them",
                 "left out",
             )
         if n_slices < self.checks.min_slices:
@@ -341,10 +374,12 @@ def is_ct(image: ImageFile) -> bool:
     return image.sop_class in CT_CLASSES
 
 
-def _kind_of(image: ImageFile) -> str:
-    if image.modality != "CT":
-        return f"modality {image.modality or 'unknown'}"
-    return f"SOP class {image.sop_class}"
+def is_capture(image: ImageFile) -> bool:
+    """Whether an image is no CT slice and has no place: a saved screen, a key image, a drawing."""
+    if not all(frame.missing for frame in image.frames):
+        return False
+    colour = image.samples != 1 or image.photometric not in ("MONOCHROME1", "MONOCHROME2", "")
+    return not is_ct(image) or is_secondary(image) or colour
 
 
 def _size_of(frame: Frame) -> str:
@@ -352,21 +387,6 @@ def _size_of(frame: Frame) -> str:
     rows, columns = frame.pixel_spacing or (0.0, 0.0)
     sign = "signed" if image.signed else "unsigned"
     return f"{image.rows}x{image.columns} of {rows:.5g}x{columns:.5g} mm, {sign}"
-
-
-def _share(some: Sequence[object], everything: Sequence[object]) -> str:
-    if len(everything) == 1:
-        return "the file is"
-    count = "all" if len(some) == len(everything) else f"{len(some)} of"
-    return f"{count} {len(everything)} files are"
-
-
-def _files(images: Sequence[ImageFile]) -> str:
-    return name_some([image.path.name for image in images])
-
-
-def _frames(frames: Sequence[Frame]) -> str:
-    return name_some([frame.name for frame in frames])
 
 
 def _spacing_of(plan: Plan | None) -> float | None:

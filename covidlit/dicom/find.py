@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from covidlit.dicom.dicomdir import missing_files
+from covidlit.dicom.archives import packed_problems
+from covidlit.dicom.dicomdir import Present, lost_files, promised_by
 from covidlit.dicom.header import DirectoryFileError, read_header
+from covidlit.dicom.joining import series_of
 from covidlit.dicom.parse import NOT_DICOM, NotDicomError
-from covidlit.dicom.series import FileProblem, Found, ImageFile, Series
+from covidlit.dicom.series import FileProblem, Found, ImageFile
 from covidlit.dicom.strays import suspects_of, unlikely_others, with_damaged_slices
 from covidlit.errors import DicomError
+from covidlit.files import path_named, printable
+from covidlit.scans.folder import kind_of_special, walk
+from covidlit.scans.images import is_image
 
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 _CHUNK = 16
@@ -22,42 +27,115 @@ _CHUNK = 16
 def find_series(root: str | Path, *, workers: int | None = None) -> Found:
     """Find all image series under a folder, whatever its files are called.
 
-    Every file is opened once and its header read; folders are searched to any depth. Files that
-    are not DICOM, or hold no image (reports, structure sets, DICOMDIR), are only counted; damaged
-    ones are listed as problems, and as suspects of the series they may belong to.
+    Every regular file is opened once and its header read; folders and symbolic links are followed
+    to any depth (`covidlit.scans.folder.walk`). Files that are not DICOM, or hold no image
+    (reports, structure sets, DICOMDIR), are only counted; damaged ones, packed ones and those that
+    are no regular files are listed as problems, and as suspects of the series they may belong to.
 
     Args:
-        root: a folder, or one DICOM file.
+        root: a folder, one DICOM file, or a DICOMDIR, whose folder and files are meant.
         workers: threads; by default one per core, at most 8.
 
     Returns:
         Series of every modality (`judge` refuses what is not CT), and the problems.
 
     Raises:
-        DicomError: there is no such path.
+        DicomError: there is no such path, or it is a pipe or a device.
     """
-    root = Path(root)
-    if not root.exists():
-        raise DicomError("there is no such file or folder.", where=root, fix="check the path.")
+    root = path_named(root)
     closed: list[FileProblem] = []
-    paths = [root] if root.is_file() else sorted(_walk(root, closed))
-    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
-    with ThreadPoolExecutor(n_threads(workers)) as pool:
-        headers = [one for chunk in pool.map(_read_chunk, chunks) for one in chunk]
+    paths = list(_paths(root, closed))
+    headers = _read_all(paths, workers)
+    if root.is_file() and isinstance(headers[0], DirectoryFileError):
+        paths = list(_of_medium(root, closed))
+        headers = _read_all(paths, workers)
     headers = with_damaged_slices(paths, headers)
     images = [one for one in headers if isinstance(one, ImageFile)]
-    problems = [one for one in headers if isinstance(one, FileProblem)]
-    for path, one in zip(paths, headers, strict=True):
-        if isinstance(one, DirectoryFileError):
-            problems += missing_files(path)
-    series = _group(images)
+    series, nameless = series_of(images)
+    problems = [one for one in headers if isinstance(one, FileProblem)] + nameless
+    directories = [
+        path for path, one in zip(paths, headers, strict=True)
+        if isinstance(one, DirectoryFileError)
+    ]  # fmt: skip
+    notes, lost = _lost(directories, paths, images, problems)
     others = [path for path, one in zip(paths, headers, strict=True) if _is_other(one)]
+    packed = packed_problems(path for path in others if not is_image(path))
     problems += unlikely_others(series, others)
     suspects = suspects_of(series, problems)
+    for uid, missing in lost.items():
+        suspects.setdefault(uid, []).extend(missing)
     series = [replace(one, suspects=tuple(suspects.get(one.series_uid, ()))) for one in series]
-    problems += closed
+    problems += [*packed, *closed]
     n_other = sum(isinstance(one, NotDicomError) for one in headers)
-    return Found(series, problems, len(paths), n_other)
+    return Found(series, problems, len(paths), n_other, tuple(notes))
+
+
+def _paths(root: Path, closed: list[FileProblem]) -> Iterator[Path]:
+    """The files at a path, sorted; what is not looked into goes to `closed`."""
+    try:
+        special = kind_of_special(root)
+    except OSError as error:
+        there = "there is no such file or folder" if not root.exists() else error.strerror
+        raise DicomError(f"{there}.", where=printable(root), fix="check the path.") from error
+    if special:
+        raise DicomError(f"it is {special}, no file or folder.", where=printable(root))
+    if root.is_file():
+        yield root
+        return
+    walked = walk(root)
+    closed += [FileProblem(path, reason) for path, reason in walked.unread]
+    yield from walked.files
+
+
+def _of_medium(directory: Path, closed: list[FileProblem]) -> list[Path]:
+    """The files in the folder of a DICOMDIR, and those it refers to elsewhere."""
+    paths = list(_paths(directory.parent, closed))
+    try:
+        promised = promised_by(directory)
+    except Exception:
+        return paths  # `_lost` lists it as damaged
+    present, known = Present((), ()), set(paths)
+    places = (present.place(one, directory) for one in promised)
+    beyond = {place for place in places if place is not None and place not in known}
+    inside = {path.resolve() for path in paths} if beyond else set()
+    return sorted([*paths, *(path for path in beyond if path.resolve() not in inside)])
+
+
+def _lost(
+    directories: Sequence[Path],
+    paths: Sequence[Path],
+    images: Sequence[ImageFile],
+    problems: list[FileProblem],
+) -> tuple[list[str], dict[str, list[FileProblem]]]:
+    """What DICOMDIRs promise in vain, as notes and by series; damaged ones become problems.
+
+    pydicom raises nearly any exception on a damaged DICOMDIR, as in `_read`.
+    """
+    notes: list[str] = []
+    by_series: dict[str, list[FileProblem]] = {}
+    if not directories:
+        return notes, by_series
+    present = Present(paths, (image.sop_uid for image in images if image.sop_uid))
+    for directory in directories:
+        try:
+            lost = lost_files(directory, promised_by(directory), present)
+        except Exception as error:
+            text = " ".join(str(error).split())[:200]
+            reason = f"damaged DICOMDIR: {type(error).__name__}: {text}"
+            problems.append(FileProblem(directory, reason))
+            continue
+        notes += [lost.note] * bool(lost.note)
+        for uid, missing in lost.by_series.items():
+            by_series.setdefault(uid, []).extend(missing)
+    return notes, by_series
+
+
+def _read_all(
+    paths: Sequence[Path], workers: int | None
+) -> list[ImageFile | FileProblem | NotDicomError]:
+    chunks = [list(paths[start : start + _CHUNK]) for start in range(0, len(paths), _CHUNK)]
+    with ThreadPoolExecutor(n_threads(workers)) as pool:
+        return [one for chunk in pool.map(_read_chunk, chunks) for one in chunk]
 
 
 def n_threads(workers: int | None) -> int:
@@ -68,22 +146,6 @@ def n_threads(workers: int | None) -> int:
 def _is_other(header: object) -> bool:
     """Whether a file is not DICOM at all."""
     return isinstance(header, NotDicomError) and str(header) == NOT_DICOM
-
-
-def _walk(root: Path, closed: list[FileProblem]) -> Iterator[Path]:
-    """All files under a folder; what may not be looked into goes to `closed`."""
-
-    def note(error: OSError) -> None:
-        closed.append(FileProblem(Path(error.filename), f"cannot be opened: {error.strerror}."))
-
-    for folder, _, names in os.walk(root, onerror=note):
-        for name in names:
-            path = Path(folder, name)
-            try:
-                if path.is_file():
-                    yield path
-            except OSError as error:
-                note(error)
 
 
 def _read_chunk(paths: list[Path]) -> list[ImageFile | FileProblem | NotDicomError]:
@@ -109,14 +171,3 @@ def _read(path: Path) -> ImageFile | FileProblem | NotDicomError:
     except Exception as error:
         text = " ".join(str(error).split())[:200]
         return FileProblem(path, f"damaged: {type(error).__name__}: {text}")
-
-
-def _group(images: list[ImageFile]) -> list[Series]:
-    by_uid: dict[str, list[ImageFile]] = {}
-    for image in images:
-        by_uid.setdefault(image.series_uid, []).append(image)
-    series = [
-        Series(uid, files[0].study_uid, tuple(files), patient_id=files[0].patient_id)
-        for uid, files in by_uid.items()
-    ]
-    return sorted(series, key=lambda one: (str(one.folder), one.series_uid))

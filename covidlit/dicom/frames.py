@@ -106,7 +106,11 @@ def enhanced_frames(image: ImageFile, classic: Frame) -> list[Frame]:
         padded: list[Dataset | None] = [*groups[: image.n_frames]]
         padded += [None] * (image.n_frames - len(padded))
         frames = [
-            _frame(image, index, classic, group, shared) for index, group in enumerate(padded)
+            replace(
+                _frame(image, index, classic, group, shared),
+                acquisition=_acquisition(group, shared),
+            )
+            for index, group in enumerate(padded)
         ]
     if image.n_frames == 1 and not groups:
         return [replace(classic, index=0)]
@@ -148,6 +152,22 @@ def _frame(
         rescale_type=classic.rescale_type if rescale_type is None else _text(rescale_type),
         other_unit=other_unit_of(slope, intercept, own, shared) or classic.other_unit,
     )
+
+
+def _acquisition(own: Dataset | None, shared: Dataset | None) -> tuple[tuple[str, str], ...]:
+    """What tells the acquisition of a frame from that of others."""
+    found = []
+    for name, sequence, keyword in (
+        ("temporal_position", "FrameContentSequence", "TemporalPositionIndex"),
+        ("phase", "CardiacSynchronizationSequence", "NominalPercentageOfCardiacPhase"),
+        ("acquisition_number", "FrameContentSequence", "FrameAcquisitionNumber"),
+        ("acquisition_datetime", "FrameContentSequence", "FrameAcquisitionDateTime"),
+        ("kvp", "CTXRayDetailsSequence", "KVP"),
+    ):
+        value = _look_up(sequence, keyword, own, shared)
+        if value is not None:
+            found.append((name, _text(value)))
+    return tuple(found)
 
 
 def with_real_world_unit(frame: Frame) -> Frame:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
-from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 from pydicom.config import IGNORE
 from pydicom.uid import UID
 
@@ -23,7 +24,10 @@ CT_CLASSES = frozenset(
         "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT Image Storage
     }
 )
+_DIRECTORY_NAMES = ("DICOMDIR", "DIRFILE")
 _CLASSIC_CT = "1.2.840.10008.5.1.4.1.1.2"
+UNFIT_PATIENT_ID = "unfit_patient_id"
+"""Under this name an ImageFile's facts say that PatientID does not fit its character set."""
 _MODALITY_LUT = 0x00283000
 _REAL_WORLD_VALUES = 0x00409096
 _OVERLAY_BITS = frozenset(0x60000102 + (k << 17) for k in range(16))  # OverlayBitPosition
@@ -44,9 +48,16 @@ FACT_TAGS = {
     "series_date": 0x00080021,
     "study_date": 0x00080020,
     "volume_technique": 0x00089207,
+    "series_number": 0x00200011,
+    "acquisition_number": 0x00200012,
+    "acquisition_time": 0x00080032,
+    "temporal_position": 0x00200100,
+    "trigger_time": 0x00181060,
+    "body_part": 0x00180015,
     "identity_removed": 0x00120062,
     "dates_modified": 0x00280303,
 }
+_CARDIAC_PHASE = 0x00209241  # in percent; binary, unlike the facts
 _WANTED = frozenset(
     {
         0x00080005, 0x00080008, 0x00080016, 0x00080018, 0x00080060, 0x00100020, 0x00180050,
@@ -54,7 +65,7 @@ _WANTED = frozenset(
         0x00200037, 0x00200052, 0x00280002, 0x00280004, 0x00280008, 0x00280010, 0x00280011,
         0x00280030, 0x00280100, 0x00280101, 0x00280102, 0x00280103, 0x00280120, 0x00280121,
         0x00280301, 0x00281052, 0x00281053, 0x00281054, 0x00282110, _MODALITY_LUT,
-        _REAL_WORLD_VALUES, *_OVERLAY_BITS, *FACT_TAGS.values(),
+        _REAL_WORLD_VALUES, _CARDIAC_PHASE, *_OVERLAY_BITS, *FACT_TAGS.values(),
     }
 )  # fmt: skip
 
@@ -69,11 +80,11 @@ def read_header(path: Path) -> ImageFile:
     Raises:
         NotDicomError: not a DICOM file, or one without an image (a report, a structure set).
         DirectoryFileError: a DICOMDIR.
-        DicomError: damaged or encrypted.
+        DicomError: damaged or encrypted; a SeriesInstanceUID that is missing is no error here.
         Exception: pydicom may raise nearly anything on a damaged file; `find_series` guards.
     """
     elements = read_elements(path, _WANTED)
-    if elements.text(0x00020002) == DICOMDIR_CLASS or path.name.upper() == "DICOMDIR":
+    if elements.text(0x00020002) == DICOMDIR_CLASS or path.name.upper() in _DIRECTORY_NAMES:
         raise DirectoryFileError("a DICOMDIR")
     sop_class = elements.text(0x00080016) or elements.text(0x00020002)
     modality, series_uid = elements.text(0x00080060).upper(), elements.text(0x0020000E)
@@ -87,11 +98,7 @@ def read_header(path: Path) -> ImageFile:
                 fix="fetch the file again from its source.",
             )
         raise NoImageError(series_uid)
-    if not series_uid:
-        raise DicomError(
-            "damaged: no SeriesInstanceUID can be read.",
-            fix="fetch the file again from its source.",
-        )
+    patient_id, fits = _patient_id(elements)
     image = ImageFile(
         path=path,
         size=elements.size,
@@ -117,7 +124,7 @@ def read_header(path: Path) -> ImageFile:
         endian=elements.endian,
         pixel_offset=elements.pixel_offset,
         pixel_length=elements.pixel_length,
-        patient_id=_text_of_person(elements),
+        patient_id=patient_id,
         facts={name: elements.text(tag) for name, tag in FACT_TAGS.items()},
         declared_syntax=elements.declared,
         modality_lut=bool(elements.values.get(_MODALITY_LUT)),
@@ -129,6 +136,10 @@ def read_header(path: Path) -> ImageFile:
             for tag in elements.values.keys() & _OVERLAY_BITS
         ),
     )
+    if len(phase := elements.values.get(_CARDIAC_PHASE, b"")) == 4:
+        image.facts["phase"] = f"{struct.unpack(elements.endian + 'f', phase)[0]:g}"
+    if not fits:
+        image.facts[UNFIT_PATIENT_ID] = "1"
     if sop_class in CT_CLASSES - {_CLASSIC_CT} or image.n_frames > 1:
         image.frames = enhanced_frames(image, _classic_frame(image, elements))
     else:
@@ -176,9 +187,31 @@ def _padding(elements: Elements) -> tuple[int, int] | None:
     return value, value if limit is None else limit
 
 
-def _text_of_person(elements: Elements) -> str:
+def _patient_id(elements: Elements) -> tuple[str, bool]:
+    """PatientID as text, and whether its bytes fit SpecificCharacterSet.
+
+    Those that do not are taken for UTF-8 or else for Latin-1, which has a character for each byte:
+    with one mark in place of all of them, two patients would become one.
+    """
     raw = elements.values.get(0x00100020, b"").strip(b" \0")
-    if raw.isascii():
-        return raw.decode("ascii")
-    encodings = convert_encodings(list(elements.texts(0x00080005)) or "ISO_IR 100")
-    return decode_bytes(raw, encodings, set()).strip()
+    if raw.isascii() and b"\x1b" not in raw:
+        return raw.decode("ascii"), True
+    text = _decoded(raw, elements.texts(0x00080005) or ("ISO_IR 100",))
+    if text is not None:
+        return text.strip(), True
+    guess = _decoded(raw, ("ISO_IR 192",))
+    return raw.decode("latin-1") if guess is None else guess, False
+
+
+def _decoded(raw: bytes, charset: tuple[str, ...]) -> str | None:
+    """Bytes in a SpecificCharacterSet (PS3.3, C.12.1.1.2); None where they do not fit it."""
+    names = [python_encoding.get(name) for name in charset]
+    if None in names:
+        return None
+    try:
+        if len(charset) == 1:
+            return raw.decode(str(names[0]))
+        text = decode_bytes(raw, convert_encodings(list(charset)), set())
+    except (UnicodeError, LookupError):
+        return None
+    return None if "\ufffd" in text else text

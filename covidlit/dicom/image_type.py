@@ -35,6 +35,14 @@ def is_projection(image: ImageFile) -> bool:
     return any(map(_NOT_SLICES.search, words)) or technique in _NOT_SLICES_TECHNIQUES
 
 
+def is_secondary(image: ImageFile) -> bool:
+    """Whether an image says that it was made after the examination: a saved screen, a reformation.
+
+    Source: DICOM PS3.3, section C.7.6.1.1.2, value 2.
+    """
+    return image.image_type[1:2] == ("SECONDARY",)
+
+
 def is_derived(series: Series) -> bool:
     """Whether most images of a series say that they were made from other images.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.dicom.assess import Plan, assess, judge, name_some
+from covidlit.dicom.assess import Plan, assess, judge
 from covidlit.dicom.checks import Checks
 from covidlit.dicom.find import find_series, n_threads
 from covidlit.dicom.geometry import Stack, affine_of
@@ -19,9 +19,11 @@ from covidlit.dicom.pseudonym import pseudonym_uid
 from covidlit.dicom.regrid import deshear, to_even_steps
 from covidlit.dicom.series import Found, Frame, ImageFile, Series
 from covidlit.dicom.transfer_syntax import is_encapsulated
-from covidlit.dicom.verdict import SeriesRefused, Verdict
+from covidlit.dicom.verdict import Finding, SeriesRefused, Verdict
+from covidlit.dicom.wording import name_some
 from covidlit.errors import DicomError
-from covidlit.scans.scan import Scan, notes_on_hu, to_canonical
+from covidlit.scans.content import look_at
+from covidlit.scans.scan import Scan, to_canonical
 
 
 def read_series(
@@ -67,7 +69,14 @@ def read_series(
     hu, affine = _place(volume, plan)
     array, affine = to_canonical(hu, affine)
     values = np.ascontiguousarray(array).astype(np.int16, copy=False)
-    return Scan(values, affine, series.series_uid, (*verdict.notes, *notes_on_hu(values)))
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    content = look_at(values, spacing, checks.override)
+    if content.findings:
+        findings = tuple(Finding(*finding) for finding in content.findings)
+        facts = {**verdict.facts, "lungs_in_view_percent": content.lungs_in_view_percent}
+        raise SeriesRefused(replace(verdict, findings=findings, facts=facts))
+    notes = (*verdict.notes, *content.notes)
+    return Scan(values, affine, series.series_uid, notes, content.lungs_in_view_percent)
 
 
 def looked_into(series: Series, verdict: Verdict, checks: Checks) -> Verdict:
@@ -76,6 +85,9 @@ def looked_into(series: Series, verdict: Verdict, checks: Checks) -> Verdict:
     Args:
         series, checks: as in `judge`.
         verdict: of `judge`; where it refuses the series, no pixel is read.
+
+    Returns:
+        The verdict with what the pixels add; `facts` hold `lungs_in_view_percent`.
     """
     if not verdict.accepted:
         return verdict
@@ -83,7 +95,8 @@ def looked_into(series: Series, verdict: Verdict, checks: Checks) -> Verdict:
         scan = read_series(series, checks)
     except SeriesRefused as refusal:
         return refusal.verdict
-    return replace(verdict, notes=scan.notes)
+    facts = {**verdict.facts, "lungs_in_view_percent": scan.lungs_in_view_percent}
+    return replace(verdict, notes=scan.notes, facts=facts)
 
 
 def choose_series(

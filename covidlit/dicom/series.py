@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from covidlit.files import printable
+
 
 class FileProblem(NamedTuple):
     """A file that could not be used, and why."""
@@ -30,6 +32,7 @@ class Frame:
         instance: InstanceNumber, for messages and ties only, never for order.
         kernel: ConvolutionKernel.
         missing: why its geometry cannot be used; empty where it can.
+        acquisition: what a multi-frame file says of this frame's acquisition, as `facts` names it.
         rescale_type: RescaleType, the unit that slope and intercept lead to; empty where not given.
         other_unit: what the real world value mapping says against Hounsfield units by slope and
             intercept; empty where nothing.
@@ -50,11 +53,12 @@ class Frame:
     rescale_type: str = ""
     other_unit: str = ""
     ignores_padding: bool = False
+    acquisition: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
         """File name, with the frame's number (from 1) where there are several."""
-        name = self.source.path.name
+        name = printable(self.source.path.name)
         return f"{name} frame {self.index + 1}" if self.source.n_frames > 1 else name
 
 
@@ -105,12 +109,13 @@ class ImageFile:
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """All image files that carry one SeriesInstanceUID.
+    """All image files that carry one SeriesInstanceUID, or would if it were not damaged.
 
     Args:
         series_uid, study_uid: as in the files.
         images: the files with their headers, sorted by path.
         suspects: files that may belong to this series but could not be counted in.
+        uid_problem: why the files make one series although their UIDs do not say so; else empty.
         patient_id: the raw PatientID; kept out of every printed form.
     """
 
@@ -119,6 +124,7 @@ class Series:
     images: tuple[ImageFile, ...] = field(repr=False)
     suspects: tuple[FileProblem, ...] = ()
     patient_id: str = field(default="", repr=False)
+    uid_problem: str = ""
 
     @property
     def files(self) -> list[Path]:
@@ -142,12 +148,14 @@ class Found:
 
     Args:
         series: image series, sorted by folder and UID.
-        problems: files that are damaged, encrypted, empty or listed in a DICOMDIR but missing.
+        problems: files that are damaged, encrypted, empty, packed or not regular files.
         n_files: how many files were looked at.
         n_other: how many of them are not DICOM images (other formats, reports, DICOMDIR).
+        notes: what is worth knowing and refuses nothing, such as what a DICOMDIR promises in vain.
     """
 
     series: list[Series]
     problems: list[FileProblem]
     n_files: int = 0
     n_other: int = 0
+    notes: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from covidlit.dicom.checks import Checks
 from covidlit.dicom.geometry import Stack, slices_in_gap, theil_sen, typical_gap
 from covidlit.dicom.pixels import same_image
 from covidlit.dicom.series import Frame
+from covidlit.dicom.wording import name_some
 
 _MAX_LISTED = 3
 
@@ -75,9 +76,8 @@ def _judge_duplicates(
         else:
             differing.append(group)
     if dropped:
-        names = ", ".join(frame.name for frame in dropped[:_MAX_LISTED])
-        more = f" and {len(dropped) - _MAX_LISTED} more" if len(dropped) > _MAX_LISTED else ""
-        notes.append(f"{len(dropped)} identical duplicate slice(s) dropped: {names}{more}")
+        names = name_some([frame.name for frame in dropped])
+        notes.append(f"{len(dropped)} identical duplicate slice(s) dropped: {names}")
     if differing:
         where = "; ".join(
             f"at {_place(group[0])}: {', '.join(frame.name for frame in group[:_MAX_LISTED])}"
@@ -95,7 +95,12 @@ def _judge_duplicates(
 
 
 def check_spacing(
-    frames: Sequence[Frame], stack: Stack, checks: Checks, report: Report, tilted: bool
+    frames: Sequence[Frame],
+    stack: Stack,
+    checks: Checks,
+    report: Report,
+    tilted: bool,
+    notes: list[str],
 ) -> Spacing:
     """Check that slices sorted along the normal, one per place, stand at equal steps in line."""
     if len(frames) < 2:
@@ -104,17 +109,25 @@ def check_spacing(
     typical = _usual_step(gaps, typical_gap(stack.along), _nominal_step(frames[0]), checks)
     tolerance = max(checks.spacing_tolerance_mm, checks.spacing_tolerance * typical)
     steps = [slices_in_gap(float(gap), typical, tolerance) for gap in gaps]
+    if None in steps and (jitter := _jittered(stack.along, typical, checks)) is not None:
+        typical, off, whole = jitter
+        steps = list(whole)
+        notes.append(
+            f"slices stand up to {off:.2g} mm off even steps of {typical:.4g} mm (rounded on "
+            "export, or a table that jitters): read as evenly spaced"
+        )
     missing = [k for k, count in enumerate(steps) if count is not None and count > 1]
     uneven = [k for k, count in enumerate(steps) if count is None]
     n_missing = sum((steps[k] or 1) - 1 for k in missing)
     total = float(stack.along[-1] - stack.along[0]) / typical
     hopeless = total > 2 * len(frames) + 1
     consequence = f"interpolated linearly onto {typical:g} mm steps"
+    hint = _if_whole(stack.along, frames[0]) if missing or uneven else ""
     if missing:
         report(
             "missing_slice",
             f"{n_missing} slice(s) missing at {len(missing)} place(s) ("
-            f"{_gaps(missing, gaps, frames)}, where {typical:g} mm is usual); fetch them",
+            f"{_gaps(missing, gaps, frames)}, where {typical:g} mm is usual{hint}); fetch them",
             consequence,
             final=hopeless,
         )
@@ -122,18 +135,55 @@ def check_spacing(
         report(
             "non_uniform_spacing",
             f"the distance between slices is not uniform: {_gaps(uneven, gaps, frames)}, where "
-            f"{typical:g} mm is usual; use an evenly spaced reconstruction",
+            f"{typical:g} mm is usual{hint}; use an evenly spaced "
+            "reconstruction",
             consequence,
             final=hopeless,
         )
-    _check_lateral(frames, stack, checks, report, tilted)
+    _check_lateral(frames, stack, checks, report, tilted, notes)
     if missing or uneven:
         return Spacing(typical, False)
     return Spacing(theil_sen(np.arange(len(frames), dtype=float), stack.along)[0], True)
 
 
+def _if_whole(along: NDArray[np.float64], frame: Frame) -> str:
+    """What whole millimetres tell where the header's own step is none."""
+    nominal = _nominal_step(frame)
+    if nominal.is_integer() or not np.allclose(along, np.rint(along), atol=1e-3):
+        return ""
+    return f" (all are whole millimetres, the header says {nominal:g}: rounded on export?)"
+
+
+def _jittered(
+    along: NDArray[np.float64], typical: float, checks: Checks
+) -> tuple[float, float, list[int]] | None:
+    """Step, largest distance from it and steps in each gap, of even slices whose places are rough.
+
+    None where the slices do not lie on a line that closely: a missing slice, or one that is moved,
+    is no roughness, for it stands off by a good part of the step.
+    """
+    gaps = np.diff(along)
+    usual = gaps[np.abs(gaps - typical) <= 2 * checks.jitter_mm]
+    if len(usual) < 0.5 * len(gaps):
+        return None
+    whole = np.rint(gaps / usual.mean()).astype(int)
+    if whole.min() < 1:
+        return None
+    index = np.concatenate([[0], np.cumsum(whole)]).astype(float)
+    step, start = theil_sen(index, along)
+    off = float(np.abs(along - start - step * index).max())
+    if step <= 0 or off > min(checks.jitter_mm, step / 4):
+        return None
+    return step, off, whole.tolist()
+
+
 def _check_lateral(
-    frames: Sequence[Frame], stack: Stack, checks: Checks, report: Report, tilted: bool
+    frames: Sequence[Frame],
+    stack: Stack,
+    checks: Checks,
+    report: Report,
+    tilted: bool,
+    notes: list[str],
 ) -> None:
     off = np.zeros(len(frames))
     for axis in range(2):
@@ -141,9 +191,14 @@ def _check_lateral(
         if not tilted:  # a drift below the tolerance for tilt is no shift of single slices
             intercept = float(np.median(stack.across[:, axis] - slope * stack.along))
         off = np.hypot(off, stack.across[:, axis] - slope * stack.along - intercept)
-    shifted = np.flatnonzero(off > checks.lateral_tolerance_mm)
+    shifted = np.flatnonzero(off > max(checks.lateral_tolerance_mm, 2 * checks.jitter_mm))
+    if off.max() > checks.lateral_tolerance_mm and not len(shifted):
+        notes.append(
+            f"slices stand up to {off.max():.2g} mm off a straight line sideways (rounded on "
+            "export, or a table that jitters): taken to be in line"
+        )
     if len(shifted):
-        names = ", ".join(frames[k].name for k in shifted[:_MAX_LISTED])
+        names = name_some([frames[int(k)].name for k in shifted])
         report(
             "non_uniform_spacing",
             f"{len(shifted)} slice(s) are shifted sideways by up to {off.max():.2f} mm ({names}); "

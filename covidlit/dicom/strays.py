@@ -47,7 +47,7 @@ def with_damaged_slices(paths: Sequence[Path], headers: Sequence[T]) -> list[T |
         paths: the files.
         headers: what was read of each, an `ImageFile`, a `NoImageError` or anything else.
     """
-    series = {one.series_uid for one in headers if isinstance(one, ImageFile)}
+    series = {one.series_uid for one in headers if isinstance(one, ImageFile)} - {""}
     return [
         FileProblem(path, "damaged: no image can be read, although the file is of a series of them")
         if isinstance(one, NoImageError) and one.series_uid in series
@@ -113,10 +113,13 @@ def _is_damaged_sibling(small: Series, large: Series) -> bool:
 
 
 def _mentions(path: Path, uid: str) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as handle:
-        return uid.encode() in handle.read(_SEARCHED_BYTES)
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as handle:
+            return uid.encode() in handle.read(_SEARCHED_BYTES)
+    except OSError:
+        return False  # it is listed as what cannot be read
 
 
 def _continuing(large: Series, small: Sequence[Series]) -> list[Series]:

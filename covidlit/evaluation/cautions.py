@@ -109,6 +109,15 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
                 "score; see what the results are if each is counted as an error.",
             )
         )
+    if counts := test.get("notes"):
+        listed = "; ".join(f"{n} x {text}" for text, n in counts.items())
+        found.append(
+            (
+                "noted",
+                f"Something was noted of {sum(counts.values())} of {test['n_scored']} scored test "
+                f"scans as they were read: {listed}.",
+            )
+        )
     if counts := metrics.get("without_score"):
         counted = " and ".join(f"{n} {part}" for part, n in counts.items())
         found.append(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from covidlit.cohort.scan_notes import count_notes
 from covidlit.evaluation.auc import auc_estimate, sampled_auc
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.calibration import calibration
@@ -65,6 +66,7 @@ def evaluate_part(
         "threshold_table": threshold_table(target, score, sampling, initially_negative),
         "calibration": calibration(target, score, sampling),
         "subgroups": subgroups(table, called, sampling, columns),
+        "notes": count_notes(table["notes"]) if "notes" in table else {},
         "refused": refusals(rows, all_called, sampling_of(rows)),
         "misclassified": misclassified(table, called, threshold),
     }

@@ -100,6 +100,8 @@ def _context(folder: Path) -> ReportContext:
 def _notes(cohort: Mapping[str, Any]) -> list[str]:
     found = [str(cohort["flow_note"])] if cohort.get("flow_note") else []
     counts = [f"{kind}: {n}" for kind, n in (cohort.get("suspicions") or {}).items()]
+    noted = cohort.get("notes") or {}
+    found += [f"Noted of {n} scans: {text}" for text, n in noted.items()]
     if counts:
         found.append(f"Possible leakage ({', '.join(counts)}): train.log names the scans.")
     return found

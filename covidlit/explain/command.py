@@ -240,4 +240,5 @@ def _refused(table: pd.DataFrame) -> list[dict[str, str]]:
 
 def _checks(record: RunRecord) -> Checks:
     preparation = record.volume_input
-    return Checks(preparation.min_slices, frozenset(preparation.override_checks))
+    overridden = frozenset(preparation.override_checks)
+    return Checks(preparation.min_slices, overridden, preparation.image_orientation)

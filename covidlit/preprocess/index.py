@@ -19,12 +19,17 @@ from typing import Any, Literal
 import pydantic
 
 from covidlit.files import fingerprint, write_text
+from covidlit.scans.folder import walk
 from covidlit.version import __version__
 
 _DECODERS = (
     "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle",
     "pyjpegls", "python-gdcm", "pillow", "SimpleITK",
 )  # fmt: skip
+READING = 2
+"""Number of what is asked of a scan as it is read: raised where a scan that was read before may be
+refused, or noted of, so that it is read again."""
+
 _DETACHED_HEADERS = (".hdr", ".mhd", ".nhdr")
 
 
@@ -37,6 +42,8 @@ class SourceRecord(pydantic.BaseModel):
     source_hash: str | None = None
     pixel_hash: str | None = None
     reason: str | None = None
+    notes: str | None = None
+    lungs_in_view_percent: float | None = None
     decoders: dict[str, str] = {}
     """What a refusal rests on: another version of a decoder may read the files."""
 
@@ -105,6 +112,7 @@ class Signatures:
                 "series": series_uid,
                 "checks": self._checks,
                 "version": __version__,
+                "reading": READING,
             }
         )
 
@@ -125,17 +133,9 @@ class Signatures:
 
 
 def _listing(path: Path, recursive: bool) -> list[list[Any]]:
-    found: list[list[Any]] = []
-    folders = [str(path)]
-    while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                # As `find_series` walks: links to folders are not followed, dead links not read.
-                if entry.is_dir(follow_symlinks=False):
-                    folders += [entry.path] if recursive else []
-                elif entry.is_file():
-                    found.append([os.path.relpath(entry.path, path), *_stamp(entry.stat())])
-    return sorted(found)
+    """The files that `find_series` would find there."""
+    files = walk(path).files if recursive else filter(Path.is_file, path.iterdir())
+    return sorted([os.path.relpath(file, path), *_stamp(file.stat())] for file in files)
 
 
 def _stamp(stat: os.stat_result) -> tuple[int, int, int]:

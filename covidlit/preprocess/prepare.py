@@ -10,10 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from covidlit.cohort.scan_reader import ScanReader, search_shared
+from covidlit.cohort.scan_reader import ScanReader, lungs_of_refused, search_shared
 from covidlit.dicom import SeriesRefused
 from covidlit.dicom.pseudonym import without_file_names
 from covidlit.errors import CacheError, CovidlitError, ManifestError, fault_reason
+from covidlit.files import path_named
 from covidlit.preprocess.backends import run_in_parallel
 from covidlit.preprocess.cache import VolumeCache, source_hash
 from covidlit.preprocess.cache import pixel_hash as hash_pixels
@@ -32,7 +33,9 @@ class PreparedCohort:
 
     Args:
         table: one row per scan of the manifest, in its order: scan_id, key, pixel_hash, status
-            ("ok" or "refused"), reason (why refused), renewed (whether it was written now).
+            ("ok" or "refused"), reason (why refused), notes (what was noted of it on the way in),
+            lungs_in_view_percent (0 to 100; null where not known), renewed (whether it was
+            written now).
         cache_dir: the cache folder.
     """
 
@@ -128,11 +131,12 @@ def prepare_cohort(
         for outcome in run_in_parallel(_prepare_one, tasks, n_jobs=n_jobs, backend=backend):
             outcomes[outcome["scan_id"]] = outcome
             bar.advance()
-    columns = ["scan_id", "key", "pixel_hash", "status", "reason", "renewed"]
+    texts = ["scan_id", "key", "pixel_hash", "status", "reason", "notes"]
     rows = [outcomes[str(scan_id)] for scan_id in manifest["scan_id"]]
-    table = pd.DataFrame(rows, columns=columns)
-    for name in columns[:-1]:
+    table = pd.DataFrame(rows, columns=[*texts, "lungs_in_view_percent", "renewed"])
+    for name in texts:
         table[name] = table[name].astype("string")
+    table["lungs_in_view_percent"] = table["lungs_in_view_percent"].astype("float64")
     write_table(table, root / "prepared.csv")
     cohort = PreparedCohort(table, root)
     if strict:
@@ -153,7 +157,7 @@ def _tasks(manifest: pd.DataFrame, root: Path, geometry: Geometry, checks: Any) 
             )
         series_uid = uid if isinstance(uid, str) and uid else None
         try:
-            signature = signatures.of(source, series_uid)
+            signature = signatures.of(path_named(source), series_uid)
         except OSError:
             signature = None
         reader = ScanReader(str(source), series_uid, checks)
@@ -168,12 +172,23 @@ def _look_up(task: _Task, verify: bool) -> dict[str, Any] | None:
     if record.status == "refused" or record.source_hash is None:
         if record.decoders != decoder_versions():
             return None
-        return _outcome(task.scan_id, reason=record.reason, status="refused")
+        return _outcome(
+            task.scan_id,
+            reason=record.reason,
+            status="refused",
+            lungs=record.lungs_in_view_percent,
+        )
     cache = VolumeCache(task.cache_dir)
     key = cache.key_of(record.source_hash, task.geometry)
     if not cache.contains(key, verify=verify):
         return None
-    return _outcome(task.scan_id, key=key, pixel_hash=record.pixel_hash)
+    return _outcome(
+        task.scan_id,
+        key=key,
+        pixel_hash=record.pixel_hash,
+        notes=record.notes,
+        lungs=record.lungs_in_view_percent,
+    )
 
 
 def _prepare_one(task: _Task) -> dict[str, Any]:
@@ -193,6 +208,7 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
         # A verdict on the data: it stays until the files, the checks, covidlit or a decoder change.
         reason = error.verdict.reason if isinstance(error, SeriesRefused) else error.what
         reason = _without_source(reason, task.reader)
+        lungs = lungs_of_refused(error)
         if task.signature is not None:
             index.write(
                 SourceRecord(
@@ -200,10 +216,11 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
                     signature=task.signature,
                     status="refused",
                     reason=reason,
+                    lungs_in_view_percent=lungs,
                     decoders=decoder_versions(),
                 )
             )
-        return _outcome(task.scan_id, status="refused", reason=reason)
+        return _outcome(task.scan_id, status="refused", reason=reason, lungs=lungs)
     except (OSError, MemoryError) as error:
         # Of the machine, not of the data: tried again next time, hence no record.
         reason = getattr(error, "strerror", None) or type(error).__name__
@@ -212,8 +229,9 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
         # A fault of covidlit on one odd file must not cost the work on all others. It is listed
         # like any refusal (strict stops on it).
         return _outcome(task.scan_id, status="refused", reason=fault_reason(error))
+    notes = tuple(_without_source(note, task.reader) for note in scan.notes)
+    noted = "; ".join(notes) or None
     if prepared is not None:
-        notes = tuple(_without_source(note, task.reader) for note in scan.notes)
         cache.write(replace(scan, notes=notes), prepared, task.geometry)
         keep_thumbnail(task.cache_dir, key, prepared.array, task.geometry.spacing)
     if task.signature is not None:
@@ -224,9 +242,18 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
                 status="ok",
                 source_hash=source,
                 pixel_hash=pixels,
+                notes=noted,
+                lungs_in_view_percent=scan.lungs_in_view_percent,
             )
         )
-    return _outcome(task.scan_id, key=key, pixel_hash=pixels, renewed=prepared is not None)
+    return _outcome(
+        task.scan_id,
+        key=key,
+        pixel_hash=pixels,
+        renewed=prepared is not None,
+        notes=noted,
+        lungs=scan.lungs_in_view_percent,
+    )
 
 
 def _without_source(text: str, reader: ScanReader) -> str:
@@ -242,6 +269,8 @@ def _outcome(
     status: str = "ok",
     reason: str | None = None,
     renewed: bool = False,
+    notes: str | None = None,
+    lungs: float | None = None,
 ) -> dict[str, Any]:
     return {
         "scan_id": scan_id,
@@ -249,6 +278,8 @@ def _outcome(
         "pixel_hash": pixel_hash,
         "status": status,
         "reason": reason,
+        "notes": notes,
+        "lungs_in_view_percent": lungs,
         "renewed": renewed,
     }
 

@@ -15,6 +15,7 @@ from covidlit.cohort import PARTS, Split
 from covidlit.cohort.describe import show_table1, table1, table2
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
 from covidlit.cohort.scan_dates import scan_days
+from covidlit.cohort.scan_notes import count_notes
 from covidlit.cohort.sources import flow_of
 from covidlit.cohort.summary import split_summary, split_summary_by_fold
 from covidlit.preprocess import FORMAT
@@ -34,7 +35,8 @@ ACQUISITION = ("slice_thickness_mm", "kvp", "exposure_mas", "n_slices")
 
 _BOOKKEEPING = {
     "patient_id", "scan_id", "path", "study_uid", "series_uid", "target", "status", "reason",
-    "split", "synthetic", "part", "key", "pixel_hash", "acquisition_date_moved",
+    "split", "synthetic", "part", "key", "pixel_hash", "acquisition_date_moved", "notes",
+    "lungs_in_view_percent",
 }  # fmt: skip
 """Columns that describe no patient and no image."""
 
@@ -102,6 +104,7 @@ def cohort_record(
         "missing": missing_values(rows),
         "columns_absent": sorted({*MANIFEST_SCHEMA.columns} - {*rows.columns} - _BOOKKEEPING),
         "refused": _refused(rows),
+        "notes": count_notes(rows["notes"]) if "notes" in rows else {},
     }
 
 

@@ -113,6 +113,28 @@ class LightningRunner:
     def check(self, data: CohortData) -> None:
         """Nothing: what the data can give is seen once they are prepared."""
 
+    def settle(self, config: dict[str, Any], data: CohortData) -> dict[str, Any]:
+        """The configuration with the size of the batches, which the memory must hold.
+
+        Raises:
+            ConfigError: a step takes more memory than there is.
+        """
+        from covidlit.runs.batch_size import settle_batches
+
+        batches = settle_batches(config, self.task, data.input_record())
+        if batches is None:
+            return config
+        data.batch_size = batches.rows  # type: ignore[attr-defined]  # of data that have batches
+        accumulated = {"accumulate_grad_batches": batches.accumulated}
+        self._trainer_node = {**self._trainer_node, **accumulated}
+        trainer = {**config["trainer"], **accumulated}
+        return {
+            **config,
+            "data": {**config["data"], "batch_size": batches.rows},
+            "trainer": trainer,
+            "model": {**config["model"], "trainer": trainer},
+        }
+
     def fit(self, data: CohortData, run_dir: Path) -> None:
         """Train; leaves `checkpoints/`, and `logs/` of the loggers, in `run_dir`.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from covidlit.datamodules.cohort_data import TO_CHECK
+from covidlit.datamodules.row_lines import refused_line
 from covidlit.evaluation.predictions import is_synthetic
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_REASONS = 3
-
 
 def log_cohort(data: CohortData) -> None:
     """Log where the rows come from, what the parts hold and what was refused.
@@ -29,6 +28,8 @@ def log_cohort(data: CohortData) -> None:
     Args:
         data: set up.
     """
+    from covidlit.datamodules import VolumeDataModule
+
     table, facts = data.table, data.facts()
     patients = table["patient_id"].nunique()
     kind = "synthetic " if is_synthetic(table) else ""
@@ -40,7 +41,8 @@ def log_cohort(data: CohortData) -> None:
         log.info("Prepared %ss lie in %s.", data.unit, facts["prepared in"])
     for line in part_lines(table, data.unit):
         log.info(line)
-    if refused := refused_line(table, data.unit):
+    # The datamodule of volumes has said it, and what was noted of others.
+    if not isinstance(data, VolumeDataModule) and (refused := refused_line(table, data.unit)):
         log.warning("%s", refused)
     if TO_CHECK in facts:
         log.warning("Possible leakage: %s", facts[TO_CHECK])
@@ -74,26 +76,6 @@ def part_lines(table: pd.DataFrame, unit: str = "scan") -> list[str]:
     if left_out := int(table["part"].isna().sum()):
         lines.append(f"  in no part: {left_out} {unit}s")
     return lines
-
-
-def refused_line(table: pd.DataFrame, unit: str = "scan") -> str:
-    """How many scans were refused, with the most frequent reasons; empty where none was.
-
-    Args:
-        table: the data's rows: status, reason.
-        unit: what a row is.
-    """
-    refused = table[table["status"] != "ok"]
-    if refused.empty:
-        return ""
-    counts = refused["reason"].fillna("no reason given").value_counts()
-    reasons = [f"{count} x {str(name).rstrip('.')}" for name, count in counts.items()]
-    more = f"; {len(reasons) - _REASONS} more reasons" if len(reasons) > _REASONS else ""
-    return (
-        f"{len(refused)} of {len(table)} {unit}s were refused and train nothing: "
-        f"{'; '.join(reasons[:_REASONS])}{more}. The report lists those of the test part, "
-        "prepared.csv in the cache's folder all."
-    )
 
 
 @contextmanager

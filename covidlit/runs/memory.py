@@ -15,8 +15,13 @@ def available_memory() -> int | None:
     Returns:
         None where the system does not say.
     """
-    found = [value for value in (_of_machine(), _of_container()) if value is not None]
-    return min(found, default=None)
+    found = [_of_machine(), *_of_containers(), _of_process()]
+    return min((value for value in found if value is not None), default=None)
+
+
+def held_memory() -> int:
+    """Bytes that this process holds now; 0 where the system does not say."""
+    return _status("VmRSS") or 0
 
 
 def peak_memory() -> int:
@@ -34,10 +39,58 @@ def _of_machine() -> int | None:
     return 1024 * int(sizes["MemAvailable"].split()[0]) if "MemAvailable" in sizes else None
 
 
-def _of_container() -> int | None:
+def _of_containers() -> list[int | None]:
+    """What is left in the process's control groups and in those around them."""
     try:
-        limit = (_CGROUP / "memory.max").read_text().strip()
-        used = int((_CGROUP / "memory.current").read_text())
-    except (OSError, ValueError):
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    left = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        root = _CGROUP / controllers  # version 1 has a folder for each controller
+        own = root / path.lstrip("/")
+        inside = [folder for folder in (own, *own.parents) if folder.is_relative_to(root)]
+        left += [_of_container(folder) for folder in {*inside, root}]
+    return left
+
+
+_FILES = (
+    ("memory.max", "memory.current", ("inactive_file", "active_file")),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes",
+     ("total_inactive_file", "total_active_file")),
+)  # fmt: skip
+"""Limit, use, and the use that is given up when needed (pages of files, such as mapped volumes), in
+the two versions of control groups."""
+
+
+def _of_container(folder: Path) -> int | None:
+    for limit_name, used_name, files in _FILES:
+        try:
+            limit = (folder / limit_name).read_text().strip()
+            used = int((folder / used_name).read_text())
+            stat = (folder / "memory.stat").read_text().splitlines()
+        except (OSError, ValueError):
+            continue
+        sizes = dict(line.split() for line in stat)
+        used = max(0, used - sum(int(sizes.get(name, 0)) for name in files))
+        return max(0, int(limit) - used) if limit.isdecimal() else None
+    return None
+
+
+def _of_process() -> int | None:
+    """What `ulimit -v` leaves."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    held = _status("VmSize")
+    return None if limit == resource.RLIM_INFINITY or held is None else max(0, limit - held)
+
+
+def _status(name: str) -> int | None:
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
         return None
-    return max(0, int(limit) - used) if limit.isdecimal() else None
+    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
+    return 1024 * int(found[0]) if found else None

@@ -43,6 +43,13 @@ class Runner(Protocol):
     def check(self, data: CohortData) -> None:
         """Refuse what the data cannot give, before anything is prepared."""
 
+    def settle(self, config: dict[str, Any], data: CohortData) -> dict[str, Any]:
+        """The configuration with what depends on the machine settled; the data set up.
+
+        Raises:
+            ConfigError: the machine cannot do what is asked for.
+        """
+
     def fit(self, data: CohortData, run_dir: Path) -> None:
         """Train on the part `train`, select on `validation`, and leave the model in `run_dir`."""
 

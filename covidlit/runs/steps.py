@@ -138,14 +138,21 @@ def train_one(
     """
     runner = begin(config, run_dir) if runner is None else runner
     adapt(runner)
-    train(config, run_dir, data, runner)
+    config = train(config, run_dir, data, runner)
     if process_rank() > 0:
         return None
     return score(config, run_dir, data, runner, **scoring), facts_of(runner, config)
 
 
-def train(config: dict[str, Any], run_dir: Path, data: CohortData, runner: Runner) -> None:
-    """Write split and records, say what is trained on, and train; in every process of the run."""
+def train(
+    config: dict[str, Any], run_dir: Path, data: CohortData, runner: Runner
+) -> dict[str, Any]:
+    """Write split and records, say what is trained on, and train; in every process of the run.
+
+    Returns:
+        The configuration, with what the runner has settled.
+    """
+    config = runner.settle(config, data)
     from covidlit.runs.records import write_run_records
 
     first = process_rank() == 0
@@ -156,6 +163,7 @@ def train(config: dict[str, Any], run_dir: Path, data: CohortData, runner: Runne
         log_cohort(data)
     with timed_training(run_dir, silent=not first):
         runner.fit(data, run_dir)
+    return config
 
 
 def score(

@@ -1,51 +1,92 @@
-"""Scans from and to image files, such as NIfTI, through SimpleITK."""
+"""Scans from and to image files, such as NIfTI."""
 
 from __future__ import annotations
 
-import gzip
-import os
-import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.errors import CovidlitError
 from covidlit.files import atomic_path
-from covidlit.scans.scan import AIR_HU, Scan, notes_on_hu, to_canonical
+from covidlit.scans.content import CONTENT_CHECKS, Content, NoChestError, look_at
+from covidlit.scans.detached import check_data_files
+from covidlit.scans.file_kind import kind_of, opened
+from covidlit.scans.folder import walk
+from covidlit.scans.nifti import pair_of, read_nifti
+from covidlit.scans.placement import check_spacing, perpendicular, stated_affine
+from covidlit.scans.scan import AIR_HU, Scan, to_canonical
 
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".img", ".gipl")
+IMAGE_CHECKS = ("not_finite", *CONTENT_CHECKS)
+"""Names of the checks on image files; each can be overridden."""
 _INT16_MAX = int(np.iinfo(np.int16).max)
+_READERS = {"meta": "MetaImageIO", "nrrd": "NrrdImageIO", "gipl": "GiplImageIO"}
+_ORIENTED = {  # words of a header that says how the image lies
+    "meta": (b"TransformMatrix", b"Orientation", b"Rotation"),
+    "nrrd": (b"\nspace:", b"\nspace directions:"),
+    "gipl": (b"\0no header says it",),
+}
 
 
-def read_image(path: str | Path) -> Scan:
-    """Read a 3D CT in any format that SimpleITK reads into a Scan.
-
-    Values are taken as HU, rounded, and clipped to [-1024, 32767]: what lies below air (padding)
-    becomes air, as in `read_series`.
+@dataclass(frozen=True)
+class ImageVolume:
+    """A 3D image of any meaning.
 
     Args:
-        path: a NIfTI, MetaImage, NRRD ... file.
+        array: (z, y, x), canonical as in Scan; its values as the file scales them.
+        affine: (4, 4), index (z, y, x) to LPS mm, with perpendicular axes.
+        notes: what was chosen or mended on the way in.
+        labels: whether the header says that the values are labels.
+    """
+
+    array: NDArray[Any]
+    affine: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
+    labels: bool = False
+
+
+def read_image(
+    path: str | Path, override: Collection[str] = (), orientation: str | None = None
+) -> Scan:
+    """Read a 3D CT from an image file into a Scan.
+
+    Values are taken as HU, rounded, and clipped to [-1024, 32767]: what lies below air (padding)
+    becomes air, as in `read_series`. A file is read by what it is, whatever its name ends in.
+
+    Args:
+        path: a NIfTI, Analyze, MetaImage, NRRD ... file.
+        override: names of `IMAGE_CHECKS` that note what they find instead of refusing.
+        orientation: what the file's axes run to, such as "LPS", where its header does not say; see
+            `covidlit.scans.placement.check_orientation`.
 
     Raises:
-        CovidlitError: missing, unreadable, not 3D, not scalar, or with values that are not finite.
+        CovidlitError: missing, unreadable, not 3D, not scalar, without an orientation, sheared, or
+            no chest CT in HU.
     """
     path = Path(path)
-    array, affine = read_volume(path)
+    volume = load_volume(path, orientation)
+    spacing = tuple(float(s) for s in np.linalg.norm(volume.affine[:3, :3], axis=0))
+    check_spacing(spacing, path)
+    array, notes = _without_nan(volume.array, path, override)
+    content = look_at(volume.array, spacing, override)
+    if volume.labels and "label_map" not in override:
+        content = Content((("label_map", "its header says that it holds labels: no CT"),))
+    if content.findings:
+        raise NoChestError(content, path)
     if array.dtype.kind == "f":
-        if not np.isfinite(array).all():
-            raise CovidlitError(
-                "it holds values that are not finite.", where=path, fix="write HU without NaN."
-            )
         array = np.rint(array)
     hu = np.ascontiguousarray(np.clip(array, AIR_HU, _INT16_MAX)).astype(np.int16)
-    return Scan(hu, affine, _stem(path), notes_on_hu(hu))
+    notes = (*volume.notes, *notes, *content.notes)
+    return Scan(hu, volume.affine, _stem(path), notes, content.lungs_in_view_percent)
 
 
 def read_volume(path: str | Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Read a 3D image of any meaning in any format that SimpleITK reads; its values as they are.
+    """Read a 3D image of any meaning; its values as they are.
 
     Args:
         path: a NIfTI, MetaImage, NRRD ... file.
@@ -54,25 +95,56 @@ def read_volume(path: str | Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
         The array (z, y, x), canonical as in Scan, and its affine, index to LPS mm.
 
     Raises:
-        CovidlitError: missing, unreadable, cut off, not 3D or not scalar.
+        CovidlitError: missing, unreadable, cut off, not 3D or not scalar, without an orientation.
     """
-    import SimpleITK as sitk  # noqa: N813 (its own convention)
+    volume = load_volume(Path(path))
+    return volume.array, volume.affine
 
-    path = Path(path)
+
+def load_volume(path: Path, orientation: str | None = None) -> ImageVolume:
+    """`read_volume` with what was noted on the way; `orientation` as in `read_image`."""
     if not path.is_file():
         raise CovidlitError("there is no such file.", where=path, fix="check the path.")
-    if path.name.lower().endswith(".gz"):
-        _check_gzip(path)
+    check_data_files(path)
+    kind = kind_of(pair_of(path)[0])
+    labels = False
+    notes: tuple[str, ...] = ()
+    if kind == "nifti":
+        image = read_nifti(path, orientation)
+        array, affine, notes, labels = image.array, image.affine, image.notes, image.labels
+    else:
+        array, affine, notes = _read_with_itk(path, kind, orientation)
+    affine, mended = perpendicular(affine, path)
+    array, affine = to_canonical(array, affine)
+    return ImageVolume(array, affine, (*notes, *mended), labels)
+
+
+def _read_with_itk(
+    path: Path, kind: str, orientation: str | None
+) -> tuple[NDArray[Any], NDArray[np.float64], tuple[str, ...]]:
+    """The array (z, y, x) as it lies in the file, its affine, and notes."""
+    import SimpleITK as sitk  # noqa: N813 (its own convention)
+
+    fix = "check that the file is whole; known formats: NIfTI, MetaImage, NRRD, DICOM."
+    if kind == "dicom":
+        raise CovidlitError(
+            "cannot be read as an image: it is a DICOM file.",
+            where=path,
+            fix="give the folder of its series.",
+        )
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    if kind in _READERS:
+        reader.SetImageIO(_READERS[kind])
     try:
-        image = sitk.ReadImage(str(path))
+        image = reader.Execute()
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise CovidlitError(
-            f"cannot be read as an image ({reason}).",
-            where=path,
-            fix="check that the file is whole; known formats: NIfTI, MetaImage, NRRD, DICOM.",
+            f"cannot be read as an image ({reason}).", where=path, fix=fix
         ) from error
-    _check_size(path, image)
+    if kind == "gipl":
+        _check_gipl_size(path, image)
     size = image.GetSize()
     if len(size) == 4 and size[3] == 1:
         image = image[:, :, :, 0]
@@ -82,7 +154,55 @@ def read_volume(path: str | Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
             f"{image.GetNumberOfComponentsPerPixel()} component(s).",
             where=path,
         )
-    return to_canonical(sitk.GetArrayFromImage(image), affine_of_image(image))
+    affine = affine_of_image(image)
+    if kind in _ORIENTED and not _says_orientation(path, kind):
+        if orientation is None:
+            raise CovidlitError(
+                "no_orientation: its orientation is not known: the header does not say it; state "
+                "it with image_orientation, such as LPS, or convert it again from DICOM.",
+                where=path,
+            )
+        x, y, z = image.GetSpacing()
+        stated = stated_affine(orientation, (x, y, z), image.GetSize())
+        note = f"its orientation was stated as {orientation.upper()}, not read"
+        return sitk.GetArrayFromImage(image), stated[:, [2, 1, 0, 3]], (note,)
+    return sitk.GetArrayFromImage(image), affine, ()
+
+
+def _says_orientation(path: Path, kind: str) -> bool:
+    with opened(path) as file:
+        head = file.read(4096)
+    return any(word in head for word in _ORIENTED[kind])
+
+
+def _without_nan(
+    array: NDArray[Any], path: Path, override: Collection[str]
+) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """The values with air where there is none that is finite, and a note; refused inside the body.
+
+    What is not finite at the border of the image is taken as what lies outside the field of view.
+    """
+    if array.dtype.kind != "f" or (finite := np.isfinite(array)).all():
+        return array, ()
+    empty = ~finite
+    if not finite.any():
+        raise CovidlitError(
+            "its values are not finite (NaN or infinite), not one of them.",
+            where=path,
+            fix="convert it again from DICOM.",
+        )
+    labels = cc3d.connected_components(empty, connectivity=6)
+    edges = [labels.take(k, axis).ravel() for axis in range(3) for k in (0, -1)]
+    outside = np.isin(labels, np.unique(np.concatenate(edges))) & empty & ~np.isposinf(array)
+    inside = int(empty.sum() - outside.sum())
+    share = f"{empty.mean():.1%} of the voxels are not finite (NaN or infinite)"
+    if inside and "not_finite" not in override:
+        raise CovidlitError(
+            f"not_finite: {share}, {inside} of them inside the image or above all bounds.",
+            where=path,
+            fix="write HU without NaN and infinities, or override not_finite: they become air.",
+        )
+    return np.where(empty, AIR_HU, array), (f"{share}: taken as air ({AIR_HU} HU)",)
 
 
 def write_nifti(array: NDArray[np.generic], affine: NDArray[np.float64], path: str | Path) -> Path:
@@ -131,38 +251,14 @@ def affine_of_image(image: Any) -> NDArray[np.float64]:
     return affine
 
 
-def _check_gzip(path: Path) -> None:
-    """ITK reads a truncated .nii.gz without a word and leaves the missing voxels at some value."""
-    try:
-        with gzip.open(path) as file:
-            while file.read(1 << 20):
-                pass
-    except (EOFError, OSError, zlib.error) as error:
+def _check_gipl_size(path: Path, image: Any) -> None:
+    """ITK reads a GIPL that is cut off without a word."""
+    voxels = int(np.prod(image.GetSize()))
+    wanted = 256 + voxels * image.GetSizeOfPixelComponent()
+    if path.stat().st_size < wanted:
         raise CovidlitError(
-            f"cannot be read as an image: the compressed file is damaged or cut off ({error}).",
+            f"the file is cut off: {path.stat().st_size} of {wanted} bytes.",
             where=path,
-            fix="copy it again from its source.",
-        ) from error
-
-
-def _check_size(path: Path, image: Any) -> None:
-    """ITK reads uncompressed NIfTI, Analyze and GIPL that are cut off without a word, too."""
-    suffix = path.suffix.lower()
-    if suffix not in (".nii", ".hdr", ".img", ".gipl"):
-        return
-    keys = image.GetMetaDataKeys()
-    bits = 8 * image.GetSizeOfPixelComponent()
-    header = 256.0 if suffix == ".gipl" else 0.0
-    if "bitpix" in keys:
-        bits = int(image.GetMetaData("bitpix"))
-    if suffix == ".nii" and "vox_offset" in keys:
-        header = float(image.GetMetaData("vox_offset"))
-    file = path.with_suffix(".img") if suffix == ".hdr" else path
-    wanted = int(header) + int(np.prod(image.GetSize())) * bits // 8
-    if file.is_file() and file.stat().st_size < wanted:
-        raise CovidlitError(
-            f"the file is cut off: {file.stat().st_size} of {wanted} bytes.",
-            where=file,
             fix="copy it again from its source.",
         )
 
@@ -174,9 +270,18 @@ def _stem(path: Path) -> str:
 
 def image_files(root: Path) -> Iterator[Path]:
     """The files below a folder that SimpleITK reads, by their names, in a fixed order."""
-    for folder, names, files in os.walk(root):
-        names.sort()
-        yield from (Path(folder, name) for name in sorted(files) if is_image(Path(name)))
+    yield from filter(is_image, walk(root).files)
+
+
+def is_image_file(path: Path) -> bool:
+    """Whether a file is a scan for `read_image`, by its name or else by its first bytes."""
+    try:
+        kind = kind_of(path)
+    except (CovidlitError, OSError):
+        kind = ""  # damaged: its name tells what it should be
+    if kind == "dicom":
+        return False
+    return kind in ("nifti", *_READERS) or path.name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def is_image(path: Path) -> bool:

@@ -23,6 +23,8 @@ class Scan:
             patient space of DICOM and ITK.
         series_uid: DICOM SeriesInstanceUID, or a name where there is none.
         notes: what was done to the data on the way in that the user should know.
+        lungs_in_view_percent: how much of both lungs lies in the volume, 0 to 100; None where that
+            was not looked at. See `covidlit.scans.content`.
 
     Raises:
         CovidlitError: an array of another type or shape, or axes that are not canonical.
@@ -32,6 +34,7 @@ class Scan:
     affine: NDArray[np.float64]
     series_uid: str = ""
     notes: tuple[str, ...] = field(default=())
+    lungs_in_view_percent: float | None = None
 
     def __post_init__(self) -> None:
         if self.hu.dtype != np.int16 or self.hu.ndim != 3 or 0 in self.hu.shape:
@@ -56,23 +59,6 @@ class Scan:
         """Distance between neighbouring voxels in mm, (z, y, x)."""
         z, y, x = np.linalg.norm(self.affine[:3, :3], axis=0)
         return float(z), float(y), float(x)
-
-
-def notes_on_hu(hu: NDArray[np.int16]) -> tuple[str, ...]:
-    """What makes one doubt that values are Hounsfield units; empty for any CT of a body.
-
-    Looks at a sample of about 64 voxels along each axis.
-
-    Args:
-        hu: volume (z, y, x); voxels without an image are `AIR_HU` and do not count as air.
-    """
-    sample = hu[tuple(slice(None, None, max(1, n // 64)) for n in hu.shape)]
-    notes = []
-    if ((sample > AIR_HU) & (sample < -800)).mean() < 1e-3:
-        notes.append("no air (no voxel near -1000 HU): the rescale intercept may be missing")
-    if (sample > 4000).mean() > 0.01:
-        notes.append("values far above bone (4000 HU): the rescale slope may be wrong")
-    return tuple(notes)
 
 
 def to_canonical(

@@ -7,6 +7,7 @@ the default tree; no wording of Hydra's is relied on.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 _EXAMPLES = {"data.source.path": "manifest.csv"}
 """Values of the settings that have no default."""
+_FUNCTION = re.compile(
+    r"(?:choice|range|interval|glob|sort|shuffle|tag|int|float|str|bool|json_str|extend_list)\("
+)
+"""How a value begins that is none, but a call in Hydra's grammar of overrides."""
 _HELP = "see `python train.py --help`"
 _SWEEPER = "hydra.sweeper."
 
@@ -47,7 +52,11 @@ def translate(error: Exception, command_line: Sequence[str] = ()) -> CovidlitErr
         )
     message = " ".join(str(error).split())
     if isinstance(error, OverrideParseException):
-        return ConfigError(message, where=error.override, fix=f"{_HELP}.")
+        fix = _how_to_quote(str(error.override))
+        what = (
+            "its value holds characters that have a meaning of their own here" if fix else message
+        )
+        return ConfigError(f"{what.rstrip('.')}.", where=error.override, fix=fix or f"{_HELP}.")
     found = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     overrides = list(_parsed(command_line))
     if isinstance(found, OmegaConfBaseException) and found.full_key:
@@ -55,6 +64,12 @@ def translate(error: Exception, command_line: Sequence[str] = ()) -> CovidlitErr
         composing = found is not error and isinstance(found, ConfigKeyError | ConfigAttributeError)
         return _unknown(key, overrides) if composing else _wrong_value(found, key)
     known = _known()
+    if not {"-m", "--multirun"} & set(command_line):
+        for override in overrides:
+            given = override.input_line or ""
+            if override.is_sweep_override() and (fix := _how_to_quote(given)):
+                what = "several values, with commas, need -m; a comma in one value needs quotes."
+                return ConfigError(what, where=given, fix=fix)
     for override in overrides:
         if override.key_or_group not in known and not override.is_add():
             return _unknown(override.key_or_group, overrides)
@@ -125,6 +140,20 @@ def _known(*, hydra: bool = True) -> list[str]:
     return sorted(
         name for name in names if hydra or name.startswith(_SWEEPER) or name[:6] != "hydra."
     )
+
+
+def _how_to_quote(argument: str) -> str:
+    """How to give the value of KEY=VALUE as it stands; empty where quotes would not help."""
+    key, equals, value = argument.partition("=")
+    if not equals or not value or value[0] in "[{\"'" or _FUNCTION.match(value):
+        return ""
+    for quote in "\"'":
+        escaped = value.replace(quote, f"\\{quote}")
+        quoted = f"{key}={quote}{escaped}{quote}"
+        parsed = list(_parsed([quoted]))
+        if parsed and parsed[0].value() == value:
+            return f"quote the value for Hydra, and all of it for the shell: {shlex.quote(quoted)}."
+    return ""
 
 
 def _parsed(command_line: Sequence[str]) -> Iterator[Override]:

@@ -69,7 +69,7 @@ def run_trial(config: dict[str, Any], run_dir: Path, trial: SweepTrial) -> float
         if trial.folds is not None:
             return _cross_validate(config, run_dir, trial, data, outcome)
         callback = _follow(runner, outcome, trial)
-        train(config, run_dir, data, runner)
+        config = train(config, run_dir, data, runner)
         if callback is not None and callback.pruned:
             raise TrialPruned(callback.pruned)
         return outcome.value(score(config, run_dir, data, runner, parts=VALIDATED))

@@ -106,6 +106,29 @@ class BaseTask(pl.LightningModule, ABC):
             TrainingError: a score is not finite.
         """
 
+    def example_batch(self, input_record: Mapping[str, Any], rows: int) -> Batch:
+        """Tensors of the sizes that a training batch has; see `graph_of`.
+
+        Args:
+            input_record: of the data (`covidlit.datamodules.cohort_data.CohortData`).
+            rows: per batch.
+
+        Raises:
+            NotImplementedError: the sizes of a batch are not known beforehand.
+        """
+        raise NotImplementedError
+
+    def graph_of(self, batch: Batch) -> Tensor:
+        """A scalar whose graph holds what that of a training step holds, with nothing logged.
+
+        For the estimate of a step's memory (`covidlit.runs.step_memory`), on tensors without
+        content.
+
+        Raises:
+            NotImplementedError: the task cannot do without the content.
+        """
+        raise NotImplementedError
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self.shared_step(batch, "train")
 

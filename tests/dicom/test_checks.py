@@ -13,6 +13,7 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from covidlit.dicom import CHECKS, Checks, SeriesRefused, find_series, judge, read_series
 from covidlit.errors import DicomError
+from covidlit.scans.content import CONTENT_CHECKS
 
 Write = Callable[..., Path]
 TILT = np.radians(15.0)
@@ -103,6 +104,8 @@ CASES = [
      set()),
     ("projection", _set(ImageType=["DERIVED", "PRIMARY", "AXIAL", "CT_SOM5 MIP THIN"]),
      ["1 of 14", "a011"], 14, {"missing_slice"}),
+    ("not_chest", _set_all(BodyPartExamined="HEAD"), ["BodyPartExamined", "HEAD"], 14, set()),
+    ("not_chest", _set_all(BodyPartExamined="L SPINE"), ["L SPINE"], 14, set()),
     ("unreadable_file", _short_pixels, ["a011", "100 of 240 bytes", "Rows 12"], 14,
      {"missing_slice"}),
     ("unreadable_file", _delete("PixelData"), ["a011", "no pixel data"], 14, {"missing_slice"}),
@@ -205,8 +208,22 @@ def test_a_projection_by_its_calculation_technique(write_ct: Write) -> None:
         assert judge(series).accepted is accepted
 
 
+@pytest.mark.parametrize(
+    "part",
+    ["CHEST", "", "HEART", "ABDOMEN", "CHESTABDPELVIS", "HEADNECKCHEST", "TORAX", "SHOULDER"],
+)
+def test_a_part_that_may_show_lungs_is_left_to_the_check_that_looks_for_them(
+    part: str, write_ct: Write
+) -> None:
+    (series,) = find_series(write_ct(edit=_set_all(BodyPartExamined=part))).series
+    assert judge(series).accepted
+
+
 def test_every_check_is_covered() -> None:
-    assert {case[0] for case in CASES} | {"stray_file"} == set(CHECKS)  # strays: test_damage.py
+    # test_damage, test_identity, test_acquisitions, tests/scans
+    elsewhere = {"stray_file", "damaged_series_uid", "several_acquisitions", "not_finite"}
+    elsewhere |= set(CONTENT_CHECKS)
+    assert {case[0] for case in CASES} | elsewhere == set(CHECKS)
 
 
 def test_a_verdict_lists_all_failed_checks_in_order(write_ct: Write) -> None:

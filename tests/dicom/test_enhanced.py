@@ -202,3 +202,42 @@ def test_more_frames_than_the_header_says(
     finding = judge(series, Checks(min_slices=1)).findings[0]
     assert finding.check == "pixel_data_length"
     assert "NumberOfFrames 13" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("sequence", "keyword", "values", "words"),
+    [
+        ("FrameContentSequence", "FrameAcquisitionNumber", (1, 2), "AcquisitionNumber 2"),
+        ("FrameContentSequence", "TemporalPositionIndex", (1, 2), "TemporalPositionIdentifier 2"),
+        ("CardiacSynchronizationSequence", "NominalPercentageOfCardiacPhase", (40.0, 75.0),
+         "cardiac phase 75"),
+    ],
+)  # fmt: skip
+def test_frames_of_two_acquisitions_are_told_apart(
+    enhanced: Dataset,
+    save_as: Callable[..., Path],
+    tmp_path: Path,
+    sequence: str,
+    keyword: str,
+    values: tuple[float, float],
+    words: str,
+) -> None:
+    frames = enhanced.PerFrameFunctionalGroupsSequence
+    for number, frame in enumerate(frames):
+        place = frame.PlanePositionSequence[0]
+        second = number % 2
+        place.ImagePositionPatient = [-20, -30, 100 + 2.5 * (number // 2)]
+        setattr(frame, sequence, item(**{keyword: values[second]}))
+        frame.PixelValueTransformationSequence = item(
+            RescaleSlope=1, RescaleIntercept=-1000 + 5000 * second
+        )
+    (series,) = find_series(save_as(enhanced, tmp_path / "ct" / "enhanced").parent).series
+    checks = {"several_acquisitions", "too_few_slices"}
+    reason = judge(series).reason
+    assert "several_acquisitions: 2 acquisitions" in reason
+    assert words in reason
+    for number, least in ((1, -1000), (2, 4000)):
+        chosen = checks - {"several_acquisitions"} | {f"several_acquisitions:{number}"}
+        scan = read_series(series, Checks(override=frozenset(chosen)))
+        assert len(scan.hu) == 7
+        assert least <= scan.hu.min() < least + 500

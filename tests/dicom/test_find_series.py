@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +59,7 @@ def test_what_may_not_be_opened_is_a_problem(
     shut, file = tmp_path / "root" / "shut", tmp_path / "root" / "open" / "other"
     shut.mkdir()
     file.touch()
-    real_list, real_ask = os.scandir, Path.is_file
+    real_list, real_open = os.scandir, builtins.open
 
     def denied(path: object) -> OSError:
         return PermissionError(13, "Permission denied", str(path))
@@ -68,17 +69,20 @@ def test_what_may_not_be_opened_is_a_problem(
             raise denied(path)
         return real_list(path)
 
-    def is_file(path: Path) -> bool:
-        if path == file:
+    def opened(path: object, *args: object, **kwargs: object) -> object:
+        if str(path) == str(file):
             raise denied(path)
-        return real_ask(path)
+        return real_open(path, *args, **kwargs)  # type: ignore[call-overload]
 
     monkeypatch.setattr(os, "scandir", scandir)
-    monkeypatch.setattr(Path, "is_file", is_file)
+    monkeypatch.setattr(builtins, "open", opened)
+    monkeypatch.setattr(Path, "open", lambda path, *args: opened(path, *args))
     found = find_series(tmp_path / "root")
     assert {problem.path for problem in found.problems} == {shut, file}
     assert all("Permission denied" in problem.reason for problem in found.problems)
-    assert judge(found.series[0]).accepted
+    verdict = judge(found.series[0])  # the file may be its last slice, so it is refused by name
+    assert [finding.check for finding in verdict.findings] == ["stray_file"]
+    assert "other: cannot be read: Permission denied" in verdict.reason
 
 
 def test_two_stacks_under_one_uid_are_a_verdict(write_ct: Write) -> None:
@@ -159,12 +163,17 @@ def test_dicomdir_is_no_slice_and_its_missing_files_are_listed(
         medium.add(ds)
     medium.write(tmp_path / "medium")
     assert judge(find_series(tmp_path / "medium").series[0]).accepted
-    (lost, *_) = sorted((tmp_path / "medium").rglob("IM*"))
+    files = (tmp_path / "medium").rglob("IM*")
+    lost = max(files, key=lambda path: pydicom.dcmread(path).ImagePositionPatient[2])
     lost.unlink()
     found = find_series(tmp_path / "medium")
-    (problem,) = found.problems
-    assert problem.path == lost
-    assert "DICOMDIR refers to it" in problem.reason
+    assert found.problems == []
+    (note,) = found.notes
+    assert "DICOMDIR refers to 1 of 14 files that are not here (PT000000" in note
+    assert lost.name in note
+    verdict = judge(found.series[0])
+    assert [finding.check for finding in verdict.findings] == ["stray_file"]
+    assert f"{lost.name}: missing: DICOMDIR lists it as one of this series" in verdict.reason
     assert len(found.series[0].files) == 13
 
 

@@ -161,11 +161,7 @@ def test_without_rescale_the_values_are_taken_and_noted(write_ct: Write) -> None
 
 @pytest.mark.parametrize(
     ("slope", "intercept", "words"),
-    [
-        (1, -1024, []),
-        (1, 0, ["not_hu", "no air"]),
-        (1000, -1024, ["no air", "slope"]),
-    ],
+    [(1, -1024, []), (1, 0, ["not_hu", "HU + 1024"]), (1000, -1024, ["slope"])],
 )
 def test_values_that_are_no_hounsfield_units_are_noted(
     write_ct: Write, stored: Stored, slope: float, intercept: float, words: list[str]

@@ -155,7 +155,7 @@ def test_every_argument_can_be_set_and_stands_with_its_default(
 ) -> None:
     node = OmegaConf.select(OmegaConf.create(composed(choice)), path)
     known = {k: v for k, v in signature(made).parameters.items() if k not in filled_in}
-    own = {"_target_", "net", "source", "min_slices", "override_checks"}
+    own = {"_target_", "net", "source", "min_slices", "override_checks", "image_orientation"}
     assert node.keys() - own == known.keys()
     chosen = {"cache_dir", "geometry", "num_workers", "optimizer", "scheduler"}
     for name in known.keys() - chosen:

@@ -17,6 +17,7 @@ from covidlit.cohort.describe import show_table1, table1, table2
 from covidlit.cohort.sources import flow_of
 from covidlit.cohort.summary import split_summary, split_summary_by_fold
 from covidlit.datamodules.cohort_data import TO_CHECK
+from covidlit.datamodules.row_lines import noted_lines
 from covidlit.evaluation import ReportContext
 from covidlit.evaluation.run_report import training_curve
 from covidlit.files import fingerprint
@@ -68,7 +69,7 @@ def report_context(
             "this was checked when the run started, which would have stopped it.",
         ),
         flow=flow,
-        notes=[*filter(None, [flow_note, *_to_check(trainings)])],
+        notes=[*filter(None, [flow_note, *noted_lines(table, data.unit), *_to_check(trainings)])],
         tables=tables,
         versions={
             "python": platform.python_version(),

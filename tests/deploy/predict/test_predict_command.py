@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 import torch
 from predict_runs import CONFIG, N_SCANS, held_out_rows, make_task, save_run
@@ -201,3 +202,39 @@ def test_an_overridden_check_is_told_of_in_the_scan_s_row(folder: Path, tmp_path
     assert "missing_slice overridden" in row
     assert by_run in " ".join(done.output.split())
     assert "1 of 3 scans would have been refused: missing_slice overridden" in done.output
+
+
+def test_archives_and_chosen_acquisitions_are_told_by_the_command(
+    checkpoint: Path, folder: Path, tmp_path: Path
+) -> None:
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    shutil.make_archive(str(packed / "study"), "zip", folder / "case2")
+    for path in (packed, packed / "study.zip"):
+        command = ["predict", str(checkpoint), str(path), "--out", str(tmp_path / "s.csv")]
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 1, done.output
+        (row,) = pd.read_csv(tmp_path / "s.csv").to_dict("records")
+        assert (row["status"], "unzip study.zip" in row["reason"]) == ("refused", True)
+    twice = tmp_path / "twice"
+    for number in (1, 2):
+        for path in (folder / "case2").rglob("*"):
+            if path.is_file():
+                ds = pydicom.dcmread(path)
+                ds.AcquisitionNumber = number
+                ds.RescaleIntercept = float(ds.RescaleIntercept) + 300 * (number - 1)
+                (twice / str(number)).mkdir(parents=True, exist_ok=True)
+                ds.save_as(twice / str(number) / path.name)
+    command = ["predict", str(checkpoint), str(twice), "--out", str(tmp_path / "s.csv")]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 1
+    assert "several_acquisitions" in pd.read_csv(tmp_path / "s.csv")["reason"][0]
+    scores = []
+    for number in (1, 2):
+        option = ["--override", f"several_acquisitions:{number}"]
+        done = CliRunner().invoke(app, [*command, *option])
+        assert done.exit_code == 0, done.output
+        scores.append(pd.read_csv(tmp_path / "s.csv")["score"][0])
+    alone = predict(checkpoint, folder / "case2")["score"][0]
+    assert scores[0] == pytest.approx(alone, abs=1e-9)
+    assert scores[1] != scores[0]

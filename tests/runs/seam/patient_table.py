@@ -161,6 +161,9 @@ class RidgeRunner:
     def check(self, data: Any) -> None:
         data.feature_table()
 
+    def settle(self, config: dict[str, Any], data: Any) -> dict[str, Any]:
+        return config
+
     def fit(self, data: Any, run_dir: Path) -> None:
         data.check_learnable()
         self._model.fit(data.features_of("train"), data.rows_of("train")["target"])

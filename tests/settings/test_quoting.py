@@ -1,0 +1,55 @@
+"""Paths that Hydra's grammar stumbles over: the error's own advice, followed, sets the path."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+
+from covidlit.settings.errors import translate
+from covidlit.settings.tree import config_dir
+
+
+def path_of(*overrides: str) -> str:
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return compose("train", ["data=manifest", *overrides]).data.source.path
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["a=b/m.csv", "x, y/m.csv", "x,y.csv", "CT (2020) #1/m.csv", "дані/m.csv", "CT [1]/m.csv",
+     "it's/m.csv", 'the "one"/m.csv', "a{b}/m.csv", "~/m.csv", "(a)/m.csv", "epoch=0-step=2.ckpt"],
+)  # fmt: skip
+def test_the_advice_sets_the_path(path: str) -> None:
+    argument = f"data.source.path={path}"
+    with pytest.raises(HydraException) as caught:
+        path_of(argument)
+    error = translate(caught.value, ["data=manifest", argument])
+    assert error.where == argument
+    assert "quote" in (error.fix or "")
+    (quoted,) = shlex.split((error.fix or "").partition("for the shell: ")[2].removesuffix("."))
+    assert path_of(quoted) == path
+
+
+def test_a_call_of_the_grammar_is_not_quoted_away() -> None:
+    with pytest.raises(HydraException) as caught:
+        path_of("data.source.path=choice(a")
+    assert "quote" not in (translate(caught.value, ["data.source.path=choice(a"]).fix or "")
+
+
+def test_the_command_gives_the_advice(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from covidlit.cli.app import app; app()", "train", "data=manifest",
+         "data.source.path=a=b/m.csv"],
+        capture_output=True,
+        cwd=tmp_path,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "'data.source.path=\"a=b/m.csv\"'" in done.stderr
