@@ -56,8 +56,8 @@ def looks_of_images(
         try:
             scan = read(file)
         except Exception as error:  # one odd file must not cost the page
-            reason = without_file_names(refusal_reason(error), [file.name])
-            reason = reason.replace(str(file.parent), "the folder")
+            reason = refusal_reason(error).replace(str(file), "the file")
+            reason = without_file_names(reason, [file.name])
             yield file, Look(f"image file {number}", REFUSED, False, reason=reason)
             continue
         yield (
@@ -87,7 +87,7 @@ def _look(series: Series, verdict: Verdict, checks: Checks) -> Look:
     names = [path.name for path in (*series.files, *(path for path, _ in series.suspects))]
 
     def plain(text: str) -> str:
-        return without_file_names(text.replace(verdict.folder or "\0", "the folder"), names)
+        return without_file_names(text, names)
 
     name = scan_id_of(series.series_uid)
     facts = [f"series UID {pseudonym_uid(series.series_uid)} (a pseudonym)", *_told(verdict.facts)]
