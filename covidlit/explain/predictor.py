@@ -16,6 +16,7 @@ from covidlit.checkpoints.given import Given
 from covidlit.cohort.scan_sources import find_scans, refusal_reason
 from covidlit.deploy import load_engine
 from covidlit.deploy.predict import predict_with
+from covidlit.deploy.run_facts import facts_of_run
 from covidlit.deploy.torch_engine import find_device, torch_threads
 from covidlit.dicom import Checks
 from covidlit.explain.many import TABLE
@@ -68,6 +69,10 @@ class Predictor:
             datamodule is covidlit's leaves the first four in the checkpoint, your own loaders
             leave nothing.
 
+    Attributes:
+        engine: runs the network.
+        run: what the folder of its run says of its test and of the scans that it has seen, or None.
+
     Raises:
         CheckpointError: the checkpoint is missing, damaged, untrusted, of another model, or says
             too little: the message names the arguments that are to be given.
@@ -93,6 +98,8 @@ class Predictor:
         self.device, self.threads = device, threads
         self._given = Given(geometry, window, min_slices, override_checks, operating_point, classes)
         self.engine = load_engine(model, engine, device=device, threads=threads, given=self._given)
+
+        self.run = facts_of_run(self.model, self.record)
 
     @property
     def record(self) -> RunRecord:
@@ -140,7 +147,7 @@ class Predictor:
                         scale=heat_scale, device=find_device(self.device), given=self._given,
                     )
                 )  # fmt: skip
-            table = predict_with(self.engine, path, on_scored=on_scored, **arguments)
+            table = predict_with(self.engine, path, on_scored=on_scored, run=self.run, **arguments)
         return table if heatmaps is None else _with_files(table, Path(heatmaps))
 
     def heatmaps(

@@ -15,6 +15,7 @@ from torch import nn
 from covidlit.checkpoints.given import Given, complete_record
 from covidlit.checkpoints.weights import weights_hash
 from covidlit.datamodules.volume_dataset import apply_window
+from covidlit.deploy.score_text import score_texts
 from covidlit.errors import ConfigError
 from covidlit.explain.explain import (
     METHODS,
@@ -180,7 +181,8 @@ class HeatmapWriter:
         with ThreadPoolExecutor(1) as pool:  # packing the heat does without Python's lock
             packing = pool.submit(packed_heat, heat, scan.affine)
             png = overlay_png(
-                scan, heat, self.scale, slices=slices, title=f"{name[:16]}   score {score:.3f}",
+                scan, heat, self.scale, slices=slices,
+                title=f"{name[:16]}   score {self.text_of(score)}",
                 lesion=None if labels is None else labels.classes > 1,
             )  # fmt: skip
         self._finished(name).unlink(missing_ok=True)  # what it says is true of the old files only
@@ -196,6 +198,10 @@ class HeatmapWriter:
             "nifti": nifti.name, "png": picture.name, "status": "ok", "reason": None,
         }  # fmt: skip
         return WrittenHeatmap(heatmap, row, png)
+
+    def text_of(self, score: float) -> str:
+        """A score with as many digits as tell it from the operating point."""
+        return score_texts([score], self.record.operating_point)[0]
 
     def finish(self, name: str, made_from: str, row: dict[str, Any]) -> None:
         """Keep the row of a written scan, and a hash of what it was made from, beside its files."""
