@@ -17,7 +17,7 @@ import sys
 
 from record import write_results
 
-from covidlit.threads import SPINS
+from covidlit.process import SPINS
 
 WAYS = {"sleep": {"GOMP_SPINCOUNT": SPINS}, "spin": {}}
 STEPS = """

@@ -2,9 +2,11 @@
 
     python benchmarks/dicom_fuzz.py --real ../shared/data/ct/partial_chest_real.tar.xz
 
-Each mutation must end, within 10 s and without a crash, in a verdict that flags it (the series or
-a left-over of it refused, the file listed as a problem, or named in a note) or in a scan whose
-slice order and affine equal the original's. Writes benchmarks/results/dicom_fuzz.json.
+Each mutation must end, within 10 s, 1 GB and without a crash, in a verdict that flags it (the
+series or a left-over of it refused, the file listed as a problem, or named in a note) or in a scan
+whose slice order, affine and other slices equal the original's. The sources are raw, in four kinds
+of compression and deflated; each is read in a process of its own, which counts as lost where it
+ends. Writes benchmarks/results/dicom_fuzz.json.
 """
 
 from __future__ import annotations
@@ -20,35 +22,52 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
-from dicom_series import compress, write_series
+from dicom_series import compress, convert, write_series
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
 from record import write_results
 from rich.progress import track
 
-from covidlit.dicom import find_series, judge, read_series
+from covidlit.dicom import decoding, find_series, judge, read_series
 from covidlit.errors import CovidlitError
 from covidlit.scans.scan import Scan
 
 LIMIT_S = 10.0
 N_SLICES = 16  # more than the 12 that the checks ask for, so that a lost slice alone is no refusal
+SYNTAXES = {
+    "JPEG-LS": JPEGLSLossless,
+    "JPEG 2000": JPEG2000Lossless,
+    "RLE": RLELossless,
+    "deflated": DeflatedExplicitVRLittleEndian,
+}
 _EXTREMES = ["", "0", "-1", "1e308", "nan", "inf", "1\\2", "abc", "99999999999", "1_0"]
 
 
 @dataclass
 class Outcome:
-    """What became of one mutation: `flagged`, `same`, `crash`, `hang` or `silent`."""
+    """What became of one mutation: `flagged`, `same`, `crash`, `hang`, `lost` or `silent`."""
 
     seed: int
     kind: str
     result: str
     detail: str
     seconds: float
+    peak_mb: float = 0.0
 
 
 class HangError(Exception):
@@ -120,10 +139,22 @@ def _header_size(content: bytes) -> int:
     return place if place > 0 else len(content)
 
 
+def damage_code(content: bytes, rng: np.random.Generator) -> tuple[bytes, str]:
+    """Change bits of 1 to 4 bytes of the pixel data; one time in two at their start."""
+    damaged = bytearray(content)
+    start = min(_header_size(content), len(content) - 1)
+    end = len(content) if rng.random() < 0.5 else min(len(content), start + 200)
+    places = rng.integers(start, end, rng.integers(1, 5))
+    for place in places:
+        damaged[place] ^= int(rng.integers(1, 256))
+    return bytes(damaged), f"code {sorted(places.tolist())}"
+
+
 MUTATIONS: dict[str, Callable[[bytes, np.random.Generator], tuple[bytes, str]]] = {
     "bytes": flip_bytes,
     "truncation": truncate,
     "tag": edit_tag,
+    "code": damage_code,
 }
 
 
@@ -135,32 +166,77 @@ def fuzz(folder: Path, n_mutations: int, first_seed: int = 0) -> Iterator[Outcom
         n_mutations: how many; number k uses the seed `first_seed + k`.
         first_seed: of the first mutation.
     """
-    original = read_series(folder)
-    files = sorted(folder.iterdir())
-    contents = {path: path.read_bytes() for path in files}
     for seed in range(first_seed, first_seed + n_mutations):
-        rng = np.random.default_rng(seed)
-        path = files[int(rng.integers(len(files)))]
-        kind = ("bytes", "truncation", "tag")[int(rng.integers(3))]
+        yield mutate_once(folder, seed)
+
+
+def fuzz_apart(folder: Path, n_mutations: int, first_seed: int = 0) -> Iterator[Outcome]:
+    """`fuzz` in another process, which is started again where a mutation ends it."""
+    contents = {path: path.read_bytes() for path in folder.iterdir()}
+    pool = ProcessPoolExecutor(1, get_context("spawn"))
+    for seed in range(first_seed, first_seed + n_mutations):
         try:
-            damaged, what = MUTATIONS[kind](contents[path], rng)
-        except Exception as error:  # pydicom refuses to write some values; cut the file instead
-            damaged, what = truncate(contents[path], rng)
-            kind, what = "truncation", f"{what_of(error)}, so {what}"
-        path.write_bytes(damaged)
-        start = time.perf_counter()
-        try:
-            with _time_limit(LIMIT_S):
-                result, detail = _outcome(folder, original, path.name)
-        except HangError:
-            result, detail = "hang", ""
-        except CovidlitError as error:
-            result, detail = "flagged", str(error)
-        except Exception:
-            result, detail = "crash", traceback.format_exc()
-        seconds = time.perf_counter() - start
-        path.write_bytes(contents[path])
-        yield Outcome(seed, kind, result, f"{path.name}: {what}: {detail}", seconds)
+            yield pool.submit(mutate_once, folder, seed).result()
+        except BrokenProcessPool as error:
+            yield Outcome(seed, "", "lost", str(error), 0.0)
+            for path, content in contents.items():
+                path.write_bytes(content)
+            pool = ProcessPoolExecutor(1, get_context("spawn"))
+    pool.shutdown()
+
+
+def mutate_once(folder: Path, seed: int) -> Outcome:
+    """Mutate one file of a series, read the series, and put the file back."""
+    original, contents = _original(folder)
+    rng = np.random.default_rng(seed)
+    path = list(contents)[int(rng.integers(len(contents)))]
+    kind = list(MUTATIONS)[int(rng.integers(len(MUTATIONS)))]
+    try:
+        damaged, what = MUTATIONS[kind](contents[path], rng)
+    except Exception as error:  # pydicom refuses to write some values; cut the file instead
+        damaged, what = truncate(contents[path], rng)
+        kind, what = "truncation", f"{what_of(error)}, so {what}"
+    path.write_bytes(damaged)
+    _forget_peaks()
+    start = time.perf_counter()
+    try:
+        with _time_limit(LIMIT_S):
+            result, detail = _outcome(folder, original, path.name)
+    except HangError:
+        result, detail = "hang", ""
+    except CovidlitError as error:
+        result, detail = "flagged", str(error)
+    except Exception:
+        result, detail = "crash", traceback.format_exc()
+    seconds = time.perf_counter() - start
+    path.write_bytes(contents[path])
+    return Outcome(seed, kind, result, f"{path.name}: {what}: {detail}", seconds, _peak_mb())
+
+
+@cache
+def _original(folder: Path) -> tuple[Scan, dict[Path, bytes]]:
+    return read_series(folder), {path: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def _forget_peaks() -> None:
+    for process in _processes():
+        with suppress(OSError):
+            Path(f"/proc/{process}/clear_refs").write_text("5")
+
+
+def _peak_mb() -> float:
+    """The most memory that a process of the reader has held since `_forget_peaks`, in MB."""
+    peaks = [0.0]
+    for process in _processes():
+        with suppress(OSError):
+            for line in Path(f"/proc/{process}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    peaks.append(int(line.split()[1]) / 1000)
+    return max(peaks)
+
+
+def _processes() -> list[str | int]:
+    return ["self", *decoding.process_ids()]
 
 
 def what_of(error: Exception) -> str:
@@ -229,16 +305,20 @@ def main() -> None:
     figures: list[dict[str, Any]] = []
     scratch = Path(tempfile.mkdtemp())
     try:
-        sources = {"synthetic": scratch / "synthetic", "synthetic JPEG lossless": scratch / "jpeg"}
-        write_series(sources["synthetic"], N_SLICES, size=64, spacing=2.5)
-        compress(sources["synthetic"], sources["synthetic JPEG lossless"])
+        names = ("", "JPEG lossless", *SYNTAXES)
+        sources = {f"synthetic {name}".strip(): scratch / f"s{name}" for name in names}
+        raw = sources["synthetic"]
+        write_series(raw, N_SLICES, size=64, spacing=2.5)
+        compress(raw, sources["synthetic JPEG lossless"])
+        for name, syntax in SYNTAXES.items():
+            convert(raw, sources[f"synthetic {name}"], syntax)
         if arguments.real:
             sources["real"] = scratch / "real"
             extract_real(arguments.real, sources["real"])
         for source, folder in sources.items():
             outcomes = list(
                 track(
-                    fuzz(folder, arguments.mutations, arguments.seed),
+                    fuzz_apart(folder, arguments.mutations, arguments.seed),
                     source,
                     total=arguments.mutations,
                 )
@@ -257,6 +337,8 @@ def main() -> None:
 def _figures(source: str, outcomes: list[Outcome], command: str) -> list[dict[str, Any]]:
     counts = collections.Counter(one.result for one in outcomes)
     rows = [
+        ("processes lost", counts["lost"], "mutations", "== 0"),
+        ("over 1 GB", sum(one.peak_mb > 1000 for one in outcomes), "mutations", "== 0"),
         ("crashes", counts["crash"], "mutations", "== 0"),
         ("hangs over 10 s", counts["hang"], "mutations", "== 0"),
         ("neither flagged nor equal", counts["silent"], "mutations", "== 0"),

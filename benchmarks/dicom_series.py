@@ -5,8 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    generate_uid,
+)
 
 JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
 
@@ -58,6 +64,18 @@ def compress(source: Path, target: Path) -> None:
         writer.SetImage(change.GetOutput())
         if not writer.Write():
             raise RuntimeError(f"GDCM cannot write {target / path.name}")
+
+
+def convert(source: Path, target: Path, transfer_syntax: str) -> None:
+    """Copy a series in another transfer syntax that pydicom writes: JPEG-LS, RLE, deflated, ..."""
+    target.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.iterdir()):
+        slice_ = dcmread(path)
+        if transfer_syntax == DeflatedExplicitVRLittleEndian:
+            slice_.file_meta.TransferSyntaxUID = transfer_syntax
+        else:
+            slice_.compress(transfer_syntax, generate_instance_uid=False)
+        slice_.save_as(target / path.name, enforce_file_format=True)
 
 
 def _header(k: int, uids: list[str], spacing: float, size: int) -> Dataset:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 COMMAND = "python benchmarks/garbage_collection.py"
 REPEATS = 5
 IMPORTS = "import covidlit.tasks.classification, covidlit.deploy.predict, monai.networks.nets"
-LESS = "from covidlit.garbage_collection import collect_less; collect_less()"
+LESS = "from covidlit.process import collect_less; collect_less()"
 SIDES = {"covidlit's setting": f"{LESS}; {IMPORTS}", "Python's own": IMPORTS}
 
 

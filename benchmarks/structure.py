@@ -26,8 +26,8 @@ BEFORE = "d01ca56"
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors", "version"),
-    ("names", "threads", "progress", "figure_text", "garbage_collection"),
-    ("arguments", "files"),
+    ("names", "process", "progress", "figure_text"),
+    ("arguments", "files", "limits"),
     ("tables",),
     ("settings",),
     ("scans",),

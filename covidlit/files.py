@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from covidlit.errors import CovidlitError
 
+try:
+    import fcntl
+except ImportError:  # Windows, which does not let an open file be renamed either
+    fcntl = None  # type: ignore[assignment]
+
+_SECONDS_TO_LOCK = 1.0
+"""A file that is younger may have been made, and not yet locked."""
 _HALVES = re.compile("[\ud800-\udfff]")  # what Python decodes bytes to that are no UTF-8
 _ESCAPED = re.compile(r"\\x([89a-f][0-9a-f])")
 
@@ -39,6 +48,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary = _new_beside(target, 0o666 if kept is None else 0o600)
     except OSError as error:
         raise _explain(error, target) from error
+    lock = _locked(temporary)
     try:
         yield temporary
         if kept is not None:
@@ -48,6 +58,44 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise _explain(error, target) from error
     finally:
         temporary.unlink(missing_ok=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove what killed processes have left of a file that they were writing at `path`.
+
+    Those that a running process is writing are locked, and stay.
+    """
+    target = Path(path)
+    with suppress(OSError):
+        for part in target.parent.glob(f".{glob.escape(target.name)}.*.part*"):
+            with suppress(OSError):
+                if time.time() - part.stat().st_mtime > _SECONDS_TO_LOCK and _is_free(part):
+                    part.unlink()
+
+
+def _locked(path: Path) -> int | None:
+    """A descriptor that holds a lock on a file until it is closed; None without locks."""
+    if fcntl is None:
+        return None
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return None
+        return descriptor
+    return None
+
+
+def _is_free(path: Path) -> bool:
+    descriptor = _locked(path)
+    if descriptor is None:
+        return False
+    os.close(descriptor)
+    return True
 
 
 def keep_permissions(new: Path, old: Path) -> None:

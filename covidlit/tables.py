@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile, ZipFile
@@ -12,13 +13,14 @@ from zipfile import BadZipFile, ZipFile
 import pandas as pd
 
 from covidlit.errors import CovidlitError
-from covidlit.files import atomic_path, check_writable, printable
+from covidlit.files import check_writable, printable, remove_leftovers, write_bytes
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
 _LISTED, _SHOWN = 5, 100
 _START, _LARGEST_WORKBOOK = 1 << 16, 1 << 30  # bytes
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _RULES = {
     "not_nullable": "must not be empty",
     "multiple_fields_uniqueness": "must stand in one row only",
@@ -54,9 +56,10 @@ def read_table(path: str | Path, error: type[CovidlitError] = CovidlitError) -> 
         if path.suffix.lower() == ".csv":
             dialect = csv_dialect(path)
             text = _as_text(pd.read_csv(path, nrows=0, **dialect).columns)
-            return pd.read_csv(
+            table = pd.read_csv(
                 path, dtype=text, keep_default_na=False, na_values=list(MISSING), **dialect
             )
+            return _map_texts(table, without_guard)
         if path.suffix.lower() == ".xlsx":
             return _read_workbook(path, error)
     except UnicodeDecodeError as problem:
@@ -146,15 +149,69 @@ def _read_workbook(path: Path, error: type[CovidlitError]) -> pd.DataFrame:
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> Path:
-    """Write a table as `.csv` or `.parquet` (by its ending), atomically; returns the path."""
+    """Write a table as `.csv` or `.parquet` (by its ending), atomically; returns the path.
+
+    In CSV, texts that a spreadsheet would take for a formula are guarded (`cell_text`), which
+    `read_table` takes back. The only writer of CSV tables.
+    """
     path = check_table_path(path)
+    remove_leftovers(path)
     table = _printable(table)
-    with atomic_path(path) as temporary:
-        if path.suffix == ".parquet":
-            table.to_parquet(temporary, index=False)
-        else:
-            table.to_csv(temporary, index=False, quoting=_quoting(table))
+    # To memory first: the shorter the file is written, the less can be left of it by a kill.
+    buffer = io.BytesIO()
+    if path.suffix == ".parquet":
+        table.to_parquet(buffer, index=False)
+    else:
+        buffer.write(csv_text(table).encode())
+    write_bytes(path, buffer.getvalue())
     return path
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """A table as CSV, its texts guarded by `cell_text`."""
+    guarded = _map_texts(table, cell_text)
+    text: str = guarded.to_csv(index=False, quoting=_quoting(table), lineterminator="\n")
+    return text
+
+
+def cell_text(text: str) -> str:
+    """Text that no spreadsheet takes for a formula.
+
+    Source: OWASP, CSV Injection: a cell that starts with one of these is put behind an apostrophe
+    (and so is one that looks like one that was, so that `without_guard` can tell them apart).
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def without_guard(text: str) -> str:
+    """The text that `cell_text` was given."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def _map_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """The same table with its texts, and the names of its columns, changed."""
+    names = [change(name) if isinstance(name, str) else name for name in table.columns]
+    changed = table.set_axis(names, axis=1)
+    for place in range(table.shape[1]):
+        values = table.iloc[:, place]
+        if values.dtype.kind in "biufcmM" or not _holds(values, change):
+            continue
+        mapped = [change(value) if isinstance(value, str) else value for value in values]
+        if str(values.dtype) == "category":
+            changed = _replaced(changed, place, mapped, "object")
+        else:
+            changed = _replaced(changed, place, mapped, values.dtype)
+    return changed
+
+
+def _holds(values: pd.Series, change: Callable[[str], str]) -> bool:
+    return any(isinstance(value, str) and change(value) != value for value in values)
+
+
+def _replaced(table: pd.DataFrame, place: int, values: list[Any], dtype: Any) -> pd.DataFrame:
+    columns = [table.iloc[:, k] for k in range(table.shape[1])]
+    columns[place] = pd.Series(values, table.index, dtype, name=columns[place].name)
+    return pd.concat(columns, axis=1)
 
 
 def _printable(table: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
-from covidlit.threads import let_waiting_threads_sleep
+from covidlit.process import let_waiting_threads_sleep
 
 let_waiting_threads_sleep()  # before anything loads torch
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the suite runs on a process per core

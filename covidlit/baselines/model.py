@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
+from covidlit.baselines.archive import check_archive
 from covidlit.checkpoints.record import PreprocessRecord, RunRecord
 from covidlit.errors import CheckpointError
 from covidlit.files import atomic_path
@@ -52,8 +53,8 @@ public estimators): the parts of scikit-learn's fitted classifiers, by their exa
 
 _PARTS = ("format", "feature_format", "features", "record", "versions", "estimator")
 _GARBLED = (
-    ArithmeticError, AttributeError, EOFError, ImportError, LookupError, RuntimeError, TypeError,
-    ValueError, struct.error, zipfile.BadZipFile, zlib.error,
+    ArithmeticError, AttributeError, EOFError, ImportError, LookupError, MemoryError, RuntimeError,
+    TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 """What skops raises on a file that is not what it seems, or that other versions wrote."""
 _RETRAIN = "use a model that covidlit wrote (runs/<name>/<date>/checkpoints/model.skops)."
@@ -156,6 +157,7 @@ def load_model(path: str | Path) -> ClassicalModel:
             where=path,
             fix=f"choose one of {listed} in {folder}." if there else "check the path.",
         )
+    check_archive(path)
     try:
         content = skops.io.load(path, trusted=_check_types(path))
     except _GARBLED as error:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from covidlit.cards.claim import ClaimItem, checklist, count_statuses
 from covidlit.evaluation.report import page_template
+from covidlit.tables import csv_text
 
 if TYPE_CHECKING:
     import jinja2
@@ -28,24 +29,14 @@ def claim_csv(items: Sequence[ClaimItem], synthetic: bool | None) -> str:
         items: of `claim_sheet`.
         synthetic: whether any image is synthetic; None where the run does not say.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for item in items:
-        cells = [
+    rows = [
+        (
             str(item.number), item.section, item.what, item.status, "\n".join(item.answer),
             "\n".join(item.sources), item.reason, item.person, SYNTHETIC_MARK if synthetic else "",
-        ]  # fmt: skip
-        writer.writerow([cell_text(cell) for cell in cells])
-    return text.getvalue()
-
-
-def cell_text(text: str) -> str:
-    """Text that no spreadsheet takes for a formula.
-
-    Source: OWASP, CSV Injection: a cell that starts with one of these is put behind an apostrophe.
-    """
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+        )
+        for item in items
+    ]  # fmt: skip
+    return csv_text(pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
 def claim_html(items: Sequence[ClaimItem], title: str, synthetic: bool | None) -> str:

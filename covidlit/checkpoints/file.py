@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 
 from covidlit.checkpoints.record import RunRecord, validated_record
+from covidlit.checkpoints.size import MOST_VALUES, n_plain_values, too_large
 from covidlit.errors import CheckpointError, ConfigError
 from covidlit.files import atomic_path
+from covidlit.limits import archive_problem
 from covidlit.settings.targets import is_allowed, targets_in
 
 CHECKPOINT_FORMAT = 1
@@ -23,8 +25,8 @@ CHECKPOINT_FORMAT = 1
 
 _NEEDED = ("state_dict", "hyper_parameters", "covidlit")
 _GARBLED = (
-    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, RuntimeError, TypeError,
-    ValueError, struct.error,
+    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError,
+    RuntimeError, TypeError, ValueError, struct.error,
 )  # fmt: skip
 """What reading bytes that are no checkpoint has been seen to raise."""
 RETRAIN = "use a checkpoint that covidlit wrote (runs/<name>/<date>/checkpoints/)."
@@ -75,6 +77,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
             fix="use the version of covidlit that wrote it, or train again.",
         )
     _check_parts(content, path)
+    _check_size(content, path)
     _check_targets(content, path)
     return content
 
@@ -122,6 +125,9 @@ def update_record(path: str | Path, **fields: Any) -> None:
 
 
 def _read(path: Path) -> Any:
+    # torch.save does not compress.
+    if problem := archive_problem(path, expansion=1.1, spare=16 << 20):
+        raise CheckpointError(f"{problem}.", where=path, fix=RETRAIN)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -167,6 +173,16 @@ def _check_parts(checkpoint: Mapping[str, Any], path: Path) -> None:
     for name, weight in weights.items():
         if not isinstance(weight, Tensor):
             _refuse_part(path, f"state_dict.{name}", "a tensor", weight)
+
+
+def _check_size(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Refuse what would take for ever to go through, or to build."""
+    plain = {name: part for name, part in checkpoint.items() if name != "state_dict"}
+    problem = too_large(checkpoint["hyper_parameters"], checkpoint["state_dict"])
+    if n_plain_values(plain) > MOST_VALUES:
+        problem = f"it holds more than {MOST_VALUES} values beside its weights"
+    if problem:
+        raise CheckpointError(f"the checkpoint is damaged: {problem}.", where=path, fix=RETRAIN)
 
 
 def _refuse_part(path: Path, name: str, wanted: str, found: object) -> None:

@@ -12,8 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from covidlit.errors import CovidlitError, disk_full
-from covidlit.garbage_collection import collect_less
-from covidlit.threads import let_waiting_threads_sleep
+from covidlit.process import collect_less, let_waiting_threads_sleep
 from covidlit.version import __version__
 
 app = typer.Typer(

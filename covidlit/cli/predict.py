@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from covidlit.version import __version__
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -78,7 +80,8 @@ def predict(
 
     Scans are read and prepared exactly as in the run that wrote the checkpoint. Series and files
     that cannot be used are listed with the reason, and keep a row without a score in the table.
-    Ends with 1 where no scan could be scored.
+    Scores are written as they come; where the command was stopped, the same command goes on (with
+    --heatmaps it starts again). Ends with 1 where no scan could be scored.
     """
     from covidlit.deploy import Timings, load_engine
     from covidlit.tables import check_table_path, write_table
@@ -86,8 +89,10 @@ def predict(
     check_table_path(out)
     timings = Timings()
     with timings.measure("start"):
+        from covidlit.deploy.exported import network_hash
         from covidlit.deploy.predict import predict_with, require_all
         from covidlit.deploy.run_facts import facts_of_run
+        from covidlit.deploy.score_journal import ScoreJournal
     with ExitStack() as stack:
         with timings.measure("load"):
             loaded = load_engine(checkpoint, engine, device=device, threads=threads)
@@ -102,6 +107,16 @@ def predict(
                         checkpoint, heatmaps, device=find_device(device), threads=threads
                     )
                 )
+        settings = {
+            "version": __version__,
+            "network": network_hash(checkpoint),
+            "engine": loaded.name,
+            "record": loaded.record.model_dump(mode="json"),
+            "override": sorted(override or ()),
+            "path": str(path.absolute()),
+        }
+        journal = ScoreJournal(out, settings, lambda table: write_table(table, out))
+        stack.callback(journal.close)
         table = predict_with(
             loaded,
             path,
@@ -114,10 +129,10 @@ def predict(
             timings=timings,
             on_scored=on_scored,
             run=run,
+            journal=journal,
         )
-    with timings.measure("write"):
-        write_table(table, out)
-    timings.stop()
+    if journal.n_known:
+        typer.echo(f"{journal.n_known} of the scans were scored before the last call was stopped.")
     _print(table, out, loaded.name)
     _print_run(table, run)
     if heatmaps is not None:

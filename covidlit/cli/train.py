@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from covidlit.errors import ConfigError, CovidlitError, disk_full
-from covidlit.garbage_collection import collect_less
 from covidlit.names import check_name
+from covidlit.process import collect_less, let_waiting_threads_sleep
 from covidlit.runs.processes import ProcessError, process_rank
 from covidlit.runs.stopped import INTERRUPTED, RunStopped, end_with_way_on
 from covidlit.settings.errors import translate
@@ -19,7 +19,6 @@ from covidlit.settings.paths import absolute_paths
 from covidlit.settings.tree import config_dir
 from covidlit.sweep.trial import current_trial
 from covidlit.sweep.trial_checks import refuse_several_devices
-from covidlit.threads import let_waiting_threads_sleep
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -87,7 +87,7 @@ def series_of(image: Path) -> SeriesVerdict | None:
 
 def as_row(verdict: SeriesVerdict) -> dict[str, Any]:
     """Its row of `series.csv`."""
-    row = {
+    row: dict[str, Any] = {
         "scan_id": verdict.scan_id or None,
         "path": verdict.path,
         "series_uid": verdict.series_uid or None,

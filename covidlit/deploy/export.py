@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +27,7 @@ from covidlit.deploy.exported import (
     is_export,
 )
 from covidlit.deploy.exported_engine import ExportedEngine, require_extra
+from covidlit.deploy.folders import folder_beside, swap_folder
 from covidlit.deploy.graph import VolumeScorer, write_onnx, write_openvino
 from covidlit.deploy.parity import SPREAD, largest_difference, spread_of
 from covidlit.deploy.preparation import prepare_ahead
@@ -98,8 +98,7 @@ def export(
             fix="give scans of different classes, or train the network until its scores spread.",
         )
     exported: dict[str, list[Any]] = {}
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+    with folder_beside(folder) as name:
         temporary = Path(name, "export")
         temporary.mkdir()
         files = _write(torch_engine, formats, temporary)
@@ -134,7 +133,9 @@ def export(
             }
         )
         write_json(temporary / SIDECAR, result.model_dump(mode="json"))
-        _replace(folder, temporary, Path(name, "before"))
+        if folder.exists():
+            keep_permissions(temporary, folder)
+        swap_folder(temporary, folder)
     return result
 
 
@@ -238,13 +239,6 @@ def _check_folder(folder: Path) -> None:
             "there is something else than an export.", where=folder, fix="choose a new folder."
         )
     check_writable(folder / SIDECAR)
-
-
-def _replace(folder: Path, new: Path, aside: Path) -> None:
-    if folder.exists():
-        keep_permissions(new, folder)
-        folder.rename(aside)  # vanishes with the temporary folder
-    new.rename(folder)
 
 
 def _versions(formats: Sequence[str]) -> dict[str, str]:

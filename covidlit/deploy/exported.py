@@ -69,6 +69,11 @@ def is_export(path: str | Path) -> bool:
     return (Path(path) / SIDECAR).is_file()
 
 
+def network_hash(path: str | Path) -> str:
+    """Hash of a checkpoint or baseline, or of the record of an export, which holds its hashes."""
+    return file_hash(Path(path) / SIDECAR if is_export(path) else path)
+
+
 def default_folder(checkpoint: str | Path) -> Path:
     """Where the export of a checkpoint is put and looked for: `exported/<its name>` beside it."""
     checkpoint = Path(checkpoint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from covidlit.deploy import Engine, Timings, load_engine
 from covidlit.deploy.override_notes import format_notes
 from covidlit.deploy.preparation import PreparedSource, prepare_ahead
 from covidlit.deploy.run_facts import RunFacts, facts_of_run
+from covidlit.deploy.score_journal import ScoreJournal
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, CovidlitError, fault_reason
 from covidlit.preprocess.geometry import Geometry, Prepared
@@ -106,6 +107,7 @@ def predict_with(
     on_scored: OnScored | None = None,
     timings: Timings | None = None,
     run: RunFacts | None = None,
+    journal: ScoreJournal | None = None,
 ) -> pd.DataFrame:
     """Score every scan at a path; while one is scored, the next ones are read and prepared.
 
@@ -128,6 +130,8 @@ def predict_with(
         timings: where to note how long each step took.
         run: of the network, of `covidlit.deploy.run_facts.facts_of_run`; `notes` then says of a
             scan that it was trained or selected on it.
+        journal: where to note each row as soon as it is known, and what an earlier call that was
+            stopped has done; it writes the table as well.
 
     Returns:
         One row per series or file: `scan_id` (empty for an image that no manifest names), `path`,
@@ -159,21 +163,35 @@ def predict_with(
         # The workers of a cluster may have another working directory.
         sources = find_scans(Path(path).absolute() if backend == "dask" else path, checks)
         sources = sources if run is None else run.noted(sources)
-    rows: list[dict[str, Any]] = []
+    rows: dict[int, dict[str, Any]] = {}
+    if journal is not None:
+        # A heatmap is made of the scan itself, so that such a scan is done again.
+        known = [None if on_scored else journal.known(source) for source in sources]
+        rows = {place: row for place, row in enumerate(known) if row is not None}
+        journal.start(sources)
+    waiting = [place for place in range(len(sources)) if place not in rows]
     outcomes = prepare_ahead(
-        sources,
+        [sources[place] for place in waiting],
         Geometry(wanted.geometry.spacing, wanted.geometry.size),
         n_jobs=n_jobs,
         backend=backend,
         ahead=batch_size,
         keep_scan=on_scored is not None,
     )
-    with closing(outcomes), progress_bar("Scoring scans", len(sources), show=progress) as bar:
-        usable = _usable(outcomes, record, rows, timings, bar.advance)
+
+    def done(place: int) -> None:
+        bar.advance()
+        if journal is not None:
+            journal.add(sources[place], rows[place])
+            journal.show(lambda: _table(_in_order(rows), record))
+
+    with closing(outcomes), progress_bar("Scoring scans", len(waiting), show=progress) as bar:
+        usable = _usable(zip(waiting, outcomes, strict=True), record, rows, timings, done)
         while batch := list(islice(usable, batch_size)):
             with timings.measure("network"):
                 scores = engine.scores(np.stack([prepared.array for *_, prepared in batch]))
-            for (row, source, scan, prepared), score in zip(batch, scores, strict=True):
+            for (place, source, scan, prepared), score in zip(batch, scores, strict=True):
+                row = rows[place]
                 row |= _columns_of(score, record)
                 if on_scored is not None and row["status"] == "ok":
                     assert scan is not None  # kept for this
@@ -182,8 +200,11 @@ def predict_with(
                     if reason is not None:
                         row["notes"] = "; ".join(filter(None, (row["notes"], reason)))
                 timings.n_scans += row["status"] == "ok"
-                bar.advance()
-    table = _table(rows, record)
+                done(place)
+    table = _table(_in_order(rows), record)
+    if journal is not None:
+        with timings.measure("write"):
+            journal.finish(table)
     timings.stop()
     if strict:
         require_all(table, path)
@@ -233,28 +254,32 @@ def require_all(table: pd.DataFrame, where: object) -> None:
     )
 
 
+def _in_order(rows: Mapping[int, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The finished rows, in the order of the sources."""
+    return [rows[place] for place in sorted(rows) if "status" in rows[place]]
+
+
 def _usable(
-    outcomes: Iterable[tuple[ScanSource, PreparedSource]],
+    outcomes: Iterable[tuple[int, tuple[ScanSource, PreparedSource]]],
     record: RunRecord,
-    rows: list[dict[str, Any]],
+    rows: dict[int, dict[str, Any]],
     timings: Timings,
-    advance: Callable[[], None],
-) -> Iterator[tuple[dict[str, Any], ScanSource, Scan | None, Prepared]]:
-    """Append a row for every scan; yield those that go to the network, with their rows."""
-    for source, outcome in outcomes:
+    done: Callable[[int], None],
+) -> Iterator[tuple[int, ScanSource, Scan | None, Prepared]]:
+    """Add a row for every scan; yield those that go to the network, with their places."""
+    for place, (source, outcome) in outcomes:
         timings.add(outcome.seconds)
         row: dict[str, Any] = {
             name: getattr(source, name) for name in ("scan_id", "path", "series_uid", "synthetic")
         }
-        rows.append(row)
         row["lungs_in_view_percent"] = outcome.lungs_in_view_percent
         row["notes"] = format_notes(outcome.notes, record.volume_input.override_checks)
+        rows[place] = row
         if outcome.prepared is None:
             row |= {"status": "refused", "reason": outcome.reason}
-            advance()
+            done(place)
         else:
-            row |= {"status": "ok"}
-            yield row, source, outcome.scan, outcome.prepared
+            yield place, source, outcome.scan, outcome.prepared
 
 
 def _columns_of(score: Any, record: RunRecord) -> dict[str, Any]:
@@ -264,15 +289,20 @@ def _columns_of(score: Any, record: RunRecord) -> dict[str, Any]:
     if isinstance(score, float):
         point = record.operating_point
         if point is None:
-            return {"score": score}
+            return {"status": "ok", "score": score}
         named = record.classes if len(record.classes) == 2 else ("negative", "positive")
         negative, positive = named
-        return {"score": score, "predicted_class": positive if score >= point else negative}
+        return {
+            "status": "ok",
+            "score": score,
+            "predicted_class": positive if score >= point else negative,
+        }
     classes = record.classes or [str(index) for index in range(len(score))]
     columns: dict[str, Any] = {
         f"score_{name}": value for name, value in zip(classes, score, strict=True)
     }
     columns["score"] = columns[f"score_{class_of_interest(classes)}"]
+    columns["status"] = "ok"
     columns["predicted_class"] = classes[max(range(len(score)), key=score.__getitem__)]
     return columns
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
@@ -15,8 +16,9 @@ from covidlit.arguments import n_cores, require_n_jobs
 from covidlit.cohort.scan_reader import lungs_of_refused
 from covidlit.cohort.scan_sources import ScanSource, refusal_reason
 from covidlit.errors import ConfigError, CovidlitError
-from covidlit.preprocess.backends import start_cluster
+from covidlit.preprocess.backends import LOST, alone, start_cluster
 from covidlit.preprocess.geometry import Geometry, Prepared, prepare_scan
+from covidlit.preprocess.workers import end_with
 from covidlit.scans.scan import Scan
 
 BACKENDS = ("loky", "dask")
@@ -73,7 +75,7 @@ def prepare_ahead(
 
     Raises:
         ConfigError: `n_jobs` is 0; an unknown backend, or one that is not installed.
-        CovidlitError: a worker process died.
+        CovidlitError: a worker process of Dask died. One of loky costs its own scan alone.
     """
     require_n_jobs(n_jobs)
     if backend not in BACKENDS:
@@ -82,18 +84,46 @@ def prepare_ahead(
             where="backend",
             fix=f"use one of {BACKENDS}.",
         )
-    with ExitStack() as stack:
-        pool, n_jobs = _pool(n_jobs, backend, stack)
-        yield from _prepare_in(pool, sources, geometry, n_jobs + ahead, keep_scan)
+    left, tried = deque(sources), 0
+    while left:
+        with ExitStack() as stack:
+            pool, n_jobs = _pool(n_jobs, backend, stack)
+            # After a death, those that it may be about are prepared one by one.
+            most = n_jobs + ahead
+            try:
+                for done in _prepare_in(pool, list(left), geometry, most, keep_scan):
+                    left.popleft()
+                    yield done
+            except BrokenExecutor as error:
+                if backend != "loky":
+                    raise _killed(left[0]) from error
+                tried = most
+        while left and tried:
+            source, tried = left.popleft(), tried - 1
+            yield source, alone(_PrepareSource(geometry, keep_scan), source, _lost)
+
+
+@dataclass(frozen=True)
+class _PrepareSource:
+    geometry: Geometry
+    keep_scan: bool
+
+    def __call__(self, source: ScanSource) -> PreparedSource:
+        return prepare_source(source, self.geometry, self.keep_scan)
+
+
+def _lost(source: ScanSource) -> PreparedSource:
+    return PreparedSource(reason=f"{LOST}.")
 
 
 def _prepare_in(
     pool: Executor, sources: Iterable[ScanSource], geometry: Geometry, most: int, keep_scan: bool
 ) -> Generator[tuple[ScanSource, PreparedSource]]:
     waiting: deque[tuple[ScanSource, Future[PreparedSource]]] = deque()
+    task = _PrepareSource(geometry, keep_scan)
     try:
         for source in sources:
-            waiting.append((source, pool.submit(prepare_source, source, geometry, keep_scan)))
+            waiting.append((source, pool.submit(task, source)))
             if len(waiting) == most:
                 yield _next(waiting)
         while waiting:
@@ -151,13 +181,17 @@ def _next(
         return source, future.result()
     except Exception as error:
         # Of Dask by its name, because it is an extra.
-        if not isinstance(error, BrokenExecutor) and type(error).__name__ != "KilledWorker":
-            raise
-        raise CovidlitError(
-            "a process that prepares scans was killed, perhaps for want of memory.",
-            where=source.path,
-            fix="use fewer jobs.",
-        ) from error
+        if type(error).__name__ == "KilledWorker":
+            raise _killed(source) from error
+        raise
+
+
+def _killed(source: ScanSource) -> CovidlitError:
+    return CovidlitError(
+        "a process that prepares scans was killed, perhaps for want of memory.",
+        where=source.path,
+        fix="use fewer jobs.",
+    )
 
 
 def _pool(n_jobs: int, backend: str, stack: ExitStack) -> tuple[Executor, int]:
@@ -179,5 +213,6 @@ def _pool(n_jobs: int, backend: str, stack: ExitStack) -> tuple[Executor, int]:
         return ThreadPoolExecutor(1), 1
 
     # Starts fresh interpreters that do not run the caller's script again, on every system.
-    executor: Executor = ProcessPoolExecutor(n_jobs)
+    # They end with this process, however it ends, also before their first scan.
+    executor: Executor = ProcessPoolExecutor(n_jobs, initializer=end_with, initargs=(os.getpid(),))
     return executor, n_jobs

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pydicom import dcmread
 
+from covidlit.dicom.parse import inflated_header
 from covidlit.dicom.series import FileProblem
 from covidlit.dicom.wording import name_some
 from covidlit.files import printable
@@ -51,7 +52,8 @@ def promised_by(path: Path) -> list[Promised]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        records = list(dcmread(path, force=True).get("DirectoryRecordSequence") or [])
+        content = dcmread(inflated_header(path) or path, force=True)
+        records = list(content.get("DirectoryRecordSequence") or [])
         series = _series_of(records)
         found = []
         for record in records:

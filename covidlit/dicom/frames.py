@@ -10,7 +10,9 @@ from typing import Any
 
 from pydicom import Dataset, dcmread
 
+from covidlit.dicom.parse import inflated_header
 from covidlit.dicom.series import Frame, ImageFile
+from covidlit.dicom.transfer_syntax import DEFLATED
 from covidlit.errors import DicomError
 
 MAX_POSITION_MM = 1e5
@@ -99,7 +101,8 @@ def enhanced_frames(image: ImageFile, classic: Frame) -> list[Frame]:
         raise DicomError(f"damaged: NumberOfFrames is {image.n_frames}.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dataset = dcmread(image.path, stop_before_pixels=True, force=True)
+        source = inflated_header(image.path) if image.transfer_syntax == DEFLATED else None
+        dataset = dcmread(source or image.path, stop_before_pixels=True, force=True)
         shared = _first(dataset, "SharedFunctionalGroupsSequence")
         groups = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
         _fill_facts(image, shared, groups[0] if groups else None)

@@ -10,55 +10,47 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import threading
 import warnings
 from collections.abc import Collection
+from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO
 
 from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 
 from covidlit.dicom.elements import Elements
-from covidlit.dicom.transfer_syntax import (
-    DEFLATED,
-    EXPLICIT_BIG,
-    EXPLICIT_LITTLE,
-    IMPLICIT_LITTLE,
-    is_encapsulated,
+from covidlit.dicom.inflate import Inflated, header_limit, too_long
+from covidlit.dicom.transfer_syntax import DEFLATED
+from covidlit.dicom.walk import (
+    FIRST_GROUPS,
+    IMPLICIT,
+    LONG_VR,
+    MEDIA_CLASS,
+    PIXEL_TAGS,
+    UNDEFINED,
+    DeflatedError,
+    Encoding,
+    MoreBytesError,
+    UnusualError,
+    encoding_at,
+    set_encoding,
+    walk,
+    walk_file,
 )
 from covidlit.errors import DicomError
 
-PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-UNDEFINED = 0xFFFFFFFF
 NOT_DICOM = "not a DICOM file"
 
-_MEDIA_CLASS = 0x00020002
 _HEAD_BYTES = (16_384, 262_144)
-_SHORT_VR = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
-_LONG_VR = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _CMS_OBJECT_ID = bytes.fromhex("06092a864886f70d0107")  # PS3.10 section 7.4, Secure DICOM file
-_EXPLICIT = {endian: struct.Struct(endian + "HH2sH").unpack_from for endian in "<>"}
-_IMPLICIT = {endian: struct.Struct(endian + "HHL").unpack_from for endian in "<>"}
-_SHORT = {endian: struct.Struct(endian + "H").unpack_from for endian in "<>"}
-_LENGTH = {endian: struct.Struct(endian + "L").unpack_from for endian in "<>"}
-_FIRST_GROUPS = (0x0002, 0x0008)
+_DEFLATED_META = re.compile(
+    rb"\x02\x00\x10\x00(UI..|....)" + re.escape(DEFLATED.encode()), re.DOTALL
+)
 _pydicom_lock = threading.Lock()
-
-
-class _Encoding(NamedTuple):
-    """How the elements of a file are really written."""
-
-    explicit: bool
-    endian: str
-
-    @property
-    def transfer_syntax(self) -> str:
-        """Its UID; empty for implicit VR in big endian, which DICOM never had."""
-        if self.explicit:
-            return EXPLICIT_LITTLE if self.endian == "<" else EXPLICIT_BIG
-        return IMPLICIT_LITTLE if self.endian == "<" else ""
 
 
 class NotDicomError(Exception):
@@ -71,14 +63,6 @@ class NoImageError(NotDicomError):
     def __init__(self, series_uid: str) -> None:
         super().__init__("a DICOM object without an image")
         self.series_uid = series_uid
-
-
-class _UnusualError(Exception):
-    """The short walk met something that it leaves to pydicom."""
-
-
-class _MoreBytesError(Exception):
-    """The header goes on after the bytes read so far."""
 
 
 def read_elements(path: Path | str, wanted: Collection[int]) -> Elements:
@@ -101,12 +85,89 @@ def read_elements(path: Path | str, wanted: Collection[int]) -> Elements:
             if len(head) < min(limit, size):
                 head += handle.read(limit - len(head))
             try:
-                return _walk_file(head, start, size, wanted)
-            except _UnusualError:
+                return walk_file(head, start, size, wanted)
+            except UnusualError:
                 break
-            except _MoreBytesError:
+            except MoreBytesError:
                 continue
+            except DeflatedError as deflated:
+                return _read_deflated(path, deflated.args[0], size, wanted)[0]
     return _read_with_pydicom(path, start, size, wanted)
+
+
+def inflated_header(path: Path | str) -> io.BytesIO | None:
+    """The data set of a deflated file up to its pixel data, at most `header_limit` bytes of it.
+
+    Returns:
+        Explicit VR little endian without a preamble; None where the file is not deflated.
+
+    Raises:
+        DicomError: the deflated part is damaged.
+    """
+    start = _start_of_deflated(path)
+    if start is None:
+        return None
+    return io.BytesIO(Inflated(path, start).grow_to(header_limit()))
+
+
+def inflated_pixels(path: Path | str, length: int) -> bytes:
+    """The first `length` bytes of the pixel data of a deflated file.
+
+    Raises:
+        DicomError: it is damaged, or has fewer.
+    """
+    start = _start_of_deflated(path)
+    if start is None:
+        raise DicomError("damaged: what is called deflated is not.")
+    found, inflated, offset = _read_deflated(path, start, 0, ())
+    if offset < 0:
+        raise DicomError("no pixel data can be found in its deflated part.")
+    there = min(len(inflated.grow_to(offset + length)) - offset, found.pixel_length)
+    if there < length:
+        raise DicomError(f"truncated: {there} of {length} bytes of pixel data.")
+    return bytes(inflated.content[offset : offset + length])
+
+
+def _start_of_deflated(path: Path | str) -> int | None:
+    with Path(path).open("rb") as handle:
+        head = handle.read(_HEAD_BYTES[1])
+        size = os.fstat(handle.fileno()).st_size
+    try:
+        walk_file(head, _start_of_data(head, size), size, ())
+    except DeflatedError as deflated:
+        return int(deflated.args[0])
+    except (UnusualError, MoreBytesError, DicomError, NotDicomError, struct.error):
+        return None
+    return None
+
+
+def _read_deflated(
+    path: Path | str, start: int, size: int, wanted: Collection[int]
+) -> tuple[Elements, Inflated, int]:
+    """The elements of a deflated file, what was inflated of it, and where its pixel data start.
+
+    The place is -1 where only pydicom can read the header.
+    """
+    inflated = Inflated(path, start)
+    limit = _HEAD_BYTES[0]
+    while True:
+        head = inflated.grow_to(limit)
+        found = Elements({}, transfer_syntax=DEFLATED, size=size)
+        length = len(head) if inflated.is_whole else 1 << 62
+        try:
+            walk(head, 0, length, Encoding(True, "<"), wanted, found)
+            break
+        except MoreBytesError:
+            if limit >= header_limit():
+                raise too_long() from None
+            limit = min(4 * limit, header_limit())
+        except (UnusualError, struct.error):
+            head = inflated.grow_to(header_limit())
+            found = _read_with_pydicom(io.BytesIO(head), 0, size, wanted)
+            found.transfer_syntax = DEFLATED
+            break
+    place, found.pixel_offset = found.pixel_offset, -1
+    return found, inflated, place if found.pixel_tag else -1
 
 
 def _start_of_data(head: bytes, size: int) -> int:
@@ -124,164 +185,46 @@ def _start_of_data(head: bytes, size: int) -> int:
         )
     first = head[:8]
     if len(first) == 8:
-        encoding = _encoding_at(head, 0)
-        group, element, length = _IMPLICIT[encoding.endian](head, 0)
-        if group in _FIRST_GROUPS and element <= 0x0100 and (encoding.explicit or length <= 128):
+        encoding = encoding_at(head, 0)
+        group, element, length = IMPLICIT[encoding.endian](head, 0)
+        if group in FIRST_GROUPS and element <= 0x0100 and (encoding.explicit or length <= 128):
             return 0
     raise NotDicomError(NOT_DICOM)
 
 
-def _encoding_at(head: bytes, position: int) -> _Encoding:
-    """How the element at `position` is written, which must be the first of a group."""
-    vr = head[position + 4 : position + 6]
-    # The first groups of a file have small numbers: 0x0008, or 0x0800 in the wrong byte order.
-    big = head[position] < head[position + 1]
-    return _Encoding(vr in _SHORT_VR or vr in _LONG_VR, ">" if big else "<")
-
-
-def _walk_file(head: bytes, start: int, size: int, wanted: Collection[int]) -> Elements:
-    found = Elements({}, size=size)
-    position = start
-    if len(head) < start + 8:
-        raise _UnusualError
-    meta = _encoding_at(head, start)
-    if _SHORT[meta.endian](head, start)[0] == 2:
-        found.endian = meta.endian
-        position = _walk(head, start, size, meta, (0x00020010, _MEDIA_CLASS), found, end_group=2)
-    if len(head) < position + 8:
-        raise _UnusualError
-    encoding = _encoding_at(head, position)
-    declared = found.text(0x00020010)
-    plain = _SHORT[encoding.endian](head, position)[0] in _FIRST_GROUPS and encoding.explicit
-    if declared == DEFLATED and not plain:
-        raise _UnusualError
-    _set_encoding(found, declared, encoding)
-    _walk(head, position, size, encoding, wanted, found)
-    return found
-
-
-def _set_encoding(found: Elements, declared: str, encoding: _Encoding) -> None:
-    """Note the encoding as it is; a compressed transfer syntax says more than the elements show."""
-    found.endian, found.transfer_syntax = encoding.endian, declared
-    if not is_encapsulated(declared):
-        found.transfer_syntax = encoding.transfer_syntax
-        if declared and declared != found.transfer_syntax:
-            found.declared = declared
-
-
-def _walk(
-    head: bytes,
-    position: int,
-    size: int,
-    encoding: _Encoding,
-    wanted: Collection[int],
-    found: Elements,
-    end_group: int | None = None,
-) -> int:
-    """Collect wanted elements from `position` on; stop at pixel data or after `end_group`."""
-    available, previous = len(head), 0
-    explicit, endian = encoding
-    explicit_at, implicit_at, length_at = _EXPLICIT[endian], _IMPLICIT[endian], _LENGTH[endian]
-    while True:
-        if position + 12 > available:
-            if available < size:
-                raise _MoreBytesError
-            if position == size:
-                return position
-            raise _UnusualError
-        if explicit:
-            group, element, vr, length = explicit_at(head, position)
-            if end_group is not None and group != end_group:
-                return position
-            value = position + 8
-            if vr not in _SHORT_VR:
-                if vr not in _LONG_VR:
-                    raise _UnusualError
-                length = length_at(head, value)[0]
-                value += 4
-        else:
-            group, element, length = implicit_at(head, position)
-            if end_group is not None and group != end_group:
-                return position
-            value = position + 8
-        tag = group << 16 | element
-        if tag in PIXEL_TAGS:
-            found.pixel_tag, found.pixel_offset = tag, value
-            found.pixel_length = -1 if length == UNDEFINED else length
-            return position
-        if tag <= previous:
-            raise _UnusualError
-        previous = tag
-        if length == UNDEFINED:
-            if explicit and vr != b"SQ":
-                raise _UnusualError
-            position = _skip_items(head, value, size, encoding)
-            if tag in wanted:
-                found.values[tag] = head[value:position]
-            continue
-        position = value + length
-        if position > size:
-            raise _UnusualError
-        if tag in wanted:
-            if position > available:
-                raise _MoreBytesError
-            found.values[tag] = head[value:position]
-
-
-def _skip_items(head: bytes, position: int, size: int, encoding: _Encoding, depth: int = 0) -> int:
-    """The position after a sequence of undefined length whose items start at `position`."""
-    if depth > 16:
-        raise _UnusualError
-    explicit, endian = encoding
-    while True:
-        if position + 8 > len(head):
-            raise _MoreBytesError if len(head) < size else _UnusualError
-        group, element, length = _IMPLICIT[endian](head, position)
-        position += 8
-        if (group, element) == (0xFFFE, 0xE0DD):
-            return position
-        if (group, element) != (0xFFFE, 0xE000):
-            raise _UnusualError
-        if length != UNDEFINED:
-            position += length
-            continue
-        while True:
-            if position + 12 > len(head):
-                raise _MoreBytesError if len(head) < size else _UnusualError
-            group, element, length = _IMPLICIT[endian](head, position)
-            value = position + 8
-            if (group, element) == (0xFFFE, 0xE00D):
-                position = value
-                break
-            if explicit:
-                vr = head[position + 4 : position + 6]
-                if vr in _SHORT_VR:
-                    length = _SHORT[endian](head, position + 6)[0]
-                elif vr in _LONG_VR:
-                    length = _LENGTH[endian](head, value)[0]
-                    value += 4
-                else:
-                    raise _UnusualError
-            if length == UNDEFINED:
-                if explicit and vr != b"SQ":
-                    raise _UnusualError
-                position = _skip_items(head, value, size, encoding, depth + 1)
-            else:
-                position = value + length
-
-
 def _read_with_pydicom(
-    path: Path | str, start: int, size: int, wanted: Collection[int]
+    source: Path | str | io.BytesIO, start: int, size: int, wanted: Collection[int]
 ) -> Elements:
-    with Path(path).open("rb") as handle, _pydicom_lock, warnings.catch_warnings():
+    with ExitStack() as stack:
+        if isinstance(source, io.BytesIO):
+            content: BinaryIO = source
+        else:
+            handle = stack.enter_context(Path(source).open("rb"))
+            _refuse_deflated(handle)
+            content = io.BytesIO(handle.read()) if start == 0 else handle
+        return _parse_with_pydicom(content, size, wanted)
+
+
+def _refuse_deflated(handle: BinaryIO) -> None:
+    """pydicom inflates a file as a whole, whatever is wanted of it.
+
+    Raises:
+        DicomError: the file is deflated, but the short walk could not read that it is.
+    """
+    if _DEFLATED_META.search(handle.read(_HEAD_BYTES[1])):
+        raise DicomError("damaged: deflated, behind a file meta group that cannot be read.")
+    handle.seek(0)
+
+
+def _parse_with_pydicom(content: BinaryIO, size: int, wanted: Collection[int]) -> Elements:
+    with _pydicom_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        content = io.BytesIO(handle.read()) if start == 0 else handle
         dataset = dcmread(content, stop_before_pixels=True, force=True, specific_tags=list(wanted))
         position = content.tell()
         syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
         implicit, little = dataset.original_encoding
-        encoding = _Encoding(not implicit, "<" if little is not False else ">")
-        values = {_MEDIA_CLASS: str(dataset.file_meta.get("MediaStorageSOPClassUID", "")).encode()}
+        encoding = Encoding(not implicit, "<" if little is not False else ">")
+        values = {MEDIA_CLASS: str(dataset.file_meta.get("MediaStorageSOPClassUID", "")).encode()}
         for tag in wanted:
             if tag not in dataset:
                 continue
@@ -291,11 +234,7 @@ def _read_with_pydicom(
             elif item.VR == "SQ" and item.value:
                 values[tag] = b"items"  # pydicom has parsed them; only that there are any counts
         found = Elements(values, size=size)
-        if syntax == DEFLATED:
-            found.transfer_syntax = syntax
-            found.pixel_tag, found.pixel_offset = 0x7FE00010, -1
-            return found
-        _set_encoding(found, syntax, encoding)
+        set_encoding(found, syntax, encoding)
         content.seek(position)
         _locate_pixels(content.read(12), position, bool(implicit), found)
     return found
@@ -308,7 +247,7 @@ def _locate_pixels(start: bytes, position: int, implicit: bool, found: Elements)
     group, element = struct.unpack(found.endian + "HH", start[:4])
     if (group << 16 | element) not in PIXEL_TAGS:
         return
-    at = 4 if implicit or start[4:6] not in _LONG_VR else 8
+    at = 4 if implicit or start[4:6] not in LONG_VR else 8
     length = struct.unpack(found.endian + "L", start[at : at + 4])[0]
     found.pixel_tag = group << 16 | element
     found.pixel_offset = position + at + 4

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
-from pydicom.pixels import get_decoder
-from pydicom.uid import UID, RLELossless
+from pydicom.encaps import generate_frames, get_frame
 
-from covidlit.dicom.gdcm_jpeg import decode_with_gdcm, uses_gdcm
+from covidlit.dicom.decoding import DecodeError, DecoderStartError, DecodeTimeoutError, decode
+from covidlit.dicom.parse import inflated_pixels
 from covidlit.dicom.series import Frame, ImageFile
 from covidlit.dicom.stored_bits import StoredBitsError, drop_unused_bits
-from covidlit.dicom.transfer_syntax import is_encapsulated
+from covidlit.dicom.transfer_syntax import DEFLATED, is_encapsulated
 from covidlit.scans.scan import AIR_HU
 
 _INT16 = np.iinfo(np.int16)
@@ -109,7 +109,10 @@ def same_image(first: Frame, second: Frame) -> bool:
         return False
     images = [np.empty(shape, np.int16) for shape in shapes]
     for frame, image in zip((first, second), images, strict=True):
-        if decode_problem([frame], [image]):
+        try:
+            if decode_problem([frame], [image]):
+                return False
+        except DecodeTimeoutError:
             return False
     return bool(np.array_equal(images[0], images[1]))
 
@@ -119,9 +122,18 @@ def decode_problem(frames: Sequence[Frame], out: Sequence[NDArray[np.int16]]) ->
 
     The boundary for damaged pixels: decoders raise nearly anything, so every Exception is caught
     here, on purpose, and becomes a reason that the verdict names.
+
+    Raises:
+        DecoderStartError: the machine cannot start a process for the decoder, which says nothing of
+            the file.
+        DecodeTimeoutError: the decoder took too long.
     """
     try:
         read_hu(frames, out)
+    except (DecoderStartError, DecodeTimeoutError):
+        raise
+    except DecodeError as error:
+        return f"undecodable: {error}"
     except StoredBitsError as error:
         return str(error)
     except Exception as error:
@@ -188,6 +200,9 @@ def _decoded(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
     if image.endian == "<" and image.pixel_offset > 0 and is_encapsulated(image.transfer_syntax):
         yield from _decoded_fragments(frames)
         return
+    if image.transfer_syntax == DEFLATED:
+        yield from _deflated(frames)
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         element = dcmread(image.path, force=True)["PixelData"]
@@ -207,27 +222,36 @@ def _decoded_fragments(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
     with image.path.open("rb") as handle:
         handle.seek(image.pixel_offset)
         content = handle.read()
-    if uses_gdcm(image):
-        yield from (decode_with_gdcm(content, frame) for frame in frames)
+    if len(frames) == 1:
+        yield _decoded_code(
+            get_frame(content, frames[0].index, number_of_frames=image.n_frames), image
+        )
         return
-    decoder = get_decoder(UID(image.transfer_syntax))
-    # Run-length codes hold whole words; told of fewer bits, pydicom clears those that are too many.
-    is_rle = image.transfer_syntax == RLELossless
-    decoded = decoder.iter_array(
-        content,
-        indices=[frame.index for frame in frames],
-        rows=image.rows,
-        columns=image.columns,
-        number_of_frames=image.n_frames,
-        samples_per_pixel=1,
-        photometric_interpretation=image.photometric or "MONOCHROME2",
-        bits_allocated=image.bits_allocated,
-        bits_stored=image.bits_allocated if is_rle else image.bits_stored,
-        pixel_representation=int(image.signed),
-        pixel_keyword="PixelData",
-    )
-    for array, _ in decoded:
-        yield array
+    wanted = {frame.index for frame in frames}
+    codes = {
+        index: code
+        for index, code in enumerate(generate_frames(content, number_of_frames=image.n_frames))
+        if index in wanted
+    }
+    for frame in frames:
+        if frame.index not in codes:
+            raise DecodeError(f"frame {frame.index + 1} is not there")
+        yield _decoded_code(codes[frame.index], image)
+
+
+def _deflated(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
+    image = frames[0].source
+    kind = np.dtype(f"<{'i' if image.signed else 'u'}{image.bits_allocated // 8}")
+    size = image.rows * image.columns * kind.itemsize
+    content = inflated_pixels(image.path, size * (1 + max(frame.index for frame in frames)))
+    for frame in frames:
+        values = np.frombuffer(content, kind, image.rows * image.columns, frame.index * size)
+        yield values.reshape(image.rows, image.columns)
+
+
+def _decoded_code(code: bytes, image: ImageFile) -> NDArray[Any]:
+    values, image.code_precision = decode(code, image)
+    return values
 
 
 def _shaped(stored: NDArray[Any], image: ImageFile) -> NDArray[Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from covidlit.dicom.assess import Plan, assess, judge
 from covidlit.dicom.checks import Checks
+from covidlit.dicom.decoding import DecodeTimeoutError
 from covidlit.dicom.find import find_series, n_threads
 from covidlit.dicom.geometry import Stack, affine_of
 from covidlit.dicom.pixels import decode_problem
@@ -22,8 +24,12 @@ from covidlit.dicom.transfer_syntax import is_encapsulated
 from covidlit.dicom.verdict import Finding, SeriesRefused, Verdict
 from covidlit.dicom.wording import name_some
 from covidlit.errors import DicomError
+from covidlit.limits import over_limit
 from covidlit.scans.content import look_at
 from covidlit.scans.scan import Scan, to_canonical
+
+_MOST_HUNG = 2
+"""After as many slices that a decoder hung over, the others of the series are not tried."""
 
 
 def read_series(
@@ -36,8 +42,8 @@ def read_series(
     """Read one CT series into a Scan in Hounsfield units, canonical orientation.
 
     Memory: the volume itself (2 bytes per voxel, 157 MB for 300 slices of 512x512) and one
-    compressed file per worker; once more the volume where rows or columns must be flipped, or an
-    override interpolates.
+    compressed file per worker; a process of 50 MB for each of two threads that decode; once more
+    the volume where rows or columns must be flipped, or an override interpolates.
 
     Args:
         series_or_path: a series from `find_series`, a folder that holds one, or one DICOM file.
@@ -48,7 +54,8 @@ def read_series(
 
     Raises:
         SeriesRefused: a check failed and is not overridden; its `verdict` lists all reasons.
-        DicomError: no such path, no series there, several to choose from, or an unknown UID.
+        DicomError: no such path, no series there, several to choose from, or an unknown UID; or
+            the volume would take more memory than `covidlit.limits.memory_limit`.
     """
     if isinstance(series_or_path, Series):
         series = series_or_path
@@ -61,6 +68,7 @@ def read_series(
         verdict, plan = assess(series, checks, unreadable)
         if plan is None:
             raise SeriesRefused(verdict)
+        _check_claim(plan, series)
         volume, problems = _read_volume(plan.frames, workers)
         if not problems:
             break
@@ -149,16 +157,61 @@ def _read_volume(
     for place, frame in enumerate(frames):
         by_file.setdefault(frame.source, []).append(place)
 
-    def read(places: list[int]) -> str:
-        return decode_problem([frames[k] for k in places], [volume[k] for k in places])
+    n_hung = 0
 
-    # Decoders hold Python's lock: a second thread would only get in the way of the first.
-    threads = 1 if is_encapsulated(image.transfer_syntax) else n_threads(workers)
+    def read(places: list[int]) -> str:
+        nonlocal n_hung
+        if n_hung >= _MOST_HUNG:
+            return f"not decoded, because the decoder took too long over {n_hung} others"
+        try:
+            return decode_problem([frames[k] for k in places], [volume[k] for k in places])
+        except DecodeTimeoutError as error:
+            n_hung += 1
+            return f"undecodable: {error}"
+
+    # One slice is decoded, in a process of its own, while the one before is turned into HU.
+    threads = n_threads(workers)
+    if is_encapsulated(image.transfer_syntax):
+        threads = min(2, threads)
     with ThreadPoolExecutor(threads) as pool:
         problems = list(pool.map(read, by_file.values()))
-    return volume, {
-        source: problem for source, problem in zip(by_file, problems, strict=True) if problem
-    }
+    found = {source: problem for source, problem in zip(by_file, problems, strict=True) if problem}
+    return volume, found or _odd_precision(by_file)
+
+
+def _check_claim(plan: Plan, series: Series) -> None:
+    """Refuse a volume above the limit of memory before any of it is taken.
+
+    Raises:
+        DicomError: it is too large, by its headers.
+    """
+    image, along = plan.frames[0].source, plan.stack.along
+    n_slices = len(along)
+    if not plan.spacing.even:
+        n_slices = max(n_slices, round(float(np.ptp(along)) / plan.spacing.step) + 1)
+    if problem := over_limit(2.0 * n_slices * image.rows * image.columns, "the volume"):
+        raise DicomError(f"{problem}.", where=series.folder)
+
+
+def _odd_precision(images: Collection[ImageFile]) -> dict[ImageFile, str]:
+    """Compressed files whose code has another precision than that of most others with their header.
+
+    Such a code was damaged, or the header belongs to another image; its values are no HU.
+    """
+    said: dict[tuple[str, int], Counter[int]] = {}
+    for image in images:
+        key = image.transfer_syntax, image.bits_stored
+        said.setdefault(key, Counter())[image.code_precision] += 1
+    problems = {}
+    for image in images:
+        counts = said[image.transfer_syntax, image.bits_stored]
+        usual, count = counts.most_common(1)[0]
+        if image.code_precision != usual and counts[image.code_precision] < count:
+            problems[image] = (
+                f"the compressed code holds values of {image.code_precision} bits, that of the "
+                f"other slices {usual}"
+            )
+    return problems
 
 
 def _place(volume: NDArray[np.int16], plan: Plan) -> tuple[NDArray[np.int16], NDArray[np.float64]]:

@@ -105,6 +105,8 @@ class ImageFile:
     burned_in: bool = False
     lossy: bool = False
     overlay_bits: tuple[int, ...] = ()
+    code_precision: int = 0
+    """Bits of a value in the compressed code, once it was decoded."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,19 @@ EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
-JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
-JPEG_LOSSLESS = frozenset({"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"})
+_JPEG = "1.2.840.10008.1.2.4."
+_DECODERS = {
+    **dict.fromkeys((f"{_JPEG}50", f"{_JPEG}51", f"{_JPEG}57", f"{_JPEG}70"), "gdcm"),
+    **dict.fromkeys((f"{_JPEG}80", f"{_JPEG}81"), "charls"),
+    **dict.fromkeys((f"{_JPEG}{number}" for number in (90, 91, 201, 202, 203)), "openjpeg"),
+    "1.2.840.10008.1.2.5": "rle",
+}
+"""Of several decoders the one that raises an ordinary error on most damaged files."""
+
+
+def decoder_name(transfer_syntax: str) -> str:
+    """Which decoder of `covidlit.dicom.decoder_worker` takes this syntax; empty where none does."""
+    return _DECODERS.get(transfer_syntax, "")
 
 
 def is_encapsulated(transfer_syntax: str) -> bool:
@@ -33,7 +44,7 @@ def no_decoder(transfer_syntax: str) -> str:
         decoder = get_decoder(UID(transfer_syntax))
     except NotImplementedError:
         return problem
-    if decoder.is_available:
+    if decoder.is_available and decoder_name(transfer_syntax):
         return ""
     return f"{problem} is installed (one of: {', '.join(decoder.missing_dependencies)})"
 

@@ -199,8 +199,8 @@ class HeatmapWriter:
         }  # fmt: skip
         return WrittenHeatmap(heatmap, row, png)
 
-    def text_of(self, score: float) -> str:
-        """A score with as many digits as tell it from the operating point."""
+    def text_of(self, score: float | None) -> str:
+        """A score, where there is one, with as many digits as tell it from the operating point."""
         return score_texts([score], self.record.operating_point)[0]
 
     def finish(self, name: str, made_from: str, row: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from covidlit.errors import CheckpointError
+from covidlit.limits import archive_problem
 from covidlit.models.weight_differences import weight_differences
 
 
@@ -47,6 +48,8 @@ def load_medicalnet(backbone: nn.Module, path: str | Path) -> None:
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError("there is no such file.", where=path, fix="check `pretrained`.")
+    if problem := archive_problem(path, expansion=1.1, spare=16 << 20):
+        raise CheckpointError(f"{problem}.", where=path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:

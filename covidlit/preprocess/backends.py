@@ -8,14 +8,19 @@ from contextlib import ExitStack
 from typing import Any, TypeVar
 
 import joblib
+from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from covidlit.arguments import require_n_jobs
 from covidlit.errors import ConfigError
+from covidlit.preprocess.workers import run_in_worker
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 BACKENDS = ("loky", "threading", "dask", "ray")
+LOST = "the process that read and prepared it was killed, perhaps for want of memory"
+"""Why a scan is refused whose worker died over it."""
 
 
 def run_in_parallel(
@@ -24,6 +29,7 @@ def run_in_parallel(
     *,
     n_jobs: int = -1,
     backend: str = "loky",
+    lost: Callable[[Task], Result] | None = None,
 ) -> Iterator[Result]:
     """Yield the result of every task as it is done, in any order.
 
@@ -36,6 +42,8 @@ def run_in_parallel(
         backend: "loky" (processes), "threading", "dask" (the current distributed.Client, else the
             scheduler of Dask's configuration, else one on this machine) or "ray" (the cluster of
             RAY_ADDRESS, else one on this machine).
+        lost: the result of a task whose worker process was killed over it (by the system for want
+            of memory, for example), with "loky". None: that ends the whole.
 
     Raises:
         ConfigError: an unknown backend, or one that is not installed; `n_jobs` is 0.
@@ -57,8 +65,52 @@ def run_in_parallel(
             for some in _chunks(tasks, 4 * max(1, joblib.effective_n_jobs(n_jobs))):
                 yield from joblib.Parallel(batch_size=1)(call(task) for task in some)
             return
+        if backend == "loky" and joblib.effective_n_jobs(n_jobs) > 1:
+            yield from _in_processes(function, tasks, joblib.effective_n_jobs(n_jobs), lost)
+            return
         parallel = joblib.Parallel(batch_size=1, return_as="generator_unordered")
         yield from parallel(call(task) for task in tasks)
+
+
+def _in_processes(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    n_jobs: int,
+    lost: Callable[[Task], Result] | None,
+) -> Iterator[Result]:
+    """With loky's workers, which end with this process; one that dies costs its own task."""
+    waiting = dict(enumerate(tasks))
+    call = joblib.delayed(_numbered)
+    while waiting:
+        parallel = joblib.Parallel(batch_size=1, return_as="generator_unordered")
+        numbered = [(number, function, os.getpid(), task) for number, task in waiting.items()]
+        try:
+            for number, result in parallel(call(*one) for one in numbered):
+                del waiting[number]
+                yield result
+        except TerminatedWorkerError:
+            if lost is None:
+                raise
+            # joblib sends out twice as many tasks as there are workers: one of these it was.
+            for number, task in list(waiting.items())[: 2 * n_jobs]:
+                del waiting[number]
+                yield alone(function, task, lost)
+
+
+def alone(function: Callable[[Task], Result], task: Task, lost: Callable[[Task], Result]) -> Result:
+    """The result of one task in a process of its own; that of `lost` where it dies over it."""
+    with ProcessPoolExecutor(1) as pool:
+        try:
+            result: Result = pool.submit(run_in_worker, function, os.getpid(), task).result()
+        except TerminatedWorkerError:
+            return lost(task)
+    return result
+
+
+def _numbered(
+    number: int, function: Callable[[Task], Result], parent: int, task: Task
+) -> tuple[int, Result]:
+    return number, run_in_worker(function, parent, task)
 
 
 def start_cluster(backend: str, n_jobs: int, stack: ExitStack) -> None:

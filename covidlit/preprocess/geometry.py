@@ -8,6 +8,7 @@ that slices of 1 mm are averaged to 5 mm as a thicker collimation would, and not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from covidlit.errors import ConfigError
+from covidlit.limits import over_limit
 from covidlit.preprocess.body import find_crop_centre
 from covidlit.scans.scan import AIR_HU, Scan
 
@@ -50,6 +52,8 @@ class Geometry:
                 where="geometry.size",
                 fix="use for example [64, 256, 256].",
             )
+        if problem := over_limit(4.0 * math.prod(int(s) for s in size), f"a volume of {size}"):
+            raise ConfigError(f"{problem}.", where="geometry.size", fix="use fewer voxels.")
         # Plain tuples, so that YAML lists and tuples give equal objects and equal cache keys.
         object.__setattr__(self, "spacing", tuple(float(s) for s in spacing))
         object.__setattr__(self, "size", tuple(int(s) for s in size))

@@ -15,7 +15,7 @@ from covidlit.dicom import SeriesRefused
 from covidlit.dicom.pseudonym import without_file_names
 from covidlit.errors import CacheError, CovidlitError, ManifestError, fault_reason
 from covidlit.files import path_named
-from covidlit.preprocess.backends import run_in_parallel
+from covidlit.preprocess.backends import LOST, run_in_parallel
 from covidlit.preprocess.cache import VolumeCache, source_hash
 from covidlit.preprocess.cache import pixel_hash as hash_pixels
 from covidlit.preprocess.geometry import Geometry, prepare_scan
@@ -128,7 +128,9 @@ def prepare_cohort(
     with progress_bar("Preparing scans", len(tasks), show=progress) as bar:
         readers = search_shared(task.reader for task in tasks)
         tasks = [replace(task, reader=own) for task, own in zip(tasks, readers, strict=True)]
-        for outcome in run_in_parallel(_prepare_one, tasks, n_jobs=n_jobs, backend=backend):
+        for outcome in run_in_parallel(
+            _prepare_one, tasks, n_jobs=n_jobs, backend=backend, lost=_lost
+        ):
             outcomes[outcome["scan_id"]] = outcome
             bar.advance()
     texts = ["scan_id", "key", "pixel_hash", "status", "reason", "notes"]
@@ -254,6 +256,11 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
         notes=noted,
         lungs=scan.lungs_in_view_percent,
     )
+
+
+def _lost(task: _Task) -> dict[str, Any]:
+    # Of the machine, perhaps: tried again next time, hence no record.
+    return _outcome(task.scan_id, status="refused", reason=LOST)
 
 
 def _without_source(text: str, reader: ScanReader) -> str:

@@ -17,6 +17,7 @@ from covidlit.scans.content import CONTENT_CHECKS, Content, NoChestError, look_a
 from covidlit.scans.detached import check_data_files
 from covidlit.scans.file_kind import kind_of, opened
 from covidlit.scans.folder import walk
+from covidlit.scans.image_size import check_claimed_size
 from covidlit.scans.nifti import pair_of, read_nifti
 from covidlit.scans.placement import check_spacing, perpendicular, stated_affine
 from covidlit.scans.scan import AIR_HU, Scan, to_canonical
@@ -95,7 +96,8 @@ def read_volume(path: str | Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
         The array (z, y, x), canonical as in Scan, and its affine, index to LPS mm.
 
     Raises:
-        CovidlitError: missing, unreadable, cut off, not 3D or not scalar, without an orientation.
+        CovidlitError: missing, unreadable, cut off, not 3D or not scalar, without an orientation;
+            or its header claims more memory than `covidlit.limits.memory_limit`.
     """
     volume = load_volume(Path(path))
     return volume.array, volume.affine
@@ -137,14 +139,14 @@ def _read_with_itk(
     if kind in _READERS:
         reader.SetImageIO(_READERS[kind])
     try:
+        reader.ReadImageInformation()
+        check_claimed_size(path, reader)
         image = reader.Execute()
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise CovidlitError(
             f"cannot be read as an image ({reason}).", where=path, fix=fix
         ) from error
-    if kind == "gipl":
-        _check_gipl_size(path, image)
     size = image.GetSize()
     if len(size) == 4 and size[3] == 1:
         image = image[:, :, :, 0]
@@ -249,18 +251,6 @@ def affine_of_image(image: Any) -> NDArray[np.float64]:
     affine[:3, :3] = (direction * np.array(image.GetSpacing()))[:, ::-1]
     affine[:3, 3] = image.GetOrigin()
     return affine
-
-
-def _check_gipl_size(path: Path, image: Any) -> None:
-    """ITK reads a GIPL that is cut off without a word."""
-    voxels = int(np.prod(image.GetSize()))
-    wanted = 256 + voxels * image.GetSizeOfPixelComponent()
-    if path.stat().st_size < wanted:
-        raise CovidlitError(
-            f"the file is cut off: {path.stat().st_size} of {wanted} bytes.",
-            where=path,
-            fix="copy it again from its source.",
-        )
 
 
 def _stem(path: Path) -> str:

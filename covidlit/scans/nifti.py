@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.errors import CovidlitError
+from covidlit.limits import over_limit
 from covidlit.scans.file_kind import opened
 from covidlit.scans.placement import stated_affine
 
@@ -167,11 +168,13 @@ def _values(
     packed = where.stat().st_size
     if wanted > packed * _MOST_DEFLATED:
         raise CovidlitError(
-            f"the file is cut off or damaged: its header claims {wanted} bytes, the file has "
-            f"{packed}.",
+            f"the file is cut off, or its header is damaged: it has {packed} bytes, and the header "
+            f"claims {wanted} of voxels.",
             where=where,
             fix="copy it again from its source.",
         )
+    if problem := over_limit(wanted, "its header"):
+        raise CovidlitError(f"{problem}.", where=where)
     file.seek(max(0, offset))
     values: Any = np.empty(shape[::-1], kind)
     buffer, got = memoryview(values).cast("B"), 0
@@ -179,7 +182,8 @@ def _values(
         got += n
     if got < wanted:
         raise CovidlitError(
-            f"the file is cut off: {got} of {wanted} bytes.",
+            f"the file is cut off, or its header is damaged: it holds {got} of the {wanted} bytes "
+            "that the header claims.",
             where=where,
             fix="copy it again from its source.",
         )

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from covidlit.checkpoints.file import described, load_checkpoint
+from covidlit.checkpoints.size import no_larger_than
 from covidlit.checkpoints.weights import check_weights
 from covidlit.settings.targets import build
 
@@ -32,10 +33,14 @@ def restore(
     make = (instead or {}).get(name)
     # Drawing the weights that are replaced takes 0.2 s for 27.5 million. On torch's meta device it
     # takes none, but there a network's constants and the task's metrics would be lost.
-    with described(path), torch.random.fork_rng(devices=()):
+    weights = checkpoint["state_dict"]
+    with described(path), no_larger_than(weights), torch.random.fork_rng(devices=()):
         task = make(hparams) if make else build({**hparams, "_target_": name}, "tasks")
-    check_weights(task.state_dict(), checkpoint["state_dict"], path)
-    task.load_state_dict(checkpoint["state_dict"])
+    check_weights(task.state_dict(), weights, path)
+    task.load_state_dict(weights)
     task.record = checkpoint["covidlit"]["record"]
-    del checkpoint  # Lightning's save_hyperparameters keeps this frame, until garbage is collected
+    del (
+        checkpoint,
+        weights,
+    )  # Lightning's save_hyperparameters keeps this frame, until garbage is collected
     return task.eval()

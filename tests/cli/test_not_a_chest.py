@@ -69,9 +69,9 @@ def manifest(folder: Path) -> Path:
     return folder / "m.csv"
 
 
-def run(*arguments: object) -> str:
+def run(*arguments: object, exit_code: int = 0) -> str:
     done = CliRunner().invoke(app, list(map(str, arguments)))
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == exit_code, done.output
     return " ".join(done.output.split())
 
 
@@ -142,7 +142,7 @@ def test_predict_scores_no_mask_and_no_head(folder: Path, checkpoint: Path, tmp_
 def test_predict_takes_a_stated_orientation(checkpoint: Path, tmp_path: Path) -> None:
     path = save(tmp_path / "ct.nii", HU.astype(np.int16), sform=0, qform=0)
     out = tmp_path / "s.csv"
-    run("predict", checkpoint, path, "--out", out)
+    run("predict", checkpoint, path, "--out", out, exit_code=1)
     assert pd.read_csv(out)["reason"][0].startswith("no_orientation: ")
     run("predict", checkpoint, path, "--out", out, "--image-orientation", "LPS")
     assert pd.read_csv(out)["notes"][0] == "its orientation was stated as LPS, not read"

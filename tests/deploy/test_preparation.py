@@ -102,10 +102,13 @@ def test_processes_give_the_same_in_the_same_order(scans: Path) -> None:
             np.testing.assert_array_equal(one.prepared.array, expected.array)
 
 
-def test_a_process_that_dies_is_an_error_that_names_the_scan() -> None:
-    sources = [ScanSource("", "deadly.nii", read=partial(os._exit, 1))]
-    with pytest.raises(CovidlitError, match=r"deadly.nii: .*was killed"):
-        list(prepare_ahead(sources, GEOMETRY, n_jobs=2))
+def test_a_process_that_dies_costs_its_own_scan(scans: Path) -> None:
+    good = find_scans(scans, Checks())[:3]
+    sources = [good[0], ScanSource("", "deadly.nii", read=partial(os._exit, 1)), *good[1:]]
+    found = list(prepare_ahead(sources, GEOMETRY, n_jobs=2))
+    assert [source for source, _ in found] == sources
+    assert [one.prepared is None for _, one in found] == [False, True, False, False]
+    assert "was killed" in found[1][1].reason
 
 
 def test_no_jobs_are_refused() -> None:

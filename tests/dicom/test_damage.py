@@ -204,3 +204,17 @@ def test_random_damage_is_flagged_or_harmless(write_ct: Write, fuzzer: ModuleTyp
     outcomes = list(fuzzer.fuzz(write_ct(n=16), 60, first_seed=900))
     assert [one for one in outcomes if one.result not in ("flagged", "same")] == []
     assert {one.result for one in outcomes} == {"flagged", "same"}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+@pytest.mark.parametrize(
+    "syntax", ["1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.99"]
+)
+def test_random_damage_of_compressed_series_too(
+    write_ct: Write, fuzzer: ModuleType, syntax: str, tmp_path: Path
+) -> None:
+    fuzzer.convert(write_ct(n=16), tmp_path / "other", syntax)
+    outcomes = list(fuzzer.fuzz(tmp_path / "other", 40, first_seed=100))
+    assert [one for one in outcomes if one.result not in ("flagged", "same")] == []
+    assert {one.result for one in outcomes} == {"flagged", "same"}
+    assert max(one.seconds for one in outcomes) < 10

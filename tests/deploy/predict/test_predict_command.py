@@ -222,7 +222,7 @@ def test_archives_and_chosen_acquisitions_are_told_by_the_command(
             if path.is_file():
                 ds = pydicom.dcmread(path)
                 ds.AcquisitionNumber = number
-                ds.RescaleIntercept = float(ds.RescaleIntercept) + 300 * (number - 1)
+                ds.RescaleIntercept = float(ds.RescaleIntercept) + 50 * (number - 1)
                 (twice / str(number)).mkdir(parents=True, exist_ok=True)
                 ds.save_as(twice / str(number) / path.name)
     command = ["predict", str(checkpoint), str(twice), "--out", str(tmp_path / "s.csv")]

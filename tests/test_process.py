@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from covidlit.threads import let_waiting_threads_sleep
+from covidlit.process import let_waiting_threads_sleep
 
 
 @pytest.mark.parametrize("chosen", [{"OMP_WAIT_POLICY": "ACTIVE"}, {"GOMP_SPINCOUNT": "7"}])
@@ -25,7 +25,7 @@ def test_the_user_s_choice_stands(chosen: dict[str, str], monkeypatch: pytest.Mo
 def test_both_commands_set_it_before_torch_is_loaded() -> None:
     code = (
         "import os, sys; os.environ.pop('GOMP_SPINCOUNT', None)\n"
-        "import covidlit.threads as threads\n"
+        "import covidlit.process as threads\n"
         "set_ = threads.let_waiting_threads_sleep\n"
         "def watched():\n"
         "    assert 'torch' not in sys.modules\n"
