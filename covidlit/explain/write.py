@@ -29,7 +29,7 @@ from covidlit.explain.explain import (
 from covidlit.explain.heatmap import Heatmap
 from covidlit.explain.layers import ExplainError, layer_of
 from covidlit.explain.nifti import packed_heat
-from covidlit.explain.overlay import hottest_slices, overlay_png
+from covidlit.explain.overlay import hottest_slices, overlay_png, slice_inches
 from covidlit.explain.scale import require_scale
 from covidlit.files import write_bytes, write_json
 from covidlit.names import check_name
@@ -131,6 +131,7 @@ class HeatmapWriter:
             "preparation": self.record.preprocess.model_dump(mode="json"),
             "output": output_of(self.task), "layer": self.layer, "method": self.method,
             "scale": self.scale, "n_slices": self.n_slices,
+            "inches": slice_inches(self.n_slices),
         }  # fmt: skip
 
     def input_of(self, prepared: Prepared) -> torch.Tensor:
@@ -183,6 +184,7 @@ class HeatmapWriter:
             png = overlay_png(
                 scan, heat, self.scale, slices=slices,
                 title=f"{name[:16]}   score {self.text_of(score)}",
+                inches=slice_inches(self.n_slices),
                 lesion=None if labels is None else labels.classes > 1,
             )  # fmt: skip
         self._finished(name).unlink(missing_ok=True)  # what it says is true of the old files only
