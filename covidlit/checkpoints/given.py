@@ -16,7 +16,7 @@ from covidlit.checkpoints.record import PreprocessRecord, RunRecord, validated_r
 from covidlit.errors import CheckpointError, ConfigError
 from covidlit.preprocess.geometry import Geometry
 
-_PREPARATION = ("geometry", "window", "min_slices", "override_checks")
+_PREPARATION = ("geometry", "window", "min_slices", "override_checks", "image_orientation")
 _NEEDED = {
     "geometry": 'geometry={"spacing": [5.0, 1.5, 1.5], "size": [64, 256, 256]} (mm and voxels, '
     "z y x)",
@@ -36,6 +36,7 @@ class Given:
         operating_point: the score from which a scan counts as positive, in [0, 1]; takes the place
             of the checkpoint's.
         classes: names of the classes in the order of the targets.
+        image_orientation: what the axes of image files run to whose header does not say it.
 
     Raises:
         ConfigError: a value that none of these can have.
@@ -47,6 +48,7 @@ class Given:
     override_checks: Sequence[str] | None = None
     operating_point: float | None = None
     classes: Sequence[str] | None = None
+    image_orientation: str | None = None
 
     def __post_init__(self) -> None:
         if self.geometry is not None and not isinstance(self.geometry, Geometry):

@@ -18,7 +18,13 @@ def convert(
     ],
     override: Annotated[
         list[str] | None,
-        typer.Option(help="A DICOM check to switch off, by name; may be given several times."),
+        typer.Option(help="A check to switch off, by name; may be given several times."),
+    ] = None,
+    image_orientation: Annotated[
+        str | None,
+        typer.Option(
+            help="What the axes of image files run to whose header does not say it: LPS, LAS, ..."
+        ),
     ] = None,
     min_slices: Annotated[int, typer.Option(help="Refuse series with fewer slices.")] = 12,
     jobs: Annotated[int, typer.Option(help="Series read at a time; -1: one per core.")] = 1,
@@ -44,7 +50,7 @@ def convert(
     from covidlit.preprocess.conversion import COLUMNS, TABLE, convert_scans
 
     check_own_table(out / TABLE, COLUMNS, "covidlit convert")
-    checks = Checks(min_slices=min_slices, override=frozenset(override or ()))
+    checks = Checks(min_slices, frozenset(override or ()), image_orientation)
     table = convert_scans(folder, out, checks, n_jobs=jobs, progress=True)
     console = Console()
     refused = table[~table["accepted"]]

@@ -64,9 +64,9 @@ class Predictor:
         model: the folder of a run; a checkpoint of `covidlit train`, or one that a Trainer of your
             own wrote of a task of covidlit; a folder of `covidlit export`; a `model.skops`.
         engine, device, threads: see `covidlit.deploy.load_engine`.
-        geometry, window, min_slices, override_checks, operating_point, classes: what the
-            checkpoint's record lacks; see `covidlit.checkpoints.given.Given`. A Trainer whose
-            datamodule is covidlit's leaves the first four in the checkpoint, your own loaders
+        geometry, window, min_slices, override_checks, operating_point, classes, image_orientation:
+            what the checkpoint's record lacks; see `covidlit.checkpoints.given.Given`. A Trainer
+            whose datamodule is covidlit's leaves there how scans are prepared, your own loaders
             leave nothing.
 
     Attributes:
@@ -93,10 +93,14 @@ class Predictor:
         override_checks: Sequence[str] | None = None,
         operating_point: float | None = None,
         classes: Sequence[str] | None = None,
+        image_orientation: str | None = None,
     ) -> None:
         self.model = Path(model)
         self.device, self.threads = device, threads
-        self._given = Given(geometry, window, min_slices, override_checks, operating_point, classes)
+        self._given = Given(
+            geometry, window, min_slices, override_checks, operating_point, classes,
+            image_orientation,
+        )  # fmt: skip
         self.engine = load_engine(model, engine, device=device, threads=threads, given=self._given)
 
         self.run = facts_of_run(self.model, self.record)
@@ -128,7 +132,7 @@ class Predictor:
             heat_scale: heat of the colour bar's upper end; None: the one that the checkpoint
                 carries.
             **arguments: of `covidlit.deploy.predict.predict_with`: batch_size, n_jobs, backend,
-                override, strict, progress.
+                override, image_orientation, strict, progress.
 
         Returns:
             The table of `predict_with`; with `heatmaps` also the columns `heatmap` and `picture`,
@@ -173,7 +177,11 @@ class Predictor:
             device=find_device(self.device), given=self._given,
         )  # fmt: skip
         wanted = self.record.volume_input
-        checks = Checks(wanted.min_slices, frozenset(wanted.override_checks) | frozenset(override))
+        checks = Checks(
+            wanted.min_slices,
+            frozenset(wanted.override_checks) | frozenset(override),
+            wanted.image_orientation,
+        )
         return self._heats(writer, path, checks)
 
     def _heats(self, writer: HeatmapWriter, path: str | Path, checks: Checks) -> Iterator[ScanHeat]:
