@@ -10,8 +10,8 @@ FEWEST, MOST = 3, 9
 """Digits behind the point. Networks compute in float32: what differs beyond nine is the same."""
 
 _EXACT = 17
-"""Digits that tell any two numbers in [0, 1] apart; a score never looks like the operating point
-that it lies below."""
+"""Digits up to which a score is told from the operating point; then both are written out whole, for
+what is called negative must never look positive."""
 
 
 def score_texts(scores: Sequence[float | None], point: float | None = None) -> list[str]:
@@ -35,9 +35,13 @@ def point_text(point: float, scores: Iterable[float | None] = ()) -> str:
 def _texts(scores: set[float], point: float | None) -> dict[float, str]:
     marks = sorted(scores if point is None else {*scores, float(point)})
     digits = dict.fromkeys(marks, FEWEST)
+    whole: set[float] = set()
     # Rounding keeps the order: what differs from its neighbours differs from all.
     for low, high in pairwise(marks):
-        most = _EXACT if point is not None and float(point) in (low, high) else MOST
+        by_point = point is not None and float(point) in (low, high)
+        most = _EXACT if by_point else MOST
         needed = next((n for n in range(FEWEST, most) if f"{low:.{n}f}" != f"{high:.{n}f}"), most)
         digits[low], digits[high] = max(digits[low], needed), max(digits[high], needed)
-    return {mark: f"{mark:.{n}f}" for mark, n in digits.items()}
+        if by_point and needed == _EXACT:  # a hair apart, or both next to nothing
+            whole |= {low, high}
+    return {mark: repr(mark) if mark in whole else f"{mark:.{n}f}" for mark, n in digits.items()}
