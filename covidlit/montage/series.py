@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from covidlit.cohort.converted import series_of
 from covidlit.cohort.scan_ids import scan_id_of
 from covidlit.cohort.scan_sources import refusal_reason
 from covidlit.dicom import Checks, Series, Verdict, pseudonym_uid, read_series
@@ -51,7 +52,8 @@ def looks_of_series(
 def looks_of_images(
     files: Iterable[Path], read: Callable[[Path], Scan] = read_image
 ) -> Iterator[tuple[Path, Look]]:
-    """Yield each image file with its picture; named by a hash of its voxels."""
+    """Yield each image file with its picture; named by a hash of its voxels, or by the scan_id of
+    the series that `covidlit convert` made it from."""
     for number, file in enumerate(files, 1):
         try:
             scan = read(file)
@@ -63,7 +65,7 @@ def looks_of_images(
         yield (
             file,
             Look(
-                scan_name("", scan),
+                scan_name("" if (series := series_of(file)) is None else series.scan_id, scan),
                 ACCEPTED,
                 True,
                 montage_jpeg(scan.hu, scan.affine),
