@@ -26,7 +26,7 @@ BEFORE = "d01ca56"
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors", "version"),
-    ("names", "process", "progress", "figure_text"),
+    ("names", "process", "progress"),
     ("arguments", "files", "limits"),
     ("tables",),
     ("settings",),
@@ -64,7 +64,7 @@ EXTRAS = frozenset(("dask", "distributed", "ray"))
 """Libraries that come with an extra and may be missing."""
 
 MOST_LINES = 400
-MOST_LOOSE = 11
+MOST_LOOSE = 10
 
 
 @dataclass(frozen=True)
