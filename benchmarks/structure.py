@@ -26,8 +26,8 @@ BEFORE = "d01ca56"
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors", "version"),
-    ("names", "process", "progress"),
-    ("arguments", "files", "limits"),
+    ("names", "process", "progress", "figure_text"),
+    ("arguments", "files"),
     ("tables",),
     ("settings",),
     ("scans",),

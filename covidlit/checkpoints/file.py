@@ -17,7 +17,7 @@ from covidlit.checkpoints.record import RunRecord, validated_record
 from covidlit.checkpoints.size import MOST_VALUES, n_plain_values, too_large
 from covidlit.errors import CheckpointError, ConfigError
 from covidlit.files import atomic_path
-from covidlit.limits import archive_problem
+from covidlit.process import archive_problem
 from covidlit.settings.targets import is_allowed, targets_in
 
 CHECKPOINT_FORMAT = 1

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from covidlit.evaluation.figure_text import plain
 from covidlit.evaluation.figures import (
     BLUE,
     CLASS_COLOURS,
@@ -22,6 +21,7 @@ from covidlit.evaluation.figures import (
     svg_text,
 )
 from covidlit.evaluation.roc import roc_points
+from covidlit.figure_text import plain
 
 _LABEL = 34
 

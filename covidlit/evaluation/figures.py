@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from covidlit.evaluation.estimate import format_level
-from covidlit.evaluation.figure_text import PLAIN_TEXT, plain
 from covidlit.evaluation.roc import roc_points
+from covidlit.figure_text import PLAIN_TEXT, plain
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#6b7280"
 """Colours that colour-blind readers can tell apart (Okabe and Ito, 2008), and a grey."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.evaluation.figure_text import PLAIN_TEXT, plain
+from covidlit.figure_text import PLAIN_TEXT, plain
 from covidlit.montage.picture import LUNG_WINDOW
 from covidlit.scans.scan import Scan
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.evaluation.figure_text import PLAIN_TEXT
+from covidlit.figure_text import PLAIN_TEXT
 
 LUNG_WINDOW = (-1350.0, 150.0)
 """HU from black to white: level -600, width 1500, as lungs are usually read."""

@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from optuna.trial import FrozenTrial
 
-from covidlit.evaluation.figure_text import plain
 from covidlit.evaluation.figures import BLUE, GREY, ORANGE, WIDE, svg_figure, svg_text
+from covidlit.figure_text import plain
 from covidlit.sweep.parameter_axis import ParameterAxis, value_axis
 from covidlit.sweep.summary import Summary, curve_of, outcome, short_names, value_of
 

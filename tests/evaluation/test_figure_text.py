@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from covidlit.evaluation import compare, evaluate, write_comparison, write_report
-from covidlit.evaluation.figure_text import plain
 from covidlit.evaluation.figures import MAX_CLASSES, score_figure, training_figure
+from covidlit.figure_text import plain
 
 Predictions = Callable[..., pd.DataFrame]
 

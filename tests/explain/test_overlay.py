@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from covidlit.evaluation.figure_text import plain
 from covidlit.explain.overlay import overlay_png
+from covidlit.figure_text import plain
 from covidlit.scans.scan import Scan
 
 

@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from scipy import stats
 
-from covidlit.evaluation.figure_text import plain
+from covidlit.figure_text import plain
 from covidlit.sweep.page import parameter_importances, write_page
 from covidlit.sweep.page_cautions import expected_best, sweep_cautions
 from covidlit.sweep.page_figures import running_best

@@ -8,7 +8,6 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from covidlit.evaluation.estimate import format_level
-from covidlit.evaluation.figure_text import plain
 from covidlit.evaluation.figures import (
     BLUE,
     CLASS_COLOURS,
@@ -20,6 +19,7 @@ from covidlit.evaluation.figures import (
     svg_figure,
     svg_text,
 )
+from covidlit.figure_text import plain
 
 INK = "#1f2937"
 CONTRAST_COLOURS = (INK, "#E69F00", GREEN)
