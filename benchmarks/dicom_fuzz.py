@@ -60,7 +60,7 @@ SYNTAXES = {
     "deflated": DeflatedExplicitVRLittleEndian,
 }
 _HU_ELEMENTS = (
-    "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
+    "Rows", "Columns", "NumberOfFrames", "PhotometricInterpretation",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "RescaleSlope",
     "RescaleIntercept", "RescaleType", "PixelPaddingValue", "PixelPaddingRangeLimit",
     "ModalityLUTSequence",

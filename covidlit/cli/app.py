@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from covidlit.errors import CovidlitError, disk_full
+from covidlit.errors import CovidlitError, machine_trouble
 from covidlit.process import collect_less, let_waiting_threads_sleep
 
 app = typer.Typer(
@@ -42,11 +42,10 @@ def _friendly(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **kwargs)
         except CovidlitError as error:
             raise _exit(error) from error
-        except OSError as error:
-            fix = "free some space, then run the same command again."
-            if (full := disk_full(error, fix)) is None:
+        except (OSError, MemoryError, RuntimeError, ImportError, SystemError) as error:
+            if (trouble := machine_trouble(error)) is None:
                 raise
-            raise _exit(full) from error
+            raise _exit(trouble) from error
 
     return call
 

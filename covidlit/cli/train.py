@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from covidlit.errors import ConfigError, CovidlitError, disk_full
+from covidlit.errors import ConfigError, CovidlitError, machine_trouble
 from covidlit.names import check_name
 from covidlit.process import collect_less, let_waiting_threads_sleep
 from covidlit.runs.processes import ProcessError, process_rank
@@ -46,13 +46,12 @@ def main() -> None:
         _stop(error)
     except (HydraException, OmegaConfBaseException) as error:
         _stop(translate(error, sys.argv[1:]))
-    except OSError as error:
-        fix = "free some space, then go on with ckpt_path=.../checkpoints/last.ckpt."
-        if (full := disk_full(error, fix)) is None:
-            raise
-        _stop(full)
     except ProcessError as error:
         sys.exit(f"\n{error}")
+    except (OSError, MemoryError, RuntimeError, ImportError, SystemError) as error:
+        if (trouble := machine_trouble(error)) is None:
+            raise
+        _stop(trouble)
 
 
 def _check_run_name(overrides: Sequence[str]) -> None:

@@ -230,7 +230,7 @@ def test_random_damage_of_compressed_series_too(
         ({"PatientID": "another"}, True),
         ({"RescaleIntercept": -900}, False),
         ({"BitsStored": 11}, False),
-        ({"PixelPaddingValue": 40}, False),
+        ({"RescaleSlope": 2}, False),
         ({"PixelData": b"\0\1" * 120}, True),
         ({"PixelData": b"\0\1" * 118}, False),
     ],
