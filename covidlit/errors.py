@@ -51,7 +51,9 @@ def _rebuild(
 
 
 def machine_trouble(
-    error: BaseException, then: str = "Then run the same command again."
+    error: BaseException,
+    then: str = "Then run the same command again.",
+    writing: Path | None = None,
 ) -> CovidlitError | None:
     """What the machine lacked, as the user's error; None where an error is about something else.
 
@@ -61,21 +63,25 @@ def machine_trouble(
     Args:
         error: as it was caught.
         then: how to go on once that is mended, as a sentence.
+        writing: the folder that was written to, where the error does not name it.
     """
     where = None
     for each in _chain(error):
         where = where or getattr(each, "filename", None) or getattr(each, "where", None)
         if (kind := _trouble_kind(each)) is not None:
             what, mend = _TROUBLES[kind]
-            return CovidlitError(what, where=where or _full_disks(kind), fix=f"{mend}. {then}")
-    denied = isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
-    if not denied or where is None:
-        return None
-    return CovidlitError(
-        f"{os.strerror(error.errno)}.",
-        where=where,
-        fix=f"check the folder and its permissions, or choose another. {then}",
-    )
+            if kind == "disk":
+                where = where or writing or _full_disks()
+            return CovidlitError(what, where=where, fix=f"{mend}. {then}")
+        if isinstance(error, CovidlitError) or where is None:
+            continue
+        if isinstance(each, OSError) and each.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            return CovidlitError(
+                f"{os.strerror(each.errno)}.",
+                where=where,
+                fix=f"check the folder and its permissions, or choose another. {then}",
+            )
+    return None
 
 
 _TROUBLES = {
@@ -145,10 +151,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         found = found.__cause__ or context
 
 
-def _full_disks(kind: str) -> str | None:
+def _full_disks() -> str | None:
     """Of the disks that are written to without being named, those that have no space."""
-    if kind != "disk":
-        return None
     folders = dict.fromkeys([Path.cwd(), Path(tempfile.gettempdir())])
     full = [str(folder) for folder in folders if shutil.disk_usage(folder).free < _NO_SPACE]
     return ", ".join(full) or None

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from covidlit.errors import CovidlitError, machine_trouble
-from covidlit.process import collect_less, let_waiting_threads_sleep
+from covidlit.process import check_address_space, collect_less, let_waiting_threads_sleep
 
 app = typer.Typer(
     name="covidlit",
@@ -39,6 +39,7 @@ def _friendly(command: Callable[..., None]) -> Callable[..., None]:
         let_waiting_threads_sleep()
         collect_less()
         try:
+            check_address_space()
             command(*args, **kwargs)
         except CovidlitError as error:
             raise _exit(error) from error

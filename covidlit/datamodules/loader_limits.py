@@ -17,13 +17,15 @@ _AHEAD = 2
 """Batches that each loader process prepares ahead, by torch's default."""
 _IN_USE = 2
 """Batches that the training holds: the one it learns from, and the next."""
+_SMALL = 1 << 14
+"""Bytes that the other tensors of a batch take: targets and the like, of a page each."""
 _FILES, _FILES_PER_WORKER = 64, 16
 """Open files of a training, and of each loader process: pipes, and four tensors for each batch."""
 
 
 def batches_in_flight(num_workers: int, n_batches: int) -> int:
     """How many batches lie in shared memory at once at most."""
-    return min(_AHEAD * num_workers + _IN_USE, n_batches) if num_workers else 0
+    return min(_AHEAD * num_workers, n_batches) + _IN_USE if num_workers else 0
 
 
 def free_shared_memory() -> int | None:
@@ -61,12 +63,12 @@ def check_shared_memory(
         ConfigError: they do not fit.
     """
     batches = processes * batches_in_flight(num_workers, n_batches)
-    needed = batches * batch_bytes
+    needed = batches * (batch_bytes + _SMALL)
     if free is None or needed <= free:
         return
     raise ConfigError(
-        f"loader processes hand over up to {batches} batches of {batch_bytes / 1e6:.0f} MB at once "
-        f"through {SHARED}: {needed / 1e6:.0f} MB, and it has {free / 1e6:.0f} MB (64 in a "
+        f"loader processes hand over up to {batches} batches of {batch_bytes / 1e6:.1f} MB at once "
+        f"through {SHARED}: {needed / 1e6:.1f} MB, and it has {free / 1e6:.1f} MB (64 in a "
         "container by Docker's default).",
         where=f"data.num_workers={num_workers}",
         fix="load in the training's own process (data.num_workers=0), or give the container more "

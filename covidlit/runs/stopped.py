@@ -62,7 +62,7 @@ def end_with_way_on(run_dir: Path) -> Iterator[None]:
     except (OSError, MemoryError, RuntimeError, ImportError, SystemError, CovidlitError) as error:
         if isinstance(error, CovidlitError) and not isinstance(error.__cause__, OSError):
             raise
-        if (trouble := machine_trouble(error, _way_on(run_dir))) is None:
+        if (trouble := machine_trouble(error, _way_on(run_dir), run_dir)) is None:
             raise
         raise trouble from error
 
