@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
+import shutil
+import tempfile
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -47,11 +50,115 @@ def _rebuild(
     return error
 
 
-def disk_full(error: OSError, fix: str) -> CovidlitError | None:
-    """The user's error where the system says that the disk is full, None where it says another."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+def machine_trouble(
+    error: BaseException,
+    then: str = "Then run the same command again.",
+    writing: Path | None = None,
+) -> CovidlitError | None:
+    """What the machine lacked, as the user's error; None where an error is about something else.
+
+    Libraries wrap what the system says (torch and pyarrow in a RuntimeError, the loader of compiled
+    modules in an ImportError), so causes are looked at too, and texts where there is no number.
+
+    Args:
+        error: as it was caught.
+        then: how to go on once that is mended, as a sentence.
+        writing: the folder that was written to, where the error does not name it.
+    """
+    where = None
+    for each in _chain(error):
+        where = where or getattr(each, "filename", None) or getattr(each, "where", None)
+        if (kind := _trouble_kind(each)) is not None:
+            what, mend = _TROUBLES[kind]
+            if kind == "disk":
+                where = where or writing or _full_disks()
+            return CovidlitError(what, where=where, fix=f"{mend}. {then}")
+        if isinstance(error, CovidlitError) or where is None:
+            continue
+        if isinstance(each, OSError) and each.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            return CovidlitError(
+                f"{os.strerror(each.errno)}.",
+                where=where,
+                fix=f"check the folder and its permissions, or choose another. {then}",
+            )
+    return None
+
+
+_TROUBLES = {
+    "disk": ("the disk is full.", "free some space"),
+    "memory": (
+        "there is not enough memory for this (the machine's, a container's, or `ulimit -v`).",
+        "free some memory or allow more, or use fewer processes",
+    ),
+    "files": (
+        "too many files are open: `ulimit -n` says how many this process may open.",
+        "allow more, such as by `ulimit -n 1024`, or use fewer processes",
+    ),
+    "processes": (
+        "the system starts no further process or thread (`ulimit -u`, or a container's limit).",
+        "allow more, or use fewer processes",
+    ),
+    "shared memory": (
+        "/dev/shm is full, in which the loader's processes hand over their batches.",
+        "load in this process (data.num_workers=0), or give a container more "
+        "(docker run --shm-size=2g)",
+    ),
+}
+_BY_NUMBER = {
+    errno.ENOSPC: "disk",
+    errno.EDQUOT: "disk",
+    errno.ENOMEM: "memory",
+    errno.EMFILE: "files",
+    errno.ENFILE: "files",
+    errno.EAGAIN: "processes",
+}
+_BY_TEXT = (
+    ("shared memory", "shared memory"),
+    ("bus error", "shared memory"),
+    ("no space left on device", "disk"),
+    ("disk quota exceeded", "disk"),
+    ("too many open files", "files"),
+    ("can't start new thread", "processes"),
+    ("resource temporarily unavailable", "processes"),
+    ("cannot allocate memory", "memory"),
+    ("can't allocate memory", "memory"),
+    ("not enough memory", "memory"),
+    ("out of memory", "memory"),
+    ("bad_alloc", "memory"),
+    ("failed to map segment", "memory"),
+)
+
+
+def _trouble_kind(error: BaseException) -> str | None:
+    if isinstance(error, MemoryError):
+        return "memory"
+    if isinstance(error, OSError) and error.errno is not None:
+        return _BY_NUMBER.get(error.errno)
+    if not isinstance(error, OSError | RuntimeError | ImportError | SystemError):
         return None
-    return CovidlitError("the disk is full.", where=error.filename, fix=fix)
+    said = str(error).lower()
+    return next((kind for text, kind in _BY_TEXT if text in said), None)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what led to it, outermost first."""
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        yield found
+        context = None if found.__suppress_context__ else found.__context__
+        found = found.__cause__ or context
+
+
+def _full_disks() -> str | None:
+    """Of the disks that are written to without being named, those that have no space."""
+    folders = dict.fromkeys([Path.cwd(), Path(tempfile.gettempdir())])
+    full = [str(folder) for folder in folders if shutil.disk_usage(folder).free < _NO_SPACE]
+    return ", ".join(full) or None
+
+
+_NO_SPACE = 1 << 20
 
 
 def fault_reason(error: Exception, doing: str = "reading it") -> str:

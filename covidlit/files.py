@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from covidlit.errors import CovidlitError
+from covidlit.errors import CovidlitError, machine_trouble
 
 try:
     import fcntl
@@ -128,6 +128,13 @@ def check_writable(path: str | Path) -> None:
     raise _explain(OSError(problem, os.strerror(problem)), target)
 
 
+def is_writable(folder: str | Path) -> bool:
+    """Whether files can be made in a folder, or in the one that it would be made in."""
+    place = Path(folder).absolute()
+    there = next(each for each in (place, *place.parents) if os.access(each, os.F_OK))
+    return os.access(there, os.W_OK | os.X_OK)
+
+
 def write_text(path: str | Path, text: str) -> Path:
     """Write `text` as UTF-8 to `path` atomically and return the path."""
     with atomic_path(path) as temporary:
@@ -198,6 +205,9 @@ def _explain(error: OSError, path: Path) -> CovidlitError:
             where=path,
             fix="free some space or choose another folder, then run the same command again.",
         )
+    denied = error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
+    if not denied and (trouble := machine_trouble(error)) is not None:
+        return CovidlitError(trouble.what, where=path, fix=trouble.fix)
     reason = error.strerror or str(error)
     return CovidlitError(
         f"cannot write: {reason}.", where=path, fix="check the folder and its permissions."

@@ -11,7 +11,12 @@ import zipfile
 from math import ceil, isfinite
 from pathlib import Path
 
-from covidlit.errors import ConfigError
+from covidlit.errors import ConfigError, CovidlitError
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 GIB = 1 << 30
 MEMORY_VARIABLE = "COVIDLIT_MAX_GIB"
@@ -24,6 +29,28 @@ _SECONDS = 6.0
 
 SPINS = "1000"
 """Turns of a waiting thread before it sleeps; GNU's OpenMP takes some hundred thousand."""
+
+LEAST_ADDRESSES = 700_000_000
+"""Bytes of addresses that the libraries which read DICOM need to be loaded at all."""
+
+
+def check_address_space() -> None:
+    """Make sure that `ulimit -v` lets the libraries be loaded, some of which abort without room.
+
+    Raises:
+        CovidlitError: it does not.
+    """
+    if resource is None:
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY or limit >= LEAST_ADDRESSES:
+        return
+    raise CovidlitError(
+        f"a process may take {limit / 1e6:.0f} MB here, and loading the libraries takes "
+        f"{LEAST_ADDRESSES / 1e6:.0f} MB of addresses (training and prediction 5 GB).",
+        where="ulimit -v",
+        fix="allow more (`ulimit -v unlimited`), or ask for more memory where a scheduler sets it.",
+    )
 
 
 def let_waiting_threads_sleep() -> None:

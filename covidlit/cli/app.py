@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from covidlit.errors import CovidlitError, disk_full
-from covidlit.process import collect_less, let_waiting_threads_sleep
+from covidlit.errors import CovidlitError, machine_trouble
+from covidlit.process import check_address_space, collect_less, let_waiting_threads_sleep
 from covidlit.version import __version__
 
 app = typer.Typer(
@@ -40,14 +40,14 @@ def _friendly(command: Callable[..., None]) -> Callable[..., None]:
         let_waiting_threads_sleep()
         collect_less()
         try:
+            check_address_space()
             command(*args, **kwargs)
         except CovidlitError as error:
             raise _exit(error) from error
-        except OSError as error:
-            fix = "free some space, then run the same command again."
-            if (full := disk_full(error, fix)) is None:
+        except (OSError, MemoryError, RuntimeError, ImportError, SystemError) as error:
+            if (trouble := machine_trouble(error)) is None:
                 raise
-            raise _exit(full) from error
+            raise _exit(trouble) from error
 
     return call
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from covidlit.errors import ConfigError, CovidlitError, disk_full
+from covidlit.errors import ConfigError, CovidlitError, machine_trouble
 from covidlit.names import check_name
-from covidlit.process import collect_less, let_waiting_threads_sleep
+from covidlit.process import check_address_space, collect_less, let_waiting_threads_sleep
 from covidlit.runs.processes import ProcessError, process_rank
 from covidlit.runs.stopped import INTERRUPTED, RunStopped, end_with_way_on
 from covidlit.settings.errors import translate
@@ -38,6 +38,7 @@ def main() -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us instead of Hydra's printer
     entry = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(run)
     try:
+        check_address_space()
         _check_run_name(sys.argv[1:])  # Hydra makes the run's folder by it before anything is read
         entry()
     except KeyboardInterrupt as stop:
@@ -46,13 +47,12 @@ def main() -> None:
         _stop(error)
     except (HydraException, OmegaConfBaseException) as error:
         _stop(translate(error, sys.argv[1:]))
-    except OSError as error:
-        fix = "free some space, then go on with ckpt_path=.../checkpoints/last.ckpt."
-        if (full := disk_full(error, fix)) is None:
-            raise
-        _stop(full)
     except ProcessError as error:
         sys.exit(f"\n{error}")
+    except Exception as error:
+        if (trouble := machine_trouble(error)) is None:
+            raise
+        _stop(trouble)
 
 
 def _check_run_name(overrides: Sequence[str]) -> None:

@@ -9,6 +9,12 @@ import SimpleITK
 import torch
 from torch.utils.data import Dataset
 
+from covidlit.datamodules.loader_limits import (
+    check_open_files,
+    check_shared_memory,
+    free_shared_memory,
+    open_files_limit,
+)
 from covidlit.datamodules.sampling import EpochLoader, EpochSampler
 
 _CAN_FORK = sys.platform == "linux"
@@ -21,6 +27,8 @@ def epoch_loader(
     batch_size: int,
     num_workers: int = 0,
     collate: Any = None,
+    row_bytes: int = 0,
+    processes: int = 1,
 ) -> EpochLoader:
     """Batches of a dataset in the order of a sampler.
 
@@ -30,8 +38,14 @@ def epoch_loader(
         batch_size: rows per batch and device.
         num_workers: loader processes; 0: in this process.
         collate: makes a batch of rows; None: torch's own.
+        row_bytes: of the tensors of a row.
+        processes: that train on this machine, each with such a loader.
+
+    Raises:
+        ConfigError: the machine has too little shared memory, or allows too few open files, for
+            the loader processes.
     """
-    return EpochLoader(
+    loader = EpochLoader(
         dataset,
         batch_size=batch_size,
         sampler=sampler,
@@ -49,6 +63,12 @@ def epoch_loader(
         # run restores.
         generator=torch.Generator().manual_seed(sampler.seed),
     )
+    check_open_files(num_workers, limit=open_files_limit())
+    check_shared_memory(
+        batch_size * row_bytes, num_workers, len(loader),
+        free=free_shared_memory(), processes=processes,
+    )  # fmt: skip
+    return loader
 
 
 def _one_thread(worker: int) -> None:

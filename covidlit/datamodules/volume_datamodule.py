@@ -6,6 +6,7 @@ import copy
 import logging
 from collections.abc import Mapping, Sequence
 from inspect import signature
+from math import prod
 from pathlib import Path
 from typing import Any, Self
 
@@ -355,7 +356,12 @@ class VolumeDataModule(pl.LightningDataModule):
             world_size=trainer.world_size if trainer else 1,
         )
         return epoch_loader(
-            dataset, sampler, batch_size=self.batch_size, num_workers=self.num_workers
+            dataset,
+            sampler,
+            batch_size=self.batch_size,
+            num_workers=self.num_workers,
+            row_bytes=4 * prod(self.geometry.size),  # float32; the rest is small
+            processes=trainer.num_devices if trainer else 1,
         )
 
     def _centres(self, dataset: VolumeDataset) -> NDArray[np.object_]:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from covidlit.errors import machine_trouble
+
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _LOCK = "lock"
@@ -26,6 +28,9 @@ def folder_beside(folder: Path) -> Iterator[Path]:
 
     What a killed process has left is removed by the next one that works on the same folder: a lock
     in it tells the two apart.
+
+    Raises:
+        CovidlitError: the disk is full, or the machine lacks something else.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(folder)
@@ -34,6 +39,10 @@ def folder_beside(folder: Path) -> Iterator[Path]:
     try:
         with FileLock(own / _LOCK):
             yield own
+    except (OSError, RuntimeError) as error:
+        if (trouble := machine_trouble(error, writing=folder)) is None:
+            raise
+        raise trouble from error
     finally:
         shutil.rmtree(own, ignore_errors=True)
 

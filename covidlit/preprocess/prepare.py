@@ -14,7 +14,7 @@ from covidlit.cohort.scan_reader import ScanReader, lungs_of_refused, search_sha
 from covidlit.dicom import SeriesRefused
 from covidlit.dicom.pseudonym import without_file_names
 from covidlit.errors import CacheError, CovidlitError, ManifestError, fault_reason
-from covidlit.files import path_named
+from covidlit.files import is_writable, path_named
 from covidlit.preprocess.backends import LOST, run_in_parallel
 from covidlit.preprocess.cache import VolumeCache, source_hash
 from covidlit.preprocess.cache import pixel_hash as hash_pixels
@@ -88,7 +88,8 @@ def prepare_cohort(
     read again. Damaged volumes and those of another format are written anew.
 
     The result is written to `<cache_dir>/prepared.csv` as well, a listing for people that nothing
-    reads: it is of the latest preparation into the cache, whole, whichever cohort that was.
+    reads: it is of the latest preparation into the cache, whole, whichever cohort that was. A cache
+    that has every scan may be read-only; the listing stays as it is then.
 
     Memory: one worker holds one source volume as int16 and a few slices of it. With DICOM of
     300 x 512 x 512 (157 MB) its resident memory peaks at 0.34 GB, Python and its libraries
@@ -139,7 +140,9 @@ def prepare_cohort(
     for name in texts:
         table[name] = table[name].astype("string")
     table["lungs_in_view_percent"] = table["lungs_in_view_percent"].astype("float64")
-    write_table(table, root / "prepared.csv")
+    # A complete cache on a read-only disk serves as it is.
+    if tasks or is_writable(root):
+        write_table(table, root / "prepared.csv")
     cohort = PreparedCohort(table, root)
     if strict:
         cohort.require_all()
@@ -298,5 +301,5 @@ def _remove_leftovers(root: Path) -> None:
             try:
                 if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
                     path.unlink()
-            except FileNotFoundError:
+            except OSError:  # gone meanwhile, or on a disk that is read-only
                 continue

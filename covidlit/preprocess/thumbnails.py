@@ -15,7 +15,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from covidlit.files import atomic_path
+from covidlit.files import atomic_path, is_writable
 from covidlit.preprocess.backends import run_in_parallel
 from covidlit.preprocess.body import BODY_HU, GRID_MM, body_mask
 from covidlit.preprocess.cache import VolumeCache
@@ -61,8 +61,13 @@ def thumbnail(hu: NDArray[np.int16], spacing: tuple[float, float, float]) -> NDA
 def keep_thumbnail(
     cache_dir: str | Path, key: str, hu: NDArray[np.int16], spacing: tuple[float, float, float]
 ) -> NDArray[np.int16]:
-    """Make the thumbnail of the prepared volume of `key` and write it to the cache, atomically."""
+    """Make the thumbnail of the prepared volume of `key` and write it to the cache, atomically.
+
+    In a cache on a read-only disk it is made each time.
+    """
     made = thumbnail(hu, spacing)
+    if not is_writable(cache_dir):
+        return made
     with atomic_path(_path(cache_dir, key)) as temporary, temporary.open("wb") as file:
         np.save(file, made)
     return made

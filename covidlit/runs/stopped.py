@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from covidlit.errors import CovidlitError, TrainingError, disk_full
+from covidlit.errors import CovidlitError, TrainingError, machine_trouble
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes: 128 and the number of the signal, SIGINT or SIGTERM."""
@@ -38,7 +38,8 @@ def end_with_way_on(run_dir: Path) -> Iterator[None]:
     Raises:
         RunStopped: by Ctrl-C (SIGINT) or SIGTERM.
         TrainingError: with the last checkpoint, if there is one.
-        CovidlitError: the disk is full; with the last checkpoint, if there is one.
+        CovidlitError: the disk is full, or the machine lacks something else (`machine_trouble`);
+            with the last checkpoint, if there is one.
     """
     try:
         yield
@@ -58,13 +59,12 @@ def end_with_way_on(run_dir: Path) -> Iterator[None]:
         )
         fix = f"{error.fix} {kept}" if error.fix else kept
         raise TrainingError(error.what, where=error.where, fix=fix) from error
-    except (OSError, CovidlitError) as error:
-        cause = error if isinstance(error, OSError) else error.__cause__
-        way_on = f"free some space. {_way_on(run_dir)}"
-        full = disk_full(cause, way_on) if isinstance(cause, OSError) else None
-        if full is None:
+    except (OSError, MemoryError, RuntimeError, ImportError, SystemError, CovidlitError) as error:
+        if isinstance(error, CovidlitError) and not isinstance(error.__cause__, OSError):
             raise
-        raise full from error
+        if (trouble := machine_trouble(error, _way_on(run_dir), run_dir)) is None:
+            raise
+        raise trouble from error
 
 
 def last_checkpoint(run_dir: Path) -> Path | None:

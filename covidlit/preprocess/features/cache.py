@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.files import write_json
+from covidlit.files import is_writable, write_json
 from covidlit.preprocess import VolumeCache
 from covidlit.preprocess.backends import run_in_parallel
 from covidlit.preprocess.features.catalogue import FEATURE_FORMAT, FEATURE_NAMES, volume_features
@@ -37,6 +37,8 @@ def cohort_features(
     progress: bool = True,
 ) -> NDArray[np.float64]:
     """The features of prepared volumes; those that are not kept yet are computed and kept.
+
+    In a cache on a read-only disk they are computed each time.
 
     Args:
         cache_dir: the cache folder.
@@ -76,9 +78,10 @@ def _compute(task: _Task) -> tuple[int, list[float]]:
     array, sidecar = VolumeCache(task.cache_dir).open(task.key)
     values = volume_features(np.asarray(array), sidecar.arguments.spacing)
     kept = {name: value if math.isfinite(value) else None for name, value in values.items()}
-    write_json(
-        features_path(task.cache_dir, task.key), {"format": FEATURE_FORMAT, "features": kept}
-    )
+    if is_writable(task.cache_dir):
+        write_json(
+            features_path(task.cache_dir, task.key), {"format": FEATURE_FORMAT, "features": kept}
+        )
     return task.row, list(values.values())
 
 
