@@ -56,8 +56,8 @@ class Evaluation:
 
     Attributes:
         metrics: JSON-able results; every number with its interval, n and method.
-        table: the predictions, validated and with ties, with `target` 0 or 1 (1 = the class of interest),
-            `class_index` (the target as it was given) and `threshold`.
+        table: the predictions, validated and with ties, with `target` 0 or 1 (1 = the class of
+            interest), `class_index` (the target as it was given) and `threshold`.
     """
 
     metrics: dict[str, Any]

@@ -80,7 +80,7 @@ def test_float32_of_the_same_logit_in_another_order_is_the_same_score() -> None:
     generator = np.random.default_rng(0)
     logit = np.repeat(np.arange(-16, 17).astype(np.float32), 20)
     noise = generator.uniform(-5e-7, 5e-7, len(logit))
-    score = _logistic((logit.astype(float) + noise)).astype(np.float32)
+    score = _logistic(logit.astype(float) + noise).astype(np.float32)
     for value in np.unique(logit):
         assert len(np.unique(tied(score)[logit == value])) == 1, value
     apart = tied(score)[::20]
