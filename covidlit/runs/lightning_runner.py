@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.utils import get_class, instantiate
 
+from covidlit.datamodules.cohort_data import Planned
 from covidlit.errors import ConfigError
 from covidlit.runs.outcomes import outcome_of
 from covidlit.settings.targets import allow_target
@@ -111,19 +112,33 @@ class LightningRunner:
         return cut_short(self._trainer_node)
 
     def check(self, data: CohortData) -> None:
-        """Nothing: what the data can give is seen once they are prepared."""
+        """Make sure that what follows validation scores will have some.
+
+        Raises:
+            ConfigError: see `fit`.
+        """
+        planned = Planned(data)
+        for name, node in self._callback_nodes.items():
+            self._check_monitor(name, node, planned)
+        self._check_scheduler(planned)
 
     def settle(self, config: dict[str, Any], data: CohortData) -> dict[str, Any]:
         """The configuration with the size of the batches, which the memory must hold.
 
         Raises:
-            ConfigError: a step takes more memory than there is.
+            ConfigError: a step takes more memory than there is, or a batch is one that the network
+                cannot learn from.
         """
         from covidlit.runs.batch_size import settle_batches
+        from covidlit.runs.smallest_batch import check_size, check_smallest_batch
 
+        if config["data"].get("batch_size") is None:
+            return config
+        check_size(self.task, data.input_record())
         batches = settle_batches(config, self.task, data.input_record())
         if batches is None:
             return config
+        check_smallest_batch(self.task, data, batches.rows, config["trainer"])
         data.batch_size = batches.rows  # type: ignore[attr-defined]  # of data that have batches
         accumulated = {"accumulate_grad_batches": batches.accumulated}
         self._trainer_node = {**self._trainer_node, **accumulated}
@@ -301,14 +316,20 @@ class LightningRunner:
             arguments = dict(node)
             if str(arguments["_target_"]).endswith("ProgressBar") and not self.show_progress:
                 continue
-            if arguments.get("monitor") == "task":
-                where, instead = f"callbacks.{name}", "callbacks=last_epoch"
-                outcome_of(self).check_selection(data, self.task.monitor, where, instead)
+            if self._check_monitor(name, node, data):
                 arguments.update(monitor=self.task.monitor, mode=self.task.mode)
             if str(arguments["_target_"]).endswith("Checkpoint"):
                 arguments.setdefault("dirpath", str(run_dir / "checkpoints"))
             callbacks.append(instantiate(arguments))
         return callbacks
+
+    def _check_monitor(self, name: str, node: Node, data: CohortData) -> bool:
+        """Whether a callback follows the task's monitor, which must then be defined."""
+        if node.get("monitor") != "task":
+            return False
+        where, instead = f"callbacks.{name}", _instead_of(name)
+        outcome_of(self).check_selection(data, self.task.monitor, where, instead)
+        return True
 
     def _check_scheduler(self, data: CohortData) -> None:
         scheduler = self.task.hparams.get("scheduler") or {}
@@ -352,6 +373,12 @@ class LightningRunner:
         last = [callback for callback in kept if callback.monitor is None]
         if last:
             self.judged = Path(last[0].best_model_path)
+
+
+def _instead_of(callback: str) -> str:
+    """The setting by which a callback goes that follows validation scores."""
+    own = ("best", "last", "early_stopping", "progress_bar")
+    return "callbacks=last_epoch" if callback in own else f"~callbacks.{callback}"
 
 
 def without_unusable_sync(trainer: Node) -> Node:
