@@ -50,15 +50,17 @@ def prepare(
     from rich.table import Table
 
     from covidlit.cohort.manifest import read_manifest
+    from covidlit.cohort.provenance import checks_of
     from covidlit.cohort.scan_notes import count_notes
     from covidlit.dicom import Checks
     from covidlit.preprocess import Geometry, prepare_cohort
 
+    table = read_manifest(manifest)
     cohort = prepare_cohort(
-        read_manifest(manifest),
+        table,
         cache,
         Geometry(spacing, size),
-        checks=Checks(min_slices, frozenset(override or ()), image_orientation),
+        checks=checks_of(table, Checks(min_slices, frozenset(override or ()), image_orientation)),
         n_jobs=n_jobs,
         backend=backend,
         verify=verify,

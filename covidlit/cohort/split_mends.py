@@ -30,3 +30,15 @@ def validation_fraction_for(manifest: pd.DataFrame, split: Split) -> float | Non
         if manifest.loc[named, "target"].nunique() == manifest["target"].nunique():
             return fraction
     return None
+
+
+def centres_with_every_class(manifest: pd.DataFrame) -> list[str]:
+    """Centres that have every class, and without which every class is left to train on."""
+    rows = manifest[manifest["target"].notna() & manifest["centre"].notna()]
+    every = manifest["target"].nunique()
+    return [
+        str(name)
+        for name, own in rows.groupby("centre")
+        if own["target"].nunique() == every
+        and rows.loc[rows["centre"] != name, "target"].nunique() == every
+    ]

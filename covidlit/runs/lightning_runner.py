@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.utils import get_class, instantiate
 
-from covidlit.datamodules.cohort_data import Planned
 from covidlit.errors import ConfigError
 from covidlit.runs.outcomes import outcome_of
+from covidlit.runs.training import finish_wandb, instead_of, log_start, without_unusable_sync
 from covidlit.settings.targets import allow_target
 from covidlit.settings.trainer import cut_short
 from covidlit.settings.words import Node, settings_text
@@ -117,7 +117,9 @@ class LightningRunner:
         Raises:
             ConfigError: see `fit`.
         """
-        planned = Planned(data)
+        from covidlit.datamodules.cohort_data import Planned
+
+        planned: Any = Planned(data)
         for name, node in self._callback_nodes.items():
             self._check_monitor(name, node, planned)
         self._check_scheduler(planned)
@@ -169,7 +171,7 @@ class LightningRunner:
         trainer = self._build_trainer(data, run_dir)
         self._check_scheduler(data)
         if trainer.is_global_zero:
-            _log_start(self.describe(), trainer)
+            log_start(self.describe(), trainer)
         if needs_processes(trainer, self._trainer_node.get("strategy")):
             self._fit_in_processes(trainer, data, run_dir)
         else:
@@ -184,7 +186,7 @@ class LightningRunner:
                 weights_only=True,
             )
         finally:
-            _finish_wandb(trainer)
+            finish_wandb(trainer)
         if not self._trainer_node.get("fast_dev_run"):
             self._take_weights(trainer)
 
@@ -327,7 +329,7 @@ class LightningRunner:
         """Whether a callback follows the task's monitor, which must then be defined."""
         if node.get("monitor") != "task":
             return False
-        where, instead = f"callbacks.{name}", _instead_of(name)
+        where, instead = f"callbacks.{name}", instead_of(name)
         outcome_of(self).check_selection(data, self.task.monitor, where, instead)
         return True
 
@@ -373,41 +375,3 @@ class LightningRunner:
         last = [callback for callback in kept if callback.monitor is None]
         if last:
             self.judged = Path(last[0].best_model_path)
-
-
-def _instead_of(callback: str) -> str:
-    """The setting by which a callback goes that follows validation scores."""
-    own = ("best", "last", "early_stopping", "progress_bar")
-    return "callbacks=last_epoch" if callback in own else f"~callbacks.{callback}"
-
-
-def without_unusable_sync(trainer: Node) -> Node:
-    """The node of a Trainer without `sync_batchnorm` on CPUs, for which torch cannot do it."""
-    if not trainer.get("sync_batchnorm") or trainer.get("accelerator") != "cpu":
-        return trainer
-    log.warning(
-        "Batch norm uses the statistics of each process alone: torch synchronises them on GPUs "
-        "only. Group norm (model.task.net.norm=group) needs no statistics of a batch."
-    )
-    return {**trainer, "sync_batchnorm": False}
-
-
-def _log_start(facts: Mapping[str, Any], trainer: pl.Trainer) -> None:
-    facts = {k: f"{v:,}" if isinstance(v, int) else v for k, v in facts.items()}
-    log.info("%s.", "; ".join(f"{name}: {value}" for name, value in facts.items()))
-    device = type(trainer.accelerator).__name__.removesuffix("Accelerator")
-    log.info(
-        "Training on %d x %s, precision %s, up to %s epochs.",
-        trainer.world_size, device, trainer.precision, trainer.max_epochs,
-    )  # fmt: skip
-
-
-def _finish_wandb(trainer: pl.Trainer) -> None:
-    """End the run of Weights & Biases, or the next job of a sweep would write into it."""
-    from pytorch_lightning.trainer.states import TrainerStatus
-
-    from covidlit.runs.weights_and_biases import RunLogger
-
-    for logger in trainer.loggers:
-        if isinstance(logger, RunLogger):
-            logger.finish(failed=trainer.state.status != TrainerStatus.FINISHED)
