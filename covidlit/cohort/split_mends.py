@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from covidlit.cohort.split import Split, unit_key
@@ -16,8 +18,11 @@ def validation_fraction_for(manifest: pd.DataFrame, split: Split) -> float | Non
         manifest: that the split was made from.
         split: of a kind that draws its validation part; others have none of these shares.
     """
-    make = {"centre_held_out": centre_held_out, "patient_k_fold": patient_k_fold}.get(split.kind)
-    if make is None:
+    makers: dict[str, Callable[..., Split]] = {
+        "centre_held_out": centre_held_out,
+        "patient_k_fold": patient_k_fold,
+    }
+    if (make := makers.get(split.kind)) is None:
         return None
     fold = {} if split.fold is None else {"fold": split.fold}
     for fraction in (0.1, 0.2, 0.3, 0.5):

@@ -122,7 +122,7 @@ class VolumeDataModule(pl.LightningDataModule):
         self.drop_last = drop_last
         self._split_source = split
         self._augmentation = None if augmentation is None else dict(augmentation)
-        self._prepare = {"n_jobs": n_jobs, "backend": backend, "strict": strict}
+        self._prepare: dict[str, Any] = {"n_jobs": n_jobs, "backend": backend, "strict": strict}
         self.given_checks: Checks = checks or Checks()
         self._label_rule = label_rule
         self._manifest: pd.DataFrame | None = None

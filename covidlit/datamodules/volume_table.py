@@ -60,7 +60,8 @@ def naming_the_rule(label_rule: Any, manifest: pd.DataFrame) -> Iterator[None]:
     try:
         yield
     except SplitError as error:
-        kept = rule_that_keeps(label_rule, manifest)
+        # As before `with_target`, whose targets are no longer the manifest's own.
+        kept = rule_that_keeps(label_rule, manifest.drop(columns="target"))
         if not kept or manifest["target"].nunique() > 1:
             raise
         raise SplitError(error.what, where=error.where, fix=kept) from error

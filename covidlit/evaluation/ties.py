@@ -30,8 +30,8 @@ def rounding(score: NDArray[np.floating]) -> NDArray[np.float64]:
     Args:
         score: probabilities, any shape.
     """
-    score = np.asarray(score, dtype=np.float64)
-    return score * ((1 - score) * LOGIT_ROUNDING + FLOAT32_SPACING)
+    exact: NDArray[np.float64] = np.asarray(score, dtype=np.float64)
+    return exact * ((1 - exact) * LOGIT_ROUNDING + FLOAT32_SPACING)
 
 
 def tied(score: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -44,17 +44,17 @@ def tied(score: NDArray[np.floating]) -> NDArray[np.float64]:
     Args:
         score: probabilities, shape (n,), of one model; NaN where there is none.
     """
-    score = np.array(score, dtype=np.float64)
-    known = np.flatnonzero(~np.isnan(score))
-    order = known[np.argsort(score[known], kind="stable")]
+    scores: NDArray[np.float64] = np.array(score, dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(scores))
+    order = known[np.argsort(scores[known], kind="stable")]
     if not len(order):
-        return score
-    ordered = score[order]
+        return scores
+    ordered = scores[order]
     group = np.cumsum(np.r_[False, np.diff(ordered) > rounding(ordered[:-1])])
     starts = np.searchsorted(group, np.arange(group[-1] + 1))
     ends = np.r_[starts[1:], len(group)]
-    score[order] = ordered[(starts + ends - 1) // 2][group]
-    return score
+    scores[order] = ordered[(starts + ends - 1) // 2][group]
+    return scores
 
 
 def with_ties(table: pd.DataFrame) -> pd.DataFrame:
