@@ -56,17 +56,19 @@ def prepare(
     from covidlit.cli.inspect_page import GENERATOR, write_prepared_page
     from covidlit.cli.replaceable import check_own_page
     from covidlit.cohort.manifest import read_manifest
+    from covidlit.cohort.provenance import checks_of
     from covidlit.cohort.scan_notes import count_notes
     from covidlit.dicom import Checks
     from covidlit.preprocess import Geometry, prepare_cohort
 
     if html is not None:
         check_own_page(html, GENERATOR)
+    table = read_manifest(manifest)
     cohort = prepare_cohort(
-        read_manifest(manifest),
+        table,
         cache,
         Geometry(spacing, size),
-        checks=Checks(min_slices, frozenset(override or ()), image_orientation),
+        checks=checks_of(table, Checks(min_slices, frozenset(override or ()), image_orientation)),
         n_jobs=n_jobs,
         backend=backend,
         verify=verify,
