@@ -143,7 +143,8 @@ class VolumeClassification(ClassifierMixin, BaseTask):
             raise ConfigError(
                 f"class_weights=balanced needs every class in the training part, got {counts}.",
                 where="class_weights",
-                fix="give the weights as numbers or change the split.",
+                fix=f"give numbers, as model.task.class_weights=[{','.join(['1.0'] * n_classes)}] "
+                "(all alike) does, or train on every class.",
             )
         values = [len(targets) / (n_classes * count) for count in counts]
         self.class_weights.copy_(torch.tensor(values))
