@@ -136,16 +136,28 @@ def data_elements(facts: Facts) -> list[str]:
         "Predictor: the CT volume. Nothing else about a patient is given to the model.",
         f"Outcome: the target by the label rule {name}{with_values}{meaning}.",
     ]
-    made = facts.find("cohort.json", "label_rules") if name == "ManifestTarget" else None
-    for text, n in (made or {}).items():
-        rule, _, classes = str(text).partition(": ")
-        lines.append(
-            f"`covidlit manifest` made the targets of {n} scans by the label rule {rule} "
-            f"({classes}): {MANIFEST_RULES.get(rule, 'not described')}."
-        )
+    if name == "ManifestTarget":
+        lines += _rules_of_manifest(facts)
     positive = facts.find("metrics.json", "positive_class")
     if positive:
         lines.append(f"The score is the probability of the class {positive}.")
+    return lines
+
+
+def _rules_of_manifest(facts: Facts) -> list[str]:
+    """The label rules by which `covidlit manifest` made the targets, as the manifest says."""
+    manifest = facts.get("cohort.json", "manifest.file")
+    rules = facts.find("cohort.json", "label_rules")
+    if not rules:
+        return [f"{manifest} does not say by which rule its targets were made."]
+    lines = []
+    for text, n in rules.items():
+        rule, _, classes = str(text).partition(": ")
+        meaning = MANIFEST_RULES.get(rule)
+        lines.append(
+            f"`covidlit manifest` made the targets of {n} scans by the label rule {rule} "
+            f"({classes}){f': {meaning}' if meaning else ''}."
+        )
     return lines
 
 
