@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
@@ -56,3 +58,21 @@ def test_two_patients_stay_two(written: Written) -> None:
 @pytest.mark.parametrize("table", ["kept.csv", "bom.csv", "semicolon.csv", "excel.csv"])
 def test_a_table_of_a_spreadsheet(table: str, written: Written) -> None:
     assert cases.labels_problem(written("45")[0], table) == ""
+
+
+def test_a_last_batch_of_one_is_named_and_the_named_knob_trains(tmp_path: Path) -> None:
+    script = cases.CASES / "52_batch_of_one.py"
+    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, capture_output=True)
+    line = (tmp_path / "commands.sh").read_text().splitlines()[1]
+    command = [sys.executable, "-m", "covidlit", *shlex.split(line)[1:], f"data_dir={tmp_path}"]
+
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *more], cwd=tmp_path, capture_output=True, text=True)
+
+    refused = run()
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+    for knob in ("data.drop_last=true", "data.batch_size=12", "model.task.net.norm=group"):
+        assert knob in refused.stderr
+    trained = run("data.drop_last=true", "evaluation.n_bootstrap=100")
+    assert trained.returncode == 0, trained.stderr
