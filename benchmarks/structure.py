@@ -25,9 +25,9 @@ BEFORE = "d01ca56"
 """The commit before the rooms were moved."""
 
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("errors",),
+    ("errors", "version"),
     ("names", "process", "progress", "figure_text"),
-    ("arguments", "files", "limits"),
+    ("arguments", "files"),
     ("tables",),
     ("settings",),
     ("scans",),
@@ -40,12 +40,13 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("checkpoints",),
     ("tasks",),
     ("baselines", "evaluation", "lesions"),
-    ("deploy",),
+    ("deploy", "montage"),
     ("explain",),
     ("runs",),
     ("sweep", "cards"),
     ("papers",),
     ("cli",),
+    ("__main__",),
 )
 """The rooms from the floor up: a room imports from earlier lines only, not from its neighbours."""
 
@@ -206,8 +207,9 @@ def _inner(found: list[Import]) -> list[Import]:
 
 
 def loose_modules(files: dict[str, Path]) -> list[str]:
-    """The modules that lie in `covidlit/` itself."""
-    return [m for m, path in files.items() if path.parent.name == "covidlit" and room(m)]
+    """The modules that lie in `covidlit/` itself, but `__main__`, which Python looks for there."""
+    loose = [m for m, path in files.items() if path.parent.name == "covidlit" and room(m)]
+    return [m for m in loose if room(m) != "__main__"]
 
 
 def late_imports(files: dict[str, Path], found: list[Import]) -> list[Import]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from covidlit.errors import CheckpointError
-from covidlit.limits import MEMORY_VARIABLE, archive_problem, memory_limit, over_limit
+from covidlit.process import MEMORY_VARIABLE, archive_problem, memory_limit, over_limit
 
 _SCHEMA = "schema.json"
 _GET_ANOTHER = "use a model that covidlit wrote (runs/<name>/<date>/checkpoints/model.skops)."

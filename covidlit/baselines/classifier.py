@@ -150,6 +150,6 @@ def _of_classes(
             f"class_weights must be null, balanced or {n_classes} positive numbers, not "
             f"{class_weights!r}.",
             where="model.class_weights",
-            fix="use balanced.",
+            fix="use model.class_weights=balanced.",
         )
     return np.asarray(given, dtype=np.float64)

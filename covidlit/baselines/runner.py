@@ -17,11 +17,18 @@ from covidlit.baselines.classifier import (
     scan_weights,
     takes_weights,
 )
-from covidlit.baselines.folds import patient_folds
+from covidlit.baselines.folds import Folds, patient_folds
 from covidlit.baselines.model import ClassicalModel
-from covidlit.baselines.search import SearchResult, TrainingScans, nested_search, set_parameters
+from covidlit.baselines.search import (
+    SearchResult,
+    TrainingScans,
+    check_search_folds,
+    nested_search,
+    set_parameters,
+)
 from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.class_names import in_target_order
+from covidlit.datamodules.cohort_data import Planned
 from covidlit.errors import ConfigError, TrainingError
 from covidlit.files import write_json
 from covidlit.settings.keys import check_keys
@@ -105,6 +112,7 @@ class ClassicalRunner:
         self._search = dict(search or {}) if tune else None
         self._seed = seed
         self._path: Path | None = None
+        self._told = False
         if self._calibration is None and not hasattr(self._pipeline, "predict_proba"):
             raise ConfigError(
                 f"{self._node['_target_']} gives no probabilities by itself.",
@@ -128,11 +136,25 @@ class ClassicalRunner:
         return ""
 
     def check(self, data: CohortData) -> None:
-        """Make sure that the data have the features.
+        """Make sure that the data have the features, and patients enough for each fold.
 
         Raises:
-            ConfigError: there is no such group of features.
+            ConfigError: there is no such group of features, or a setting of the weights or of the
+                folds inside the training part that does not fit the patients of its classes.
         """
+        self._check_features(data)
+        rows = Planned(data).rows_of("train")
+        self._weights_of(data, rows)
+        self._check_folds(rows)
+
+    def _check_folds(self, rows: pd.DataFrame) -> None:
+        target, patients = rows["target"].to_numpy(dtype=np.int64), rows["patient_id"].to_numpy(str)
+        if target.size and self._search is not None:
+            check_search_folds(target, patients, self._search, seed=self._seed)
+        if target.size and self._calibration is not None:
+            self._calibration_folds(target, patients)
+
+    def _check_features(self, data: CohortData) -> None:
         table = data.feature_table(self._groups)
         self.features = tuple(table["name"])
         counts = table.groupby("group", sort=False).size()
@@ -149,7 +171,7 @@ class ClassicalRunner:
             SplitError: no training scan could be prepared, or those of one class only.
             ConfigError: the classifier's arguments do not fit, or folds that cannot be made.
         """
-        self.check(data)
+        self._check_features(data)
         data.check_learnable()
         scans = self._training_scans(data)
         write_table(data.feature_table(self._groups), run_dir / "features.csv")
@@ -224,6 +246,12 @@ class ClassicalRunner:
 
     def _training_scans(self, data: CohortData) -> TrainingScans:
         rows = data.rows_of("train")
+        weights = self._weights_of(data, rows)
+        x = self._features_of(data, "train")
+        target = rows["target"].to_numpy(dtype=np.int64)
+        return TrainingScans(x, target, rows["patient_id"].to_numpy(dtype=str), weights)
+
+    def _weights_of(self, data: CohortData, rows: pd.DataFrame) -> NDArray[np.float64] | None:
         target = rows["target"].to_numpy(dtype=np.int64)
         balanced = getattr(data, "balanced", False)
         weights = scan_weights(
@@ -242,28 +270,44 @@ class ClassicalRunner:
                     where="model.class_weights",
                     fix="set it to null, or choose another classifier.",
                 )
-            log.warning("%s takes no weights: data.balanced has no effect on it.", kind)
-            weights = None
-        x = self._features_of(data, "train")
-        return TrainingScans(x, target, rows["patient_id"].to_numpy(dtype=str), weights)
+            if not self._told:
+                log.warning("%s takes no weights: data.balanced has no effect on it.", kind)
+            self._told = True
+            return None
+        return weights
 
     def _fit_estimator(self, pipeline: Any, scans: TrainingScans) -> Any:
         if self._calibration is None:
             return pipeline.fit(scans.x, scans.target, **scans.fit_arguments())
 
-        folds = patient_folds(
-            scans.target,
-            scans.patients,
-            self._calibration["folds"],
-            seed=self._seed,
-            where="model.calibration.folds",
-        )
+        folds = self._calibration_folds(scans.target, scans.patients)
         # One classifier of all training scans; its calibration is learned from scores of scans
         # that were held back. Unweighted, so that a score is a probability in the training part.
         method = self._calibration["method"]
         calibrated = CalibratedClassifierCV(pipeline, method=method, cv=folds, ensemble=False)
         calibrated.fit(scans.x, scans.target, **scans.fit_arguments())
         return calibrated.set_params(cv=None)  # which scans were in a fold is not kept
+
+    def _calibration_folds(
+        self, target: NDArray[np.integer], patients: NDArray[np.generic]
+    ) -> Folds:
+        assert self._calibration is not None
+        return patient_folds(
+            target,
+            patients,
+            self._calibration["folds"],
+            seed=self._seed,
+            where="model.calibration.folds",
+            without=_uncalibrated(self._pipeline),
+        )
+
+
+def _uncalibrated(pipeline: Any) -> str:
+    """What to do where a class has too few patients to calibrate on."""
+    more = "choose a split that trains on two patients of each class at least, or "
+    if hasattr(pipeline, "predict_proba"):
+        return f"{more}set model.calibration=null"
+    return f"{more}model=random_forest, whose scores are probabilities by themselves"
 
 
 def _checked_calibration(node: Node) -> Node:

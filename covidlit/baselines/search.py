@@ -195,9 +195,51 @@ def _useless(scoring: str, why: str) -> ConfigError:
     )
 
 
+def check_search_folds(
+    target: NDArray[np.integer],
+    patients: NDArray[np.generic],
+    settings: Mapping[str, Any],
+    *,
+    seed: int,
+) -> None:
+    """Refuse a search whose folds cannot be made, those within its outer folds among them.
+
+    Args:
+        target, patients: (n,) of the training scans.
+        settings, seed: see `nested_search`.
+
+    Raises:
+        ConfigError: with numbers of folds that work, if there are any.
+    """
+    scans = TrainingScans(np.empty((len(target), 0)), target, patients)
+    inner, outer = settings.get("folds", 3), settings.get("outer_folds", 3)
+    try:
+        _all_folds(scans, inner, outer, seed)
+    except ConfigError as error:
+        whole = [n for n in (inner, outer) if isinstance(n, int) and not isinstance(n, bool)]
+        if len(whole) < 2:
+            raise
+        fix = "set model.tune=false: a search needs more patients of each class."
+        tried = [(n, m) for m in (*range(outer, 1, -1), 0) for n in range(inner, 1, -1)]
+        for fewer, less in tried:
+            try:
+                _all_folds(scans, fewer, less, seed)
+            except ConfigError:
+                continue
+            fix = f"use model.search.folds={fewer} model.search.outer_folds={less}."
+            break
+        raise ConfigError(error.what, where=error.where, fix=fix) from error
+
+
+def _all_folds(scans: TrainingScans, inner: int, outer: int, seed: int) -> None:
+    _folds(scans, inner, seed, "folds")
+    for fit, _ in _folds(scans, outer, seed, "outer_folds") if outer else ():
+        _folds(scans.rows(fit), inner, seed, "folds")
+
+
 def _folds(scans: TrainingScans, n_folds: int, seed: int, name: str) -> Folds:
     where = f"model.search.{name}"
-    return patient_folds(scans.target, scans.patients, n_folds, seed=seed, where=where)
+    return patient_folds(scans.target, scans.patients, n_folds, seed=seed, where=where, scored=True)
 
 
 def _scores(

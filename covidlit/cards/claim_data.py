@@ -24,6 +24,13 @@ LABEL_RULES = {
 }
 """What the label rules of `covidlit.cohort.label_rule` mean."""
 
+MANIFEST_RULES = {
+    "paper": LABEL_RULES["LabelRule"],
+    "by_class": LABEL_RULES["ByClass"],
+    "multi_class": LABEL_RULES["MultiClass"],
+}
+"""The same, by the names of `covidlit.cohort.provenance`."""
+
 
 def sources(facts: Facts) -> list[str]:
     """Item 7: centres and scanners, as headers and manifest give them."""
@@ -93,11 +100,15 @@ def preprocessing(facts: Facts) -> list[str]:
         f"Number of the preprocessing format: {facts.get('cohort.json', 'preprocess_format')}. The "
         "same configuration prepares the same scans alike again.",
     ]
-    fewest = facts.find("config.yaml", "data.min_slices")
+    checks = facts.find("cohort.json", "checks") or {}
+    fewest = checks.get("min_slices") or facts.find("config.yaml", "data.min_slices")
     if fewest is not None:
         lines.append(f"DICOM series with fewer than {fewest} slices are refused.")
-    off = facts.find("config.yaml", "data.override_checks")
-    return [*lines, f"DICOM checks switched off: {listed(off) if off else 'none'}."]
+    off = checks.get("override") or facts.find("config.yaml", "data.override_checks")
+    lines.append(f"Checks of the scans switched off: {listed(off) if off else 'none'}.")
+    if earlier := checks.get("of_manifest"):
+        lines.append(f"Switched off as the manifest was made: {listed(earlier)}.")
+    return lines
 
 
 def selection(facts: Facts) -> list[str]:
@@ -125,6 +136,13 @@ def data_elements(facts: Facts) -> list[str]:
         "Predictor: the CT volume. Nothing else about a patient is given to the model.",
         f"Outcome: the target by the label rule {name}{with_values}{meaning}.",
     ]
+    made = facts.find("cohort.json", "label_rules") if name == "ManifestTarget" else None
+    for text, n in (made or {}).items():
+        rule, _, classes = str(text).partition(": ")
+        lines.append(
+            f"`covidlit manifest` made the targets of {n} scans by the label rule {rule} "
+            f"({classes}): {MANIFEST_RULES.get(rule, 'not described')}."
+        )
     positive = facts.find("metrics.json", "positive_class")
     if positive:
         lines.append(f"The score is the probability of the class {positive}.")

@@ -10,15 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pydantic
 import torch
 from torch import Tensor
 
-from covidlit.checkpoints.record import RunRecord
+from covidlit.checkpoints.record import RunRecord, validated_record
 from covidlit.checkpoints.size import MOST_VALUES, n_plain_values, too_large
 from covidlit.errors import CheckpointError, ConfigError
 from covidlit.files import atomic_path
-from covidlit.limits import archive_problem
+from covidlit.process import archive_problem
 from covidlit.settings.targets import is_allowed, targets_in
 
 CHECKPOINT_FORMAT = 1
@@ -104,17 +103,7 @@ def read_record(checkpoint: Mapping[str, Any], where: object) -> RunRecord:
     Raises:
         CheckpointError: it is missing or incomplete.
     """
-    try:
-        return RunRecord.model_validate(checkpoint["covidlit"]["record"])
-    except pydantic.ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
-        )
-        raise CheckpointError(
-            f"its record of the run is incomplete ({wrong}).",
-            where=where,
-            fix="use a checkpoint of a whole run (`covidlit train`).",
-        ) from error
+    return validated_record(checkpoint["covidlit"]["record"], where)
 
 
 def update_record(path: str | Path, **fields: Any) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from covidlit.cohort.class_names import in_target_order
 from covidlit.errors import CheckpointError
@@ -131,6 +138,26 @@ class RunRecord(BaseModel):
             where=self.model or "the checkpoint",
             fix="give a model of CT volumes.",
         )
+
+
+def validated_record(record: object, where: object) -> RunRecord:
+    """A record as a checkpoint holds it, held against its schema.
+
+    Raises:
+        CheckpointError: it is missing or incomplete.
+    """
+    try:
+        return RunRecord.model_validate(record)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
+        )
+        raise CheckpointError(
+            f"its record of the run is incomplete ({wrong}).",
+            where=where,
+            fix="use a checkpoint of a whole run (`covidlit train`), or give what is missing to "
+            "covidlit.Predictor in Python.",
+        ) from error
 
 
 def run_record(

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
 from io import TextIOWrapper
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from covidlit.errors import CovidlitError, machine_trouble
 from covidlit.process import check_address_space, collect_less, let_waiting_threads_sleep
+from covidlit.version import __version__
 
 app = typer.Typer(
     name="covidlit",
@@ -26,7 +27,7 @@ app = typer.Typer(
 
 COMMANDS = (
     "inspect", "manifest", "prepare", "evaluate", "compare", "paper", "export", "predict",
-    "explain", "cards", "synthesize", "sweep",
+    "explain", "convert", "cards", "synthesize", "sweep",
 )  # fmt: skip
 
 
@@ -61,6 +62,24 @@ def _show_any_name() -> None:
 def _exit(error: CovidlitError) -> typer.Exit:
     typer.echo(f"error: {error}", err=True)
     return typer.Exit(2)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"covidlit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(

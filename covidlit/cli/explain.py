@@ -17,7 +17,7 @@ def explain(
         Path | None,
         typer.Argument(
             help="Folder with DICOM files, an image, or a manifest; may be left out with a run's "
-            "folder, whose own scans are then taken."
+            "folder or a checkpoint in it: the run's own scans are then taken."
         ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for all that is written.")] = Path(
@@ -35,7 +35,11 @@ def explain(
     ] = None,
     truth: Annotated[
         Path | None,
-        typer.Option(help="Folder with lesion labels, <scan_id>.classes.nii.gz, to check against."),
+        typer.Option(
+            help="Lesions to check against: a folder with a binary mask of each scan (0 and 1), "
+            "<scan_id>.nii.gz, or with labels, <scan_id>.classes.nii.gz (0 background, 1 lung, 2 "
+            "to 6 lesions) and <scan_id>.instances.nii.gz; or one mask for one scan."
+        ),
     ] = None,
     slices: Annotated[int, typer.Option(help="Slices in each picture.", min=1)] = 3,
     scale: Annotated[

@@ -11,17 +11,33 @@ import typer
 if TYPE_CHECKING:
     from covidlit.dicom import Checks, Found, Verdict
 
+_ALWAYS = ("folder", "accepted", "reason")
+"""Columns that every table of this command has."""
+
 _MOST_ALIKE = 3
 """Files with one and the same problem that are listed on the screen each by itself."""
 
 
 def inspect(
     folder: Annotated[
-        Path, typer.Argument(help="Folder with DICOM files, a DICOMDIR, or one DICOM file.")
+        Path,
+        typer.Argument(
+            help="Folder with DICOM files, a DICOMDIR, or one DICOM file; with --html a run or "
+            "a cache of prepared volumes."
+        ),
     ],
     csv: Annotated[
-        Path, typer.Option("--csv", help="Where to write the table (.csv or .parquet).")
-    ] = Path("series.csv"),
+        Path | None,
+        typer.Option("--csv", help="A table of it all to write (.csv or .parquet)."),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            help="A page to write: each series in three planes, with letters and its verdict. Of a "
+            "run or a cache: what the network sees.",
+        ),
+    ] = None,
     override: Annotated[
         list[str] | None,
         typer.Option(
@@ -57,19 +73,28 @@ def inspect(
 ) -> None:
     """List the CT series under a folder, and say of each whether it can be used and why not.
 
-    The table holds no patient name, ID or birth date; UIDs are replaced by pseudonyms. Paths are
-    written as they are (relative to the folder).
+    Nothing is written unless asked for, and over nothing but what this command wrote before. The
+    table holds no patient name, ID or birth date; UIDs are replaced by pseudonyms. Paths are
+    written as they are (relative to the folder). The page holds no paths either: it names series by
+    the scan_id that the table, like a manifest, has beside them.
 
     Ends with 1 where nothing can be read though there is something, such as a ZIP archive.
     """
     import pandas as pd
 
+    from covidlit.cli.inspect_page import GENERATOR, shows_prepared, write_page
+    from covidlit.cli.replaceable import check_own_page, check_own_table
     from covidlit.dicom import Checks, find_series, judge, looked_into
     from covidlit.files import printable
     from covidlit.progress import progress_bar
-    from covidlit.tables import check_table_path, write_table
+    from covidlit.tables import write_table
 
-    check_table_path(csv)
+    if csv is not None:
+        check_own_table(csv, _ALWAYS, "covidlit inspect")
+    if html is not None:
+        check_own_page(html, GENERATOR)
+    if shows_prepared(folder, html):
+        return
     checks = Checks(min_slices, frozenset(override or ()), image_orientation)
     root = folder if folder.is_dir() else folder.parent
     with _progress() as progress:
@@ -98,10 +123,13 @@ def inspect(
     columns = (
         list(dict.fromkeys(name for row in rows for name in row))
         if rows
-        else ["series_uid", "study_uid", "folder", "accepted", "reason"]
+        else ["series_uid", "study_uid", *_ALWAYS]
     )
-    write_table(pd.DataFrame(rows, columns=columns), csv)
+    if csv is not None:
+        write_table(pd.DataFrame(rows, columns=columns), csv)
     _print(rows, found, csv, images)
+    if html is not None:
+        write_page(html, folder, root, found, verdicts, checks)
     _print_hints(folder, found)
     if (strict and not all(row["accepted"] for row in rows)) or (
         rows and not images and not found.series
@@ -110,9 +138,13 @@ def inspect(
 
 
 def _row(verdict: Verdict, root: Path, keep_identifiers: bool) -> dict[str, Any]:
+    from covidlit.cohort.scan_ids import scan_id_of
     from covidlit.files import printable
 
-    row = verdict.to_row(keep_identifiers=keep_identifiers)
+    row = {
+        "scan_id": scan_id_of(verdict.series_uid),
+        **verdict.to_row(keep_identifiers=keep_identifiers),
+    }
     return row | {"folder": _relative(Path(verdict.folder), Path(printable(root)))}
 
 
@@ -189,7 +221,7 @@ def _series_text(row: dict[str, Any]) -> str:
 
 
 def _print(
-    rows: list[dict[str, Any]], found: Found, csv: Path, images: list[dict[str, Any]]
+    rows: list[dict[str, Any]], found: Found, csv: Path | None, images: list[dict[str, Any]]
 ) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -216,7 +248,7 @@ def _print(
         f"{len(found.series)} series in {_count(found.n_files, 'file')}: {accepted} accepted, "
         f"{len(found.series) - accepted} refused; {_count(len(found.problems), 'file')} damaged or "
         f"unread beside these; {_count(found.n_other, 'file')} of another kind than DICOM images. "
-        f"Table: {csv}"
+        + (f"Table: {csv}" if csv is not None else "--csv TABLE writes all of this as a table.")
     )
     for note in found.notes:
         console.print(f"[dim]{escape(note)}[/]", highlight=False)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from covidlit import __version__
+from covidlit.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from covidlit.deploy import Timings
+    from covidlit.deploy.run_facts import RunFacts
 
 
 def predict(
@@ -90,10 +91,12 @@ def predict(
     with timings.measure("start"):
         from covidlit.deploy.exported import network_hash
         from covidlit.deploy.predict import predict_with, require_all
+        from covidlit.deploy.run_facts import facts_of_run
         from covidlit.deploy.score_journal import ScoreJournal
     with ExitStack() as stack:
         with timings.measure("load"):
             loaded = load_engine(checkpoint, engine, device=device, threads=threads)
+            run = facts_of_run(checkpoint, loaded.record)
             on_scored = None
             if heatmaps is not None:
                 from covidlit.deploy.torch_engine import find_device
@@ -125,11 +128,13 @@ def predict(
             progress=True,
             timings=timings,
             on_scored=on_scored,
+            run=run,
             journal=journal,
         )
     if journal.n_known:
         typer.echo(f"{journal.n_known} of the scans were scored before the last call was stopped.")
     _print(table, out, loaded.name)
+    _print_run(table, run)
     if heatmaps is not None:
         missing = int(table["notes"].str.contains("no heatmap: ").fillna(False).sum())
         failed = f"; {missing} could not be made, see notes" if missing else ""
@@ -166,14 +171,17 @@ def _print(table: pd.DataFrame, out: Path, engine: str) -> None:
     from rich.table import Table
 
     from covidlit.deploy.override_notes import count_overridden
+    from covidlit.deploy.score_text import score_texts
 
     # Score and class must stay whole on a narrow terminal; the other two share what is left.
     shown = Table(title="Scores")
     shown.add_column("Scan", overflow="fold")
-    shown.add_column("Score", justify="right", no_wrap=True)
+    shown.add_column("Score", no_wrap=True)
     shown.add_column("Class", no_wrap=True)
     shown.add_column("Reason or note", overflow="fold")
-    texts = table.assign(score=table["score"].map("{:.3f}".format, na_action="ignore"))
+    points = table["operating_point"].dropna()
+    point = None if points.empty else float(points.iloc[0])
+    texts = table.assign(score=score_texts(table["score"].tolist(), point))
     texts["remark"] = texts["reason"].fillna(texts["notes"])
     texts = texts.astype(object).where(texts.notna(), "")
     for row in texts.itertuples(index=False):
@@ -202,14 +210,35 @@ def _print(table: pd.DataFrame, out: Path, engine: str) -> None:
     )
 
 
+def _print_run(table: pd.DataFrame, run: RunFacts | None) -> None:
+    """What the network's run says: who of these it has seen, its test, its warnings."""
+    from rich.console import Console
+
+    from covidlit.deploy.run_facts import SEEN
+
+    console = Console(soft_wrap=True)
+    for text in SEEN.values():
+        if n := int(table["notes"].str.contains(text, regex=False).fillna(False).sum()):
+            said = text.partition(": ")
+            console.print(
+                f"[yellow]{n} of {len(table)} scans {'was' if n == 1 else 'were'} {said[0]}.[/]",
+                highlight=False,
+            )
+    if run is not None and run.sentence:
+        console.print(run.sentence, markup=False, highlight=False)
+
+
 def _rule_of_classes(table: pd.DataFrame) -> str:
     """How scores became classes, in a sentence."""
+    from covidlit.deploy.score_text import point_text
+
     if any(name.startswith("score_") for name in table):
         return "Class: the most probable one."
     points = table["operating_point"].dropna()
     if points.empty:
         return "The checkpoint has no operating point: scores are not called positive or negative."
+    point = point_text(points.iloc[0], table["score"])
     return (
-        f"Class: positive from a score of {points.iloc[0]:.3f} on, the operating point of the run "
-        "that trained the network."
+        f"Class: positive from a score of {point} on, the operating point of the run that trained "
+        "the network."
     )

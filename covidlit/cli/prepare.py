@@ -35,6 +35,10 @@ def prepare(
     strict: Annotated[
         bool, typer.Option("--strict", help="End with an error if a scan was refused.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="A page to write: each prepared volume in three planes."),
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Check every voxel of what is in the cache already.")
     ] = False,
@@ -49,16 +53,22 @@ def prepare(
     from rich.markup import escape
     from rich.table import Table
 
+    from covidlit.cli.inspect_page import GENERATOR, write_prepared_page
+    from covidlit.cli.replaceable import check_own_page
     from covidlit.cohort.manifest import read_manifest
+    from covidlit.cohort.provenance import checks_of
     from covidlit.cohort.scan_notes import count_notes
     from covidlit.dicom import Checks
     from covidlit.preprocess import Geometry, prepare_cohort
 
+    if html is not None:
+        check_own_page(html, GENERATOR)
+    table = read_manifest(manifest)
     cohort = prepare_cohort(
-        read_manifest(manifest),
+        table,
         cache,
         Geometry(spacing, size),
-        checks=Checks(min_slices, frozenset(override or ()), image_orientation),
+        checks=checks_of(table, Checks(min_slices, frozenset(override or ()), image_orientation)),
         n_jobs=n_jobs,
         backend=backend,
         verify=verify,
@@ -77,5 +87,7 @@ def prepare(
         f"{len(cohort.table) - len(refused)} scans are prepared ({new} of them now), "
         f"{len(refused)} left out. List: {cohort.cache_dir / 'prepared.csv'}"
     )
+    if html is not None:
+        write_prepared_page(html, cohort.cache_dir, cohort.table)
     if strict:
         cohort.require_all()

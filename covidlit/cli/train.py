@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -30,29 +32,50 @@ def main() -> None:
     A user's error exits with 2, a run that was stopped with 128 and the number of the signal.
     """
     import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
     let_waiting_threads_sleep()
     collect_less()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us instead of Hydra's printer
-    entry = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(run)
+    task = run if {"-m", "--multirun"} & {*sys.argv} else _run_alone
+    entry = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(task)
     try:
         check_address_space()
         _check_run_name(sys.argv[1:])  # Hydra makes the run's folder by it before anything is read
         entry()
+    except _Refused as refused:
+        _stop(refused.error)
     except KeyboardInterrupt as stop:
         _end_stopped(stop)
-    except CovidlitError as error:
-        _stop(error)
-    except (HydraException, OmegaConfBaseException) as error:
-        _stop(translate(error, sys.argv[1:]))
     except ProcessError as error:
         sys.exit(f"\n{error}")
     except Exception as error:
-        if (trouble := machine_trouble(error)) is None:
+        if (said := _as_said(error)) is None:
             raise
-        _stop(trouble)
+        _stop(said)
+
+
+class _Refused(BaseException):
+    """The user's error that ends the only run of a command.
+
+    Not an Exception, because Hydra announces each that leaves a job, with all its overrides, before
+    the error itself can be said. Of several jobs (-m) that tells which it was.
+    """
+
+    def __init__(self, error: CovidlitError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def _as_said(error: Exception) -> CovidlitError | None:
+    """The user's error that an exception is, or None for one that nobody expected."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, CovidlitError):
+        return error
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return translate(error, sys.argv[1:])
+    return machine_trouble(error)
 
 
 def _check_run_name(overrides: Sequence[str]) -> None:
@@ -89,9 +112,14 @@ def run(config: DictConfig) -> float | None:
         The AUC on the validation part, or None where it is undefined; sweeps maximise it.
     """
     from hydra.core.hydra_config import HydraConfig
+
+    with _logged_end():
+        return _run(config, HydraConfig.get())
+
+
+def _run(config: DictConfig, hydra_config: Any) -> float | None:
     from omegaconf import OmegaConf
 
-    hydra_config = HydraConfig.get()
     run_dir = Path(hydra_config.runtime.output_dir)
     _check_mode(config, hydra_config)
     resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
@@ -106,6 +134,32 @@ def run(config: DictConfig) -> float | None:
         from covidlit.sweep.trial_run import run_trial
 
         return run_trial(plain, run_dir, trial)
+
+
+@wraps(run)
+def _run_alone(config: DictConfig) -> float | None:
+    try:
+        return run(config)
+    except ProcessError:
+        raise
+    except Exception as error:
+        if (said := _as_said(error)) is None:
+            raise
+        raise _Refused(said) from error
+
+
+@contextmanager
+def _logged_end() -> Iterator[None]:
+    """Leave in the run's `train.log`, as its last line, why the run ended early."""
+    try:
+        yield
+    except BaseException as error:
+        said = _as_said(error) if isinstance(error, Exception) else None
+        if process_rank() == 0:
+            from covidlit.runs.log import log_end
+
+            log_end(said or error)
+        raise
 
 
 def whole_run(config: dict[str, Any], run_dir: Path) -> float | None:

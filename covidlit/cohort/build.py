@@ -14,7 +14,7 @@ from covidlit.cohort.account import BuiltManifest, problem_table, refuse_problem
 from covidlit.cohort.class_names import count_classes
 from covidlit.cohort.flow import Flow
 from covidlit.cohort.inclusion import InclusionCriteria
-from covidlit.cohort.label_rule import LabelRule, TargetRule, classes_named
+from covidlit.cohort.label_rule import LabelRule, TargetRule, classes_named, rule_that_keeps
 from covidlit.cohort.labelling import (
     NO_SCAN,
     labels_without_scan,
@@ -27,6 +27,7 @@ from covidlit.cohort.labelling import (
 from covidlit.cohort.labels_table import Labels, read_labels
 from covidlit.cohort.manifest import MANIFEST_SCHEMA, validate_manifest
 from covidlit.cohort.misspelt import refuse_misspelt_classes, require_class_column
+from covidlit.cohort.provenance import CHECKS, RULE, checks_text, rule_text
 from covidlit.cohort.pseudonyms import KEY_FILE, Pseudonyms, check_key_place, read_or_make_key
 from covidlit.cohort.scan_ids import scan_id_of
 from covidlit.cohort.scan_notes import count_notes
@@ -100,7 +101,7 @@ def manifest_from_dicom(
     checked = None if labels is None else _checked_labels(labels, key, label_rule, meant)
     _check_key(keep_identifiers, key_file, folder)
     scans = dicom_rows(root, checks=checks, workers=workers, pixels=pixels, track=track)
-    rules = _Rules(label_rule, inclusion, series_choice, centre, kept)
+    rules = _Rules(label_rule, inclusion, series_choice, centre, kept, checks)
     names = _pseudonyms(keep_identifiers, key_file, folder)
     return _build(scans, checked, rules, names, Path(folder), strict)
 
@@ -150,7 +151,7 @@ def manifest_from_images(
         )
     _check_key(keep_identifiers, key_file, folder)
     scans = image_rows(root, checked, track, checks)
-    rules = _Rules(label_rule, inclusion, "all", centre, kept)
+    rules = _Rules(label_rule, inclusion, "all", centre, kept, checks)
     names = _pseudonyms(keep_identifiers, key_file, folder)
     hidden = {name: map(names.file_name, scans.table[name]) for name in ("study_uid", "series_uid")}
     scans = replace(scans, table=scans.table.assign(**{k: list(v) for k, v in hidden.items()}))
@@ -164,6 +165,7 @@ class _Rules:
     series_choice: SeriesChoice
     centre: str | None
     keep_columns: Sequence[str] | None
+    checks: Checks | None
 
 
 def _build(
@@ -209,7 +211,8 @@ def _build(
         notes += missing
     if labels is not None and rules.label_rule is not None:
         table = table.assign(target=rules.label_rule.apply(table))
-        notes += _one_target(table)
+        notes += _one_target(table, rules.label_rule)
+        table = table.assign(**{RULE: rule_text(rules.label_rule)})
         why = rules.label_rule.explain(table)["reason"]
         unlabelled = dict(zip(table["scan_id"], why, strict=True))
         table, flow = flow.step(table, _BY_RULE, table["target"].isna())
@@ -225,6 +228,8 @@ def _build(
         for scan, criterion in flow.excluded
     ]
     notes += _noted(table)
+    if (changed := checks_text(rules.checks)) is not None:
+        table = table.assign(**{CHECKS: changed})
     refused = table["status"] == "refused"
     problems += [
         {"kind": "refused", "path": str(row.path), "scan_id": row.scan_id, "reason": row.reason}
@@ -269,15 +274,16 @@ def _checked_labels(
     return labels
 
 
-def _one_target(table: pd.DataFrame) -> list[str]:
+def _one_target(table: pd.DataFrame, rule: TargetRule) -> list[str]:
     """A note where all targets are the same: fine for one hospital of many, else a mistake."""
     targets = table["target"].dropna()
     if targets.nunique() != 1:
         return []
     classes = count_classes(table.loc[targets.index, "class_name"])
+    kept = rule_that_keeps(rule, table)
     return [
         f"all {len(targets)} scans have target {targets.iloc[0]} (classes: {classes}): alone, this "
-        "manifest cannot be trained on."
+        f"manifest cannot be trained on.{f' {kept}' if kept else ''}"
     ]
 
 

@@ -229,6 +229,36 @@ class MultiClass:
         return _table(manifest, outcomes)
 
 
+def rule_that_keeps(rule: TargetRule | None, manifest: pd.DataFrame) -> str:
+    """The label rule that gives a target to the positive scans that this one leaves out.
+
+    Args:
+        rule: that gave none of them a target.
+        manifest: its rows, those without a target among them.
+
+    Returns:
+        A sentence; empty where the rule leaves out no such scan, or labels some.
+    """
+    if isinstance(rule, ManifestTarget) and not _has_targets(manifest):
+        rule = LabelRule()
+    if not isinstance(rule, LabelRule):
+        return ""
+    positive = manifest["class_name"].isin(rule.positive).to_numpy(dtype=bool)
+    labels = rule.explain(manifest)[positive]
+    if labels.empty or labels["target"].notna().any():
+        return ""
+    counts = labels["reason"].value_counts()
+    why = "; ".join(f"{n}: {reason}" for reason, n in counts.items())
+    names = ",".join(rule.positive)
+    named = "" if rule.positive == ("covid",) else f" label_rule.positive=[{names}]"
+    option = "" if not named else "".join(f" --positive {name}" for name in rule.positive)
+    return (
+        f"The paper's rule by RT-PCR gives no target to any of the {len(labels)} scans of class "
+        f"{names} ({why}); the rule by class alone keeps them: `covidlit manifest --label-rule "
+        f"by-class{option}`, or in training label_rule=by_class{named}."
+    )
+
+
 def _has_targets(manifest: pd.DataFrame) -> bool:
     return "target" in manifest and bool(manifest["target"].notna().any())
 

@@ -71,6 +71,9 @@ MANIFEST_SCHEMA = pa.DataFrameSchema(
         "status": one_of("ok", "refused"),
         "reason": text(),
         "notes": text(),  # what was done to the scan on the way in
+        # How the row came about: see `covidlit.cohort.provenance`.
+        "label_rule": text(),
+        "checks_changed": text(),
         "split": one_of("train", "validation", "test"),
         "synthetic": flag(),
     },

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from covidlit.cohort.converted import series_of
 from covidlit.cohort.scan_ids import scan_id_of
 from covidlit.cohort.scan_reader import ScanReader, search_shared
 from covidlit.dicom import Checks, SeriesRefused, find_series, judge, pseudonym_uid, read_series
@@ -23,8 +24,8 @@ class ScanSource:
     """One scan that can be read, or the reason why not.
 
     Args:
-        scan_id: as in a manifest; empty where there is no DICOM series, so that `path` alone tells
-            which image file it is.
+        scan_id: as in a manifest; empty where there is no DICOM series and none that an image was
+            converted from, so that `path` alone tells which image file it is.
         path: where it lies, relative to the folder that was asked for.
         series_uid: pseudonym of its SeriesInstanceUID; empty where there is none.
         read: reads it; None where `reason` says why it cannot be read.
@@ -141,10 +142,12 @@ def _image(file: Path, root: Path, checks: Checks) -> ScanSource:
     if printable(file.name) != file.name:
         reason = "its name is no UTF-8, which the reader of images needs: rename it"
         return ScanSource("", relative_place(file, root), reason=reason)
-    # No id: it could only be made of the file's name, which may be a patient's number.
+    # No id of its own: that could only be made of the file's name, which may be a patient's number.
+    series = series_of(file)
     return ScanSource(
-        "",
+        "" if series is None else series.scan_id,
         relative_place(file, root),
+        "" if series is None else series.series_uid,
         read=partial(read_image, file, checks.override, checks.image_orientation),
         location=file.absolute(),
     )

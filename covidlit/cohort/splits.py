@@ -62,8 +62,10 @@ def centre_held_out(
             f"{held_out} of the centres {known} leaves no centre to "
             f"{'train on' if held_out else 'test on'}.",
             where="test_centres",
-            fix="hold out at least one centre and keep at least one; with a single centre use "
-            "patient_k_fold.",
+            fix="hold out at least one centre and keep at least one, as split.test_centres="
+            f"[{known[0]}] does."
+            if len(known) > 1
+            else "split by patient: split=k_fold (patient_k_fold).",
         )
     is_test = table["centre"].isin(held_out)
     shared = set(table.loc[is_test, "patient_id"]) & set(table.loc[~is_test, "patient_id"])
@@ -73,7 +75,8 @@ def centre_held_out(
             f"{len(shared)} patient(s) stand both in a test centre and in a training centre, such "
             f"as {min(shared)} in rows {row_numbers(rows[rows['patient_id'] == min(shared)])[:6]}.",
             where="manifest",
-            fix="keep these patients' scans of one side only, or use patient_k_fold.",
+            fix="keep these patients' scans of one side only, or split by patient: split=k_fold "
+            "(patient_k_fold).",
         )
     validation = _validation_patients(table[~is_test], validation_fraction, seed)
     parts: dict[str, Part] = {
@@ -117,7 +120,9 @@ def patient_k_fold(
         raise SplitError(
             f"{n_folds} folds of {n_patients} patient(s) cannot be made.",
             where="n_folds",
-            fix="choose a number from 2 to the number of patients.",
+            fix=f"set split.n_folds to 2 up to {n_patients}."
+            if n_patients > 1
+            else "a split needs patients: add some, or check that patient_id tells them apart.",
         )
     tested = patients_of_fold(table, n_folds, fold, seed)
     rest = table[~table["patient_id"].isin(tested)]
@@ -184,13 +189,19 @@ def from_file(manifest: pd.DataFrame, path: str | Path) -> Split:
     return split
 
 
-def require_two_targets(trained: pd.DataFrame, where: str, whole: pd.DataFrame) -> None:
+def require_two_targets(
+    trained: pd.DataFrame,
+    where: str,
+    whole: pd.DataFrame,
+    mend: str = "leave a centre or fold with the other class(es) in training.",
+) -> None:
     """Refuse a training part of one class: there is nothing to tell apart.
 
     Args:
         trained: the rows of the training part, with `target`.
         where: what made the part, for the message.
         whole: the rows of all parts.
+        mend: what to do where the other classes are in other parts.
 
     Raises:
         SplitError: names the classes of the part.
@@ -202,7 +213,7 @@ def require_two_targets(trained: pd.DataFrame, where: str, whole: pd.DataFrame) 
         f"the training part would hold only target {trained['target'].iloc[0]}, of the class(es) "
         f"{count_classes(trained[column])}.",
         where=where,
-        fix="leave a centre or fold with the other class(es) in training."
+        fix=mend
         if whole["target"].nunique() > 1
         else f"all scans have this target: check class_name ({count_classes(whole[column])}) and "
         "the label rule.",
@@ -340,9 +351,40 @@ def _finish(
         raise SplitError(
             f"the {' and the '.join(sorted(missing))} part would be empty.",
             where=kind,
-            fix="use a larger manifest, fewer folds or a smaller validation_fraction.",
+            fix=f"write {' and '.join(sorted(missing))} into the column "
+            f"{arguments['column']} for some patients of every class."
+            if kind == "from_column"
+            else "use a larger manifest, fewer folds or a smaller validation_fraction.",
         )
     if "target" in table:
         trained = table[[parts[scan] == "train" for scan in table[unit_key(table)]]]
-        require_two_targets(trained, kind, whole=table)
+        mend = _other_split(table, kind, arguments, seed, fold)
+        require_two_targets(trained, kind, whole=table, mend=mend)
     return Split.of(table, kind=kind, parts=parts, arguments=arguments, seed=seed, fold=fold)
+
+
+def _other_split(
+    table: pd.DataFrame, kind: str, arguments: dict[str, Any], seed: int | None, fold: int | None
+) -> str:
+    """How to split these rows otherwise, so that more than one class is trained on."""
+    if kind == "from_column":
+        return (
+            f"write train into the column {arguments['column']} for some patients of the other "
+            "class(es)."
+        )
+    if kind == "patient_k_fold":
+        numbers = range(arguments["n_folds"])
+        tested = [patients_of_fold(table, arguments["n_folds"], n, seed or 0) for n in numbers]
+        rest = [table[~table["patient_id"].isin(patients)] for patients in tested]
+        found = [n for n in numbers if n != fold and rest[n]["target"].nunique() > 1]
+        other = f"test another fold (split.fold={found[0]}), or " if found else ""
+        return f"{other}add patients of the other class(es): each class needs two at least."
+    centres = table.groupby("centre")["target"].nunique()
+    both = [str(name) for name in centres.index[centres > 1]]  # tested on, they give an AUC
+    for name in [*both, *map(str, centres.index)]:
+        if table.loc[table["centre"] != name, "target"].nunique() > 1:
+            return f"hold out another centre, as split.test_centres=[{name}] does, or {_BY_PATIENT}"
+    return f"no centre can be held out without losing a class: {_BY_PATIENT}"
+
+
+_BY_PATIENT = "split by patient (split=k_fold): then see the centre check before the result."

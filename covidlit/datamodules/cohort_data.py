@@ -117,6 +117,28 @@ class CohortData(Protocol):
         """
 
 
+class Planned:
+    """Data of which nothing is prepared yet, for what can be said before that long part.
+
+    Args:
+        data: whose `rows_of` becomes that of the manifest: preparing them may refuse some of these
+            rows, and adds none.
+    """
+
+    def __init__(self, data: CohortData) -> None:
+        self._data = data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._data, name)
+
+    def rows_of(self, part: str) -> pd.DataFrame:
+        """The rows of a part that have a target and were not refused before."""
+        table = self._data.manifest
+        part_of = table[f"{self._data.unit}_id"].astype(str).map(dict(self._data.split.parts))
+        rows = table[part_of.eq(part) & table["target"].notna()]
+        return rows[rows["status"] == "ok"] if "status" in rows else rows
+
+
 def rows_hash(data: CohortData) -> str:
     """Hash of the split and of what each row was prepared from; the data set up.
 

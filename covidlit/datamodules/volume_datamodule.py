@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Mapping, Sequence
 from inspect import signature
 from math import prod
@@ -14,23 +13,24 @@ import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 from numpy.typing import NDArray
-from pytorch_lightning.utilities import rank_zero_only
 
 from covidlit.arguments import require_n_jobs, require_whole_number
 from covidlit.cohort.leakage import Suspicion, check_leakage, in_words
 from covidlit.cohort.manifest import read_manifest
+from covidlit.cohort.provenance import checks_of
 from covidlit.cohort.split import PARTS
 from covidlit.cohort.splits import Split, require_two_targets
 from covidlit.datamodules.arguments import as_geometry, as_path, as_window, config_errors
 from covidlit.datamodules.balance import draw_weights
 from covidlit.datamodules.cohort_data import TO_CHECK, RunSettings, SplitOf
 from covidlit.datamodules.loading import epoch_loader
-from covidlit.datamodules.row_lines import noted_lines, refused_line
+from covidlit.datamodules.notices import Notices
 from covidlit.datamodules.sampling import EpochLoader, EpochSampler
 from covidlit.datamodules.volume_dataset import VolumeDataset
 from covidlit.datamodules.volume_settings import volume_arguments
 from covidlit.datamodules.volume_table import (
     check_manifest_columns,
+    naming_the_rule,
     prepared_table,
     rows_of_split,
     usable_rows,
@@ -42,8 +42,6 @@ from covidlit.preprocess import Geometry, prepare_cohort
 from covidlit.preprocess.features.cache import cohort_features
 from covidlit.preprocess.features.catalogue import FEATURE_NAMES, GROUPS, feature_table, features_of
 from covidlit.preprocess.thumbnails import cohort_thumbnails
-
-log = logging.getLogger(__name__)
 
 
 class VolumeDataModule(pl.LightningDataModule):
@@ -125,15 +123,15 @@ class VolumeDataModule(pl.LightningDataModule):
         self.drop_last = drop_last
         self._split_source = split
         self._augmentation = None if augmentation is None else dict(augmentation)
-        self._prepare = {"n_jobs": n_jobs, "backend": backend, "strict": strict, "checks": checks}
-        self.checks = checks
+        self._prepare: dict[str, Any] = {"n_jobs": n_jobs, "backend": backend, "strict": strict}
+        self.given_checks: Checks = checks or Checks()
         self._label_rule = label_rule
         self._manifest: pd.DataFrame | None = None
         self._prepared: pd.DataFrame | None = None
         self._table: pd.DataFrame | None = None
         self._split: Split | None = None
         self.suspicions: list[Suspicion] = []
-        self._told: set[str] = set()  # logged; shared by copies with another split
+        self._notices = Notices()  # shared by copies with another split
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], run: RunSettings) -> Self:
@@ -158,6 +156,11 @@ class VolumeDataModule(pl.LightningDataModule):
         return self._manifest
 
     @property
+    def checks(self) -> Checks:
+        """The checks of the scans: those given, and those that the manifest was made with."""
+        return checks_of(self.manifest, self.given_checks)
+
+    @property
     def table(self) -> pd.DataFrame:
         """The manifest's rows with `target`, `part`, `status` ("ok" or "refused"), `reason`, `key`.
 
@@ -179,7 +182,10 @@ class VolumeDataModule(pl.LightningDataModule):
         rows = usable_rows(rows_of_split(self.manifest, self._make_split()))
         if self._prepared is not None and rows["scan_id"].isin(self._prepared["scan_id"]).all():
             return
-        self._prepared = prepare_cohort(rows, self.cache_dir, self.geometry, **self._prepare).table
+        self._notices.of_plan(self, self.manifest_path.name, self.given_checks, self.checks)
+        self._prepared = prepare_cohort(
+            rows, self.cache_dir, self.geometry, checks=self.checks, **self._prepare
+        ).table
 
     def check_columns(self) -> None:
         """Refuse columns of the manifest that a predictions table has for itself.
@@ -213,15 +219,7 @@ class VolumeDataModule(pl.LightningDataModule):
         thumbnails = dict(zip(scans, made, strict=True))
         self.suspicions = check_leakage(table, split, hashes, thumbnails)
         self._table = table
-        self._log_rows(table)
-
-    @rank_zero_only
-    def _log_rows(self, table: pd.DataFrame) -> None:
-        """Log what was left out and what was noted, once for all splits of the same scans."""
-        for text in (refused_line(table, self.unit), *noted_lines(table, self.unit)):
-            if text and text not in self._told:
-                log.warning("%s", text)
-            self._told.add(text)
+        self._notices.of_rows(self)
 
     def scans(self, part: str) -> list[str]:
         """The scan_ids of a part that can be loaded, in the table's order."""
@@ -271,7 +269,7 @@ class VolumeDataModule(pl.LightningDataModule):
 
     def input_record(self) -> dict[str, Any]:
         """Geometry, window and checks: what prepares a new scan as these were."""
-        checks = self.checks or Checks()
+        checks = self.checks
         return {
             "kind": "volume",
             "geometry": self.geometry.arguments(),
@@ -386,7 +384,7 @@ class VolumeDataModule(pl.LightningDataModule):
                 source.check_fits(manifest)
                 self._split = source
             else:
-                with config_errors("split"):
+                with config_errors("split"), naming_the_rule(self._label_rule, manifest):
                     self._split = source(manifest)
                 self._split_source = self._split  # a function need not go to another process
         return self._split

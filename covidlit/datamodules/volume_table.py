@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from covidlit.errors import ManifestError
+from covidlit.cohort.label_rule import rule_that_keeps
+from covidlit.cohort.provenance import rules_of
+from covidlit.errors import ManifestError, SplitError
 from covidlit.tables import row_numbers
 
 if TYPE_CHECKING:
@@ -41,13 +45,35 @@ def with_target(manifest: pd.DataFrame, label_rule: Any = None, n_classes: int =
             raise ManifestError(
                 f"row {row}, column 'target': value {value} is not in 0..{n_classes - 1}.",
                 where="manifest",
-                fix="correct it, or set n_classes.",
+                fix=_rule_of_manifest(table) or "correct it, or set n_classes.",
             )
     refused = _text(table, "status").eq("refused").fillna(False).astype(bool)
     unlabelled = table["target"].isna() & ~refused
     table["status"] = _text(table, "status").fillna("ok").mask(unlabelled, "refused")
     table["reason"] = _text(table, "reason").mask(unlabelled, "no target: " + reasons)
     return table
+
+
+@contextmanager
+def naming_the_rule(label_rule: Any, manifest: pd.DataFrame) -> Iterator[None]:
+    """Where all rows have one target and no split can be: the rule that labels the others too."""
+    try:
+        yield
+    except SplitError as error:
+        # As before `with_target`, whose targets are no longer the manifest's own.
+        kept = rule_that_keeps(label_rule, manifest.drop(columns="target"))
+        if not kept or manifest["target"].nunique() > 1:
+            raise
+        raise SplitError(error.what, where=error.where, fix=kept) from error
+
+
+def _rule_of_manifest(table: pd.DataFrame) -> str:
+    """The choice of several classes that made the targets, where the manifest says so."""
+    for text in rules_of(table):
+        rule, _, classes = text.partition(": ")
+        if rule == "multi_class":
+            return f"use label_rule=multi_class 'label_rule.classes=[{classes.replace(' ', '')}]'."
+    return ""
 
 
 def check_manifest_columns(manifest: pd.DataFrame, where: object) -> None:

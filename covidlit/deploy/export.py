@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import covidlit
 from covidlit.checkpoints.file import load_checkpoint
 from covidlit.checkpoints.record import RunRecord
 from covidlit.checkpoints.weights import scoring_hash
@@ -40,6 +39,7 @@ from covidlit.files import check_writable, keep_permissions, write_json
 from covidlit.models.layers import check_choice
 from covidlit.preprocess import Geometry
 from covidlit.tasks.classifier import ClassifierMixin
+from covidlit.version import __version__
 
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
 _PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",)}
@@ -243,4 +243,4 @@ def _check_folder(folder: Path) -> None:
 
 def _versions(formats: Sequence[str]) -> dict[str, str]:
     packages = ["torch", "onnx", "onnxscript", *(_ENGINES[kind] for kind in formats)]
-    return {"covidlit": covidlit.__version__} | {name: version(name) for name in packages}
+    return {"covidlit": __version__} | {name: version(name) for name in packages}

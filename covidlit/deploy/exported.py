@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
+from covidlit.checkpoints.of_run import model_of_run
 from covidlit.checkpoints.record import RunRecord
 from covidlit.errors import ExportError
 
@@ -70,8 +71,14 @@ def is_export(path: str | Path) -> bool:
 
 
 def network_hash(path: str | Path) -> str:
-    """Hash of a checkpoint or baseline, or of the record of an export, which holds its hashes."""
-    return file_hash(Path(path) / SIDECAR if is_export(path) else path)
+    """Hash of a checkpoint or baseline, or of the record of an export, which holds its hashes.
+
+    Args:
+        path: of it, or the folder of the run whose model it is.
+    """
+    if is_export(path):
+        return file_hash(Path(path) / SIDECAR)
+    return file_hash(model_of_run(path) if Path(path).is_dir() else path)
 
 
 def default_folder(checkpoint: str | Path) -> Path:

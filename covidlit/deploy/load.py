@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from covidlit.arguments import require_whole_number
+from covidlit.checkpoints.given import Given
 from covidlit.checkpoints.of_run import model_of_run
 from covidlit.deploy.engine import Engine
 from covidlit.deploy.exported import default_folder, is_export, read_export
@@ -17,7 +18,12 @@ FORMATS = {"onnxruntime": "onnx", "openvino": "openvino"}
 
 
 def load_engine(
-    path: str | Path, engine: str = "auto", *, device: str = "auto", threads: int | None = None
+    path: str | Path,
+    engine: str = "auto",
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    given: Given | None = None,
 ) -> Engine:
     """Load a trained network into the engine that is to run it.
 
@@ -31,6 +37,7 @@ def load_engine(
         device: of torch: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps". The others
             run on the CPU.
         threads: how many on the CPU; None: torch's own number, or one per core.
+        given: what a checkpoint's record lacks; torch alone takes it.
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged, untrusted or of another model.
@@ -46,6 +53,13 @@ def load_engine(
     if threads is not None:
         require_whole_number(threads, "threads", at_least=1)
     exported = is_export(path)
+    if given and (exported or Path(path).suffix == ".skops" or engine not in ("auto", "torch")):
+        raise ConfigError(
+            f"{', '.join(given.names)} can be given for the checkpoint of a network alone, run by "
+            "torch.",
+            where=path,
+            fix="leave them out: exports and classical baselines know their own.",
+        )
     if Path(path).is_dir() and not exported:
         path = model_of_run(path)
     if Path(path).suffix == ".skops":
@@ -61,7 +75,7 @@ def load_engine(
             )
         from covidlit.deploy.torch_engine import TorchEngine
 
-        return TorchEngine(path, device=device, threads=threads)
+        return TorchEngine(path, device=device, threads=threads, given=given)
     if device not in ("auto", "cpu"):
         raise ConfigError(
             f"{engine} runs on the CPU only, not on {device!r}.",

@@ -17,6 +17,7 @@ from covidlit.cohort.scan_sources import ScanSource, find_scans
 from covidlit.deploy import Engine, Timings, load_engine
 from covidlit.deploy.override_notes import format_notes
 from covidlit.deploy.preparation import PreparedSource, prepare_ahead
+from covidlit.deploy.run_facts import RunFacts, facts_of_run
 from covidlit.deploy.score_journal import ScoreJournal
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, CovidlitError, fault_reason
@@ -88,6 +89,7 @@ def predict(
         progress=progress,
         on_scored=on_scored,
         timings=timings,
+        run=facts_of_run(checkpoint, loaded.record),
     )
 
 
@@ -104,6 +106,7 @@ def predict_with(
     progress: bool = False,
     on_scored: OnScored | None = None,
     timings: Timings | None = None,
+    run: RunFacts | None = None,
     journal: ScoreJournal | None = None,
 ) -> pd.DataFrame:
     """Score every scan at a path; while one is scored, the next ones are read and prepared.
@@ -125,6 +128,8 @@ def predict_with(
         on_scored: called in order with every scan that got a score; where it fails, `notes` says
             why there is no heatmap, and the scan keeps its score.
         timings: where to note how long each step took.
+        run: of the network, of `covidlit.deploy.run_facts.facts_of_run`; `notes` then says of a
+            scan that it was trained or selected on it.
         journal: where to note each row as soon as it is known, and what an earlier call that was
             stopped has done; it writes the table as well.
 
@@ -157,6 +162,7 @@ def predict_with(
     with timings.measure("find"):
         # The workers of a cluster may have another working directory.
         sources = find_scans(Path(path).absolute() if backend == "dask" else path, checks)
+        sources = sources if run is None else run.noted(sources)
     rows: dict[int, dict[str, Any]] = {}
     if journal is not None:
         # A heatmap is made of the scan itself, so that such a scan is done again.

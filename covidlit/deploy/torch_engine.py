@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from covidlit.checkpoints.file import read_record
+from covidlit.checkpoints.given import Given, complete_record
 from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.deploy.engine import check_volumes, on_threads
 from covidlit.errors import ConfigError
@@ -28,6 +28,7 @@ class TorchEngine:
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
         threads: of PyTorch on the CPU; None leaves its own number.
         float32: compute in float32 whatever the precision of the run was.
+        given: what the checkpoint's record lacks.
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged, untrusted or of another model.
@@ -41,10 +42,11 @@ class TorchEngine:
         device: str = "auto",
         threads: int | None = None,
         float32: bool = False,
+        given: Given | None = None,
     ) -> None:
         self.device = find_device(device)
         task = load_for_prediction(checkpoint)
-        self.record = read_record({"covidlit": {"record": task.record}}, checkpoint)
+        self.record = complete_record(task.record, given, checkpoint)
         self.task = task.to(self.device)
         self.threads = threads
         self.precision = str(self.record.config.get("trainer", {}).get("precision", "32-true"))

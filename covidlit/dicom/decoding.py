@@ -25,7 +25,7 @@ from covidlit.dicom.codestream import Codestream, check_code
 from covidlit.dicom.decoder_worker import DONE, REPLY, Request
 from covidlit.dicom.series import ImageFile
 from covidlit.dicom.transfer_syntax import decoder_name
-from covidlit.limits import GIB, SECONDS_VARIABLE, decode_seconds
+from covidlit.process import GIB, SECONDS_VARIABLE, decode_seconds
 
 WORKER = Path(__file__).with_name("decoder_worker.py")
 MEMORY_BYTES = GIB * 3 // 4
@@ -62,7 +62,7 @@ def decode(code: bytes, image: ImageFile) -> tuple[NDArray[Any], int]:
     Raises:
         ValueError: (before decoding) the code is of another size or precision than the header says.
         DecodeError: it is damaged: the decoder says so, or has crashed.
-        DecodeTimeoutError: it took longer than `covidlit.limits.decode_seconds`.
+        DecodeTimeoutError: it took longer than `covidlit.process.decode_seconds`.
         DecoderStartError: a process could not be started.
     """
     said = check_code(code, image)

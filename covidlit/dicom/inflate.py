@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 
 from covidlit.errors import DicomError
-from covidlit.limits import MEMORY_VARIABLE, memory_limit
+from covidlit.process import MEMORY_VARIABLE, memory_limit
 
 _PIECE = 65_536
 

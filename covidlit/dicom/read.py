@@ -24,7 +24,7 @@ from covidlit.dicom.transfer_syntax import is_encapsulated
 from covidlit.dicom.verdict import Finding, SeriesRefused, Verdict
 from covidlit.dicom.wording import name_some
 from covidlit.errors import DicomError
-from covidlit.limits import over_limit
+from covidlit.process import over_limit
 from covidlit.scans.content import look_at
 from covidlit.scans.scan import Scan, to_canonical
 
@@ -55,7 +55,7 @@ def read_series(
     Raises:
         SeriesRefused: a check failed and is not overridden; its `verdict` lists all reasons.
         DicomError: no such path, no series there, several to choose from, or an unknown UID; or
-            the volume would take more memory than `covidlit.limits.memory_limit`.
+            the volume would take more memory than `covidlit.process.memory_limit`.
     """
     if isinstance(series_or_path, Series):
         series = series_or_path

@@ -26,6 +26,7 @@ from covidlit.evaluation.predictions import (
 )
 from covidlit.evaluation.runs import check_runs, describe_runs
 from covidlit.evaluation.settings import check_settings, check_test_part
+from covidlit.evaluation.ties import with_ties
 
 FORMAT = 2
 """Number of the layout of `metrics.json`; raised when a key changes its meaning.
@@ -55,8 +56,8 @@ class Evaluation:
 
     Attributes:
         metrics: JSON-able results; every number with its interval, n and method.
-        table: the validated predictions, with `target` 0 or 1 (1 = the class of interest),
-            `class_index` (the target as it was given) and `threshold`.
+        table: the predictions, validated and with ties, with `target` 0 or 1 (1 = the class of
+            interest), `class_index` (the target as it was given) and `threshold`.
     """
 
     metrics: dict[str, Any]
@@ -183,11 +184,12 @@ def _described(point: OperatingPoint) -> dict[str, Any]:
 def as_binary(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
     """A validated table with `target` 1 for the class of interest, and the name of that class.
 
+    This is how a table enters statistics: its scores become comparable (`with_ties`).
     `class_index` keeps the target as it was given; the name is None for a table of two classes
     whose target 1 it is.
     """
     index, columns = positive_class(table), class_score_columns(table)
-    table = table.assign(class_index=table["target"])
+    table = with_ties(table).assign(class_index=table["target"])
     if index is None:
         return table, None
     table["target"] = (table["class_index"] == index).astype("Int64")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from covidlit.errors import PredictionsError, did_you_mean
 from covidlit.evaluation.predictions import accepted
 from covidlit.evaluation.roc import roc_points
+from covidlit.evaluation.ties import rounding
 
 FIXED = 0.5
 """The threshold where there is nothing to choose it on."""
@@ -92,11 +93,13 @@ def choose_threshold(target: NDArray[np.generic], score: NDArray[np.floating], r
             index = int(np.flatnonzero(sensitivity >= wanted)[0])
         else:
             index = int(np.flatnonzero(specificity >= wanted)[-1])
-    # Index 0 is +infinity (nothing is positive): step just above the highest score instead.
+    # Beyond all scores by more than their rounding: computed again, they are called the same. Index
+    # 0 is +infinity (nothing is positive).
     if index == 0:
-        return float(np.nextafter(threshold[1], np.inf))
+        highest = threshold[1]
+        return float(max(highest + rounding(highest), np.nextafter(highest, np.inf)))
     if index == len(threshold) - 1:
-        return float(threshold[index])
+        return float(max(threshold[index] - rounding(threshold[index]), 0.0))
     return float((threshold[index] + threshold[index + 1]) / 2)
 
 

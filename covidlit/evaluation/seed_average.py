@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from covidlit.evaluation.operating_point import OperatingPoint, operating_points
 from covidlit.evaluation.seed_runs import SeedRun
+from covidlit.evaluation.ties import tied, with_ties
 
 MEAN_THRESHOLD = "the mean of the seeds' thresholds"
 
@@ -75,10 +76,9 @@ def seed_average(runs: Sequence[SeedRun], scans: Sequence[str], rule: str | floa
     single = [run_scores(run, scans, rule) for run in runs]
     if len(runs) == 1:
         return single[0]
-    score = np.mean([one.score for one in single], axis=0)
     if same_scans(runs):
-        mean = replace(runs[0], table=_mean_table(runs))
-        return replace(run_scores(mean, scans, rule), score=score)
+        return run_scores(replace(runs[0], table=_mean_table(runs)), scans, rule)
+    score = tied(np.mean([one.score for one in single], axis=0))
     threshold = np.mean([one.threshold for one in single], axis=0)
     fold = single[0].fold if all(same_folds(single[0], one) for one in single) else None
     return Scores(score, threshold, _mean_points(single, runs), fold)
@@ -109,7 +109,7 @@ def _mean_table(runs: Sequence[SeedRun]) -> pd.DataFrame:
     scores = np.stack([table["score"].to_numpy(float) for table in tables])
     mean = scores.mean(axis=0)  # NaN where any run has none
     status = np.where(np.isnan(mean), "refused", "ok")
-    return tables[0].assign(score=mean, status=status)
+    return with_ties(tables[0].assign(score=mean, status=status))
 
 
 def _mean_points(scores: Sequence[Scores], runs: Sequence[SeedRun]) -> tuple[OperatingPoint, ...]:

@@ -11,14 +11,15 @@ from covidlit.checkpoints.file import load_checkpoint, read_record
 from covidlit.checkpoints.record import RunRecord
 from covidlit.checkpoints.weights import weights_hash
 from covidlit.cohort.scan_sources import ScanSource, find_scans
+from covidlit.deploy.score_text import point_text, score_texts
 from covidlit.deploy.torch_engine import find_device
 from covidlit.dicom import Checks
-from covidlit.errors import ConfigError
+from covidlit.errors import ConfigError, CovidlitError
 from covidlit.explain.evaluation import evaluate_heatmaps
 from covidlit.explain.explain import METHODS, default_layer
 from covidlit.explain.gallery import Picture, choose_cases, colour_sentence
 from covidlit.explain.known_targets import known_targets
-from covidlit.explain.layers import layer_of
+from covidlit.explain.layers import ExplainError, layer_of
 from covidlit.explain.many import TABLE, explain_scans
 from covidlit.explain.page import render_page
 from covidlit.explain.run_sources import (
@@ -27,16 +28,20 @@ from covidlit.explain.run_sources import (
     datamodule_of,
     find_scale,
     positive_target,
+    run_of,
     scans_of,
 )
 from covidlit.explain.sanity import Sanity, randomisation_check
 from covidlit.explain.scale import store_scale, stored_scale
+from covidlit.explain.truth import Truth
 from covidlit.explain.write import HeatmapWriter, load_classification
 from covidlit.files import check_writable, write_json, write_text
 from covidlit.preprocess import prepare_scan
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from covidlit.datamodules import VolumeDataModule
 
 N_SANITY = 8
 """Scans of the model-randomisation check: those with the highest scores."""
@@ -91,10 +96,11 @@ def explain_command(
     `part` (null for scans at a path) and `n_scans`, the heatmaps made.
 
     Args:
-        checkpoint: a checkpoint, or the folder of a run.
+        checkpoint: a checkpoint, or the folder of a run. In the folder of a run, a checkpoint
+            stands for the run with these weights.
         path: of the scans; None: those of the run's `part`.
         out: folder, made if needed.
-        truth: folder of lesion labels, or None.
+        truth: folder of lesion labels or masks, or one mask; see `covidlit.explain.truth`.
         expect: called with the number of scans before the first one.
         done: called after each scan.
 
@@ -102,14 +108,17 @@ def explain_command(
         CovidlitError: what the user asked for is not there or does not fit.
     """
     check_writable(out / TABLE)
-    run_dir = checkpoint if checkpoint.is_dir() else None
-    if run_dir is not None:
-        checkpoint = checkpoint_of(run_dir)
-    elif path is None:
+    run_dir = checkpoint if checkpoint.is_dir() else run_of(checkpoint)
+    if checkpoint.is_dir():
+        checkpoint = checkpoint_of(checkpoint)
+    elif path is None and run_dir is None and checkpoint.is_file():
         raise ConfigError(
-            "a checkpoint alone does not say which scans to explain.",
-            where="path", fix="give a path, or the folder of the run instead of its checkpoint.",
-        )  # fmt: skip
+            "a checkpoint outside of its run's folder does not say which scans to explain.",
+            where=checkpoint,
+            fix=f"give a path, `covidlit explain {checkpoint} SCANS`, or the folder of the run, "
+            "`covidlit explain RUN`.",
+        )
+    known_lesions = None if truth is None else Truth(truth)
     record = read_record(load_checkpoint(checkpoint), checkpoint)
     task = load_classification(checkpoint)
     layer, method = layer or default_layer(task.net), method or METHODS[0]
@@ -117,7 +126,7 @@ def explain_command(
     scans, unknown = RunScans([], {}, {}), ""
     scale = scale or stored_scale(record, layer, method)
     if run_dir is not None and (path is None or scale is None):
-        datamodule = datamodule_of(run_dir, record.split_hash)
+        datamodule = _datamodule(run_dir, record, checkpoint, layer, method, needed=path is None)
         if scale is None:
             scale = find_scale(task, datamodule, layer, method)
             store_scale(checkpoint, layer, method, scale)
@@ -128,6 +137,7 @@ def explain_command(
         scans = RunScans(find_scans(path, _checks(record)), known.targets, known.patients)
         unknown = known.problem
     sources = scans.sources[:limit]
+    without = "" if known_lesions is None else known_lesions.check_covers(sources)
     expect(len(sources))
     writer = HeatmapWriter(
         checkpoint, out, layer=layer, method=method, scale=scale, n_slices=n_slices,
@@ -135,7 +145,7 @@ def explain_command(
     )  # fmt: skip
     for name in ("localisation.json", "explain.html"):
         (out / name).unlink(missing_ok=True)  # of an earlier call, maybe with other scans
-    table = explain_scans(writer, sources, truth=truth, done=done)
+    table = explain_scans(writer, sources, truth=known_lesions, done=done)
     point = 0.5 if record.operating_point is None else record.operating_point
     sanity = _sanity(writer, table, sources)
     checks = evaluate_heatmaps(
@@ -143,9 +153,13 @@ def explain_command(
         targets=scans.targets,
         patients=scans.patients,
         operating_point=point,
-        truth=truth,
+        truth=known_lesions,
         sanity=sanity,
     )
+    if known_lesions is not None:
+        made = table[table["status"] == "ok"]
+        masks = known_lesions.sentence(zip(made["scan_id"], made["path"], strict=True))
+        checks["sentences"] = [*filter(None, (without, masks)), *checks["sentences"]]
     if unknown:
         checks["sentences"].insert(0, unknown)
     checks |= _provenance(writer, table, part if path is None else None)
@@ -157,13 +171,36 @@ def explain_command(
         facts={
             "checkpoint": str(checkpoint), "scans": str(path or f"{part} part of {run_dir}"),
             "layer": layer, "method": method, "scale": f"{writer.scale:.4g}",
-            "operating point": f"{point:.3f}",
+            "operating point": point_text(point, table["score"].astype(float)),
         },
         checks=checks,
         refused=_refused(table),
         synthetic=record.synthetic or any(source.synthetic for source in sources),
     )  # fmt: skip
     return ExplainResult(table, write_text(out / "explain.html", page), checks["sentences"])
+
+
+def _datamodule(
+    run_dir: Path,
+    record: RunRecord,
+    checkpoint: Path,
+    layer: str,
+    method: str,
+    *,
+    needed: bool,
+) -> VolumeDataModule:
+    """The run's data; where only the scale is wanted of them, their lack is told as that."""
+    try:
+        return datamodule_of(run_dir, record.split_hash)
+    except CovidlitError as error:
+        if needed:
+            raise
+        raise ExplainError(
+            f"the checkpoint has no scale for {method} at {layer}, and none can be found on the "
+            f"run's own scans: {error.what}",
+            where=checkpoint,
+            fix="give a scale, --scale 1: the heat of the brightest colour.",
+        ) from error
 
 
 def _provenance(writer: HeatmapWriter, table: pd.DataFrame, part: str | None) -> dict[str, Any]:
@@ -221,10 +258,15 @@ def _pictures(
     return [
         Picture(
             group,
-            f"{row['scan_id'][:16]}, score {row['score']:.3f}, largest heat {row['max']:.3g}",
+            f"{row['scan_id'][:16]}, score {text}, largest heat {row['max']:.3g}",
             (out / row["png"]).read_bytes(),
         )
-        for group, row in zip(groups, chosen.to_dict("records"), strict=True)
+        for group, row, text in zip(
+            groups,
+            chosen.to_dict("records"),
+            score_texts(chosen["score"].tolist(), point),
+            strict=True,
+        )
     ]
 
 

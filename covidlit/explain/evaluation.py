@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +13,12 @@ from covidlit.explain.claim import lower_weights_claim
 from covidlit.explain.localisation import MARGIN_MM, LesionTruth, Localisation
 from covidlit.explain.many import LOCALISATION_COLUMNS
 from covidlit.explain.pointing_game import HitRate, hit_rate
-from covidlit.lesions import read_labels
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from covidlit.explain.sanity import Sanity
+    from covidlit.explain.truth import Truth
 
 MOST_OTHERS = 500
 """Of the other scans whose maxima are laid into a scan's body; all of them, if they are fewer."""
@@ -31,7 +30,7 @@ def evaluate_heatmaps(
     targets: Mapping[str, int],
     patients: Mapping[str, str],
     operating_point: float,
-    truth: str | Path | None = None,
+    truth: Truth | None = None,
     sanity: Sanity | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -42,7 +41,7 @@ def evaluate_heatmaps(
         targets: scan_id to 1 or 0, as far as they are known.
         patients: scan_id to patient_id; scans that are missing count as patients of their own.
         operating_point: the score from which a scan counts as called positive.
-        truth: folder of lesion labels that the table was made with.
+        truth: lesion labels that the table was made with.
         sanity: outcome of the model-randomisation check.
         seed: of the bootstrap.
 
@@ -56,7 +55,8 @@ def evaluate_heatmaps(
     result: dict[str, Any] = {"margin_mm": MARGIN_MM, "operating_point": operating_point}
     sentences = []
     if "has_lesions" in rows:
-        with_lesions = rows["has_lesions"].eq(True) & target.eq(1)
+        # Of a scan that nothing else is known of, its lesions say that it is positive.
+        with_lesions = rows["has_lesions"].eq(True) & (target.eq(1) | target.isna())
         called = with_lesions & (rows["score"].astype(float) >= operating_point)
         for name, group in (("true_positives", called), ("positives", with_lesions)):
             chosen = group.to_numpy(bool)
@@ -74,12 +74,12 @@ def evaluate_heatmaps(
         sentences.append(claim.sentence)
     if sanity is not None:
         result["sanity"] = sanity.to_dict()
-        sentences.append(sanity.sentence)
+        sentences += [sanity.sentence, sanity.meaning]
     return {**result, "sentences": sentences}
 
 
 def _hit_rate(
-    rows: pd.DataFrame, patient: NDArray[np.str_], truth: str | Path | None, seed: int
+    rows: pd.DataFrame, patient: NDArray[np.str_], truth: Truth | None, seed: int
 ) -> HitRate:
     names = [name for name in LOCALISATION_COLUMNS if name != "has_lesions"]
     found = []
@@ -93,7 +93,7 @@ def _hit_rate(
     return hit_rate(found, Sampling(patient, seed=seed), others)
 
 
-def _others_heat(rows: pd.DataFrame, truth: str | Path, seed: int) -> NDArray[np.float64]:
+def _others_heat(rows: pd.DataFrame, truth: Truth, seed: int) -> NDArray[np.float64]:
     """Of each scan, the share of other scans' maxima that would hit its lesions.
 
     A maximum is moved from body to body by its place in the network's input, which is centred on
@@ -104,8 +104,10 @@ def _others_heat(rows: pd.DataFrame, truth: str | Path, seed: int) -> NDArray[np
     shares = np.empty(len(rows))
     # A sample of fixed size keeps the work proportional to the number of scans.
     drawn = np.random.default_rng(seed).permutation(len(rows))[: MOST_OTHERS + 1]
-    for k, scan_id in enumerate(rows["scan_id"]):
-        lesions = LesionTruth(read_labels(truth, scan_id))
+    for k, (scan_id, place) in enumerate(zip(rows["scan_id"], rows["path"], strict=True)):
+        labels = truth.labels_of(scan_id, place)
+        assert labels is not None  # they were there when the row was made
+        lesions = LesionTruth(labels)
         others = drawn[drawn != k][:MOST_OTHERS]
         shares[k] = lesions.hits(inside[others] + first[k]).mean()
     return shares

@@ -11,14 +11,15 @@ import pandas as pd
 
 from covidlit.cohort.scan_sources import ScanSource, refusal_reason
 from covidlit.errors import CovidlitError
-from covidlit.explain.write import COLUMNS, HeatmapWriter, heatmap_files, heatmap_name
+from covidlit.explain.write import COLUMNS, HeatmapWriter, heatmap_files
 from covidlit.files import fingerprint
+from covidlit.preprocess.conversion import scan_name
 from covidlit.preprocess.index import Signatures
 from covidlit.tables import write_table
 
 if TYPE_CHECKING:
+    from covidlit.explain.truth import Truth
     from covidlit.lesions import LesionLabels
-    from covidlit.scans.scan import Scan
 
 TABLE = "heatmaps.csv"
 LOCALISATION_COLUMNS = (
@@ -32,7 +33,7 @@ def explain_scans(
     writer: HeatmapWriter,
     sources: Iterable[ScanSource],
     *,
-    truth: str | Path | None = None,
+    truth: Truth | None = None,
     done: Callable[[], object] = lambda: None,
 ) -> pd.DataFrame:
     """Write NIfTI, picture and row of every scan, one after the other.
@@ -45,8 +46,8 @@ def explain_scans(
 
     Args:
         writer: makes and writes them.
-        sources: the scans; those without an id are named by `heatmap_name`.
-        truth: folder of lesion labels (contract 7), as far as scans have some.
+        sources: the scans; those without an id are named by `scan_name`.
+        truth: lesion labels, as far as scans have some.
         done: called after each scan.
 
     Returns:
@@ -72,15 +73,15 @@ def explain_scans(
 
 
 def _explain(
-    writer: HeatmapWriter, source: ScanSource, truth: str | Path | None, made_from: str | None
+    writer: HeatmapWriter, source: ScanSource, truth: Truth | None, made_from: str | None
 ) -> dict[str, Any]:
     """Write the files of one scan; its row."""
     reason = source.reason
     if source.read is not None:
         try:
             scan = source.read()
-            name = heatmap_name(source.scan_id, scan)
-            labels = _labels(truth, name, scan)
+            name = scan_name(source.scan_id, scan)
+            labels = None if truth is None else truth.labels_of(name, source.path, scan)
             written = writer.write(scan, name=name, labels=labels)
             row = {**written.row, **_localisation(written.heatmap, labels)}
             if made_from is not None:
@@ -89,21 +90,6 @@ def _explain(
         except Exception as error:
             reason = refusal_reason(error)  # one odd file must not cost all others
     return {"scan_id": source.scan_id, "status": "refused", "reason": reason}
-
-
-def _labels(truth: str | Path | None, name: str, scan: Scan) -> LesionLabels | None:
-    """The lesion labels of a scan, or None where the folder has none for it.
-
-    Raises:
-        LabelError: they are damaged or do not lie where the scan lies.
-    """
-    if truth is None:
-        return None
-    from covidlit.lesions import label_paths, read_labels
-
-    if not label_paths(truth, name)[0].is_file():
-        return None
-    return read_labels(truth, name, scan)
 
 
 def _localisation(heatmap: Any, labels: LesionLabels | None) -> dict[str, Any]:
@@ -118,7 +104,7 @@ def _localisation(heatmap: Any, labels: LesionLabels | None) -> dict[str, Any]:
 
 
 def _made_from(
-    source: ScanSource, settings: Any, truth: str | Path | None, signatures: Signatures
+    source: ScanSource, settings: Any, truth: Truth | None, signatures: Signatures
 ) -> str | None:
     """Hash of all that the files of a scan are made from; None where that is unknown."""
     if source.location is None:
@@ -129,7 +115,7 @@ def _made_from(
                 "scan_id": source.scan_id,
                 "place": str(source.location),
                 "files": signatures.of(source.location, source.series_uid),
-                "labels": _labels_signature(truth, source.scan_id, signatures),
+                "labels": _labels_signature(truth, source, signatures),
                 "settings": settings,
             }
         )
@@ -137,15 +123,14 @@ def _made_from(
         return None  # said when it is read
 
 
-def _labels_signature(truth: str | Path | None, scan_id: str, signatures: Signatures) -> list[Any]:
+def _labels_signature(truth: Truth | None, source: ScanSource, signatures: Signatures) -> list[Any]:
     if truth is None:
         return []
-    from covidlit.lesions import label_paths
-
-    folder = Path(truth).absolute()
-    # What an image without an id is called, and its labels, is known once it was read.
-    paths = label_paths(folder, scan_id) if scan_id else [folder]
-    return [str(folder), [signatures.of(path, None) if path.exists() else None for path in paths]]
+    files = truth.files_of(source.scan_id, source.path)
+    if not files and not source.scan_id:
+        # What an image without an id is called, and its labels, is known once it was read.
+        files = [truth.path]
+    return [str(truth.path.absolute()), [[path.name, signatures.of(path, None)] for path in files]]
 
 
 def _finished_rows(out_dir: Path) -> dict[str, dict[str, Any]]:

@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.figure_text import PLAIN_TEXT, plain
+from covidlit.montage.picture import LUNG_WINDOW
 from covidlit.scans.scan import Scan
-
-LUNG_WINDOW = (-1350.0, 150.0)
-"""HU from black to white: level -600, width 1500, as lungs are usually read."""
 
 APART_MM = 20.0
 """Slices that are shown lie at least this far apart, so that they do not all show one lesion."""
@@ -23,6 +21,13 @@ _TEXT_PT = 9
 
 _LETTER_INCHES = 0.06
 """About the width of a letter of `_TEXT_PT`."""
+
+_BAR_INCHES = 0.85
+"""Width of the colour bar with its numbers."""
+
+_PAGE_INCHES, _SLICE_INCHES = 8.2, 3.7
+"""At 150 pixels per inch a picture is as wide as the page that shows it, about 1230 pixels, and one
+of a single slice no taller than a screen."""
 
 _DPI = 150
 _COLOURS = "plasma"
@@ -51,6 +56,11 @@ def hottest_slices(heat: NDArray[np.float32], spacing_z: float, n: int) -> list[
         chosen.append(int(rank.argmax()))
         rank[np.abs(place - place[chosen[-1]]) < APART_MM] = -np.inf
     return chosen
+
+
+def slice_inches(n_slices: int) -> float:
+    """Width of each slice, so that so many fill the width of a page."""
+    return min(_SLICE_INCHES, (_PAGE_INCHES - _BAR_INCHES) / n_slices)
 
 
 def overlay_png(
@@ -98,7 +108,7 @@ def _drawn(
     aspect = row_mm / column_mm
     height = inches * aspect * scan.hu.shape[1] / scan.hu.shape[2]
     tight = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
-    width = inches * len(slices) + 0.85
+    width = inches * len(slices) + _BAR_INCHES
     figure = Figure(figsize=(width, 2 * height + 0.7), layout=tight)
     axes = figure.subplots(2, len(slices), squeeze=False)
     image = None

@@ -14,7 +14,8 @@ from covidlit.deploy.exported import is_export
 from covidlit.deploy.torch_engine import torch_threads
 from covidlit.errors import ConfigError
 from covidlit.explain.many import TABLE
-from covidlit.explain.write import COLUMNS, HeatmapWriter, heatmap_name
+from covidlit.explain.write import COLUMNS, HeatmapWriter
+from covidlit.preprocess.conversion import scan_name
 from covidlit.tables import check_table_path, write_table
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def heatmaps_of_scored(
     Args:
         checkpoint: of `covidlit train`, or the folder of its run; gradients need the network
             itself.
-        out_dir: folder, made if needed; files are named by `heatmap_name`.
+        out_dir: folder, made if needed; files are named by `scan_name`.
         threads: of PyTorch on the CPU; None leaves its own number.
         **arguments: of `HeatmapWriter`.
 
@@ -44,7 +45,35 @@ def heatmaps_of_scored(
         ConfigError: an exported network or a classical baseline.
         CovidlitError: see `HeatmapWriter`.
     """
-    path = Path(checkpoint)
+    path = network_of(checkpoint)
+    table = check_table_path(Path(out_dir) / TABLE)
+    writer = HeatmapWriter(path, out_dir, **arguments)
+    rows: list[dict[str, Any]] = []
+
+    def write(source: ScanSource, scan: Scan, prepared: Prepared, score: Any) -> None:
+        shown = score if isinstance(score, float) else None
+        with torch_threads(threads):
+            done = writer.write(scan, prepared, shown, name=scan_name(source.scan_id, scan))
+        rows.append({**done.row, "scan_id": source.scan_id, "path": source.path})
+
+    table.unlink(missing_ok=True)  # of an earlier call, whose files may be replaced
+    try:
+        yield write
+    finally:
+        write_table(pd.DataFrame(rows, columns=list(COLUMNS)), table)
+
+
+def network_of(model: str | Path) -> Path:
+    """The checkpoint whose network heatmaps are made with.
+
+    Args:
+        model: a checkpoint, or the folder of a run.
+
+    Raises:
+        ConfigError: an exported network or a classical baseline.
+        CheckpointError: a folder that holds no checkpoint.
+    """
+    path = Path(model)
     if path.is_dir() and not is_export(path):
         path = model_of_run(path)
     if path.is_dir() or path.suffix == ".skops":
@@ -56,18 +85,4 @@ def heatmaps_of_scored(
             if path.is_dir()
             else "leave --heatmaps out; baselines have none.",
         )
-    table = check_table_path(Path(out_dir) / TABLE)
-    writer = HeatmapWriter(path, out_dir, **arguments)
-    rows: list[dict[str, Any]] = []
-
-    def write(source: ScanSource, scan: Scan, prepared: Prepared, score: Any) -> None:
-        shown = score if isinstance(score, float) else None
-        with torch_threads(threads):
-            done = writer.write(scan, prepared, shown, name=heatmap_name(source.scan_id, scan))
-        rows.append({**done.row, "scan_id": source.scan_id, "path": source.path})
-
-    table.unlink(missing_ok=True)  # of an earlier call, whose files may be replaced
-    try:
-        yield write
-    finally:
-        write_table(pd.DataFrame(rows, columns=list(COLUMNS)), table)
+    return path

@@ -44,6 +44,14 @@ class RunScans:
     patients: dict[str, str]
 
 
+def run_of(checkpoint: Path) -> Path | None:
+    """The folder of the run that a checkpoint lies in; None where it lies in none."""
+    folder = checkpoint.absolute().parent
+    run_dir = folder.parent
+    in_run = folder.name == "checkpoints" and (run_dir / CONFIG).is_file()
+    return run_dir if in_run and (run_dir / "split.json").is_file() else None
+
+
 def checkpoint_of(run_dir: str | Path) -> Path:
     """The checkpoint of the network that a run was judged by.
 

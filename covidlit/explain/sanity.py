@@ -63,9 +63,32 @@ class Sanity:
     def sentence(self) -> str:
         """The result in words."""
         found = f"{self.stages[-1].similarity:.2f}"
-        rule = f"(median Spearman correlation {found} over {self.n_scans} scans; passed below "
-        verdict = "passed" if self.passed else "NOT passed: the heat outlives the weights"
-        return f"Model-randomisation check {verdict} {rule}{self.threshold:g})."
+        verdict = (
+            "passed: without what the network has learned, the heatmaps are others"
+            if self.passed
+            else "NOT passed: the heatmaps stay much the same without anything learned"
+        )
+        return (
+            f"Model-randomisation check {verdict}. All weights of the network were replaced by "
+            f"random numbers and the heatmaps of {self.n_scans} scans made again; their rank "
+            f"correlation with the original ones is {found} (median; 1 is the same picture, below "
+            f"{self.threshold:g} passes)."
+        )
+
+    @property
+    def meaning(self) -> str:
+        """What the check can show, and what it cannot."""
+        if not self.passed:
+            return (
+                "What this means: the heat mostly repeats what is in the image, such as its edges. "
+                "Do not read it as a reason for the network's score."
+            )
+        return (
+            "What this can show: the heat depends on what the network learned, and not on the "
+            "edges of the image alone. What it cannot show: that the heat lies on disease, that "
+            "what was learned is disease rather than the scanner, the table or how the patient "
+            "lies, or that a score is right. A network that learned the scanner would pass, too."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -75,6 +98,7 @@ class Sanity:
             "n_scans": self.n_scans,
             "stages": [asdict(stage) for stage in self.stages],
             "sentence": self.sentence,
+            "meaning": self.meaning,
         }
 
 

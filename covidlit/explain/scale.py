@@ -64,7 +64,8 @@ def require_scale(record: RunRecord, layer: str, method: str, where: object) -> 
             f"the checkpoint has no scale for {method} at {layer}, so that heatmaps of different "
             "scans could not be compared.",
             where=where,
-            fix="run `covidlit explain RUN --part validation` with the run's folder once, which "
-            "finds and keeps it, or give a scale.",
+            fix=f"run `covidlit explain {where}` once where it lies in its run's folder "
+            "(RUN/checkpoints/), which finds and keeps it; or give a scale (`covidlit explain "
+            "... --scale 1`, heat_scale=1 in Python), the heat of the brightest colour.",
         )
     return scale

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from covidlit.checkpoints.file import read_record
+from covidlit.checkpoints.given import Given, complete_record
 from covidlit.checkpoints.weights import weights_hash
 from covidlit.datamodules.volume_dataset import apply_window
+from covidlit.deploy.score_text import score_texts
 from covidlit.errors import ConfigError
 from covidlit.explain.explain import (
     METHODS,
@@ -28,13 +29,12 @@ from covidlit.explain.explain import (
 from covidlit.explain.heatmap import Heatmap
 from covidlit.explain.layers import ExplainError, layer_of
 from covidlit.explain.nifti import packed_heat
-from covidlit.explain.overlay import hottest_slices, overlay_png
+from covidlit.explain.overlay import hottest_slices, overlay_png, slice_inches
 from covidlit.explain.scale import require_scale
 from covidlit.files import write_bytes, write_json
 from covidlit.names import check_name
 from covidlit.preprocess import Geometry, Prepared, prepare_scan
 from covidlit.preprocess.body import body_mask
-from covidlit.preprocess.cache import source_hash
 from covidlit.scans.scan import Scan
 from covidlit.tasks.classifier import Classifier
 from covidlit.tasks.load import load_for_prediction, load_task
@@ -67,15 +67,6 @@ class WrittenHeatmap:
     png: bytes
 
 
-def heatmap_name(scan_id: str, scan: Scan) -> str:
-    """What the files of a scan are named by: its id, or a hash of its voxels where it has none.
-
-    An image file's own name may be a patient's, which a hash of the name would still give away to
-    anyone who tries names out; and its number among the images of one call is another in the next.
-    """
-    return scan_id or f"image-{source_hash(scan)[:12]}"
-
-
 def heatmap_files(folder: Path, name: str) -> tuple[Path, Path]:
     """The NIfTI and the picture of a scan.
 
@@ -97,6 +88,7 @@ class HeatmapWriter:
         scale: heat of the colour bar's upper end; None: the one that the checkpoint carries.
         n_slices: slices in each picture, at least 1.
         device: "cpu", "cuda", ...
+        given: what the checkpoint's record lacks.
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged, untrusted or of another model.
@@ -114,6 +106,7 @@ class HeatmapWriter:
         scale: float | None = None,
         n_slices: int = 3,
         device: str | torch.device = "cpu",
+        given: Given | None = None,
     ) -> None:
         if n_slices < 1:
             raise ConfigError(f"n_slices must be at least 1, got {n_slices}.", where="n_slices")
@@ -121,7 +114,7 @@ class HeatmapWriter:
             raise ConfigError(f"scale must be greater than 0, got {scale}.", where="scale")
         self.task: Classifier | VolumeClassification = _classifier(checkpoint).to(device)
         # The task carries it: reading the checkpoint a second time would cost seconds.
-        self.record = read_record({"covidlit": {"record": self.task.record}}, checkpoint)
+        self.record = complete_record(self.task.record, given, checkpoint)
         self.layer = layer or default_layer(self.task.net)
         self.method = check_method(method or METHODS[0])
         layer_of(self.task.net, self.layer)
@@ -138,6 +131,7 @@ class HeatmapWriter:
             "preparation": self.record.preprocess.model_dump(mode="json"),
             "output": output_of(self.task), "layer": self.layer, "method": self.method,
             "scale": self.scale, "n_slices": self.n_slices,
+            "inches": slice_inches(self.n_slices),
         }  # fmt: skip
 
     def input_of(self, prepared: Prepared) -> torch.Tensor:
@@ -188,7 +182,9 @@ class HeatmapWriter:
         with ThreadPoolExecutor(1) as pool:  # packing the heat does without Python's lock
             packing = pool.submit(packed_heat, heat, scan.affine)
             png = overlay_png(
-                scan, heat, self.scale, slices=slices, title=f"{name[:16]}   score {score:.3f}",
+                scan, heat, self.scale, slices=slices,
+                title=f"{name[:16]}   score {self.text_of(score)}",
+                inches=slice_inches(self.n_slices),
                 lesion=None if labels is None else labels.classes > 1,
             )  # fmt: skip
         self._finished(name).unlink(missing_ok=True)  # what it says is true of the old files only
@@ -204,6 +200,10 @@ class HeatmapWriter:
             "nifti": nifti.name, "png": picture.name, "status": "ok", "reason": None,
         }  # fmt: skip
         return WrittenHeatmap(heatmap, row, png)
+
+    def text_of(self, score: float | None) -> str:
+        """A score, where there is one, with as many digits as tell it from the operating point."""
+        return score_texts([score], self.record.operating_point)[0]
 
     def finish(self, name: str, made_from: str, row: dict[str, Any]) -> None:
         """Keep the row of a written scan, and a hash of what it was made from, beside its files."""

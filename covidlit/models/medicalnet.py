@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from covidlit.errors import CheckpointError
-from covidlit.limits import archive_problem
 from covidlit.models.weight_differences import weight_differences
+from covidlit.process import archive_problem
 
 
 def load_medicalnet(backbone: nn.Module, path: str | Path) -> None:

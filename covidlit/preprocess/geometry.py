@@ -17,8 +17,8 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from covidlit.errors import ConfigError
-from covidlit.limits import over_limit
 from covidlit.preprocess.body import find_crop_centre
+from covidlit.process import over_limit
 from covidlit.scans.scan import AIR_HU, Scan
 
 

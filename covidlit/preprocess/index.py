@@ -18,9 +18,9 @@ from typing import Any, Literal
 
 import pydantic
 
-import covidlit
 from covidlit.files import fingerprint, write_text
 from covidlit.scans.folder import walk
+from covidlit.version import __version__
 
 _DECODERS = (
     "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle",
@@ -111,7 +111,7 @@ class Signatures:
                 "files": self._files(path),
                 "series": series_uid,
                 "checks": self._checks,
-                "version": covidlit.__version__,
+                "version": __version__,
                 "reading": READING,
             }
         )

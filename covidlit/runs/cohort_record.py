@@ -14,6 +14,7 @@ import pandas as pd
 from covidlit.cohort import PARTS, Split
 from covidlit.cohort.describe import show_table1, table1, table2
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
+from covidlit.cohort.provenance import rules_of
 from covidlit.cohort.scan_dates import scan_days
 from covidlit.cohort.scan_notes import count_notes
 from covidlit.cohort.sources import flow_of
@@ -36,7 +37,7 @@ ACQUISITION = ("slice_thickness_mm", "kvp", "exposure_mas", "n_slices")
 _BOOKKEEPING = {
     "patient_id", "scan_id", "path", "study_uid", "series_uid", "target", "status", "reason",
     "split", "synthetic", "part", "key", "pixel_hash", "acquisition_date_moved", "notes",
-    "lungs_in_view_percent",
+    "lungs_in_view_percent", "label_rule", "checks_changed",
 }  # fmt: skip
 """Columns that describe no patient and no image."""
 
@@ -55,6 +56,12 @@ def cohort_record_of(datamodules: Sequence[VolumeDataModule]) -> dict[str, Any]:
     """
     first, tables = datamodules[0], [datamodule.table for datamodule in datamodules]
     record = cohort_record(tables[0], first.split, first.manifest_path, first.suspicions)
+    checks, given = first.checks, first.given_checks
+    record["checks"] = {
+        "override": sorted(checks.override),
+        "of_manifest": sorted(checks.override - given.override),
+        "min_slices": checks.min_slices,
+    }
     if len(datamodules) == 1:
         return record
     everyone = [{k: row[k] for k in ("characteristic", "all")} for row in record["table1"]]
@@ -105,6 +112,7 @@ def cohort_record(
         "columns_absent": sorted({*MANIFEST_SCHEMA.columns} - {*rows.columns} - _BOOKKEEPING),
         "refused": _refused(rows),
         "notes": count_notes(rows["notes"]) if "notes" in rows else {},
+        "label_rules": rules_of(rows),
     }
 
 

@@ -107,9 +107,15 @@ def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
             other = data if number == 0 else _with_split_of(data, own)
             run = {"run_id": run_dir.name}
             folds.append(Fold(number, own, run_dir / f"fold_{number}", other, run=run))
+        for fold in folds:
+            runner.check(fold.data)
+        sizes: set[int] = set()
         for fold in folds:  # before the first of trainings that may take days
             fold.data.setup()
             outcome.check(config, fold.data)
+            if (size := len(fold.data.rows_of("train"))) not in sizes:
+                runner.settle(fold.config, fold.data)
+            sizes.add(size)
         write_run_records(config, [fold.data for fold in folds], run_dir)
         done: dict[int, TrainedFold] = {}
         for trained in train_folds(folds, n_jobs=n_jobs, backend=backend):

@@ -14,6 +14,7 @@ from hydra.utils import get_class, instantiate
 
 from covidlit.errors import ConfigError
 from covidlit.runs.outcomes import outcome_of
+from covidlit.runs.training import finish_wandb, instead_of, log_start, without_unusable_sync
 from covidlit.settings.targets import allow_target
 from covidlit.settings.trainer import cut_short
 from covidlit.settings.words import Node, settings_text
@@ -111,19 +112,35 @@ class LightningRunner:
         return cut_short(self._trainer_node)
 
     def check(self, data: CohortData) -> None:
-        """Nothing: what the data can give is seen once they are prepared."""
+        """Make sure that what follows validation scores will have some.
+
+        Raises:
+            ConfigError: see `fit`.
+        """
+        from covidlit.datamodules.cohort_data import Planned
+
+        planned: Any = Planned(data)
+        for name, node in self._callback_nodes.items():
+            self._check_monitor(name, node, planned)
+        self._check_scheduler(planned)
 
     def settle(self, config: dict[str, Any], data: CohortData) -> dict[str, Any]:
         """The configuration with the size of the batches, which the memory must hold.
 
         Raises:
-            ConfigError: a step takes more memory than there is.
+            ConfigError: a step takes more memory than there is, or a batch is one that the network
+                cannot learn from.
         """
         from covidlit.runs.batch_size import settle_batches
+        from covidlit.runs.smallest_batch import check_size, check_smallest_batch
 
+        if config["data"].get("batch_size") is None:
+            return config
+        check_size(self.task, data.input_record())
         batches = settle_batches(config, self.task, data.input_record())
         if batches is None:
             return config
+        check_smallest_batch(self.task, data, batches.rows, config["trainer"])
         data.batch_size = batches.rows  # type: ignore[attr-defined]  # of data that have batches
         accumulated = {"accumulate_grad_batches": batches.accumulated}
         self._trainer_node = {**self._trainer_node, **accumulated}
@@ -154,7 +171,7 @@ class LightningRunner:
         trainer = self._build_trainer(data, run_dir)
         self._check_scheduler(data)
         if trainer.is_global_zero:
-            _log_start(self.describe(), trainer)
+            log_start(self.describe(), trainer)
         if needs_processes(trainer, self._trainer_node.get("strategy")):
             self._fit_in_processes(trainer, data, run_dir)
         else:
@@ -169,7 +186,7 @@ class LightningRunner:
                 weights_only=True,
             )
         finally:
-            _finish_wandb(trainer)
+            finish_wandb(trainer)
         if not self._trainer_node.get("fast_dev_run"):
             self._take_weights(trainer)
 
@@ -301,14 +318,20 @@ class LightningRunner:
             arguments = dict(node)
             if str(arguments["_target_"]).endswith("ProgressBar") and not self.show_progress:
                 continue
-            if arguments.get("monitor") == "task":
-                where, instead = f"callbacks.{name}", "callbacks=last_epoch"
-                outcome_of(self).check_selection(data, self.task.monitor, where, instead)
+            if self._check_monitor(name, node, data):
                 arguments.update(monitor=self.task.monitor, mode=self.task.mode)
             if str(arguments["_target_"]).endswith("Checkpoint"):
                 arguments.setdefault("dirpath", str(run_dir / "checkpoints"))
             callbacks.append(instantiate(arguments))
         return callbacks
+
+    def _check_monitor(self, name: str, node: Node, data: CohortData) -> bool:
+        """Whether a callback follows the task's monitor, which must then be defined."""
+        if node.get("monitor") != "task":
+            return False
+        where, instead = f"callbacks.{name}", instead_of(name)
+        outcome_of(self).check_selection(data, self.task.monitor, where, instead)
+        return True
 
     def _check_scheduler(self, data: CohortData) -> None:
         scheduler = self.task.hparams.get("scheduler") or {}
@@ -352,35 +375,3 @@ class LightningRunner:
         last = [callback for callback in kept if callback.monitor is None]
         if last:
             self.judged = Path(last[0].best_model_path)
-
-
-def without_unusable_sync(trainer: Node) -> Node:
-    """The node of a Trainer without `sync_batchnorm` on CPUs, for which torch cannot do it."""
-    if not trainer.get("sync_batchnorm") or trainer.get("accelerator") != "cpu":
-        return trainer
-    log.warning(
-        "Batch norm uses the statistics of each process alone: torch synchronises them on GPUs "
-        "only. Group norm (model.task.net.norm=group) needs no statistics of a batch."
-    )
-    return {**trainer, "sync_batchnorm": False}
-
-
-def _log_start(facts: Mapping[str, Any], trainer: pl.Trainer) -> None:
-    facts = {k: f"{v:,}" if isinstance(v, int) else v for k, v in facts.items()}
-    log.info("%s.", "; ".join(f"{name}: {value}" for name, value in facts.items()))
-    device = type(trainer.accelerator).__name__.removesuffix("Accelerator")
-    log.info(
-        "Training on %d x %s, precision %s, up to %s epochs.",
-        trainer.world_size, device, trainer.precision, trainer.max_epochs,
-    )  # fmt: skip
-
-
-def _finish_wandb(trainer: pl.Trainer) -> None:
-    """End the run of Weights & Biases, or the next job of a sweep would write into it."""
-    from pytorch_lightning.trainer.states import TrainerStatus
-
-    from covidlit.runs.weights_and_biases import RunLogger
-
-    for logger in trainer.loggers:
-        if isinstance(logger, RunLogger):
-            logger.finish(failed=trainer.state.status != TrainerStatus.FINISHED)

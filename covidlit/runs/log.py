@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from covidlit.datamodules.cohort_data import TO_CHECK
 from covidlit.datamodules.row_lines import refused_line
+from covidlit.errors import CovidlitError
 from covidlit.evaluation.predictions import is_synthetic
 
 if TYPE_CHECKING:
@@ -94,6 +95,23 @@ def timed_training(run_dir: Path, *, silent: bool) -> Iterator[None]:
     yield
     minutes, seconds = divmod(round(time.monotonic() - start), 60)
     log.info("Training ended after %d min %02d s.", minutes, seconds)
+
+
+def log_end(error: BaseException) -> None:
+    """Write why a run ended early into its log file; the console says it by itself.
+
+    Args:
+        error: that ended it.
+    """
+    stopped = isinstance(error, KeyboardInterrupt)
+    known = isinstance(error, CovidlitError | KeyboardInterrupt)
+    text = " ".join(str(error).split())
+    reason = text if known and text else f"{type(error).__name__}: {text}".rstrip(": ")
+    level = logging.WARNING if stopped else logging.ERROR
+    record = log.makeRecord(log.name, level, __file__, 0, reason, (), None)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)
 
 
 def quieten_lightning() -> None:

@@ -80,7 +80,8 @@ def run_folder(
         if folder.finished:
             yield folder
             return
-        started = _now()
+        started = _read(path / STATE).get("started")  # at first, whatever attempts came to nothing
+        started = started if isinstance(started, str) else _now()
         write_json(path / STATE, {"state": "running", "started": started})
         for left in _results_of_before(path):
             left.unlink()  # of an attempt that did not end: its scores are not those to come

@@ -77,10 +77,7 @@ def step_memory(
     Returns:
         None where the graph cannot be followed without the content of the tensors.
     """
-    twin = copy.copy(task)
-    # Neither the weights nor their gradients are touched: the twin gets modules of its own.
-    twin._modules = {name: _on_meta(module) for name, module in task._modules.items()}
-    twin.train()
+    twin = _twin(task)
     try:
         with torch.device("meta"):
             batch = twin.example_batch(input_record, rows)
@@ -92,6 +89,36 @@ def step_memory(
     share = 0.6 if precision.endswith("mixed") else 0.5 if precision in _HALF else 1.0
     waiting = (2 + 2 * num_workers) * _bytes(batch)
     return StepMemory((4 if on_gpu else 3) * size, int(share * live.peak), rows, waiting)
+
+
+def step_error(task: BaseTask, input_record: Mapping[str, Any], rows: int) -> str | None:
+    """What a layer says against a step with so many rows; nothing is computed.
+
+    Args:
+        task, input_record, rows: see `step_memory`.
+
+    Returns:
+        The message of torch's ValueError, which is about the size of a tensor; None where there is
+        none, or where the graph cannot be followed.
+    """
+    twin = _twin(task)
+    try:
+        with torch.device("meta"):
+            twin.graph_of(twin.example_batch(input_record, rows))
+    except ValueError as error:
+        return str(error)
+    except (NotImplementedError, RuntimeError):
+        return None
+    return None
+
+
+def _twin(task: BaseTask) -> BaseTask:
+    """The task in training, without the content of its tensors."""
+    twin = copy.copy(task)
+    # Neither the weights nor their gradients are touched: the twin gets modules of its own.
+    twin._modules = {name: _on_meta(module) for name, module in task._modules.items()}
+    twin.train()
+    return twin
 
 
 _HALF = ("bf16-true", "16-true")

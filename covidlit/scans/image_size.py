@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from covidlit.errors import CovidlitError
-from covidlit.limits import over_limit
+from covidlit.process import over_limit
 
 _MOST_EXPANSION = 1032
 """Deflate makes at most as many bytes of one."""
@@ -32,7 +32,7 @@ def check_claimed_size(path: Path, reader: Any) -> None:
         reader: a SimpleITK.ImageFileReader that has read its information.
 
     Raises:
-        CovidlitError: it is cut off, or claims more than `covidlit.limits.memory_limit`.
+        CovidlitError: it is cut off, or claims more than `covidlit.process.memory_limit`.
     """
     n_values = float(np.prod(np.array(reader.GetSize(), float))) * reader.GetNumberOfComponents()
     claimed = n_values * _value_bytes(reader)

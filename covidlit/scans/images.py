@@ -97,7 +97,7 @@ def read_volume(path: str | Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
 
     Raises:
         CovidlitError: missing, unreadable, cut off, not 3D or not scalar, without an orientation;
-            or its header claims more memory than `covidlit.limits.memory_limit`.
+            or its header claims more memory than `covidlit.process.memory_limit`.
     """
     volume = load_volume(Path(path))
     return volume.array, volume.affine

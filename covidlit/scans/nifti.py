@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.errors import CovidlitError
-from covidlit.limits import over_limit
+from covidlit.process import over_limit
 from covidlit.scans.file_kind import opened
 from covidlit.scans.placement import stated_affine
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.study import StudyDirection
 
-import covidlit
 from covidlit.errors import ConfigError
 from covidlit.files import fingerprint
 from covidlit.sweep.space import SearchSpace
+from covidlit.version import __version__
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -62,7 +62,7 @@ def open_study(
             )
         study.set_user_attr("fixed", list(space.fixed))
         study.set_user_attr("space", json.dumps(space.record()))
-        study.set_user_attr("covidlit", covidlit.__version__)
+        study.set_user_attr("covidlit", __version__)
         # Last: a study that has it has all.
         study.set_user_attr("settings", {"hash": fingerprint(settings), **settings})
         return study

@@ -13,7 +13,6 @@ import pandas as pd
 from joblib import Parallel, delayed
 from rich.progress import Progress
 
-from covidlit import __version__
 from covidlit.cohort.clinical import write_clinical
 from covidlit.cohort.scan_ids import scan_id_of
 from covidlit.errors import ConfigError, CovidlitError
@@ -26,6 +25,7 @@ from covidlit.synthetic.labs import clinical_table
 from covidlit.synthetic.presets import plan_cohort
 from covidlit.synthetic.render import Rendered, render
 from covidlit.tables import write_table
+from covidlit.version import __version__
 
 GENERATOR_FORMAT = 2
 """Raised whenever the same arguments give other bytes."""

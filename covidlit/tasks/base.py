@@ -12,13 +12,14 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-import covidlit
 from covidlit.checkpoints.file import CHECKPOINT_FORMAT
 from covidlit.datamodules.sampling import derive_seed
 from covidlit.errors import CheckpointError, ConfigError, TrainingError
 from covidlit.settings.targets import build
 from covidlit.tasks.restore import restore
 from covidlit.tasks.rng import rng_state, set_rng_state, set_seed
+from covidlit.tasks.trainer_record import record_of_trainer
+from covidlit.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,7 @@ class BaseTask(pl.LightningModule, ABC):
         monitor, mode: the logged metric that checkpoints, early stopping and schedulers follow.
         record: what the run wants kept in the checkpoint: a plain mapping that holds the fields of
             `covidlit.checkpoints.RunRecord` (resolved configuration, split hash, preprocessing).
+            Left empty, it is taken from the trainer's datamodule, as far as that tells.
     """
 
     monitor = "val_auroc"
@@ -256,9 +258,9 @@ class BaseTask(pl.LightningModule, ABC):
         checkpoint["covidlit"] = {
             "format": CHECKPOINT_FORMAT,
             "task": f"{kind.__module__}.{kind.__qualname__}",
-            "record": plain(self.record, "record"),
+            "record": plain(self.record or record_of_trainer(self._trainer), "record"),
             "versions": {
-                "covidlit": covidlit.__version__,
+                "covidlit": __version__,
                 "python": platform.python_version(),
                 "torch": str(torch.__version__),
                 "pytorch_lightning": pl.__version__,

@@ -136,7 +136,7 @@ def test_the_nifti_lies_where_the_source_series_lies(written: Path, tiny_data: P
 
 def test_the_pictures_show_slices_on_the_absolute_scale(run: Path, written: Path) -> None:
     picture = Image.open(next(written.glob("*.png")))
-    assert 300 < picture.size[0] < 800  # two slices and the colour bar
+    assert 1150 < picture.size[0] < 1260  # two slices and the colour bar fill the page
     page = (written / "explain.html").read_text()
     # The gallery has a heading for each outcome that the run's own table has, and no other.
     table = pd.read_parquet(run / "predictions.parquet").query("part == 'test'")
@@ -149,6 +149,8 @@ def test_the_pictures_show_slices_on_the_absolute_scale(run: Path, written: Path
     assert sorted(headings) == sorted(set(words))
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert 'src="data:image/png;base64,' in page
+    assert "a bright place is no finding" in page
+    assert page.count("What it cannot show") + page.count("Do not read it as a reason") == 1
 
 
 def test_the_checks_are_in_the_json(run: Path, written: Path) -> None:
@@ -314,8 +316,10 @@ def test_heatmaps_are_written_while_scans_are_scored(
     table = pd.read_csv(out / "heatmaps.csv")
     assert table[["scan_id", "path"]].equals(scores[["scan_id", "path"]])
     assert table["nifti"].tolist() == [nifti.name]
-    refused = CliRunner().invoke(app, ["predict", str(run), str(folder), "--heatmaps", str(out)])
-    assert refused.exit_code == 2
+    words = ["predict", str(run), str(folder), "--out", str(tmp_path / "of_run.csv")]
+    of_run = CliRunner().invoke(app, [*words, "--heatmaps", str(out)])
+    assert of_run.exit_code == 0, of_run.output
+    assert pd.read_csv(tmp_path / "of_run.csv")["score"].equals(scores["score"])
 
 
 def test_images_without_an_id_are_matched_by_their_path(

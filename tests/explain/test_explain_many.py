@@ -20,6 +20,7 @@ from covidlit.dicom import Checks
 from covidlit.explain.evaluation import evaluate_heatmaps
 from covidlit.explain.many import TABLE, explain_scans
 from covidlit.explain.predicted import heatmaps_of_scored
+from covidlit.explain.truth import Truth
 from covidlit.explain.write import HeatmapWriter
 from covidlit.scans.images import write_nifti
 from covidlit.tables import read_table
@@ -159,10 +160,10 @@ def test_only_the_scans_whose_labels_changed_are_judged_again(
         write_image(tmp_path / "scans" / f"s{k}.nii", k)
         write_labels(tmp_path / "truth", f"s{k}", 4)
     manifest, out = write_manifest(tmp_path / "scans", ["s0", "s1"]), tmp_path / "out"
-    before = explain(manifest, out, truth=tmp_path / "truth")
+    before = explain(manifest, out, truth=Truth(tmp_path / "truth"))
     write_labels(tmp_path / "truth", "s1", 14)
     made.clear()
-    after = explain(manifest, out, truth=tmp_path / "truth")
+    after = explain(manifest, out, truth=Truth(tmp_path / "truth"))
     assert made == ["s1"]
     assert before["distance_mm"][0] == after["distance_mm"][0]
     assert before["distance_mm"][1] != after["distance_mm"][1]
@@ -311,18 +312,18 @@ def test_other_scans_heat_of_a_large_cohort_is_a_sample(
         "covidlit.explain.evaluation.LesionTruth",
         lambda labels: type("T", (), {"hits": lambda _, points: noted(asked, points)})(),
     )
-    monkeypatch.setattr("covidlit.explain.evaluation.read_labels", lambda truth, scan_id: None)
+    monkeypatch.setattr(Truth, "labels_of", lambda *_: "labels")
     table = pd.DataFrame(
         {
-            "scan_id": [f"s{k}" for k in range(n)], "status": "ok", "score": 0.9, "max": 1.0,
-            "has_lesions": True, "hit": True, "distance_mm": 0.0, "chance": 0.5,
+            "scan_id": [f"s{k}" for k in range(n)], "path": "", "status": "ok", "score": 0.9,
+            "max": 1.0, "has_lesions": True, "hit": True, "distance_mm": 0.0, "chance": 0.5,
             "heat_in_lesions": 0.5, "heat_in_lung": 0.5, "lesions_of_lung": 0.1,
             **{f"{of}_{axis}_mm": np.arange(n) / n for of in ("peak", "input") for axis in "xyz"},
         }
     )  # fmt: skip
     targets = dict.fromkeys(table["scan_id"], 1)
     found = evaluate_heatmaps(
-        table, targets=targets, patients={}, operating_point=0.5, truth=tmp_path
+        table, targets=targets, patients={}, operating_point=0.5, truth=Truth(tmp_path)
     )
     assert set(asked) == {10}
     assert found["positives"]["others_heat"]["value"] == pytest.approx(0.5)

@@ -40,6 +40,7 @@ def test_an_edge_detector_does_not_pass(net: nn.Module, images: list[Tensor]) ->
     assert not outcome.passed
     assert [stage.similarity for stage in outcome.stages] == [1.0] * 5
     assert "NOT passed" in outcome.sentence
+    assert "Do not read it as a reason" in outcome.meaning
 
 
 def test_grad_cam_passes_and_the_network_stays_as_it_was(
@@ -48,6 +49,7 @@ def test_grad_cam_passes_and_the_network_stays_as_it_was(
     before = {name: value.clone() for name, value in net.state_dict().items()}
     outcome = randomisation_check(net, images, explain)
     assert outcome.passed
+    assert "What it cannot show" in outcome.meaning
     assert outcome.stages[0].last.startswith(("head", "subnets"))  # from the output on
     assert outcome.stages[-1].last == "stem.0"
     n_modules = sum(hasattr(module, "reset_parameters") for module in net.modules())

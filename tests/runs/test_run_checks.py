@@ -117,7 +117,7 @@ def test_a_rule_needs_both_classes_to_choose_on(
     for changed in (refused, table.assign(split=table["split"].mask(positive, "train"))):
         overrides = manifest(changed)
         with pytest.raises(ConfigError, match=r"evaluation.operating_point: .* all of one class"):
-            start(*overrides, rule)
+            start(*overrides, rule, "callbacks=last_epoch")
         with pytest.raises(TrainedError):
             start(*overrides, "evaluation.operating_point=auto", "callbacks=last_epoch")
 

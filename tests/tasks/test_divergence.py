@@ -87,7 +87,7 @@ def test_a_logger_is_closed_after_a_divergence(
 ) -> None:
     closed: list[bool] = []
     monkeypatch.setattr(
-        "covidlit.runs.lightning_runner._finish_wandb", lambda trainer: closed.append(True)
+        "covidlit.runs.lightning_runner.finish_wandb", lambda trainer: closed.append(True)
     )
     trainer = {
         "_target_": "pytorch_lightning.Trainer", "accelerator": "cpu", "max_epochs": 2,

@@ -14,6 +14,7 @@ from covidlit.evaluation.operating_point import OperatingPoint
 from covidlit.evaluation.predictions import class_score_columns
 from covidlit.evaluation.seed_average import same_scans, seed_average
 from covidlit.evaluation.seed_runs import SeedRun, seed_runs
+from covidlit.evaluation.ties import with_ties
 
 _KEYS = ["fold", "part", "scan_id"]
 
@@ -55,7 +56,7 @@ def mean_table(runs: Sequence[SeedRun]) -> pd.DataFrame:
         seed=pd.Series(pd.NA, index=rows.index, dtype="Int64"),
         run_id=" + ".join(run_id for run in runs for run_id in run.run_ids),
     )
-    return rows.drop_duplicates(_KEYS).reset_index(drop=True)
+    return with_ties(rows.drop_duplicates(_KEYS).reset_index(drop=True))
 
 
 def mean_points(

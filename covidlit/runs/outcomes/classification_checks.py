@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from covidlit.cohort.class_names import class_of_interest
+from covidlit.cohort.split_mends import validation_fraction_for
 from covidlit.errors import ConfigError, PredictionsError
 from covidlit.evaluation.settings import SETTINGS, check_rows, check_settings
 from covidlit.runs.outcomes.predictions import LEFT_OUT
@@ -71,10 +72,13 @@ def check_selection(
     """
     targets = data.rows_of("validation")["target"].astype(int).tolist()
     if not targets:
+        empty = (
+            "the split has no validation part"
+            if not data.split.scans("validation")
+            else ("no scan of the validation part can be loaded")
+        )
         raise ConfigError(
-            "the split has no validation part, so nothing can be selected on it.",
-            where=where,
-            fix=f"set split.validation_fraction above 0, or {instead}.",
+            f"{empty}, so nothing can be selected on it.", where=where, fix=_fix(data, instead)
         )
     missing = [str(label) for label in range(n_classes) if label not in targets]
     if missing:
@@ -82,8 +86,25 @@ def check_selection(
             f"{metric} is undefined on the validation part: of its {len(targets)} scans that can "
             f"be loaded, none has target {' or '.join(missing)}.",
             where=where,
-            fix=f"choose a split whose validation part has every class, or {instead}.",
+            fix=_fix(data, instead),
         )
+
+
+def _fix(data: CohortData, instead: str) -> str:
+    """How to get a validation part with every class, if that is known to be possible."""
+    if data.split.kind == "from_column":
+        column = data.split.arguments.get("column", "split")
+        return (
+            f"write validation into the column {column} for some patients of every class, or set "
+            f"{instead}."
+        )
+    usable = data.manifest
+    if "status" in usable:
+        usable = usable[usable["status"] == "ok"]
+    fraction = validation_fraction_for(usable, data.split)
+    if fraction is None:
+        return f"set {instead}: this split can give no validation part with every class."
+    return f"set split.validation_fraction={fraction:g}, or {instead}."
 
 
 @contextmanager

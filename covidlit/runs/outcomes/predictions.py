@@ -6,7 +6,7 @@ import pandas as pd
 
 LEFT_OUT = (
     "path", "study_uid", "series_uid", "acquisition_date", "acquisition_date_moved", "key",
-    "pixel_hash",
+    "pixel_hash", "label_rule", "checks_changed",
 )  # fmt: skip
 """Columns of the data's table that say nothing about a prediction."""
 

@@ -1,0 +1,62 @@
+"""What the data of volumes say in the log before they are trained on, each thing once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pytorch_lightning.utilities import rank_zero_only
+
+from covidlit.cohort.provenance import checks_text
+from covidlit.datamodules.cohort_data import Planned
+from covidlit.datamodules.row_lines import lacking_lines, noted_lines, refused_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from covidlit.datamodules.cohort_data import CohortData
+    from covidlit.dicom import Checks
+
+log = logging.getLogger(__name__)
+
+
+class Notices:
+    """Logs by the first process of a run what was not said before."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def of_plan(self, data: CohortData, manifest: str, given: Checks, checks: Checks) -> None:
+        """What is known before the preparation: checks switched off earlier, lacking classes.
+
+        Args:
+            data: nothing of which is prepared.
+            manifest: its name.
+            given: the checks that were asked for.
+            checks: those that scans are read with.
+        """
+        if checks != given:
+            self._warn(
+                f"{manifest} was made with other checks ({checks_text(checks)}): its scans are "
+                "read with them here too."
+            )
+        planned: Any = Planned(data)
+        self._warn(*_lacking(data, planned.rows_of))
+
+    def of_rows(self, data: CohortData) -> None:
+        """What was left out and what was noted; the data set up."""
+        self._warn(refused_line(data.table, data.unit), *noted_lines(data.table, data.unit))
+        self._warn(*_lacking(data, data.rows_of))
+
+    @rank_zero_only
+    def _warn(self, *texts: str) -> None:
+        for text in texts:
+            if text and text not in self._told:
+                log.warning("%s", text)
+            self._told.add(text)
+
+
+def _lacking(data: CohortData, rows_of: Callable[[str], pd.DataFrame]) -> list[str]:
+    parts = {part: rows_of(part) for part in ("validation", "test")}
+    return lacking_lines(parts, data.manifest, data.split, data.unit)

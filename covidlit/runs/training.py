@@ -1,0 +1,53 @@
+"""What stands around a training of Lightning's: its settings, its first lines, its loggers' end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from covidlit.settings.words import Node
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+log = logging.getLogger(__name__)
+
+
+def instead_of(callback: str) -> str:
+    """The setting by which a callback goes that follows validation scores."""
+    own = ("best", "last", "early_stopping", "progress_bar")
+    return "callbacks=last_epoch" if callback in own else f"~callbacks.{callback}"
+
+
+def without_unusable_sync(trainer: Node) -> Node:
+    """The node of a Trainer without `sync_batchnorm` on CPUs, for which torch cannot do it."""
+    if not trainer.get("sync_batchnorm") or trainer.get("accelerator") != "cpu":
+        return trainer
+    log.warning(
+        "Batch norm uses the statistics of each process alone: torch synchronises them on GPUs "
+        "only. Group norm (model.task.net.norm=group) needs no statistics of a batch."
+    )
+    return {**trainer, "sync_batchnorm": False}
+
+
+def log_start(facts: Mapping[str, Any], trainer: pl.Trainer) -> None:
+    """Log what is trained, and on what."""
+    facts = {k: f"{v:,}" if isinstance(v, int) else v for k, v in facts.items()}
+    log.info("%s.", "; ".join(f"{name}: {value}" for name, value in facts.items()))
+    device = type(trainer.accelerator).__name__.removesuffix("Accelerator")
+    log.info(
+        "Training on %d x %s, precision %s, up to %s epochs.",
+        trainer.world_size, device, trainer.precision, trainer.max_epochs,
+    )  # fmt: skip
+
+
+def finish_wandb(trainer: pl.Trainer) -> None:
+    """End the run of Weights & Biases, or the next job of a sweep would write into it."""
+    from pytorch_lightning.trainer.states import TrainerStatus
+
+    from covidlit.runs.weights_and_biases import RunLogger
+
+    for logger in trainer.loggers:
+        if isinstance(logger, RunLogger):
+            logger.finish(failed=trainer.state.status != TrainerStatus.FINISHED)
