@@ -18,10 +18,11 @@ from covidlit.cli.app import app
 from covidlit.cohort.scan_sources import find_scans
 from covidlit.deploy.export import export
 from covidlit.deploy.exported import default_folder, read_export
+from covidlit.deploy.folders import folder_beside
 from covidlit.deploy.parity import largest_difference, spread_of
 from covidlit.deploy.predict import predict
 from covidlit.dicom import Checks
-from covidlit.errors import ConfigError, ExportError
+from covidlit.errors import ConfigError, CovidlitError, ExportError
 from covidlit.preprocess import Geometry, prepare_scan
 from covidlit.tasks.load import load_task
 
@@ -184,3 +185,14 @@ def test_differences_are_the_largest_of_all_classes() -> None:
         largest_difference([0.1], [0.1, 0.2])
     assert spread_of([0.25, 0.5, 0.375]) == 0.25
     assert spread_of([[0.5, 0.5], [0.25, 0.75]]) == 0.25
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    def write() -> None:
+        with folder_beside(tmp_path / "exported") as folder:
+            (folder / "model.onnx").write_text("half")
+            raise RuntimeError("write failed: No space left on device")
+
+    with pytest.raises(CovidlitError, match=r"exported: the disk is full\. Fix: free some space"):
+        write()
+    assert list(tmp_path.iterdir()) == []
