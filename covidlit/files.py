@@ -23,6 +23,8 @@ try:
 except ImportError:  # Windows, which does not let an open file be renamed either
     fcntl = None  # type: ignore[assignment]
 
+_PART = r"[0-9a-f]{8}\.part(\.\w+)*"
+"""How `_new_beside` ends the names of files that are being written."""
 _SECONDS_TO_LOCK = 1.0
 """A file that is younger may have been made, and not yet locked."""
 _HALVES = re.compile("[\ud800-\udfff]")  # what Python decodes bytes to that are no UTF-8
@@ -68,9 +70,12 @@ def remove_leftovers(path: str | Path) -> None:
     Those that a running process is writing are locked, and stay.
     """
     target = Path(path)
+    own = re.compile(re.escape(f".{target.name}.") + _PART)
     with suppress(OSError):
         for part in target.parent.glob(f".{glob.escape(target.name)}.*.part*"):
             with suppress(OSError):
+                if not own.fullmatch(part.name):
+                    continue  # the user's
                 if time.time() - part.stat().st_mtime > _SECONDS_TO_LOCK and _is_free(part):
                     part.unlink()
 

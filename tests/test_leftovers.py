@@ -64,6 +64,23 @@ def test_the_folder_of_a_killed_process_goes_with_the_next(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_hidden_files_and_folders_of_the_user_stay(tmp_path: Path) -> None:
+    kept = [tmp_path / ".scores.csv.old.partial.csv", tmp_path / ".scores.csv.part"]
+    folders = [tmp_path / ".model.backup", tmp_path / ".model.2024.part"]
+    for path in kept:
+        path.touch()
+        _old(path)
+    for path in folders:
+        path.mkdir()
+        (path / "own.txt").touch()
+        _old(path)
+    write_table(TABLE, tmp_path / "scores.csv")
+    with folder_beside(tmp_path / "model"):
+        pass
+    assert all(path.exists() for path in kept)
+    assert all((path / "own.txt").exists() for path in folders)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the step is Linux's")
 def test_a_folder_is_replaced_without_a_moment_without_it(tmp_path: Path) -> None:
     folder = tmp_path / "export"

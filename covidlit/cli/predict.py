@@ -113,6 +113,7 @@ def predict(
             "engine": loaded.name,
             "record": loaded.record.model_dump(mode="json"),
             "override": sorted(override or ()),
+            "image_orientation": image_orientation,
             "path": str(path.absolute()),
         }
         journal = ScoreJournal(out, settings, lambda table: write_table(table, out))

@@ -73,13 +73,13 @@ def checks_of(manifest: pd.DataFrame, given: Checks | None = None) -> Checks:
     if CHECKS not in manifest:
         return given
     default, merged = Checks(), given
+    fewest = [default.min_slices] if manifest[CHECKS].isna().any() else []
     for row, text in zip(row_numbers(manifest), manifest[CHECKS], strict=True):
         if pd.isna(text):
             continue
         own = _parsed(str(text), row)
         merged = replace(merged, override=merged.override | own.override)
-        if given.min_slices == default.min_slices:
-            merged = replace(merged, min_slices=min(merged.min_slices, own.min_slices))
+        fewest.append(own.min_slices)
         if given.image_orientation is None and own.image_orientation is not None:
             if merged.image_orientation not in (None, own.image_orientation):
                 raise ManifestError(
@@ -88,6 +88,8 @@ def checks_of(manifest: pd.DataFrame, given: Checks | None = None) -> Checks:
                     fix="keep one manifest for each, or state it: data.image_orientation.",
                 )
             merged = replace(merged, image_orientation=own.image_orientation)
+    if fewest and given.min_slices == default.min_slices:
+        merged = replace(merged, min_slices=min(fewest))
     return merged
 
 

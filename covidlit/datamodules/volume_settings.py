@@ -9,6 +9,7 @@ from covidlit.arguments import require_whole_number
 from covidlit.datamodules.cohort_data import RunSettings
 from covidlit.dicom import Checks
 from covidlit.settings.keys import check_keys
+from covidlit.settings.words import AUTO
 
 
 def volume_arguments(
@@ -27,7 +28,7 @@ def volume_arguments(
     data = dict(settings)
     source, min_slices = data.pop("source"), data.pop("min_slices")
     require_whole_number(min_slices, "data.min_slices", at_least=1)
-    if data["batch_size"] == "auto":  # the runner settles it; nothing is loaded before
+    if data["batch_size"] == AUTO:  # the runner settles it; nothing is loaded before
         data["batch_size"] = 1
     given = {
         "split": run.split,

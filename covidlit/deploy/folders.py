@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import glob
 import os
+import re
 import shutil
 import sys
 import time
@@ -77,9 +78,11 @@ def _exchange(first: Path, second: Path) -> bool:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    # A name of eight random characters and no ending: of earlier versions.
-    for left in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
+    own = re.compile(re.escape(f".{folder.name}.") + r"[0-9a-f]{8}\.part")
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
         with suppress(OSError, Timeout):
+            if not own.fullmatch(left.name):
+                continue  # the user's
             if not left.is_dir() or time.time() - left.stat().st_mtime < _SECONDS_TO_LOCK:
                 continue
             with FileLock(left / _LOCK, timeout=0):

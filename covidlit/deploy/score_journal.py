@@ -44,6 +44,7 @@ class ScoreJournal:
         self._key = fingerprint(dict(settings))
         self._write = write
         self._signatures = Signatures(None)
+        self._keys: dict[tuple[str, str, str], str | None] = {}
         self._known = self._read()
         self._file: IO[str] | None = None
         self._due = time.monotonic()
@@ -98,6 +99,13 @@ class ScoreJournal:
             self._file = None
 
     def _source_key(self, source: ScanSource) -> str | None:
+        """Of the files as they were before any was read: one that changes since has no row."""
+        place = (source.scan_id, source.path, source.series_uid)
+        if place not in self._keys:
+            self._keys[place] = self._made_from(source)
+        return self._keys[place]
+
+    def _made_from(self, source: ScanSource) -> str | None:
         if source.location is None or source.read is None:
             return None
         try:

@@ -21,6 +21,7 @@ from covidlit.preprocess.cache import pixel_hash as hash_pixels
 from covidlit.preprocess.geometry import Geometry, prepare_scan
 from covidlit.preprocess.index import Signatures, SourceIndex, SourceRecord, decoder_versions
 from covidlit.preprocess.thumbnails import keep_thumbnail
+from covidlit.process import MEMORY_VARIABLE, SECONDS_VARIABLE
 from covidlit.progress import progress_bar
 from covidlit.tables import write_table
 
@@ -214,7 +215,9 @@ def _prepare_one(task: _Task) -> dict[str, Any]:
         reason = error.verdict.reason if isinstance(error, SeriesRefused) else error.what
         reason = _without_source(reason, task.reader)
         lungs = lungs_of_refused(error)
-        if task.signature is not None:
+        # What a limit in the environment refused is none: another limit may let it pass.
+        of_limit = any(name in reason for name in (MEMORY_VARIABLE, SECONDS_VARIABLE))
+        if task.signature is not None and not of_limit:
             index.write(
                 SourceRecord(
                     scan_id=task.scan_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,13 @@ from covidlit.runs.memory import available_memory, held_memory
 from covidlit.runs.processes import started_from_outside
 from covidlit.runs.step_memory import StepMemory, step_memory
 from covidlit.settings.trainer import number_of_devices
+from covidlit.settings.words import AUTO
 
 if TYPE_CHECKING:
     from covidlit.tasks.base import BaseTask
 
 log = logging.getLogger(__name__)
 
-AUTO = "auto"
 AUTO_ROWS = 10
 """Rows from which a step learns with `data.batch_size=auto`: the batch of Yao et al. 2021."""
 
@@ -79,7 +79,7 @@ def settle_batches(
     if not config.get("check_memory", True) and asked != AUTO:
         return wanted
     gpu = trainer.get("accelerator") in ("gpu", "cuda", "auto") and torch.cuda.is_available()
-    free = _free_on_gpu() if gpu else available_memory()
+    free = _free_on_gpu(trainer.get("devices", 1)) if gpu else available_memory()
     memory = _memory(config, task, input_record, wanted.rows, on_gpu=gpu)
     if memory is None or free is None:
         if asked == AUTO:
@@ -183,10 +183,23 @@ def _too_large(
 def _of_checkpoint(path: str) -> Batches:
     """Those of the run that goes on, whatever fits today: others would be another training."""
     config = read_record(load_checkpoint(path), path).config
-    accumulated = config.get("trainer", {}).get("accumulate_grad_batches") or 1
-    return Batches(int(config["data"]["batch_size"]), int(accumulated))
+    rows = (config.get("data") or {}).get("batch_size")
+    if not isinstance(rows, int):
+        raise ConfigError(
+            "the checkpoint does not say how many rows its run was trained on at a time.",
+            where="data.batch_size=auto",
+            fix="give a number.",
+        )
+    return Batches(rows, int((config.get("trainer") or {}).get("accumulate_grad_batches") or 1))
 
 
-def _free_on_gpu() -> int:
-    """The least that one of the GPUs has."""
-    return min(int(torch.cuda.mem_get_info(n)[0]) for n in range(torch.cuda.device_count()))
+def _free_on_gpu(devices: object) -> int:
+    """The least that one of the GPUs of a run has; `devices` as in Lightning's Trainer."""
+    there = range(torch.cuda.device_count())
+    if isinstance(devices, str) and "," in devices:
+        devices = [int(index) for index in devices.split(",") if index.strip()]
+    if isinstance(devices, Sequence) and not isinstance(devices, str):
+        chosen: Sequence[int] = [int(index) for index in devices]
+    else:
+        chosen = there[: number_of_devices(devices) or len(there)]
+    return min(int(torch.cuda.mem_get_info(index)[0]) for index in chosen or there)

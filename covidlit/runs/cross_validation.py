@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,9 @@ from covidlit.runs.steps import (
     train_one,
     value_of,
 )
+from covidlit.settings.run_config import CONFIG, read_run_config
 from covidlit.settings.targets import build
+from covidlit.settings.words import AUTO
 
 if TYPE_CHECKING:
     from covidlit.datamodules.cohort_data import CohortData
@@ -109,13 +111,14 @@ def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
             folds.append(Fold(number, own, run_dir / f"fold_{number}", other, run=run))
         for fold in folds:
             runner.check(fold.data)
-        sizes: set[int] = set()
+        settled: dict[int, dict[str, Any]] = {}
         for fold in folds:  # before the first of trainings that may take days
             fold.data.setup()
             outcome.check(config, fold.data)
-            if (size := len(fold.data.rows_of("train"))) not in sizes:
-                runner.settle(fold.config, fold.data)
-            sizes.add(size)
+            if (size := len(fold.data.rows_of("train"))) not in settled:
+                settled[size] = runner.settle(fold.config, fold.data)
+        chosen = _batches_of(folds, list(settled.values()))
+        folds = [replace(fold, config={**fold.config, **chosen}) for fold in folds]
         write_run_records(config, [fold.data for fold in folds], run_dir)
         done: dict[int, TrainedFold] = {}
         for trained in train_folds(folds, n_jobs=n_jobs, backend=backend):
@@ -133,6 +136,28 @@ def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
     values = [value_of(outcome, done[fold.number].tables) for fold in folds]
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if len(known) == len(values) else None
+
+
+def _batches_of(folds: Sequence[Fold], settled: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The settings by which `data.batch_size=auto` is the same in all folds; empty without it.
+
+    That of the fold that got fewest; in a run that goes on, that of the folds it has.
+    """
+    config = folds[0].config
+    if config["data"].get("batch_size") != AUTO or not settled:
+        return {}
+    begun = [read_run_config(f.run_dir) for f in folds if (f.run_dir / CONFIG).is_file()]
+    sized = [each for each in (*begun, *settled) if isinstance(each["data"].get("batch_size"), int)]
+    if not sized:
+        return {}
+    least = sized[0] if begun else min(sized, key=lambda each: int(each["data"]["batch_size"]))
+    accumulated = least["trainer"].get("accumulate_grad_batches", 1)
+    trainer = {**config["trainer"], "accumulate_grad_batches": accumulated}
+    return {
+        "data": {**config["data"], "batch_size": least["data"]["batch_size"]},
+        "trainer": trainer,
+        "model": {**config["model"], "trainer": trainer},
+    }
 
 
 def train_folds(

@@ -83,7 +83,7 @@ def step_memory(
             batch = twin.example_batch(input_record, rows)
         with _LiveTensors() as live:
             twin.graph_of(batch).backward()
-    except (NotImplementedError, RuntimeError):
+    except (NotImplementedError, RuntimeError, ValueError):
         return None
     size = sum(p.numel() * p.element_size() for p in task.parameters() if p.requires_grad)
     share = 0.6 if precision.endswith("mixed") else 0.5 if precision in _HALF else 1.0

@@ -16,3 +16,7 @@ def settings_text(settings: Mapping[str, Any] | str) -> str:
     values = ", ".join(f"{name} {value}" for name, value in settings.items() if name != "_target_")
     target = settings.get("_target_", "")
     return (f"{target} ({values})" if target and values else target or values) or "none"
+
+
+AUTO = "auto"
+"""Of `data.batch_size`: as many rows as the memory holds."""

@@ -375,3 +375,13 @@ def test_a_relative_path_is_not_looked_for_in_the_working_folder(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ManifestError, match=r"S0: the relative path 'scan0.nii.gz' .*read_manife"):
         prepare(relative, tmp_path / "cache")
+
+
+def test_what_a_limit_of_the_environment_refused_is_tried_again_without_it(
+    manifest: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COVIDLIT_MAX_GIB", "0.0000001")
+    refused = prepare(manifest, tmp_path / "cache")
+    assert refused["reason"].str.contains("COVIDLIT_MAX_GIB=1").all()
+    monkeypatch.setenv("COVIDLIT_MAX_GIB", "1")
+    assert (prepare(manifest, tmp_path / "cache")["status"] == "ok").all()

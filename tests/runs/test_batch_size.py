@@ -105,6 +105,12 @@ def test_a_network_too_wide_for_one_row_ends_with_a_width_that_fits(
     assert "experiment=small" in str(error.value.fix)
 
 
+def test_a_graph_that_batch_norm_refuses_is_not_estimated() -> None:
+    net = {"_target_": "covidlit.models.ResNet3D", "width": 8}
+    small = {"geometry": {"size": [8, 16, 16]}}
+    assert step_memory(VolumeClassification(net=net), small, 1) is None
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_container_leaves_what_its_limit_leaves(version: int, tmp_path: Path) -> None:
     names = {

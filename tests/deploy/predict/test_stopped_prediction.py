@@ -86,7 +86,7 @@ def test_the_next_call_goes_on_and_gives_the_same_table(
     assert killed.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
-@pytest.mark.parametrize("change", ["network", "path", "override", "file"])
+@pytest.mark.parametrize("change", ["network", "path", "override", "orientation", "file"])
 def test_what_scores_depend_on_makes_a_later_call_start_again(
     change: str, checkpoint: Path, folder: Path, killed: Path, tmp_path: Path
 ) -> None:
@@ -99,11 +99,14 @@ def test_what_scores_depend_on_makes_a_later_call_start_again(
         update_record(checkpoint, operating_point=0.3)
     if change == "override":
         more = ("--override", "missing_slice")
+    if change == "orientation":
+        more = ("--image-orientation", "LAS")
     if change == "file":
         killed = tmp_path / "again.csv"
         shutil.copy(tmp_path / "scores.csv.unfinished", f"{killed}.unfinished")
     assert "scored before" not in _run(checkpoint, path, killed, *more)
-    expected = predict(checkpoint, path, override=more[1:])
+    override = more[1:] if change == "override" else ()
+    expected = predict(checkpoint, path, override=override)
     found = pd.read_csv(killed)
     np.testing.assert_allclose(
         found["score"].to_numpy(float), expected["score"].to_numpy(float, na_value=np.nan)
