@@ -111,8 +111,10 @@ def _dicom_series(path: Path, checks: Checks) -> Iterator[ScanSource]:
 def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
     # A manifest's schema (pandera) takes a third of a second to import.
     from covidlit.cohort.manifest import read_manifest
+    from covidlit.cohort.provenance import checks_of
 
     manifest = read_manifest(path)
+    checks = checks_of(manifest, checks)  # what `covidlit manifest` was told is not asked again
     rows = manifest.to_dict("records")
     for row in rows:
         row["series_uid"] = uid if isinstance(uid := row.get("series_uid"), str) else ""

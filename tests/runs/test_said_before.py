@@ -22,6 +22,7 @@ from covidlit.baselines.runner import ClassicalRunner
 from covidlit.cli.app import app
 from covidlit.cli.train import whole_run
 from covidlit.cohort.manifest import read_manifest
+from covidlit.deploy.predict import predict
 from covidlit.errors import CovidlitError
 from covidlit.settings.tree import config_dir
 
@@ -310,6 +311,9 @@ def test_what_the_manifest_was_told_is_not_asked_for_again(
     assert "by the label rule by_class (covid)" in claim
     scored = pd.read_parquet(run / "predictions.parquet")
     assert not {"label_rule", "checks_changed"} & {*scored.columns}
+
+    scores = predict(run, told)
+    assert (scores["status"] == "ok").all()
 
     # And without being told, the run refuses the scan, and says that nothing was switched off.
     columns = ["checks_changed", "label_rule"]
