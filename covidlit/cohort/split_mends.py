@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 
 import pandas as pd
 
@@ -25,8 +26,10 @@ def validation_fraction_for(manifest: pd.DataFrame, split: Split) -> float | Non
     if (make := makers.get(split.kind)) is None:
         return None
     fold = {} if split.fold is None else {"fold": split.fold}
+    known = signature(make).parameters
+    given = {name: value for name, value in split.arguments.items() if name in known}
     for fraction in (0.1, 0.2, 0.3, 0.5):
-        arguments = {**split.arguments, "validation_fraction": fraction, "seed": split.seed, **fold}
+        arguments = {**given, "validation_fraction": fraction, "seed": split.seed, **fold}
         try:
             scans = make(manifest, **arguments).scans("validation")
         except SplitError:
