@@ -170,7 +170,10 @@ def test_importing_covidlit_loads_nothing_heavy() -> None:
         covidlit.Predicter  # noqa: B018
 
 
-@pytest.mark.parametrize("command", [["covidlit"], [sys.executable, "-m", "covidlit"]])
+INSTALLED = str(Path(sys.executable).with_name("covidlit"))
+
+
+@pytest.mark.parametrize("command", [[INSTALLED], [sys.executable, "-m", "covidlit"]])
 def test_the_version_is_told(command: list[str]) -> None:
     done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == f"covidlit {covidlit.__version__}"

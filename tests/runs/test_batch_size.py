@@ -46,7 +46,7 @@ def test_the_graph_without_content_is_that_of_a_real_step() -> None:
             task.graph_of(batch).backward()
         found = step_memory(task, INPUT, rows)
         assert found is not None
-        assert found.activations == pytest.approx(live.peak, rel=0.01)
+        assert found.activations == pytest.approx(live.peak, rel=0.1)
         assert found.weights == 3 * sum(4 * p.numel() for p in task.parameters())
 
 

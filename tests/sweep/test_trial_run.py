@@ -130,7 +130,7 @@ def test_a_trial_is_pruned_between_folds(config: Compose, sweep: Sweep) -> None:
 @pytest.mark.parametrize(
     ("overrides", "settings", "error", "said"),
     [
-        (["split.validation_fraction=0"], {}, ConfigError, "folds"),
+        (["split.validation_fraction=0"], {}, ConfigError, "no validation part"),
         (["ckpt_path=last.ckpt"], {}, ConfigError, "ckpt_path"),
         ([], {"folds": 1}, SplitError, "1 folds cannot be made"),
         ([], {"folds": 30}, SplitError, "as many patients of each class"),
