@@ -52,6 +52,7 @@ from covidlit.errors import CovidlitError
 from covidlit.scans.scan import Scan
 
 LIMIT_S = 10.0
+COMMAND = "python benchmarks/dicom_fuzz.py"
 N_SLICES = 16  # more than the 12 that the checks ask for, so that a lost slice alone is no refusal
 SYNTAXES = {
     "JPEG-LS": JPEGLSLossless,
@@ -339,9 +340,7 @@ def main() -> None:
     parser.add_argument("--real", type=Path, help="a .tar.xz of a real series (not shipped)")
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
-    command = (
-        f"python benchmarks/dicom_fuzz.py --mutations {arguments.mutations} --seed {arguments.seed}"
-    )
+    command = f"{COMMAND} --mutations {arguments.mutations} --seed {arguments.seed}"
     command += " --real <archive>" if arguments.real else ""
     figures: list[dict[str, Any]] = []
     scratch = Path(tempfile.mkdtemp())
@@ -357,13 +356,8 @@ def main() -> None:
             sources["real"] = scratch / "real"
             extract_real(arguments.real, sources["real"])
         for source, folder in sources.items():
-            outcomes = list(
-                track(
-                    fuzz_apart(folder, arguments.mutations, arguments.seed),
-                    source,
-                    total=arguments.mutations,
-                )
-            )
+            tried = fuzz_apart(folder, arguments.mutations, arguments.seed)
+            outcomes = list(track(tried, source, total=arguments.mutations))
             figures += _figures(source, outcomes, command)
             for one in outcomes:
                 if one.result not in ("flagged", "same", "values") or arguments.verbose:
