@@ -77,18 +77,13 @@ def step_memory(
     Returns:
         None where the graph cannot be followed without the content of the tensors.
     """
-    twin = _twin(task)
-    try:
-        with torch.device("meta"):
-            batch = twin.example_batch(input_record, rows)
-        with _LiveTensors() as live:
-            twin.graph_of(batch).backward()
-    except (NotImplementedError, RuntimeError, ValueError):
+    trace = _trace(task, input_record, rows)
+    if trace is None or trace.peak is None:
         return None
     size = sum(p.numel() * p.element_size() for p in task.parameters() if p.requires_grad)
     share = 0.6 if precision.endswith("mixed") else 0.5 if precision in _HALF else 1.0
-    waiting = (2 + 2 * num_workers) * _bytes(batch)
-    return StepMemory((4 if on_gpu else 3) * size, int(share * live.peak), rows, waiting)
+    waiting = (2 + 2 * num_workers) * trace.batch
+    return StepMemory((4 if on_gpu else 3) * size, int(share * trace.peak), rows, waiting)
 
 
 def step_error(task: BaseTask, input_record: Mapping[str, Any], rows: int) -> str | None:
@@ -101,15 +96,50 @@ def step_error(task: BaseTask, input_record: Mapping[str, Any], rows: int) -> st
         The message of torch's ValueError, which is about the size of a tensor; None where there is
         none, or where the graph cannot be followed.
     """
+    trace = _trace(task, input_record, rows)
+    return None if trace is None else trace.error
+
+
+@dataclass(frozen=True)
+class _Trace:
+    """What a step on the meta device has shown.
+
+    Args:
+        batch: bytes of the batch.
+        peak: the most bytes of other tensors that lived at once; None where the step failed.
+        error: the message of a layer's ValueError, or None.
+    """
+
+    batch: int
+    peak: int | None
+    error: str | None = None
+
+
+_TRACES: dict[tuple[Any, ...], _Trace | None] = {}
+"""Of the steps of this process: all folds of a cross-validation take the same."""
+
+
+def _trace(task: BaseTask, input_record: Mapping[str, Any], rows: int) -> _Trace | None:
+    """A step of the task; None where its graph cannot be followed."""
+    trained = tuple(p.requires_grad for p in task.parameters())
+    key = (type(task), repr(task.hparams), trained, repr(input_record), rows)
+    if key not in _TRACES:
+        _TRACES[key] = _follow(task, input_record, rows)
+    return _TRACES[key]
+
+
+def _follow(task: BaseTask, input_record: Mapping[str, Any], rows: int) -> _Trace | None:
     twin = _twin(task)
     try:
         with torch.device("meta"):
-            twin.graph_of(twin.example_batch(input_record, rows))
+            batch = twin.example_batch(input_record, rows)
+        with _LiveTensors() as live:
+            twin.graph_of(batch).backward()
     except ValueError as error:
-        return str(error)
+        return _Trace(0, None, str(error))
     except (NotImplementedError, RuntimeError):
         return None
-    return None
+    return _Trace(_bytes(batch), live.peak)
 
 
 def _twin(task: BaseTask) -> BaseTask:
