@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -72,10 +73,23 @@ def _as_said(error: Exception) -> CovidlitError | None:
     from omegaconf.errors import OmegaConfBaseException
 
     if isinstance(error, CovidlitError):
-        return error
+        return _for_one_model(error, sys.argv[1:])
     if isinstance(error, HydraException | OmegaConfBaseException):
         return translate(error, sys.argv[1:])
     return machine_trouble(error)
+
+
+def _for_one_model(error: CovidlitError, overrides: Sequence[str]) -> CovidlitError:
+    """An error whose mend is a setting of one model, where several are trained by one command."""
+    models = next((each for each in overrides if each.startswith("model=") and "," in each), None)
+    if models is None or "model." not in (error.fix or ""):
+        return error
+    said = copy(error)
+    said.fix = (
+        f"{error.fix} Every model of {models} would get that setting: give this model a command of "
+        "its own."
+    )
+    return said
 
 
 def _check_run_name(overrides: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import covidlit.cli.train
 import covidlit.runs.steps
-from covidlit.errors import CovidlitError, SplitError
+from covidlit.errors import ConfigError, CovidlitError, SplitError
 
 NO_MANIFEST = ["data=manifest", "data.source.path=not_there.csv"]
 
@@ -57,6 +57,30 @@ def test_of_several_jobs_the_one_that_failed_is_named(
     said = capfd.readouterr().err
     assert "seed=1" in said
     assert "error: " in said
+
+
+@pytest.mark.parametrize("models", ["svm,csacnet", "svm"])
+def test_a_setting_of_one_of_several_models_is_said_to_need_its_own_command(
+    models: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    mend = ConfigError("too few.", where="model", fix="use model.calibration.folds=2.")
+
+    def refuse(*_: object) -> None:
+        raise mend
+
+    monkeypatch.setattr(covidlit.runs.steps, "train_and_evaluate", refuse)
+    assert _end(monkeypatch, "-m", f"model={models}", f"hydra.sweep.dir={tmp_path}") == 2
+    said = capfd.readouterr().err.rpartition("error: ")[2].strip()
+    assert said.startswith("model: too few. Fix: use model.calibration.folds=2.")
+    alone = said.endswith(
+        f"Every model of model={models} would get that setting: give this model a command of "
+        "its own."
+    )
+    assert alone == ("," in models)
+    assert mend.fix == "use model.calibration.folds=2."
 
 
 def test_an_error_that_nobody_expected_keeps_its_traceback(tmp_path: Path) -> None:
