@@ -43,7 +43,7 @@ def seconds(way: str, code: Path, folder: Path) -> float:
         capture_output=True,
         text=True,
     )
-    if done.returncode or f"{SERIES} of {SERIES}" not in done.stdout:
+    if done.returncode or f" {SERIES} accepted" not in done.stdout:
         raise SystemExit(f"{code}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
     return time.perf_counter() - start
 
