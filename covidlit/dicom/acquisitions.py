@@ -21,7 +21,11 @@ _SAME_PLACE_MM = 0.02
 
 
 def _fact(name: str) -> Callable[[Frame], str]:
-    return lambda frame: dict(frame.acquisition).get(name) or frame.source.facts.get(name, "")
+    def fact(frame: Frame) -> str:
+        own = dict(frame.acquisition).get(name) if frame.acquisition else None
+        return own or frame.source.facts.get(name, "")
+
+    return fact
 
 
 _ORDERED: dict[str, Callable[[Frame], str]] = {

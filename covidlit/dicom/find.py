@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -134,8 +135,17 @@ def _read_all(
     paths: Sequence[Path], workers: int | None
 ) -> list[ImageFile | FileProblem | NotDicomError]:
     chunks = [list(paths[start : start + _CHUNK]) for start in range(0, len(paths), _CHUNK)]
+    headers: list[ImageFile | FileProblem | NotDicomError] = []
+    # Threads help where files are waited for. In memory they only take turns, which costs a third.
+    while chunks:
+        began, worked = time.perf_counter(), time.thread_time()
+        headers += _read_chunk(chunks.pop(0))
+        waited = time.perf_counter() - began - (time.thread_time() - worked)
+        if waited > 0.5 * (time.perf_counter() - began) and workers != 1:
+            break
     with ThreadPoolExecutor(n_threads(workers)) as pool:
-        return [one for chunk in pool.map(_read_chunk, chunks) for one in chunk]
+        headers += [one for chunk in pool.map(_read_chunk, chunks) for one in chunk]
+    return headers
 
 
 def n_threads(workers: int | None) -> int:

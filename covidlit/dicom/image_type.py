@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from covidlit.dicom.series import ImageFile, Series
 
@@ -30,9 +31,14 @@ def is_projection(image: ImageFile) -> bool:
     Source: DICOM PS3.3, sections C.7.6.1.1.2, C.8.2.1.1.1 and C.8.16.2 (Volume Based Calculation
     Technique of enhanced CT).
     """
-    words = [re.sub(r"[^A-Z0-9]+", " ", value.upper()) for value in image.image_type]
     technique = image.facts.get("volume_technique", "").upper()
-    return any(map(_NOT_SLICES.search, words)) or technique in _NOT_SLICES_TECHNIQUES
+    return any(map(_names_no_slice, image.image_type)) or technique in _NOT_SLICES_TECHNIQUES
+
+
+@lru_cache
+def _names_no_slice(value: str) -> bool:
+    """Whether a value of ImageType names a projection; all slices of a series have the same few."""
+    return _NOT_SLICES.search(re.sub(r"[^A-Z0-9]+", " ", value.upper())) is not None
 
 
 def is_secondary(image: ImageFile) -> bool:

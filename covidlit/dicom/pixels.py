@@ -147,13 +147,13 @@ def _is_plain(image: ImageFile) -> bool:
 
 
 def _in_range(stored: NDArray[Any], frame: Frame) -> tuple[int, int, NDArray[np.bool_] | None]:
-    """Lowest and highest value once bits above BitsStored are dropped, in place.
+    """Bounds of the values once bits above BitsStored are dropped, in place.
 
     Also which values are padding, where that had to be found out before.
     """
     image = frame.source
     bits = image.bits_stored
-    low, high = int(stored.min()), int(stored.max())
+    low, high = (int(stored.min()) if image.signed else 0), int(stored.max())
     first = -(1 << bits - 1) if image.signed else 0
     if low >= first and high < first + (1 << bits):
         return low, high, None

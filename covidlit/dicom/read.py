@@ -28,6 +28,9 @@ from covidlit.process import over_limit
 from covidlit.scans.content import look_at
 from covidlit.scans.scan import Scan, to_canonical
 
+_FILES_AT_ONCE = 10
+"""Uncompressed files that a thread reads in turn: handing each over by itself takes longer."""
+
 _MOST_HUNG = 2
 """After as many slices that a decoder hung over, the others of the series are not tried."""
 
@@ -170,11 +173,13 @@ def _read_volume(
             return f"undecodable: {error}"
 
     # One slice is decoded, in a process of its own, while the one before is turned into HU.
-    threads = n_threads(workers)
-    if is_encapsulated(image.transfer_syntax):
-        threads = min(2, threads)
+    packed = is_encapsulated(image.transfer_syntax)
+    threads = min(2, n_threads(workers)) if packed else n_threads(workers)
+    places, at_once = list(by_file.values()), 1 if packed else _FILES_AT_ONCE
+    groups = [places[start : start + at_once] for start in range(0, len(places), at_once)]
     with ThreadPoolExecutor(threads) as pool:
-        problems = list(pool.map(read, by_file.values()))
+        read_groups = pool.map(lambda group: [read(one) for one in group], groups)
+        problems = [problem for group in read_groups for problem in group]
     found = {source: problem for source, problem in zip(by_file, problems, strict=True) if problem}
     return volume, found or _odd_precision(by_file)
 

@@ -16,6 +16,7 @@ from covidlit.dicom.transfer_syntax import (
 )
 
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+FIRST_PIXEL_TAG = min(PIXEL_TAGS)
 UNDEFINED = 0xFFFFFFFF
 MEDIA_CLASS = 0x00020002
 SHORT_VR = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
@@ -126,7 +127,7 @@ def walk(
             group, element, length = implicit_at(head, position)
             value = position + 8
         tag = group << 16 | element
-        if tag in PIXEL_TAGS:
+        if tag >= FIRST_PIXEL_TAG and tag in PIXEL_TAGS:
             found.pixel_tag, found.pixel_offset = tag, value
             found.pixel_length = -1 if length == UNDEFINED else length
             return position

@@ -85,7 +85,7 @@ def lungs_in_view(hu: NDArray[np.integer], spacing: Sequence[float]) -> LungView
     if not lung.any():
         return LungView(0.0)
     section = body.sum(axis=(1, 2)).astype(np.float64)
-    middle = int(np.median(np.nonzero(body)[2]))
+    middle = _median_index(body.sum(axis=(0, 1)))
     halves = (lung[:, :, :middle], lung[:, :, middle:])
     areas = [half.sum(axis=(1, 2)).astype(np.float64) for half in halves]
     found = [bool((area > LEAST_SHARE * section).any()) for area in areas]
@@ -105,6 +105,15 @@ def lungs_in_view(hu: NDArray[np.integer], spacing: Sequence[float]) -> LungView
     return LungView(round(float(100 * min(1.0, share)), 1), sides, above, below)
 
 
+def _median_index(counts: NDArray[np.integer]) -> int:
+    """The median of indices, each of which stands as often as its count says."""
+    upto = np.cumsum(counts)
+    ends = [
+        int(np.searchsorted(upto, k, side="right")) for k in ((upto[-1] - 1) // 2, upto[-1] // 2)
+    ]
+    return sum(ends) // 2
+
+
 def _smoothed(
     coarse: NDArray[np.integer], steps: tuple[float, float, float]
 ) -> NDArray[np.float32]:
@@ -121,9 +130,10 @@ def _body(values: NDArray[np.float32]) -> NDArray[np.bool_]:
         return tissue
     largest = cc3d.largest_k(tissue, k=1, connectivity=6) > 0
     outside = ~largest
-    in_plane = np.zeros((3, 3, 3), bool)
-    in_plane[1] = [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
-    labels, _ = scipy.ndimage.label(outside, in_plane)
+    # All slices below each other as one image, with a row between them: components in the plane.
+    apart = np.pad(outside, ((0, 0), (0, 1), (0, 0)))
+    labels = cc3d.connected_components(apart.reshape(-1, apart.shape[2]), connectivity=4)
+    labels = labels.reshape(apart.shape)[:, :-1]
     edges = (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])
     open_ = np.unique(np.concatenate([edge.ravel() for edge in edges]))
     is_open = np.zeros(int(labels.max()) + 1, bool)
