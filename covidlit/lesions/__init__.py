@@ -9,7 +9,7 @@ from covidlit.lesions.factors import (
     validate_factors,
     validate_lesions,
 )
-from covidlit.lesions.labels import (
+from covidlit.scans.lesion_labels import (
     FIRST_LESION,
     LESION_CLASSES,
     LabelError,

@@ -18,7 +18,7 @@ from covidlit.cohort.columns import (
     whole_number,
 )
 from covidlit.errors import ManifestError
-from covidlit.lesions.labels import FIRST_LESION, LESION_CLASSES
+from covidlit.scans.lesion_labels import FIRST_LESION, LESION_CLASSES
 from covidlit.tables import read_table, row_numbers, validate
 
 FACTORS: dict[str, str] = {

@@ -20,7 +20,7 @@ from covidlit.cohort.scan_ids import scan_id_of
 from covidlit.dicom import find_series, judge, read_series
 from covidlit.dicom.facts import metadata_of
 from covidlit.errors import ConfigError, CovidlitError
-from covidlit.lesions.labels import read_labels
+from covidlit.scans.lesion_labels import read_labels
 from covidlit.synthetic import CohortPaths, make_cohort, plan_cohort
 from covidlit.synthetic.dicom_writer import write_series
 from covidlit.synthetic.grid import Grid, grid_of
