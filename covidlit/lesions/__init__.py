@@ -9,6 +9,8 @@ from covidlit.lesions.factors import (
     validate_factors,
     validate_lesions,
 )
+from covidlit.lesions.label_files import write_labels
+from covidlit.lesions.slice_instances import SliceInstances, no_instances
 from covidlit.scans.lesion_labels import (
     FIRST_LESION,
     LESION_CLASSES,
@@ -27,11 +29,14 @@ __all__ = [
     "LESION_CLASSES",
     "LabelError",
     "LesionLabels",
+    "SliceInstances",
     "label_paths",
+    "no_instances",
     "read_factors",
     "read_labels",
     "read_lesions",
     "validate_factors",
     "validate_labels",
     "validate_lesions",
+    "write_labels",
 ]
