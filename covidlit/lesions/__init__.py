@@ -10,6 +10,7 @@ from covidlit.lesions.factors import (
     validate_lesions,
 )
 from covidlit.lesions.label_files import write_labels
+from covidlit.lesions.lungs import segment_lungs
 from covidlit.lesions.slice_instances import SliceInstances, no_instances
 from covidlit.scans.lesion_labels import (
     FIRST_LESION,
@@ -35,6 +36,7 @@ __all__ = [
     "read_factors",
     "read_labels",
     "read_lesions",
+    "segment_lungs",
     "validate_factors",
     "validate_labels",
     "validate_lesions",
