@@ -15,11 +15,24 @@ DENT_MM = 50.0
 SHELL_MM = 4.5
 """So thick is the wall that closes off what opens through the border, while holes are sought."""
 
+BONE_ABOVE_HU = 180
+RIB_PITCH_MM = 45.0
+"""Within such a height every ray meets a rib."""
+
+PLEURA_MM = 3.0
+"""So far inside the inner side of the ribs the pleural space ends (our estimate)."""
+
+LEAST_GAP_MM = 6.0
+"""Where lung and ribs are less apart than this, they lie against each other."""
+
+FLUID_ABOVE_HU = -50
+
 _RAYS = 180
 
 
 def fill_dents(
     lung: NDArray[np.bool_],
+    hu: NDArray[np.integer],
     steps: tuple[float, float, float],
     seam: NDArray[np.float32],
     side: int,
@@ -28,10 +41,12 @@ def fill_dents(
 
     In each slice, rays run from a point on the seam between the lungs to the chest wall. The radius
     at which a ray leaves the lung for good is a picture over height and angle, and a grey closing
-    of this picture fills what is narrower than the limits.
+    of this picture fills what is narrower than the limits. Of wider layers, those are filled that
+    lie behind: what is dense between the back of the lung and the ribs, as of a patient who lies.
 
     Args:
-        lung: one lung, (z, y, x).
+        lung: one lung, (z, y, x), with room for the chest wall around it.
+        hu: Hounsfield units, (z, y, x).
         steps: spacing in mm, (z, y, x).
         seam: (z, y), see `seam_between_lungs`.
         side: 1 right, 2 left.
@@ -75,5 +90,33 @@ def fill_dents(
     out, span = lung.copy(), slice(slices[0], slices[-1] + 1)
     within = radius <= reach
     out[span] |= (radius >= start) & within
+    out[span] |= _layer_behind(part, hu[span], steps)
     shell[span] = (radius >= reach - SHELL_MM) & within & (reach > 0)
     return out, shell
+
+
+def _layer_behind(
+    lung: NDArray[np.bool_], hu: NDArray[np.integer], steps: tuple[float, float, float]
+) -> NDArray[np.bool_]:
+    """What is dense between the back of a lung and the ribs: fluid and consolidation, lying.
+
+    Args:
+        lung: one lung from its lowest to its highest slice, (z, y, x).
+        hu: of the same voxels.
+        steps: in mm.
+    """
+    depth, rows, columns = lung.shape
+    row = np.arange(rows)[None, :, None]
+    back = np.where(lung.any(axis=1), rows - 1 - lung[:, ::-1].argmax(axis=1), rows)[:, None]
+    bone = (hu > BONE_ABOVE_HU) & (row > back)
+    rib = np.where(bone.any(axis=1), bone.argmax(axis=1), rows)
+    window = max(1, round(RIB_PITCH_MM / steps[0]))
+    rib = scipy.ndimage.minimum_filter1d(rib, window, axis=0)[:, None]
+    end = rib - max(1, round(PLEURA_MM / steps[1]))
+    wide = (rib < rows) & ((end - back) * steps[1] >= LEAST_GAP_MM)
+    middle = (lung.sum(axis=2) @ np.arange(rows)) / np.maximum(lung.sum(axis=(1, 2)), 1)
+    wide &= back > middle[:, None, None]  # not behind the mediastinum
+    wide[round(0.85 * depth) :] = False  # around the tip, muscle and vessels lie within the ribs
+    dense = scipy.ndimage.uniform_filter(hu.astype(np.float32), (1, 3, 3)) > FLUID_ABOVE_HU
+    layer = dense & wide & (row > back) & (row <= end)
+    return scipy.ndimage.binary_opening(layer, np.ones((1, 3, 3)))

@@ -6,8 +6,9 @@ fluid hides it: seen from the mediastinum, the outer border of a lung is smooth 
 height, so that dents narrower than `DENT_DEGREES` or `DENT_MM` are filled. The border itself is
 taken from the full volume.
 
-What it cannot do: a lung that is white throughout is not found, and a dent wider than both limits
-stays outside.
+What it cannot do: a lung or a lobe that is white throughout is not found; a dent wider than both
+limits stays outside, unless it lies behind the lung; the last millimetres of fluid before the ribs
+are given away, to keep the muscle between them out.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ _LEAST_ML = 40.0  # of a piece of lung
 _LEAST_SHARE = 0.05  # of the largest piece
 _BARE_AIR_HU = -945  # mean of bowel gas; emphysema is denser
 _WALL_MM = 2.0  # of the airways
+_WALL_ROOM_MM = 40.0  # a layer of fluid can be so thick
 
 
 def segment_lungs(hu: NDArray[np.integer], spacing: Sequence[float]) -> NDArray[np.uint8]:
@@ -66,7 +68,7 @@ def segment_lungs(hu: NDArray[np.integer], spacing: Sequence[float]) -> NDArray[
     if not lung.any():
         return empty
     seam = seam_between_lungs(lung, steps, middle)
-    whole = _completed(label_sides(lung, seam), seam, steps) & body & ~airways
+    whole = _completed(label_sides(lung, seam), small, seam, steps) & body & ~airways
     fine = _at_full_size(whole, airways, hu, spacing, steps)
     column = seam * (steps[2] / float(spacing[2]))
     z, y = (
@@ -77,7 +79,10 @@ def segment_lungs(hu: NDArray[np.integer], spacing: Sequence[float]) -> NDArray[
 
 
 def _completed(
-    sides: NDArray[np.uint8], seam: NDArray[np.float32], steps: tuple[float, float, float]
+    sides: NDArray[np.uint8],
+    hu: NDArray[np.integer],
+    seam: NDArray[np.float32],
+    steps: tuple[float, float, float],
 ) -> NDArray[np.bool_]:
     """Both lungs, each one closed, its outer border without dents and without holes."""
     out = np.zeros(sides.shape, bool)
@@ -85,22 +90,23 @@ def _completed(
         one = sides == side
         if not one.any():
             continue
-        box = _box(one)
+        box = _box(one, [0, *(round(_WALL_ROOM_MM / step) for step in steps[1:])])
         shifted = seam[box[0], box[1]] - box[2].start
-        part, shell = fill_dents(_closed(one[box], CLOSING_MM, steps), steps, shifted, side)
+        closed = _closed(one[box], CLOSING_MM, steps)
+        part, shell = fill_dents(closed, hu[box], steps, shifted, side)
         holes = _filled(part | shell) & ~part & ~shell
         near = _widened(holes, SHELL_MM + 1, steps)
         out[box] |= _filled(part | holes | (shell & near))
     return out
 
 
-def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
-    """The smallest box around what is True."""
+def _box(mask: NDArray[np.bool_], margin: Sequence[int]) -> tuple[slice, slice, slice]:
+    """The smallest box around what is True, and so many voxels more at either end."""
     ends = []
     for axis in range(3):
         others = tuple(k for k in range(3) if k != axis)
         at = np.flatnonzero(mask.any(axis=others))
-        ends.append(slice(int(at[0]), int(at[-1]) + 1))
+        ends.append(slice(max(0, int(at[0]) - margin[axis]), int(at[-1]) + 1 + margin[axis]))
     return ends[0], ends[1], ends[2]
 
 

@@ -50,13 +50,13 @@ def test_a_focus_at_the_wall_and_fluid_behind_are_kept_inside() -> None:
     z, y, x = grid.axes
     hu, lung = truth.hu.copy(), truth.classes > 0
     wall = lung & ((x + 95) ** 2 + (y - 20) ** 2 + (z + 20) ** 2 < 27**2)
-    fluid = lung & (x > 0) & (y > 55 - 0.1 * z) & (np.abs(z + 20) < 60)
+    fluid = lung & (x > 0) & (y > 42 - 0.1 * z) & (np.abs(z + 20) < 60)
     hu[wall], hu[fluid] = 40, 10
     lungs = segment_lungs(hu, grid.spacing)
     assert wall.sum() * grid.voxel_ml > 15
-    assert fluid.sum() * grid.voxel_ml > 20
+    assert fluid.sum() * grid.voxel_ml > 100
     assert (lungs[wall] == 1).mean() > 0.85
-    assert (lungs[fluid] == 2).mean() > 0.75
+    assert (lungs[fluid] == 2).mean() > 0.65
     assert dice(lungs > 0, lung) > 0.97
 
 
