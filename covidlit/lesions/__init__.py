@@ -11,6 +11,7 @@ from covidlit.lesions.factors import (
 )
 from covidlit.lesions.label_files import write_labels
 from covidlit.lesions.lungs import segment_lungs
+from covidlit.lesions.matching import match_slices, number_lesions
 from covidlit.lesions.slice_instances import SliceInstances, no_instances
 from covidlit.scans.lesion_labels import (
     FIRST_LESION,
@@ -32,7 +33,9 @@ __all__ = [
     "LesionLabels",
     "SliceInstances",
     "label_paths",
+    "match_slices",
     "no_instances",
+    "number_lesions",
     "read_factors",
     "read_labels",
     "read_lesions",

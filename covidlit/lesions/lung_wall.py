@@ -105,7 +105,7 @@ def _layer_behind(
         hu: of the same voxels.
         steps: in mm.
     """
-    depth, rows, columns = lung.shape
+    depth, rows, _columns = lung.shape
     row = np.arange(rows)[None, :, None]
     back = np.where(lung.any(axis=1), rows - 1 - lung[:, ::-1].argmax(axis=1), rows)[:, None]
     bone = (hu > BONE_ABOVE_HU) & (row > back)
