@@ -1,4 +1,4 @@
-"""Networks: plain modules from a volume (B, channels, z, y, x) to logits, or from slices to lesions.
+"""Networks: plain modules from a volume (B, channels, z, y, x) to logits, or slices to lesions.
 
 `MaskRCNN` is imported at its first use: torchvision and timm take seconds, and volumes do without.
 """

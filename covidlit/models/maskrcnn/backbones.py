@@ -68,7 +68,9 @@ class TimmFeatures(nn.Module):
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
-        self.conv_stem, self.bn1, self.blocks = net.conv_stem, net.bn1, net.blocks
+        self.conv_stem: nn.Module = net.get_submodule("conv_stem")
+        self.bn1: nn.Module = net.get_submodule("bn1")
+        self.blocks = nn.Sequential(*net.get_submodule("blocks").children())
         self._after = {1: "0", 2: "1", 4: "2", 6: "3"}
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
@@ -168,7 +170,9 @@ def freeze_norms(net: nn.Module) -> list[nn.Module]:
     Returns:
         The norms, which must be put into evaluation mode whenever the network is trained.
     """
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms: list[nn.Module] = [
+        module for module in net.modules() if isinstance(module, nn.BatchNorm2d)
+    ]
     for module in norms:
         for parameter in module.parameters():
             parameter.requires_grad_(False)

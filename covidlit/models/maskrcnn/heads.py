@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
 from torchvision.models.detection.roi_heads import RoIHeads
 
 from covidlit.models.maskrcnn.masks import project_masks
@@ -15,11 +16,16 @@ Target = dict[str, Tensor]
 
 
 class LesionHeads(RoIHeads):
-    """torchvision's heads, with masks that lie where they should (`covidlit.models.maskrcnn.masks`).
+    """torchvision's heads, with masks that lie where they should; see `maskrcnn.masks`.
 
     A class that was not annotated in a slice's source is neither right nor wrong there: its logit
     is left out of the loss.
+
+    Attributes:
+        mask_size: rows and columns of an object's mask within its box.
     """
+
+    mask_size = 28
 
     def losses(
         self,
@@ -53,9 +59,7 @@ class LesionHeads(RoIHeads):
         found["box"] = off / max(len(classes), 1)
         regions = [p[label > 0] for p, label in zip(proposals, labels, strict=True)]
         wanted = [
-            project_masks(
-                t["masks"][index[label > 0]], region, self.mask_roi_pool.output_size[0] * 2
-            )
+            project_masks(t["masks"][index[label > 0]], region, self.mask_size)
             for t, index, label, region in zip(targets, matched, labels, regions, strict=True)
         ]
         found["mask"] = self._mask_loss(
@@ -105,7 +109,7 @@ class LesionHeads(RoIHeads):
             logits.float(), deltas.float(), proposals, sizes
         )
         counts = [len(each) for each in boxes]
-        size = self.mask_roi_pool.output_size[0] * 2
+        size = self.mask_size
         if sum(counts):
             chosen = self._mask_logits(features, boxes, sizes).float()
             chosen = chosen[torch.arange(len(chosen), device=chosen.device), torch.cat(labels)]
@@ -116,6 +120,25 @@ class LesionHeads(RoIHeads):
             {"boxes": b, "labels": c, "scores": s, "masks": m}
             for b, c, s, m in zip(boxes, labels, scores, masks, strict=True)
         ]
+
+
+def mask_predictor(channels: int, n_classes: int, doublings: int) -> MaskRCNNPredictor:
+    """Logits of masks, each doubling twice as fine as the features.
+
+    With one it is torchvision's; further ones have half the channels of the one before.
+    """
+    predictor = MaskRCNNPredictor(channels, channels, n_classes)
+    logits = predictor.mask_fcn_logits
+    for number in range(1, doublings):
+        finer = max(channels // 2, 8)
+        up = nn.ConvTranspose2d(channels, finer, 2, 2)
+        nn.init.kaiming_normal_(up.weight, nonlinearity="relu")
+        del predictor.mask_fcn_logits
+        predictor.add_module(f"conv{5 + number}_mask", up)
+        predictor.add_module(f"relu{number}", nn.ReLU(inplace=True))
+        channels, logits = finer, nn.Conv2d(finer, n_classes, 1)
+        predictor.add_module("mask_fcn_logits", logits)
+    return predictor
 
 
 def _not_annotated(

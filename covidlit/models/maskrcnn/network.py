@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from torchvision.models.detection.faster_rcnn import (
     TwoMLPHead,
 )
 from torchvision.models.detection.image_list import ImageList
-from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
 from torchvision.models.detection.rpn import (
     RegionProposalNetwork,
     RPNHead,
@@ -33,7 +34,7 @@ from covidlit.models.maskrcnn.backbones import (
     norm_layer,
     standardisation,
 )
-from covidlit.models.maskrcnn.heads import LesionHeads, Target
+from covidlit.models.maskrcnn.heads import LesionHeads, Target, mask_predictor
 from covidlit.models.maskrcnn.masks import paste_masks
 from covidlit.models.maskrcnn.pretrained import COCO, IMAGENET, Loaded, load_pretrained
 from covidlit.models.maskrcnn.regions import AlignedRoIAlign
@@ -41,6 +42,8 @@ from covidlit.models.maskrcnn.semantic import SemanticBranch, semantic_losses
 
 BOX_HEADS = ("mlp", "conv")
 LOSSES = ("objectness", "proposal", "classifier", "box", "mask", "semantic", "dice")
+MASK_SIZES = (28, 56, 112)
+_MASK_CELLS = 14
 _DIVISIBLE = 32
 _BOX_CELLS = 7
 
@@ -62,7 +65,8 @@ class MaskRCNN(nn.Module):
         trainable_stages: stages of the backbone that are trained, of five, from the deepest on.
         box_head: "mlp" (Mask R-CNN) or "conv" (four convolutions; the second version).
         head_width: of the box head.
-        mask_size: rows and columns of an object's mask within its box.
+        mask_size: rows and columns of an object's mask within its box: 28 as in the paper, or 56
+            or 112. A perfect head of 28 leaves a lung a Dice of 0.98 to 0.99, of 56 0.996.
         semantic_width: of the semantic branch.
         proposals: regions that are looked at in a slice.
         train_proposals: regions from which the box head's are drawn in training.
@@ -93,7 +97,7 @@ class MaskRCNN(nn.Module):
         trainable_stages: int = N_STAGES,
         box_head: str = "conv",
         head_width: int = 1024,
-        mask_size: int = 28,
+        mask_size: int = 56,
         semantic_width: int = 64,
         proposals: int = 300,
         train_proposals: int = 1000,
@@ -116,11 +120,10 @@ class MaskRCNN(nn.Module):
         ):  # fmt: skip
             _at_least(value, 1, name)
         _at_least(n_classes, 2, "n_classes")
-        if not isinstance(mask_size, int) or mask_size < 4 or mask_size % 2:
+        if mask_size not in MASK_SIZES:
             raise ConfigError(
-                f"mask_size must be an even number of at least 4, got {mask_size!r}.",
+                f"mask_size must be one of {', '.join(map(str, MASK_SIZES))}, got {mask_size!r}.",
                 where="mask_size",
-                fix="28 is usual.",
             )
         self.n_classes = n_classes
         second = box_head == "conv"
@@ -333,12 +336,13 @@ def _heads(
         if second
         else TwoMLPHead(channels * _BOX_CELLS**2, width)
     )
-    classes, masks = FastRCNNPredictor(width, n_classes), MaskRCNNPredictor(channels, channels, n_classes)
+    classes = FastRCNNPredictor(width, n_classes)
+    masks = mask_predictor(channels, n_classes, int(math.log2(mask_size // _MASK_CELLS)))
     # Near even odds, as Detectron starts: large first logits take many steps to unlearn.
     for layer, std in ((classes.cls_score, 0.01), (classes.bbox_pred, 1e-3), (masks[-1], 1e-3)):
         nn.init.normal_(layer.weight, std=std)
         nn.init.zeros_(layer.bias)
-    return LesionHeads(
+    heads = LesionHeads(
         AlignedRoIAlign(_BOX_CELLS),
         box,
         classes,
@@ -350,7 +354,9 @@ def _heads(
         score_thresh=score_threshold,
         nms_thresh=nms_threshold,
         detections_per_img=max_detections,
-        mask_roi_pool=AlignedRoIAlign(mask_size // 2),
+        mask_roi_pool=AlignedRoIAlign(_MASK_CELLS),
         mask_head=MaskRCNNHeads(channels, [channels] * 4, 1, layers),
         mask_predictor=masks,
     )
+    heads.mask_size = mask_size
+    return heads

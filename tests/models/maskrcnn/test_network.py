@@ -120,7 +120,9 @@ def test_frozen_stages_keep_weights_and_statistics(stages: int, trained: int) ->
     before = {name: value.clone() for name, value in body.state_dict().items()}
     own = target((64, 64), (1, 5, 5, 40, 40))
     optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1)
-    torch.stack(list(losses_of(net, [torch.rand(3, 64, 64)] * 2, [own] * 2).values())).sum().backward()
+    torch.stack(
+        list(losses_of(net, [torch.rand(3, 64, 64)] * 2, [own] * 2).values())
+    ).sum().backward()
     optimizer.step()
     changed = {name for name, value in body.state_dict().items() if not value.equal(before[name])}
     moved = [
@@ -163,6 +165,7 @@ def test_weights_of_torchvision_load_from_a_file(tmp_path: Path) -> None:
     net = MaskRCNN(
         3, "resnet50", norm="frozen", head_norm="frozen", pretrained=str(path),
         anchor_sizes=[[32.0], [64.0], [128.0], [256.0], [512.0]], semantic_width=16,
+        mask_size=28,
     ).eval()  # fmt: skip
     assert net.loaded is not None
     classes = ("semantic.", "roi_heads.box_predictor", "roi_heads.mask_predictor.mask_fcn_logits")
@@ -181,7 +184,12 @@ def test_weights_of_torchvision_load_from_a_file(tmp_path: Path) -> None:
 def test_a_backbone_of_another_number_of_channels_keeps_the_sum_of_its_stem(tmp_path: Path) -> None:
     reference = resnet18(weights=None)
     torch.save(reference.state_dict(), tmp_path / "r18.pth")
-    own = {**SMALL, "backbone": "resnet18", "norm": "frozen", "pretrained": str(tmp_path / "r18.pth")}
+    own = {
+        **SMALL,
+        "backbone": "resnet18",
+        "norm": "frozen",
+        "pretrained": str(tmp_path / "r18.pth"),
+    }
     net = MaskRCNN(3, **own, in_channels=5)
     assert torch.allclose(
         net.backbone.body.conv1.weight.sum(1), reference.conv1.weight.sum(1), atol=1e-5
@@ -190,7 +198,9 @@ def test_a_backbone_of_another_number_of_channels_keeps_the_sum_of_its_stem(tmp_
 
 def test_weights_of_a_network_with_other_classes_are_taken_but_for_those(tmp_path: Path) -> None:
     source = small(n_classes=7)
-    torch.save({f"net.{name}": value for name, value in source.state_dict().items()}, tmp_path / "a.pt")
+    torch.save(
+        {f"net.{name}": value for name, value in source.state_dict().items()}, tmp_path / "a.pt"
+    )
     net = small(n_classes=3, pretrained=str(tmp_path / "a.pt"))
     assert net.loaded is not None
     assert {name.split(".")[-2] for name in net.loaded.anew} == {
@@ -218,7 +228,7 @@ def test_weights_that_do_not_fit_or_cannot_be_had_say_so(
         raise OSError("no route to host")
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
-    with pytest.raises(CheckpointError, match="cannot be fetched.*give it"):
+    with pytest.raises(CheckpointError, match=r"cannot be fetched.*give it"):
         small(backbone="resnet18", norm="frozen", pretrained="imagenet")
 
 
