@@ -79,7 +79,10 @@ def validate_slices(table: pd.DataFrame, where: object = SLICES) -> pd.DataFrame
             is of two patients; names row, column, value and fix.
     """
     table = validate(table, SLICE_SCHEMA, where, ManifestError)
+    # Always there, empty where not known.
     table["centre"] = column_of(table, "centre").astype(TEXT)
+    for name in ("row_spacing_mm", "column_spacing_mm"):
+        table[name] = column_of(table, name).astype("float64")
     twice = table.duplicated(["scan_id", "slice_index"], keep=False)
     if twice.any():
         rows = [row for row, also in zip(row_numbers(table), twice, strict=True) if also]

@@ -42,7 +42,10 @@ ALLOWED_TARGETS: dict[str, set[str]] = {
     "sources": {
         "covidlit.cohort.sources.existing_manifest",
         "covidlit.synthetic.source.synthetic_manifest",
+        "covidlit.datamodules.slices.coco_source.coco_slices",
+        "covidlit.datamodules.slices.coco_source.existing_slices",
         "covidlit.datamodules.slices.label_volumes.label_volumes",
+        "covidlit.datamodules.slices.mask_images.mask_images",
         "covidlit.datamodules.slices.synthetic.synthetic_slices",
     },
     "inclusion": {

@@ -13,6 +13,8 @@ from PIL import Image, UnidentifiedImageError
 from covidlit.errors import CovidlitError
 
 LARGEST_SIDE = 16_384
+_LARGEST_EDGE = 0.1
+"""Share of the pixels of a mask that may be blurred."""
 
 
 def read_picture(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.int16]:
@@ -42,23 +44,27 @@ def read_picture(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np
 
 
 def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bool_]:
-    """A mask picture (rows, columns): what is not 0 is set.
+    """A mask picture (rows, columns): of two values what is not 0, else what is above half.
+
+    Scaling and JPEG blur the edges of masks; half of the largest value is where they were.
 
     Raises:
-        CovidlitError: missing, unreadable, of another size, or with other values than 0 and one
-            more, as a picture that is no mask has.
+        CovidlitError: missing, unreadable, of another size, or a picture that is no mask: more than
+            a tenth of its pixels lie between.
     """
     image, _ = _read(path, shape)
-    mask = image.any(axis=-1) if image.ndim == 3 else image > 0
-    values = np.unique(image if image.ndim == 2 else image.reshape(-1, image.shape[-1]), axis=0)
-    if len(values) > 2:
+    values = image.max(axis=-1) if image.ndim == 3 else image
+    largest = values.max(initial=0)
+    mask: NDArray[np.bool_] = values > largest / 2
+    between = (values > 0.05 * largest) & (values < 0.95 * largest)
+    if between.mean() > _LARGEST_EDGE:
         raise CovidlitError(
-            f"the mask has {len(values)} values, and 0 and one other are expected.",
+            f"the mask has {len(np.unique(values))} values, and {between.mean():.0%} of its pixels "
+            "are neither 0 nor the largest.",
             where=path,
-            fix="write masks as PNG, one class each; JPEG and scaling blur their edges.",
+            fix="write masks as PNG, one class each, with 0 for what is outside.",
         )
-    found: NDArray[np.bool_] = mask
-    return found
+    return mask
 
 
 def picture_size(path: Path) -> tuple[int, int]:
