@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from faster_coco_eval.core import mask as coco
 from numpy.typing import NDArray
+
+# It announces every step and prints its table into the log of whoever evaluates.
+logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)
 
 Encoded = dict[str, Any]
 """`size` (rows, columns) and `counts`, as COCO's functions take them."""

@@ -46,7 +46,7 @@ def match(
         if free.any():
             best = int(np.where(free, overlap[index], -1.0).argmax())
             found[best], hit[index] = scores[index], True
-    false: NDArray[np.bool_] = ~near.any(axis=1)
+    false = np.logical_not(np.asarray(near.any(axis=1)))
     return Matched(hit, false, found)
 
 
