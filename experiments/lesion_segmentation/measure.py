@@ -1,4 +1,4 @@
-"""What a trained network finds in slices that it has not seen, as counts of pixels and as tables."""
+"""What a trained network finds in slices that it has not seen: counts of pixels, and tables."""
 
 from __future__ import annotations
 

@@ -20,7 +20,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
-from runs import NAMES, one, train_all  # noqa: E402
+from trainings import NAMES, one, train_all  # noqa: E402
+
+PARTS = ("synthetic", "paper", "tune", "real")
 
 
 def main(arguments: list[str]) -> None:
@@ -28,10 +30,29 @@ def main(arguments: list[str]) -> None:
     match arguments:
         case ["one", name]:
             one(name)
-        case [("synthetic" | "paper" | "tune" | "real") as part]:
+        case [part] if part in PARTS:
             train_all(NAMES[part])
+        case ["factors"]:
+            import factors
+
+            factors.measure()
+        case ["report"]:
+            report()
+        case ["all"]:
+            for part in (*PARTS, "factors", "report"):
+                main([part])
         case _:
             sys.exit(__doc__)
+
+
+def report() -> None:
+    """Tables, figures and pictures of what is finished."""
+    import pictures
+    from report import write
+
+    for each in write():
+        print(f"{each['figure']}: {each['value']} {each['unit']} (target {each['target']})")
+    pictures.draw()
 
 
 if __name__ == "__main__":

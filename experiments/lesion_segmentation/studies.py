@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
+from omegaconf import OmegaConf
 from unet import PixelSegmentation
 
 from covidlit.cohort.split import Part, Split
@@ -25,19 +26,12 @@ COHORT = {"preset": "lesions", "matrix": 128, "thickness_mm": 8.0}
 AUGMENTATION = {"flip_axes": ["LR"], "degrees": 15, "scales": [0.85, 1.2]}
 
 NET = {
-    "_target_": "covidlit.models.MaskRCNN",
-    "backbone": "efficientnet_lite0",
-    "fpn_channels": 128,
+    **OmegaConf.to_container(OmegaConf.load(ROOT / "conf/model/maskrcnn.yaml").task.net),
+    **OmegaConf.to_container(OmegaConf.load(ROOT / "conf/model/maskrcnn_small.yaml").task.net),
     "norm": "frozen",
-    "pretrained": "imagenet",
-    "box_head": "mlp",
-    "head_width": 256,
-    "mask_size": 28,
-    "sampled_regions": 64,
-    "train_proposals": 300,
-    "proposals": 100,
-    "max_detections": 30,
 }
+"""`model=maskrcnn_small`, with the statistics of the weights that it starts from."""
+
 SOURCE = "runs/experiments/lesion_segmentation/synthetic/last.ckpt"
 """The checkpoint of (a)."""
 
@@ -55,7 +49,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
 """What was tried for the real slices, on the validation case of the first fold."""
 
 
-
 def slices(path: Path, split: Any, **arguments: Any) -> SliceDataModule:
     """The data of a part; batches of 4 slices, augmented alike."""
     return SliceDataModule(
@@ -65,18 +58,14 @@ def slices(path: Path, split: Any, **arguments: Any) -> SliceDataModule:
 
 def synthetic() -> SliceDataModule:
     """(a): 60 patients, all slices; 20 of them for testing, slices with a lesion in every batch."""
-    path = synthetic_slices(
-        str(DATA / "synthetic"), n_jobs=2, n_scans=60, seed=0, **COHORT
-    )
+    path = synthetic_slices(str(DATA / "synthetic"), n_jobs=2, n_scans=60, seed=0, **COHORT)
     split = partial(patient_k_fold, n_folds=3, fold=0, validation_fraction=0.1)
     return slices(path, split, balanced="class")
 
 
 def paper() -> SliceDataModule:
     """(b): 100 slices with lesions of 10 patients of another cohort; two patients are tested."""
-    path = synthetic_slices(
-        str(DATA / "synthetic"), n_jobs=2, n_scans=24, seed=50, **COHORT
-    )
+    path = synthetic_slices(str(DATA / "synthetic"), n_jobs=2, n_scans=24, seed=50, **COHORT)
     return slices(path, hundred_slices)
 
 

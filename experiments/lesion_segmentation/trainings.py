@@ -23,7 +23,7 @@ RUNS = ROOT / "runs" / "experiments" / "lesion_segmentation"
 FINISHED = HERE / "finished"
 SHARED = Path(os.environ.get("COVIDLIT_SHARED", ROOT.parent / "shared"))
 
-SECONDS = {"synthetic": 1200, "paper": 240, "real": 540, "tune": 150}
+SECONDS = {"synthetic": 900, "paper": 150, "real": 360, "tune": 150}
 """Processor seconds of a training, on one thread."""
 
 VARIANTS = (
@@ -115,7 +115,7 @@ def one(name: str) -> None:
         "seconds": round(budget.spent, 1),
         "steps": budget.steps,
         "parts": {
-            own: {"slices": int(len(rows)), "patients": int(rows["patient_id"].nunique())}
+            own: {"slices": len(rows), "patients": int(rows["patient_id"].nunique())}
             for own, rows in data.table.groupby("part")
         },
         "parameters": sum(p.numel() for p in module.parameters()),
