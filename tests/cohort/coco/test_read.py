@@ -13,7 +13,13 @@ import numpy as np
 import pytest
 
 from covidlit.cohort.coco import (
-    Coco, CocoAnnotation, CocoError, CocoImage, read_coco, rle, write_coco,
+    Coco,
+    CocoAnnotation,
+    CocoError,
+    CocoImage,
+    read_coco,
+    rle,
+    write_coco,
 )  # fmt: skip
 from covidlit.scans.lesion_labels import LESION_CLASSES
 
