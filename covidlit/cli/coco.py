@@ -61,6 +61,16 @@ def coco(
         list[str] | None,
         typer.Option("--class", help="Our classes, in order; default: lung and the five lesions."),
     ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(help="With --to labels, a check of the scans to switch off, by name."),
+    ] = None,
+    image_orientation: Annotated[
+        str | None,
+        typer.Option(
+            help="What the axes of image files run to whose header does not say it: LPS, LAS, ..."
+        ),
+    ] = None,
     polygons: Annotated[
         bool,
         typer.Option(help="Write outlines instead of run lengths, where COCO can hold them."),
@@ -78,7 +88,9 @@ def coco(
     from covidlit.cohort.slice_table import SLICES
     from covidlit.datamodules.slices.coco_export import write_label_volumes, write_mask_pictures
     from covidlit.datamodules.slices.label_volumes import CLASSES
+    from covidlit.dicom import Checks
     from covidlit.errors import ConfigError, did_you_mean
+    from covidlit.scans.content import CONTENT_CHECKS
     from covidlit.tables import write_table
 
     console = Console()
@@ -106,7 +118,9 @@ def coco(
     if polygons:
         _as_polygons(written)
     if to == "labels":
-        volumes = write_label_volumes(written, out)
+        # What a scan shows is no matter here: its geometry alone is needed.
+        checks = Checks(1, frozenset([*CONTENT_CHECKS, *(override or ())]), image_orientation)
+        volumes = write_label_volumes(written, out, checks)
         console.print(f"Label volumes of {len(volumes)} scans: {out}", soft_wrap=True)
         return
     console.print(f"Annotations and table of slices: {written.parent}", soft_wrap=True)

@@ -65,7 +65,7 @@ def test_pieces_that_overlap_are_one_region() -> None:
 )
 def test_filling_takes_the_pixels_whose_centres_are_inside(points: list[tuple]) -> None:
     # Moved off the pixel centres, where inside and outside meet.
-    ring = [*np.array(points, float), 0.137, 0.0719]
+    ring = np.array(points, float) + np.array([0.137, 0.0719])
     y, x = np.mgrid[:24, :30]
     centres = np.stack([x.ravel() + 0.5, y.ravel() + 0.5], axis=1)
     crossings = np.zeros(len(centres), int)
