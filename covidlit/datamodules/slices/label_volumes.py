@@ -49,6 +49,7 @@ def label_volumes(
     name: str = "{scan_id}.classes.nii.gz",
     values: Mapping[int, str | None] | None = None,
     n_jobs: int = -1,
+    out: str | None = None,
 ) -> Path:
     """The slices of scans that have a label volume, written once as contract 11.
 
@@ -60,6 +61,7 @@ def label_volumes(
         values: value in the volumes -> name of our class, or None for one that is not used; 0 is
             the background. None: the values of contract 7.
         n_jobs: processes that read label volumes.
+        out: the folder of these slices itself, written anew.
 
     Returns:
         The path of the table of slices, its annotations beside it.
@@ -89,9 +91,9 @@ def label_volumes(
     stamps = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
     content = hashlib.sha256(Path(manifest).read_bytes()).hexdigest()
     key = fingerprint([FORMAT, content, stamps, sorted(map(str, own.items())), list(own)])
-    out = Path(folder) / f"{Path(manifest).stem}-{key[:8]}"
-    if (out / SLICES).is_file():
-        return out / SLICES
+    kept = Path(folder) / f"{Path(manifest).stem}-{key[:8]}" if out is None else Path(out)
+    if out is None and (kept / SLICES).is_file():
+        return kept / SLICES
     tasks = list(zip(range(len(paths)), map(str, paths), [own] * len(paths), strict=True))
     found: dict[int, _Labelled] = {}
     with progress_bar("Reading labels", len(tasks)) as bar:
@@ -99,7 +101,7 @@ def label_volumes(
             found[number] = labelled
             bar.advance()
     rows = table[there]
-    return write_slices_of_scans(rows, [found[k] for k in range(len(rows))], own, out)
+    return write_slices_of_scans(rows, [found[k] for k in range(len(rows))], own, kept)
 
 
 class _Labelled(dict[str, Any]):
