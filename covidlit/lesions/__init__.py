@@ -15,6 +15,7 @@ from covidlit.lesions.lungs import segment_lungs
 from covidlit.lesions.matching import match_slices, number_lesions
 from covidlit.lesions.quantify import Factors, quantify_labels, tracking_uid
 from covidlit.lesions.slice_instances import SliceInstances, no_instances
+from covidlit.lesions.spread import spread
 from covidlit.scans.lesion_labels import (
     FIRST_LESION,
     LESION_CLASSES,
@@ -47,6 +48,7 @@ __all__ = [
     "read_labels",
     "read_lesions",
     "segment_lungs",
+    "spread",
     "tracking_uid",
     "validate_factors",
     "validate_labels",
