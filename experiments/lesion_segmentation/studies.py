@@ -36,11 +36,11 @@ SOURCE = "runs/experiments/lesion_segmentation/synthetic/last.ckpt"
 """The checkpoint of (a)."""
 
 OPTIMIZER: dict[str, Any] = {"_target_": "torch.optim.AdamW", "lr": 1e-3, "weight_decay": 1e-4}
-UNET = {"channels": [32, 64, 128, 256, 512], "lr": 1e-3, "weight_decay": 1e-4}
+UNET = {"channels": [16, 32, 64, 128, 256], "lr": 1e-3, "weight_decay": 1e-4}
 START_OF_REAL = "synthetic"
 VARIANTS: dict[str, dict[str, Any]] = {
-    "unet": UNET,
-    "unet-narrow": {**UNET, "channels": [16, 32, 64, 128, 256]},
+    "unet-narrow": UNET,
+    "unet-wide": {**UNET, "channels": [32, 64, 128, 256, 512]},
     "unet-fast": {**UNET, "lr": 3e-3},
     "maskrcnn-imagenet": {"start": "imagenet"},
     "maskrcnn-synthetic": {"start": "synthetic"},

@@ -23,11 +23,11 @@ RUNS = ROOT / "runs" / "experiments" / "lesion_segmentation"
 FINISHED = HERE / "finished"
 SHARED = Path(os.environ.get("COVIDLIT_SHARED", ROOT.parent / "shared"))
 
-SECONDS = {"synthetic": 900, "paper": 150, "real": 360, "tune": 150}
+SECONDS = {"synthetic": 600, "paper": 150, "real": 360, "tune": 150}
 """Processor seconds of a training, on one thread."""
 
 VARIANTS = (
-    "unet", "unet-narrow", "unet-fast", "maskrcnn-imagenet", "maskrcnn-synthetic", "maskrcnn-slow",
+    "unet-narrow", "unet-wide", "unet-fast", "maskrcnn-imagenet", "maskrcnn-synthetic", "maskrcnn-slow",
 )  # fmt: skip
 STARTS = ("scratch", "imagenet", "synthetic")
 FOLDS = (0, 1, 2)
@@ -101,7 +101,7 @@ def one(name: str) -> None:
     module = studies.module_of(name, data)
     folder = RUNS / name
     folder.mkdir(parents=True, exist_ok=True)
-    every = {"synthetic": 1, "paper": 1}.get(part, 2)
+    every = {"synthetic": 2, "paper": 1}.get(part, 4)
     budget = fit(module, data, folder, seconds=SECONDS[part], validate_every=every)
     kept = FINISHED / name
     kept.mkdir(parents=True, exist_ok=True)
