@@ -19,6 +19,7 @@ from covidlit.dicom.out.terms import (
     SCAN_TERMS,
     VALUE_OF_CLASS,
     FactorTerms,
+    value_text,
 )
 from covidlit.figure_text import PLAIN_TEXT, plain
 
@@ -26,7 +27,6 @@ A4 = (8.27, 11.69)
 MOST_LESIONS = 40
 """Rows that fit on a page; the tables beside the report hold all."""
 
-UNDEFINED = "not defined"
 CAUTION = (
     "Computed from the images without a physician's review. Not a diagnosis. Not for clinical use "
     "without local validation."
@@ -54,21 +54,6 @@ def pdf_pages(
         if len(lesions):
             pdf.savefig(_lesion_page(lesions))
     return buffer.getvalue()
-
-
-def value_text(value: Any, terms: FactorTerms) -> str:
-    """A value as people read it, with its unit; `UNDEFINED` where it is null.
-
-    Args:
-        value: of the column.
-        terms: of the column.
-    """
-    if value is None or pd.isna(value):
-        return UNDEFINED
-    number = float(value)
-    digits = 0 if number.is_integer() and not terms.unit_label else 2
-    digits = 0 if terms.unit_label == "HU" else digits
-    return f"{number:.{digits}f} {terms.unit_label}".strip()
 
 
 def _first_page(
