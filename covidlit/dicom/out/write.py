@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covidlit.dicom.checks import Checks
+from covidlit.dicom.out.copies_back import check_capture, check_pdf
 from covidlit.dicom.out.encapsulated_pdf import write_pdf
 from covidlit.dicom.out.equipment import Algorithm
 from covidlit.dicom.out.key_slices import choose_key_slices, draw_slice
@@ -158,6 +159,8 @@ def _write_pictures(
     ]
     names = [work / f"key-slice-{k + 1}.dcm" for k in range(len(pictures))]
     write_secondary_captures(source, pictures, names)
+    for path, (k, picture) in zip(names, pictures, strict=True):
+        check_capture(path, source, k, picture)
     header = source.headers[0]
     heading = [
         f"Patient ID: {header.PatientID or 'not given'}",
@@ -166,7 +169,8 @@ def _write_pictures(
     ]
     captioned = [(f"Slice {k + 1} of {source.shape[0]}", picture) for k, picture in pictures]
     pdf = pdf_pages(heading, factors, lesions, captioned)
-    write_pdf(source, pdf, work / "report.dcm", "Lesions on chest CT: quantitative factors")
+    path = write_pdf(source, pdf, work / "report.dcm", "Lesions on chest CT: quantitative factors")
+    check_pdf(path, source, pdf)
 
 
 def _hand_out(work: Path, folder: Path) -> tuple[Path, ...]:
