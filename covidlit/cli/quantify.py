@@ -17,8 +17,8 @@ def quantify(
         list[Path],
         typer.Argument(
             metavar="[CHECKPOINT] PATH",
-            help="CHECKPOINT: a run of model=maskrcnn or a model in its checkpoints/; left out with "
-            "--masks. PATH: folder with DICOM files, an image (.nii.gz, ...), or a manifest.",
+            help="CHECKPOINT: a run of model=maskrcnn, or a model in its checkpoints/; left out "
+            "with --masks. PATH: folder with DICOM files, an image (.nii.gz, ...), or a manifest.",
         ),
     ],
     masks: Annotated[

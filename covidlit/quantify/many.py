@@ -14,7 +14,7 @@ from covidlit.dicom import Checks
 from covidlit.errors import CovidlitError
 from covidlit.files import write_text
 from covidlit.lesions import FACTORS_SCHEMA, LESIONS_SCHEMA, validate_factors, validate_lesions
-from covidlit.lesions.definitions import definitions_text
+from covidlit.lesions.definitions import definitions_markdown
 from covidlit.preprocess.conversion import scan_name
 from covidlit.preprocess.index import Signatures
 from covidlit.progress import progress_bar
@@ -96,7 +96,9 @@ def quantify(
                 if found is None:
                     found = _measure(source, identity, labeller, out, checks, dicom, earlier)
                     if report:
-                        found = write_report(found, _of_patient(done, found), out)
+                        found = write_report(
+                            found, _of_patient(done, found), out, labeller.algorithm.name
+                        )
                     if key is not None:
                         keep(out, str(found.factors["scan_id"]), key, found)
                 else:
@@ -205,7 +207,7 @@ def _written(
         lesions = validate_lesions(lesions)
         write_table(factors, out / FACTORS_TABLE)
         write_table(lesions, out / LESIONS_TABLE)
-        write_text(out / DEFINITIONS, definitions_text())
+        write_text(out / DEFINITIONS, definitions_markdown())
     write_table(scans, out / SCANS_TABLE)
     return Results(factors, lesions, scans, n_known)
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from covidlit.cohort.scan_sources import ScanSource
 from covidlit.dicom import Checks
-from covidlit.dicom.out import with_tracking_uids, write_objects
+from covidlit.dicom.out import write_objects
 from covidlit.lesions.label_files import write_labels
 from covidlit.lesions.quantify import quantify_labels
 from covidlit.quantify.identity import Identity
@@ -72,14 +72,17 @@ def quantify_scan(
         CovidlitError: no labels, or labels and objects that do not fit the scan.
     """
     labels = labeller.label(source, name, scan)
-    measured = quantify_labels(scan, labels)
-    who = {"patient_id": identity.patient_id or name, "scan_id": name}
-    factors = {**who, "acquisition_date": identity.date or None, **measured.scan}
+    measured = quantify_labels(
+        scan,
+        labels,
+        patient_id=identity.patient_id or name,
+        scan_id=name,
+        acquisition_date=identity.date or None,
+    )
+    factors, lesions = dict(measured.scan), measured.lesions
     if before is not None:
         change = factors["total_volume_ml"] - before["total_volume_ml"]
-        factors["volume_change_ml"] = round(float(change), 6)
-    lesions = measured.lesions.assign(**who)
-    lesions = with_tracking_uids(lesions, scan.series_uid or name)
+        factors["volume_change_ml"] = float(change)
     files = list(write_labels(out_dir / LABELS, name, labels))
     notes: tuple[str, ...] = ()
     if dicom and source.series is not None:

@@ -116,7 +116,7 @@ def slice_rows(rows: pd.DataFrame, patients: pd.Series, where: object) -> pd.Dat
     table["slice_index"] = index.astype(int)
     pairs = zip(table["scan_id"].astype(str), table["slice_index"], strict=True)
     table["slice_id"] = [slice_id_of(scan, number) for scan, number in pairs]
-    return table.assign(source=table["source"] if "source" in table else "image")
+    return table.assign(source=table.get("source", "image"))
 
 
 def _all_there(
