@@ -75,11 +75,11 @@ def first_page(
         figure.text(0.08, place, terms.label)
         figure.text(0.62, place, value_text(factors.get(column), terms), ha="right")
     below = top - 0.019 * len(SCAN_TERMS) - 0.02
-    for k, terms in enumerate(CLASS_TERMS.values()):
-        colour = tuple(part / 255 for part in terms.rgb)
+    for k, named in enumerate(CLASS_TERMS.values()):
+        colour = tuple(part / 255 for part in named.rgb)
         place = 0.08 + 0.84 * k / len(CLASS_TERMS)
         figure.text(place, below, "■", color=colour)
-        figure.text(place + 0.017, below, terms.label, fontsize=7)
+        figure.text(place + 0.017, below, named.label, fontsize=7)
     below -= 0.02
     columns, rows = 3, 2
     width = 0.84 / columns
