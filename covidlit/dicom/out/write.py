@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covidlit.dicom.checks import Checks
+from covidlit.dicom.out.copies_back import check_capture, check_pdf
 from covidlit.dicom.out.encapsulated_pdf import write_pdf
 from covidlit.dicom.out.equipment import Algorithm
 from covidlit.dicom.out.key_slices import choose_key_slices, draw_slice
@@ -21,7 +22,7 @@ from covidlit.dicom.out.outlines import outlines
 from covidlit.dicom.out.pdf_pages import pdf_pages
 from covidlit.dicom.out.read_back import Drawn, check_segmentation
 from covidlit.dicom.out.report_back import check_report
-from covidlit.dicom.out.secondary_capture import write_secondary_captures
+from covidlit.dicom.out.secondary_capture import direction_letters, write_secondary_captures
 from covidlit.dicom.out.segmentation import MOST_SEGMENTS, n_files, write_classes, write_instances
 from covidlit.dicom.out.source import SourceSeries, read_source
 from covidlit.dicom.out.source_order import SourceMap, map_to_source
@@ -158,15 +159,23 @@ def _write_pictures(
     ]
     names = [work / f"key-slice-{k + 1}.dcm" for k in range(len(pictures))]
     write_secondary_captures(source, pictures, names)
+    for path, (k, picture) in zip(names, pictures, strict=True):
+        check_capture(path, source, k, picture)
     header = source.headers[0]
     heading = [
         f"Patient ID: {header.PatientID or 'not given'}",
         f"Study date: {header.StudyDate or 'not given'}",
         f"Series: {header.get('SeriesDescription', '') or header.get('SeriesNumber', '')}",
     ]
-    captioned = [(f"Slice {k + 1} of {source.shape[0]}", picture) for k, picture in pictures]
+    # Slices stand as they were stored: of a prone patient, or one scanned feet first, mirrored.
+    side = direction_letters(-source.row)[0]
+    captioned = [
+        (f"Slice {k + 1} of {source.shape[0]}, {side} on the left", picture)
+        for k, picture in pictures
+    ]
     pdf = pdf_pages(heading, factors, lesions, captioned)
-    write_pdf(source, pdf, work / "report.dcm", "Lesions on chest CT: quantitative factors")
+    path = write_pdf(source, pdf, work / "report.dcm", "Lesions on chest CT: quantitative factors")
+    check_pdf(path, source, pdf)
 
 
 def _hand_out(work: Path, folder: Path) -> tuple[Path, ...]:
