@@ -9,6 +9,10 @@ from covidlit.lesions.factors import (
     validate_factors,
     validate_lesions,
 )
+from covidlit.lesions.label_files import write_labels
+from covidlit.lesions.lungs import segment_lungs
+from covidlit.lesions.matching import match_slices, number_lesions
+from covidlit.lesions.slice_instances import SliceInstances, no_instances
 from covidlit.scans.lesion_labels import (
     FIRST_LESION,
     LESION_CLASSES,
@@ -27,11 +31,17 @@ __all__ = [
     "LESION_CLASSES",
     "LabelError",
     "LesionLabels",
+    "SliceInstances",
     "label_paths",
+    "match_slices",
+    "no_instances",
+    "number_lesions",
     "read_factors",
     "read_labels",
     "read_lesions",
+    "segment_lungs",
     "validate_factors",
     "validate_labels",
     "validate_lesions",
+    "write_labels",
 ]

@@ -31,8 +31,12 @@ SCHEDULERS = (
 # fmt: on
 
 ALLOWED_TARGETS: dict[str, set[str]] = {
-    "models": {"covidlit.models.CSACNet3D", "covidlit.models.ResNet3D"},
-    "tasks": {"covidlit.tasks.VolumeClassification"},
+    "models": {
+        "covidlit.models.CSACNet3D",
+        "covidlit.models.MaskRCNN",
+        "covidlit.models.ResNet3D",
+    },
+    "tasks": {"covidlit.tasks.LesionSegmentation", "covidlit.tasks.VolumeClassification"},
     "optimizers": {f"torch.optim.{name}" for name in OPTIMIZERS},
     "schedulers": {f"torch.optim.lr_scheduler.{name}" for name in SCHEDULERS},
     "data": {
