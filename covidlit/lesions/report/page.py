@@ -25,7 +25,7 @@ from covidlit.dicom.out.terms import (
 )
 from covidlit.errors import CovidlitError
 from covidlit.files import write_text
-from covidlit.lesions.factors import FACTORS
+from covidlit.lesions.factor_tables import FACTORS
 from covidlit.lesions.report.limits import limits_of
 from covidlit.lesions.report.pictures import key_slice_pictures, side_views
 from covidlit.lesions.report.scene import scene, scene_json
