@@ -27,7 +27,7 @@ app = typer.Typer(
 
 COMMANDS = (
     "inspect", "manifest", "prepare", "evaluate", "compare", "paper", "export", "predict",
-    "explain", "convert", "cards", "synthesize", "sweep",
+    "explain", "trend", "convert", "cards", "synthesize", "sweep",
 )  # fmt: skip
 
 
