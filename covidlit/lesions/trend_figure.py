@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -24,10 +25,8 @@ def write_trend_figure(own: pd.DataFrame, path: str | Path) -> Path:
         own: the patient's rows of `trend_table`.
         path: ends in .png.
     """
-    import matplotlib as mpl
-
     dated = own[own["acquisition_date"].notna()]
-    with mpl.rc_context(PLAIN_TEXT):
+    with rc_context(PLAIN_TEXT):
         figure = Figure(figsize=(6.5, 4.8), layout="constrained")
         FigureCanvasAgg(figure)
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
