@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from covidlit.dicom.checks import Checks
 from covidlit.dicom.out.copies_back import check_capture, check_pdf
+from covidlit.dicom.out.dcmqi import dcmqi_program
 from covidlit.dicom.out.encapsulated_pdf import write_pdf
 from covidlit.dicom.out.equipment import Algorithm
 from covidlit.dicom.out.key_slices import choose_key_slices, draw_slice
@@ -113,7 +114,8 @@ def write_objects(
         check_report(path, source, factors, lesions)
         _write_pictures(source, placing, scan, placed[0], factors, lesions, work)
         paths = _hand_out(work, folder)
-    return WrittenObjects(paths, lesions, readers, _notes(source, classes_as_label_map))
+    unread = independent and dcmqi_program() is not None and len(readers) < 2
+    return WrittenObjects(paths, lesions, readers, _notes(source, classes_as_label_map, unread))
 
 
 def _write_segmentations(
@@ -185,12 +187,17 @@ def _hand_out(work: Path, folder: Path) -> tuple[Path, ...]:
     return tuple(each.replace(folder / each.name) for each in sorted(work.glob("*.dcm")))
 
 
-def _notes(source: SourceSeries, as_label_map: bool) -> tuple[str, ...]:
+def _notes(source: SourceSeries, as_label_map: bool, unread: bool) -> tuple[str, ...]:
     notes = []
     if source.tilted:
         notes.append(
             "the gantry was tilted: labels drawn on the straightened volume were put back on the "
-            "tilted slices, each moved by less than half a pixel; dcmqi cannot read such a series"
+            "tilted slices, each moved by less than half a pixel"
+        )
+    if unread:
+        notes.append(
+            "dcmqi reads none of the segmentations, as of series with a tilted gantry or uneven "
+            "steps: only pydicom checked them"
         )
     if source.shape[2] % 8 and not as_label_map:
         notes.append(
