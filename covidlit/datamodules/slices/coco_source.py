@@ -33,6 +33,7 @@ def coco_slices(
     category_map: Mapping[str, str | None] | None = None,
     classes: Sequence[str] | None = None,
     folder: str = "data/slices",
+    out: str | None = None,
 ) -> Path:
     """The slices of a COCO file, written once as contract 11.
 
@@ -49,6 +50,7 @@ def coco_slices(
         category_map: category -> class, see `read_coco`.
         classes: names of the classes; null: those of contract 7.
         folder: where the slices are kept; those of other arguments stand side by side in it.
+        out: the folder of these slices itself, written anew.
 
     Returns:
         The path of the table of slices.
@@ -63,13 +65,15 @@ def coco_slices(
     coco = read_coco(source, names, category_map)
     place = source.parent if images is None else Path(images)
     rows = _rows(coco, table, patient_pattern, place)
+    if out is not None:
+        return write_labelled_slices(rows, _renamed(coco, rows), out)
     content = hashlib.sha256(source.read_bytes()).hexdigest()
     key = fingerprint([FORMAT, content, str(place.resolve()), rows.astype(str).to_csv(),
                        dict(category_map or {}), list(names)])  # fmt: skip
-    out = Path(folder) / f"{tidy_name(source.stem)}-{key[:8]}"
-    if not (out / SLICES).is_file():
-        write_labelled_slices(rows, _renamed(coco, rows), out)
-    return out / SLICES
+    kept = Path(folder) / f"{tidy_name(source.stem)}-{key[:8]}"
+    if not (kept / SLICES).is_file():
+        write_labelled_slices(rows, _renamed(coco, rows), kept)
+    return kept / SLICES
 
 
 def existing_slices(path: str) -> Path:

@@ -35,6 +35,7 @@ def mask_images(
     file_column: str = "file",
     patient_column: str = "patient_id",
     folder: str = "data/slices",
+    out: str | None = None,
 ) -> Path:
     """The slices of a folder of pictures, written once as contract 11.
 
@@ -47,6 +48,7 @@ def mask_images(
         images: folder of the pictures.
         file_column, patient_column: of the table.
         folder: where the slices are kept; those of other arguments stand side by side in it.
+        out: the folder of these slices itself, written anew.
 
     Returns:
         The path of the table of slices.
@@ -81,14 +83,16 @@ def mask_images(
     paths = _all_there(rows[file_column].to_list(), base, images, masks)
     stamps = [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for own in paths for p in own]
     key = fingerprint([FORMAT, stamps, dict(masks), list(masks), rows.astype(str).to_csv()])
-    out = Path(folder) / f"{tidy_name(base.resolve().name)}-{key[:8]}"
-    if not (out / SLICES).is_file():
+    kept = (
+        Path(folder) / f"{tidy_name(base.resolve().name)}-{key[:8]}" if out is None else Path(out)
+    )
+    if out is not None or not (kept / SLICES).is_file():
         slices = slice_rows(rows, rows[patient_column].astype(str), base / table)
         slices["path"] = [str(own[0].resolve()) for own in paths]
         named = [name for name in ("file_name", file_column) if name in slices]
         slices = slices.drop(columns=named).assign(original_id=rows[file_column])
-        _write(slices, paths, tuple(map(str, masks)), out)
-    return out / SLICES
+        _write(slices, paths, tuple(map(str, masks)), kept)
+    return kept / SLICES
 
 
 def slice_rows(rows: pd.DataFrame, patients: pd.Series, where: object) -> pd.DataFrame:

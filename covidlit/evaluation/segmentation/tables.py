@@ -46,8 +46,10 @@ def split_rows(found: pd.DataFrame, rows: pd.DataFrame, **run: object) -> Tables
     known = rows[[name for name in (*KEY, *_OF_SLICE) if name in rows]]
     tables = {}
     for name, kind in ((SLICES, SLICE), (DETECTIONS, DETECTION), (OBJECTS, OBJECT)):
-        own = found[found["kind"] == kind].drop(columns="kind").dropna(axis="columns", how="all")
-        own = own.assign(slice_id=own["slice_id"].astype("string"))
+        own = found[found["kind"] == kind].drop(columns="kind")
+        # Columns of the other kinds are empty here.
+        kept = [c for c in own if own[c].notna().any() or (name == SLICES and c.startswith(TRUTH))]
+        own = own[kept].assign(slice_id=own["slice_id"].astype("string"))
         columns = [c for c in own if c not in known or c == "slice_id"]
         if name == SLICES:
             size = [c for c in ("rows", "columns") if c in known and c in own]
