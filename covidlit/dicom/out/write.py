@@ -29,8 +29,8 @@ from covidlit.dicom.out.source import SourceSeries, read_source
 from covidlit.dicom.out.source_order import SourceMap, map_to_source
 from covidlit.dicom.out.structured_report import write_report
 from covidlit.dicom.out.terms import CLASS_TERMS
-from covidlit.dicom.out.tracking import with_tracking_uids
 from covidlit.dicom.series import Series
+from covidlit.dicom.tracking import with_tracking_uids
 from covidlit.scans.scan import AIR_HU, Scan
 
 OLD_FILES = ("classes.dcm", "lesions-*.dcm", "factors.dcm", "key-slice-*.dcm", "report.dcm")
