@@ -25,7 +25,11 @@ from covidlit.dicom.out.read_back import Drawn, check_segmentation
 from covidlit.dicom.out.report_back import check_report
 from covidlit.dicom.out.secondary_capture import direction_letters, write_secondary_captures
 from covidlit.dicom.out.segmentation import MOST_SEGMENTS, n_files, write_classes, write_instances
-from covidlit.dicom.out.source import SourceSeries, read_source
+from covidlit.dicom.out.source import (
+    SourceSeries,
+    read_source,
+    without_patient_data_in_logs,
+)
 from covidlit.dicom.out.source_order import SourceMap, map_to_source
 from covidlit.dicom.out.structured_report import write_report
 from covidlit.dicom.out.terms import CLASS_TERMS
@@ -175,7 +179,8 @@ def _write_pictures(
         (f"Slice {k + 1} of {source.shape[0]}, {side} on the left", picture)
         for k, picture in pictures
     ]
-    pdf = pdf_pages(heading, factors, lesions, captioned)
+    with without_patient_data_in_logs():  # matplotlib names characters that its font lacks
+        pdf = pdf_pages(heading, factors, lesions, captioned)
     path = write_pdf(source, pdf, work / "report.dcm", "Lesions on chest CT: quantitative factors")
     check_pdf(path, source, pdf)
 
