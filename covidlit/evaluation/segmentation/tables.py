@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
+import pandera.pandas as pa
 
 from covidlit.errors import PredictionsError
 from covidlit.tables import read_table, validate, write_table
 from covidlit.tasks.segmentation_rows import BOX, DETECTION, OBJECT, SLICE
-
-if TYPE_CHECKING:
-    import pandera.pandas as pa
 
 SLICES, DETECTIONS, OBJECTS = "slices", "detections", "objects"
 TRUTH, PREDICTED = "truth_", "predicted_"
@@ -112,8 +109,6 @@ def _validated(table: pd.DataFrame, name: str, where: object) -> pd.DataFrame:
 
 
 def _schemas() -> dict[str, pa.DataFrameSchema]:
-    import pandera.pandas as pa
-
     run = {
         "run_id": pa.Column(str, coerce=True),
         "model": pa.Column(str, coerce=True),
