@@ -83,7 +83,6 @@ def coco(
     """
     from rich.console import Console
 
-    from covidlit.cli.replaceable import check_own_table
     from covidlit.cohort.coco import read_coco
     from covidlit.cohort.slice_table import SLICES
     from covidlit.datamodules.slices.coco_export import write_label_volumes, write_mask_pictures
@@ -91,7 +90,7 @@ def coco(
     from covidlit.dicom import Checks
     from covidlit.errors import ConfigError, did_you_mean
     from covidlit.scans.content import CONTENT_CHECKS
-    from covidlit.tables import write_table
+    from covidlit.tables import check_own_table, write_table
 
     console = Console()
     if to not in ("coco", "labels", "masks"):

@@ -63,11 +63,11 @@ def evaluate(
 
     from covidlit.evaluation import evaluate as compute
     from covidlit.evaluation import read_runs, write_report
-    from covidlit.evaluation.metrics_file import with_context
-    from covidlit.files import check_writable
+    from covidlit.evaluation.metrics_file import check_own_metrics, with_context
+    from covidlit.evaluation.report import check_own_report
 
-    for name in ("report.html", "metrics.json"):
-        check_writable(out / name)
+    check_own_report(out)
+    check_own_metrics(out)
     table = read_runs(predictions)
     context, settings = _run_of(predictions)
     given = {

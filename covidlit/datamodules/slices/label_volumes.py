@@ -1,13 +1,14 @@
-"""Labelled slices of label volumes: those of contract 7, and NIfTI masks of others."""
+"""Labelled slices of label volumes: those of contract 7, and NIfTI and DICOM SEG of others."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,17 @@ from numpy.typing import NDArray
 
 from covidlit.cohort.coco import Coco, CocoAnnotation, CocoImage, rle
 from covidlit.cohort.manifest import read_manifest
+from covidlit.cohort.scan_reader import load_scan
 from covidlit.cohort.slice_table import SLICES, slice_id_of, write_labelled_slices
+from covidlit.datamodules.slices.segmentation_objects import read_segments
 from covidlit.datamodules.slices.targets import connected_instances
+from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, CovidlitError, ManifestError
 from covidlit.files import fingerprint
 from covidlit.preprocess.backends import run_in_parallel
 from covidlit.progress import progress_bar
+from covidlit.scans.content import CONTENT_CHECKS
+from covidlit.scans.file_kind import kind_of
 from covidlit.scans.images import read_volume
 from covidlit.scans.lesion_labels import LESION_CLASSES
 
@@ -59,7 +65,8 @@ def label_volumes(
         folder: labelled slices of other arguments stand side by side in it.
         name: of a scan's file in it, from the columns of the manifest.
         values: value in the volumes -> name of our class, or None for one that is not used; 0 is
-            the background. None: the values of contract 7.
+            the background. Of DICOM segmentations also the label of a segment, since programs
+            number segments anew. None: the values and the names of contract 7.
         n_jobs: processes that read label volumes.
         out: the folder of these slices itself, written anew.
 
@@ -75,7 +82,10 @@ def label_volumes(
     if "status" in table:
         table = table[table["status"] != "refused"]
     named = {value: CLASSES[value - 1] for value in range(1, 7)} if values is None else values
-    own = _checked_values(named)
+    own, labels_of_segments = _checked_values(named)
+    numbers = () if values is None else tuple(v for v in own if v in map(_number, named))
+    if values is None:
+        labels_of_segments = {name: name for name in CLASSES}
     paths = [_path_of(row, Path(labels), name) for row in table.to_dict("records")]
     there = [path.is_file() for path in paths]
     if not any(there):
@@ -90,18 +100,37 @@ def label_volumes(
     paths = [path for path, found in zip(paths, there, strict=True) if found]
     stamps = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
     content = hashlib.sha256(Path(manifest).read_bytes()).hexdigest()
-    key = fingerprint([FORMAT, content, stamps, sorted(map(str, own.items())), list(own)])
+    key = fingerprint(
+        [FORMAT, content, stamps, list(map(list, own.items())), labels_of_segments, list(numbers)]
+    )
     kept = Path(folder) / f"{Path(manifest).stem}-{key[:8]}" if out is None else Path(out)
     if out is None and (kept / SLICES).is_file():
         return kept / SLICES
-    tasks = list(zip(range(len(paths)), map(str, paths), [own] * len(paths), strict=True))
+    rows = table[there]
+    uids = rows["series_uid"] if "series_uid" in rows else [None] * len(rows)
+    tasks = [
+        _Task(k, str(path), scan, uid if isinstance(uid, str) and uid else None, own,
+              labels_of_segments, numbers)
+        for k, (path, scan, uid) in enumerate(zip(paths, rows["path"], uids, strict=True))
+    ]  # fmt: skip
     found: dict[int, _Labelled] = {}
     with progress_bar("Reading labels", len(tasks)) as bar:
         for number, labelled in run_in_parallel(_read, tasks, n_jobs=n_jobs):
             found[number] = labelled
             bar.advance()
-    rows = table[there]
     return write_slices_of_scans(rows, [found[k] for k in range(len(rows))], own, kept)
+
+
+class _Task(NamedTuple):
+    """A label volume to be read, and the scan that it is of."""
+
+    number: int
+    path: str
+    scan: str
+    series_uid: str | None
+    values: dict[int, str | None]
+    labels: dict[str, str | None]
+    numbers: tuple[int, ...]
 
 
 class _Labelled(dict[str, Any]):
@@ -175,59 +204,112 @@ def objects_of_volume(
             yield index, names[label], rle.encode(mask)
 
 
-def _read(task: tuple[int, str, dict[int, str | None]]) -> tuple[int, _Labelled]:
-    number, path, values = task
-    volume, affine = read_volume(path)
+def _read(task: _Task) -> tuple[int, _Labelled]:
+    volume, affine = _volume_of(task)
+    present = [int(value) for value in np.unique(volume) if value != 0]
+    unknown = [value for value in present if value not in task.values]
+    if unknown:
+        raise CovidlitError(
+            f"the labels hold the value(s) {unknown[:5]}, which stand for no class (known: "
+            f"{', '.join(f'{v}: {n}' for v, n in task.values.items())}).",
+            where=task.path,
+            fix="name them in data.source.values, with null for one that is not used.",
+        )
+    names: dict[int, str] = {}
+    merged = np.zeros(volume.shape, np.uint8)
+    for name in dict.fromkeys(n for n in task.values.values() if n is not None):
+        names[len(names) + 1] = name
+        own = [value for value in present if task.values[value] == name]
+        if own:
+            merged[np.isin(volume, own)] = len(names)
+    objects = list(objects_of_volume(merged, names))
+    return task.number, _Labelled(affine=affine, shape=volume.shape, objects=objects)
+
+
+def _volume_of(task: _Task) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
+    """The label volume (z, y, x), canonical, and its affine."""
+    if kind_of(Path(task.path)) == "dicom":
+        return _segmentation_of(task)
+    volume, affine = read_volume(task.path)
     if volume.dtype.kind == "f":
         whole = np.rint(volume)
         if not np.array_equal(whole, volume):
             raise CovidlitError(
                 "the volume holds fractions, and labels are whole numbers.",
-                where=path,
+                where=task.path,
                 fix="write it as integers, without interpolation.",
             )
         volume = whole.astype(np.int64)
-    present = [int(value) for value in np.unique(volume) if value != 0]
-    unknown = [value for value in present if value not in values]
-    if unknown:
-        raise CovidlitError(
-            f"the labels hold the value(s) {unknown[:5]}, which stand for no class (known: "
-            f"{', '.join(f'{v}: {n}' for v, n in values.items())}).",
-            where=path,
-            fix="name them in data.source.values, with null for one that is not used.",
-        )
-    names: dict[int, str] = {}
-    merged = np.zeros(volume.shape, np.uint8)
-    for name in dict.fromkeys(n for n in values.values() if n is not None):
-        names[len(names) + 1] = name
-        own = [value for value, other in values.items() if other == name and value in present]
-        if own:
-            merged[np.isin(volume, own)] = len(names)
-    objects = list(objects_of_volume(merged, names))
-    return number, _Labelled(affine=affine, shape=volume.shape, objects=objects)
+    return volume, affine
 
 
-def _checked_values(values: Mapping[Any, Any]) -> dict[int, str | None]:
+def _segmentation_of(task: _Task) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
+    """A DICOM segmentation on its scan, lesions over lung, as values of the map."""
+    # Its geometry alone is needed here; what the scan shows is judged where it is prepared.
+    scan = load_scan(task.scan, task.series_uid, Checks(1, frozenset(CONTENT_CHECKS)))
+    shape = (scan.hu.shape[0], scan.hu.shape[1], scan.hu.shape[2])
+    volume = np.zeros(shape, np.int64)
+    by_name = {name: value for value, name in task.values.items()}
+    segments = []
+    for number, label, mask in read_segments(Path(task.path), scan.affine, shape):
+        name = _plain(label)
+        if name in task.labels:
+            segments.append((task.labels[name], mask))
+        elif number in task.numbers:
+            segments.append((task.values[number], mask))
+        else:
+            raise CovidlitError(
+                f"segment {number}, {label!r}, stands for no class.",
+                where=task.path,
+                fix=f"name it in data.source.values: {{{label!r}: {CLASSES[1]}}}, or with null.",
+            )
+    for class_name, mask in sorted(segments, key=lambda pair: pair[0] != "lung"):
+        if class_name is not None:
+            volume[mask] = by_name[class_name]
+    return volume, scan.affine
+
+
+def _plain(label: str) -> str:
+    return re.sub(r"[\s_-]+", "_", label.strip().lower())
+
+
+def _checked_values(
+    values: Mapping[Any, Any],
+) -> tuple[dict[int, str | None], dict[str, str | None]]:
+    """The classes by value, and by the label of a segment; those of labels have values as well."""
     found: dict[int, str | None] = {}
+    labels: dict[str, str | None] = {}
     for value, name in values.items():
-        try:
-            number = int(value)
-        except (TypeError, ValueError):
-            number = -1
-        if number < 1 or not (name is None or (isinstance(name, str) and name)):
+        label = str(value).strip()
+        number = _number(label)
+        named = name is None or (isinstance(name, str) and bool(name))
+        if not named or (number is not None and number < 1) or isinstance(value, bool | float):
             raise ConfigError(
-                f"{value!r}: {name!r} is no value of a label from 1 on with the name of a class.",
+                f"{value!r}: {name!r} is no value of a label from 1 on, or label of a segment, "
+                "with the name of a class.",
                 where="data.source.values",
                 fix=f"write for example {{1: lung, 2: {CLASSES[1]}, 3: null}}.",
             )
-        found[number] = name
+        if number is None:
+            labels[_plain(label)] = name
+        else:
+            found[number] = name
+    for name in labels.values():
+        if name is not None and name not in found.values():
+            found[max(found, default=0) + 1] = name
     if not any(found.values()):
         raise ConfigError(
             "no value stands for a class.",
             where="data.source.values",
             fix=f"write for example {{1: lung, 2: {CLASSES[1]}}}.",
         )
-    return found
+    return found, labels
+
+
+def _number(value: object) -> int | None:
+    """A value of a label, also as a text, which keys are on a command line."""
+    text = str(value).strip()
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else None
 
 
 def _path_of(row: Mapping[Any, Any], folder: Path, name: str) -> Path:
