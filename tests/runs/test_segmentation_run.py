@@ -14,7 +14,9 @@ import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from typer.testing import CliRunner
 
+from covidlit.cli.app import app
 from covidlit.cli.train import whole_run
 from covidlit.cohort.splits import Split
 from covidlit.errors import ConfigError
@@ -133,6 +135,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(
         (["evaluation.operating_point=0.5"], "a segmentation has no operating point"),
         (["+evaluation.hit_overlap=1.5"], "evaluation.hit_overlap: must lie between"),
         (["evaluation.n_bootstrap=3"], "evaluation.n_bootstrap"),
+        (["cards=true"], "set cards=false"),
         (["split.validation_fraction=0"], "validation part has no slice"),
         (["model.task.classes=[lung]"], "the data have the classes lung, lesion"),
     ],
@@ -149,6 +152,21 @@ def test_a_segmentation_of_volumes_is_refused(tiny_overrides: list[str], tmp_pat
     config = composed("model=maskrcnn_small", *tiny_overrides)
     with pytest.raises(ConfigError, match="give data=slices"):
         whole_run(config, tmp_path)
+
+
+def test_the_report_is_made_again_from_the_folder_of_a_run(finished: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["evaluate", str(finished), "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    first, again = (
+        json.loads((folder / "metrics.json").read_text()) for folder in (finished, tmp_path)
+    )
+    assert again["parts"] == first["parts"]
+    page = (tmp_path / "report.html").read_text()
+    assert "Worst:" in page
+    assert "evaluated by" in page
+    options = ["--operating-point", "0.5", "--out", str(tmp_path)]
+    refused = CliRunner().invoke(app, ["evaluate", str(finished), *options])
+    assert refused.exit_code != 0
 
 
 def test_the_configuration_of_a_run_says_what_was_asked_for(finished: Path) -> None:
