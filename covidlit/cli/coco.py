@@ -90,7 +90,7 @@ def coco(
     from covidlit.dicom import Checks
     from covidlit.errors import ConfigError, did_you_mean
     from covidlit.scans.content import CONTENT_CHECKS
-    from covidlit.tables import check_own_table, write_table
+    from covidlit.tables import write_table
 
     console = Console()
     if to not in ("coco", "labels", "masks"):
