@@ -43,7 +43,6 @@ def trend(
     """
     from rich.console import Console
 
-    from covidlit.cli.replaceable import check_own_table
     from covidlit.files import check_writable
     from covidlit.lesions.factor_tables import read_factors, read_lesions
     from covidlit.lesions.trend import (
@@ -58,7 +57,7 @@ def trend(
     from covidlit.names import tidy_name
     from covidlit.progress import progress_bar
     from covidlit.scans.lesion_labels import LesionLabels, read_labels
-    from covidlit.tables import write_table
+    from covidlit.tables import check_own_table, write_table
 
     source = _table_in(factors, "factors")
     check_own_table(out / "trend.csv", TREND_COLUMNS, "covidlit trend")

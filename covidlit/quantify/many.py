@@ -194,7 +194,7 @@ def _measure(
         raise CovidlitError(source.reason)
     scan = source.read()
     name = scan_name(source.scan_id, scan)
-    before = None if earlier is None else earlier[1].factors
+    before = None if earlier is None else earlier[1]
     return quantify_scan(
         source, name, scan, identity, labeller, out, checks=checks, dicom=dicom, before=before
     )

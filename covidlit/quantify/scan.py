@@ -14,9 +14,10 @@ from covidlit.dicom import Checks
 from covidlit.dicom.out import write_objects
 from covidlit.lesions.label_files import write_labels
 from covidlit.lesions.quantify import quantify_labels
+from covidlit.lesions.trend import changes_table
 from covidlit.quantify.identity import Identity
 from covidlit.quantify.labeller import Labeller
-from covidlit.scans.lesion_labels import LesionLabels
+from covidlit.scans.lesion_labels import LesionLabels, read_labels
 from covidlit.scans.scan import Scan
 
 LABELS, OBJECTS = "labels", "dicom"
@@ -53,7 +54,7 @@ def quantify_scan(
     *,
     checks: Checks,
     dicom: bool = True,
-    before: Mapping[str, Any] | None = None,
+    before: Quantified | None = None,
 ) -> Quantified:
     """Label and measure a scan, and write what belongs to it alone.
 
@@ -66,7 +67,7 @@ def quantify_scan(
         out_dir: folder of the results.
         checks: that the scan was read with.
         dicom: write DICOM objects, where the source is a DICOM series.
-        before: the row of factors of the patient's scan before.
+        before: the patient's scan before, whose lesions keep their `tracking_uid` in this one.
 
     Raises:
         CovidlitError: no labels, or labels and objects that do not fit the scan.
@@ -81,8 +82,9 @@ def quantify_scan(
     )
     factors, lesions = dict(measured.scan), measured.lesions
     if before is not None:
-        change = factors["total_volume_ml"] - before["total_volume_ml"]
+        change = factors["total_volume_ml"] - before.factors["total_volume_ml"]
         factors["volume_change_ml"] = float(change)
+        lesions = _tracked(lesions, factors, labels, before, out_dir)
     files = list(write_labels(out_dir / LABELS, name, labels))
     notes: tuple[str, ...] = ()
     if dicom and source.series is not None:
@@ -96,3 +98,23 @@ def quantify_scan(
         notes = ("an image file has no DICOM study to write objects into",)
     relative = tuple(str(path.relative_to(out_dir)) for path in files)
     return Quantified(factors, lesions, relative, notes, scan, labels)
+
+
+def _tracked(
+    lesions: pd.DataFrame,
+    factors: Mapping[str, Any],
+    labels: LesionLabels,
+    before: Quantified,
+    out_dir: Path,
+) -> pd.DataFrame:
+    """The lesions, those that were there in the scan before under the identifier they had then."""
+    scans = pd.DataFrame([before.factors, factors])
+    scans["acquisition_date"] = pd.to_datetime(scans["acquisition_date"])
+    both = pd.concat([each for each in (before.lesions, lesions) if len(each)] or [lesions])
+    name = str(factors["scan_id"])
+
+    def labels_of(scan_id: str) -> LesionLabels:
+        return labels if scan_id == name else read_labels(out_dir / LABELS, scan_id)
+
+    _, tracked = changes_table(scans, both.reset_index(drop=True), labels_of)
+    return tracked[tracked["scan_id"] == name].reset_index(drop=True)

@@ -94,6 +94,35 @@ def test_scans_of_a_patient_are_compared_by_date(done: Path) -> None:
     assert pd.isna(alone.volume_change_ml)
 
 
+def test_a_lesion_keeps_its_identifier_in_the_next_scan(
+    repeated: CohortPaths, masks: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    truth = quantify(repeated.dicom, MaskLabeller(masks), out, dicom=False, report=False)
+    sizes = truth.factors.groupby("patient_id").size()
+    own = truth.factors[truth.factors["patient_id"] == sizes.idxmax()]
+    first, second = own.sort_values("acquisition_date")["scan_id"]
+    for scan_id in (first, second):  # the same ball in both, a second one in the later scan alone
+        image = nib.load(masks / f"{scan_id}.classes.nii.gz")
+        classes = np.asanyarray(image.dataobj).copy()
+        numbers = np.zeros(classes.shape, np.int16)
+        classes[classes >= 2] = 1
+        lung = np.argwhere(classes == 1)
+        low, high = lung.min(axis=0), lung.max(axis=0)
+        shares = ((0.25, 0.5, 0.5), (0.75, 0.5, 0.5))[: 1 + (scan_id == second)]
+        places = [np.rint(low + np.array(share) * (high - low)).astype(int) for share in shares]
+        for number, (x, y, z) in enumerate(places, start=1):
+            where = (slice(x - 2, x + 3), slice(y - 2, y + 3), slice(z - 1, z + 2))
+            classes[where], numbers[where] = 2, number
+        nib.save(nib.Nifti1Image(classes, image.affine), masks / f"{scan_id}.classes.nii.gz")
+        nib.save(nib.Nifti1Image(numbers, image.affine), masks / f"{scan_id}.instances.nii.gz")
+    found = quantify(repeated.dicom, MaskLabeller(masks), out, dicom=False, report=False).lesions
+    (old,) = found[found["scan_id"] == first]["tracking_uid"]
+    later = found[found["scan_id"] == second]["tracking_uid"].tolist()
+    assert len(later) == len(set(later)) == 2
+    assert old in later
+
+
 def test_nothing_that_identifies_the_patient_is_in_tables_and_pages(
     done: Path, repeated: CohortPaths
 ) -> None:
