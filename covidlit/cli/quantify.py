@@ -40,6 +40,13 @@ def quantify(
     dicom: Annotated[
         bool, typer.Option(help="Write DICOM SEG, SR, key slices and PDF of DICOM series.")
     ] = True,
+    absent_as_empty: Annotated[
+        bool,
+        typer.Option(
+            help="Write DICOM objects also of series whose headers lack a birth date and the like, "
+            "as de-identified ones do: such elements are written empty."
+        ),
+    ] = False,
     report: Annotated[bool, typer.Option(help="Write an HTML page per patient.")] = True,
     override: Annotated[
         list[str] | None,
@@ -72,8 +79,9 @@ def quantify(
     labeller, path = _labeller(of, masks, label or [], device, threads)
     checks = Checks(override=frozenset(override or ()), image_orientation=image_orientation)
     results = quantify_all(
-        path, labeller, out, checks=checks, dicom=dicom, report=report, progress=True
-    )
+        path, labeller, out, checks=checks, dicom=dicom, absent_as_empty=absent_as_empty,
+        report=report, progress=True,
+    )  # fmt: skip
     _print(results, out)
     refused = results.scans["status"].ne("ok").any()
     if results.factors.empty or (strict and refused):
@@ -140,6 +148,11 @@ def _print(results: Results, out: Path) -> None:
     for row in refused.itertuples(index=False):
         named = escape(str(row.path))
         console.print(f"[red]refused[/] {named}: {escape(str(row.reason))}", highlight=False)
+    for row in results.scans[results.scans["notes"].notna()].itertuples(index=False):
+        console.print(
+            f"[yellow]note[/] {escape(str(row.scan_id))}: {escape(str(row.notes))}",
+            highlight=False,
+        )
     measured = len(results.factors)
     before = f" ({results.n_known} of them by an earlier call)" if results.n_known else ""
     console.print(

@@ -54,6 +54,7 @@ def quantify(
     *,
     checks: Checks = Checks(),  # noqa: B008 (frozen)
     dicom: bool = True,
+    absent_as_empty: bool = False,
     report: bool = True,
     progress: bool = False,
 ) -> Results:
@@ -70,6 +71,7 @@ def quantify(
             `lesions.parquet`, `scans.csv` and `factors.md`.
         checks: which scans are refused.
         dicom: write DICOM objects of scans that are DICOM series.
+        absent_as_empty: take a birth date and the like that DICOM headers lack for unknown.
         report: write a page per patient.
         progress: show a bar.
 
@@ -81,7 +83,7 @@ def quantify(
     out.mkdir(parents=True, exist_ok=True)
     known, signatures = finished(out), Signatures(None)
     settings = {"labels": labeller.settings(), "dicom": dicom, "version": __version__}
-    settings |= {"report": report, "override": sorted(checks.override)}
+    settings |= {"report": report, "override": sorted(checks.override), "absent": absent_as_empty}
     rows: list[dict[str, Any]] = []
     done: list[Quantified] = []
     n_known = 0
@@ -95,7 +97,9 @@ def quantify(
             found = None if key is None else known.get(key)
             try:
                 if found is None:
-                    found = _measure(source, identity, labeller, out, checks, dicom, earlier)
+                    found = _measure(
+                        source, identity, labeller, out, checks, dicom, absent_as_empty, earlier
+                    )
                     if report:
                         found = write_report(
                             found, _of_patient(done, found), out, labeller.algorithm.name
@@ -188,6 +192,7 @@ def _measure(
     out: Path,
     checks: Checks,
     dicom: bool,
+    absent_as_empty: bool,
     earlier: tuple[str, Quantified] | None,
 ) -> Quantified:
     if source.read is None:
@@ -196,7 +201,16 @@ def _measure(
     name = scan_name(source.scan_id, scan)
     before = None if earlier is None else earlier[1]
     return quantify_scan(
-        source, name, scan, identity, labeller, out, checks=checks, dicom=dicom, before=before
+        source,
+        name,
+        scan,
+        identity,
+        labeller,
+        out,
+        checks=checks,
+        dicom=dicom,
+        absent_as_empty=absent_as_empty,
+        before=before,
     )
 
 

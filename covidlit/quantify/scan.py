@@ -12,6 +12,7 @@ import pandas as pd
 from covidlit.cohort.scan_sources import ScanSource
 from covidlit.dicom import Checks
 from covidlit.dicom.out import write_objects
+from covidlit.errors import DicomError
 from covidlit.lesions.label_files import write_labels
 from covidlit.lesions.quantify import quantify_labels
 from covidlit.lesions.trend import changes_table
@@ -54,6 +55,7 @@ def quantify_scan(
     *,
     checks: Checks,
     dicom: bool = True,
+    absent_as_empty: bool = False,
     before: Quantified | None = None,
 ) -> Quantified:
     """Label and measure a scan, and write what belongs to it alone.
@@ -67,6 +69,7 @@ def quantify_scan(
         out_dir: folder of the results.
         checks: that the scan was read with.
         dicom: write DICOM objects, where the source is a DICOM series.
+        absent_as_empty: take a birth date and the like that headers lack for unknown.
         before: the patient's scan before, whose lesions keep their `tracking_uid` in this one.
 
     Raises:
@@ -87,17 +90,38 @@ def quantify_scan(
         lesions = _tracked(lesions, factors, labels, before, out_dir)
     files = list(write_labels(out_dir / LABELS, name, labels))
     notes: tuple[str, ...] = ()
-    if dicom and source.series is not None:
-        written = write_objects(
-            source.series(), scan, labels.classes, labels.instances, factors, lesions,
-            out_dir / OBJECTS / name, algorithm=labeller.algorithm, checks=checks,
+    if dicom:
+        written, lesions, notes = _objects(
+            source, scan, labels, factors, lesions, out_dir / OBJECTS / name, labeller, checks,
+            absent_as_empty,
         )  # fmt: skip
-        files += written.paths
-        lesions, notes = written.lesions, written.notes
-    elif dicom:
-        notes = ("an image file has no DICOM study to write objects into",)
+        files += written
     relative = tuple(str(path.relative_to(out_dir)) for path in files)
     return Quantified(factors, lesions, relative, notes, scan, labels)
+
+
+def _objects(
+    source: ScanSource,
+    scan: Scan,
+    labels: LesionLabels,
+    factors: Mapping[str, Any],
+    lesions: pd.DataFrame,
+    folder: Path,
+    labeller: Labeller,
+    checks: Checks,
+    absent_as_empty: bool,
+) -> tuple[list[Path], pd.DataFrame, tuple[str, ...]]:
+    """Write the DICOM objects, where the series allows them: files, lesions and notes."""
+    if source.series is None:
+        return [], lesions, ("no DICOM objects: an image file has no study to write them into",)
+    try:
+        written = write_objects(
+            source.series(), scan, labels.classes, labels.instances, factors, lesions, folder,
+            algorithm=labeller.algorithm, checks=checks, absent_as_empty=absent_as_empty,
+        )  # fmt: skip
+    except DicomError as error:
+        return [], lesions, (f"no DICOM objects: {error.what} {error.fix or ''}".strip(),)
+    return list(written.paths), written.lesions, written.notes
 
 
 def _tracked(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -245,7 +246,7 @@ def test_a_binary_mask_of_an_image_file(repeated: CohortPaths, tmp_path: Path) -
     assert row["n_lesions"] == 1
     assert 0 < row["proportion_percent"] < 100  # the lungs were found in the scan
     record = json.loads(next((tmp_path / "out" / "records").glob("*.json")).read_text())
-    assert any("no DICOM study" in note for note in record["notes"])
+    assert any("no DICOM objects: an image file" in note for note in record["notes"])
 
 
 @pytest.mark.parametrize(
@@ -284,3 +285,26 @@ def test_results_among_the_scans_or_over_another_table_are_refused(
     with pytest.raises(CovidlitError, match="would write over"):
         quantify(repeated.dicom, labeller, tmp_path)
     assert (tmp_path / "factors.parquet").read_bytes() == b"of the user"
+
+
+def test_a_series_that_allows_no_objects_keeps_the_rest(
+    repeated: CohortPaths, masks: Path, tmp_path: Path
+) -> None:
+    series = next(path for path in sorted(repeated.dicom.rglob("*")) if path.is_file()).parent
+    shutil.copytree(series, tmp_path / "scans" / "one")
+    for path in (tmp_path / "scans" / "one").iterdir():
+        ds = pydicom.dcmread(path)
+        del ds.PatientBirthDate
+        ds.save_as(path)
+    arguments = ["quantify", "--masks", str(masks), str(tmp_path / "scans"), "--no-report"]
+    arguments += ["--out", str(tmp_path / "out")]
+    shown = CliRunner().invoke(app, arguments)
+    assert shown.exit_code == 0, shown.output
+    (row,) = pd.read_csv(tmp_path / "out" / "scans.csv").to_dict("records")
+    assert row["status"] == "ok"
+    assert "no DICOM objects" in row["notes"]
+    assert "PatientBirthDate" in row["notes"]
+    assert not (tmp_path / "out" / "dicom").exists()
+    shown = CliRunner().invoke(app, [*arguments, "--absent-as-empty"])
+    assert shown.exit_code == 0, shown.output
+    assert len(list((tmp_path / "out" / "dicom").rglob("classes.dcm"))) == 1
