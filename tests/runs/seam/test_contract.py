@@ -93,9 +93,32 @@ def table_config(patients: Path, tiny_overrides: list[str]) -> Callable[[str], C
     return make
 
 
-@pytest.fixture(params=["volumes of a network", "volumes of an SVM", "network", "ridge", "svm"])
-def config(request: pytest.FixtureRequest, tiny_overrides: list[str], table_config: Any) -> Config:
+SLICES = [
+    "data=slices",
+    "data.source.n_scans=24",
+    "data.source.matrix=48",
+    "data.source.thickness_mm=10",
+    "data.source.n_jobs=1",
+    "data.choice.every=12",
+    "split.validation_fraction=0.2",
+    "model=maskrcnn_small",
+    "model.task.net.train_proposals=50",
+    "model.task.net.proposals=20",
+]
+"""A run of some slices of synthetic scans."""
+
+
+@pytest.fixture(
+    params=["volumes of a network", "volumes of an SVM", "slices", "network", "ridge", "svm"]
+)
+def config(
+    request: pytest.FixtureRequest, tiny_overrides: list[str], table_config: Any, once: Any
+) -> Config:
     """A run of each kind."""
+    if request.param == "slices":
+        folder = once("slices_data", lambda folder: None)
+        tiny = [text for text in tiny_overrides if not text.startswith(("data", "data_dir"))]
+        return _volumes([*tiny, *SLICES, "data.n_jobs=1", f"data_dir={folder}"])
     kinds = {
         "volumes of a network": ["model=csacnet", "model.task.net.width=4"],
         "volumes of an SVM": ["model=svm", "model.calibration.folds=2"],
