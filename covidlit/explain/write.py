@@ -174,8 +174,9 @@ class HeatmapWriter:
             CovidlitError: another file lies at the picture's place.
         """
         nifti, picture = heatmap_files(self.out_dir, name)
-        # Nobody else ends a name in .heat.nii.gz; beside such a file the picture is ours too.
-        check_replaceable(picture, lambda _: nifti.exists(), "covidlit")
+        # Nobody else ends a name in .heat.nii.gz or .heat.json: beside one the picture is ours too.
+        own = (nifti, self._finished(name))
+        check_replaceable(picture, lambda _: any(file.exists() for file in own), "covidlit")
         prepared = prepared or prepare_scan(scan, self.geometry)
         heatmap = self.explain(prepared)
         score = heatmap.score if score is None else score

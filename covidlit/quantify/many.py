@@ -11,7 +11,7 @@ import pandas as pd
 
 from covidlit.cohort.scan_sources import ScanSource, find_scans, refusal_reason
 from covidlit.dicom import Checks
-from covidlit.errors import CovidlitError
+from covidlit.errors import ConfigError, CovidlitError
 from covidlit.files import write_text
 from covidlit.lesions import FACTORS_SCHEMA, LESIONS_SCHEMA, validate_factors, validate_lesions
 from covidlit.lesions.definitions import definitions_markdown
@@ -23,7 +23,7 @@ from covidlit.quantify.labeller import Labeller
 from covidlit.quantify.records import finished, keep, made_from
 from covidlit.quantify.reports import write_report
 from covidlit.quantify.scan import Quantified, quantify_scan
-from covidlit.tables import write_table
+from covidlit.tables import check_own_table, write_table
 from covidlit.version import __version__
 
 FACTORS_TABLE, LESIONS_TABLE = "factors.parquet", "lesions.parquet"
@@ -77,6 +77,7 @@ def quantify(
         CovidlitError: no such path, no scan there, a folder that cannot be written.
     """
     out = Path(out_dir)
+    _check_out(out, Path(path))
     out.mkdir(parents=True, exist_ok=True)
     known, signatures = finished(out), Signatures(None)
     settings = {"labels": labeller.settings(), "dicom": dicom, "version": __version__}
@@ -114,6 +115,23 @@ def quantify(
             rows.append(row)
             bar.advance()
     return _written(done, rows, n_known, out)
+
+
+def _check_out(out: Path, path: Path) -> None:
+    """Refuse a folder in which results would lie among the scans, or over other tables."""
+    place, scans = out.resolve(), path.resolve()
+    if path.is_dir() and (place == scans or scans in place.parents):
+        raise ConfigError(
+            "the results would lie among the scans, and be found as scans by the next call.",
+            where=out,
+            fix=f"give a folder beside {path}: --out {path.absolute().parent / 'quantified'}.",
+        )
+    for name, columns in (
+        (FACTORS_TABLE, FACTORS_SCHEMA.columns),
+        (LESIONS_TABLE, LESIONS_SCHEMA.columns),
+        (SCANS_TABLE, SCAN_COLUMNS),
+    ):
+        check_own_table(out / name, columns, "covidlit quantify", [path])
 
 
 def _by_patient_and_date(

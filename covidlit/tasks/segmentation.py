@@ -146,6 +146,7 @@ class LesionSegmentation(BaseTask):
         return found
 
     def shared_step(self, batch: Batch, stage: str) -> Tensor:
+        batch = _own_slices(batch)
         images = self.net.batch(batch["image"])
         features = self.net.features(images)
         if stage == "train":
@@ -230,6 +231,21 @@ def annotated(target: Mapping[str, Tensor], n_classes: int) -> Tensor:
     known = known[: n_classes + 1].bool().clone()
     known[0] = True
     return known
+
+
+def _own_slices(batch: Batch) -> Batch:
+    """The batch without what only fills it up; as it is where there is nothing else.
+
+    Then its gradient is that of slices which count in another process: every process has to take
+    part in a step.
+    """
+    own = _counted(batch)
+    if not own or len(own) == len(batch["image"]):
+        return batch
+    chosen = {
+        name: [batch[name][index] for index in own] for name in ("image", "target", "slice_id")
+    }
+    return {**batch, **chosen, "counts": None}
 
 
 def _counted(batch: Batch) -> list[int]:

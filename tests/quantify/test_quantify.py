@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import covidlit.quantify.many
 from covidlit.cli.app import app
 from covidlit.dicom import read_series
-from covidlit.errors import ConfigError
+from covidlit.errors import ConfigError, CovidlitError
 from covidlit.lesions import read_factors, read_labels, read_lesions
 from covidlit.quantify.many import Results, quantify
 from covidlit.quantify.masks import MaskLabeller
@@ -242,3 +242,16 @@ def test_wrong_arguments_are_refused(
 def test_an_unknown_class_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="fibros"):
         MaskLabeller(tmp_path, {1: "fibros"})
+
+
+def test_results_among_the_scans_or_over_another_table_are_refused(
+    repeated: CohortPaths, masks: Path, tmp_path: Path
+) -> None:
+    labeller = MaskLabeller(masks)
+    for out in (repeated.dicom, repeated.dicom / "results"):
+        with pytest.raises(ConfigError, match="among the scans"):
+            quantify(repeated.dicom, labeller, out)
+    (tmp_path / "factors.parquet").write_bytes(b"of the user")
+    with pytest.raises(CovidlitError, match="would write over"):
+        quantify(repeated.dicom, labeller, tmp_path)
+    assert (tmp_path / "factors.parquet").read_bytes() == b"of the user"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,10 @@ from series_in_layouts import CHECKS, LAYOUTS, Made
 
 from covidlit.dicom import Checks, find_series
 from covidlit.dicom.out import Algorithm, with_tracking_uids
+from covidlit.dicom.out.copies_back import check_capture, check_pdf
 from covidlit.dicom.out.read_back import Drawn, check_segmentation
 from covidlit.dicom.out.segmentation import write_classes
-from covidlit.dicom.out.source import read_source
+from covidlit.dicom.out.source import SourceSeries, read_source
 from covidlit.dicom.out.source_order import SourceMap, map_to_source
 from covidlit.errors import DicomError
 
@@ -86,6 +88,34 @@ def test_nothing_of_a_call_stays_where_one_object_fails(
     with pytest.raises(DicomError, match=r"lesions-1.dcm: not handed out"):
         made.write()
     assert list((made.folder.parent / "objects").iterdir()) == []
+
+
+def test_captures_and_pdf_with_another_content_are_not_handed_out(
+    make: Callable[..., Made],
+) -> None:
+    made = make()
+    made.write()
+    out = made.folder.parent / "objects"
+    source = read_source(made.series, CHECKS)
+    ds = pydicom.dcmread(out / "key-slice-1.dcm")
+    k = source.instance_uids.index(ds.SourceImageSequence[0].ReferencedSOPInstanceUID)
+    check_capture(out / "key-slice-1.dcm", source, k, ds.pixel_array)
+    with pytest.raises(DicomError, match="names another slice"):
+        check_capture(out / "key-slice-1.dcm", source, k + 1, ds.pixel_array)
+    with pytest.raises(DicomError, match="pixels are others"):
+        check_capture(out / "key-slice-2.dcm", source, _slice_of(out, source), ds.pixel_array)
+    document = pydicom.dcmread(out / "report.dcm")
+    pdf = document.EncapsulatedDocument[: document.EncapsulatedDocumentLength]
+    check_pdf(out / "report.dcm", source, pdf)
+    with pytest.raises(DicomError, match="document is another"):
+        check_pdf(out / "report.dcm", source, pdf + b" ")
+    left = {path.name for path in out.iterdir()}
+    assert not left & {"key-slice-1.dcm", "key-slice-2.dcm", "report.dcm"}
+
+
+def _slice_of(out: Path, source: SourceSeries) -> int:
+    ds = pydicom.dcmread(out / "key-slice-2.dcm")
+    return source.instance_uids.index(ds.SourceImageSequence[0].ReferencedSOPInstanceUID)
 
 
 def _drop(*names: str) -> Callable[[Dataset, int], None]:
@@ -222,3 +252,23 @@ def test_the_series_is_found_again(make: Callable[..., Made]) -> None:
     made.write(out_dir=made.folder / "objects")
     (series,) = [s for s in find_series(made.folder).series if s.images[0].modality == "CT"]
     assert len(series.images) == 14
+
+
+def test_masks_of_people_and_a_row_without_a_value_are_written(
+    make: Callable[..., Made], recwarn: pytest.WarningsRecorder
+) -> None:
+    def edit(ds: Dataset, k: int) -> None:
+        ds.SpecificCharacterSet = "ISO_IR 192"
+        ds.SeriesDescription = "胸部 1.5"
+
+    made = make(edit=edit)
+    by_hand = Algorithm("a reader", "1", "MANUAL")
+    written = made.write(factors={"n_lesions": None}, algorithm=by_hand)
+    seg = pydicom.dcmread(made.folder.parent / "objects" / "classes.dcm")
+    assert {item.SegmentAlgorithmType for item in seg.SegmentSequence} == {"MANUAL"}
+    assert len(written.paths) > 4
+    assert not [each for each in recwarn if "Glyph" in str(each.message)]
+    with pytest.raises(DicomError, match="AUTOMATIC, SEMIAUTOMATIC or MANUAL"):
+        Algorithm("x", "1", "BY_HAND")
+    with pytest.raises(DicomError, match="1 to 64 ASCII"):
+        Algorithm("x" * 65, "1")

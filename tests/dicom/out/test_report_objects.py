@@ -10,12 +10,13 @@ from pathlib import Path
 
 import highdicom as hd
 import numpy as np
+import pandas as pd
 import pydicom
 import pytest
 from pydicom.sr.codedict import codes
 from series_in_layouts import CHECKS, LAYOUTS, Balls, Made, points_of
 
-from covidlit.dicom.out import scan_tracking_uid, tracking_uid
+from covidlit.dicom.out import pdf_pages, scan_tracking_uid, tracking_uid
 from covidlit.dicom.out.report_back import check_report
 from covidlit.dicom.out.source import read_source
 from covidlit.errors import DicomError
@@ -212,3 +213,21 @@ def test_the_pdf_is_a_pdf_of_the_study(make: Callable[..., Made]) -> None:
     assert ds.EncapsulatedDocument[:5] == b"%PDF-"
     assert ds.EncapsulatedDocument[: ds.EncapsulatedDocumentLength].rstrip().endswith(b"%%EOF")
     assert len(ds.SourceInstanceSequence) == 14
+
+
+def test_the_pages_of_the_pdf_say_values_units_and_what_is_undefined(
+    make: Callable[..., Made],
+) -> None:
+    made = make()
+    many = pd.concat(
+        [made.lesions.assign(lesion_id=made.lesions["lesion_id"] + 1000 * k) for k in range(15)]
+    )
+    figure = pdf_pages.first_page(["Patient ID: $x$_1"], made.factors, [])
+    said = [text.get_text() for text in figure.texts]
+    assert said[said.index("Total volume") + 1].endswith(" mL")
+    assert said[said.index("Proportion of the lung") + 1] == "3.25 %"
+    assert said[said.index("Mean density") + 1] == "not defined"
+    assert "Patient ID: $x$_1" in said
+    assert any("Not a diagnosis" in text for text in said)
+    assert any("40 largest of 60" in t.get_text() for t in pdf_pages.lesion_page(many).texts)
+    assert pdf_pages.pdf_pages(["Patient ID: $x$_1"], made.factors, many, []).startswith(b"%PDF")

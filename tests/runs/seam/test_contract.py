@@ -93,32 +93,17 @@ def table_config(patients: Path, tiny_overrides: list[str]) -> Callable[[str], C
     return make
 
 
-SLICES = [
-    "data=slices",
-    "data.source.n_scans=24",
-    "data.source.matrix=48",
-    "data.source.thickness_mm=10",
-    "data.source.n_jobs=1",
-    "data.choice.every=12",
-    "split.validation_fraction=0.2",
-    "model=maskrcnn_small",
-    "model.task.net.train_proposals=50",
-    "model.task.net.proposals=20",
-]
-"""A run of some slices of synthetic scans."""
+KINDS = [
+    "volumes of a network", "volumes of an SVM", "slices of a network", "network", "ridge", "svm",
+]  # fmt: skip
 
 
-@pytest.fixture(
-    params=["volumes of a network", "volumes of an SVM", "slices", "network", "ridge", "svm"]
-)
-def config(
-    request: pytest.FixtureRequest, tiny_overrides: list[str], table_config: Any, once: Any
-) -> Config:
+@pytest.fixture(params=KINDS)
+def config(request: pytest.FixtureRequest, tiny_overrides: list[str], table_config: Any) -> Config:
     """A run of each kind."""
-    if request.param == "slices":
-        folder = once("slices_data", lambda folder: None)
-        tiny = [text for text in tiny_overrides if not text.startswith(("data", "data_dir"))]
-        return _volumes([*tiny, *SLICES, "data.n_jobs=1", f"data_dir={folder}"])
+    if request.param == "slices of a network":
+        slices: list[str] = request.getfixturevalue("slice_overrides")
+        return _volumes([*slices, "model=maskrcnn_small"])
     kinds = {
         "volumes of a network": ["model=csacnet", "model.task.net.width=4"],
         "volumes of an SVM": ["model=svm", "model.calibration.folds=2"],

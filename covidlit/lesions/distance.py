@@ -1,0 +1,27 @@
+"""Euclidean distances in volumes, in mm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import edt
+import numpy as np
+from numpy.typing import NDArray
+
+
+def distance_within(
+    mask: NDArray[np.bool_], spacing: Sequence[float], threads: int = 1
+) -> NDArray[np.float32]:
+    """Distance of what is True to the centre of the nearest voxel that is False, mm; 0 elsewhere.
+
+    Infinite where nothing is False: what lies beyond the array does not count.
+
+    Args:
+        mask: of two or three axes.
+        spacing: in mm, of the axes.
+        threads: worth more than one from some millions of voxels on.
+    """
+    # As bytes: edt 3.1 takes four times as long for bool.
+    values = np.ascontiguousarray(mask).view(np.uint8)
+    out: NDArray[np.float32] = edt.edt(values, anisotropy=tuple(spacing), parallel=threads)
+    return out
