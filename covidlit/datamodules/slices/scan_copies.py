@@ -28,5 +28,5 @@ def near_copies(table: pd.DataFrame, split: Split, cache: SliceCache) -> list[Su
     }
     parts = dict(zip(scans["scan_id"].astype(str), scans["part"].astype(str), strict=True))
     of_scans = split.model_copy(update={"parts": parts})
-    found = check_leakage(scans, of_scans, thumbnails=thumbnails)
-    return [suspicion for suspicion in found if suspicion.kind == "near copies"]
+    told = check_leakage(scans, of_scans, thumbnails=thumbnails)
+    return [suspicion for suspicion in told if suspicion.kind == "near copies"]
