@@ -352,6 +352,7 @@ def _print(built: BuiltManifest, out: Path, problems: Path, key_file: Path | Non
     from rich.markup import escape
     from rich.table import Table
 
+    from covidlit.cohort.account import label_rows
     from covidlit.cohort.describe import show_table1, table1
 
     console = Console()
@@ -374,11 +375,9 @@ def _print(built: BuiltManifest, out: Path, problems: Path, key_file: Path | Non
         console.print(f"Labels: {listed}.")
     unmatched = built.unmatched_labels
     if len(unmatched):
-        rows = unmatched["label_row"].dropna().astype(int).tolist()
-        more = "" if len(rows) <= 20 else f" and {len(rows) - 20} more"
         console.print(
-            f"[yellow]{len(rows)} row(s) of the labels are about no scan: "
-            f"{', '.join(map(str, rows[:20]))}{more}.[/yellow]"
+            f"[yellow]{len(unmatched)} row(s) of the labels are about no scan: "
+            f"{label_rows(unmatched)}.[/yellow]"
         )
     for note in built.notes:
         console.print(f"[yellow]note:[/yellow] {escape(note)}", highlight=False)

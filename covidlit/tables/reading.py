@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pandas as pd
 
 from covidlit.errors import CovidlitError
 from covidlit.tables.guard import map_texts, without_guard
+from covidlit.tables.rows import lines_of_csv, note_lines, without_lines
 
 _START, _LARGEST_WORKBOOK = 1 << 16, 1 << 30  # bytes
 _TEXT_COLUMNS = (
@@ -40,16 +42,16 @@ def read_table(path: str | Path, error: type[CovidlitError] = CovidlitError) -> 
         raise error("there is no such file.", where=path, fix="check the path.")
     try:
         if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
+            return without_lines(pd.read_parquet(path))
         if path.suffix.lower() == ".csv":
             dialect = csv_dialect(path)
             text = _as_text(pd.read_csv(path, nrows=0, **dialect).columns)
             table = pd.read_csv(
                 path, dtype=text, keep_default_na=False, na_values=list(MISSING), **dialect
             )
-            return map_texts(table, without_guard)
+            return _numbered(map_texts(table, without_guard), path, dialect)
         if path.suffix.lower() == ".xlsx":
-            return _read_workbook(path, error)
+            return note_lines(_read_workbook(path, error), 2)
     except UnicodeDecodeError as problem:
         raise error(
             f"the table cannot be read: byte {problem.start} is no UTF-8.",
@@ -63,6 +65,18 @@ def read_table(path: str | Path, error: type[CovidlitError] = CovidlitError) -> 
         where=path,
         fix="convert it.",
     )
+
+
+def _numbered(table: pd.DataFrame, path: Path, dialect: dict[str, Any]) -> pd.DataFrame:
+    """The table, which then knows on which lines of its file its rows stand."""
+    try:
+        lines = lines_of_csv(path, len(table), dialect)
+    except csv.Error:
+        return table
+    if not lines:
+        return table
+    in_order = lines == list(range(lines[0], lines[0] + len(lines)))
+    return note_lines(table, lines[0], None if in_order else lines)
 
 
 def csv_dialect(path: str | Path) -> dict[str, Any]:

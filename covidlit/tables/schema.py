@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from covidlit.errors import CovidlitError
-from covidlit.tables.rows import row_numbers
+from covidlit.tables.rows import row_numbers, row_texts
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
 _LISTED, _SHOWN = 5, 100
+_NUMBERS = ("float", "Float", "int", "Int")
+_COMMA, _THOUSANDS = r"[-+]?\d+,\d+", r"[-+]?\d{1,3},\d{3}"
 _RULES = {
     "not_nullable": "must not be empty",
     "multiple_fields_uniqueness": "must stand in one row only",
@@ -33,12 +35,15 @@ def validate(
 
     Raises:
         CovidlitError: (of the type `error`) for a table without a row, or naming row, column, value
-            and the broken rule of up to five failures. Rows are counted from 1, without the header;
-            a selection of rows keeps the numbers of the table that it was taken from.
+            and the broken rule of up to five failures. Rows are counted from 1, without the header,
+            and the line of the file stands beside; a selection of rows keeps the numbers of the
+            table that it was taken from.
     """
     import pandera.errors
 
     lines = _column_problems(table, schema)
+    if not lines:
+        table = with_decimal_commas(table, schema)
     if not lines and table.empty and not allow_empty:
         raise error(
             "the table has no row.", where=where, fix="write at least one row below the header."
@@ -56,6 +61,29 @@ def validate(
     ) from None
 
 
+def with_decimal_commas(table: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
+    """The table with numbers for the texts like 96,5 in its columns of numbers, cell by cell.
+
+    A comma before three digits may be one of thousands: such a cell counts only where another one
+    of its column shows that commas are decimal there.
+    """
+    changed = {}
+    for name in map(str, table.columns):
+        column = table[name]
+        if column.dtype.kind in "biufcmM" or not _dtype_of(schema, name).startswith(_NUMBERS):
+            continue
+        texts = column.map(lambda cell: cell.strip() if isinstance(cell, str) else "")
+        commas = texts.str.fullmatch(_COMMA)
+        if not (commas & ~texts.str.fullmatch(_THOUSANDS)).any():
+            continue
+        cells = [
+            float(text.replace(",", ".")) if comma else cell
+            for cell, text, comma in zip(column, texts, commas, strict=True)
+        ]
+        changed[name] = pd.Series(cells, table.index, object)
+    return table.assign(**changed) if changed else table
+
+
 def _column_problems(table: pd.DataFrame, schema: pa.DataFrameSchema) -> list[str]:
     """Missing and repeated columns; nothing can be said about values before these are mended."""
     missing = [n for n, c in schema.columns.items() if c.required and n not in table.columns]
@@ -69,6 +97,7 @@ def _value_problems(
     table: pd.DataFrame, schema: pa.DataFrameSchema, cases: pd.DataFrame
 ) -> list[str]:
     """One line for each wrong value, in the words of a person who looks at the table."""
+    named = dict(zip(table.index, row_texts(table), strict=True))
     numbers = dict(zip(table.index, row_numbers(table), strict=True))
     lines: dict[tuple[str, Any], str] = {}
     for case in cases.itertuples():
@@ -76,10 +105,10 @@ def _value_problems(
         if rule.startswith(("coerce_dtype(", "dtype(")):
             for own in [name] if name in table else _like(table, name):
                 for index, text in _untyped(table[own], _dtype_of(schema, own)):
-                    lines[(own, index)] = f"row {numbers[index]}, column {own!r}: {text}"
+                    lines[(own, index)] = f"row {named[index]}, column {own!r}: {text}"
         elif _there(case.column) and _there(case.index):
             value = _shown(table.at[case.index, name])
-            text = f"row {numbers[case.index]}, column {name!r}: value {value}: "
+            text = f"row {named[case.index]}, column {name!r}: value {value}: "
             lines.setdefault((name, case.index), text + _RULES.get(rule, rule))
         elif not str(case.failure_case).startswith("TypeError("):  # a check of an untyped column
             lines.setdefault((name, rule), f"column {name!r}: {rule}")
@@ -118,8 +147,18 @@ def _untyped(column: pd.Series, dtype: str) -> list[tuple[Any, str]]:
         kind = "a date"
         right = pd.to_datetime(column, errors="coerce").notna()
     wrong = column[~(right | column.isna()).astype(bool)]
-    found = [(i, f"value {_shown(v)}: must be {kind}, or empty") for i, v in wrong.items()]
+    found = [
+        (i, f"value {_shown(v)}: must be {kind}, or empty{_of_comma(v, kind)}")
+        for i, v in wrong.items()
+    ]
     return found or [(column.index[0], f"the column cannot be read as {kind}")]
+
+
+def _of_comma(value: Any, kind: str) -> str:
+    """What to do about a cell that may hold a decimal comma."""
+    if "number" not in kind or not re.fullmatch(_COMMA, str(value).strip()):
+        return ""
+    return " (if that is a decimal comma, write a point)"
 
 
 def _shown(value: Any) -> str:

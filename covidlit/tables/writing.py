@@ -14,6 +14,7 @@ from covidlit.errors import CovidlitError
 from covidlit.files import check_replaceable, check_writable, remove_leftovers, write_bytes
 from covidlit.tables.guard import cell_text, map_texts, printable_table
 from covidlit.tables.reading import read_table
+from covidlit.tables.rows import without_lines
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> Path:
@@ -24,7 +25,7 @@ def write_table(table: pd.DataFrame, path: str | Path) -> Path:
     """
     path = check_table_path(path)
     remove_leftovers(path)
-    table = printable_table(table)
+    table = without_lines(printable_table(table))
     # To memory first: the shorter the file is written, the less can be left of it by a kill.
     buffer = io.BytesIO()
     if path.suffix == ".parquet":

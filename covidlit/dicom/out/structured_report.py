@@ -49,7 +49,7 @@ from covidlit.dicom.out.terms import (
     VALUE_OF_CLASS,
     FactorTerms,
 )
-from covidlit.dicom.out.tracking import scan_tracking_uid
+from covidlit.dicom.tracking import scan_tracking_uid
 from covidlit.errors import DicomError
 
 _PIXEL_CENTRE = 0.5

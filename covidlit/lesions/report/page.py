@@ -25,9 +25,10 @@ from covidlit.dicom.out.terms import (
 )
 from covidlit.errors import CovidlitError
 from covidlit.files import write_text
-from covidlit.lesions.factor_tables import FACTORS
+from covidlit.lesions.definitions import DEFINITIONS
 from covidlit.lesions.report.limits import limits_of
 from covidlit.lesions.report.pictures import key_slice_pictures, side_views
+from covidlit.lesions.report.regions import REGION_HEADS, region_rows
 from covidlit.lesions.report.scene import scene, scene_json
 from covidlit.lesions.report.trend import trend_of
 from covidlit.scans.lesion_labels import FIRST_LESION
@@ -92,6 +93,7 @@ def write_patient_report(
     html = _template().render(
         factors=_cells(row),
         facts=_facts(scan, row, drawn_by),
+        regions=region_rows(row),
         classes=[
             (terms.label, "rgb({},{},{})".format(*terms.rgb), value in present)
             for value, terms in CLASS_TERMS.items()
@@ -99,6 +101,7 @@ def write_patient_report(
         slices=key_slice_pictures(scan, classes),
         views=side_views(classes, scan.spacing),
         heads=_lesion_heads(lesions),
+        region_heads=REGION_HEADS,
         lesions=_lesion_rows(lesions),
         open_rows=OPEN_ROWS,
         has_lesion=bool((present >= FIRST_LESION).any()),
@@ -119,9 +122,13 @@ def write_patient_report(
 
 def _cells(factors: Mapping[str, Any]) -> list[Cell]:
     cells = []
+    meanings = {
+        each.column: f"{each.scan}; of a lesion: {each.lesion}" if each.lesion else each.scan
+        for each in DEFINITIONS
+    }
     for column, terms in SCAN_TERMS.items():
         text = value_text(factors.get(column), terms)
-        cells.append(Cell(terms.label, text, FACTORS[column], text == UNDEFINED))
+        cells.append(Cell(terms.label, text, meanings[column], text == UNDEFINED))
     return cells
 
 

@@ -252,3 +252,23 @@ def test_the_series_is_found_again(make: Callable[..., Made]) -> None:
     made.write(out_dir=made.folder / "objects")
     (series,) = [s for s in find_series(made.folder).series if s.images[0].modality == "CT"]
     assert len(series.images) == 14
+
+
+def test_masks_of_people_and_a_row_without_a_value_are_written(
+    make: Callable[..., Made], recwarn: pytest.WarningsRecorder
+) -> None:
+    def edit(ds: Dataset, k: int) -> None:
+        ds.SpecificCharacterSet = "ISO_IR 192"
+        ds.SeriesDescription = "胸部 1.5"
+
+    made = make(edit=edit)
+    by_hand = Algorithm("a reader", "1", "MANUAL")
+    written = made.write(factors={"n_lesions": None}, algorithm=by_hand)
+    seg = pydicom.dcmread(made.folder.parent / "objects" / "classes.dcm")
+    assert {item.SegmentAlgorithmType for item in seg.SegmentSequence} == {"MANUAL"}
+    assert len(written.paths) > 4
+    assert not [each for each in recwarn if "Glyph" in str(each.message)]
+    with pytest.raises(DicomError, match="AUTOMATIC, SEMIAUTOMATIC or MANUAL"):
+        Algorithm("x", "1", "BY_HAND")
+    with pytest.raises(DicomError, match="1 to 64 ASCII"):
+        Algorithm("x" * 65, "1")

@@ -167,6 +167,24 @@ def test_factors_are_shown_with_units_and_the_undefined_as_such(tmp_path: Path) 
     assert any("no earlier scan" in line for line in text)
 
 
+def test_sides_thirds_and_classes_are_shown_where_they_were_measured(tmp_path: Path) -> None:
+    extra = {
+        "right_lung_volume_ml": 2100.04,
+        "right_volume_ml": 4.5,
+        "right_proportion_percent": 0.21,
+        "left_proportion_percent": None,
+        "upper_proportion_percent": 12.34,
+        "ground_glass_volume_ml": 4.48,
+    }
+    text = _Page(_write(tmp_path, factors=_factors(**extra))).text
+    text = text[text.index("Where they lie") :]
+    assert text[text.index("Right lung") :][:4] == ["Right lung", "2100.0", "4.5", "0.2"]
+    assert text[text.index("Upper third") + 1] == "12.3"
+    assert text[text.index("Ground glass") + 1] == "4.5"
+    assert "Left lung" not in text
+    assert "Where they lie" not in _Page(_write(tmp_path)).text
+
+
 def test_surfaces_lie_where_the_labels_lie_in_the_patient(tmp_path: Path) -> None:
     scene = _scene(_Page(_write(tmp_path)))
     classes, instances = _labels()
