@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 
 import pandas as pd
 
-from covidlit.errors import ManifestError
+from covidlit.errors import ManifestError, SplitError
 from covidlit.tables import rows_text
 
 GROUPS = ("centre", "class_name", "aetiology", "severity", "quality_grade")
@@ -85,6 +85,24 @@ def refuse_other_spellings(
         where=where,
         fix=f"write them alike, or say that they are others: {own} (own_names).",
     )
+
+
+def require_one_spelling(table: pd.DataFrame, is_test: pd.Series) -> None:
+    """Refuse a held-out centre that other rows write otherwise: it would be trained on.
+
+    Raises:
+        SplitError: names the rows and both spellings.
+    """
+    ways = {spelling(name): name for name in table.loc[is_test, "centre"]}
+    for name in sorted(table.loc[~is_test, "centre"].unique()):
+        if (held := ways.get(spelling(name))) is not None:
+            rows = table[table["centre"] == name]
+            raise SplitError(
+                f"the centre {held!r} is held out, and rows {rows_text(rows)} write {name!r}, "
+                "which would be trained on.",
+                where="manifest, column 'centre'",
+                fix="write the centre in one way; if these are two, give one a clearer name.",
+            )
 
 
 def spelling_warnings(table: pd.DataFrame, columns: Collection[str], where: str) -> list[str]:

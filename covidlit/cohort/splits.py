@@ -13,7 +13,7 @@ import pandas as pd
 
 from covidlit.cohort.class_names import count_classes
 from covidlit.cohort.columns import column_of
-from covidlit.cohort.spellings import spelling
+from covidlit.cohort.spellings import require_one_spelling
 from covidlit.cohort.split import PARTS, Part, Split, patient_keys, unit_key
 from covidlit.errors import SplitError
 from covidlit.tables import row_texts, rows_text
@@ -69,7 +69,7 @@ def centre_held_out(
             else "split by patient: split=k_fold (patient_k_fold).",
         )
     is_test = table["centre"].isin(held_out)
-    _require_one_spelling(table, is_test)
+    require_one_spelling(table, is_test)
     shared = set(table.loc[is_test, "patient_id"]) & set(table.loc[~is_test, "patient_id"])
     if shared:
         rows = table[table["patient_id"].isin(shared)]
@@ -232,20 +232,6 @@ def rows_with_target(manifest: pd.DataFrame) -> pd.DataFrame:
             fix="apply a label rule first, and see its reasons for leaving rows out.",
         )
     return table.sort_values(unit_key(table))
-
-
-def _require_one_spelling(table: pd.DataFrame, is_test: pd.Series) -> None:
-    """Refuse a held-out centre that other rows write otherwise: it would be trained on."""
-    ways = {spelling(name): name for name in table.loc[is_test, "centre"]}
-    for name in sorted(table.loc[~is_test, "centre"].unique()):
-        if (held := ways.get(spelling(name))) is not None:
-            rows = table[table["centre"] == name]
-            raise SplitError(
-                f"the centre {held!r} is held out, and rows {rows_text(rows)} write {name!r}, "
-                "which would be trained on.",
-                where="manifest, column 'centre'",
-                fix="write the centre in one way; if these are two, give one a clearer name.",
-            )
 
 
 def _require_centres(table: pd.DataFrame) -> None:
