@@ -27,7 +27,7 @@ app = typer.Typer(
 
 COMMANDS = (
     "inspect", "manifest", "prepare", "evaluate", "compare", "paper", "export", "predict",
-    "explain", "trend", "convert", "cards", "synthesize", "sweep",
+    "explain", "quantify", "trend", "convert", "coco", "cards", "synthesize", "sweep",
 )  # fmt: skip
 
 

@@ -83,11 +83,10 @@ def inspect(
     import pandas as pd
 
     from covidlit.cli.inspect_page import GENERATOR, shows_prepared, write_page
-    from covidlit.cli.replaceable import check_own_page, check_own_table
     from covidlit.dicom import Checks, find_series, judge, looked_into
-    from covidlit.files import printable
+    from covidlit.files import check_own_page, printable
     from covidlit.progress import progress_bar
-    from covidlit.tables import write_table
+    from covidlit.tables import check_own_table, write_table
 
     if csv is not None:
         check_own_table(csv, _ALWAYS, "covidlit inspect")

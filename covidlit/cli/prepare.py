@@ -54,15 +54,17 @@ def prepare(
     from rich.table import Table
 
     from covidlit.cli.inspect_page import GENERATOR, write_prepared_page
-    from covidlit.cli.replaceable import check_own_page
     from covidlit.cohort.manifest import read_manifest
     from covidlit.cohort.provenance import checks_of
     from covidlit.cohort.scan_notes import count_notes
     from covidlit.dicom import Checks
+    from covidlit.files import check_own_page
     from covidlit.preprocess import Geometry, prepare_cohort
+    from covidlit.tables import check_own_table
 
     if html is not None:
-        check_own_page(html, GENERATOR)
+        check_own_page(html, GENERATOR, command="covidlit prepare")
+    check_own_table(cache / "prepared.csv", ("scan_id", "key"), "covidlit prepare", [manifest])
     table = read_manifest(manifest)
     cohort = prepare_cohort(
         table,

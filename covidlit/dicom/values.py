@@ -18,6 +18,7 @@ from covidlit.dicom.damage import excess_bytes, pixel_bytes
 from covidlit.dicom.pixels import decode_problem, padding_ends
 from covidlit.dicom.series import Frame, ImageFile
 from covidlit.dicom.spacing import Report
+from covidlit.dicom.wording import name_some
 
 # RescaleType as the standard writes it, what others write for the same, and US (unspecified), which
 # says no more than its absence and stands in sound CTs.
@@ -58,6 +59,15 @@ def check_units(frames: Sequence[Frame], report: Report, notes: list[str]) -> No
     types = sorted({frame.rescale_type for frame in frames} - {"HU", ""})
     if types and not reasons:
         notes.append(f"RescaleType {', '.join(types)} taken as HU")
+    untyped = [frame.name for frame in frames if not frame.rescale_type]
+    typed = [frame.name for frame in frames if frame.rescale_type]
+    if untyped and typed:
+        missing = len(untyped) <= len(typed)
+        few = untyped if missing else typed
+        notes.append(
+            f"RescaleType {'is missing' if missing else 'stands only'} in {name_some(few)} "
+            f"({len(few)} of {len(frames)} slices): all taken as HU"
+        )
 
 
 def check_files(images: Sequence[ImageFile], report: Report, notes: list[str]) -> None:
@@ -113,9 +123,11 @@ def check_rescale(frames: Sequence[Frame], report: Report, notes: list[str]) -> 
     if len(kinds) == 1:
         return
     usual, count = kinds.most_common(1)[0]
+    odd = [frame.name for frame in frames if (frame.slope, frame.intercept) != usual]
+    named = f" ({name_some(odd)} unlike the others)" if len(odd) < count else ""
     notes.append(
-        "RescaleSlope or RescaleIntercept differ from slice to slice: each slice was read with its "
-        "own"
+        f"RescaleSlope or RescaleIntercept differ from slice to slice{named}: each slice was read "
+        "with its own"
     )
     if 2 * count <= len(frames) and len(kinds) > _FEW_KINDS:
         return  # each slice its own, as some converters write

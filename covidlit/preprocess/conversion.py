@@ -9,11 +9,11 @@ from pathlib import Path
 import nibabel as nib
 import pandas as pd
 
-from covidlit.cohort.converted import SeriesVerdict, as_row, read_verdict
+from covidlit.cohort.converted import SeriesVerdict, as_row, read_verdict, series_of
 from covidlit.cohort.scan_sources import ScanSource, find_scans, refusal_reason
 from covidlit.dicom import Checks
 from covidlit.errors import CovidlitError
-from covidlit.files import atomic_path, check_writable, fingerprint
+from covidlit.files import atomic_path, check_replaceable, check_writable, fingerprint
 from covidlit.preprocess.backends import run_in_parallel
 from covidlit.preprocess.cache import pixel_hash, source_hash
 from covidlit.preprocess.index import Signatures
@@ -136,9 +136,11 @@ def _convert_one(placed: tuple[int, _Task]) -> tuple[int, SeriesVerdict]:
     try:
         scan = source.read()
         name = scan_name(source.scan_id, scan)
+        target = task.out_dir / f"{name}.nii.gz"
+        check_replaceable(target, lambda file: series_of(file) is not None, "covidlit convert")
     except Exception as error:
         return place, _kept(_refused(task, refusal_reason(error)), task)
-    written = write_scan(scan, task.out_dir / f"{name}.nii.gz")
+    written = write_scan(scan, target)
     z, y, x = scan.hu.shape
     verdict = SeriesVerdict(
         scan_id=name,

@@ -230,3 +230,42 @@ def test_names_of_the_unit_that_are_accepted(write_ct: Write, kind: str | None) 
             ds.RescaleType = kind
 
     assert np.array_equal(read_series(write_ct(edit=edit)).hu[:, 0, 0], 100 * np.arange(14))
+
+
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [
+        ({3, 5}, "RescaleType is missing in a009, a011 (2 of 14 slices): all taken as HU"),
+        (set(range(14)) - {4}, "RescaleType stands only in a010 (1 of 14 slices): all taken as HU"),
+        (set(), None),
+        (set(range(14)), None),
+    ],
+)
+def test_a_rescale_type_that_some_slices_lack_is_named(
+    write_ct: Write, without: set[int], said: str | None
+) -> None:
+    def edit(ds: Dataset, k: int) -> None:
+        ds.RescaleType = "HU"
+        if k in without:
+            del ds.RescaleType
+
+    (series,) = find_series(write_ct(edit=edit)).series
+    verdict = judge(series)
+    assert verdict.accepted
+    if said is None:
+        assert not any("RescaleType" in note for note in verdict.notes)
+    else:
+        assert said in verdict.notes
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+def test_an_intercept_that_is_off_by_one_is_named(write_ct: Write, stored: Stored, by: int) -> None:
+    def edit(ds: Dataset, k: int) -> None:
+        ds.RescaleSlope, ds.RescaleIntercept = 1, -1024 + (by if k == 3 else 0)
+        stored(ds, np.rint(_gradient(k)) - ds.RescaleIntercept)
+
+    (series,) = find_series(write_ct(edit=edit)).series
+    (odd,) = [frame for frame in series.frames if frame.intercept != -1024]
+    verdict = judge(series)
+    assert verdict.accepted
+    assert any(f"({odd.name} unlike the others)" in note for note in verdict.notes)
