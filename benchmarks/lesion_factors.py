@@ -92,8 +92,8 @@ def by_peers(scan: Scan, labels: LesionLabels) -> dict[str, NDArray[np.float64]]
         columns["max_diameter_3d_mm"].append(float(_longest(points)))
         longest = 0.0
         for section in padded[1:-1]:
-            for line in find_contours(section, 0.5):
-                longest = max(longest, float(_longest(line * SPACING[1:])))
+            lines = find_contours(section, 0.5)
+            longest = max(longest, _longest(np.concatenate(lines) * SPACING[1:]))
         columns["max_diameter_2d_mm"].append(longest)
         by = [int(np.ceil(3.0 / step)) + 1 for step in SPACING]
         around = np.pad(mask, [(m, m) for m in by])
@@ -134,7 +134,7 @@ def _edge(
         return np.nan
     signed = []
     for distance, chosen in ((depth, inner), (height, outer)):
-        rise = np.abs(np.gradient(distance, SPACING[0], axis=0)[chosen]).clip(0, 1)
+        rise = np.abs(np.gradient(depth - height, SPACING[0], axis=0)[chosen]).clip(0, 1)
         step = rise * SPACING[0] + np.sqrt(1 - rise**2) * SPACING[1]
         signed.append(np.maximum(distance[chosen] - OFFSET * step, 0))
     at = np.concatenate([signed[0], -signed[1]])
