@@ -1,4 +1,4 @@
-"""The flow of inclusion: how many scans and patients each step left, and which it took out."""
+"""The flow of inclusion: how many rows and patients each step left, and which it took out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from covidlit.cohort.split import unit_key
 
 FLOW_COLUMNS = ("step", "criterion", "n_excluded", "n_not_assessed", "n_left", "n_patients")
 """Of `<manifest>.flow.csv`."""
@@ -45,7 +47,8 @@ class Flow:
 
     Args:
         steps: in order; the first says where it started.
-        excluded: (scan_id, criterion) of each scan that fell out.
+        excluded: (scan_id, criterion) of each scan that fell out; of a table of slices, (slice_id,
+            criterion).
     """
 
     steps: tuple[FlowStep, ...]
@@ -83,7 +86,9 @@ class Flow:
         )
         names = tuple(
             (scan, step.text if unassessed else criterion)
-            for scan, unassessed in zip(table.loc[gone, "scan_id"], unknown[gone], strict=True)
+            for scan, unassessed in zip(
+                table.loc[gone, unit_key(table)], unknown[gone], strict=True
+            )
         )
         return left, replace(self, steps=(*self.steps, step), excluded=self.excluded + names)
 

@@ -127,14 +127,14 @@ class Split(BaseModel):
 
 
 def unit_key(table: pd.DataFrame) -> str:
-    """The column by which a split names the rows: their scan, or in a table without scans, where a
-    row is a patient, the patient.
+    """The column by which a split names the rows: their slice where a row is one, else their scan,
+    or in a table without scans, where a row is a patient, the patient.
     """
-    return "scan_id" if "scan_id" in table else "patient_id"
+    return next((name for name in ("slice_id", "scan_id") if name in table), "patient_id")
 
 
 def patient_keys(table: pd.DataFrame) -> pd.Series:
-    """For each row the smallest scan_id of its patient.
+    """For each row the smallest scan_id (see `unit_key`) of its patient.
 
     Groups rows as `patient_id` does. The scan_ids of DICOM series do not depend on the secret key
     that the pseudonyms were made with: the same series give the same split on every machine.

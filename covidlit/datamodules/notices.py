@@ -15,6 +15,7 @@ from covidlit.datamodules.row_lines import lacking_lines, noted_lines, refused_l
 if TYPE_CHECKING:
     import pandas as pd
 
+    from covidlit.cohort.flow import Flow
     from covidlit.datamodules.cohort_data import CohortData
     from covidlit.dicom import Checks
 
@@ -48,6 +49,22 @@ class Notices:
         """What was left out and what was noted; the data set up."""
         self._warn(refused_line(data.table, data.unit), *noted_lines(data.table, data.unit))
         self._warn(*_lacking(data, data.rows_of))
+
+    def of_slices(self, table: pd.DataFrame, flow: Flow) -> None:
+        """What of labelled slices was left out, by inclusion, for its size or as unreadable."""
+        if len(flow.steps) > 1:
+            self._warn(f"Of the labelled slices: {flow.summary()}.")
+        small, crowds = int(table["n_too_small"].sum()), int(table["n_crowds"].sum())
+        if small:
+            self._warn(
+                f"{small} pieces are smaller than data.min_area_mm2 and no objects; their pixels "
+                "stay in the map of classes."
+            )
+        if crowds:
+            self._warn(
+                f"{crowds} annotations are crowds (iscrowd): no objects, but in the map of classes."
+            )
+        self._warn(refused_line(table, "slice"))
 
     @rank_zero_only
     def _warn(self, *texts: str) -> None:

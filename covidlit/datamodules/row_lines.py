@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from covidlit.cohort.split import Split
 
 _REASONS = 3
+_LISTED = {
+    "scan": " A run's report lists those of the test part, prepared.csv in the cache's folder all."
+}
+"""Where rows that were refused are listed, by what a row is."""
 
 
 def refused_line(table: pd.DataFrame, unit: str = "scan") -> str:
@@ -31,8 +35,7 @@ def refused_line(table: pd.DataFrame, unit: str = "scan") -> str:
     more = f"; {len(reasons) - _REASONS} more reasons" if len(reasons) > _REASONS else ""
     return (
         f"{len(refused)} of {len(table)} {unit}s were refused and train nothing: "
-        f"{'; '.join(reasons[:_REASONS])}{more}. A run's report lists those of the test part, "
-        "prepared.csv in the cache's folder all."
+        f"{'; '.join(reasons[:_REASONS])}{more}." + _LISTED.get(unit, "")
     )
 
 

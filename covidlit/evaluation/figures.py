@@ -286,7 +286,7 @@ def threshold_figure(
 
 
 def training_figure(curve: pd.DataFrame, synthetic: bool = False) -> str | None:
-    """Losses, and below them AUCs, accuracies and F1 scores, by epoch; None without any.
+    """Losses, and below them AUCs, accuracies, F1 scores and Dice, by epoch; None without any.
 
     Args:
         curve: one row per epoch with `epoch` (else the row number) and columns such as
@@ -298,7 +298,9 @@ def training_figure(curve: pd.DataFrame, synthetic: bool = False) -> str | None:
     epoch = numbers["epoch"] if "epoch" in numbers.columns else pd.Series(range(len(numbers)))
     names = [str(name) for name in numbers.columns if name not in ("epoch", "step")]
     losses = [name for name in names if "loss" in name]
-    others = [name for name in names if "loss" not in name and re.search("auc|acc|f1", name)]
+    others = [
+        name for name in names if "loss" not in name and re.search("auc|acc|f1|dice|map_", name)
+    ]
     panels = [panel for panel in (losses, others) if panel]
     if not panels or len(numbers) == 0:
         return None

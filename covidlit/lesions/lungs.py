@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import cc3d
-import edt
 import fill_voids
 import numpy as np
 import scipy.ndimage
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from covidlit.arguments import n_cores
 from covidlit.lesions.airways import find_airways
+from covidlit.lesions.distance import distance_within
 from covidlit.lesions.lung_sides import LEFT, RIGHT, label_sides, seam_between_lungs
 from covidlit.lesions.lung_wall import SHELL_MM, fill_dents
 from covidlit.scans.scan import AIR_HU
@@ -148,7 +148,7 @@ def _widened(
 ) -> NDArray[np.bool_]:
     if not mask.any():
         return mask
-    wide: NDArray[np.bool_] = edt.edt(~mask, anisotropy=steps, parallel=n_cores()) <= by_mm
+    wide: NDArray[np.bool_] = distance_within(~mask, steps, n_cores()) <= by_mm
     return wide
 
 
@@ -161,7 +161,7 @@ def _closed(
     margin = [int(by_mm // step) + 2 for step in steps]
     padded = np.pad(mask, [(m, m) for m in margin])
     wide = _widened(padded, by_mm, steps)
-    back = edt.edt(wide, anisotropy=steps, parallel=n_cores()) > by_mm
+    back = distance_within(wide, steps, n_cores()) > by_mm
     cut = tuple(slice(m, -m) for m in margin)
     return back[cut] | mask
 

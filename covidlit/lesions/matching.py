@@ -7,13 +7,13 @@ from itertools import pairwise
 from typing import Any
 
 import cc3d
-import edt
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from covidlit.errors import ConfigError
+from covidlit.lesions.distance import distance_within
 from covidlit.lesions.slice_instances import SliceInstances
 from covidlit.scans.lesion_labels import FIRST_LESION, LabelError
 
@@ -192,8 +192,8 @@ def _fill_bridges(
 
 def _signed(mask: NDArray[np.bool_], pixel: tuple[float, ...]) -> NDArray[np.float32]:
     padded = np.pad(mask, 1)
-    inside = edt.edt(padded, anisotropy=pixel)
-    outside = edt.edt(~padded, anisotropy=pixel)
+    inside = distance_within(padded, pixel)
+    outside = distance_within(~padded, pixel)
     out: NDArray[np.float32] = (inside - outside)[1:-1, 1:-1]
     return out
 

@@ -136,6 +136,7 @@ class LightningRunner:
         from covidlit.runs.batch_size import settle_batches
         from covidlit.runs.smallest_batch import check_size, check_smallest_batch
 
+        config = self._fit_task(config, data)
         if config["data"].get("batch_size") is None:
             return config
         check_size(self.task, data.input_record())
@@ -153,6 +154,16 @@ class LightningRunner:
             "trainer": trainer,
             "model": {**config["model"], "trainer": trainer},
         }
+
+    def _fit_task(self, config: dict[str, Any], data: CohortData) -> dict[str, Any]:
+        """The configuration with the task's arguments that the training part decides."""
+        node = {name: value for name, value in self._task_node.items() if name != "_target_"}
+        fitted = self._task_class.fitted_to(node, data)
+        if fitted == node:
+            return config
+        self._task_node, self._task = {"_target_": self._task_node["_target_"], **fitted}, None
+        task = {**config["model"]["task"], **fitted}
+        return {**config, "model": {**config["model"], "task": task}}
 
     def fit(self, data: CohortData, run_dir: Path) -> None:
         """Train; leaves `checkpoints/`, and `logs/` of the loggers, in `run_dir`.

@@ -31,16 +31,31 @@ SCHEDULERS = (
 # fmt: on
 
 ALLOWED_TARGETS: dict[str, set[str]] = {
-    "models": {"covidlit.models.CSACNet3D", "covidlit.models.ResNet3D"},
-    "tasks": {"covidlit.tasks.VolumeClassification"},
+    "models": {
+        "covidlit.models.CSACNet3D",
+        "covidlit.models.MaskRCNN",
+        "covidlit.models.ResNet3D",
+    },
+    "tasks": {"covidlit.tasks.LesionSegmentation", "covidlit.tasks.VolumeClassification"},
     "optimizers": {f"torch.optim.{name}" for name in OPTIMIZERS},
     "schedulers": {f"torch.optim.lr_scheduler.{name}" for name in SCHEDULERS},
-    "data": {"covidlit.datamodules.VolumeDataModule"},
+    "data": {
+        "covidlit.datamodules.VolumeDataModule",
+        "covidlit.datamodules.slices.SliceDataModule",
+    },
     "sources": {
         "covidlit.cohort.sources.existing_manifest",
         "covidlit.synthetic.source.synthetic_manifest",
+        "covidlit.datamodules.slices.coco_source.coco_slices",
+        "covidlit.datamodules.slices.coco_source.existing_slices",
+        "covidlit.datamodules.slices.label_volumes.label_volumes",
+        "covidlit.datamodules.slices.mask_images.mask_images",
+        "covidlit.datamodules.slices.synthetic.synthetic_slices",
     },
-    "inclusion": {"covidlit.cohort.inclusion.InclusionCriteria"},
+    "inclusion": {
+        "covidlit.cohort.inclusion.InclusionCriteria",
+        "covidlit.cohort.slice_criteria.SliceCriteria",
+    },
     "label_rules": {
         f"covidlit.cohort.label_rule.{name}"
         for name in ("ByClass", "LabelRule", "ManifestTarget", "MultiClass")

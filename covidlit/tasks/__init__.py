@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from covidlit.tasks.base import BaseTask
     from covidlit.tasks.classification import VolumeClassification
+    from covidlit.tasks.segmentation import LesionSegmentation
 
-__all__ = ["BaseTask", "VolumeClassification"]
+__all__ = ["BaseTask", "LesionSegmentation", "VolumeClassification"]
 
-_MODULES = {"BaseTask": "base", "VolumeClassification": "classification"}
+_MODULES = {
+    "BaseTask": "base",
+    "LesionSegmentation": "segmentation",
+    "VolumeClassification": "classification",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -24,6 +24,8 @@ from covidlit.version import __version__
 if TYPE_CHECKING:
     import pandas as pd
 
+    from covidlit.datamodules.cohort_data import CohortData
+
 Batch = dict[str, Any]
 
 
@@ -77,6 +79,18 @@ class BaseTask(pl.LightningModule, ABC):
                 fix="use covidlit.tasks.load.load_task.",
             )
         return task
+
+    @classmethod
+    def fitted_to(cls, arguments: Mapping[str, Any], data: CohortData) -> dict[str, Any]:
+        """The task's arguments with what the training part decides, such as names of classes.
+
+        A run calls it before it builds the task that it trains.
+
+        Args:
+            arguments: of the task, plain types.
+            data: set up.
+        """
+        return dict(arguments)
 
     @abstractmethod
     def configure_models(self) -> None:

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from covidlit.runs.outcomes.outcome import Outcome
     from covidlit.runs.runner import Runner
 
-OUTCOMES = {"classification": "covidlit.runs.outcomes.classification.Classification"}
+OUTCOMES = {
+    "classification": "covidlit.runs.outcomes.classification.Classification",
+    "segmentation": "covidlit.runs.outcomes.segmentation.Segmentation",
+}
 """Outcomes by the name that a task gives as its `outcome`."""
 
 

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from covidlit.cohort.describe import show_table1, table1, table2
@@ -35,6 +36,7 @@ def report_context(
     run_dir: Path,
     config: dict[str, Any],
     trainings: Sequence[Training],
+    summary: pd.DataFrame | None = None,
 ) -> ReportContext:
     """Configuration, cohort, split, training and versions of a run.
 
@@ -42,14 +44,17 @@ def report_context(
         run_dir: the run's folder.
         config: the resolved configuration.
         trainings: one, or those of the folds of a cross-validation.
+        summary: one row per part; None: scans, by class. Data without classes of scans need one,
+            and have no Tables 1 and 2.
     """
     data, facts = trainings[0].data, trainings[0].facts
     table, described = data.table, data.facts()
     flow, flow_note = flow_of(Path(described["source"]))
-    tables = {
-        "Table 1. The cohort by centre": show_table1(table1(table)).rename_axis("characteristic")
-    }
-    if len(trainings) == 1:
+    tables = {}
+    if summary is None:
+        shown = show_table1(table1(table)).rename_axis("characteristic")
+        tables["Table 1. The cohort by centre"] = shown
+    if summary is None and len(trainings) == 1:
         tables["Table 2. Classes, RT-PCR and aetiology by part"] = table2(table, data.split)
     hashes = [training.data.split.hash for training in trainings]
     return ReportContext(
@@ -59,9 +64,7 @@ def report_context(
         config=yaml.safe_dump(config, sort_keys=False),
         config_hash=fingerprint(config),
         split_hash=hashes[0] if len(hashes) == 1 else fingerprint(hashes),
-        split_summary=split_summary(table)
-        if len(trainings) == 1
-        else split_summary_by_fold([training.data.table for training in trainings]),
+        split_summary=_by_part(trainings) if summary is None else summary,
         centres=sorted(map(str, table["centre"].dropna().unique())) if "centre" in table else [],
         disjointness=(
             "No patient, no study, no series and no image (hash of its voxels) stands in two parts"
@@ -93,6 +96,12 @@ def _to_check(trainings: Sequence[Training]) -> list[str]:
     """What a person should look at, once for all folds that it is true of."""
     noted = [training.data.facts().get(TO_CHECK, "") for training in trainings]
     return [f"Possible leakage: {text}" for text in dict.fromkeys(noted) if text]
+
+
+def _by_part(trainings: Sequence[Training]) -> pd.DataFrame:
+    if len(trainings) == 1:
+        return split_summary(trainings[0].data.table)
+    return split_summary_by_fold([training.data.table for training in trainings])
 
 
 def _command() -> str:

@@ -1,0 +1,82 @@
+"""Polygons of COCO to masks and back.
+
+Coordinates are x to the right, y down, from the upper left corner of the first pixel, whose centre
+is at (0.5, 0.5). A pixel is inside where its centre is. Outlines run half-way between the centres
+of pixels inside and outside (`skimage.measure.find_contours` at 0.5), so that filling them gives
+the mask back to the pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.measure import find_contours
+
+Ring = NDArray[np.float64]
+"""(points, 2) x and y of a closed outline, the last point joined to the first."""
+
+_CROSSINGS = 1 << 20
+"""How many crossings of an outline with the rows of an image are held at a time."""
+
+
+def fill(rings: Sequence[Ring], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """The mask (rows, columns) of one object's rings.
+
+    Rings are pieces of the object. One that lies inside another is a hole of it, and one inside a
+    hole a piece again, as tools mean it that have no other way to write a hole.
+    """
+    if len(rings) == 1:
+        return _fill_one(rings[0], shape)
+    masks = sorted((_fill_one(ring, shape) for ring in rings), key=np.count_nonzero, reverse=True)
+    found = np.zeros(shape, bool)
+    kept: list[NDArray[np.bool_]] = []
+    for mask in masks:
+        around = [other for other in kept if not (mask & ~other).any() and (other & ~mask).any()]
+        kept.append(mask)
+        found = found & ~mask if len(around) % 2 else found | mask
+    return found
+
+
+def outlines(mask: NDArray[np.generic]) -> tuple[list[Ring], bool]:
+    """The outlines of a mask (rows, columns), and whether it has holes, which they do not tell."""
+    padded = np.pad(np.asarray(mask, dtype=np.float64), 1)
+    rings, holes = [], False
+    for contour in find_contours(padded, 0.5, fully_connected="high"):
+        ring = contour[:-1, ::-1] - 0.5  # from padded centres (y, x) to corners (x, y)
+        x, y = ring.T
+        # Around what is set they turn one way, around a hole the other.
+        holes |= bool(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) < 0)
+        rings.append(ring)
+    return rings, holes
+
+
+def _fill_one(ring: Ring, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """The pixels whose centres one ring winds around an odd number of times."""
+    rows, columns = shape
+    x0, y0 = ring.T
+    x1, y1 = np.roll(ring, -1, axis=0).T
+    # A row at y is crossed where low <= y < high: a corner on it counts once.
+    low, high = np.minimum(y0, y1), np.maximum(y0, y1)
+    first = np.clip(np.ceil(low - 0.5), 0, rows).astype(np.int64)
+    last = np.clip(np.ceil(high - 0.5), 0, rows).astype(np.int64)
+    crossed = last - first
+    flips = np.zeros((rows, columns + 1), np.int64)
+    start = 0
+    ends = np.cumsum(crossed)
+    while start < len(ring):
+        taken = int(np.searchsorted(ends, (ends[start - 1] if start else 0) + _CROSSINGS, "right"))
+        part = slice(start, max(taken, start + 1))
+        edge = np.repeat(np.arange(len(ring))[part], crossed[part])
+        within = np.arange(len(edge)) - np.repeat(
+            np.cumsum(crossed[part]) - crossed[part], crossed[part]
+        )
+        row = first[edge] + within
+        slope = (row + 0.5 - y0[edge]) / (y1[edge] - y0[edge])
+        at = x0[edge] + slope * (x1[edge] - x0[edge])
+        column = np.clip(np.floor(at - 0.5) + 1, 0, columns).astype(np.int64)
+        np.add.at(flips, (row, column), 1)
+        start = part.stop
+    inside: NDArray[np.bool_] = np.cumsum(flips, axis=1)[:, :-1] % 2 == 1
+    return inside

@@ -1,0 +1,176 @@
+"""Metrics of a segmentation in training; with intervals they are those of `evaluation`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.detection import MeanAveragePrecision
+
+from covidlit.scans.run_length import encode_masks, overlaps
+from covidlit.tasks.matching import match, sensitivity_at
+
+LUNG = "lung"
+_OUTSIDE_THE_LUNG = "pleural_effusion"
+
+
+class OverlapMetric(Metric):
+    """Dice of pixels over all slices: `dice` of lesions of any class, and of every class.
+
+    Of the lung it is that of the lung field, with the lesions in it.
+
+    Args:
+        classes: names of the labels from 1.
+    """
+
+    full_state_update = False
+    sums: Tensor
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        super().__init__()
+        self.classes = list(classes)
+        # Rows: classes, then lesions of any; columns: common, predicted, true pixels.
+        shape = (len(self.classes) + 1, 3)
+        self.add_state("sums", torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, predicted: Tensor, truth: Tensor, known: Tensor) -> None:
+        """Add a slice.
+
+        Args:
+            predicted, truth: (rows, columns) labels.
+            known: (classes + 1,) bool, which classes were looked for.
+        """
+        groups = pixel_groups(self.classes)
+        for index, labels in enumerate(groups):
+            own = [label for label in labels if bool(known[label])]
+            if not own or (index < len(self.classes) and not bool(known[index + 1])):
+                continue
+            wanted = torch.tensor(own, device=predicted.device)
+            one, other = torch.isin(predicted.long(), wanted), torch.isin(truth.long(), wanted)
+            found = torch.stack([(one & other).sum(), one.sum(), other.sum()])
+            self.sums[index] += found.to(self.sums)
+
+    def compute(self) -> dict[str, Tensor]:
+        """NaN of a class that is neither there nor predicted."""
+        dice = (2 * self.sums[:, 0] / (self.sums[:, 1] + self.sums[:, 2])).float()
+        named = {f"dice_{name}": dice[index] for index, name in enumerate(self.classes)}
+        return {"dice": dice[-1], **named}
+
+
+def pixel_groups(classes: Sequence[str]) -> list[list[int]]:
+    """The labels that count as each class, then those of lesions of any class.
+
+    The lung's are its own and those of lesions within it: a map of classes has the lesion where
+    both are.
+    """
+    lesions = [label for label, name in enumerate(classes, start=1) if name != LUNG]
+    groups = [[label] for label in range(1, len(classes) + 1)]
+    for index, name in enumerate(classes):
+        if name == LUNG:
+            inside = [k for k in lesions if classes[k - 1] != _OUTSIDE_THE_LUNG]
+            groups[index] = [index + 1, *inside]
+    return [*groups, lesions]
+
+
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+RECALLS = np.linspace(0, 1, 101)
+
+
+def coco_metric() -> MeanAveragePrecision:
+    """COCO's mean average precision of boxes and masks.
+
+    Of masks alone, torchmetrics leaves out slices without a true mask, and with them every false
+    positive there: both are asked for. Its own thresholds are in single precision, where a recall
+    of 0.35 misses the threshold of 0.35: given as these, it agrees with COCO's program.
+    """
+    metric = MeanAveragePrecision(
+        iou_type=("bbox", "segm"),
+        backend="faster_coco_eval",
+        iou_thresholds=IOU_THRESHOLDS.tolist(),
+        rec_thresholds=RECALLS.tolist(),
+    )
+    metric.warn_on_many_detections = False
+    return metric
+
+
+class DetectionMetric(Metric):
+    """`map_box` and `map_mask`, mean average precision; NaN without an object."""
+
+    full_state_update = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.precision = coco_metric()
+
+    def update(self, found: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
+        """Add a slice; see `MaskRCNN.forward` and its targets."""
+        truth = {name: target[name] for name in ("boxes", "labels")}
+        self.precision.update(
+            [{**found, "masks": found["masks"].bool()}],
+            [{**truth, "masks": target["masks"].bool()}],
+        )
+
+    def compute(self) -> dict[str, Tensor]:
+        """See the class."""
+        if not self.precision.groundtruth_labels or not any(
+            len(each) for each in self.precision.groundtruth_labels
+        ):
+            nothing = torch.tensor(torch.nan)
+            return {"map_box": nothing, "map_mask": nothing}
+        measured = self.precision.compute()
+        return {"map_box": measured["bbox_map"], "map_mask": measured["segm_map"]}
+
+    def reset(self) -> None:
+        """Forget all slices."""
+        super().reset()
+        self.precision.reset()
+
+
+class FrocMetric(Metric):
+    """`sensitivity`: share of the lesions, of any class, found at one false positive per slice."""
+
+    full_state_update = False
+    found: list[Tensor]
+    false: list[Tensor]
+    n_slices: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("found", [], dist_reduce_fx="cat")
+        self.add_state("false", [], dist_reduce_fx="cat")
+        self.add_state("n_slices", torch.zeros(()), dist_reduce_fx="sum")
+
+    def update(
+        self, found: Mapping[str, Tensor], target: Mapping[str, Tensor], lung: int = 0
+    ) -> None:
+        """Add a slice; objects with the label `lung` are no lesions."""
+        own, true = found["labels"] != lung, target["labels"] != lung
+        shape = (int(target["masks"].shape[1]), int(target["masks"].shape[2]))
+        scores = found["scores"][own].float().cpu().numpy()
+        overlap = overlaps(
+            encode_masks(found["masks"][own].cpu().numpy()),
+            encode_masks(target["masks"][true].cpu().numpy()),
+            shape,
+        )
+        matched = match(overlap, scores)
+        device = self.n_slices.device
+        self.found.append(torch.as_tensor(matched.found, device=device))
+        self.false.append(torch.as_tensor(scores[matched.false], device=device))
+        self.n_slices += 1
+
+    def compute(self) -> dict[str, Tensor]:
+        """NaN without a lesion."""
+        found, false = (
+            _joined(self.found).cpu().numpy(), _joined(self.false).cpu().numpy(),
+        )  # fmt: skip
+        value = sensitivity_at(found, false.astype(np.float64), int(self.n_slices))
+        return {"sensitivity": torch.tensor(value)}
+
+
+def _joined(values: list[Tensor] | Tensor) -> Tensor:
+    if isinstance(values, Tensor):  # of several processes
+        return values
+    return torch.cat(values) if values else torch.zeros(0)
