@@ -93,7 +93,8 @@ def find_scans(path: str | Path, checks: Checks) -> list[ScanSource]:
     else:
         sources = list(_dicom_series(path, checks))
         if path.is_dir():
-            sources += [_image(file, path, checks) for file in image_files(path)]
+            images = [_image(file, path, checks) for file in image_files(path)]
+            sources = _each_once(sources, images)
     if not sources:
         raise CovidlitError(
             "no CT scan was found there.",
@@ -101,6 +102,25 @@ def find_scans(path: str | Path, checks: Checks) -> list[ScanSource]:
             fix="give a folder with DICOM files, an image such as .nii.gz, or a manifest.",
         )
     return sources
+
+
+def _each_once(series: list[ScanSource], images: list[ScanSource]) -> list[ScanSource]:
+    """The series and images of a folder, without images that were converted from one of them."""
+    readable = {one.scan_id for one in series if one.read is not None and one.scan_id}
+    copies = {one.scan_id: one.path for one in images if one.scan_id in readable}
+    noted = [
+        replace(one, read=partial(_read_noting, one.read, copies[one.scan_id]))
+        if one.read is not None and one.scan_id in copies
+        else one
+        for one in series
+    ]
+    return [*noted, *(one for one in images if one.scan_id not in copies)]
+
+
+def _read_noting(read: Callable[[], Scan], copy: str) -> Scan:
+    scan = read()
+    note = f"lies here as NIfTI too ({copy}), which `covidlit convert` made of it: taken once"
+    return replace(scan, notes=(*scan.notes, note))
 
 
 def _dicom_series(path: Path, checks: Checks) -> Iterator[ScanSource]:

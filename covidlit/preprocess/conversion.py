@@ -76,9 +76,15 @@ def convert_scans(
         CovidlitError: no such path, no scan there, or `out_dir` cannot be written.
     """
     path, folder = Path(path), Path(out_dir)
+    if path.is_dir() and path.resolve() == folder.resolve():
+        raise CovidlitError(
+            "the NIfTI files would lie among the DICOM files that they are made of.",
+            where=folder,
+            fix="give a folder of their own, inside or beside it.",
+        )
     check_writable(folder / TABLE)
     checks = checks or Checks()
-    sources = [one for one in find_scans(path, checks) if not _lies_in(one, folder)]
+    sources = [one for one in find_scans(path, checks) if not _lies_in(one, folder, path)]
     if not sources:
         raise CovidlitError(
             "no CT scan was found there beside those in the folder to write to.",
@@ -195,8 +201,11 @@ def _made_from(source: ScanSource, signatures: Signatures) -> str | None:
     return fingerprint([source.scan_id, str(source.location), files])
 
 
-def _lies_in(source: ScanSource, folder: Path) -> bool:
+def _lies_in(source: ScanSource, folder: Path, searched: Path) -> bool:
+    """Whether a scan is what an earlier call has written, by its place in the folder."""
     inside = folder.resolve()
+    if inside in searched.resolve().parents:
+        return False  # the folder holds the sources as well, and these are not where it writes
     return source.location is not None and inside in (
         source.location.resolve(),
         *source.location.resolve().parents,

@@ -124,7 +124,7 @@ def test_a_setting_of_another_choice_of_its_group_says_so(data: str) -> None:
         composed(f"data={data}", "inclusion=none", "inclusion.on_missing=exclude")
     assert str(translate(caught.value)) == (
         "inclusion.on_missing: the choice made in the group 'inclusion' has no such setting. "
-        "Fix: choose another: inclusion= one of none, paper."
+        "Fix: choose another: inclusion= one of none, paper, slices."
     )
 
 
