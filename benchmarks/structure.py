@@ -41,7 +41,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("tasks",),
     ("baselines", "evaluation", "lesions"),
     ("deploy", "montage"),
-    ("explain",),
+    ("explain", "quantify"),
     ("runs",),
     ("sweep", "cards"),
     ("papers",),

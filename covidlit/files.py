@@ -11,7 +11,7 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -131,6 +131,90 @@ def check_writable(path: str | Path) -> None:
     else:
         return
     raise _explain(OSError(problem, os.strerror(problem)), target)
+
+
+def check_replaceable(
+    path: Path, is_own: Callable[[Path], bool], command: str, inputs: Iterable[str | Path] = ()
+) -> Path:
+    """The path, if a file can be written there over nothing but an earlier one of the command.
+
+    Args:
+        path: to be written.
+        is_own: whether the file that lies there is one that the command writes.
+        command: its name, for the message.
+        inputs: what the command reads, which it never writes over, its own earlier output included.
+
+    Raises:
+        CovidlitError: another file or an input lies there, or the place cannot be written.
+    """
+    check_writable(path)
+    if not path.exists():
+        return path
+    for given in map(Path, inputs):
+        if given.exists() and path.samefile(given):
+            raise CovidlitError(
+                f"`{command}` would write over what it is to read.",
+                where=path,
+                fix="give another name.",
+            )
+    if not is_own(path):
+        raise CovidlitError(
+            f"`{command}` would write over a file that it did not write.",
+            where=path,
+            fix="give another name, or remove that file first.",
+        )
+    return path
+
+
+def check_own_page(
+    path: Path, generator: str, *, command: str | None = None, older: str | None = None
+) -> Path:
+    """The path, if a page can be written there over nothing but an earlier one of the command.
+
+    Args:
+        path: .html.
+        generator: what the command's own pages say in `<meta name="generator">`.
+        command: its name, for the message; by default `generator`.
+        older: words by which a page of a version is known that wrote no generator.
+
+    Raises:
+        CovidlitError: another file lies there, another ending, or a place that cannot be written.
+    """
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise CovidlitError(
+            f"a page must end in .html, not {path.suffix!r}.", where=path, fix="rename it."
+        )
+
+    def is_own(path: Path) -> bool:
+        with path.open("rb") as file:
+            head = file.read(2000)
+            if b'name="generator"' in head:
+                return f'content="{generator}"'.encode() in head
+            return older is not None and older.encode() in head + file.read()
+
+    return check_replaceable(path, is_own, command or generator)
+
+
+def check_own_json(path: Path, keys: Iterable[str], command: str) -> Path:
+    """The path, if JSON can be written there over nothing but an earlier one of the command.
+
+    Args:
+        path: .json.
+        keys: by which the command's own mapping is known.
+        command: its name, for the message.
+
+    Raises:
+        CovidlitError: another file lies there, or a place that cannot be written.
+    """
+
+    def is_own(path: Path) -> bool:
+        try:
+            content = json.loads(path.read_bytes())
+        except ValueError:
+            return False
+        return isinstance(content, dict) and set(content).issuperset(keys)
+
+    return check_replaceable(path, is_own, command)
 
 
 def is_writable(folder: str | Path) -> bool:

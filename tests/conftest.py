@@ -138,6 +138,35 @@ def tiny_overrides(tiny_data: Path) -> list[str]:
     return ["data=manifest", f"data.source.path={manifest}", f"data_dir={tiny_data}", *TINY]
 
 
+TINY_SLICES = [
+    "model.task.net.backbone=efficientnet_lite0",
+    "model.task.net.fpn_channels=16",
+    "model.task.net.head_width=32",
+    "model.task.net.semantic_width=16",
+    "model.task.net.proposals=20",
+    "model.task.net.train_proposals=50",
+    "model.task.net.sampled_regions=16",
+    "model.task.net.max_detections=10",
+    "split.validation_fraction=0.25",
+    "data.n_jobs=1",
+    "trainer.max_epochs=1",
+    "evaluation.n_bootstrap=100",
+]
+"""Overrides that make a run of slices take seconds."""
+
+
+@pytest.fixture(scope="session")
+def slice_overrides(once: Once) -> list[str]:
+    """Overrides that train a tiny Mask R-CNN on drawn slices."""
+    from drawn_slices import write_pictures
+
+    folder = once("drawn_slices", lambda place: write_pictures(place / "pictures"))
+    return [
+        "data=slices_masks", f"data.source.root={folder / 'pictures'}",
+        f"data_dir={folder / 'data'}", *TINY_SLICES,
+    ]  # fmt: skip
+
+
 def _train(run_dir: Path, *overrides: str) -> None:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
@@ -159,6 +188,20 @@ def train(
     def run(*overrides: str) -> Path:
         run_dir = tmp_path_factory.mktemp("run")
         _train(run_dir, *tiny_overrides, *overrides)
+        return run_dir
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def train_on_slices(
+    slice_overrides: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """As `train`, on drawn slices."""
+
+    def run(*overrides: str) -> Path:
+        run_dir = tmp_path_factory.mktemp("run")
+        _train(run_dir, *slice_overrides, *overrides)
         return run_dir
 
     return run

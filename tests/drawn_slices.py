@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 CLASSES = ["lung", "ground_glass", "consolidation"]
@@ -79,3 +81,27 @@ def collate(slices: list[dict[str, Any]]) -> dict[str, Any]:
     for name in ("affine", "spacing"):
         batch[name] = torch.stack([each[name] for each in slices])
     return batch
+
+
+def write_pictures(folder: Path, n_patients: int = 20, size: int = 48) -> Path:
+    """A folder of pictures with masks of lungs and lesions, two slices of each patient.
+
+    `data=slices_masks` reads it; the second slice of every patient has no lesion.
+    """
+    rows = []
+    for name in ("images", "lung", "lesion"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for number in range(2 * n_patients):
+        drawn = drawn_slice(number, size, lesions=1 - number % 2)
+        file = f"p{number // 2:02d}_{number % 2}.png"
+        semantic = drawn["target"]["semantic"].numpy()
+        pictures = {
+            "images": drawn["image"][0].numpy() * 255,
+            "lung": (semantic > 0) * 255,
+            "lesion": (semantic > 1) * 255,
+        }
+        for name, picture in pictures.items():
+            Image.fromarray(picture.astype(np.uint8)).save(folder / name / file)
+        rows.append(f"{file},p{number // 2:02d}")
+    (folder / "slices.csv").write_text("file,patient_id\n" + "\n".join(rows) + "\n")
+    return folder

@@ -121,3 +121,85 @@ def test_an_error_survives_the_way_between_processes() -> None:
     back = pickle.loads(pickle.dumps(error))
     assert isinstance(back, ManifestError)
     assert str(back) == str(error) == "where: what Fix: fix"
+
+
+def _numbers(tmp_path: Path, text: str, *, encoding: str = "utf-8") -> pd.DataFrame:
+    (tmp_path / "t.csv").write_text(text, encoding=encoding)
+    schema = pa.DataFrameSchema(
+        {
+            "spo2": pa.Column(float, pa.Check.in_range(0, 100), coerce=True, nullable=True),
+            "n": pa.Column("Int64", coerce=True, nullable=True, required=False),
+        }
+    )
+    return validate(read_table(tmp_path / "t.csv"), schema, "t.csv")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id;spo2\na;96,5\nb;97,25\nc;\nd;98\n",
+        'id,spo2\na,"96,5"\nb,97.25\nc,NA\nd,98\n',  # one comma in a table of points
+        "id\tspo2\na\t96,5\nb\t97.25\nc\t\nd\t98\n",
+    ],
+    ids=["semicolons", "quoted", "both"],
+)
+def test_decimal_commas_are_read_cell_by_cell(text: str, tmp_path: Path) -> None:
+    found = _numbers(tmp_path, text)["spo2"].tolist()
+    assert found[:2] == [96.5, 97.25]
+    assert pd.isna(found[2])
+    assert found[3] == 98
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_one_bad_cell_among_decimal_commas_is_the_one_that_is_named(
+    separator: str, tmp_path: Path
+) -> None:
+    rows = ["a;96,5", "b;97,5", "c;n.a.", "d;98,5"]
+    text = "\n".join(["id;spo2", *rows]).replace(";", separator)
+    with pytest.raises(CovidlitError) as caught:
+        _numbers(tmp_path, text)
+    assert "1 problem(s): row 3 (line 4 of the file), column 'spo2': value 'n.a.'" in str(
+        caught.value
+    )
+    assert "96,5" not in str(caught.value)
+
+
+def test_a_comma_that_may_be_one_of_thousands_is_asked_about(tmp_path: Path) -> None:
+    with pytest.raises(CovidlitError, match=r"value '1,234': .*if that is a decimal comma, write"):
+        _numbers(tmp_path, 'id,spo2\na,"1,234"\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("id,spo2\na,1\nb,x\n", 3),
+        ("sep=;\nid;spo2\na;1\nb;x\n", 4),
+        ("id,spo2\n\na,1\n\n\nb,x\n", 6),
+        ('id,spo2\n"a\nand\nmore",1\nb,x\n', 5),
+        ("\ufeffid,spo2\r\na,1\r\nb,x\r\n", 3),
+    ],
+    ids=["plain", "sep", "empty lines", "lines in a cell", "mark and CR LF"],
+)
+def test_a_message_names_the_line_that_an_editor_shows(
+    text: str, line: int, tmp_path: Path
+) -> None:
+    (tmp_path / "t.csv").write_bytes(text.encode())
+    with pytest.raises(CovidlitError) as caught:
+        validate(
+            read_table(tmp_path / "t.csv"),
+            pa.DataFrameSchema({"spo2": pa.Column(float, coerce=True)}),
+            "t.csv",
+        )
+    assert f"row 2 (line {line} of the file), column 'spo2': value 'x'" in str(caught.value)
+
+
+def test_lines_are_those_of_text_alone_and_go_into_no_file(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,spo2\na,1\nb,200\n")
+    table = read_table(tmp_path / "t.csv")
+    schema = pa.DataFrameSchema({"spo2": pa.Column(float, pa.Check.le(100), coerce=True)})
+    with pytest.raises(CovidlitError, match=r"row 2 \(line 3 of the file\)"):
+        validate(table[table["spo2"] > 1], schema, "t")  # a selection knows its lines
+    write_table(table, tmp_path / "t.parquet")
+    assert pd.read_parquet(tmp_path / "t.parquet").attrs == {}
+    with pytest.raises(CovidlitError, match="row 2, column"):
+        validate(read_table(tmp_path / "t.parquet"), schema, "t")

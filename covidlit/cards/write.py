@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from covidlit.cards.claim import ClaimItem, claim_sheet
-from covidlit.cards.claim_files import claim_csv, claim_html
-from covidlit.cards.model_card import model_card
+from covidlit.cards.claim_files import COLUMNS, claim_csv, claim_html
+from covidlit.cards.model_card import NOT_CLINICAL, model_card
 from covidlit.cards.run_artefacts import read_run
-from covidlit.files import check_writable, write_text
+from covidlit.files import check_own_page, check_replaceable, write_text
+from covidlit.tables import check_own_table
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,7 @@ def write_cards(run_dir: str | Path, out_dir: str | Path | None = None) -> Writt
         CovidlitError: see `read_run`; or the folder cannot be written.
     """
     out = Path(run_dir if out_dir is None else out_dir)
-    for name in ("claim.csv", "claim.html", "model_card.md"):
-        check_writable(out / name)
+    _check_own(out)
     run = read_run(run_dir)
     items = claim_sheet(run)
     title = str(run.files["config.yaml"].get("name") or run.folder.name)
@@ -43,3 +43,15 @@ def write_cards(run_dir: str | Path, out_dir: str | Path | None = None) -> Writt
         write_text(out / "model_card.md", model_card(run, items)),
     )
     return WrittenCards(items, files, run.synthetic)
+
+
+def _check_own(out: Path) -> None:
+    """Make sure that nothing but earlier cards is written over."""
+    command = "covidlit cards"
+    check_own_table(out / "claim.csv", COLUMNS, command)
+    check_own_page(out / "claim.html", command, older="Made by covidlit from the files of the run")
+    check_replaceable(
+        out / "model_card.md",
+        lambda path: NOT_CLINICAL.encode() in path.read_bytes(),
+        command,
+    )

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from covidlit.cli.several_values import WithCommas
 from covidlit.errors import CovidlitError, machine_trouble
 from covidlit.process import check_address_space, collect_less, let_waiting_threads_sleep
 from covidlit.version import __version__
@@ -27,7 +28,7 @@ app = typer.Typer(
 
 COMMANDS = (
     "inspect", "manifest", "prepare", "evaluate", "compare", "paper", "export", "predict",
-    "explain", "convert", "coco", "cards", "synthesize", "sweep",
+    "explain", "quantify", "trend", "convert", "coco", "cards", "synthesize", "sweep",
 )  # fmt: skip
 
 
@@ -102,4 +103,4 @@ def _train(context: typer.Context) -> None:
 
 for _name in COMMANDS:
     _module = import_module(f"covidlit.cli.{_name}")
-    app.command(_name)(_friendly(getattr(_module, _name)))
+    app.command(_name, cls=WithCommas)(_friendly(getattr(_module, _name)))

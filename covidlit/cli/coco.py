@@ -83,7 +83,6 @@ def coco(
     """
     from rich.console import Console
 
-    from covidlit.cli.replaceable import check_own_table
     from covidlit.cohort.coco import read_coco
     from covidlit.cohort.slice_table import SLICES
     from covidlit.datamodules.slices.coco_export import write_label_volumes, write_mask_pictures
@@ -104,12 +103,13 @@ def coco(
     classes = tuple(class_name or CLASSES)
     if to == "masks":
         _require_file(source, to)
-        check_own_table(out / "slices.csv", ("file", "file_name", "n_objects"), "covidlit coco")
+        _check_out(out, out / "slices.csv", ("file", "file_name", "n_objects"), [source])
         found = read_coco(source, classes, categories)
         write_table(write_mask_pictures(found, out), out / "slices.csv")
         console.print(f"Masks of {len(found.images)} images: {out}", soft_wrap=True)
         return
-    check_own_table(out / SLICES, ("slice_id", "slice_index", "source"), "covidlit coco")
+    inputs = [path for path in (source, manifest, table) if path is not None]
+    _check_out(out, out / SLICES, ("slice_id", "slice_index", "source"), inputs)
     written = _slices(
         source, out, to, manifest=manifest, name=name, values=_pairs(value, "--value"),
         masks=_pairs(mask, "--mask"), images=images, table=table, patient=patient,
@@ -156,6 +156,23 @@ def _slices(source: Path, out: Path, to: str, **given: Any) -> Path:
         text["manifest"] or "", str(source), name=given["name"], values=given["values"] or None,
         out=str(out),
     )  # fmt: skip
+
+
+def _check_out(out: Path, table: Path, columns: tuple[str, ...], inputs: list[Path]) -> None:
+    """Refuse a folder that holds anything but what this command has written, or what it reads."""
+    from covidlit.errors import CovidlitError
+    from covidlit.tables import check_own_table
+
+    check_own_table(table, columns, "covidlit coco", inputs)
+    inside = [path for path in inputs if out.resolve() in (path.resolve(), *path.resolve().parents)]
+    if inside or (out.is_dir() and not table.exists() and any(out.iterdir())):
+        raise CovidlitError(
+            f"the folder holds {inside[0].name}, which is read here."
+            if inside
+            else "the folder is not empty, and `covidlit coco` has not made it.",
+            where=out,
+            fix="choose a new or empty folder.",
+        )
 
 
 def _as_polygons(path: Path) -> None:

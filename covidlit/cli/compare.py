@@ -53,13 +53,11 @@ def compare(
     from rich.console import Console
 
     from covidlit.evaluation.compare import compare as compute
-    from covidlit.evaluation.comparison_report import FILES, write_comparison
+    from covidlit.evaluation.comparison_report import check_own_comparison, write_comparison
     from covidlit.evaluation.runs import finished_runs
     from covidlit.evaluation.seed_runs import read_labelled
-    from covidlit.files import check_writable
 
-    for name in FILES:
-        check_writable(out / name)
+    check_own_comparison(out)
     runs, skipped = finished_runs(runs, at_least=2)
     comparison = compute(
         read_labelled(runs),

@@ -44,12 +44,12 @@ def convert(
     from rich.markup import escape
     from rich.table import Table
 
-    from covidlit.cli.replaceable import check_own_table
     from covidlit.deploy.predict import require_all
     from covidlit.dicom import Checks
     from covidlit.preprocess.conversion import COLUMNS, TABLE, convert_scans
+    from covidlit.tables import check_own_table
 
-    check_own_table(out / TABLE, COLUMNS, "covidlit convert")
+    check_own_table(out / TABLE, COLUMNS, "covidlit convert", [folder])
     checks = Checks(min_slices, frozenset(override or ()), image_orientation)
     table = convert_scans(folder, out, checks, n_jobs=jobs, progress=True)
     console = Console()

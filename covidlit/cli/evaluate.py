@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from covidlit.cli.evaluate_segmentation import evaluate_segmentation_run, is_segmentation
 from covidlit.cli.recorded_command import recorded_command
 
 if TYPE_CHECKING:
@@ -63,13 +64,11 @@ def evaluate(
 
     from covidlit.evaluation import evaluate as compute
     from covidlit.evaluation import read_runs, write_report
-    from covidlit.evaluation.metrics_file import with_context
-    from covidlit.files import check_writable
+    from covidlit.evaluation.metrics_file import check_own_metrics, with_context
+    from covidlit.evaluation.report import check_own_report
 
-    for name in ("report.html", "metrics.json"):
-        check_writable(out / name)
-    table = read_runs(predictions)
-    context, settings = _run_of(predictions)
+    check_own_report(out)
+    check_own_metrics(out)
     given = {
         "operating_point": operating_point,
         "subgroups": subgroup,
@@ -77,6 +76,12 @@ def evaluate(
         "confidence": confidence,
         "seed": seed,
     }
+    if len(predictions) == 1 and is_segmentation(predictions[0]):
+        page = evaluate_segmentation_run(predictions[0], out, given, title)
+        Console().print(f"Report: {page}", highlight=False, soft_wrap=True, markup=False)
+        return
+    table = read_runs(predictions)
+    context, settings = _run_of(predictions)
     settings |= {name: value for name, value in given.items() if value is not None}
     evaluation = compute(table, **settings)
     used = evaluation.metrics["settings"]

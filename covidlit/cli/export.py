@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of `covidlit train`.")],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            help="The folder of a run, whose judged network is taken, or a checkpoint in it."
+        ),
+    ],
     scans: Annotated[
         Path,
         typer.Option(
@@ -52,6 +57,7 @@ def export(
     are too much alike to tell, nothing is written.
     """  # fmt: skip
     from covidlit.deploy.export import export as write
+    from covidlit.deploy.export import network_to_export
     from covidlit.deploy.exported import default_folder
 
     done = write(
@@ -63,7 +69,7 @@ def export(
         n_scans=n_scans,
         override=override or (),
     )
-    _print(done, out or default_folder(checkpoint))
+    _print(done, out or default_folder(network_to_export(checkpoint)))
 
 
 def _print(export: ExportRecord, folder: Path) -> None:
@@ -71,16 +77,17 @@ def _print(export: ExportRecord, folder: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    shown = Table("Format", title="Export", caption_justify="left")
+    shown = Table("Format", title="Export")
     shown.add_column("Largest difference", justify="right")
     for kind, difference in export.differences.items():
         shown.add_row(kind, f"{difference:.1e}")
-    shown.caption = (
-        f"of a score from PyTorch's (float32) on {export.n_scans} scans, whose scores spread over "
-        f"{export.spread:.3f}; allowed: {export.tolerance:.0e}"
+    allowed = (
+        f"Differences are of a score from PyTorch's (float32) on {export.n_scans} scans, whose "
+        f"scores spread over {export.spread:.3f}; allowed: {export.tolerance:.0e}"
     )
     console = Console()
     console.print(shown)
+    console.print(f"{allowed}.", highlight=False)
     if export.precision_difference is not None:
         console.print(
             f"The run computed in {export.precision}, the export computes in float32; from the "

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _ALWAYS = ("folder", "accepted", "reason")
 """Columns that every table of this command has."""
 
+_MOST_AT_LENGTH = 20
+"""Accepted series that the screen describes at length; of more there is a line each."""
+
 _MOST_ALIKE = 3
 """Files with one and the same problem that are listed on the screen each by itself."""
 
@@ -83,11 +86,10 @@ def inspect(
     import pandas as pd
 
     from covidlit.cli.inspect_page import GENERATOR, shows_prepared, write_page
-    from covidlit.cli.replaceable import check_own_page, check_own_table
     from covidlit.dicom import Checks, find_series, judge, looked_into
-    from covidlit.files import printable
+    from covidlit.files import check_own_page, printable
     from covidlit.progress import progress_bar
-    from covidlit.tables import write_table
+    from covidlit.tables import check_own_table, write_table
 
     if csv is not None:
         check_own_table(csv, _ALWAYS, "covidlit inspect")
@@ -130,7 +132,7 @@ def inspect(
     _print(rows, found, csv, images)
     if html is not None:
         write_page(html, folder, root, found, verdicts, checks)
-    _print_hints(folder, found)
+    _print_hints(folder, found, [root / row["folder"] for row in images if row["accepted"]])
     if (strict and not all(row["accepted"] for row in rows)) or (
         rows and not images and not found.series
     ):
@@ -220,6 +222,22 @@ def _series_text(row: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _series_line(row: dict[str, Any]) -> str:
+    """An accepted series or image in one line: where it lies, then what it is."""
+    from rich.markup import escape
+
+    facts = []
+    if (n_slices := row.get("n_slices")) is not None:
+        facts.append(_count(n_slices, "slice"))
+    if (spacing := row.get("slice_spacing_mm")) is not None:
+        facts.append(f"{spacing:g} mm")
+    if (percent := row.get("lungs_in_view_percent")) is not None:
+        facts.append(f"lungs {percent:.0f}%")
+    if row.get("notes"):
+        facts.append("noted")
+    return f"{escape(row['folder'] or '.')} [dim]{', '.join(facts)}[/]"
+
+
 def _print(
     rows: list[dict[str, Any]], found: Found, csv: Path | None, images: list[dict[str, Any]]
 ) -> None:
@@ -231,12 +249,24 @@ def _print(
     table = Table(show_lines=True, expand=True)
     table.add_column("Verdict", no_wrap=True)
     table.add_column("Series", ratio=1, overflow="fold")
-    for row in _gathered(rows):
-        verdict = "[green]accepted[/]" if row["accepted"] else "[red]refused[/]"
-        table.add_row(verdict, _series_text(row))
+    good = [row for row in rows if row["accepted"]]
+    short = len(good) > _MOST_AT_LENGTH
+    # What is to be mended stands first; of very many others a line each is enough.
+    for row in _gathered([row for row in rows if not row["accepted"]]):
+        table.add_row("[red]refused[/]", _series_text(row))
+    for row in [] if short else good:
+        table.add_row("[green]accepted[/]", _series_text(row))
     console = Console()
-    if rows:
+    if table.row_count:
         console.print(table)
+    for row in good if short else []:
+        console.print(
+            f"[green]accepted[/] {_series_line(row)}", highlight=False, no_wrap=True,
+            overflow="ellipsis",
+        )  # fmt: skip
+    if short and any(row.get("notes") for row in good):
+        n = sum(bool(row.get("notes")) for row in good)
+        console.print(f"{n} of them with notes, which --csv TABLE writes.", highlight=False)
     of_images = sum(bool(row["accepted"]) for row in images)
     accepted = sum(bool(row["accepted"]) for row in rows) - of_images
     if images:
@@ -273,7 +303,7 @@ def _gathered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return gathered
 
 
-def _print_hints(folder: Path, found: Found) -> None:
+def _print_hints(folder: Path, found: Found, usable: list[Path]) -> None:
     """Say what else is there, and which command takes it."""
     from rich.console import Console
     from rich.markup import escape
@@ -282,7 +312,7 @@ def _print_hints(folder: Path, found: Found) -> None:
 
     if not found.n_other and found.series:
         return
-    hints = hints_on_images(folder)
+    hints = hints_on_images(folder, usable)
     if not found.series:
         nothing = "There is no DICOM image series here, which is what this command looks at."
         hints = [nothing, *hints, *hints_on_tables(folder)]

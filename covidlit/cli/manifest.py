@@ -40,6 +40,10 @@ class Missing(StrEnum):
     error = "error"
 
 
+_OWN = ("patient_id", "scan_id", "study_uid", "series_uid", "path", "class_name", "status")
+_OWN_PROBLEMS = ("kind", "label_row", "scan_id", "reason")
+"""Columns that every manifest of this command has, and every list of problems."""
+
 _OF_DICOM = ("key", "series", "min_slices", "pixels")
 _OF_CRITERIA = (
     "max_slice_thickness", "min_spo2", "spo2_class", "tested_or_before", "initial_scan_only",
@@ -191,16 +195,19 @@ def manifest(
     from rich.progress import track
 
     from covidlit.cohort import manifest_from_dicom, manifest_from_images
+    from covidlit.cohort.flow import FLOW_COLUMNS
     from covidlit.cohort.manifest import write_manifest
     from covidlit.cohort.sources import flow_path
     from covidlit.dicom import Checks
     from covidlit.errors import ConfigError, ManifestError
     from covidlit.scans.images import IMAGE_CHECKS
-    from covidlit.tables import check_table_path, write_table
+    from covidlit.tables import check_own_table, write_table
 
     problems = out.with_suffix(".problems.csv")
-    for table in (out, problems, flow_path(out)):
-        check_table_path(table)
+    given = [folder] if labels is None else [folder, labels]
+    known_by = {out: _OWN, problems: _OWN_PROBLEMS, flow_path(out): FLOW_COLUMNS}
+    for table, columns in known_by.items():
+        check_own_table(table, columns, "covidlit manifest", given)
     if label_rule is not Rule.paper:
         _refuse_given(context, ("untested_before",), f"--label-rule {label_rule.value}")
     rule = _rule(label_rule, positive, classes, untested_before)
@@ -345,6 +352,7 @@ def _print(built: BuiltManifest, out: Path, problems: Path, key_file: Path | Non
     from rich.markup import escape
     from rich.table import Table
 
+    from covidlit.cohort.account import label_rows
     from covidlit.cohort.describe import show_table1, table1
 
     console = Console()
@@ -367,11 +375,9 @@ def _print(built: BuiltManifest, out: Path, problems: Path, key_file: Path | Non
         console.print(f"Labels: {listed}.")
     unmatched = built.unmatched_labels
     if len(unmatched):
-        rows = unmatched["label_row"].dropna().astype(int).tolist()
-        more = "" if len(rows) <= 20 else f" and {len(rows) - 20} more"
         console.print(
-            f"[yellow]{len(rows)} row(s) of the labels are about no scan: "
-            f"{', '.join(map(str, rows[:20]))}{more}.[/yellow]"
+            f"[yellow]{len(unmatched)} row(s) of the labels are about no scan: "
+            f"{label_rows(unmatched)}.[/yellow]"
         )
     for note in built.notes:
         console.print(f"[yellow]note:[/yellow] {escape(note)}", highlight=False)

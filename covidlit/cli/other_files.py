@@ -12,16 +12,18 @@ from covidlit.scans.images import image_files, is_image
 from covidlit.tables import csv_dialect
 
 
-def hints_on_images(path: str | Path) -> list[str]:
+def hints_on_images(path: str | Path, usable: Sequence[Path] = ()) -> list[str]:
     """One sentence on the image files at a path, such as NIfTI; none where there are none.
 
     Args:
         path: a folder, searched to any depth, or one file.
+        usable: of its images those that were read and can be used, to name one of them.
     """
     path = Path(path)
     files = list(image_files(path)) if path.is_dir() else [path] * is_image(path)
     if not files:
         return []
+    files.sort(key=lambda file: file not in usable)
     return [
         f"{_named(files, path, 'image file')} (NIfTI and the like): of CTs in Hounsfield units, "
         f"`covidlit predict CHECKPOINT {path}` gives the scores; to train on them, name each in "

@@ -81,12 +81,16 @@ def paper(
     from rich.markup import escape
 
     from covidlit.evaluation.runs import finished_runs
-    from covidlit.files import check_writable
-    from covidlit.papers.csacnet import Subsets, read_methods, run_rule, write_paper
+    from covidlit.papers.csacnet import (
+        Subsets,
+        check_own_paper,
+        read_methods,
+        run_rule,
+        write_paper,
+    )
     from covidlit.papers.csacnet import paper as compute
 
-    for name in ("paper.html", "paper.json"):
-        check_writable(out / name)
+    check_own_paper(out)
     runs, skipped = finished_runs(runs, at_least=1)
     methods = read_methods(runs)
     found = compute(

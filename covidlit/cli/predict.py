@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from covidlit.deploy.run_facts import RunFacts
 
 
+_OWN = ("scan_id", "path", "score", "predicted_class", "status", "trained_on_synthetic")
+"""Columns that every table of this command has, and no manifest."""
+
+
 def predict(
     checkpoint: Annotated[
         Path,
@@ -84,9 +88,9 @@ def predict(
     --heatmaps it starts again). Ends with 1 where no scan could be scored.
     """
     from covidlit.deploy import Timings, load_engine
-    from covidlit.tables import check_table_path, write_table
+    from covidlit.tables import check_own_table, write_table
 
-    check_table_path(out)
+    check_own_table(out, _OWN, "covidlit predict", [path, checkpoint])
     timings = Timings()
     with timings.measure("start"):
         from covidlit.deploy.exported import network_hash

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from covidlit.preprocess import Geometry
 
 
 def prepare(
     manifest: Annotated[Path, typer.Argument(help="The manifest, .csv or .parquet.")],
     cache: Annotated[Path, typer.Option(help="Folder of the prepared volumes.")],
     spacing: Annotated[
-        tuple[float, float, float], typer.Option(help="Voxel spacing in mm: z y x.")
+        tuple[float, float, float],
+        typer.Option(help="Voxel spacing in mm, z y x: 5 1.5 1.5 or 5,1.5,1.5."),
     ] = (5.0, 1.5, 1.5),
     size: Annotated[
-        tuple[int, int, int], typer.Option(help="Size of a volume in voxels: z y x.")
+        tuple[int, int, int],
+        typer.Option(help="Size of a volume in voxels, z y x: 64 256 256 or 64,256,256."),
     ] = (64, 256, 256),
     override: Annotated[
         list[str] | None,
@@ -54,20 +60,23 @@ def prepare(
     from rich.table import Table
 
     from covidlit.cli.inspect_page import GENERATOR, write_prepared_page
-    from covidlit.cli.replaceable import check_own_page
     from covidlit.cohort.manifest import read_manifest
     from covidlit.cohort.provenance import checks_of
     from covidlit.cohort.scan_notes import count_notes
     from covidlit.dicom import Checks
+    from covidlit.files import check_own_page
     from covidlit.preprocess import Geometry, prepare_cohort
+    from covidlit.tables import check_own_table
 
     if html is not None:
-        check_own_page(html, GENERATOR)
+        check_own_page(html, GENERATOR, command="covidlit prepare")
+    check_own_table(cache / "prepared.csv", ("scan_id", "key"), "covidlit prepare", [manifest])
+    geometry = Geometry(spacing, size)
     table = read_manifest(manifest)
     cohort = prepare_cohort(
         table,
         cache,
-        Geometry(spacing, size),
+        geometry,
         checks=checks_of(table, Checks(min_slices, frozenset(override or ()), image_orientation)),
         n_jobs=n_jobs,
         backend=backend,
@@ -87,7 +96,19 @@ def prepare(
         f"{len(cohort.table) - len(refused)} scans are prepared ({new} of them now), "
         f"{len(refused)} left out. List: {cohort.cache_dir / 'prepared.csv'}"
     )
+    console.print(_next_step(manifest, cohort.cache_dir, geometry), markup=False, soft_wrap=True)
     if html is not None:
         write_prepared_page(html, cohort.cache_dir, cohort.table)
     if strict:
         cohort.require_all()
+
+
+def _next_step(manifest: Path, cache: Path, geometry: Geometry) -> str:
+    """The command that trains on what is prepared: with another geometry it would prepare anew."""
+    spacing = ",".join(f"{value:g}" for value in geometry.spacing)
+    size = ",".join(map(str, geometry.size))
+    settings = (
+        "data=manifest", f"data.source.path={manifest}", f"data.cache_dir={cache}",
+        f"data.geometry.spacing=[{spacing}]", f"data.geometry.size=[{size}]",
+    )  # fmt: skip
+    return f"To train on them: covidlit train {shlex.join(settings)}"

@@ -31,7 +31,7 @@ def sweep(
     """Show the best trials of a sweep and write its page again; its study is not changed."""
     from rich.console import Console
 
-    from covidlit.files import check_writable
+    from covidlit.files import check_own_page
     from covidlit.sweep import conversion
     from covidlit.sweep.existing_study import existing_study
     from covidlit.sweep.page import PAGE, write_page
@@ -41,7 +41,7 @@ def sweep(
         conversion.to_journal(folder, storage)
         storage = None
     study = existing_study(folder, storage, study_name)
-    check_writable(folder / PAGE)
+    check_own_page(folder / PAGE, "covidlit sweep", older="<footer>Made by covidlit from the study")
     print_table(study)
     page = write_page(study, folder)
     Console().print(f"Page: {page}", highlight=False, soft_wrap=True, markup=False)

@@ -12,8 +12,9 @@ import pandas as pd
 from covidlit.cohort.flow import Flow
 from covidlit.cohort.labelling import NO_SCAN
 from covidlit.errors import ManifestError
+from covidlit.tables import listed_rows
 
-PROBLEM_COLUMNS = ("kind", "label_row", "path", "scan_id", "reason")
+PROBLEM_COLUMNS = ("kind", "label_row", "label_line", "path", "scan_id", "reason")
 _SERIOUS = ("file", NO_SCAN, "refused")
 
 
@@ -24,7 +25,8 @@ class BuiltManifest:
     Args:
         manifest: contract 2, with `status` ("ok" or "refused") and `reason`; a labelled scan that
             the checks refuse keeps its row, so that it can be counted to the end.
-        problems: what is not as it should be: kind, label_row (from 1), path, scan_id, reason.
+        problems: what is not as it should be: kind, label_row (from 1), label_line (of their
+            file), path, scan_id, reason.
         flow: how many scans each step took out.
         notes: what the user should know, without anything that identifies a patient.
     """
@@ -60,7 +62,14 @@ def problem_table(problems: list[dict[str, Any]], folder: Path) -> pd.DataFrame:
     table["path"] = [
         relative_path(path, root) if isinstance(path, str) else None for path in table["path"]
     ]
-    return table.astype({"label_row": "Int64"})
+    return table.astype({"label_row": "Int64", "label_line": "Int64"})
+
+
+def label_rows(problems: pd.DataFrame, limit: int = 20) -> str:
+    """The rows of the labels that some problems are about: "3, 5 (lines 4, 6 of the file)"."""
+    known = problems[problems["label_row"].notna()]
+    lines = [None if pd.isna(line) else int(line) for line in known["label_line"]]
+    return listed_rows(known["label_row"].astype(int).tolist(), lines, limit)
 
 
 def refuse_problems(problems: pd.DataFrame, root: Path) -> None:
@@ -69,8 +78,10 @@ def refuse_problems(problems: pd.DataFrame, root: Path) -> None:
     if serious.empty:
         return
     first = [
-        f"{path if pd.isna(number) else f'row {number} of the labels'}: {reason}"
-        for number, path, reason in serious[["label_row", "path", "reason"]].head(5).to_numpy()
+        f"{row.path.iloc[0]}: {row.reason.iloc[0]}"
+        if row.label_row.isna().all()
+        else f"row {label_rows(row)} of the labels: {row.reason.iloc[0]}"
+        for row in (serious.iloc[[place]] for place in range(min(5, len(serious))))
     ]
     counts = "; ".join(f"{n} x {kind}" for kind, n in serious.groupby("kind").size().items())
     raise ManifestError(

@@ -142,13 +142,8 @@ def manifest_from_images(
         ManifestError: see `manifest_from_dicom`.
     """
     kept = _kept(keep_columns, keep_identifiers)
-    checked = _checked_labels(labels, "path", label_rule, [*_names(own_names), *(kept or ())])
-    if "patient_id" not in checked.table or checked.table["patient_id"].isna().any():
-        raise ManifestError(
-            "image files do not say whose they are: each row needs a patient_id.",
-            where=checked.where,
-            fix="add the column patient_id; any name that is the same for all scans of a person.",
-        )
+    meant = [*_names(own_names), *(kept or ())]
+    checked = _checked_labels(labels, "path", label_rule, meant, of_images=True)
     _check_key(keep_identifiers, key_file, folder)
     scans = image_rows(root, checked, track, checks)
     rules = _Rules(label_rule, inclusion, "all", centre, kept, checks)
@@ -264,14 +259,33 @@ def _checked_labels(
     key: str | None,
     rule: TargetRule | None,
     meant: Sequence[str],
+    *,
+    of_images: bool = False,
 ) -> Labels:
     """The labels, held against their schema and what the rule goes by, before any scan is read."""
-    labels = read_labels(source, key, own_names=meant)
     named = classes_named(rule)
-    if named is not None:
-        require_class_column(labels.table.columns, labels.where)
-    refuse_misspelt_classes(labels.table, (*meant, *(named or ())), labels.where)
-    return labels
+
+    def has_classes(table: pd.DataFrame, where: str) -> None:
+        if named is not None:
+            require_class_column(table.columns, where)
+        refuse_misspelt_classes(table, (*meant, *(named or ())), where)
+
+    def has_patients(table: pd.DataFrame, where: str) -> None:
+        if of_images and ("patient_id" not in table or table["patient_id"].isna().any()):
+            raise ManifestError(
+                "image files do not say whose they are: each row needs a patient_id.",
+                where=where,
+                fix="add the column patient_id; any name that is the same for all scans of a "
+                "person.",
+            )
+
+    return read_labels(
+        source,
+        key,
+        own_names=[*meant, *(named or ())],
+        kept=[name for name in meant if name != key],
+        checks=(has_classes, has_patients),
+    )
 
 
 def _one_target(table: pd.DataFrame, rule: TargetRule) -> list[str]:

@@ -12,6 +12,7 @@ from covidlit.cohort.columns import (
     between,
     flag,
     iso_date,
+    no_shares,
     number,
     one_of,
     parse_dates,
@@ -20,7 +21,7 @@ from covidlit.cohort.columns import (
     whole_number,
 )
 from covidlit.errors import ManifestError
-from covidlit.tables import read_table, row_numbers, validate, write_table
+from covidlit.tables import read_table, rows_text, validate, write_table
 
 
 class Indicator(NamedTuple):
@@ -60,6 +61,14 @@ SEVERITIES = ("mild", "moderate", "severe", "critical")
 
 OUTCOMES = ("survived", "died")
 
+_MOST_OF_LEUKOCYTES = ("neutrophil_percent", "lymphocyte_percent")
+
+
+def _whole(name: str) -> list[pa.Check]:
+    """What a column of percentages is checked for, where most patients have more than 1%."""
+    return [no_shares()] if name in _MOST_OF_LEUKOCYTES else []
+
+
 CLINICAL_SCHEMA = pa.DataFrameSchema(
     {
         "patient_id": text(required=True, nullable=False),
@@ -77,7 +86,10 @@ CLINICAL_SCHEMA = pa.DataFrameSchema(
         "outcome": one_of(*OUTCOMES),
         # From the patient's first date to the event (death, progression) or to the last news.
         "event_time_days": number(between(0, 36525, "days")),
-        **{name: number(between(i.low, i.high, i.unit)) for name, i in INDICATORS.items()},
+        **{
+            name: number(between(i.low, i.high, i.unit), *_whole(name))
+            for name, i in INDICATORS.items()
+        },
         # Symptoms: one true-or-false column each, such as symptom_fever.
         r"^symptom_.+$": pa.Column(
             "boolean", coerce=True, nullable=True, required=False, regex=True
@@ -149,7 +161,7 @@ def _check_one_row_per_day(table: pd.DataFrame, where: object) -> None:
     first = twice.iloc[0]
     same = twice[(twice["patient_id"] == first["patient_id"]) & (twice["date"] == first["date"])]
     raise ManifestError(
-        f"rows {', '.join(map(str, row_numbers(same)[:6]))}, columns 'patient_id' and 'date': "
+        f"rows {rows_text(same)}, columns 'patient_id' and 'date': "
         f"patient {first['patient_id']} has {len(same)} rows of {first['date']:%Y-%m-%d}.",
         where=where,
         fix="merge the rows of one day into one: the table holds one row per patient and date.",

@@ -73,6 +73,22 @@ def between(low: float, high: float, unit: str) -> pa.Check:
     return pa.Check.in_range(low, high, error=f"must be {low:g} to {high:g} {unit}")
 
 
+def no_share() -> pa.Check:
+    """A check of percentages that are never about 1: 0.97 is a share, and 97 is meant."""
+    return pa.Check(
+        lambda values: ~((values > 0) & (values <= 1)),
+        error="must be percent, and this looks like a share of 1: write 97 for 0.97",
+    )
+
+
+def no_shares() -> pa.Check:
+    """The same of a column as a whole, of percentages of which a single one may be below 1."""
+    return pa.Check(
+        lambda values: not (len(values) > 2 and (values > 0).any() and (values <= 1).all()),
+        error="must be percent, and all values look like shares of 1: write 60 for 0.6",
+    )
+
+
 def whole_number(low: int, *, required: bool = False, nullable: bool = True) -> pa.Column:
     """A nullable integer of at least `low`."""
     check = pa.Check.ge(low, error=f"must be a whole number of at least {low}")

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from covidlit.cohort.split import unit_key
 
+FLOW_COLUMNS = ("step", "criterion", "n_excluded", "n_not_assessed", "n_left", "n_patients")
+"""Of `<manifest>.flow.csv`."""
+
 
 @dataclass(frozen=True)
 class FlowStep:
@@ -95,9 +98,8 @@ class Flow:
 
     def to_frame(self) -> pd.DataFrame:
         """One row per step: step, criterion, n_excluded, n_not_assessed, n_left, n_patients."""
-        columns = ["criterion", "n_excluded", "n_not_assessed", "n_left", "n_patients"]
         rows = [{**vars(step), "criterion": step.text} for step in self.steps]
-        table = pd.DataFrame(rows, columns=columns)
+        table = pd.DataFrame(rows, columns=list(FLOW_COLUMNS[1:]))
         table.insert(0, "step", range(len(table)))
         return table
 

@@ -12,7 +12,7 @@ from covidlit.cohort.labels_table import Labels, lost_zeros
 from covidlit.cohort.patient_ids import without_zeros
 from covidlit.cohort.pseudonyms import Pseudonyms
 from covidlit.errors import ManifestError, did_you_mean
-from covidlit.tables import row_numbers
+from covidlit.tables import row_lines, row_numbers, row_texts
 
 NO_SCAN = "label without scan"
 
@@ -48,9 +48,12 @@ def labels_without_scan(
         {
             "kind": NO_SCAN,
             "label_row": number,
+            "label_line": line,
             "reason": f"no scan has this {labels.key}" + (f" ({value})" if show else "") + hint,
         }
-        for number, value in zip(row_numbers(rest), rest[labels.key], strict=True)
+        for number, line, value in zip(
+            row_numbers(rest), row_lines(rest), rest[labels.key], strict=True
+        )
     ]
 
 
@@ -64,7 +67,7 @@ def zeros_hint(labels: Labels, scans: pd.DataFrame) -> str:
     lost = lost_zeros(labels.table["patient_id"], scans["raw_patient"])
     if not lost:
         return ""
-    numbers = dict(zip(labels.table.index, row_numbers(labels.table), strict=True))
+    numbers = dict(zip(labels.table.index, row_texts(labels.table), strict=True))
     some = [f"row {numbers[row]} lacks {n}" for row, n in list(lost.items())[:3]]
     more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
     return (

@@ -11,13 +11,15 @@ import pandas as pd
 import pandera.pandas as pa
 
 from covidlit.cohort.class_names import tidy_class_names
-from covidlit.cohort.columns import text, to_dates
+from covidlit.cohort.columns import TEXT, text, to_dates
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
 from covidlit.cohort.misspelt import UIDS, column_meant, refuse_misspelt_columns
 from covidlit.cohort.patient_ids import without_zeros
 from covidlit.cohort.reader_columns import is_reading
+from covidlit.cohort.spellings import GROUPS, refuse_other_spellings
+from covidlit.cohort.together import Together
 from covidlit.errors import ManifestError, did_you_mean
-from covidlit.tables import read_table, row_numbers, validate
+from covidlit.tables import read_table, row_texts, rows_text, validate, without_lines
 
 KEYS = ("series_uid", "path", "study_uid", "patient_id")
 """Columns that tell which series a row is about, the most specific first."""
@@ -102,7 +104,12 @@ class Labels:
 
 
 def read_labels(
-    source: str | Path | pd.DataFrame, key: str | None = None, *, own_names: Sequence[str] = ()
+    source: str | Path | pd.DataFrame,
+    key: str | None = None,
+    *,
+    own_names: Sequence[str] = (),
+    kept: Sequence[str] = (),
+    checks: Sequence[Callable[[pd.DataFrame, str], None]] = (),
 ) -> Labels:
     """Read and check a table of labels.
 
@@ -111,7 +118,11 @@ def read_labels(
         key: the column that tells which series a row is about; by default the most specific one
             that the table has: `series_uid`, `path` (folder or file below the searched folder),
             `study_uid`, `patient_id` (the PatientID of the DICOM files).
-        own_names: columns that are spelt much like one of the manifest's and meant as they are.
+        own_names: columns that are spelt much like one of the manifest's, and groups that are
+            spelt much like another one, meant as they are.
+        kept: further columns that put rows into groups.
+        checks: more of them, called with the table and its name; what they raise is told together
+            with what is wrong otherwise.
 
     Raises:
         ManifestError: no key column, a column that is probably a misspelt one of the manifest's, an
@@ -119,7 +130,8 @@ def read_labels(
             and value.
     """
     if isinstance(source, pd.DataFrame):
-        table, where = source.reset_index(drop=True).rename(columns=str), "labels"
+        table = without_lines(source.reset_index(drop=True).rename(columns=str))
+        where = "labels"
     else:
         table, where = read_table(source, ManifestError), str(source)
     present = [name for name in KEYS if name in table]
@@ -138,13 +150,37 @@ def read_labels(
         )
     if "scan_id" in table and ORIGINAL_ID not in table:
         table = table.rename(columns={"scan_id": ORIGINAL_ID})
-    refuse_misspelt_columns(table.columns, _USED, own_names, where)
-    table = to_dates(validate(table, LABELS_SCHEMA, where, ManifestError), "acquisition_date")
-    if "class_name" in table:
-        table["class_name"] = tidy_class_names(table["class_name"])
-    _check_keys(table, key, where)
+    together = Together(where)
+    with together.check():
+        refuse_misspelt_columns(table.columns, _USED, own_names, where)
+    with together.check():
+        table = to_dates(validate(table, LABELS_SCHEMA, where, ManifestError), "acquisition_date")
+    table = _tidied(table)
+    with together.check():
+        _check_keys(table.astype({key: TEXT}), key, where)
+    with together.check():
+        refuse_other_spellings(table, [*GROUPS, *kept], own_names, where)
+    for check in checks:
+        with together.check():
+            check(table, where)
+    together.raise_all()
     # The same key with the same values is one statement, made twice.
     return Labels(table.drop_duplicates(), key, where)
+
+
+def _tidied(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its groups as they are meant: without blanks around them."""
+    changed = {
+        name: table[name].map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
+        for name in GROUPS
+        if name in table and table[name].dtype.kind not in "biufcmM"
+    }
+    table = table.assign(
+        **{n: column.mask(column.eq("").fillna(False)) for n, column in changed.items()}
+    )
+    if "class_name" in table:
+        table["class_name"] = tidy_class_names(table["class_name"].astype(TEXT))
+    return table
 
 
 def lost_zeros(wanted: pd.Series, known: Iterable[str]) -> dict[int, int]:
@@ -183,7 +219,7 @@ def _check_keys(table: pd.DataFrame, key: str, where: str) -> None:
     empty = table[key].isna() | (table[key].str.strip() == "")
     if empty.any():
         raise ManifestError(
-            f"row {row_numbers(table[empty])[0]}, column {key!r}: value (empty): must not be "
+            f"row {row_texts(table[empty])[0]}, column {key!r}: value (empty): must not be "
             f"empty, since it tells which scan the row is about ({int(empty.sum())} such row(s)).",
             where=where,
             fix="complete the column or remove the rows.",
@@ -193,7 +229,7 @@ def _check_keys(table: pd.DataFrame, key: str, where: str) -> None:
     repeated = tidy.isin(different.loc[different[key].duplicated(), key])
     if repeated.any():
         value = tidy[repeated].iloc[0]
-        rows = ", ".join(map(str, row_numbers(table[tidy == value])[:6]))
+        rows = rows_text(table[tidy == value])
         shown = repr(value) if key == "path" else "the same value"
         finer = [name for name in KEYS[: KEYS.index(key)] if name != "path"]
         hint = f", or tell the scans apart by {' or '.join(reversed(finer))}" if finer else ""

@@ -14,7 +14,7 @@ from covidlit.cohort.near_copies import alike
 from covidlit.cohort.patient_ids import same_patient, visible, without_zeros
 from covidlit.cohort.split import Split, unit_key
 from covidlit.errors import LeakageError
-from covidlit.tables import row_numbers
+from covidlit.tables import row_lines, row_numbers
 
 _LISTED = 5
 _WRITTEN = 20
@@ -60,6 +60,9 @@ def check_leakage(
     ids = manifest["patient_id"].astype("string")
     table = manifest.assign(
         _row=row_numbers(manifest),
+        _line=[
+            "" if line is None else f"line {line} of the file, " for line in row_lines(manifest)
+        ],
         _part=manifest[unit_key(manifest)].map(split.parts),
         _patient=ids.map(same_patient, na_action="ignore"),
         _number=ids.map(without_zeros, na_action="ignore"),
@@ -112,8 +115,10 @@ def _shared(table: pd.DataFrame, column: str, what: str) -> list[str]:
 
 def _described(rows: pd.DataFrame, what: str) -> str:
     places = [
-        f"row {row} (scan {scan}, {part})"
-        for row, scan, part in zip(rows["_row"], rows[unit_key(rows)], rows["_part"], strict=True)
+        f"row {row} ({line}scan {scan}, {part})"
+        for row, line, scan, part in zip(
+            rows["_row"], rows["_line"], rows[unit_key(rows)], rows["_part"], strict=True
+        )
     ]
     if len(places) > _LISTED:
         places = [*places[:_LISTED], f"{len(places) - _LISTED} more"]
@@ -136,13 +141,14 @@ def _patients_alike(table: pd.DataFrame) -> list[Suspicion]:
 def _near_copies(
     table: pd.DataFrame, split: Split, thumbnails: Mapping[str, NDArray[np.int16]]
 ) -> list[Suspicion]:
-    rows = dict(zip(table[unit_key(table)].astype(str), table["_row"], strict=True))
+    places = (f"{row}, {line}" for row, line in zip(table["_row"], table["_line"], strict=True))
+    rows = dict(zip(table[unit_key(table)].astype(str), places, strict=True))
     known = {scan: thumbnails[scan] for scan in rows if scan in thumbnails}
     return [
         Suspicion(
             "near copies",
-            f"Scan {one} (row {rows[one]}, {split.parts[one]}) and scan {other} (row "
-            f"{rows[other]}, {split.parts[other]}) look like one scan: at a coarse resolution they "
+            f"Scan {one} (row {rows[one]}{split.parts[one]}) and scan {other} (row "
+            f"{rows[other]}{split.parts[other]}) look like one scan: at a coarse resolution they "
             f"differ by {difference:.1f} HU. If they are of one person, give both the same "
             "patient_id.",
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from covidlit.cohort.columns import (
     file_name,
     flag,
     iso_date,
+    no_share,
     number,
     one_of,
     text,
@@ -25,7 +25,7 @@ from covidlit.cohort.columns import (
     whole_number,
 )
 from covidlit.errors import ManifestError
-from covidlit.tables import read_table, row_numbers, validate, write_table
+from covidlit.tables import read_table, row_texts, rows_text, validate, write_table
 
 REQUIRED = ("patient_id", "scan_id", "path", "class_name")
 """The columns that no manifest can do without; all others may be absent."""
@@ -59,7 +59,7 @@ MANIFEST_SCHEMA = pa.DataFrameSchema(
         "aetiology": text(),
         "severity": text(),
         "quality_grade": text(),
-        "spo2_percent": number(between(0, 100, "percent")),
+        "spo2_percent": number(between(0, 100, "percent"), no_share()),
         "manufacturer": text(),
         "scanner_model": text(),
         "kernel": text(),
@@ -113,7 +113,8 @@ def validate_manifest(table: pd.DataFrame, where: object = "manifest") -> pd.Dat
     table = to_dates(validate(table, MANIFEST_SCHEMA, where, ManifestError), "acquisition_date")
     table["class_name"] = tidy_class_names(table["class_name"])
     centre = column_of(table, "centre").astype(TEXT)
-    table["centre"] = centre.where(centre.str.strip() != "")
+    centre = centre.str.strip()  # nobody sees blanks around a name
+    table["centre"] = centre.where(centre != "")
     _check_one_row_per_series(table, where)
     _check_rtpcr(table, where)
     return table
@@ -150,7 +151,7 @@ def _check_one_row_per_series(table: pd.DataFrame, where: object) -> None:
         [(table[c] == first[c]) | (table[c].isna() & pd.isna(first[c])) for c in by]
     )
     raise ManifestError(
-        f"rows {_listed([r for r, s in zip(row_numbers(table), same, strict=True) if s])} are the "
+        f"rows {rows_text(table[same])} are the "
         f"same scan: column(s) {', '.join(by)}: value {first['path']!r} stands in each of them.",
         where=where,
         fix="keep one of the rows; where one folder holds several series, name the series in the "
@@ -169,15 +170,10 @@ def _check_rtpcr(table: pd.DataFrame, where: object) -> None:
     if wrong.any():
         row = int(np.flatnonzero(wrong.to_numpy(dtype=bool))[0])
         raise ManifestError(
-            f"row {row_numbers(table)[row]}, column 'rtpcr_round': value {turn.iloc[row]} does not "
+            f"row {row_texts(table)[row]}, column 'rtpcr_round': value {turn.iloc[row]} does not "
             f"fit rtpcr_initial = {table['rtpcr_initial'].iloc[row]!r} "
             f"({int(wrong.sum())} such row(s)).",
             where=where,
             fix="rtpcr_round is the number of the first positive test: 1 where the initial one was "
             "positive, 2 or more where it was negative, empty where none was positive.",
         )
-
-
-def _listed(values: Sequence[Hashable], limit: int = 5) -> str:
-    shown = ", ".join(str(value) for value in values[:limit])
-    return shown if len(values) <= limit else f"{shown} and {len(values) - limit} more"

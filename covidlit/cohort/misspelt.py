@@ -10,14 +10,14 @@ from difflib import get_close_matches
 import pandas as pd
 
 from covidlit.cohort.class_names import KNOWN_CLASSES
+from covidlit.cohort.spellings import GROUPS, spelling_warnings
 from covidlit.errors import ManifestError
-from covidlit.tables import row_numbers
+from covidlit.tables import rows_text
 
 UIDS = ("study_uid", "series_uid")
 """No names that another may be meant as: a column `study_id` may well hold no UID."""
 
 _CLOSE = 0.8
-_LISTED = 5
 
 
 def column_meant(name: str, known: Iterable[str], cutoff: float = _CLOSE) -> str | None:
@@ -115,6 +115,7 @@ def misspelling_warnings(table: pd.DataFrame, known: Collection[str], where: str
             f"{meant}? If so, correct the rows; else it stays a class of its own."
             for name, meant in misspelt_classes(table).items()
         ),
+        *spelling_warnings(table, GROUPS, where),
     ]
 
 
@@ -194,10 +195,8 @@ def _letters(name: str) -> str:
 
 
 def _rows_with(table: pd.DataFrame, column: str, value: str) -> str:
-    numbers = row_numbers(table[table[column] == value])
-    more = f" and {len(numbers) - _LISTED} more" if len(numbers) > _LISTED else ""
-    listed = ", ".join(map(str, numbers[:_LISTED]))
-    return f"{len(numbers)} row{'s' * (len(numbers) > 1)} ({listed}{more})"
+    rows = table[table[column] == value]
+    return f"{len(rows)} row{'s' * (len(rows) > 1)} ({rows_text(rows, in_brackets=True)})"
 
 
 def _as_options(names: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from covidlit.cohort.label_rule import ByClass, LabelRule, MultiClass, TargetRule
 from covidlit.dicom import Checks
 from covidlit.errors import CovidlitError, ManifestError
-from covidlit.tables import row_numbers
+from covidlit.tables import row_texts
 
 RULE, CHECKS = "label_rule", "checks_changed"
 """Columns: the rule that made `target`, such as "by_class: covid"; and the checks that are not the
@@ -74,7 +74,7 @@ def checks_of(manifest: pd.DataFrame, given: Checks | None = None) -> Checks:
         return given
     default, merged = Checks(), given
     fewest = [default.min_slices] if manifest[CHECKS].isna().any() else []
-    for row, text in zip(row_numbers(manifest), manifest[CHECKS], strict=True):
+    for row, text in zip(row_texts(manifest), manifest[CHECKS], strict=True):
         if pd.isna(text):
             continue
         own = _parsed(str(text), row)

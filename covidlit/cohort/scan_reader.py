@@ -44,6 +44,20 @@ class ScanReader:
             raise self.found
         return read_series(_unpack(self.found), checks)
 
+    def series(self) -> Series:
+        """The DICOM series that it reads.
+
+        Raises:
+            CovidlitError: there is none, or several to choose from.
+        """
+        if isinstance(self.found, CovidlitError):
+            raise self.found
+        if self.found is not None:
+            return _unpack(self.found)
+        path = path_named(self.path)
+        checks = self.checks or Checks()
+        return choose_series(find_series(path), path, checks, series_uid=self.series_uid)
+
     def file_names(self) -> list[str]:
         """The names of the files that may be named in what is said about this scan."""
         if isinstance(self.found, bytes):

@@ -24,7 +24,7 @@ from covidlit.dicom.wording import name_some
 from covidlit.errors import CovidlitError, ManifestError
 from covidlit.files import path_named, printable
 from covidlit.scans.images import read_image
-from covidlit.tables import row_numbers
+from covidlit.tables import row_lines, row_numbers
 
 FACTS = (
     "acquisition_date",
@@ -55,7 +55,8 @@ class ScanRows:
             `is_derived`, `FACTS`, `notes`, `lungs_in_view_percent` (null where no voxel was read).
         root: the folder that was searched.
         what: what a row is, for the flow.
-        problems: files and labels that gave no row: kind, label_row, path, reason.
+        problems: files and labels that gave no row: kind, label_row, label_line, path,
+            reason.
         notes: what the user should know.
     """
 
@@ -167,6 +168,7 @@ def image_rows(
     root = Path(root).resolve()
     rows, problems = [], []
     numbers = dict(zip(labels.table.index, row_numbers(labels.table), strict=True))
+    lines = dict(zip(labels.table.index, row_lines(labels.table), strict=True))
     for label in track(list(labels.table.itertuples())):
         path = root / label.path
         if not path.is_file():
@@ -174,6 +176,7 @@ def image_rows(
                 {
                     "kind": NO_SCAN,
                     "label_row": numbers[label.Index],
+                    "label_line": lines[label.Index],
                     "path": str(path),
                     "reason": "there is no such file",
                 }

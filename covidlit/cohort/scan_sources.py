@@ -6,11 +6,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from covidlit.cohort.converted import series_of
 from covidlit.cohort.scan_ids import scan_id_of
 from covidlit.cohort.scan_reader import ScanReader, search_shared
-from covidlit.dicom import Checks, SeriesRefused, find_series, judge, pseudonym_uid, read_series
+from covidlit.dicom import (
+    Checks,
+    Series,
+    SeriesRefused,
+    find_series,
+    judge,
+    pseudonym_uid,
+    read_series,
+)
 from covidlit.errors import CovidlitError, fault_reason
 from covidlit.files import path_named, printable
 from covidlit.scans.images import image_files, is_image_file, read_image
@@ -32,6 +41,8 @@ class ScanSource:
         reason: why it is refused without being read.
         location: the folder or file that holds it, absolute; None where nothing can be read.
         synthetic: whether a manifest calls it synthetic; None where nothing says so.
+        series: gives the DICOM series that it is read from; None where it is an image file.
+        patient_id, acquisition_date: as a manifest has them; empty where there is none.
     """
 
     scan_id: str
@@ -41,6 +52,9 @@ class ScanSource:
     reason: str = ""
     location: Path | None = None
     synthetic: bool | None = None
+    series: Callable[[], Series] | None = None
+    patient_id: str = ""
+    acquisition_date: str = ""
 
 
 def refusal_reason(error: Exception) -> str:
@@ -79,7 +93,8 @@ def find_scans(path: str | Path, checks: Checks) -> list[ScanSource]:
     else:
         sources = list(_dicom_series(path, checks))
         if path.is_dir():
-            sources += [_image(file, path, checks) for file in image_files(path)]
+            images = [_image(file, path, checks) for file in image_files(path)]
+            sources = _each_once(sources, images)
     if not sources:
         raise CovidlitError(
             "no CT scan was found there.",
@@ -87,6 +102,25 @@ def find_scans(path: str | Path, checks: Checks) -> list[ScanSource]:
             fix="give a folder with DICOM files, an image such as .nii.gz, or a manifest.",
         )
     return sources
+
+
+def _each_once(series: list[ScanSource], images: list[ScanSource]) -> list[ScanSource]:
+    """The series and images of a folder, without images that were converted from one of them."""
+    readable = {one.scan_id for one in series if one.read is not None and one.scan_id}
+    copies = {one.scan_id: one.path for one in images if one.scan_id in readable}
+    noted = [
+        replace(one, read=partial(_read_noting, one.read, copies[one.scan_id]))
+        if one.read is not None and one.scan_id in copies
+        else one
+        for one in series
+    ]
+    return [*noted, *(one for one in images if one.scan_id not in copies)]
+
+
+def _read_noting(read: Callable[[], Scan], copy: str) -> Scan:
+    scan = read()
+    note = f"lies here as NIfTI too ({copy}), which `covidlit convert` made of it: taken once"
+    return replace(scan, notes=(*scan.notes, note))
 
 
 def _dicom_series(path: Path, checks: Checks) -> Iterator[ScanSource]:
@@ -102,10 +136,15 @@ def _dicom_series(path: Path, checks: Checks) -> Iterator[ScanSource]:
             partial(read_series, series, checks) if verdict.accepted else None,
             verdict.reason,
             place.absolute(),
+            series=partial(_found, series),
         )
     for problem in found.problems:
         reason = printable(problem.reason)
         yield ScanSource("", relative_place(problem.path, root), reason=reason)
+
+
+def _found(series: Series) -> Series:
+    return series
 
 
 def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
@@ -130,14 +169,22 @@ def _manifest_rows(path: Path, checks: Checks) -> Iterator[ScanSource]:
         location = path_named(row["path"])
         place = relative_place(location, path.resolve().parent)
         source = ScanSource(
-            row["scan_id"], place, row["series_uid"], location=location, synthetic=synthetic
-        )
+            row["scan_id"], place, row["series_uid"], location=location, synthetic=synthetic,
+            patient_id=row["patient_id"], acquisition_date=_iso(row.get("acquisition_date")),
+        )  # fmt: skip
         if row.get("status") == "refused":
             reason = row.get("reason")
             said = reason if isinstance(reason, str) else "the manifest says so"
             yield replace(source, reason=said)
         else:
-            yield replace(source, read=next(readers))
+            reader = next(readers)
+            is_image = location.is_file() and is_image_file(location)
+            yield replace(source, read=reader, series=None if is_image else reader.series)
+
+
+def _iso(date: Any) -> str:
+    """A date of a manifest as text; empty where there is none."""
+    return "" if date is None or date != date else f"{date:%Y-%m-%d}"
 
 
 def _image(file: Path, root: Path, checks: Checks) -> ScanSource:

@@ -13,9 +13,10 @@ import pandas as pd
 
 from covidlit.cohort.class_names import count_classes
 from covidlit.cohort.columns import column_of
+from covidlit.cohort.spellings import require_one_spelling
 from covidlit.cohort.split import PARTS, Part, Split, patient_keys, unit_key
 from covidlit.errors import SplitError
-from covidlit.tables import row_numbers
+from covidlit.tables import row_texts, rows_text
 
 __all__ = ["centre_held_out", "from_column", "from_file", "patient_k_fold"]
 
@@ -68,12 +69,13 @@ def centre_held_out(
             else "split by patient: split=k_fold (patient_k_fold).",
         )
     is_test = table["centre"].isin(held_out)
+    require_one_spelling(table, is_test)
     shared = set(table.loc[is_test, "patient_id"]) & set(table.loc[~is_test, "patient_id"])
     if shared:
         rows = table[table["patient_id"].isin(shared)]
         raise SplitError(
             f"{len(shared)} patient(s) stand both in a test centre and in a training centre, such "
-            f"as {min(shared)} in rows {row_numbers(rows[rows['patient_id'] == min(shared)])[:6]}.",
+            f"as {min(shared)} in rows {rows_text(rows[rows['patient_id'] == min(shared)])}.",
             where="manifest",
             fix="keep these patients' scans of one side only, or split by patient: split=k_fold "
             "(patient_k_fold).",
@@ -169,7 +171,7 @@ def from_column(manifest: pd.DataFrame, column: str = "split") -> Split:
     wrong = table[~table[column].isin(PARTS)]
     if len(wrong):
         raise SplitError(
-            f"row {row_numbers(wrong)[0]}, column {column!r}: value "
+            f"row {row_texts(wrong)[0]}, column {column!r}: value "
             f"{wrong[column].iloc[0]!r} is no part ({len(wrong)} such row(s)).",
             where="manifest",
             fix=f"write one of {', '.join(PARTS)} into each row, or empty the row's target.",
@@ -238,13 +240,12 @@ def _require_centres(table: pd.DataFrame) -> None:
     if unknown.empty:
         return
     every = len(unknown) == len(table)
-    rows = row_numbers(unknown)
-    listed = ", ".join(map(str, sorted(rows)[:5])) + (" and others" if len(rows) > 5 else "")
+    rows = unknown.sort_index() if unknown.index.is_unique else unknown
     raise SplitError(
         "the centre of no scan is known."
         if every
-        else f"the centre of {len(rows)} scan(s) is not known (rows {listed}); they may be of a "
-        "test centre.",
+        else f"the centre of {len(rows)} scan(s) is not known (rows {rows_text(rows)}); they "
+        "may be of a test centre.",
         where="manifest, column 'centre'",
         fix="fill the column, or split by patient: split=k_fold (patient_k_fold).",
     )

@@ -11,7 +11,7 @@ import pandas as pd
 from covidlit.cohort.label_rule import rule_that_keeps
 from covidlit.cohort.provenance import rules_of
 from covidlit.errors import ManifestError, SplitError
-from covidlit.tables import row_numbers
+from covidlit.tables import row_texts
 
 if TYPE_CHECKING:
     from covidlit.cohort.splits import Split
@@ -40,7 +40,7 @@ def with_target(manifest: pd.DataFrame, label_rule: Any = None, n_classes: int =
         if hasattr(label_rule, "explain"):
             reasons = label_rule.explain(manifest)["reason"].astype("string")
     table["target"] = pd.to_numeric(table["target"]).astype("Int64")
-    for row, value in zip(row_numbers(table), table["target"], strict=True):
+    for row, value in zip(row_texts(table), table["target"], strict=True):
         if not pd.isna(value) and not 0 <= value < n_classes:
             raise ManifestError(
                 f"row {row}, column 'target': value {value} is not in 0..{n_classes - 1}.",

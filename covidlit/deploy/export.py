@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.checkpoints.file import load_checkpoint
+from covidlit.checkpoints.of_run import model_of_run
 from covidlit.checkpoints.record import RunRecord
 from covidlit.checkpoints.weights import scoring_hash
 from covidlit.cohort.scan_sources import find_scans
@@ -60,7 +61,7 @@ def export(
     Each format is run by its engine on real scans and compared with PyTorch in float32.
 
     Args:
-        checkpoint: of `covidlit train`.
+        checkpoint: of `covidlit train`, or the folder of its run.
         scans: a folder with DICOM series or images, or a manifest: what scores are compared on.
         out: the folder; an export that is there is replaced. None: `exported/<name>` beside the
             checkpoint, where `covidlit predict --engine` looks.
@@ -80,6 +81,7 @@ def export(
         ConfigError: an argument out of its range; or a package is not installed.
     """
     _check(formats, tolerance, n_scans)
+    checkpoint = network_to_export(checkpoint)
     content = load_checkpoint(checkpoint)  # before its hash: says what is wrong with it
     folder = default_folder(checkpoint) if out is None else Path(out)
     _check_folder(folder)
@@ -137,6 +139,26 @@ def export(
             keep_permissions(temporary, folder)
         swap_folder(temporary, folder)
     return result
+
+
+def network_to_export(model: str | Path) -> Path:
+    """The checkpoint of a model: of a run's folder the one that the run was judged by.
+
+    Raises:
+        ExportError: it is an export already, or a classical baseline.
+        CheckpointError: a folder that holds no model.
+    """
+    path = Path(model)
+    if path.is_dir() and not is_export(path):
+        path = model_of_run(path)
+    if path.is_dir() or path.suffix == ".skops":
+        what = "an export" if path.is_dir() else "a classical baseline"
+        raise ExportError(
+            f"this is {what}: networks of checkpoints are exported.",
+            where=model,
+            fix="give the folder of a network's run, or a checkpoint in it.",
+        )
+    return path
 
 
 def check_differences(differences: dict[str, float], tolerance: float, where: object) -> None:

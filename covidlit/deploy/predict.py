@@ -30,6 +30,12 @@ COLUMNS = (
     "reason", "notes", "lungs_in_view_percent", "synthetic", "trained_on_synthetic",
 )  # fmt: skip
 
+NO_POINT = (
+    "called neither positive nor negative: the checkpoint has no operating point "
+    "(covidlit.Predictor takes one, operating_point=0.5)"
+)
+"""Noted of a score that nothing tells the meaning of."""
+
 OnScored = Callable[[ScanSource, Scan, Prepared, Any], None]
 """Called with every scan that got a score: where it came from, the source volume, the prepared one,
 and the score or the list of one score per class."""
@@ -191,8 +197,9 @@ def predict_with(
             with timings.measure("network"):
                 scores = engine.scores(np.stack([prepared.array for *_, prepared in batch]))
             for (place, source, scan, prepared), score in zip(batch, scores, strict=True):
-                row = rows[place]
-                row |= _columns_of(score, record)
+                row, found = rows[place], _columns_of(score, record)
+                noted = [row["notes"], found.pop("notes", None)]
+                row |= found | {"notes": "; ".join(filter(None, noted)) or None}
                 if on_scored is not None and row["status"] == "ok":
                     assert scan is not None  # kept for this
                     with timings.measure("heatmap"):
@@ -289,7 +296,7 @@ def _columns_of(score: Any, record: RunRecord) -> dict[str, Any]:
     if isinstance(score, float):
         point = record.operating_point
         if point is None:
-            return {"status": "ok", "score": score}
+            return {"status": "ok", "score": score, "notes": NO_POINT}
         named = record.classes if len(record.classes) == 2 else ("negative", "positive")
         negative, positive = named
         return {

@@ -67,7 +67,11 @@ def find_series(root: str | Path, *, workers: int | None = None) -> Found:
         suspects.setdefault(uid, []).extend(missing)
     series = [replace(one, suspects=tuple(suspects.get(one.series_uid, ()))) for one in series]
     problems += [*packed, *closed]
-    n_other = sum(isinstance(one, NotDicomError) for one in headers)
+    told = {problem.path for problem in problems}  # such as archives, which count there
+    n_other = sum(
+        isinstance(one, NotDicomError) and path not in told
+        for path, one in zip(paths, headers, strict=True)
+    )
     return Found(series, problems, len(paths), n_other, tuple(notes))
 
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from covidlit.errors import PredictionsError
-from covidlit.evaluation.seed_runs import SPLIT_HASH, SeedRun
+from covidlit.evaluation.run_splits import (
+    SPLIT_HASH,
+    SPLIT_PARTS,
+    SPLIT_SETTINGS,
+    differing_settings,
+)
+from covidlit.evaluation.seed_runs import SeedRun
 
 _LISTED = 5
 
@@ -54,39 +61,67 @@ def check_splits(runs: Sequence[SeedRun]) -> str | None:
     Raises:
         PredictionsError: names the runs and their splits.
     """
-    known: dict[tuple[int | None, int | None], dict[str, str]] = {}
+    known: dict[tuple[int | None, int | None], list[_RunSplit]] = {}
     unknown: list[str] = []
     for run in runs:
         if SPLIT_HASH not in run.table or run.table[SPLIT_HASH].isna().any():
             unknown.append(run.name)
             continue
-        columns = ["run_id", "fold", SPLIT_HASH]
-        for row in run.table[columns].drop_duplicates().itertuples(index=False):
+        columns = ["run_id", "fold", SPLIT_HASH, SPLIT_PARTS, SPLIT_SETTINGS]
+        for row in run.table.reindex(columns=columns).drop_duplicates().itertuples(index=False):
             place = (run.seed, None if pd.isna(row.fold) else int(row.fold))
-            known.setdefault(place, {})[f"{run.name} ({row.run_id})"] = str(row.split_hash)
+            texts = (None if pd.isna(value) else str(value) for value in row[2:])
+            known.setdefault(place, []).append(_RunSplit(f"{run.name} ({row.run_id})", *texts))
     for found in known.values():
-        if len(set(found.values())) > 1:
-            named = "; ".join(f"{name}: {value[:12]}" for name, value in found.items())
-            raise PredictionsError(
-                f"the splits differ: {named}.",
-                where="runs",
-                fix="train the models with the same manifest, split settings and seed.",
-            )
+        _check_one_split(found)
     if unknown:
         whose = "the runs" if len(unknown) == len(runs) else listed(unknown)
         return (
             f"The split of {whose} is not known (there is no split.json beside the table), so "
             "only the test scans were checked to be the same."
         )
-    by_fold: dict[int | None, set[str]] = {}
+    by_fold: dict[int | None, list[_RunSplit]] = {}
     for (_, fold), found in known.items():
-        by_fold.setdefault(fold, set()).update(found.values())
-    if any(len(values) > 1 for values in by_fold.values()):
+        by_fold.setdefault(fold, []).extend(found)
+    if any(len(_by_key(found)) > 1 for found in by_fold.values()):
         return (
             "The runs of different seeds have different validation scans, and so different "
             "training scans; the test scans are the same throughout."
         )
     return None
+
+
+@dataclass(frozen=True)
+class _RunSplit:
+    """The split of one run, as far as it is known."""
+
+    name: str
+    hash: str | None
+    parts: str | None
+    settings: str | None
+
+
+def _by_key(found: Sequence[_RunSplit]) -> dict[str | None, list[_RunSplit]]:
+    """The runs by their split: by its parts where all are known, else by its hash."""
+    by_parts = all(one.parts is not None for one in found)
+    keys: dict[str | None, list[_RunSplit]] = {}
+    for one in found:
+        keys.setdefault(one.parts if by_parts else one.hash, []).append(one)
+    return keys
+
+
+def _check_one_split(found: Sequence[_RunSplit]) -> None:
+    keys = _by_key(found)
+    if len(keys) < 2:
+        return
+    first, second, *_ = (group[0] for group in keys.values())
+    told, mend = differing_settings(first.settings, second.settings, (first.name, second.name))
+    named = "; ".join(f"{one.name}: {str(one.hash)[:12]}" for one in found)
+    raise PredictionsError(
+        f"the splits differ: {named}." + (f" {told}" if told else ""),
+        where="runs",
+        fix=mend or "train the models with the same manifest, split settings and seed.",
+    )
 
 
 def listed(names: Sequence[str]) -> str:

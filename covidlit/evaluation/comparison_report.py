@@ -6,14 +6,26 @@ from pathlib import Path
 
 from covidlit.evaluation import comparison_figures as figures
 from covidlit.evaluation.compare import FAMILIES, Comparison
-from covidlit.evaluation.comparison_table import comparison_table
+from covidlit.evaluation.comparison_table import COLUMNS, comparison_table
 from covidlit.evaluation.estimate import format_level
 from covidlit.evaluation.report import page_template
-from covidlit.files import write_json, write_text
-from covidlit.tables import write_table
+from covidlit.files import check_own_json, check_own_page, write_json, write_text
+from covidlit.tables import check_own_table, write_table
 
-FILES = ("comparison.html", "comparison.csv", "comparison.json")
-"""What `write_comparison` writes."""
+_PAGE, _TABLE, _JSON = "comparison.html", "comparison.csv", "comparison.json"
+_COMMAND = "covidlit compare"
+
+
+def check_own_comparison(out_dir: str | Path) -> None:
+    """Make sure that `write_comparison` writes over nothing but an earlier comparison.
+
+    Raises:
+        CovidlitError: another file lies there, or the folder cannot be written.
+    """
+    folder = Path(out_dir)
+    check_own_page(folder / _PAGE, _COMMAND, older="<footer>Made by covidlit from the predictions")
+    check_own_table(folder / _TABLE, COLUMNS, _COMMAND)
+    check_own_json(folder / _JSON, ("format", "models", "tests", "command"), _COMMAND)
 
 
 def write_comparison(
@@ -36,9 +48,9 @@ def write_comparison(
     """
     folder = Path(out_dir)
     page = render_comparison(comparison, title=title, command=command)
-    write_json(folder / "comparison.json", comparison.to_dict() | {"command": command})
-    write_table(comparison_table(comparison.results), folder / "comparison.csv")
-    return write_text(folder / "comparison.html", page)
+    write_json(folder / _JSON, comparison.to_dict() | {"command": command})
+    write_table(comparison_table(comparison.results), folder / _TABLE)
+    return write_text(folder / _PAGE, page)
 
 
 def render_comparison(

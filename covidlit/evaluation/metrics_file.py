@@ -11,7 +11,7 @@ from covidlit.errors import PredictionsError
 from covidlit.evaluation.estimate import Estimate
 from covidlit.evaluation.evaluate import FORMAT, Evaluation
 from covidlit.evaluation.report_context import ReportContext
-from covidlit.files import write_json
+from covidlit.files import check_own_json, write_json
 
 FILE = "metrics.json"
 
@@ -36,6 +36,16 @@ def write_metrics(
     """
     metrics = with_context(evaluation.to_dict(), context or ReportContext())
     return write_json(Path(out_dir) / FILE, metrics)
+
+
+def check_own_metrics(out_dir: str | Path) -> Path:
+    """The file's path, if nothing but metrics of covidlit lies there.
+
+    Raises:
+        CovidlitError: another file lies there, or the folder cannot be written.
+    """
+    keys = ("format", "parts", "operating_points")
+    return check_own_json(Path(out_dir) / FILE, keys, "covidlit evaluate")
 
 
 def read_metrics(path: str | Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pandera.pandas as pa
 
 from covidlit.cohort.columns import text
 from covidlit.errors import PredictionsError
-from covidlit.tables import read_table, validate, write_table
+from covidlit.tables import read_table, row_texts, validate, without_lines, write_table
 
 PARTS = ("validation", "test")
 """The parts whose scans have a row; scans of the training part are never scored for statistics."""
@@ -149,7 +149,8 @@ def read_predictions(path: str | Path) -> pd.DataFrame:
     Raises:
         PredictionsError: see `validate_predictions`; also a missing or unreadable file.
     """
-    return validate_predictions(scoreless_as_refused(read_table(path, PredictionsError)), path)
+    table = validate_predictions(scoreless_as_refused(read_table(path, PredictionsError)), path)
+    return without_lines(table)  # tables of several files may be put together
 
 
 def write_predictions(table: pd.DataFrame, path: str | Path) -> Path:
@@ -232,6 +233,7 @@ def _refuse(table: pd.DataFrame, bad: pd.Series, what: str, fix: str, where: obj
     if not bad.any():
         return
     rows: Sequence[int] = np.flatnonzero(bad.to_numpy(bool))[:5].tolist()
-    named = ", ".join(f"row {row + 1} (scan {table['scan_id'].iloc[row]!r})" for row in rows)
+    texts = row_texts(table)
+    named = ", ".join(f"row {texts[row]}, scan {table['scan_id'].iloc[row]!r}" for row in rows)
     more = f" and {int(bad.sum()) - len(rows)} more" if bad.sum() > len(rows) else ""
     raise PredictionsError(f"{what}: {named}{more}.", where=where, fix=fix)

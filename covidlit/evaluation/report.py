@@ -18,7 +18,7 @@ from covidlit.evaluation.evaluate import Evaluation, evaluate
 from covidlit.evaluation.metrics_file import with_context, write_metrics
 from covidlit.evaluation.predictions import accepted
 from covidlit.evaluation.report_context import ReportContext
-from covidlit.files import write_text
+from covidlit.files import check_own_page, write_text
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -53,6 +53,16 @@ def write_report(
     metrics = with_context(evaluation.to_dict(), context)
     page = render_report(Evaluation(metrics, evaluation.table), context)
     return write_text(Path(out_dir) / "report.html", page)
+
+
+def check_own_report(out_dir: str | Path) -> Path:
+    """The page's path, if no other file than an earlier report of covidlit lies there.
+
+    Raises:
+        CovidlitError: another file lies there, or the folder cannot be written.
+    """
+    path = Path(out_dir) / "report.html"
+    return check_own_page(path, "covidlit evaluate", older="<footer>Made by covidlit from the ")
 
 
 def render_report(evaluation: Evaluation, context: ReportContext) -> str:

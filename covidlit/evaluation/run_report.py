@@ -33,11 +33,20 @@ def run_settings(folder: str | Path) -> dict[str, Any]:
     Raises:
         PredictionsError: the configuration cannot be read.
     """
+    own = run_evaluation(folder)
+    return {name: own[name] for name in (*SETTINGS, "seed") if name in own}
+
+
+def run_evaluation(folder: str | Path) -> dict[str, Any]:
+    """The node `evaluation` of a run's configuration, whatever its outcome, and its `seed`.
+
+    Raises:
+        PredictionsError: the configuration cannot be read.
+    """
     config = _config(Path(folder))
     evaluation = config.get("evaluation")
-    own = evaluation if isinstance(evaluation, dict) else {}
-    settings = {name: own[name] for name in SETTINGS if name in own}
-    return settings | ({"seed": config["seed"]} if isinstance(config.get("seed"), int) else {})
+    own = dict(evaluation) if isinstance(evaluation, dict) else {}
+    return own | ({"seed": config["seed"]} if isinstance(config.get("seed"), int) else {})
 
 
 def run_context(folder: str | Path) -> ReportContext:
@@ -208,7 +217,7 @@ class _Gallery(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
         if tag == "section":
-            self._inside = found.get("id") == "heatmaps"
+            self._inside = found.get("id") in ("heatmaps", "slices")
         if not self._inside:
             return
         if tag == "p":

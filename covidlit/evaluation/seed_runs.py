@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from covidlit.cohort.split import Split
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.evaluate import as_binary
 from covidlit.evaluation.predictions import (
@@ -19,11 +17,9 @@ from covidlit.evaluation.predictions import (
     scoreless_as_refused,
     validate_predictions,
 )
+from covidlit.evaluation.run_splits import with_splits
 from covidlit.evaluation.runs import check_runs, split_label, table_file
 from covidlit.evaluation.settings import check_test_part
-
-SPLIT_HASH = "split_hash"
-"""Column of a table that names the split that its run was made on."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +101,8 @@ def read_labelled(runs: Sequence[str | Path]) -> list[pd.DataFrame]:
 
     Returns:
         One table per run. `model` is the label where there is one, `run_id` the name of the folder
-        or file where the table has none, and `split_hash` the hash of the split that the run
-        folder keeps, if it keeps one.
+        or file where the table has none; and what the run folder says of its split, see
+        `covidlit.evaluation.run_splits`.
 
     Raises:
         PredictionsError: a table is missing or breaks its contract.
@@ -121,9 +117,7 @@ def read_labelled(runs: Sequence[str | Path]) -> list[pd.DataFrame]:
         table["run_id"] = table["run_id"].fillna(file.parent.name if in_run_folder else file.stem)
         if label:
             table["model"] = label
-        if in_run_folder and (value := _split_hash(file)):
-            table[SPLIT_HASH] = value
-        tables.append(table)
+        tables.append(with_splits(table, file) if in_run_folder else table)
     return tables
 
 
@@ -147,17 +141,3 @@ def _seed_run(model: str, seed: int | None, parts: Sequence[pd.DataFrame]) -> Se
     table, positive = as_binary(table)
     run_ids = table.sort_values("fold", kind="stable")["run_id"].unique()
     return SeedRun(model, seed, tuple(map(str, run_ids)), table, is_synthetic(table), positive)
-
-
-def _split_hash(file: Path) -> str | None:
-    """The hash of the split that a run folder keeps beside its table, None without one."""
-    split, metrics = file.with_name("split.json"), file.with_name("metrics.json")
-    if split.is_file():
-        return Split.load(split).hash
-    if not metrics.is_file():
-        return None
-    try:
-        record = json.loads(metrics.read_text(encoding="utf-8"))
-    except ValueError as problem:
-        raise PredictionsError(f"this is not JSON: {problem}.", where=metrics) from problem
-    return record.get("record", {}).get("split_hash")

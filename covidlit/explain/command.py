@@ -20,7 +20,7 @@ from covidlit.explain.explain import METHODS, default_layer
 from covidlit.explain.gallery import Picture, choose_cases, colour_sentence
 from covidlit.explain.known_targets import known_targets
 from covidlit.explain.layers import ExplainError, layer_of
-from covidlit.explain.many import TABLE, explain_scans
+from covidlit.explain.many import KNOWN_BY, TABLE, explain_scans
 from covidlit.explain.page import render_page
 from covidlit.explain.run_sources import (
     RunScans,
@@ -35,14 +35,16 @@ from covidlit.explain.sanity import Sanity, randomisation_check
 from covidlit.explain.scale import store_scale, stored_scale
 from covidlit.explain.truth import Truth
 from covidlit.explain.write import HeatmapWriter, load_classification
-from covidlit.files import check_writable, write_json, write_text
+from covidlit.files import check_own_json, check_own_page, write_json, write_text
 from covidlit.preprocess import prepare_scan
+from covidlit.tables import check_own_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from covidlit.datamodules import VolumeDataModule
 
+PAGE, CHECKS = "explain.html", "localisation.json"
 N_SANITY = 8
 """Scans of the model-randomisation check: those with the highest scores."""
 
@@ -107,7 +109,9 @@ def explain_command(
     Raises:
         CovidlitError: what the user asked for is not there or does not fit.
     """
-    check_writable(out / TABLE)
+    check_own_page(out / PAGE, "covidlit explain", older="<title>Heatmaps</title>")
+    check_own_json(out / CHECKS, ("sentences",), "covidlit explain")
+    check_own_table(out / TABLE, KNOWN_BY, "covidlit explain")
     run_dir = checkpoint if checkpoint.is_dir() else run_of(checkpoint)
     if checkpoint.is_dir():
         checkpoint = checkpoint_of(checkpoint)
@@ -143,7 +147,7 @@ def explain_command(
         checkpoint, out, layer=layer, method=method, scale=scale, n_slices=n_slices,
         device=find_device(device),
     )  # fmt: skip
-    for name in ("localisation.json", "explain.html"):
+    for name in (CHECKS, PAGE):
         (out / name).unlink(missing_ok=True)  # of an earlier call, maybe with other scans
     table = explain_scans(writer, sources, truth=known_lesions, done=done)
     point = 0.5 if record.operating_point is None else record.operating_point
@@ -163,7 +167,7 @@ def explain_command(
     if unknown:
         checks["sentences"].insert(0, unknown)
     checks |= _provenance(writer, table, part if path is None else None)
-    write_json(out / "localisation.json", checks)
+    write_json(out / CHECKS, checks)
     page = render_page(
         title="Heatmaps",
         pictures=_pictures(out, table, scans.targets, point),
@@ -177,7 +181,7 @@ def explain_command(
         refused=_refused(table),
         synthetic=record.synthetic or any(source.synthetic for source in sources),
     )  # fmt: skip
-    return ExplainResult(table, write_text(out / "explain.html", page), checks["sentences"])
+    return ExplainResult(table, write_text(out / PAGE, page), checks["sentences"])
 
 
 def _datamodule(

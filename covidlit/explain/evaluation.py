@@ -12,7 +12,7 @@ from covidlit.evaluation.bootstrap import Sampling
 from covidlit.explain.claim import lower_weights_claim
 from covidlit.explain.localisation import MARGIN_MM, LesionTruth, Localisation
 from covidlit.explain.many import LOCALISATION_COLUMNS
-from covidlit.explain.pointing_game import HitRate, hit_rate
+from covidlit.explain.pointing_game import NO_CALL, NO_SCAN, HitRate, hit_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +60,9 @@ def evaluate_heatmaps(
         called = with_lesions & (rows["score"].astype(float) >= operating_point)
         for name, group in (("true_positives", called), ("positives", with_lesions)):
             chosen = group.to_numpy(bool)
-            rate = _hit_rate(rows[chosen], patient[chosen], truth, seed)
+            uncalled = name == "true_positives" and with_lesions.any()
+            nothing = NO_CALL if uncalled else NO_SCAN
+            rate = _hit_rate(rows[chosen], patient[chosen], truth, seed, nothing)
             result[name] = rate.to_dict()
             sentences.append(f"{name.replace('_', ' ').capitalize()}: {rate.sentence}")
     known = target.notna().to_numpy(bool)
@@ -79,7 +81,7 @@ def evaluate_heatmaps(
 
 
 def _hit_rate(
-    rows: pd.DataFrame, patient: NDArray[np.str_], truth: Truth | None, seed: int
+    rows: pd.DataFrame, patient: NDArray[np.str_], truth: Truth | None, seed: int, nothing: str
 ) -> HitRate:
     names = [name for name in LOCALISATION_COLUMNS if name != "has_lesions"]
     found = []
@@ -90,7 +92,7 @@ def _hit_rate(
         }
         found.append(Localisation(**{**numbers, "hit": bool(numbers["hit"])}))
     others = _others_heat(rows, truth, seed) if truth is not None and len(rows) > 1 else None
-    return hit_rate(found, Sampling(patient, seed=seed), others)
+    return hit_rate(found, Sampling(patient, seed=seed), others, nothing)
 
 
 def _others_heat(rows: pd.DataFrame, truth: Truth, seed: int) -> NDArray[np.float64]:

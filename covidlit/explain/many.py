@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from covidlit.lesions import LesionLabels
 
 TABLE = "heatmaps.csv"
+KNOWN_BY = ("scan_id", "layer", "method", "scale", "nifti", "png")
+"""Columns that every such table has."""
+
 LOCALISATION_COLUMNS = (
     "has_lesions", "hit", "distance_mm", "chance", "heat_in_lesions", "heat_in_lung",
     "lesions_of_lung",

@@ -15,6 +15,7 @@ from covidlit.evaluation.proportions import proportion
 from covidlit.explain.localisation import MARGIN_MM, Localisation
 
 NO_SCAN = "there is no such scan with lesion labels"
+NO_CALL = "no scan with lesion labels was called positive"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def hit_rate(
     found: Sequence[Localisation],
     sampling: Sampling,
     others: NDArray[np.floating] | None = None,
+    nothing: str = NO_SCAN,
 ) -> HitRate:
     """Summarise the localisation of scans, one entry per scan.
 
@@ -71,9 +73,10 @@ def hit_rate(
         found: of scans with lesions.
         sampling: of the same scans.
         others: of each scan, the share of the other scans' maxima that hit its lesions.
+        nothing: why there is none, where there is none.
     """
     if not found:
-        return HitRate(*[Estimate.undefined(NO_SCAN)] * 7)
+        return HitRate(*[Estimate.undefined(nothing)] * 7)
     hits = np.array([one.hit for one in found])
     chance = np.array([one.chance for one in found])
     lesions = np.array([one.lesions_of_lung for one in found])

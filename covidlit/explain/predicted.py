@@ -13,10 +13,10 @@ from covidlit.checkpoints.of_run import model_of_run
 from covidlit.deploy.exported import is_export
 from covidlit.deploy.torch_engine import torch_threads
 from covidlit.errors import ConfigError
-from covidlit.explain.many import TABLE
+from covidlit.explain.many import KNOWN_BY, TABLE
 from covidlit.explain.write import COLUMNS, HeatmapWriter
 from covidlit.preprocess.conversion import scan_name
-from covidlit.tables import check_table_path, write_table
+from covidlit.tables import check_own_table, write_table
 
 if TYPE_CHECKING:
     from covidlit.cohort.scan_sources import ScanSource
@@ -46,7 +46,7 @@ def heatmaps_of_scored(
         CovidlitError: see `HeatmapWriter`.
     """
     path = network_of(checkpoint)
-    table = check_table_path(Path(out_dir) / TABLE)
+    table = check_own_table(Path(out_dir) / TABLE, KNOWN_BY, "covidlit predict --heatmaps")
     writer = HeatmapWriter(path, out_dir, **arguments)
     rows: list[dict[str, Any]] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from covidlit.deploy.predict import predict_with
 from covidlit.deploy.run_facts import facts_of_run
 from covidlit.deploy.torch_engine import find_device, torch_threads
 from covidlit.dicom import Checks
+from covidlit.errors import ConfigError
 from covidlit.explain.many import TABLE
 from covidlit.explain.predicted import heatmaps_of_scored, network_of
 from covidlit.explain.write import HeatmapWriter
@@ -142,6 +144,7 @@ class Predictor:
             CovidlitError: no such path, no scan there, (strict) a scan was refused, or heatmaps
                 of an exported network or a classical baseline.
         """
+        path = path_of(path)
         with ExitStack() as stack:
             on_scored = None
             if heatmaps is not None:
@@ -185,7 +188,7 @@ class Predictor:
         return self._heats(writer, path, checks)
 
     def _heats(self, writer: HeatmapWriter, path: str | Path, checks: Checks) -> Iterator[ScanHeat]:
-        for source in find_scans(path, checks):
+        for source in find_scans(path_of(path), checks):
             if source.read is None:
                 yield ScanHeat(source.scan_id, source.path, reason=source.reason)
                 continue
@@ -199,6 +202,21 @@ class Predictor:
                 yield ScanHeat(source.scan_id, source.path, reason=refusal_reason(error))
             else:
                 yield ScanHeat(source.scan_id, source.path, found.score, heat, scan.affine, scan.hu)
+
+
+def path_of(path: object) -> Path:
+    """The path of scans that were asked for.
+
+    Raises:
+        ConfigError: it is no path; several go into a manifest, or into a folder of their own.
+    """
+    if isinstance(path, str | os.PathLike):
+        return Path(path)
+    raise ConfigError(
+        f"it must be one path, not {type(path).__name__}.",
+        where="path",
+        fix="give a folder, a file or a manifest; call it once for each of several.",
+    )
 
 
 def _with_files(table: pd.DataFrame, folder: Path) -> pd.DataFrame:

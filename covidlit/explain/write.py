@@ -31,7 +31,7 @@ from covidlit.explain.layers import ExplainError, layer_of
 from covidlit.explain.nifti import packed_heat
 from covidlit.explain.overlay import hottest_slices, overlay_png, slice_inches
 from covidlit.explain.scale import require_scale
-from covidlit.files import write_bytes, write_json
+from covidlit.files import check_replaceable, write_bytes, write_json
 from covidlit.names import check_name
 from covidlit.preprocess import Geometry, Prepared, prepare_scan
 from covidlit.preprocess.body import body_mask
@@ -171,8 +171,12 @@ class HeatmapWriter:
 
         Raises:
             ExplainError: `name` is no name of a file (contract 12).
+            CovidlitError: another file lies at the picture's place.
         """
         nifti, picture = heatmap_files(self.out_dir, name)
+        # Nobody else ends a name in .heat.nii.gz or .heat.json: beside one the picture is ours too.
+        own = (nifti, self._finished(name))
+        check_replaceable(picture, lambda _: any(file.exists() for file in own), "covidlit")
         prepared = prepared or prepare_scan(scan, self.geometry)
         heatmap = self.explain(prepared)
         score = heatmap.score if score is None else score

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.lesions.distance import distance_within
+from covidlit.lesions.distance import distance_across
 from covidlit.lesions.volume import Box, Crop, grown, inside
 
 BAND_MM = 3.0
@@ -23,15 +23,14 @@ class Surroundings:
         box: the part of it that lies in the volume.
         place: where `box` lies in the arrays.
         mask: bool (z, y, x), the lesion.
-        depth: float32, of voxels in the lesion: distance to the nearest centre outside, mm.
-        height: float32, of voxels outside: distance to the nearest centre inside, mm.
+        distance: float32, of voxels in the lesion to the nearest centre outside, of those outside
+            to the nearest centre inside, mm.
     """
 
     box: Box
     place: Box
     mask: NDArray[np.bool_]
-    depth: NDArray[np.float32]
-    height: NDArray[np.float32]
+    distance: NDArray[np.float32]
 
     def of(self, volume: NDArray[Any]) -> NDArray[Any]:
         """The same voxels of a volume, 0 beyond it."""
@@ -60,6 +59,4 @@ def surroundings_of(
         slice(part.start - m, part.stop + m) for part, m in zip(crop.box, by, strict=True)
     )
     place = inside(box, (whole[0], whole[1], whole[2]))
-    depth = distance_within(mask, spacing)
-    height = distance_within(~mask, spacing)
-    return Surroundings(box, place, mask, depth, height)
+    return Surroundings(box, place, mask, distance_across(mask, spacing))

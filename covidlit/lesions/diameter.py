@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
-_FEW = 80  # points, up to which all pairs are cheaper than a hull
+_BLOCK = 512
+_FEW = 200  # points, up to which all pairs are cheaper than a hull
 
 
 def row_ends(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -39,10 +41,17 @@ def longest(points: NDArray[np.intp], spacing: Sequence[float]) -> float:
     if len(at) > _FEW:
         at = _hull(at)
     best = 0.0
-    for start in range(0, len(at), 512):
-        apart = np.abs(at[start : start + 512, None, :] - at[None])
-        squared = (apart**2).sum(axis=2) + (2 * apart * steps + steps**2).max(axis=2)
-        best = max(best, float(squared.max()))
+    for start in range(0, len(at), _BLOCK):
+        squared: Any = 0.0
+        more: Any = 0.0
+        for axis, step in enumerate(steps):
+            column = at[:, axis]
+            apart = np.abs(column[start : start + _BLOCK, None] - column)
+            squared = squared + apart * apart
+            apart *= 2 * step
+            apart += step * step
+            more = np.maximum(more, apart)
+        best = max(best, float((squared + more).max()))
     return float(np.sqrt(best))
 
 

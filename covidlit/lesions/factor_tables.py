@@ -19,7 +19,7 @@ from covidlit.cohort.columns import (
 )
 from covidlit.errors import ManifestError
 from covidlit.scans.lesion_labels import FIRST_LESION, LESION_CLASSES
-from covidlit.tables import read_table, row_numbers, validate
+from covidlit.tables import read_table, row_texts, validate
 
 FACTORS: dict[str, str] = {
     "n_lesions": "number of lesions",
@@ -109,7 +109,7 @@ def validate_factors(table: pd.DataFrame, where: object = "factors") -> pd.DataF
         wrong = none[none[name].notna()]
         if len(wrong):
             raise ManifestError(
-                f"row {row_numbers(wrong)[0]}, column {name!r}: value {wrong[name].iloc[0]}: must "
+                f"row {row_texts(wrong)[0]}, column {name!r}: value {wrong[name].iloc[0]}: must "
                 "be empty where n_lesions is 0.",
                 where=where,
                 fix="leave it out: without a lesion only total volume and proportion are 0.",

@@ -31,7 +31,7 @@ def sphericity(around: Surroundings, spacing: tuple[float, float, float]) -> flo
     Returns:
         None for what is too small to have a form: nothing is left of it by the smoothing.
     """
-    signed = around.depth - around.height
+    signed = np.where(around.mask, around.distance, -around.distance)
     for axis, step in enumerate(spacing):
         signed = _resampled(signed, axis, step)
     signed = scipy.ndimage.gaussian_filter(signed, SMOOTH_MM / GRID_MM, truncate=3.0)

@@ -17,7 +17,7 @@ COARSE_MM = 3.0
 EXACT_UP_TO_MM = 6.0
 """Up to here the distance is that of all voxels of a lesion, beyond of its `CANDIDATES`."""
 
-CANDIDATES = 3
+CANDIDATES = 2
 
 
 class Pleura:

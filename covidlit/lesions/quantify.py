@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from covidlit.arguments import n_cores
 from covidlit.cohort.scan_ids import scan_id_of
+from covidlit.dicom.tracking import tracking_uid
 from covidlit.lesions.border import surroundings_of
 from covidlit.lesions.definitions import DEFINITIONS, Definition
 from covidlit.lesions.density import Density, density_of
@@ -108,18 +108,6 @@ def quantify_labels(
     row = {**keys, "acquisition_date": acquisition_date}
     row |= _scan_factors(measured, lungs, voxel_ml(scan.affine), has_lung)
     return Factors(row, table)
-
-
-def tracking_uid(series_uid: str, lesion_id: int) -> str:
-    """The unique tracking identifier of a lesion, the same whenever it is made.
-
-    Source: DICOM PS3.5, B.2: a UID derived from a UUID is "2.25." and the UUID as a whole number.
-
-    Args:
-        series_uid: of the series that the lesion was first seen in.
-        lesion_id: its number there.
-    """
-    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{series_uid}/{lesion_id}').int}"
 
 
 def _check_geometry(scan: Scan, labels: LesionLabels) -> None:

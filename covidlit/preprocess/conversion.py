@@ -9,11 +9,11 @@ from pathlib import Path
 import nibabel as nib
 import pandas as pd
 
-from covidlit.cohort.converted import SeriesVerdict, as_row, read_verdict
+from covidlit.cohort.converted import SeriesVerdict, as_row, read_verdict, series_of
 from covidlit.cohort.scan_sources import ScanSource, find_scans, refusal_reason
 from covidlit.dicom import Checks
 from covidlit.errors import CovidlitError
-from covidlit.files import atomic_path, check_writable, fingerprint
+from covidlit.files import atomic_path, check_replaceable, check_writable, fingerprint
 from covidlit.preprocess.backends import run_in_parallel
 from covidlit.preprocess.cache import pixel_hash, source_hash
 from covidlit.preprocess.index import Signatures
@@ -76,9 +76,15 @@ def convert_scans(
         CovidlitError: no such path, no scan there, or `out_dir` cannot be written.
     """
     path, folder = Path(path), Path(out_dir)
+    if path.is_dir() and path.resolve() == folder.resolve():
+        raise CovidlitError(
+            "the NIfTI files would lie among the DICOM files that they are made of.",
+            where=folder,
+            fix="give a folder of their own, inside or beside it.",
+        )
     check_writable(folder / TABLE)
     checks = checks or Checks()
-    sources = [one for one in find_scans(path, checks) if not _lies_in(one, folder)]
+    sources = [one for one in find_scans(path, checks) if not _lies_in(one, folder, path)]
     if not sources:
         raise CovidlitError(
             "no CT scan was found there beside those in the folder to write to.",
@@ -136,9 +142,11 @@ def _convert_one(placed: tuple[int, _Task]) -> tuple[int, SeriesVerdict]:
     try:
         scan = source.read()
         name = scan_name(source.scan_id, scan)
+        target = task.out_dir / f"{name}.nii.gz"
+        check_replaceable(target, lambda file: series_of(file) is not None, "covidlit convert")
     except Exception as error:
         return place, _kept(_refused(task, refusal_reason(error)), task)
-    written = write_scan(scan, task.out_dir / f"{name}.nii.gz")
+    written = write_scan(scan, target)
     z, y, x = scan.hu.shape
     verdict = SeriesVerdict(
         scan_id=name,
@@ -193,8 +201,11 @@ def _made_from(source: ScanSource, signatures: Signatures) -> str | None:
     return fingerprint([source.scan_id, str(source.location), files])
 
 
-def _lies_in(source: ScanSource, folder: Path) -> bool:
+def _lies_in(source: ScanSource, folder: Path, searched: Path) -> bool:
+    """Whether a scan is what an earlier call has written, by its place in the folder."""
     inside = folder.resolve()
+    if inside in searched.resolve().parents:
+        return False  # the folder holds the sources as well, and these are not where it writes
     return source.location is not None and inside in (
         source.location.resolve(),
         *source.location.resolve().parents,

@@ -17,7 +17,7 @@ from covidlit.preprocess.backends import run_in_parallel
 from covidlit.runs.lightning_runner import LightningRunner
 from covidlit.runs.memory import available_memory, peak_memory
 from covidlit.runs.outcomes import outcome_of
-from covidlit.runs.outcomes.outcome import Tables, Training
+from covidlit.runs.outcomes.outcome import Outcome, Tables, Tested, Training
 from covidlit.runs.processes import started_from_outside
 from covidlit.runs.records import write_run_records
 from covidlit.runs.run_folder import run_folder
@@ -57,6 +57,7 @@ class Fold:
         data: with the split of the fold.
         parts: which are scored.
         run: `run_id`, and `fold` where it is not the split's.
+        n_after: folds that are trained after it, one by one.
     """
 
     number: int
@@ -65,6 +66,7 @@ class Fold:
     data: CohortData
     parts: Sequence[str] = EVALUATED
     run: Mapping[str, Any] = field(default_factory=dict)
+    n_after: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,15 +120,19 @@ def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
             if (size := len(fold.data.rows_of("train"))) not in settled:
                 settled[size] = runner.settle(fold.config, fold.data)
         chosen = _batches_of(folds, list(settled.values()))
-        folds = [replace(fold, config={**fold.config, **chosen}) for fold in folds]
+        after = len(folds) - 1 if n_jobs == 1 else 0
+        folds = [
+            replace(fold, config={**fold.config, **chosen}, n_after=max(0, after - fold.number))
+            for fold in folds
+        ]
         write_run_records(config, [fold.data for fold in folds], run_dir)
+        by_fold = {fold.number: fold for fold in folds}
         done: dict[int, TrainedFold] = {}
         for trained in train_folds(folds, n_jobs=n_jobs, backend=backend):
             done[trained.number] = trained
-            value = value_of(outcome, trained.tables)
             log.info(
-                "Fold %d is done (%d of %d): validation %s %s.", trained.number, len(done),
-                len(folds), outcome.metric, "undefined" if value is None else f"{value:.3f}",
+                "Fold %d is done (%d of %d): %s.", trained.number, len(done), len(folds),
+                _result(outcome, trained.tables, by_fold[trained.number]),
             )  # fmt: skip
         tables = join_tables([done[fold.number].tables for fold in folds])
         outcome.write(tables, run_dir)
@@ -136,6 +142,15 @@ def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
     values = [value_of(outcome, done[fold.number].tables) for fold in folds]
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if len(known) == len(values) else None
+
+
+def _result(outcome: Outcome, tables: Tables, fold: Fold) -> str:
+    """The value of a fold in words: on its validation part, or its test part without one."""
+    if not fold.data.split.scans("validation") and isinstance(outcome, Tested):
+        part, value = "test", outcome.test_value(tables)
+    else:
+        part, value = "validation", value_of(outcome, tables)
+    return f"{part} {outcome.metric} {'undefined' if value is None else f'{value:.3f}'}"
 
 
 def _batches_of(folds: Sequence[Fold], settled: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -223,12 +238,19 @@ def _train_fold(fold: Fold, adapt: Callable[[Runner, Fold], None] | None = None)
             fold.run_dir,
             fold.data,
             parts=fold.parts,
-            adapt=lambda runner: adapt(runner, fold) if adapt is not None else None,
+            adapt=lambda runner: _adapted(runner, fold, adapt),
             **fold.run,
         )
         assert trained is not None  # one process trains a fold
         folder.finish({**trained[1], ROWS: rows_hash(fold.data)})
     return TrainedFold(fold.number, *trained)
+
+
+def _adapted(runner: Runner, fold: Fold, adapt: Callable[[Runner, Fold], None] | None) -> None:
+    if isinstance(runner, LightningRunner):
+        runner.n_after = fold.n_after
+    if adapt is not None:
+        adapt(runner, fold)
 
 
 def _check_same_rows(fold: Fold, facts: Mapping[str, Any]) -> None:

@@ -49,6 +49,7 @@ class LightningRunner:
         selected: after `fit`, whether validation scores chose these weights.
         further_callbacks: ready callbacks, beside the configured ones.
         show_progress: show a bar on the terminal.
+        n_after: trainings that follow in the same run, for the time that is left.
         belongs_to: how Weights & Biases files the run, such as its `group`; see `RunLogger`.
     """
 
@@ -85,6 +86,7 @@ class LightningRunner:
         self.judged: Path | None = None
         self.selected = False
         self.show_progress = True
+        self.n_after = 0
         self.further_callbacks: list[pl.callbacks.Callback] = []
         self.belongs_to: dict[str, str] = {}
         self._resumed_from = ""
@@ -239,6 +241,7 @@ class LightningRunner:
     def _build_trainer(self, data: CohortData, run_dir: Path) -> pl.Trainer:
         from covidlit.checkpoints.io import RunCheckpointIO
         from covidlit.runs.several_devices import EndOnSigterm
+        from covidlit.runs.time_left import TimeLeft
 
         callbacks = self._build_callbacks(run_dir, data)
         kept_in = [getattr(callback, "dirpath", None) for callback in callbacks]
@@ -249,7 +252,7 @@ class LightningRunner:
         folders = [*own, *(folder for folder in kept_in if folder)]
         trainer: pl.Trainer = instantiate(
             {name: value for name, value in self._trainer_node.items() if name != "plugins"},
-            callbacks=[*callbacks, *self.further_callbacks, EndOnSigterm()],
+            callbacks=[*callbacks, *self.further_callbacks, TimeLeft(self.n_after), EndOnSigterm()],
             logger=self._build_loggers(run_dir),
             default_root_dir=str(run_dir),
             use_distributed_sampler=False,
@@ -266,7 +269,7 @@ class LightningRunner:
             TrainingError: the network gives no finite score.
         """
         loader = data.dataloader_of(part)
-        if self.judged is not None:
+        if self.judged is not None and len(loader):
             log.info("The scores of the part %r are those of %s.", part, self.judged)
         node = {k: self._trainer_node[k] for k in ("_target_", "accelerator", "precision")}
         trainer = instantiate(

@@ -9,6 +9,9 @@ from typing import Any
 PATHS = ("cache_dir", "ckpt_path", "data_dir", "dirpath", "folder", "path", "pretrained")
 """Names of the settings that are paths, at any depth of the nodes of `_NODES`."""
 
+NAMED_WEIGHTS = ("imagenet", "coco")
+"""Values of `pretrained` that are names and no paths; see `covidlit.models.maskrcnn.pretrained`."""
+
 _NODES = ("callbacks", "ckpt_path", "data", "data_dir", "model", "split", "trainer")
 
 
@@ -25,6 +28,8 @@ def absolute_paths(config: Mapping[str, Any], folder: str | Path) -> dict[str, A
             return {key: whole(key, inner) for key, inner in value.items()}
         if isinstance(value, list):
             return [whole(None, inner) for inner in value]
+        if name == "pretrained" and value in NAMED_WEIGHTS:
+            return value
         if name in PATHS and isinstance(value, str) and value:
             return str(Path(folder, value).absolute())
         return value

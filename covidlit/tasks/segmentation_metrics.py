@@ -75,19 +75,35 @@ def pixel_groups(classes: Sequence[str]) -> list[list[int]]:
     return [*groups, lesions]
 
 
-class DetectionMetric(Metric):
-    """`map_box` and `map_mask`: mean average precision over IoU 0.5 to 0.95; NaN without an object.
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+RECALLS = np.linspace(0, 1, 101)
+
+
+def coco_metric() -> MeanAveragePrecision:
+    """COCO's mean average precision of boxes and masks.
 
     Of masks alone, torchmetrics leaves out slices without a true mask, and with them every false
-    positive there: both are asked for.
+    positive there: both are asked for. Its own thresholds are in single precision, where a recall
+    of 0.35 misses the threshold of 0.35: given as these, it agrees with COCO's program.
     """
+    metric = MeanAveragePrecision(
+        iou_type=("bbox", "segm"),
+        backend="faster_coco_eval",
+        iou_thresholds=IOU_THRESHOLDS.tolist(),
+        rec_thresholds=RECALLS.tolist(),
+    )
+    metric.warn_on_many_detections = False
+    return metric
+
+
+class DetectionMetric(Metric):
+    """`map_box` and `map_mask`, mean average precision; NaN without an object."""
 
     full_state_update = False
 
     def __init__(self) -> None:
         super().__init__()
-        self.precision = MeanAveragePrecision(iou_type=("bbox", "segm"), backend="faster_coco_eval")
-        self.precision.warn_on_many_detections = False
+        self.precision = coco_metric()
 
     def update(self, found: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
         """Add a slice; see `MaskRCNN.forward` and its targets."""

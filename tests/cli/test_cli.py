@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 COVIDLIT = [sys.executable, "-c", "from covidlit.cli.app import app; app()"]
 COMMANDS = (
     "inspect", "manifest", "prepare", "evaluate", "compare", "paper", "export",
-    "predict", "explain", "cards", "synthesize", "sweep", "train",
+    "predict", "explain", "trend", "cards", "synthesize", "sweep", "train",
 )  # fmt: skip
 ALL_HELP = """
 import json, sys

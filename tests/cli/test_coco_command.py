@@ -112,5 +112,17 @@ def test_what_cannot_be_converted_is_said(labelled: Path) -> None:
     assert not out.exists()
     (labelled / "taken").mkdir()
     (labelled / "taken" / "slices.parquet").write_text("mine")
-    answer = _run(labelled / "truth", labelled / "taken", "--manifest", labelled / "manifest.csv")
-    assert "would write over a file that it did not write" in answer
+    given = ("--manifest", labelled / "manifest.csv")
+    answer = _run(labelled / "truth", labelled / "taken", *given)
+    assert "would write over a file that it did not write" in " ".join(answer.split())
+    assert (labelled / "taken" / "slices.parquet").read_text() == "mine"
+    (labelled / "taken" / "slices.parquet").rename(labelled / "taken" / "other.txt")
+    assert "not empty" in _run(labelled / "truth", labelled / "taken", *given)
+    assert "which is read here" in _run(labelled / "truth", labelled, *given)
+    assert "which is read here" in _run(labelled / "truth", labelled / "truth", *given)
+    assert _run(labelled / "truth", out, *given).startswith("0 ")
+    assert _run(labelled / "truth", out, *given).startswith("0 ")  # over its own
+    answer = _run(
+        out / "annotations.json", out, "--to", "labels", "--table", out / "slices.parquet"
+    )
+    assert answer.startswith("2 "), answer

@@ -73,7 +73,7 @@ def test_a_wrong_value_is_named(
     table.to_csv(tmp_path / "c.csv", index=False)
     with pytest.raises(ManifestError) as caught:
         read_clinical(tmp_path / "c.csv")
-    assert f"row {row}, column {column!r}: value" in str(caught.value)
+    assert f"row {row} (line {row + 1} of the file), column {column!r}: value" in str(caught.value)
     assert rule in str(caught.value)
 
 

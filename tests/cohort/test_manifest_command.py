@@ -57,7 +57,7 @@ def test_it_writes_the_manifest_and_says_what_it_did(
     assert "Table 1" in said
     assert "COVID-19" in said
     assert "slices of at most 5 mm" in said
-    assert "1 row(s) of the labels are about no scan: 4." in said
+    assert "1 row(s) of the labels are about no scan: 4 (line 5 of the file)." in said
     assert "pat-" not in said
     problems = pd.read_csv(out.with_suffix(".problems.csv"))
     assert problems["kind"].tolist() == ["label without scan", "refused"]
@@ -168,7 +168,9 @@ def test_a_near_miss_is_refused_unless_it_is_meant(
     command = (*command, "--label-rule", "by-class")
     with pytest.raises(ManifestError, match=r"'rtpcr_inital': did you mean rtpcr_initial\?"):
         run(*command)
-    with pytest.raises(ManifestError, match=r"'nnp' in 1 row \(2\): did you mean np\?"):
+    with pytest.raises(
+        ManifestError, match=r"'nnp' in 1 row \(2; line 3 of the file\): did you mean np\?"
+    ):
         run(*command, "--keep-column", "rtpcr_inital")
     run(*command, "--own-name", "rtpcr_inital", "--own-name", "nnp")
     assert sorted(read_manifest(tmp_path / "m.csv")["class_name"]) == ["cap", "covid", "nnp"]

@@ -137,4 +137,4 @@ def test_misspelt_names_of_a_manifest_written_by_hand_are_warned_of(
     column, name = said
     assert "'rtpcr_inital' (48 rows filled)" in column
     assert "did you mean rtpcr_initial?" in column
-    assert "'nnp' in 2 rows (2, 5): did you mean np?" in name
+    assert "'nnp' in 2 rows (2, 5; lines 3, 6 of the file): did you mean np?" in name

@@ -111,7 +111,10 @@ def test_zeros_that_a_spreadsheet_took_are_named_and_no_id(scans: Path, tmp_path
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 2
     assert "2 of the 2 ids" in done.output
-    assert "leading zeros that a spreadsheet dropped (row 1 lacks 2, row 2 lacks 2)" in done.output
+    assert (
+        "leading zeros that a spreadsheet dropped (row 1 (line 2 of the file) lacks 2, "
+        in done.output
+    )
     assert "0017" not in done.output
     # In one row only: the other is labelled, and it is told.
     labels.write_text(PLAIN.replace("0018", "18"))
@@ -127,4 +130,4 @@ def test_workbooks_of_numbers_lose_zeros_and_are_told(scans: Path, tmp_path: Pat
     command = ["manifest", str(scans), "--labels", str(path), "--out", str(tmp_path / "m.csv")]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 2
-    assert "row 1 lacks 2" in done.output
+    assert "row 1 (line 2 of the file) lacks 2" in done.output

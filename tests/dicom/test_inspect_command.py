@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
 import pytest
+from chests import LAS, hu_on, save
 from pydicom.dataset import Dataset
 from typer.testing import CliRunner
 
@@ -183,3 +185,34 @@ def test_images_beside_dicom_are_named_too(folder: Path, tmp_path: Path) -> None
     output = " ".join(run(folder, "--csv", tmp_path / "out.csv")[1].split())
     assert IMAGE in output
     assert "There is no DICOM" not in output
+
+
+def test_many_series_take_a_line_each_and_what_is_refused_comes_first(
+    write_ct: Write, tmp_path: Path
+) -> None:
+    for k in range(24):
+        write_ct(folder=f"all/s{k:02d}", series=f"s{k}")
+    write_ct(folder="all/zz_short", series="short", n=3)
+    code, output = run(tmp_path / "all")
+    assert code == 0
+    assert "25 series" in output
+    lines = output.splitlines()
+    assert len(lines) < 24 + 15
+    assert output.index("zz_short") < output.index("s00")
+    assert sum("14 slices, 2.5 mm" in line for line in lines) == 24
+
+
+def test_an_archive_counts_once_and_a_refused_image_is_no_example(
+    folder: Path, tmp_path: Path
+) -> None:
+    with ZipFile(folder / "more.zip", "w") as archive:
+        archive.write(next((folder / "good").iterdir()), "a.dcm")
+    output = " ".join(run(folder)[1].split())
+    assert "2 files damaged or unread beside these; 0 files of another kind" in output
+    images = tmp_path / "images"
+    values = hu_on(LAS).astype(np.int16)
+    save(images / "a_empty.nii.gz", np.zeros_like(values))
+    save(images / "b_chest.nii.gz", values)
+    output = " ".join(run(images, "--pixels")[1].split())
+    assert "2 image files: 1 accepted, 1 refused" in output
+    assert "such as b_chest.nii.gz" in output

@@ -177,3 +177,20 @@ INSTALLED = str(Path(sys.executable).with_name("covidlit"))
 def test_the_version_is_told(command: list[str]) -> None:
     done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == f"covidlit {covidlit.__version__}"
+
+
+def test_what_is_no_path_is_said(csacnet_run: Path, scans: Path) -> None:
+    predictor = covidlit.Predictor(csacnet_run)
+    with pytest.raises(ConfigError, match="path: it must be one path, not list"):
+        predictor([scans])  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="not list"):
+        list(predictor.heatmaps([scans]))  # type: ignore[arg-type]
+
+
+def test_a_score_without_an_operating_point_says_so(with_datamodule: Path, scans: Path) -> None:
+    table = covidlit.Predictor(with_datamodule)(scans)
+    assert table["predicted_class"].isna().all()
+    assert table["notes"].str.contains("called neither positive nor negative").all()
+    told = covidlit.Predictor(with_datamodule, operating_point=0.5)(scans)
+    assert told["predicted_class"].notna().all()
+    assert not told["notes"].fillna("").str.contains("called neither").any()

@@ -166,3 +166,43 @@ def test_another_table_is_not_written_over(folder: Path, tmp_path: Path) -> None
     assert "write over a file that it did not write" in output
     assert (out / "series.csv").read_text() == "patient,ward\n1,2\n"
     assert len(list(out.iterdir())) == 1
+
+
+def test_the_folder_that_is_read_is_no_place_to_write(folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    code, said = run(folder, folder)
+    assert code == 2
+    assert "the NIfTI files would lie among the DICOM files that they are made of" in said
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_folder_inside_or_around_works_and_no_scan_counts_twice(folder: Path) -> None:
+    for out in (folder / "nifti", folder.parent):
+        for again in range(2):
+            code, said = run(folder, out)
+            assert code == 0, said
+            assert "2 series are NIfTI now" in said, again
+        names = [path.name for path in out.glob("*.nii.gz")]
+        assert len(names) == 2
+    sources = find_scans(folder, Checks())
+    readable = [one for one in sources if one.read is not None]
+    assert len(readable) == 2
+    assert {one.path for one in readable} == {"one", "two"}
+    for one in readable:
+        assert one.read is not None
+        (note,) = (note for note in one.read().notes if "as NIfTI too" in note)
+        assert f"nifti/{one.scan_id}.nii.gz" in note
+    # Without the series their images are scans of their own.
+    assert len([s for s in find_scans(folder / "nifti", Checks()) if s.read is not None]) == 2
+
+
+def test_an_image_that_convert_did_not_write_stays(folder: Path, tmp_path: Path) -> None:
+    scan_id = next(s.scan_id for s in find_scans(folder, Checks()) if s.path == "one")
+    mine = tmp_path / "out" / f"{scan_id}.nii.gz"
+    mine.parent.mkdir()
+    mine.write_bytes(b"mine")
+    code, said = run(folder, mine.parent)
+    assert code == 0
+    assert mine.read_bytes() == b"mine"
+    reason = pd.read_csv(mine.parent / "series.csv").set_index("path").loc["one", "reason"]
+    assert reason == "`covidlit convert` would write over a file that it did not write."

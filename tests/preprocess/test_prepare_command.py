@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -63,3 +64,33 @@ def test_no_workers_are_refused_by_name(manifest: Path) -> None:
     code, output = run(manifest, "--n-jobs", "0")
     assert code == 2
     assert "error: n_jobs: must be a whole number other than 0, not 0." in output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--spacing", "5,4,4", "--size", "4,8,8"],
+        ["--spacing=5,4,4", "--size=[4,8,8]"],
+        ["--spacing", "5", "4", "4", "--size", "4, 8, 8"],
+    ],
+)
+def test_commas_and_blanks_are_the_same_and_the_next_command_is_told(
+    words: list[str], manifest: Path
+) -> None:
+    cache = manifest.parent / "cache"
+    arguments = ["prepare", str(manifest), "--cache", str(cache), "--n-jobs", "1", *words]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    key = pd.read_csv(cache / "prepared.csv")["key"][1]
+    assert VolumeCache(cache).open(key)[0].shape == (4, 8, 8)
+    (line,) = (one for one in result.output.splitlines() if one.startswith("To train on them: "))
+    given = shlex.split(line.removeprefix("To train on them: "))
+    assert given == [
+        "covidlit", "train", "data=manifest", f"data.source.path={manifest}",
+        f"data.cache_dir={cache}", "data.geometry.spacing=[5,4,4]", "data.geometry.size=[4,8,8]",
+    ]  # fmt: skip
+
+
+def test_two_numbers_are_not_three(manifest: Path) -> None:
+    arguments = ["prepare", str(manifest), "--cache", "c", "--spacing", "5,4"]
+    assert CliRunner().invoke(app, arguments).exit_code == 2

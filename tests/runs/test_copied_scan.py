@@ -43,7 +43,7 @@ def test_it_is_said_wherever_a_person_looks(
     (warning,) = [r for r in caplog.records if "Possible leakage" in r.getMessage()]
     assert warning.levelno == logging.WARNING
     assert original in warning.getMessage()
-    assert f"{copy} (row 41, test)" in warning.getMessage()
+    assert f"{copy} (row 41, line 42 of the file, test)" in warning.getMessage()
     record = json.loads((run_dir / "cohort.json").read_text())
     assert record["suspicions"] == {"near copies": 1}
     page = (run_dir / "report.html").read_text()

@@ -34,6 +34,7 @@ from covidlit.tasks.load import load_task
 
 ROOT = Path(__file__).parents[2]
 MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
+OF_SLICES = ("maskrcnn", "maskrcnn_small")
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
 SMALL_NET = {
     "csacnet": ["model.task.net.width=4"],
@@ -47,6 +48,9 @@ Run = Callable[..., Path]
 def test_every_model_trains_and_leaves_the_whole_run_folder(
     model: str, train: Run, request: pytest.FixtureRequest
 ) -> None:
+    if model in OF_SLICES:
+        _check_run_of_slices(request.getfixturevalue("train_on_slices")(f"model={model}"), model)
+        return
     if model == "csacnet":
         run_dir = request.getfixturevalue("csacnet_run")
     else:
@@ -83,6 +87,18 @@ def test_every_model_trains_and_leaves_the_whole_run_folder(
         assert scores == pytest.approx(own["score"].to_list(), abs=1e-12)
         with pytest.raises(ConfigError, match="scikit-learn"):
             predict(kept, run_dir / "three.csv", engine="openvino")
+
+
+def _check_run_of_slices(run_dir: Path, model: str) -> None:
+    assert yaml.safe_load((run_dir / "config.yaml").read_text())["model"]["name"] == model
+    split = Split.load(run_dir / "split.json")
+    slices = pd.read_parquet(run_dir / "slices.parquet")
+    assert set(slices["slice_id"]) == {*split.scans("validation"), *split.scans("test")}
+    assert pd.read_parquet(run_dir / "detections.parquet")["score"].between(0, 1).all()
+    json.loads((run_dir / "metrics.json").read_text())
+    assert split.hash in (run_dir / "report.html").read_text()
+    checkpoint = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["covidlit"]["record"]["split_hash"] == split.hash
 
 
 def test_the_reports_tables_have_headings_of_their_own(csacnet_run: Path) -> None:

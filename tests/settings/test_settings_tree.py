@@ -18,13 +18,13 @@ from covidlit.cli.train import run
 from covidlit.cohort import ByClass, InclusionCriteria, LabelRule, MultiClass
 from covidlit.datamodules import VolumeDataModule
 from covidlit.errors import ConfigError, ManifestError
-from covidlit.models import CSACNet3D, ResNet3D
+from covidlit.models import CSACNet3D, MaskRCNN, ResNet3D
 from covidlit.runs.processes import process_rank
 from covidlit.settings.errors import translate
 from covidlit.settings.third_party import UNUSED
 from covidlit.settings.trainer import check_trainer_settings
 from covidlit.settings.tree import config_dir
-from covidlit.tasks import VolumeClassification
+from covidlit.tasks import LesionSegmentation, VolumeClassification
 
 ROOT = Path(__file__).parents[2]
 OF_OTHER_NODES = {
@@ -124,7 +124,7 @@ def test_a_setting_of_another_choice_of_its_group_says_so(data: str) -> None:
         composed(f"data={data}", "inclusion=none", "inclusion.on_missing=exclude")
     assert str(translate(caught.value)) == (
         "inclusion.on_missing: the choice made in the group 'inclusion' has no such setting. "
-        "Fix: choose another: inclusion= one of none, paper."
+        "Fix: choose another: inclusion= one of none, paper, slices."
     )
 
 
@@ -146,6 +146,8 @@ def test_criteria_and_label_rules_list_all_their_arguments() -> None:
         ("model=csacnet", "model.task.net", CSACNet3D, {"in_channels", "n_outputs"}),
         ("model=resnet3d", "model.task", VolumeClassification, {"net", "n_classes"}),
         ("model=resnet3d", "model.task.net", ResNet3D, {"in_channels", "n_outputs"}),
+        ("model=maskrcnn", "model.task", LesionSegmentation, {"net"}),
+        ("model=maskrcnn", "model.task.net", MaskRCNN, {"n_classes", "in_channels"}),
         ("data=synthetic", "data", VolumeDataModule, OF_OTHER_NODES),
         ("data=manifest", "data", VolumeDataModule, OF_OTHER_NODES),
     ],

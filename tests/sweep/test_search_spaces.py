@@ -18,7 +18,8 @@ def test_a_space_names_settings_of_the_models_it_is_drawn_for(space: str) -> Non
         sweeper = tree.hydra.sweeper
         assert sweeper._target_.endswith("CovidlitSweeper")
         assert sweeper.trial is None
-        alone = {"csacnet": "csacnet", "resnet3d": "resnet3d"}.get(space, "csacnet")
+        own = {"maskrcnn": "maskrcnn_small", "resnet3d": "resnet3d"}
+        alone = own.get(space, "csacnet")
         choice = str(sweeper.params.get("model", f"choice({alone})"))
         for model in choice.removeprefix("choice(").removesuffix(")").split(", "):
             names = [name for name in sweeper.params if name != "model"]

@@ -47,7 +47,9 @@ class Slices(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Any]:
         return DataLoader(
-            [drawn_slice(n) for n in self.numbers], self.batch_size, collate_fn=collate
+            [drawn_slice(n) for n in self.numbers],  # type: ignore[arg-type]
+            batch_size=self.batch_size,
+            collate_fn=collate,
         )
 
     def _loader(self, shuffle: bool) -> DataLoader[Any]:

@@ -138,7 +138,7 @@ def _id(entry: Any, place: str, known: Mapping[Any, Any], problems: Problems) ->
     if not isinstance(entry, dict):
         problems.add(f"{place} is {shown(entry)}", "make it a mapping with an id")
         return None
-    key = entry.get("id")
+    key: Any = entry.get("id")
     if type(key) not in (int, str):
         problems.add(f"{place}: its id is {shown(key)}", "give it a whole number of its own")
         return None

@@ -79,8 +79,8 @@ def write_label_volumes(slices: str | Path, out: str | Path, checks: Any = None)
             ).astype(np.int32)
             validate_labels(classes, instances, scan.hu.shape)
             paths = label_paths(out, str(scan_id))
-            for path, volume in zip(paths, (classes, instances), strict=True):
-                write_nifti(volume, scan.affine, path)
+            write_nifti(classes, scan.affine, paths[0])
+            write_nifti(instances, scan.affine, paths[1])
             written.append(paths[0])
             bar.advance()
     return written

@@ -263,9 +263,9 @@ def _segmentation_of(task: _Task) -> tuple[NDArray[np.integer], NDArray[np.float
                 where=task.path,
                 fix=f"name it in data.source.values: {{{label!r}: {CLASSES[1]}}}, or with null.",
             )
-    for name, mask in sorted(segments, key=lambda pair: pair[0] != "lung"):
-        if name is not None:
-            volume[mask] = by_name[name]
+    for class_name, mask in sorted(segments, key=lambda pair: pair[0] != "lung"):
+        if class_name is not None:
+            volume[mask] = by_name[class_name]
     return volume, scan.affine
 
 

@@ -25,9 +25,10 @@ from covidlit.errors import CacheError, CovidlitError, fault_reason
 from covidlit.files import atomic_path, fingerprint, path_named, write_text
 from covidlit.preprocess.backends import LOST, run_in_parallel
 from covidlit.preprocess.index import Signatures, decoder_versions
+from covidlit.preprocess.thumbnails import thumbnail
 from covidlit.progress import progress_bar
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the same source gives other files."""
 
 PICTURE_AFFINE = np.eye(4)[[2, 1, 0, 3]]
@@ -132,11 +133,25 @@ class SliceCache:
         Raises:
             CacheError: missing or damaged.
         """
+        return np.array(self._sidecar(key)["affine"], dtype=np.float64)
+
+    def thumbnail(self, key: str) -> NDArray[np.int16] | None:
+        """Of a scan, see `covidlit.preprocess.thumbnails`; None of a picture.
+
+        Raises:
+            CacheError: missing or damaged.
+        """
+        found = self._sidecar(key)["thumbnail"]
+        return None if found is None else np.array(found, dtype=np.int16)
+
+    def _sidecar(self, key: str) -> dict[str, Any]:
         path = _array_path(self.root, key).with_suffix(".json")
         try:
-            return np.array(json.loads(path.read_text())["affine"], dtype=np.float64)
-        except (OSError, ValueError, KeyError) as error:
+            sidecar: dict[str, Any] = json.loads(path.read_text())
+            _ = sidecar["affine"], sidecar["thumbnail"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise CacheError(f"cannot be read: {error}.", where=path, fix=_MEND) from error
+        return sidecar
 
 
 _MEND = "delete the folder `slices` in the cache and start again: it is made anew."
@@ -197,7 +212,9 @@ def _look_up(source: _Source) -> dict[str, Any] | None:
         return None
     if record["status"] == "ok":
         try:
-            array = SliceCache(Path(source.root).parent).open(record["key"])
+            cache = SliceCache(Path(source.root).parent)
+            array = cache.open(record["key"])
+            cache.affine(record["key"])
         except CacheError:
             return None
         hashes = record["pixel_hashes"]
@@ -212,6 +229,10 @@ def _prepare(source: _Source) -> tuple[str, dict[str, Any]]:
     """Read and write one source; what cannot be used is an outcome, not an error."""
     try:
         array, affine = _read(source)
+        small = None
+        if source.kind == "scan":
+            z, y, x = np.linalg.norm(affine[:3, :3], axis=0).tolist()
+            small = thumbnail(array, (z, y, x)).tolist()
     except CovidlitError as error:
         reason = error.verdict.reason if isinstance(error, SeriesRefused) else error.what
         return source.name, _keep(source, {"status": "refused", "reason": _unnamed(reason, source)})
@@ -230,7 +251,8 @@ def _prepare(source: _Source) -> tuple[str, dict[str, Any]]:
             header = np.lib.format.header_data_from_array_1_0(array)
             np.lib.format.write_array_header_1_0(file, header)
             file.write(array.data)
-    write_text(path.with_suffix(".json"), json.dumps({"key": key, "affine": affine.tolist()}))
+    sidecar = {"key": key, "affine": affine.tolist(), "thumbnail": small}
+    write_text(path.with_suffix(".json"), json.dumps(sidecar))
     return source.name, _keep(source, {"status": "ok", "key": key, "pixel_hashes": hashes})
 
 

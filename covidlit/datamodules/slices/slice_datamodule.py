@@ -22,6 +22,7 @@ from covidlit.datamodules.cohort_data import TO_CHECK, RunSettings, SplitOf
 from covidlit.datamodules.notices import Notices
 from covidlit.datamodules.sampling import EpochLoader
 from covidlit.datamodules.slices.labelled import LabelledSlices, labelled_slices
+from covidlit.datamodules.slices.scan_copies import near_copies
 from covidlit.datamodules.slices.slice_cache import SliceCache, prepare_slices
 from covidlit.datamodules.slices.slice_dataset import SliceDataset
 from covidlit.datamodules.slices.slice_features import slice_feature_table, slice_features
@@ -225,6 +226,8 @@ class SliceDataModule(pl.LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Split the slices and check them for leakage by patient, study, series and pixels.
 
+        Scans of different parts that look like copies of each other stand in `suspicions`.
+
         Raises:
             LeakageError: two parts share a patient, a study, a series or a slice.
             SplitError: the split does not fit the slices.
@@ -240,6 +243,7 @@ class SliceDataModule(pl.LightningDataModule):
         hashed = table[table["pixel_hash"].notna()]
         hashes = dict(zip(hashed["slice_id"], hashed["pixel_hash"], strict=True))
         self.suspicions = check_leakage(table, self.split, hashes)
+        self.suspicions += near_copies(table, self.split, SliceCache(self.cache_dir))
         self._table = table.reset_index(drop=True)
         self._notices.of_slices(self._table, self.flow)
 

@@ -14,7 +14,6 @@ import numpy as np
 import SimpleITK
 
 from covidlit.dicom.out.measure import Placed, placed_labels
-from covidlit.errors import DicomError
 
 _PROGRAM = "segimage2itkimage"
 _SECONDS = 600
@@ -27,16 +26,18 @@ def dcmqi_program() -> str | None:
 
 
 def placed_by_dcmqi(path: Path) -> dict[str, Placed] | None:
-    """Count and place each segment as dcmqi reads it; None where dcmqi is not installed.
+    """Count and place each segment as dcmqi reads it.
 
-    dcmqi may print an error, write nothing and exit with 0, so what it wrote is what counts. It
-    numbers anew what it reads: segments are known by TrackingUID, or by label where they have none.
+    dcmqi may print an error, write nothing and exit with 0, as it does for a tilted series: what it
+    wrote is what counts. It numbers anew what it reads: segments are known by TrackingUID, or by
+    label where they have none.
 
     Args:
-        path: a segmentation of a series without tilt.
+        path: a segmentation.
 
-    Raises:
-        DicomError: it writes nothing that could be read.
+    Returns:
+        TrackingUID or label -> voxels and centroid; None where dcmqi is not installed or reads
+        nothing.
     """
     program = dcmqi_program()
     if program is None:
@@ -51,23 +52,23 @@ def placed_by_dcmqi(path: Path) -> dict[str, Placed] | None:
                 timeout=_SECONDS,
                 check=False,
             )
-        except subprocess.TimeoutExpired as error:
-            raise DicomError(f"dcmqi did not read it within {_SECONDS} s.") from error
+        except subprocess.TimeoutExpired:
+            return None
         found: dict[str, Placed] = {}
         for volume, segments in _pairs(Path(folder)):
             found |= _placed(volume, segments)
-        return found
+        return found or None
 
 
 def _pairs(folder: Path) -> list[tuple[Path, list[dict[str, Any]]]]:
-    """Each volume that was written, and its segments: several where segments overlap."""
+    """Each volume that dcmqi wrote, and its segments: several where segments overlap."""
     about = folder / "seg-meta.json"
     if not about.is_file():
-        raise DicomError("dcmqi reads no segment in it.")
+        return []
     groups = json.loads(about.read_text(encoding="utf-8"))["segmentAttributes"]
     volumes = [folder / f"seg-{k + 1}.nrrd" for k in range(len(groups))]
     if not all(volume.is_file() for volume in volumes):
-        raise DicomError("dcmqi reads no voxels in it.")
+        return []
     return list(zip(volumes, groups, strict=True))
 
 

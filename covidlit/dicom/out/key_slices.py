@@ -21,6 +21,9 @@ _LEAST_FOR_LEGEND = 256
 
 _LINE_HEIGHT = 12
 
+_IN_LUNG = (1, 2, 3, 4, 5)
+"""Classes that lie in the lung; an effusion lies beside it."""
+
 
 def choose_key_slices(classes: NDArray[np.uint8], most: int = MOST_KEY_SLICES) -> list[int]:
     """The slices that show the lesions best, in order.
@@ -72,7 +75,7 @@ def contour_classes(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     for value in np.unique(classes):
         if value:
             # A lesion in the lung belongs to it: the lung's contour is that of both.
-            mask = classes >= 1 if value == 1 else classes == value
+            mask = np.isin(classes, _IN_LUNG) if value == 1 else classes == value
             inner = ndimage.binary_erosion(mask, cross)
             border[mask & ~inner & ((border == 0) | (value > 1))] = value
     return border

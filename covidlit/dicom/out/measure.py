@@ -30,26 +30,50 @@ class Tally:
 
     def add(
         self,
-        values: NDArray[Any],
-        rows: NDArray[np.int64],
-        columns: NDArray[np.int64],
+        plane: NDArray[np.integer[Any]],
         first: NDArray[np.float64],
         down: NDArray[np.float64],
         right: NDArray[np.float64],
     ) -> None:
-        """Add pixels of one slice.
+        """Add the labels of one slice.
 
         Args:
-            values, rows, columns: (n,) label and place of each.
+            plane: (rows, columns), whole numbers.
             first, down, right: (3,) mm: centre of the first pixel, step to the next row, column.
         """
-        most = len(self._voxels)
+        rows, columns = np.nonzero(plane)
+        values, most = plane[rows, columns], len(self._voxels)
         counts = np.bincount(values, minlength=most)
         of_rows = np.bincount(values, weights=rows, minlength=most)
         of_columns = np.bincount(values, weights=columns, minlength=most)
         self._voxels += counts
         self._sums += (
             counts[:, None] * first + of_rows[:, None] * down + of_columns[:, None] * right
+        )
+
+    def add_mask(
+        self,
+        value: int,
+        mask: NDArray[np.uint8],
+        first: NDArray[np.float64],
+        down: NDArray[np.float64],
+        right: NDArray[np.float64],
+    ) -> None:
+        """Add one label of one slice, which is several times as fast; see `add`.
+
+        Args:
+            value: the label.
+            mask: (rows, columns), 0 or 1.
+            first, down, right: as in `add`.
+        """
+        by_row = mask.sum(axis=1, dtype=np.int64)
+        by_column = mask.sum(axis=0, dtype=np.int64)
+        count = int(by_row.sum())
+        self._voxels[value] += count
+        self._sums[value] += (
+            count * first
+            + (by_row @ np.arange(len(by_row))) * down
+            + (by_column @ np.arange(len(by_column))) * right
         )
 
     def placed(self) -> dict[int, Placed]:
@@ -74,8 +98,7 @@ def placed_labels(
     """
     tally = Tally(most)
     for z, plane in enumerate(labels):
-        rows, columns = np.nonzero(plane)
-        if len(rows):
+        if plane.any():
             first = affine[:3, 3] + z * affine[:3, 0]
-            tally.add(plane[rows, columns], rows, columns, first, affine[:3, 1], affine[:3, 2])
+            tally.add(plane, first, affine[:3, 1], affine[:3, 2])
     return tally.placed()

@@ -19,6 +19,7 @@ from covidlit.dicom.out.terms import (
     SCAN_TERMS,
     VALUE_OF_CLASS,
     FactorTerms,
+    value_text,
 )
 from covidlit.figure_text import PLAIN_TEXT, plain
 
@@ -26,7 +27,9 @@ A4 = (8.27, 11.69)
 MOST_LESIONS = 40
 """Rows that fit on a page; the tables beside the report hold all."""
 
-UNDEFINED = "not defined"
+_HEAD_LINES = 3
+"""Lines in the head of the lesions' table: two of the name, and the unit."""
+
 CAUTION = (
     "Computed from the images without a physician's review. Not a diagnosis. Not for clinical use "
     "without local validation."
@@ -50,32 +53,18 @@ def pdf_pages(
     buffer = io.BytesIO()
     settings = {**PLAIN_TEXT, "font.size": 9, "font.family": "sans-serif"}
     with matplotlib.rc_context(settings), PdfPages(buffer, metadata={"CreationDate": None}) as pdf:
-        pdf.savefig(_first_page(heading, factors, pictures))
+        pdf.savefig(first_page(heading, factors, pictures))
         if len(lesions):
-            pdf.savefig(_lesion_page(lesions))
+            pdf.savefig(lesion_page(lesions))
     return buffer.getvalue()
 
 
-def value_text(value: Any, terms: FactorTerms) -> str:
-    """A value as people read it, with its unit; `UNDEFINED` where it is null.
-
-    Args:
-        value: of the column.
-        terms: of the column.
-    """
-    if value is None or pd.isna(value):
-        return UNDEFINED
-    number = float(value)
-    digits = 0 if number.is_integer() and not terms.unit_label else 2
-    digits = 0 if terms.unit_label == "HU" else digits
-    return f"{number:.{digits}f} {terms.unit_label}".strip()
-
-
-def _first_page(
+def first_page(
     heading: Sequence[str],
     factors: Mapping[str, Any],
     pictures: Sequence[tuple[str, NDArray[np.uint8]]],
 ) -> Figure:
+    """The page with factors and key slices; arguments as in `pdf_pages`."""
     figure = Figure(figsize=A4)
     figure.text(0.08, 0.95, "Lesions on chest CT: quantitative factors", fontsize=15)
     for line, text in enumerate(heading):
@@ -85,9 +74,17 @@ def _first_page(
         place = top - 0.019 * line
         figure.text(0.08, place, terms.label)
         figure.text(0.62, place, value_text(factors.get(column), terms), ha="right")
-    below = top - 0.019 * len(SCAN_TERMS) - 0.01
+    below = top - 0.019 * len(SCAN_TERMS) - 0.02
+    for k, named in enumerate(CLASS_TERMS.values()):
+        colour = tuple(part / 255 for part in named.rgb)
+        place = 0.08 + 0.84 * k / len(CLASS_TERMS)
+        figure.text(place, below, "■", color=colour)
+        figure.text(place + 0.017, below, named.label, fontsize=7)
+    below -= 0.02
     columns, rows = 3, 2
-    width, height = 0.84 / columns, (below - 0.06) / rows
+    width = 0.84 / columns
+    # A slice is about as high as wide; its caption needs a tenth more.
+    height = min((below - 0.06) / rows, 1.15 * width * A4[0] / A4[1])
     for k, (caption, picture) in enumerate(pictures[: columns * rows]):
         down, across = divmod(k, columns)
         axes = figure.add_axes(
@@ -100,7 +97,8 @@ def _first_page(
     return figure
 
 
-def _lesion_page(lesions: pd.DataFrame) -> Figure:
+def lesion_page(lesions: pd.DataFrame) -> Figure:
+    """The page with the largest lesions, rows of contract 8."""
     figure = Figure(figsize=A4)
     shown = lesions.sort_values("volume_ml", ascending=False, kind="stable")[:MOST_LESIONS]
     columns = [name for name in LESION_TERMS if name in lesions and lesions[name].notna().any()]
@@ -121,6 +119,9 @@ def _lesion_page(lesions: pd.DataFrame) -> Figure:
     table = axes.table(cellText=cells, colLabels=heads, loc="upper center", cellLoc="right")
     table.auto_set_font_size(False)
     table.set_fontsize(7)
+    for column in range(len(heads)):
+        cell = table[0, column]
+        cell.set_height(cell.get_height() * _HEAD_LINES)
     table.auto_set_column_width(list(range(len(heads))))
     figure.text(0.08, 0.03, CAUTION, fontsize=7)
     return figure

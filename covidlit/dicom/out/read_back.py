@@ -7,6 +7,7 @@ it names, its pixels are decoded here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ LIMIT_VOXELS = 0.5
 """How far a segment may lie or differ in volume from its label, in voxels."""
 
 _SAME_PLACE_MM = 0.01
+
+_ALONG = 0.5
+"""Voxels per pixel from which an axis of the labels runs along rows or columns of a slice."""
 
 
 @dataclass(frozen=True)
@@ -60,29 +64,31 @@ def check_segmentation(
         path: the file.
         source: the series that it names.
         drawn: what it must show.
-        independent: ask dcmqi too, where it is installed and can read such a series.
+        independent: ask dcmqi too, where it is installed and can read such a series; where it
+            reads nothing, that is no difference.
 
     Returns:
         The names of the readers that agreed.
 
     Raises:
-        DicomError: a segment lies or differs by more than half a voxel, or cannot be read; the file
-            is removed.
+        DicomError: a segment lies or differs by more than half a voxel, or lies on another slice;
+            the file is removed.
     """
     expected = drawn.placed()
-    try:
-        problem = _compare(expected, _read(path, source, drawn), drawn.affine, "pydicom")
-        readers = ["pydicom"]
-        if not problem and independent and not source.tilted:
-            found = placed_by_dcmqi(path)
-            if found is not None:
-                numbers = _numbers_by_name(path)
-                by_number = {numbers[name]: placed for name, placed in found.items()}
-                problem = _compare(expected, by_number, drawn.affine, "dcmqi")
-                readers.append("dcmqi")
-    except DicomError as error:
-        path.unlink(missing_ok=True)
-        raise _not_handed_out(path, error.what) from error
+    with ThreadPoolExecutor(1) as pool:
+        # A program of its own, so that it may read on another core meanwhile.
+        other = pool.submit(placed_by_dcmqi, path) if independent and not source.tilted else None
+        try:
+            problem = _compare(expected, _read(path, source, drawn), drawn.affine, "pydicom")
+        except DicomError as error:
+            problem = error.what
+        found = other.result() if other is not None and not problem else None
+    readers = ["pydicom"]
+    if found is not None:
+        numbers = _numbers_by_name(path)
+        by_number = {numbers.get(name, -1): placed for name, placed in found.items()}
+        problem = _compare(expected, by_number, drawn.affine, "dcmqi")
+        readers.append("dcmqi")
     if problem:
         path.unlink(missing_ok=True)
         raise _not_handed_out(path, problem)
@@ -132,24 +138,33 @@ def _read(path: Path, source: SourceSeries, drawn: Drawn) -> dict[int, Placed]:
         for number, label in drawn.label_of.items():
             lookup[number] = label
         tally = Tally(len(lookup) - 1)
-        inverse = np.linalg.inv(drawn.affine).astype(np.float64)
         for group, frame in zip(groups, _frames(dataset, path), strict=True):
-            rows, columns = np.nonzero(frame)
             uid = group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
             if uid not in slices:
                 raise DicomError("a frame names a source slice that is not of the series.")
             first = source.positions[slices[uid]]
             _check_plane(group, first)
-            if not len(rows):
+            if not frame.any():
                 continue
             segment = _segment_of(group)
-            numbers = frame[rows, columns] if segment is None else np.full(len(rows), segment)
-            if numbers.max() >= len(lookup):
-                raise DicomError(f"segment {int(numbers.max())} was never drawn.")
-            tally.add(numbers, rows, columns, first, down, right)
+            most = int(frame.max()) if segment is None else segment
+            if most >= len(lookup):
+                raise DicomError(f"segment {most} was never drawn.")
+            if segment is None:
+                tally.add(frame, first, down, right)
+                wanted = lookup[frame]
+            else:
+                tally.add_mask(segment, frame, first, down, right)
+                wanted = np.int64(lookup[segment])
             if not source.tilted:
-                places = _indices(inverse, rows, columns, first, down, right)
-                _check_labels(drawn.labels, places, lookup[numbers], numbers)
+                plane = _plane_at(drawn, first, down, right, frame.shape)
+                wrong = (frame != 0) & (plane != wanted)
+                if wrong.any():
+                    raise DicomError(
+                        f"{int(wrong.sum())} voxel(s) of segment "
+                        f"{segment or int(frame[wrong][0])} in one slice lie where another label "
+                        "was drawn."
+                    )
         return tally.placed()
 
 
@@ -199,37 +214,36 @@ def _frames(dataset: Dataset, path: Path) -> Iterator[NDArray[Any]]:
             yield np.zeros(shape, np.uint8)
 
 
-def _indices(
-    inverse: NDArray[np.float64],
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
+def _plane_at(
+    drawn: Drawn,
     first: NDArray[np.float64],
     down: NDArray[np.float64],
     right: NDArray[np.float64],
-) -> tuple[NDArray[np.int64], ...]:
-    """Where pixels of a slice lie in the volume of labels, nearest (z, y, x)."""
+    size: tuple[int, ...],
+) -> NDArray[np.integer[Any]]:
+    """The labels that were drawn where the pixels of a slice lie, the nearest to each.
+
+    Args:
+        drawn: the volume, its axes along those of the slice in any order.
+        first, down, right: (3,) mm: centre of the first pixel, step to the next row, column.
+        size: (rows, columns).
+    """
+    inverse = np.linalg.inv(drawn.affine)
     start = inverse[:3, :3] @ first + inverse[:3, 3]
-    by_row, by_column = inverse[:3, :3] @ down, inverse[:3, :3] @ right
-    return tuple(
-        np.rint(start[k] + by_row[k] * rows + by_column[k] * columns).astype(np.int64)
-        for k in range(3)
-    )
-
-
-def _check_labels(
-    labels: NDArray[np.integer[Any]],
-    places: tuple[NDArray[np.int64], ...],
-    wanted: NDArray[np.int64],
-    numbers: NDArray[Any],
-) -> None:
-    inside = np.ones(len(wanted), bool)
-    for place, size in zip(places, labels.shape, strict=True):
-        inside &= (place >= 0) & (place < size)
-    same = np.zeros(len(wanted), bool)
-    same[inside] = labels[tuple(place[inside] for place in places)] == wanted[inside]
-    if not same.all():
-        number = int(numbers[~same][0])
-        raise DicomError(
-            f"{int((~same).sum())} voxel(s) of segment {number} in one slice lie where another "
-            "label was drawn."
-        )
+    steps = np.stack([inverse[:3, :3] @ down, inverse[:3, :3] @ right], axis=1)
+    middle = (np.array(size) - 1) / 2
+    places, axes = [], [0, 0]
+    for k in range(3):
+        along = int(np.abs(steps[k]).argmax())
+        if abs(steps[k, along]) < _ALONG:
+            places.append(np.rint([start[k] + steps[k] @ middle]).astype(np.int64))
+            continue
+        across = steps[k, 1 - along] * middle[1 - along]
+        index = start[k] + across + steps[k, along] * np.arange(size[along])
+        places.append(np.rint(index).astype(np.int64))
+        axes[along] = k
+    for place, length in zip(places, drawn.labels.shape, strict=True):
+        if place.min() < 0 or place.max() >= length:
+            raise DicomError("a slice lies outside the volume of labels.")
+    (fixed,) = {0, 1, 2} - set(axes)
+    return drawn.labels[np.ix_(*places)].transpose([fixed, *axes])[0]

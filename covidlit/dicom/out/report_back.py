@@ -11,7 +11,7 @@ from pydicom import Dataset, dcmread
 
 from covidlit.dicom.out.source import SourceSeries, without_patient_data_in_logs
 from covidlit.dicom.out.terms import LESION_TERMS, SCAN_TERMS, FactorTerms
-from covidlit.dicom.out.tracking import scan_tracking_uid
+from covidlit.dicom.tracking import scan_tracking_uid
 from covidlit.errors import DicomError
 
 _GROUP, _TRACKING_UID = "125007", "112040"

@@ -44,11 +44,12 @@ from covidlit.dicom.out.terms import (
     LESION,
     LESION_TERMS,
     LUNG,
+    OWN_SCHEME,
     SCAN_TERMS,
     VALUE_OF_CLASS,
     FactorTerms,
 )
-from covidlit.dicom.out.tracking import scan_tracking_uid
+from covidlit.dicom.tracking import scan_tracking_uid
 from covidlit.errors import DicomError
 
 _PIXEL_CENTRE = 0.5
@@ -86,13 +87,6 @@ def write_report(
     with made_from(source, "structured report"):
         headers = [dcmread(each, stop_before_pixels=True) for each in segmentations]
         _check_one_patient([*source.headers, *headers])
-        groups: list[Any] = [
-            _scan_group(source, factors, algorithm),
-            *(
-                _lesion_group(source, row, outline_of[int(row["lesion_id"])], algorithm)
-                for row in lesions.to_dict("records")
-            ),
-        ]
         report = MeasurementReport(
             observation_context=ObservationContext(
                 observer_device_context=ObserverContext(
@@ -106,7 +100,7 @@ def write_report(
                 )
             ),
             procedure_reported=CT_OF_CHEST,
-            imaging_measurements=groups,
+            imaging_measurements=[_scan_group(source, factors, algorithm)],
             title=codes.DCM.ImagingMeasurementReport,
         )
         # A report is filed under the study of the first piece of evidence: that of the scan.
@@ -123,7 +117,34 @@ def write_report(
             is_verified=False,
             series_description="covidlit: Lesion factors",
         )
+        _measurements_of(dataset).extend(
+            _lesion_group(source, row, outline_of[int(row["lesion_id"])])[0]
+            for row in lesions.to_dict("records")
+        )
+        dataset.CodingSchemeIdentificationSequence = [_own_scheme()]
         return save(dataset, path)
+
+
+def _own_scheme() -> Dataset:
+    """Whose terms those are that no standard scheme has (PS3.3, C.12.1)."""
+    item = Dataset()
+    item.CodingSchemeDesignator = OWN_SCHEME
+    item.CodingSchemeName = "covidlit factors"
+    item.CodingSchemeResponsibleOrganization = "covidlit"
+    return item
+
+
+def _measurements_of(dataset: Dataset) -> Any:
+    """The content that the groups stand in.
+
+    Lesions are added to the finished document, since highdicom copies and searches the content of
+    one again and again: most of the time with hundreds of lesions.
+    """
+    return next(
+        item.ContentSequence
+        for item in dataset.ContentSequence
+        if item.ConceptNameCodeSequence[0].CodeValue == codes.DCM.ImagingMeasurements.value
+    )
 
 
 def _check_one_patient(datasets: list[Dataset]) -> None:
@@ -148,13 +169,13 @@ def _scan_group(
         finding_category=ABNORMAL,
         finding_type=LESION,
         finding_sites=[FindingSite(LUNG)],
-        algorithm_id=_algorithm(algorithm),
+        algorithm_id=AlgorithmIdentification(name=algorithm.name, version=algorithm.version),
         measurements=_measurements(factors, SCAN_TERMS, "the scan"),
     )
 
 
 def _lesion_group(
-    source: SourceSeries, lesion: Mapping[str, Any], outline: Outline, algorithm: Algorithm
+    source: SourceSeries, lesion: Mapping[str, Any], outline: Outline
 ) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
     terms = CLASS_TERMS[VALUE_OF_CLASS[lesion["class_name"]]]
     name = f"Lesion {int(lesion['lesion_id'])}"
@@ -168,13 +189,8 @@ def _lesion_group(
         finding_category=terms.category,
         finding_type=terms.kind,
         finding_sites=[FindingSite(terms.site)],
-        algorithm_id=_algorithm(algorithm),
         measurements=_measurements(lesion, LESION_TERMS, name),
     )
-
-
-def _algorithm(algorithm: Algorithm) -> AlgorithmIdentification:
-    return AlgorithmIdentification(name=algorithm.name, version=algorithm.version)
 
 
 def _measurements(

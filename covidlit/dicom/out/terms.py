@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import pandas as pd
 from pydicom.sr.coding import Code
 
 from covidlit.scans.lesion_labels import FIRST_LESION, LESION_CLASSES
@@ -141,3 +142,20 @@ LESION_TERMS: dict[str, FactorTerms] = {
     "volume_change_ml": FactorTerms(_CHANGE, MILLILITRE, None, "Volume change", "mL"),
 }
 """The measurements of a lesion (contract 8): column -> terms; a column may be absent."""
+
+UNDEFINED = "not defined"
+
+
+def value_text(value: Any, terms: FactorTerms) -> str:
+    """A value as people read it, with its unit; `UNDEFINED` where it is null.
+
+    Args:
+        value: of the column.
+        terms: of the column.
+    """
+    if value is None or pd.isna(value):
+        return UNDEFINED
+    number = float(value)
+    digits = 0 if number.is_integer() and not terms.unit_label else 2
+    digits = 0 if terms.unit_label == "HU" else digits
+    return f"{number:.{digits}f} {terms.unit_label}".strip()

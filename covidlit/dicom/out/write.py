@@ -13,6 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covidlit.dicom.checks import Checks
+from covidlit.dicom.out.copies_back import check_capture, check_pdf
+from covidlit.dicom.out.dcmqi import dcmqi_program
 from covidlit.dicom.out.encapsulated_pdf import write_pdf
 from covidlit.dicom.out.equipment import Algorithm
 from covidlit.dicom.out.key_slices import choose_key_slices, draw_slice
@@ -21,14 +23,18 @@ from covidlit.dicom.out.outlines import outlines
 from covidlit.dicom.out.pdf_pages import pdf_pages
 from covidlit.dicom.out.read_back import Drawn, check_segmentation
 from covidlit.dicom.out.report_back import check_report
-from covidlit.dicom.out.secondary_capture import write_secondary_captures
+from covidlit.dicom.out.secondary_capture import direction_letters, write_secondary_captures
 from covidlit.dicom.out.segmentation import MOST_SEGMENTS, n_files, write_classes, write_instances
-from covidlit.dicom.out.source import SourceSeries, read_source
+from covidlit.dicom.out.source import (
+    SourceSeries,
+    read_source,
+    without_patient_data_in_logs,
+)
 from covidlit.dicom.out.source_order import SourceMap, map_to_source
 from covidlit.dicom.out.structured_report import write_report
 from covidlit.dicom.out.terms import CLASS_TERMS
-from covidlit.dicom.out.tracking import with_tracking_uids
 from covidlit.dicom.series import Series
+from covidlit.dicom.tracking import with_tracking_uids
 from covidlit.scans.scan import AIR_HU, Scan
 
 OLD_FILES = ("classes.dcm", "lesions-*.dcm", "factors.dcm", "key-slice-*.dcm", "report.dcm")
@@ -112,7 +118,8 @@ def write_objects(
         check_report(path, source, factors, lesions)
         _write_pictures(source, placing, scan, placed[0], factors, lesions, work)
         paths = _hand_out(work, folder)
-    return WrittenObjects(paths, lesions, readers, _notes(source, classes_as_label_map))
+    unread = independent and dcmqi_program() is not None and len(readers) < 2
+    return WrittenObjects(paths, lesions, readers, _notes(source, classes_as_label_map, unread))
 
 
 def _write_segmentations(
@@ -158,15 +165,24 @@ def _write_pictures(
     ]
     names = [work / f"key-slice-{k + 1}.dcm" for k in range(len(pictures))]
     write_secondary_captures(source, pictures, names)
+    for path, (k, picture) in zip(names, pictures, strict=True):
+        check_capture(path, source, k, picture)
     header = source.headers[0]
     heading = [
         f"Patient ID: {header.PatientID or 'not given'}",
         f"Study date: {header.StudyDate or 'not given'}",
         f"Series: {header.get('SeriesDescription', '') or header.get('SeriesNumber', '')}",
     ]
-    captioned = [(f"Slice {k + 1} of {source.shape[0]}", picture) for k, picture in pictures]
-    pdf = pdf_pages(heading, factors, lesions, captioned)
-    write_pdf(source, pdf, work / "report.dcm", "Lesions on chest CT: quantitative factors")
+    # Slices stand as they were stored: of a prone patient, or one scanned feet first, mirrored.
+    side = direction_letters(-source.row)[0]
+    captioned = [
+        (f"Slice {k + 1} of {source.shape[0]}, {side} on the left", picture)
+        for k, picture in pictures
+    ]
+    with without_patient_data_in_logs():  # matplotlib names characters that its font lacks
+        pdf = pdf_pages(heading, factors, lesions, captioned)
+    path = write_pdf(source, pdf, work / "report.dcm", "Lesions on chest CT: quantitative factors")
+    check_pdf(path, source, pdf)
 
 
 def _hand_out(work: Path, folder: Path) -> tuple[Path, ...]:
@@ -176,12 +192,17 @@ def _hand_out(work: Path, folder: Path) -> tuple[Path, ...]:
     return tuple(each.replace(folder / each.name) for each in sorted(work.glob("*.dcm")))
 
 
-def _notes(source: SourceSeries, as_label_map: bool) -> tuple[str, ...]:
+def _notes(source: SourceSeries, as_label_map: bool, unread: bool) -> tuple[str, ...]:
     notes = []
     if source.tilted:
         notes.append(
             "the gantry was tilted: labels drawn on the straightened volume were put back on the "
-            "tilted slices, each moved by less than half a pixel; dcmqi cannot read such a series"
+            "tilted slices, each moved by less than half a pixel"
+        )
+    if unread:
+        notes.append(
+            "dcmqi reads none of the segmentations, as of series with a tilted gantry or uneven "
+            "steps: only pydicom checked them"
         )
     if source.shape[2] % 8 and not as_label_map:
         notes.append(

@@ -10,19 +10,15 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torchmetrics.detection import MeanAveragePrecision
 
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.estimate import Estimate
 from covidlit.evaluation.segmentation.intervals import interval_of
 from covidlit.scans.run_length import decode_masks, overlaps
+from covidlit.tasks.segmentation_metrics import IOU_THRESHOLDS, RECALLS, coco_metric
 from covidlit.tasks.segmentation_rows import BOX
 
-THRESHOLDS = np.linspace(0.5, 0.95, 10)
-"""Intersections over union from which a detection counts."""
-
 MOST_REPLICATES = 500
-_RECALLS = np.linspace(0, 1, 101)
 _PER_SLICE = 100
 _NOTHING = "there is no object in these slices"
 
@@ -74,13 +70,8 @@ def precision_estimates(
 def coco_precision(
     slices: pd.DataFrame, detections: pd.DataFrame, objects: pd.DataFrame
 ) -> dict[str, float]:
-    """The values of COCO's own program, by way of torchmetrics; there must be an object.
-
-    Boxes and masks are asked for together: of masks alone it leaves out slices without an object,
-    and every false positive there.
-    """
-    metric = MeanAveragePrecision(iou_type=("bbox", "segm"), backend="faster_coco_eval")
-    metric.warn_on_many_detections = False
+    """The values of COCO's program, by way of torchmetrics; there must be an object."""
+    metric = coco_metric()
     label = {name: k for k, name in enumerate(sorted(set(objects["class_name"])), start=1)}
     detections = detections[detections["class_name"].isin(label)]
     found_of = dict(iter(detections.groupby("place")))
@@ -146,7 +137,7 @@ def _match_class(
         )
         places.append(np.full(len(own), place))
         scores.append(own["score"].to_numpy(float))
-        right.append(np.stack([_taken(overlap, least) for least in THRESHOLDS]))
+        right.append(np.stack([_taken(overlap, least) for least in IOU_THRESHOLDS]))
     order = np.argsort(-np.concatenate(scores), kind="stable")
     return ClassMatches(
         np.concatenate(places)[order], np.concatenate(right, axis=1)[:, order], counts
@@ -194,9 +185,9 @@ def mean_precision(
         with np.errstate(invalid="ignore", divide="ignore"):
             precision = np.nan_to_num(true / (true + false))
         precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        at = np.zeros((len(THRESHOLDS), len(_RECALLS)))
-        for k in range(len(THRESHOLDS)):
-            place = np.searchsorted(recall[k] + 1e-12, _RECALLS, "left")
+        at = np.zeros((len(IOU_THRESHOLDS), len(RECALLS)))
+        for k in range(len(IOU_THRESHOLDS)):
+            place = np.searchsorted(recall[k], RECALLS, "left")
             there = place < recall.shape[1]
             at[k, there] = precision[k, place[there]]
         found.append(at.mean(axis=1))

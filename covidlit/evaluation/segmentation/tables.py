@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
+import pandera.pandas as pa
 
 from covidlit.errors import PredictionsError
 from covidlit.tables import read_table, validate, write_table
 from covidlit.tasks.segmentation_rows import BOX, DETECTION, OBJECT, SLICE
-
-if TYPE_CHECKING:
-    import pandera.pandas as pa
 
 SLICES, DETECTIONS, OBJECTS = "slices", "detections", "objects"
 TRUTH, PREDICTED = "truth_", "predicted_"
@@ -46,8 +43,10 @@ def split_rows(found: pd.DataFrame, rows: pd.DataFrame, **run: object) -> Tables
     known = rows[[name for name in (*KEY, *_OF_SLICE) if name in rows]]
     tables = {}
     for name, kind in ((SLICES, SLICE), (DETECTIONS, DETECTION), (OBJECTS, OBJECT)):
-        own = found[found["kind"] == kind].drop(columns="kind").dropna(axis="columns", how="all")
-        own = own.assign(slice_id=own["slice_id"].astype("string"))
+        own = found[found["kind"] == kind].drop(columns="kind")
+        # Columns of the other kinds are empty here.
+        kept = [c for c in own if own[c].notna().any() or (name == SLICES and c.startswith(TRUTH))]
+        own = own[kept].assign(slice_id=own["slice_id"].astype("string"))
         columns = [c for c in own if c not in known or c == "slice_id"]
         if name == SLICES:
             size = [c for c in ("rows", "columns") if c in known and c in own]
@@ -110,8 +109,6 @@ def _validated(table: pd.DataFrame, name: str, where: object) -> pd.DataFrame:
 
 
 def _schemas() -> dict[str, pa.DataFrameSchema]:
-    import pandera.pandas as pa
-
     run = {
         "run_id": pa.Column(str, coerce=True),
         "model": pa.Column(str, coerce=True),

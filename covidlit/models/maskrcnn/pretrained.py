@@ -16,8 +16,9 @@ from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights
 from covidlit.errors import CheckpointError
 from covidlit.models.maskrcnn.backbones import stem_of
 from covidlit.process import archive_problem
+from covidlit.settings.paths import NAMED_WEIGHTS
 
-IMAGENET, COCO = "imagenet", "coco"
+IMAGENET, COCO = NAMED_WEIGHTS
 _NAMED = {
     "resnet18": "ResNet18_Weights.IMAGENET1K_V1",
     "resnet34": "ResNet34_Weights.IMAGENET1K_V1",

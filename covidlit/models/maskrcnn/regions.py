@@ -45,14 +45,16 @@ class AlignedRoIAlign(nn.Module):
                 torch.cat([own.new_full((len(own), 1), float(index)), own], dim=1)
                 for index, own in enumerate(boxes)
             ]
-        ).to(levels[0].dtype)
+        ).float()  # in bfloat16 a coordinate of 300 pixels is off by up to one
         size = ((rois[:, 3] - rois[:, 1]) * (rois[:, 4] - rois[:, 2])).clamp(min=0).sqrt()
         level = torch.floor(4 + torch.log2(size / self.canonical + 1e-6))
         level = (level - int(math.log2(STRIDES[0]))).clamp(0, len(STRIDES) - 1)
         cut = levels[0].new_zeros((len(rois), levels[0].shape[1], *self.output_size))
         for index, (feature, stride) in enumerate(zip(levels, STRIDES, strict=True)):
             own = torch.where(level == index)[0]
-            cut[own] = roi_align(
-                feature, rois[own], self.output_size, 1 / stride, self.sampling, aligned=True
-            )
+            found = roi_align(
+                feature.float(), rois[own], self.output_size, 1 / stride, self.sampling,
+                aligned=True,
+            )  # fmt: skip
+            cut[own] = found.to(cut.dtype)
         return cut

@@ -2,7 +2,7 @@
 
 from covidlit.papers.csacnet.cases import typical_and_misdiagnosed
 from covidlit.papers.csacnet.methods import read_methods, run_rule
-from covidlit.papers.csacnet.page import Galleries, write_paper
+from covidlit.papers.csacnet.page import Galleries, check_own_paper, write_paper
 from covidlit.papers.csacnet.published_numbers import Published, published
 from covidlit.papers.csacnet.results import Paper, paper
 from covidlit.papers.csacnet.subsets import Subsets
@@ -12,6 +12,7 @@ __all__ = [
     "Paper",
     "Published",
     "Subsets",
+    "check_own_paper",
     "paper",
     "published",
     "read_methods",

@@ -14,6 +14,16 @@ _RATES = ("sensitivity", "sensitivity_initially_negative", "specificity")
 
 Row = dict[str, Any]
 
+TABLES = {
+    "figure2_left": ("contrast", "measure", "value"),
+    "figure2_right": ("method", "rtpcr_initial", "measure", "value"),
+    "table3": ("threshold", "measure", "value"),
+    "readers": ("reader", "measure", "value"),
+    "published": ("source", "where", "measure", "as_published"),
+    "cases": COLUMNS,
+}
+"""Names of the files, and the columns by which they are known."""
+
 
 def csv_tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
     """Tables by file name: figure2_left, figure2_right, table3, readers, cases, published.

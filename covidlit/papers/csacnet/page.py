@@ -11,12 +11,12 @@ from pathlib import Path
 from covidlit.errors import CovidlitError
 from covidlit.evaluation.estimate import format_level
 from covidlit.evaluation.report import page_template
-from covidlit.files import write_json, write_text
+from covidlit.files import check_own_json, check_own_page, write_json, write_text
 from covidlit.papers.csacnet import figures
-from covidlit.papers.csacnet.csv_tables import csv_tables
+from covidlit.papers.csacnet.csv_tables import TABLES, csv_tables
 from covidlit.papers.csacnet.results import Paper
 from covidlit.papers.csacnet.wording import verdict
-from covidlit.tables import write_table
+from covidlit.tables import check_own_table, write_table
 
 Image = tuple[str, bytes]
 """A caption and a PNG file's bytes."""
@@ -37,6 +37,21 @@ class Galleries:
     typical: Sequence[Image] = ()
     misdiagnosed: Sequence[Image] = ()
     note: str | None = None
+
+
+def check_own_paper(out_dir: str | Path) -> None:
+    """Make sure that `write_paper` writes over nothing but an earlier page and its tables.
+
+    Raises:
+        CovidlitError: another file lies there, or the folder cannot be written.
+    """
+    folder, command = Path(out_dir), "covidlit paper"
+    check_own_page(
+        folder / "paper.html", command, older="<footer>Made by covidlit from predictions tables"
+    )
+    check_own_json(folder / "paper.json", ("format", "figure2_left", "command"), command)
+    for name, columns in TABLES.items():
+        check_own_table(folder / f"{name}.csv", columns, command)
 
 
 def write_paper(

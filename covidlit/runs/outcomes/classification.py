@@ -12,6 +12,7 @@ from covidlit.datamodules import VolumeDataModule
 from covidlit.errors import TrainingError
 from covidlit.evaluation import evaluate, write_metrics, write_predictions, write_report
 from covidlit.evaluation.auc import auc_estimate
+from covidlit.evaluation.estimate import Estimate
 from covidlit.evaluation.evaluate import as_binary
 from covidlit.evaluation.operating_point import operating_points
 from covidlit.evaluation.predictions import accepted, read_predictions, validate_predictions
@@ -83,15 +84,17 @@ class Classification:
 
     def value(self, tables: Tables) -> float:
         """The AUC of the scored rows of the validation part."""
-        table = accepted(as_binary(validate_predictions(tables[PREDICTIONS]))[0])
-        table = table[table["part"] == "validation"]
-        auc = auc_estimate(table["target"].to_numpy(), table["score"].to_numpy(float))
+        auc = _auc(tables, "validation")
         if auc.value is None:
             raise TrainingError(
                 f"the AUC on the validation part is undefined: {auc.reason}.",
                 fix="choose a split whose validation part has scans of every class.",
             )
         return auc.value
+
+    def test_value(self, tables: Tables) -> float | None:
+        """The AUC of the scored rows of the test part."""
+        return _auc(tables, "test").value
 
     def report(
         self,
@@ -111,6 +114,12 @@ class Classification:
         context = replace(context, gallery=pictures, gallery_note=note)
         path = write_report(predictions, run_dir, context=context, evaluation=evaluation)
         _log_result(evaluation, path, synthetic=bool(context.synthetic))
+
+
+def _auc(tables: Tables, part: str) -> Estimate:
+    table = accepted(as_binary(validate_predictions(tables[PREDICTIONS]))[0])
+    table = table[table["part"] == part]
+    return auc_estimate(table["target"].to_numpy(), table["score"].to_numpy(float))
 
 
 def _gallery(

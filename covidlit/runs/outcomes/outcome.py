@@ -33,6 +33,14 @@ class Training:
 
 
 @runtime_checkable
+class Tested(Protocol):
+    """An outcome whose value is known of the test part too, to be told, never to choose by."""
+
+    def test_value(self, tables: Tables) -> float | None:
+        """The value on the test part; None where it is undefined."""
+
+
+@runtime_checkable
 class Outcome(Protocol):
     """Tables of a run's scores, a value to choose settings by, and the report.
 

@@ -70,6 +70,12 @@ class Segmentation:
         except PredictionsError as error:
             where = f"evaluation.{error.where}"
             raise ConfigError(error.what, where=where, fix=error.fix) from error
+        if config.get("cards"):
+            raise ConfigError(
+                "the CLAIM sheet and the model card are of classifications.",
+                where="cards",
+                fix="set cards=false.",
+            )
         for name in _OWN:
             value = settings.get(name, 0.5)
             if not isinstance(value, int | float) or not 0 < value < 1:

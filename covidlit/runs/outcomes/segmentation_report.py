@@ -94,11 +94,12 @@ def example_slices(
 def _chosen(by_slice: pd.DataFrame) -> list[tuple[str, pd.Series]]:
     with_lesion = by_slice[by_slice["n_lesions"] > 0].dropna(subset="dice")
     ordered = with_lesion.sort_values(["dice", "slice_id"], ascending=[False, True])
-    middle = max((len(ordered) - _SHOWN) // 2, 0)
+    each = max(1, min(_SHOWN, len(ordered) // 3))
+    middle = max((len(ordered) - each) // 2, 0)
     groups = [
-        ("Best", ordered[:_SHOWN]),
-        ("Median", ordered[middle : middle + _SHOWN]),
-        ("Worst", ordered[-_SHOWN:]),
+        ("Best", ordered[:each]),
+        ("Median", ordered[middle : middle + each]),
+        ("Worst", ordered[-each:]),
     ]
     empty = by_slice[(by_slice["n_lesions"] == 0) & (by_slice["predicted_pixels"] > 0)]
     groups.append(

@@ -18,7 +18,7 @@ def chest_with_lesions(seed: int) -> tuple[np.ndarray, np.ndarray]:
     hu = np.where(((y - 20) / 19) ** 2 + ((x - 24) / 23) ** 2 < 1, 40.0, -1000.0)
     classes = np.zeros(SHAPE, np.uint8)
     for centre in (13, 35):
-        classes[((y - 20) / 12) ** 2 + ((x - centre) / 8) ** 2 < 1] = 1
+        classes[((y - 20) / max(12 - seed, 8)) ** 2 + ((x - centre) / 8) ** 2 < 1] = 1
     classes[2:4, 14 + seed : 20 + seed, 10:15] = 3
     hu[classes == 1], hu[classes == 3] = -850.0, -600.0
     return (hu + rng.normal(0, 8, SHAPE)).astype(np.int16), classes

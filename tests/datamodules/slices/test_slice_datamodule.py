@@ -19,7 +19,7 @@ from covidlit.datamodules.cohort_data import CohortData
 from covidlit.datamodules.slices import SliceDataModule
 from covidlit.datamodules.slices.channels import slice_images
 from covidlit.errors import CacheError, ConfigError, LeakageError, SplitError
-from covidlit.scans.images import read_image
+from covidlit.scans.images import read_image, write_nifti
 
 Make = Callable[..., SliceDataModule]
 AUGMENTATION = {"scales": [0.9, 1.1], "degrees": 15, "flip_axes": ["LR"]}
@@ -257,3 +257,20 @@ def test_a_training_part_without_objects_teaches_nothing(make: Make) -> None:
 def test_a_wrong_argument_is_named(make: Make, changes: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         _ = make(**changes).manifest
+
+
+def test_a_scan_that_is_nearly_a_copy_is_told(make: Make, slices: Path, tmp_path: Path) -> None:
+    hu, _ = chest_with_lesions(0)
+    write_nifti(hu + np.int16(1), AFFINE, tmp_path / "copy.nii.gz")
+    table = pd.read_parquet(slices)
+    table["path"] = [str((slices.parent / path).resolve()) for path in table["path"]]
+    table.loc[table["scan_id"] == "S4", "path"] = str(tmp_path / "copy.nii.gz")
+    table.to_parquet(tmp_path / "slices.parquet")
+    (tmp_path / "annotations.json").write_bytes((slices.parent / "annotations.json").read_bytes())
+    data = make(slices=tmp_path / "slices.parquet")
+    data.setup()
+    other = make()
+    other.setup()
+    for one, n in ((data, 1), (other, 0)):
+        told = [s.text for s in one.suspicions if "S0" in s.text and "S4" in s.text]
+        assert len(told) == n

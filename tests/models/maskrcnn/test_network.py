@@ -17,6 +17,7 @@ from covidlit.models import MaskRCNN
 from covidlit.models.maskrcnn import fit_anchors, predict_slices
 from covidlit.models.maskrcnn.anchors import RATIOS, SIZES, best_overlap
 from covidlit.models.maskrcnn.network import LOSSES
+from covidlit.models.maskrcnn.regions import AlignedRoIAlign
 
 SMALL: dict[str, Any] = {
     "backbone": "efficientnet_lite0", "fpn_channels": 16, "box_head": "mlp", "head_width": 32,
@@ -68,6 +69,21 @@ def test_slices_of_several_sizes_come_back_at_their_own() -> None:
             y, x = mask.nonzero().T
             assert ((x + 0.5 >= box[0]) & (x + 0.5 < box[2])).all()
             assert ((y + 0.5 >= box[1]) & (y + 0.5 < box[3])).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_regions_are_cut_out_where_their_boxes_lie(dtype: torch.dtype) -> None:
+    # Features that are the place of their cell's centre, in pixels: a region's mean is its middle.
+    features = {}
+    for level, stride in enumerate((4, 8, 16, 32)):
+        place = (torch.arange(512 // stride) + 0.5) * stride
+        features[str(level)] = torch.stack(torch.meshgrid(place, place, indexing="ij"))[None]
+    own = {name: value.to(dtype) for name, value in features.items()}
+    boxes = torch.tensor([[301.3, 77.0, 309.9, 91.4], [100.0, 60.0, 420.0, 380.0]])
+    cut = AlignedRoIAlign(7)(own, [boxes], [(512, 512)]).float().mean(dim=(2, 3))
+    middle = torch.stack([boxes[:, [1, 3]].mean(dim=1), boxes[:, [0, 2]].mean(dim=1)], dim=1)
+    # bfloat16 has 8 bits for the features themselves.
+    assert torch.allclose(cut, middle, atol=0.01 if dtype == torch.float32 else 1.2)
 
 
 def test_every_trained_weight_has_a_gradient_also_of_empty_slices() -> None:

@@ -93,9 +93,17 @@ def table_config(patients: Path, tiny_overrides: list[str]) -> Callable[[str], C
     return make
 
 
-@pytest.fixture(params=["volumes of a network", "volumes of an SVM", "network", "ridge", "svm"])
+KINDS = [
+    "volumes of a network", "volumes of an SVM", "slices of a network", "network", "ridge", "svm",
+]  # fmt: skip
+
+
+@pytest.fixture(params=KINDS)
 def config(request: pytest.FixtureRequest, tiny_overrides: list[str], table_config: Any) -> Config:
     """A run of each kind."""
+    if request.param == "slices of a network":
+        slices: list[str] = request.getfixturevalue("slice_overrides")
+        return _volumes([*slices, "model=maskrcnn_small"])
     kinds = {
         "volumes of a network": ["model=csacnet", "model.task.net.width=4"],
         "volumes of an SVM": ["model=svm", "model.calibration.folds=2"],

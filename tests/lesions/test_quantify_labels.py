@@ -115,7 +115,7 @@ def test_labels_of_another_geometry_are_refused() -> None:
         quantify_labels(scan, cut)
     moved = affine()
     moved[2, 3] += 2
-    with pytest.raises(LabelError, match="up to 2.00 mm apart"):
+    with pytest.raises(LabelError, match=r"up to 2\.00 mm apart"):
         quantify_labels(scan, LesionLabels(classes, labels.instances, moved))
     stretched = affine((2.01, 1.0, 1.0))
     with pytest.raises(LabelError, match=r"up to 0.23 mm apart"):

@@ -1,0 +1,165 @@
+"""`covidlit quantify`: lesions, factors, DICOM objects and a report of each scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from covidlit.quantify.labeller import Labeller
+    from covidlit.quantify.many import Results
+
+
+def quantify(
+    of: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[CHECKPOINT] PATH",
+            help="CHECKPOINT: a run of model=maskrcnn, or a model in its checkpoints/; left out "
+            "with --masks. PATH: folder with DICOM files, an image (.nii.gz, ...), or a manifest.",
+        ),
+    ],
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with a mask for each scan, <scan_id>.nii.gz, instead of a checkpoint."
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What a value in the masks is, as 3=ground_glass (repeatable); by default 0 and 1 "
+            "are background and lesion, or 0 to 6 the classes of covidlit."
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for labels, tables, DICOM objects and reports.")
+    ] = Path("quantified"),
+    dicom: Annotated[
+        bool, typer.Option(help="Write DICOM SEG, SR, key slices and PDF of DICOM series.")
+    ] = True,
+    absent_as_empty: Annotated[
+        bool,
+        typer.Option(
+            help="Write DICOM objects also of series whose headers lack a birth date and the like, "
+            "as de-identified ones do: such elements are written empty."
+        ),
+    ] = False,
+    report: Annotated[bool, typer.Option(help="Write an HTML page per patient.")] = True,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(help="A check to switch off, by name; may be given several times."),
+    ] = None,
+    image_orientation: Annotated[
+        str | None,
+        typer.Option(
+            help="What the axes of image files run to whose header does not say it: LPS, LAS, ..."
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads of the network; by default one per core.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with an error if a scan was refused.")
+    ] = False,
+) -> None:
+    """Measure the lesions of CT scans; for research, not for clinical use.
+
+    Writes labels (NIfTI), factors.parquet and lesions.parquet (their definitions in factors.md),
+    DICOM SEG and SR in the study of each series, and a page per patient. Scans that cannot be used
+    are listed in scans.csv with the reason. Where the command was stopped, or scans were added, the
+    same command goes on. Ends with 1 where no scan could be measured.
+    """
+    from covidlit.dicom import Checks
+    from covidlit.quantify.many import quantify as quantify_all
+
+    labeller, path = _labeller(of, masks, label or [], device, threads)
+    checks = Checks(override=frozenset(override or ()), image_orientation=image_orientation)
+    results = quantify_all(
+        path, labeller, out, checks=checks, dicom=dicom, absent_as_empty=absent_as_empty,
+        report=report, progress=True,
+    )  # fmt: skip
+    _print(results, out)
+    refused = results.scans["status"].ne("ok").any()
+    if results.factors.empty or (strict and refused):
+        raise typer.Exit(1)
+
+
+def _labeller(
+    of: list[Path], masks: Path | None, label: list[str], device: str, threads: int | None
+) -> tuple[Labeller, Path]:
+    from covidlit.errors import ConfigError
+    from covidlit.quantify.masks import MaskLabeller
+
+    if len(of) != (1 if masks else 2):
+        raise ConfigError(
+            f"got {len(of)} of these: {' '.join(map(str, of))}.",
+            where="covidlit quantify",
+            fix="give PATH alone beside --masks FOLDER, else CHECKPOINT and PATH.",
+        )
+    if masks is not None:
+        return MaskLabeller(masks, _classes(label)), of[0]
+    if label:
+        raise ConfigError(
+            "a checkpoint knows its own classes.", where="--label", fix="leave it out."
+        )
+    from covidlit.quantify.network import NetworkLabeller
+
+    return NetworkLabeller(of[0], device=device, threads=threads), of[1]
+
+
+def _classes(label: list[str]) -> dict[int, str]:
+    from covidlit.errors import ConfigError
+
+    classes: dict[int, str] = {}
+    for text in label:
+        value, _, name = text.partition("=")
+        if not value.strip().isdecimal() or not name.strip():
+            raise ConfigError(
+                f"got {text!r}.", where="--label", fix="write VALUE=CLASS, such as 3=ground_glass."
+            )
+        classes[int(value)] = name.strip()
+    return classes
+
+
+def _print(results: Results, out: Path) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    if len(results.factors):
+        shown = Table(title="Lesions")
+        for name in ("Scan", "Lesions", "Volume, mL", "Of the lungs, %", "Mean density, HU"):
+            shown.add_column(name, justify="left" if name == "Scan" else "right", overflow="fold")
+        for row in results.factors.to_dict("records"):
+            shown.add_row(
+                escape(str(row["scan_id"])),
+                str(row["n_lesions"]),
+                _number(row["total_volume_ml"], 1),
+                _number(row["proportion_percent"], 1),
+                _number(row["mean_density_hu"], 0),
+            )
+        console.print(shown)
+    refused = results.scans[results.scans["status"] == "refused"]
+    for row in refused.itertuples(index=False):
+        named = escape(str(row.path))
+        console.print(f"[red]refused[/] {named}: {escape(str(row.reason))}", highlight=False)
+    for row in results.scans[results.scans["notes"].notna()].itertuples(index=False):
+        console.print(
+            f"[yellow]note[/] {escape(str(row.scan_id))}: {escape(str(row.notes))}",
+            highlight=False,
+        )
+    measured = len(results.factors)
+    before = f" ({results.n_known} of them by an earlier call)" if results.n_known else ""
+    console.print(
+        f"{measured} scans measured{before}, {len(refused)} refused. Results: {escape(str(out))}",
+        highlight=False,
+    )
+
+
+def _number(value: object, digits: int) -> str:
+    return "" if value is None or value != value else f"{value:.{digits}f}"

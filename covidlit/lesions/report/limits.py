@@ -1,0 +1,54 @@
+"""What the numbers of the patient report cannot say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+ALWAYS = (
+    "They are no diagnosis. The same shadows are seen in other pneumonias, in bleeding, oedema and "
+    "fibrosis; which disease it is, the numbers do not tell.",
+    "They are as good as the contours. Look at the key slices: vessels, motion, and parts of the "
+    "lung that were not ventilated are what is most often drawn wrong.",
+    "Volumes depend on how deeply the patient breathed in; a proportion less so. Diameters, edge "
+    "clarity and density also depend on slice thickness and kernel: compare scans made alike.",
+    "The number of lesions is the least stable of them: two that touch count as one, and a thinner "
+    "slice splits them.",
+    "Mean density mixes air and tissue, and contrast medium raises it.",
+    "Nothing here says how ill the patient is: a small part of the lung may matter more than a "
+    "large one.",
+)
+
+NO_LUNG = (
+    "No lung was drawn, so that neither the proportion nor the distance to the pleura is known."
+)
+NO_LESION = (
+    "No lesion was drawn. That is no proof that there is none: faint and small ones are missed "
+    "first."
+)
+NO_EARLIER = "There is no earlier scan, so that no change can be given."
+CHANGE = (
+    "A change within what breathing and reconstruction alone make is no change; "
+    "`covidlit trend` holds each against these limits."
+)
+
+
+def limits_of(factors: Mapping[str, Any]) -> list[str]:
+    """The sentences that apply to a scan.
+
+    Args:
+        factors: its row of contract 8.
+    """
+    found = list(ALWAYS)
+    if _is_null(factors.get("proportion_percent")):
+        found.insert(0, NO_LUNG)
+    if not _is_null(factors.get("n_lesions")) and int(factors["n_lesions"]) == 0:
+        found.insert(0, NO_LESION)
+    found.append(NO_EARLIER if _is_null(factors.get("volume_change_ml")) else CHANGE)
+    return found
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or bool(pd.isna(value))

@@ -1,0 +1,166 @@
+"""A patient's scans in order of their dates: changes of the factors, and what became of lesions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+
+from covidlit.lesions.agreement import LIMITS, verdict
+from covidlit.lesions.changes import Change, lesion_changes
+from covidlit.scans.lesion_labels import LesionLabels
+
+_DAY = pd.Timedelta(days=1)
+
+TREND_COLUMNS = (
+    "patient_id", "scan_id", "acquisition_date", "days", "n_lesions", "total_volume_ml",
+    "volume_change_ml", "volume_change", "proportion_percent", "mean_density_hu",
+    "mean_density_change", "lung_volume_ml", "lung_volume_change", "note",
+)  # fmt: skip
+CHANGE_COLUMNS = (
+    "patient_id", "scan_before", "scan_after", "change", "lesions_before", "lesions_after",
+    "volume_before_ml", "volume_after_ml", "tracking_uid",
+)  # fmt: skip
+
+
+def with_changes(factors: pd.DataFrame) -> pd.DataFrame:
+    """The factors with `volume_change_ml` since the patient's previous scan.
+
+    The previous scan is of the last earlier day; where that day has several, their mean counts.
+    Scans of one day are not compared with each other, and a scan without a date with none.
+
+    Args:
+        factors: as `validate_factors` returns them.
+    """
+    out = factors.copy()
+    out["volume_change_ml"] = pd.Series(float("nan"), index=out.index, dtype="float64")
+    for index, previous in _previous(out).items():
+        before = out.loc[previous, "total_volume_ml"].mean()
+        out.loc[index, "volume_change_ml"] = out.loc[index, "total_volume_ml"] - before
+    return out
+
+
+def _previous(factors: pd.DataFrame) -> dict[Any, list[Any]]:
+    """Index of a scan -> those of the patient's scans on the last earlier day."""
+    out: dict[Any, list[Any]] = {}
+    dated = factors[factors["acquisition_date"].notna()]
+    for _, own in dated.groupby("patient_id", sort=False):
+        days = own["acquisition_date"].dt.normalize()
+        for index, day in days.items():
+            earlier = days[days < day]
+            if len(earlier):
+                out[index] = list(earlier[earlier == earlier.max()].index)
+    return out
+
+
+def trend_table(factors: pd.DataFrame) -> pd.DataFrame:
+    """The scans of each patient by date, each with its change since the one before.
+
+    Args:
+        factors: as `validate_factors` returns them.
+
+    Returns:
+        `TREND_COLUMNS`. The columns that end in `_change` say "more", "less" or "within limits":
+        a change is called one only beyond the limits of agreement (`LIMITS`). `days` counts from
+        the patient's first scan. `note` says where a scan has no date, or shares its day.
+    """
+    table = with_changes(factors)
+    if "lung_volume_ml" not in table:
+        table["lung_volume_ml"] = float("nan")
+    table = table.sort_values(
+        ["patient_id", "acquisition_date", "scan_id"], kind="stable", na_position="last"
+    ).reset_index(drop=True)
+    previous = _previous(table)
+    first = table.groupby("patient_id")["acquisition_date"].transform("min")
+    table["days"] = ((table["acquisition_date"] - first) / _DAY).round().astype("Int64")
+    named = (
+        ("total_volume_ml", "volume_change"),
+        ("mean_density_hu", "mean_density_change"),
+        ("lung_volume_ml", "lung_volume_change"),
+    )
+    for factor, name in named:
+        table[name] = [
+            verdict(factor, table.loc[previous[k], factor].mean(), table.loc[k, factor])
+            if k in previous
+            else None
+            for k in table.index
+        ]
+    shared = table.duplicated(["patient_id", "acquisition_date"], keep=False)
+    undated = table["acquisition_date"].isna()
+    table["note"] = None
+    table.loc[shared & ~undated, "note"] = "another scan on this day"
+    table.loc[undated, "note"] = "no date: not in the trend"
+    return table[list(TREND_COLUMNS)]
+
+
+def changes_table(
+    trend: pd.DataFrame,
+    lesions: pd.DataFrame,
+    labels_of: Callable[[str], LesionLabels],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What became of each lesion from scan to scan, and the lesions under lasting identifiers.
+
+    Args:
+        trend: of `trend_table`.
+        lesions: as `validate_lesions` returns them, with `tracking_uid`.
+        labels_of: gives the labels of a scan_id.
+
+    Returns:
+        `CHANGE_COLUMNS`, a row per change; and the lesions, in which a lesion that was there before
+        has the `tracking_uid` it had then (of merged ones that of the largest; of split ones the
+        largest part keeps it).
+    """
+    rows: list[dict[str, Any]] = []
+    lesions = lesions.copy()
+    dated = trend[trend["acquisition_date"].notna()]
+    for patient, own in dated.groupby("patient_id", sort=False):
+        # Of scans on one day the first by scan_id stands for the day.
+        scans = own.drop_duplicates("acquisition_date")["scan_id"].tolist()
+        for before, after in pairwise(scans):
+            for change in lesion_changes(labels_of(before), labels_of(after)):
+                uid = _carried(lesions, before, after, change)
+                rows.append(
+                    {
+                        "patient_id": patient,
+                        "scan_before": before,
+                        "scan_after": after,
+                        "change": change.kind,
+                        "lesions_before": " ".join(map(str, change.before)),
+                        "lesions_after": " ".join(map(str, change.after)),
+                        "volume_before_ml": change.volume_before_ml,
+                        "volume_after_ml": change.volume_after_ml,
+                        "tracking_uid": uid,
+                    }
+                )
+    return pd.DataFrame(rows, columns=list(CHANGE_COLUMNS)), lesions
+
+
+def _carried(lesions: pd.DataFrame, before: str, after: str, change: Change) -> str | None:
+    """The identifier of a change's lesion, handed on to the later scan's row."""
+    old = _largest(lesions, before, change.before)
+    new = _largest(lesions, after, change.after)
+    if old is None:
+        return None if new is None else str(lesions.loc[new, "tracking_uid"])
+    uid = str(lesions.loc[old, "tracking_uid"])
+    if new is not None:
+        lesions.loc[new, "tracking_uid"] = uid
+    return uid
+
+
+def _largest(lesions: pd.DataFrame, scan_id: str, numbers: tuple[int, ...]) -> Any:
+    own = lesions[(lesions["scan_id"] == scan_id) & lesions["lesion_id"].isin(numbers)]
+    if not len(own):
+        return None
+    return own.sort_values(["volume_ml", "lesion_id"], ascending=[False, True]).index[0]
+
+
+def limits_text() -> list[str]:
+    """The limits of agreement in words, one line per factor."""
+    lines = []
+    for factor, limits in LIMITS.items():
+        parts = [f"{limits.absolute:g}"] if limits.absolute else []
+        parts += [f"{100 * limits.relative:g}% of the mean of both"] if limits.relative else []
+        lines.append(f"{factor}: {' or '.join(parts)}{', what is more' * (len(parts) > 1)}")
+    return lines

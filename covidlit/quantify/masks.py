@@ -1,0 +1,180 @@
+"""Labels from masks in a folder, such as another program or a person has drawn them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covidlit.cohort.scan_sources import ScanSource
+from covidlit.dicom.out import Algorithm
+from covidlit.errors import ConfigError, CovidlitError, did_you_mean
+from covidlit.lesions.lungs import segment_lungs
+from covidlit.lesions.matching import LUNG, number_lesions
+from covidlit.preprocess.index import Signatures
+from covidlit.scans.images import read_volume
+from covidlit.scans.lesion_labels import (
+    FIRST_LESION,
+    LESION_CLASSES,
+    LabelError,
+    LesionLabels,
+    read_labels,
+)
+from covidlit.scans.scan import Scan
+
+EXPECTED = (
+    "for each scan <scan_id>.nii.gz: a mask of its lesions (0 and 1), or values of the classes "
+    + ", ".join(f"{value} {name}" for value, name in LESION_CLASSES.items())
+    + "; or <scan_id>.classes.nii.gz with <scan_id>.instances.nii.gz; all in the geometry of the "
+    "scan"
+)
+"""What a folder of masks holds, in words."""
+
+_CLASSES, _INSTANCES = ".classes.nii.gz", ".instances.nii.gz"
+_SUFFIXES = (".nii.gz", ".mask.nii.gz", _CLASSES, ".nii", ".mha", ".nrrd")
+
+
+@dataclass(frozen=True)
+class MaskLabeller:
+    """Reads labels from a folder.
+
+    A mask of 0 and 1 says that there is a lesion and not which: it counts as the first class,
+    unless `classes` says otherwise. Where a mask has no lung, the lungs are found in the scan by
+    thresholds (`covidlit.lesions.lungs`).
+
+    Args:
+        folder: see `EXPECTED`; a file is found by the scan's id, or by the name of the file or
+            folder that holds the scan.
+        classes: value in the masks -> name in `LESION_CLASSES`; empty: the values are ours.
+        how: AUTOMATIC, SEMIAUTOMATIC or MANUAL: how they were drawn, for the DICOM objects.
+
+    Raises:
+        ConfigError: there is no such folder, or no such class.
+    """
+
+    folder: Path
+    classes: Mapping[int, str] = field(default_factory=dict)
+    how: str = "SEMIAUTOMATIC"
+
+    def __post_init__(self) -> None:
+        if not self.folder.is_dir():
+            raise ConfigError(
+                f"there is no such folder; it is to hold {EXPECTED}.",
+                where=self.folder,
+                fix="check the path of --masks.",
+            )
+        for value, name in self.classes.items():
+            if name not in LESION_CLASSES.values():
+                names = list(LESION_CLASSES.values())
+                raise ConfigError(
+                    f"value {value}: there is no class {name!r}.",
+                    where="--label",
+                    fix=did_you_mean(name, names) or f"use of {', '.join(names)}.",
+                )
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """Masks come from elsewhere: covidlit only measured them."""
+        return Algorithm("masks given to covidlit", how=self.how)
+
+    def settings(self) -> dict[str, Any]:
+        """See `Labeller`."""
+        names = {str(value): name for value, name in sorted(self.classes.items())}
+        return {"masks": str(self.folder.absolute()), "classes": names, "how": self.how}
+
+    def made_from(self, source: ScanSource) -> Any:
+        """Names, sizes and times of the files of a scan."""
+        signatures = Signatures(None)
+        return [[path.name, signatures.of(path, None)] for path in self.files_of(source)]
+
+    def files_of(self, source: ScanSource, name: str = "") -> list[Path]:
+        """One mask, or classes and instances; empty where nothing tells of the scan."""
+        for known in dict.fromkeys(filter(None, (source.scan_id, name, _stem(source.path)))):
+            pair = [self.folder / f"{known}{suffix}" for suffix in (_CLASSES, _INSTANCES)]
+            if all(path.is_file() for path in pair):
+                return pair
+            for suffix in _SUFFIXES:
+                if (path := self.folder / f"{known}{suffix}").is_file():
+                    return [path]
+        return []
+
+    def label(self, source: ScanSource, name: str, scan: Scan) -> LesionLabels:
+        """See `Labeller`."""
+        files = self.files_of(source, name)
+        if not files:
+            raise LabelError(
+                f"no mask of it in {self.folder.name}: looked for "
+                f"{source.scan_id or name or _stem(source.path)}.nii.gz.",
+                where=self.folder,
+                fix=f"the folder is to hold {EXPECTED}.",
+            )
+        if len(files) == 2 and not self.classes:
+            known = files[0].name.removesuffix(_CLASSES)
+            labels = read_labels(self.folder, known, scan)
+            return self._with_lungs(labels.classes, labels.instances, scan)
+        classes = self._classes(files[0], scan)
+        return self._with_lungs(classes, number_lesions(classes), scan)
+
+    def _classes(self, path: Path, scan: Scan) -> NDArray[np.uint8]:
+        try:
+            values, affine = read_volume(path)
+        except CovidlitError as problem:
+            raise LabelError(
+                f"the mask cannot be read: {problem.what}", where=path, fix="write it again."
+            ) from problem
+        _check_place(path, values.shape, affine, scan)
+        present = np.unique(values)
+        table = {0: 0, **{value: value for value in LESION_CLASSES}}
+        if self.classes:
+            numbers = {name: value for value, name in LESION_CLASSES.items()}
+            table = {0: 0, **{value: numbers[name] for value, name in self.classes.items()}}
+        elif present.tolist() in ([0, 1], [1]) and not path.name.endswith(_CLASSES):
+            table = {0: 0, 1: FIRST_LESION}
+        unknown = [value for value in present.tolist() if value not in table]
+        if unknown:
+            shown = ", ".join(f"{value:g}" for value in unknown[:6])
+            raise LabelError(
+                f"values without a class: {shown}.",
+                where=path,
+                fix="say what they are: --label 3=ground_glass (repeatable), of "
+                f"{', '.join(LESION_CLASSES.values())}.",
+            )
+        classes = np.zeros(values.shape, np.uint8)
+        for value in present.tolist():
+            classes[values == value] = table[value]
+        return classes
+
+    @staticmethod
+    def _with_lungs(
+        classes: NDArray[np.uint8], instances: NDArray[np.int32], scan: Scan
+    ) -> LesionLabels:
+        if not (classes == LUNG).any():
+            classes = classes.copy()
+            classes[(segment_lungs(scan.hu, scan.spacing) > 0) & (classes == 0)] = LUNG
+        return LesionLabels(classes, instances, scan.affine)
+
+
+def _check_place(
+    path: Path, shape: tuple[int, ...], affine: NDArray[np.float64], scan: Scan
+) -> None:
+    if shape == scan.hu.shape and np.allclose(affine, scan.affine, atol=1e-2):
+        return
+    raise LabelError(
+        f"the mask does not lie where the scan does: shape {shape} against {scan.hu.shape} (z, y, "
+        f"x), affine {affine.round(3).tolist()} against {scan.affine.round(3).tolist()} (index "
+        "(z, y, x) to mm in LPS).",
+        where=path,
+        fix="write the mask in the geometry of the source series.",
+    )
+
+
+def _stem(place: str) -> str:
+    name = Path(place).name
+    for ending in (".nii.gz", Path(name).suffix):
+        if ending and name.endswith(ending):
+            return name.removesuffix(ending)
+    return name

@@ -1,0 +1,144 @@
+"""One scan: labels, factors, DICOM objects and its rows of the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from covidlit.cohort.scan_sources import ScanSource
+from covidlit.dicom import Checks
+from covidlit.dicom.out import write_objects
+from covidlit.errors import DicomError
+from covidlit.lesions.label_files import write_labels
+from covidlit.lesions.quantify import quantify_labels
+from covidlit.lesions.trend import changes_table
+from covidlit.quantify.identity import Identity
+from covidlit.quantify.labeller import Labeller
+from covidlit.scans.lesion_labels import LesionLabels, read_labels
+from covidlit.scans.scan import Scan
+
+LABELS, OBJECTS = "labels", "dicom"
+"""Folders of the results: labels as NIfTI, and a folder of DICOM objects per scan."""
+
+
+@dataclass(frozen=True)
+class Quantified:
+    """What came of a scan.
+
+    Args:
+        factors: its row of contract 8.
+        lesions: rows of contract 8, with `tracking_uid`.
+        files: what was written, relative to the folder of the results.
+        notes: what a reader should know.
+        scan, labels: as they were measured; None where an earlier call did that.
+    """
+
+    factors: dict[str, Any]
+    lesions: pd.DataFrame
+    files: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    scan: Scan | None = field(default=None, repr=False)
+    labels: LesionLabels | None = field(default=None, repr=False)
+
+
+def quantify_scan(
+    source: ScanSource,
+    name: str,
+    scan: Scan,
+    identity: Identity,
+    labeller: Labeller,
+    out_dir: Path,
+    *,
+    checks: Checks,
+    dicom: bool = True,
+    absent_as_empty: bool = False,
+    before: Quantified | None = None,
+) -> Quantified:
+    """Label and measure a scan, and write what belongs to it alone.
+
+    Args:
+        source: that the scan was read from.
+        name: what its files are called.
+        scan: as it was read.
+        identity: patient and day.
+        labeller: of lungs and lesions.
+        out_dir: folder of the results.
+        checks: that the scan was read with.
+        dicom: write DICOM objects, where the source is a DICOM series.
+        absent_as_empty: take a birth date and the like that headers lack for unknown.
+        before: the patient's scan before, whose lesions keep their `tracking_uid` in this one.
+
+    Raises:
+        CovidlitError: no labels, or labels and objects that do not fit the scan.
+    """
+    labels = labeller.label(source, name, scan)
+    measured = quantify_labels(
+        scan,
+        labels,
+        patient_id=identity.patient_id or name,
+        scan_id=name,
+        acquisition_date=identity.date or None,
+    )
+    factors, lesions = dict(measured.scan), measured.lesions
+    if before is not None:
+        change = factors["total_volume_ml"] - before.factors["total_volume_ml"]
+        factors["volume_change_ml"] = float(change)
+        lesions = _tracked(lesions, factors, labels, before, out_dir)
+    files = list(write_labels(out_dir / LABELS, name, labels))
+    notes: tuple[str, ...] = ()
+    if dicom:
+        written, lesions, notes = _objects(
+            source, scan, labels, factors, lesions, out_dir / OBJECTS / name, labeller, checks,
+            absent_as_empty,
+        )  # fmt: skip
+        files += written
+    relative = tuple(str(path.relative_to(out_dir)) for path in files)
+    return Quantified(factors, lesions, relative, notes, scan, labels)
+
+
+def _objects(
+    source: ScanSource,
+    scan: Scan,
+    labels: LesionLabels,
+    factors: Mapping[str, Any],
+    lesions: pd.DataFrame,
+    folder: Path,
+    labeller: Labeller,
+    checks: Checks,
+    absent_as_empty: bool,
+) -> tuple[list[Path], pd.DataFrame, tuple[str, ...]]:
+    """Write the DICOM objects, where the series allows them: files, lesions and notes."""
+    if source.series is None:
+        return [], lesions, ("no DICOM objects: an image file has no study to write them into",)
+    try:
+        written = write_objects(
+            source.series(), scan, labels.classes, labels.instances, factors, lesions, folder,
+            algorithm=labeller.algorithm, checks=checks, absent_as_empty=absent_as_empty,
+        )  # fmt: skip
+    except DicomError as error:
+        return [], lesions, (f"no DICOM objects: {error.what} {error.fix or ''}".strip(),)
+    return list(written.paths), written.lesions, written.notes
+
+
+def _tracked(
+    lesions: pd.DataFrame,
+    factors: Mapping[str, Any],
+    labels: LesionLabels,
+    before: Quantified,
+    out_dir: Path,
+) -> pd.DataFrame:
+    """The lesions, those that were there in the scan before under the identifier they had then."""
+    scans = pd.DataFrame([before.factors, factors])
+    scans["acquisition_date"] = pd.to_datetime(scans["acquisition_date"])
+    both = pd.concat([each for each in (before.lesions, lesions) if len(each)] or [lesions])
+    name = str(factors["scan_id"])
+
+    def labels_of(scan_id: str) -> LesionLabels:
+        return labels if scan_id == name else read_labels(out_dir / LABELS, scan_id)
+
+    _, tracked = changes_table(scans, both.reset_index(drop=True), labels_of)
+    return tracked[tracked["scan_id"] == name].reset_index(drop=True)

@@ -1,0 +1,18 @@
+"""Settings that are paths become whole ones; names of weights stay names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from covidlit.settings.paths import absolute_paths
+
+
+def test_weights_by_name_are_no_path() -> None:
+    def given(value: str | None) -> object:
+        config = {"model": {"task": {"net": {"pretrained": value}}}, "name": "imagenet"}
+        return absolute_paths(config, "/runs")["model"]["task"]["net"]["pretrained"]
+
+    assert given("imagenet") == "imagenet"
+    assert given("coco") == "coco"
+    assert given("weights/r18.pth") == str(Path("/runs/weights/r18.pth"))
+    assert given(None) is None
