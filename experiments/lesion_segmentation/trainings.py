@@ -23,7 +23,7 @@ RUNS = ROOT / "runs" / "experiments" / "lesion_segmentation"
 FINISHED = HERE / "finished"
 SHARED = Path(os.environ.get("COVIDLIT_SHARED", ROOT.parent / "shared"))
 
-SECONDS = {"synthetic": 600, "paper": 150, "real": 360, "tune": 150}
+SECONDS = {"synthetic": 540, "paper": 120, "real": 300, "tune": 150}
 """Processor seconds of a training, on one thread."""
 
 VARIANTS = (

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from covidlit.models.maskrcnn.semantic import semantic_losses
-from covidlit.tasks.segmentation_metrics import OverlapMetric
+from covidlit.tasks.segmentation_metrics import LUNG, OverlapMetric
 
 _DIVISIBLE = 16
 
@@ -66,7 +66,8 @@ class PixelSegmentation(pl.LightningModule):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         targets = [target["semantic"] for target in batch["target"]]
         known = [target.get("annotated") for target in batch["target"]]
-        terms = semantic_losses(self.logits(batch["image"]), targets, known)
+        lung = self.classes.index(LUNG) + 1
+        terms = semantic_losses(self.logits(batch["image"]), targets, known, lung)
         loss = terms["semantic"] + terms["dice"]
         size = len(batch["image"])
         self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, batch_size=size)
