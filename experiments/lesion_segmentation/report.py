@@ -234,7 +234,10 @@ def write() -> list[Figure]:
     sections.append(("What the trainings took", spent))
     commits = sorted({str(r["environment"]["commit"]) for r in records})
     environment = records[0]["environment"] | {"commit": ", ".join(commits)}
-    content = {"environment": environment, "not finished": missing, "figures": figures}
+    undefined = [each["figure"] for each in figures if not np.isfinite(each["value"])]
+    figures = [each for each in figures if np.isfinite(each["value"])]
+    content = {"environment": environment, "not finished": missing, "undefined": undefined}
+    content["figures"] = figures
     write_json(HERE / "results.json", content)
     text = "\n\n".join(f"## {head}\n\n{markdown(rows)}" for head, rows in sections if rows)
     write_text(HERE / "tables.md", f"Written by `run.py report`; do not edit.\n\n{text}\n")
