@@ -23,12 +23,17 @@ RUNS = ROOT / "runs" / "experiments" / "lesion_segmentation"
 FINISHED = HERE / "finished"
 SHARED = Path(os.environ.get("COVIDLIT_SHARED", ROOT.parent / "shared"))
 
-SECONDS = {"synthetic": 540, "paper": 120, "real": 300, "tune": 150}
+SECONDS = {"synthetic": 450, "paper": 90, "real": 210, "tune": 150}
 """Processor seconds of a training, on one thread."""
 
 VARIANTS = (
-    "unet-narrow", "unet-wide", "unet-fast", "maskrcnn-imagenet", "maskrcnn-synthetic", "maskrcnn-slow",
-)  # fmt: skip
+    "unet-narrow",
+    "unet-wide",
+    "unet-fast",
+    "maskrcnn-imagenet",
+    "maskrcnn-synthetic",
+    "maskrcnn-slow",
+)
 STARTS = ("scratch", "imagenet", "synthetic")
 FOLDS = (0, 1, 2)
 NAMES = {
