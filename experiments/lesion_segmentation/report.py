@@ -186,6 +186,24 @@ def factor_rows() -> list[dict[str, str]]:
     return rows
 
 
+def fold_rows() -> list[dict[str, str]]:
+    """Dice of each finished fold of the real slices, on its held-out cases."""
+    rows = []
+    for name in NAMES["real"]:
+        if is_there(name):
+            table = counts_of(name)
+            rows.append(
+                {
+                    "training": name,
+                    "held-out cases": ", ".join(sorted(table["patient_id"].unique())),
+                    "lung Dice": f"{dice(table, 'lung'):.3f}",
+                    "lesion Dice": f"{dice(table, ANY):.3f}",
+                    "mean of the cases' lesion Dice": f"{mean_dice(table, ANY)['mean']:.3f}",
+                }
+            )
+    return rows
+
+
 def tuning_rows() -> list[dict[str, str]]:
     """What was tried for the real slices: Dice of the validation case of the first fold."""
     rows = []
@@ -224,6 +242,7 @@ def write() -> list[Figure]:
         sections.append(("Factors from predicted labels", factor_rows()))
     else:
         missing.append("factors")
+    sections.append(("Folds of the real slices", fold_rows()))
     sections.append(("Tried on the validation case of the first real fold", tuning_rows()))
     records = [json.loads(path.read_text()) for path in sorted(FINISHED.glob("*/run.json"))]
     spent = [

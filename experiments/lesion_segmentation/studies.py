@@ -138,5 +138,7 @@ def module_of(name: str, data: SliceDataModule) -> pl.LightningModule:
     if "unet" in settings:
         return PixelSegmentation(data.classes, **settings["unet"])
     if settings["net"]["pretrained"] == SOURCE:
+        if not (ROOT / SOURCE).is_file():
+            sys.exit(f"{SOURCE} is not here: delete finished/synthetic to train it again.")
         settings["net"]["pretrained"] = str(ROOT / SOURCE)
     return LesionSegmentation(**LesionSegmentation.fitted_to(settings, data))
