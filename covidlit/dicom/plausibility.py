@@ -92,8 +92,7 @@ def _take_day(facts: dict[str, str], found: Believed, today: date) -> None:
     if why:
         found.moved = True
         found.doubts.append(
-            f"the date of the scan may have been moved ({why}): not taken for when it was made; "
-            "state acquisition_date in the labels"
+            f"the date of the scan may have been moved ({why}): not taken for when it was made"
         )
 
 
@@ -141,7 +140,7 @@ def _take_age(facts: dict[str, str], found: Believed) -> None:
         found.moved = True
         found.doubts.append(
             f"PatientAge is {text}, but by PatientBirthDate the patient was {at_scan} years old on "
-            "the date of the scan: neither age nor date is taken for true; state them in the labels"
+            "the date of the scan: neither age nor date is taken for true"
         )
     else:
         found.age = float(int(age))
