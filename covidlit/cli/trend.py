@@ -43,8 +43,7 @@ def trend(
     """
     from rich.console import Console
 
-    from covidlit.files import check_writable
-    from covidlit.lesions.factor_tables import read_factors, read_lesions
+    from covidlit.lesions.factor_tables import FACTORS, read_factors, read_lesions
     from covidlit.lesions.trend import (
         CHANGE_COLUMNS,
         TREND_COLUMNS,
@@ -62,10 +61,9 @@ def trend(
     source = _table_in(factors, "factors")
     check_own_table(out / "trend.csv", TREND_COLUMNS, "covidlit trend")
     check_own_table(out / "lesion_changes.csv", CHANGE_COLUMNS, "covidlit trend")
-    for name in ("factors.parquet", "lesions.parquet"):
-        if (out / name).exists() and (out / name).resolve().parent == source.resolve().parent:
-            raise _own_input(out)
-        check_writable(out / name)
+    read = (source, lesions or source.with_name(f"lesions{source.suffix}"))
+    for name, columns in (("factors", FACTORS), ("lesions", ("lesion_id", "class_name"))):
+        check_own_table(out / f"{name}.parquet", columns, "covidlit trend", inputs=read)
     table = read_factors(source)
     result = trend_table(table)
     folder = _labels_in(labels, source, result)
@@ -144,16 +142,6 @@ def _reads(result: pd.DataFrame) -> int:
     dated = result[result["acquisition_date"].notna()]
     days = dated.drop_duplicates(["patient_id", "acquisition_date"]).groupby("patient_id").size()
     return int(2 * (days - 1).sum())
-
-
-def _own_input(out: Path) -> Exception:
-    from covidlit.errors import CovidlitError
-
-    return CovidlitError(
-        "the tables would be written over those that they are made from.",
-        where=out,
-        fix="give another folder with --out.",
-    )
 
 
 def _shown(result: pd.DataFrame) -> Table:

@@ -74,6 +74,11 @@ class LesionSegmentation(BaseTask):
         """Names of the labels from 1."""
         return list(self.hparams["classes"] or CLASSES)
 
+    @property
+    def lung(self) -> int:
+        """The label of the lung; 0: there is none."""
+        return self.classes.index(LUNG) + 1 if LUNG in self.classes else 0
+
     @classmethod
     def fitted_to(cls, arguments: Mapping[str, Any], data: CohortData) -> dict[str, Any]:
         """Arguments with the classes and channels of the data, and anchors fit to its objects.
@@ -150,14 +155,14 @@ class LesionSegmentation(BaseTask):
         images = self.net.batch(batch["image"])
         features = self.net.features(images)
         if stage == "train":
-            terms = self.net.losses(images, features, batch["target"])
+            terms = self.net.losses(images, features, batch["target"], self.lung)
         else:
             # Regions are drawn for the loss: always the same ones, and not from the training's
             # generators, so that a resumed run goes on as the stopped one would have.
             devices = [self.device] if self.device.type == "cuda" else []
             with torch.random.fork_rng(devices=devices):
                 torch.manual_seed(0)
-                terms = self.net.losses(images, features, batch["target"])
+                terms = self.net.losses(images, features, batch["target"], self.lung)
         loss = self._total(terms, batch)
         size = len(batch["image"])
         for name, value in {"loss": loss, **terms}.items():
@@ -187,8 +192,7 @@ class LesionSegmentation(BaseTask):
             kept = known[own["labels"]]
             own = {name: own[name][kept] for name in ("boxes", "labels", "scores", "masks")}
             detection.update(own, target)  # type: ignore[operator]
-            lung = self.classes.index(LUNG) + 1 if LUNG in self.classes else 0
-            froc.update(own, target, lung)  # type: ignore[operator]
+            froc.update(own, target, self.lung)  # type: ignore[operator]
 
     def on_validation_epoch_end(self) -> None:
         super().on_validation_epoch_end()

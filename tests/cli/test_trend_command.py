@@ -98,7 +98,7 @@ def test_what_is_missing_or_not_its_own_is_told(tmp_path: Path) -> None:
     source = cohort(tmp_path / "in")
     code, text = run(source, "--out", source)
     assert code == 2
-    assert "made from" in text
+    assert "factors.parquet" in text
     (source / "labels" / "S2.classes.nii.gz").unlink()
     code, text = run(source, "--out", tmp_path / "out")
     assert code == 2

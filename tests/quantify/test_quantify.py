@@ -49,7 +49,7 @@ def _load(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Values and affine of a NIfTI file."""
     image = nib.Nifti1Image.from_filename(path)
     assert image.affine is not None
-    return np.array(image.dataobj), np.array(image.affine)
+    return np.asanyarray(image.dataobj).copy(), np.array(image.affine)
 
 
 def _save(path: Path, values: np.ndarray, affine: np.ndarray) -> None:

@@ -222,7 +222,11 @@ class MaskRCNN(nn.Module):
         return found
 
     def losses(
-        self, batch: ImageList, features: dict[str, Tensor], targets: Sequence[Target]
+        self,
+        batch: ImageList,
+        features: dict[str, Tensor],
+        targets: Sequence[Target],
+        lung: int = 0,
     ) -> dict[str, Tensor]:
         """The terms of the loss (`LOSSES`), scalars in float32.
 
@@ -231,6 +235,7 @@ class MaskRCNN(nn.Module):
             features: theirs.
             targets: `boxes`, `labels`, `masks`, `semantic` and perhaps `annotated` of each; the
                 same numbers of classes as in `forward`.
+            lung: the label that is no lesion; 0: there is none.
 
         Raises:
             ConfigError: a label that is no class, or a box without width or height.
@@ -245,7 +250,7 @@ class MaskRCNN(nn.Module):
             for each, (rows, columns) in zip(logits, batch.image_sizes, strict=True)
         ]
         known = [target.get("annotated") for target in targets]
-        return found | semantic_losses(own, [t["semantic"] for t in targets], known)
+        return found | semantic_losses(own, [t["semantic"] for t in targets], known, lung)
 
     def _proposals(
         self,

@@ -71,15 +71,22 @@ def _resize(features: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def semantic_losses(
-    logits: Sequence[Tensor], targets: Sequence[Tensor], annotated: Sequence[Tensor | None]
+    logits: Sequence[Tensor],
+    targets: Sequence[Tensor],
+    annotated: Sequence[Tensor | None],
+    lung: int = 0,
 ) -> dict[str, Tensor]:
     """Cross-entropy of all pixels, and 1 - Dice of the classes that the batch holds.
+
+    To the latter that of lesions of any class is added: where a lesion is, is learnt long before
+    what it is.
 
     Args:
         logits: of each slice, (classes, rows, columns).
         targets: of each slice, (rows, columns), the class of each pixel.
         annotated: of each slice which classes were looked for, (classes,) bool; None: all. What was
             not is left out of the softmax: nothing is learnt about it from this slice.
+        lung: the label that is no lesion; 0: there is none.
 
     Returns:
         `semantic` and `dice`, scalars in float32.
@@ -88,6 +95,7 @@ def semantic_losses(
     entropy = logits[0].new_zeros((), dtype=torch.float32)
     common = logits[0].new_zeros(n_classes, dtype=torch.float32)
     both, true = torch.zeros_like(common), torch.zeros_like(common)
+    merged = common.new_zeros(3)
     for own, target, known in zip(logits, targets, annotated, strict=True):
         own = own.float()
         seen = torch.ones(n_classes, dtype=torch.bool, device=own.device)
@@ -102,10 +110,18 @@ def semantic_losses(
         common = common + (probability * one_hot).sum((1, 2))
         both = both + probability.sum((1, 2)) + one_hot.sum((1, 2))
         true = true + one_hot.sum((1, 2)).detach()
+        lesion = torch.tensor([k not in (0, lung) for k in range(n_classes)], device=own.device)
+        any_lesion, is_lesion = probability[lesion].sum(0), one_hot[lesion].sum(0)
+        found = torch.stack([(any_lesion * is_lesion).sum(), any_lesion.sum(), is_lesion.sum()])
+        merged = merged + found
     held = true > 0
     held[0] = False
     dice = (1 - (2 * common + 1) / (both + 1))[held]
-    return {
-        "semantic": entropy / n_pixels,
-        "dice": dice.mean() if held.any() else 0.0 * common.sum(),
-    }
+    off = dice.mean() if held.any() else 0.0 * common.sum()
+    return {"semantic": entropy / n_pixels, "dice": off + _lesion_dice(merged)}
+
+
+def _lesion_dice(merged: Tensor) -> Tensor:
+    """1 - Dice from the sums (common, predicted, true); 0 where no pixel is true."""
+    common, predicted, true = merged.unbind()
+    return (1 - (2 * common + 1) / (predicted + true + 1)) * (true > 0)
