@@ -33,6 +33,7 @@ from covidlit.cohort.scan_ids import scan_id_of
 from covidlit.cohort.scan_notes import count_notes
 from covidlit.cohort.scan_rows import ScanRows, Track, dicom_rows, image_rows
 from covidlit.cohort.series_choice import SeriesChoice, standing_for_study
+from covidlit.dicom.plausibility import NEITHER, NOT_WHEN_MADE
 from covidlit.errors import ManifestError
 
 if TYPE_CHECKING:
@@ -304,7 +305,14 @@ def _one_target(table: pd.DataFrame, rule: TargetRule) -> list[str]:
 def _noted(table: pd.DataFrame) -> list[str]:
     """What was noted of scans on the way in, counted."""
     counts = count_notes(table["notes"])
-    return [f"{n} scan(s): {text}" for text, n in counts.items()]
+    return [f"{n} scan(s): {text}{_by_labels(text)}" for text, n in counts.items()]
+
+
+def _by_labels(note: str) -> str:
+    """What labels can state of a fact that a header does not tell; empty for other notes."""
+    if NOT_WHEN_MADE in note:
+        return "; state acquisition_date in the labels"
+    return "; state them in the labels" if NEITHER in note else ""
 
 
 def _check_key(keep_identifiers: bool, key_file: str | Path | None, folder: str | Path) -> None:
