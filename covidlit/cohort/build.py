@@ -235,7 +235,7 @@ def _build(
     listed = problem_table(problems, folder)
     if strict:
         refuse_problems(listed, scans.root)
-    return BuiltManifest(_finished(table, names), listed, flow, tuple(notes))
+    return BuiltManifest(_finished(table, names), listed, flow, tuple(map(_with_mend, notes)))
 
 
 _CHOICES = {
@@ -305,14 +305,14 @@ def _one_target(table: pd.DataFrame, rule: TargetRule) -> list[str]:
 def _noted(table: pd.DataFrame) -> list[str]:
     """What was noted of scans on the way in, counted."""
     counts = count_notes(table["notes"])
-    return [f"{n} scan(s): {text}{_by_labels(text)}" for text, n in counts.items()]
+    return [f"{n} scan(s): {text}" for text, n in counts.items()]
 
 
-def _by_labels(note: str) -> str:
-    """What labels can state of a fact that a header does not tell; empty for other notes."""
+def _with_mend(note: str) -> str:
+    """A note, with what labels can state of a fact that a header does not tell."""
     if NOT_WHEN_MADE in note:
-        return "; state acquisition_date in the labels"
-    return "; state them in the labels" if NEITHER in note else ""
+        return f"{note.rstrip('.')}; state acquisition_date in the labels."
+    return f"{note.rstrip('.')}; state them in the labels." if NEITHER in note else note
 
 
 def _check_key(keep_identifiers: bool, key_file: str | Path | None, folder: str | Path) -> None:
