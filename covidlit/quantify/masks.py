@@ -87,13 +87,18 @@ class MaskLabeller:
         return {"masks": str(self.folder.absolute()), "classes": names, "how": self.how}
 
     def made_from(self, source: ScanSource) -> Any:
-        """Names, sizes and times of the files of a scan."""
+        """Names, sizes and times of the files of a scan; of all masks where they are not known.
+
+        What a scan without an id is called, and so its mask, is known only when it is read.
+        """
         signatures = Signatures(None)
-        return [[path.name, signatures.of(path, None)] for path in self.files_of(source)]
+        files = self.files_of(source) or [self.folder]
+        return [[path.name, signatures.of(path, None)] for path in files]
 
     def files_of(self, source: ScanSource, name: str = "") -> list[Path]:
         """One mask, or classes and instances; empty where nothing tells of the scan."""
-        for known in dict.fromkeys(filter(None, (source.scan_id, name, _stem(source.path)))):
+        # The name last: without it, as before the scan is read, the same files are found.
+        for known in dict.fromkeys(filter(None, (source.scan_id, _stem(source.path), name))):
             pair = [self.folder / f"{known}{suffix}" for suffix in (_CLASSES, _INSTANCES)]
             if all(path.is_file() for path in pair):
                 return pair
@@ -161,8 +166,13 @@ class MaskLabeller:
 def _check_place(
     path: Path, shape: tuple[int, ...], affine: NDArray[np.float64], scan: Scan
 ) -> None:
-    if shape == scan.hu.shape and np.allclose(affine, scan.affine, atol=1e-2):
-        return
+    if shape == scan.hu.shape:
+        # At the corners: a hundredth of a millimetre a pixel is five over a slice.
+        corners = np.array([[z, y, x, 1] for z in (0, 1) for y in (0, 1) for x in (0, 1)], float)
+        corners[:, :3] *= np.array(shape) - 1
+        apart = np.abs((affine - scan.affine) @ corners.T).max()
+        if apart <= max(0.05, 0.1 * min(scan.spacing)):
+            return
     raise LabelError(
         f"the mask does not lie where the scan does: shape {shape} against {scan.hu.shape} (z, y, "
         f"x), affine {affine.round(3).tolist()} against {scan.affine.round(3).tolist()} (index "
