@@ -90,6 +90,7 @@ def quantify(
     names: set[str] = set()
     of_patient: dict[str, list[_Done]] = {}
     ordered = _by_patient_and_date(find_scans(path, checks), out)
+    labeller.look_at([source for source, _ in ordered])
     with progress_bar("Quantifying scans", len(ordered), show=progress) as bar:
         for source, identity in ordered:
             row = {"scan_id": source.scan_id, "path": source.path, **_who(identity)}

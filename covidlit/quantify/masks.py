@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ class MaskLabeller:
     folder: Path
     classes: Mapping[int, str] = field(default_factory=dict)
     how: str = "SEMIAUTOMATIC"
+    _shared: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
@@ -86,6 +88,13 @@ class MaskLabeller:
         names = {str(value): name for value, name in sorted(self.classes.items())}
         return {"masks": str(self.folder.absolute()), "classes": names, "how": self.how}
 
+    def look_at(self, sources: Sequence[ScanSource]) -> None:
+        """See `Labeller`: names of files and folders that several scans have tell of none."""
+        paths = {source.path for source in sources}
+        stems = Counter(_stem(path) for path in paths)
+        self._shared.clear()
+        self._shared.update(stem for stem, count in stems.items() if count > 1)
+
     def made_from(self, source: ScanSource) -> Any:
         """Names, sizes and times of the files of a scan; of all masks where they are not known.
 
@@ -98,7 +107,9 @@ class MaskLabeller:
     def files_of(self, source: ScanSource, name: str = "") -> list[Path]:
         """One mask, or classes and instances; empty where nothing tells of the scan."""
         # The name last: without it, as before the scan is read, the same files are found.
-        for known in dict.fromkeys(filter(None, (source.scan_id, _stem(source.path), name))):
+        stem = _stem(source.path)
+        stem = "" if stem in self._shared else stem
+        for known in dict.fromkeys(filter(None, (source.scan_id, stem, name))):
             pair = [self.folder / f"{known}{suffix}" for suffix in (_CLASSES, _INSTANCES)]
             if all(path.is_file() for path in pair):
                 return pair
@@ -115,7 +126,8 @@ class MaskLabeller:
                 f"no mask of it in {self.folder.name}: looked for "
                 f"{source.scan_id or name or _stem(source.path)}.nii.gz.",
                 where=self.folder,
-                fix=f"the folder is to hold {EXPECTED}.",
+                fix=f"the folder is to hold {EXPECTED}"
+                + ("; several scans lie under the same name." if self._shared else "."),
             )
         if len(files) == 2 and not self.classes:
             known = files[0].name.removesuffix(_CLASSES)

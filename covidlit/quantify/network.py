@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,9 @@ class NetworkLabeller:
         return {
             "network": self._hash, "min_score": MIN_SCORE, "min_volume_ml": MIN_VOLUME_ML,
         }  # fmt: skip
+
+    def look_at(self, sources: Sequence[ScanSource]) -> None:
+        """See `Labeller`: scans are labelled each by itself."""
 
     def made_from(self, source: ScanSource) -> Any:
         """See `Labeller`: nothing beside the scan itself."""

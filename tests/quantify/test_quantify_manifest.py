@@ -170,3 +170,14 @@ def test_without_a_lung_lesions_are_measured_and_not_matched(
     assert found.scans["status"].tolist() == ["ok", "ok"]
     assert "lesions not matched" in found.scans["notes"][1]
     assert found.lesions["tracking_uid"].nunique() == 2
+
+
+def test_one_mask_is_not_taken_for_scans_of_one_name(tmp_path: Path) -> None:
+    manifest, masks = cohort(tmp_path / "a", ("S1", "P1", None, 20.0), ("S2", "P2", None, 20.0))
+    for k in (1, 2):
+        (tmp_path / "scans" / f"p{k}").mkdir(parents=True)
+        (manifest.parent / f"S{k}-ct.nii.gz").rename(tmp_path / "scans" / f"p{k}" / "ct.nii.gz")
+    (masks / "S1.nii.gz").rename(masks / "ct.nii.gz")
+    found = run(tmp_path / "scans", masks, tmp_path / "out", report=False)
+    assert found.scans["status"].tolist() == ["refused", "refused"]
+    assert "no mask of it" in found.scans["reason"][0]
