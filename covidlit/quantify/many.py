@@ -20,8 +20,8 @@ from covidlit.preprocess.index import Signatures
 from covidlit.progress import progress_bar
 from covidlit.quantify.identity import Identity, identify
 from covidlit.quantify.labeller import Labeller
-from covidlit.quantify.records import finished, keep, made_from
-from covidlit.quantify.reports import write_report
+from covidlit.quantify.records import finished, keep, made_from, remove_pages_of_others
+from covidlit.quantify.reports import REPORTS, write_report
 from covidlit.quantify.scan import Quantified, quantify_scan
 from covidlit.tables import check_own_table, write_table
 from covidlit.version import __version__
@@ -81,7 +81,6 @@ def quantify(
     out = Path(out_dir)
     _check_out(out, Path(path))
     out.mkdir(parents=True, exist_ok=True)
-    known, signatures = finished(out), Signatures(checks)
     settings = {"labels": labeller.settings(), "dicom": dicom, "version": __version__}
     settings |= {"report": report, "absent": absent_as_empty}
     rows: list[dict[str, Any]] = []
@@ -91,6 +90,9 @@ def quantify(
     of_patient: dict[str, list[_Done]] = {}
     ordered = _by_patient_and_date(find_scans(path, checks), out)
     labeller.look_at([source for source, _ in ordered])
+    patient_of = {source.scan_id: who.patient_id for source, who in ordered if source.scan_id}
+    remove_pages_of_others(out, REPORTS, patient_of)
+    known, signatures = finished(out), Signatures(checks)
     with progress_bar("Quantifying scans", len(ordered), show=progress) as bar:
         for source, identity in ordered:
             row = {"scan_id": source.scan_id, "path": source.path, **_who(identity)}
@@ -256,6 +258,9 @@ def _written(
         write_table(factors, out / FACTORS_TABLE)
         write_table(lesions, out / LESIONS_TABLE)
         write_text(out / DEFINITIONS, definitions_markdown())
+    else:  # lest those of a former call stand beside a list in which all scans are refused
+        (out / FACTORS_TABLE).unlink(missing_ok=True)
+        (out / LESIONS_TABLE).unlink(missing_ok=True)
     write_table(scans, out / SCANS_TABLE)
     return Results(factors, lesions, scans, n_known)
 

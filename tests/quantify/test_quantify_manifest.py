@@ -181,3 +181,23 @@ def test_one_mask_is_not_taken_for_scans_of_one_name(tmp_path: Path) -> None:
     found = run(tmp_path / "scans", masks, tmp_path / "out", report=False)
     assert found.scans["status"].tolist() == ["refused", "refused"]
     assert "no mask of it" in found.scans["reason"][0]
+
+
+def test_a_scan_of_another_patient_leaves_the_first_ones_page(tmp_path: Path) -> None:
+    manifest, masks = cohort(
+        tmp_path / "a", ("S1", "P1", "2020-02-01", 20.0), ("S2", "P1", "2020-02-09", 24.0)
+    )
+    out = tmp_path / "out"
+    run(manifest, masks, out)
+    assert "S2" in (out / "reports" / "P1.html").read_text()
+    table = pd.read_csv(manifest)
+    table.loc[1, "patient_id"] = "P2"
+    table.to_csv(manifest, index=False)
+    run(manifest, masks, out)
+    facts = (out / "reports" / "P1.html").read_text().split("<h2>")[0]
+    assert "<dd>S1</dd>" in facts
+    assert "<dd>S2</dd>" in (out / "reports" / "P2.html").read_text()
+    for mask in masks.iterdir():
+        mask.unlink()
+    assert run(manifest, masks, out).factors.empty
+    assert not (out / "factors.parquet").exists()
