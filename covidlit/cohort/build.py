@@ -33,6 +33,7 @@ from covidlit.cohort.scan_ids import scan_id_of
 from covidlit.cohort.scan_notes import count_notes
 from covidlit.cohort.scan_rows import ScanRows, Track, dicom_rows, image_rows
 from covidlit.cohort.series_choice import SeriesChoice, standing_for_study
+from covidlit.dicom.plausibility import NEITHER, NOT_WHEN_MADE
 from covidlit.errors import ManifestError
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ def _build(
     listed = problem_table(problems, folder)
     if strict:
         refuse_problems(listed, scans.root)
-    return BuiltManifest(_finished(table, names), listed, flow, tuple(notes))
+    return BuiltManifest(_finished(table, names), listed, flow, tuple(map(_with_mend, notes)))
 
 
 _CHOICES = {
@@ -305,6 +306,13 @@ def _noted(table: pd.DataFrame) -> list[str]:
     """What was noted of scans on the way in, counted."""
     counts = count_notes(table["notes"])
     return [f"{n} scan(s): {text}" for text, n in counts.items()]
+
+
+def _with_mend(note: str) -> str:
+    """A note, with what labels can state of a fact that a header does not tell."""
+    if NOT_WHEN_MADE in note:
+        return f"{note.rstrip('.')}; state acquisition_date in the labels."
+    return f"{note.rstrip('.')}; state them in the labels." if NEITHER in note else note
 
 
 def _check_key(keep_identifiers: bool, key_file: str | Path | None, folder: str | Path) -> None:

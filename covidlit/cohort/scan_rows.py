@@ -238,5 +238,9 @@ def _plausible(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     table = table.copy()
     for name, rows in cases.groupby("column")["index"]:
         table[name] = table[name].astype(object).mask(table.index.isin(rows.astype(int)), None)
-    counts = ", ".join(f"{name} of {n}" for name, n in cases["column"].value_counts().items())
-    return table, [f"header facts that no manifest can hold count as unknown: {counts} scan(s)."]
+    # Of what is refused nobody will use a fact.
+    used = cases[cases["index"].astype(int).map(table["status"]).eq("ok")]
+    if used.empty:
+        return table, []
+    counts = ", ".join(f"{name} of {n}" for name, n in used["column"].value_counts().items())
+    return table, [f"facts of headers that cannot be are taken for unknown: {counts} scan(s)."]

@@ -22,8 +22,8 @@ _LEVELS = 3
 """A checkpoint lies in `checkpoints/`, an export in `checkpoints/exported/<name>`."""
 
 SEEN = {
-    "train": "in the training part of this network's run: its score says nothing of new scans",
-    "validation": "in the validation part of this network's run, which its operating point was "
+    "train": "in the training part of this model's run: its score says nothing of new scans",
+    "validation": "in the validation part of this model's run, which its operating point was "
     "chosen on: its score is optimistic",
 }
 """What is noted of a scan that the network was trained or selected on, by its part."""

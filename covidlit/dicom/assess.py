@@ -20,7 +20,7 @@ from covidlit.dicom.identity import check_frame_of_reference, check_identity
 from covidlit.dicom.image_type import is_localizer, is_projection, is_secondary
 from covidlit.dicom.series import Frame, ImageFile, Series
 from covidlit.dicom.spacing import Spacing, check_spacing, split_duplicates
-from covidlit.dicom.transfer_syntax import no_decoder
+from covidlit.dicom.transfer_syntax import how_to_decode, no_decoder
 from covidlit.dicom.values import check_files, check_padding, check_rescale, check_units
 from covidlit.dicom.verdict import Finding, Verdict
 from covidlit.files import printable
@@ -182,7 +182,7 @@ class _Case:
             listed = wording.name_some(reasons_of)
             fix = how_to_mend(reasons[image] for image in damaged)
             if all(reasons[image] == no_decoder(image.transfer_syntax) for image in damaged):
-                fix = "store them uncompressed, or install a decoder"
+                fix = how_to_decode(image.transfer_syntax for image in damaged)
             self.report(
                 "unreadable_file",
                 f"{wording.share(damaged, images)} unreadable ({listed}); {fix}",

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from math import isfinite
 
+NOT_WHEN_MADE = "not taken for when it was made"
+NEITHER = "neither age nor date is taken for true"
+"""How the notes end that a person who knows better can mend."""
+
 FIRST_CT = date(1971, 10, 1)
 """The first CT of a patient: J. Beckmann, Br. J. Radiol. 79 (2006) 5."""
 
@@ -91,10 +95,7 @@ def _take_day(facts: dict[str, str], found: Believed, today: date) -> None:
     why = _why_moved(facts, possible, moved=len(possible) < len(days))
     if why:
         found.moved = True
-        found.doubts.append(
-            f"the date of the scan may have been moved ({why}): not taken for when it was made; "
-            "state acquisition_date in the labels"
-        )
+        found.doubts.append(f"the date of the scan may have been moved ({why}): {NOT_WHEN_MADE}")
 
 
 def _why_moved(facts: dict[str, str], days: dict[str, date], moved: bool) -> str:
@@ -141,7 +142,7 @@ def _take_age(facts: dict[str, str], found: Believed) -> None:
         found.moved = True
         found.doubts.append(
             f"PatientAge is {text}, but by PatientBirthDate the patient was {at_scan} years old on "
-            "the date of the scan: neither age nor date is taken for true; state them in the labels"
+            f"the date of the scan: {NEITHER}"
         )
     else:
         found.age = float(int(age))

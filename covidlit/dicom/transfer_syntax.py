@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -47,6 +48,24 @@ def no_decoder(transfer_syntax: str) -> str:
     if decoder.is_available and decoder_name(transfer_syntax):
         return ""
     return f"{problem} is installed (one of: {', '.join(decoder.missing_dependencies)})"
+
+
+def how_to_decode(transfer_syntaxes: Iterable[str]) -> str:
+    """What to do about pixels that no installed plugin decodes: packages by name, as far as any."""
+    packages: dict[str, None] = {}
+    for syntax in sorted(set(transfer_syntaxes)):
+        try:
+            lacking = get_decoder(UID(syntax)).missing_dependencies
+        except NotImplementedError:
+            return "store them uncompressed: no package decodes this"
+        # "gdcm - requires gdcm>=3.0.10": the name of the plugin, then what it needs.
+        needs = [text.partition("requires ")[2] or text for text in lacking]
+        quoted = (" ".join(f"'{one}'" for one in need.split(" and ")) for need in needs)
+        packages |= dict.fromkeys(quoted)
+    if not packages:
+        return "store them uncompressed"
+    named = " or ".join(f"pip install {need}" for need in packages)
+    return f"store them uncompressed, or install a decoder: {named}"
 
 
 def end_of_fragments(path: Path, offset: int, limit: int = 1024) -> int | None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from covidlit.errors import CovidlitError
 from covidlit.lesions.agreement import verdict
 from covidlit.lesions.registration import align_lungs
 from covidlit.lesions.volume import voxel_ml
@@ -65,6 +66,11 @@ def lesion_changes(earlier: LesionLabels, later: LesionLabels) -> list[Change]:
     before, after = _volumes(earlier), _volumes(later)
     links: set[tuple[int, int]] = set()
     if before and after:
+        if not ((earlier.classes == 1).any() and (later.classes == 1).any()):
+            raise CovidlitError(
+                "there is no lung to align the scans on.",
+                fix="give labels with the lung (class 1).",
+            )  # on the lesions themselves any two scans could be laid on each other
         motion = align_lungs(earlier.classes, earlier.affine, later.classes, later.affine)
         links = _links(earlier, later, motion)
     return _grouped(before, after, links)

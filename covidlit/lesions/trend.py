@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from covidlit.dicom.tracking import tracking_uid
 from covidlit.lesions.agreement import LIMITS, verdict
 from covidlit.lesions.changes import Change, lesion_changes
 from covidlit.scans.lesion_labels import LesionLabels
@@ -104,7 +105,8 @@ def changes_table(
 
     Args:
         trend: of `trend_table`.
-        lesions: as `validate_lesions` returns them, with `tracking_uid`.
+        lesions: as `validate_lesions` returns them; a `tracking_uid` that is not there, as in
+            tables of others, is made of scan_id and number.
         labels_of: gives the labels of a scan_id.
 
     Returns:
@@ -113,7 +115,7 @@ def changes_table(
         largest part keeps it).
     """
     rows: list[dict[str, Any]] = []
-    lesions = lesions.copy()
+    lesions = _with_identifiers(lesions)
     dated = trend[trend["acquisition_date"].notna()]
     for patient, own in dated.groupby("patient_id", sort=False):
         # Of scans on one day the first by scan_id stands for the day.
@@ -135,6 +137,18 @@ def changes_table(
                     }
                 )
     return pd.DataFrame(rows, columns=list(CHANGE_COLUMNS)), lesions
+
+
+def _with_identifiers(lesions: pd.DataFrame) -> pd.DataFrame:
+    own = lesions.get("tracking_uid", pd.Series(None, lesions.index, dtype=object)).astype(object)
+    made = [
+        tracking_uid(str(scan_id), int(number))
+        for scan_id, number in zip(lesions["scan_id"], lesions["lesion_id"], strict=True)
+    ]
+    there = own.notna() & (own != "")
+    return lesions.assign(
+        tracking_uid=own.where(there, pd.Series(made, lesions.index, dtype=object))
+    )
 
 
 def _carried(lesions: pd.DataFrame, before: str, after: str, change: Change) -> str | None:

@@ -138,6 +138,11 @@ def _listing(path: Path, recursive: bool) -> list[list[Any]]:
     return sorted([os.path.relpath(file, path), *_stamp(file.stat())] for file in files)
 
 
+def file_stamp(path: Path) -> list[str | int]:
+    """Where a file lies, its size and times: another one wherever its content may be another."""
+    return [str(path.resolve()), *_stamp(path.stat())]
+
+
 def _stamp(stat: os.stat_result) -> tuple[int, int, int]:
     """Size and times. The time of the last change of any kind, which nobody can set, tells a file
     that was replaced by one of the same size with its time of change kept, as archives keep it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from covidlit.cohort.scan_sources import ScanSource
@@ -23,6 +23,9 @@ class Labeller(Protocol):
 
     def settings(self) -> Mapping[str, Any]:
         """What labels depend on beside the scan, as plain values: another value, other labels."""
+
+    def look_at(self, sources: Sequence[ScanSource]) -> None:
+        """All scans of a call, before the first is labelled."""
 
     def made_from(self, source: ScanSource) -> Any:
         """What the labels of this scan depend on beside `settings`, as plain values."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -20,8 +20,8 @@ from covidlit.preprocess.index import Signatures
 from covidlit.progress import progress_bar
 from covidlit.quantify.identity import Identity, identify
 from covidlit.quantify.labeller import Labeller
-from covidlit.quantify.records import finished, keep, made_from
-from covidlit.quantify.reports import write_report
+from covidlit.quantify.records import finished, keep, made_from, remove_pages_of_others
+from covidlit.quantify.reports import REPORTS, write_report
 from covidlit.quantify.scan import Quantified, quantify_scan
 from covidlit.tables import check_own_table, write_table
 from covidlit.version import __version__
@@ -81,25 +81,30 @@ def quantify(
     out = Path(out_dir)
     _check_out(out, Path(path))
     out.mkdir(parents=True, exist_ok=True)
-    known, signatures = finished(out), Signatures(None)
     settings = {"labels": labeller.settings(), "dicom": dicom, "version": __version__}
-    settings |= {"report": report, "override": sorted(checks.override), "absent": absent_as_empty}
+    settings |= {"report": report, "absent": absent_as_empty}
     rows: list[dict[str, Any]] = []
     done: list[Quantified] = []
     n_known = 0
-    latest: dict[str, tuple[str, Quantified]] = {}
+    names: set[str] = set()
+    of_patient: dict[str, list[_Done]] = {}
     ordered = _by_patient_and_date(find_scans(path, checks), out)
+    labeller.look_at([source for source, _ in ordered])
+    patient_of = {source.scan_id: who.patient_id for source, who in ordered if source.scan_id}
+    remove_pages_of_others(out, REPORTS, patient_of)
+    known, signatures = finished(out), Signatures(checks)
     with progress_bar("Quantifying scans", len(ordered), show=progress) as bar:
         for source, identity in ordered:
             row = {"scan_id": source.scan_id, "path": source.path, **_who(identity)}
-            earlier = _earlier(latest.get(identity.patient_id), identity)
-            key = _key(source, labeller, settings, signatures, earlier)
+            before = of_patient.get(identity.patient_id, [])
+            key = _key(source, identity, labeller, settings, signatures, before)
             found = None if key is None else known.get(key)
             try:
                 if found is None:
                     found = _measure(
-                        source, identity, labeller, out, checks, dicom, absent_as_empty, earlier
-                    )
+                        source, identity, labeller, out, checks, dicom, absent_as_empty,
+                        _earlier(before, identity), names,
+                    )  # fmt: skip
                     if report:
                         found = write_report(
                             found, _of_patient(done, found), out, labeller.algorithm.name
@@ -110,10 +115,12 @@ def quantify(
                     n_known += 1
                 found = replace(found, scan=None, labels=None)
                 done.append(found)
+                names.add(str(found.factors["scan_id"]))
                 row |= {"scan_id": found.factors["scan_id"], "status": "ok"}
                 row["notes"] = "; ".join(found.notes) or None
                 if identity.patient_id:
-                    latest[identity.patient_id] = (key or "", found)
+                    own = of_patient.setdefault(identity.patient_id, [])
+                    own.append(_Done(identity.date, key, found))
             except Exception as error:
                 row |= {"status": "refused", "reason": refusal_reason(error)}
             rows.append(row)
@@ -156,33 +163,39 @@ def _who(identity: Identity) -> dict[str, str | None]:
     }
 
 
-def _earlier(
-    latest: tuple[str, Quantified] | None, identity: Identity
-) -> tuple[str, Quantified] | None:
-    """The patient's scan before, if it is of an earlier day."""
-    if latest is None or not identity.date:
-        return None
-    before = latest[1].factors.get("acquisition_date")
-    return latest if before and before < identity.date else None
+class _Done(NamedTuple):
+    """A scan that is finished: its day, the hash of what it was made from, and its results."""
+
+    date: str
+    key: str | None
+    found: Quantified
+
+
+def _earlier(before: Sequence[_Done], identity: Identity) -> list[Quantified]:
+    """The patient's scans of the last earlier day, by scan_id; none without a date."""
+    days = [one.date for one in before if one.date and one.date < identity.date]
+    return [one.found for one in before if days and one.date == max(days)]
 
 
 def _key(
     source: ScanSource,
+    identity: Identity,
     labeller: Labeller,
     settings: Any,
     signatures: Signatures,
-    earlier: tuple[str, Quantified] | None,
+    before: Sequence[_Done],
 ) -> str | None:
     """Hash of what the results are made from; None where that is unknown."""
-    if source.location is None:
+    if source.location is None or any(one.key is None for one in before):
         return None
     try:
         files = signatures.of(source.location, source.series_uid or None)
         labels = labeller.made_from(source)
     except (OSError, CovidlitError):
         return None  # said when it is read
-    place = [source.scan_id, str(source.location), files, None if earlier is None else earlier[0]]
-    return made_from(settings, place, labels)
+    # The scans before give change and identifiers, and stand on the patient's page.
+    place = [source.scan_id, str(source.location), files, [one.key for one in before]]
+    return made_from(settings, [*place, list(identity)], labels)
 
 
 def _measure(
@@ -193,13 +206,18 @@ def _measure(
     checks: Checks,
     dicom: bool,
     absent_as_empty: bool,
-    earlier: tuple[str, Quantified] | None,
+    before: Sequence[Quantified],
+    names: Collection[str],
 ) -> Quantified:
     if source.read is None:
         raise CovidlitError(source.reason)
     scan = source.read()
     name = scan_name(source.scan_id, scan)
-    before = None if earlier is None else earlier[1]
+    if name in names:
+        raise CovidlitError(
+            f"it is called {name}, as another scan of this call (or is a copy of it).",
+            fix="give each scan once.",
+        )
     return quantify_scan(
         source,
         name,
@@ -240,6 +258,9 @@ def _written(
         write_table(factors, out / FACTORS_TABLE)
         write_table(lesions, out / LESIONS_TABLE)
         write_text(out / DEFINITIONS, definitions_markdown())
+    else:  # lest those of a former call stand beside a list in which all scans are refused
+        (out / FACTORS_TABLE).unlink(missing_ok=True)
+        (out / LESIONS_TABLE).unlink(missing_ok=True)
     write_table(scans, out / SCANS_TABLE)
     return Results(factors, lesions, scans, n_known)
 

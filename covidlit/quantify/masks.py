@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ class MaskLabeller:
     folder: Path
     classes: Mapping[int, str] = field(default_factory=dict)
     how: str = "SEMIAUTOMATIC"
+    _shared: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
@@ -86,14 +88,28 @@ class MaskLabeller:
         names = {str(value): name for value, name in sorted(self.classes.items())}
         return {"masks": str(self.folder.absolute()), "classes": names, "how": self.how}
 
+    def look_at(self, sources: Sequence[ScanSource]) -> None:
+        """See `Labeller`: names of files and folders that several scans have tell of none."""
+        paths = {source.path for source in sources}
+        stems = Counter(_stem(path) for path in paths)
+        self._shared.clear()
+        self._shared.update(stem for stem, count in stems.items() if count > 1)
+
     def made_from(self, source: ScanSource) -> Any:
-        """Names, sizes and times of the files of a scan."""
+        """Names, sizes and times of the files of a scan; of all masks where they are not known.
+
+        What a scan without an id is called, and so its mask, is known only when it is read.
+        """
         signatures = Signatures(None)
-        return [[path.name, signatures.of(path, None)] for path in self.files_of(source)]
+        files = self.files_of(source) or [self.folder]
+        return [[path.name, signatures.of(path, None)] for path in files]
 
     def files_of(self, source: ScanSource, name: str = "") -> list[Path]:
         """One mask, or classes and instances; empty where nothing tells of the scan."""
-        for known in dict.fromkeys(filter(None, (source.scan_id, name, _stem(source.path)))):
+        # The name last: without it, as before the scan is read, the same files are found.
+        stem = _stem(source.path)
+        stem = "" if stem in self._shared else stem
+        for known in dict.fromkeys(filter(None, (source.scan_id, stem, name))):
             pair = [self.folder / f"{known}{suffix}" for suffix in (_CLASSES, _INSTANCES)]
             if all(path.is_file() for path in pair):
                 return pair
@@ -110,7 +126,8 @@ class MaskLabeller:
                 f"no mask of it in {self.folder.name}: looked for "
                 f"{source.scan_id or name or _stem(source.path)}.nii.gz.",
                 where=self.folder,
-                fix=f"the folder is to hold {EXPECTED}.",
+                fix=f"the folder is to hold {EXPECTED}"
+                + ("; several scans lie under the same name." if self._shared else "."),
             )
         if len(files) == 2 and not self.classes:
             known = files[0].name.removesuffix(_CLASSES)
@@ -161,8 +178,13 @@ class MaskLabeller:
 def _check_place(
     path: Path, shape: tuple[int, ...], affine: NDArray[np.float64], scan: Scan
 ) -> None:
-    if shape == scan.hu.shape and np.allclose(affine, scan.affine, atol=1e-2):
-        return
+    if shape == scan.hu.shape:
+        # At the corners: a hundredth of a millimetre a pixel is five over a slice.
+        corners = np.array([[z, y, x, 1] for z in (0, 1) for y in (0, 1) for x in (0, 1)], float)
+        corners[:, :3] *= np.array(shape) - 1
+        apart = np.abs((affine - scan.affine) @ corners.T).max()
+        if apart <= max(0.05, 0.1 * min(scan.spacing)):
+            return
     raise LabelError(
         f"the mask does not lie where the scan does: shape {shape} against {scan.hu.shape} (z, y, "
         f"x), affine {affine.round(3).tolist()} against {scan.affine.round(3).tolist()} (index "

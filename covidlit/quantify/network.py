@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from covidlit.checkpoints.file import load_checkpoint, read_record
 from covidlit.checkpoints.of_run import model_of_run
@@ -84,6 +85,9 @@ class NetworkLabeller:
             "network": self._hash, "min_score": MIN_SCORE, "min_volume_ml": MIN_VOLUME_ML,
         }  # fmt: skip
 
+    def look_at(self, sources: Sequence[ScanSource]) -> None:
+        """See `Labeller`: scans are labelled each by itself."""
+
     def made_from(self, source: ScanSource) -> Any:
         """See `Labeller`: nothing beside the scan itself."""
         return None
@@ -98,16 +102,29 @@ class NetworkLabeller:
             )
         first, last = max(0, int(present[0]) - 1), min(len(scan.hu), int(present[-1]) + 2)
         semantic = np.zeros(scan.hu.shape, np.uint8)
-        found: list[SliceInstances] = [no_instances(*scan.hu.shape[1:])] * len(scan.hu)
-        for z, one in zip(range(first, last), self._predicted(scan, first, last), strict=True):
-            semantic[z] = one.semantic
-            found[z] = SliceInstances(one.masks, one.labels, one.scores)
+        found = self._found(scan, first, last, semantic)
         classes, instances = match_slices(found, scan.spacing, min_score=MIN_SCORE)
         semantic[lungs & (semantic == 0)] = LUNG
         labels = number_by_instances(
             semantic, classes, instances, scan.spacing, min_volume_ml=MIN_VOLUME_ML
         )
         return LesionLabels(*labels, scan.affine)
+
+    def _found(
+        self, scan: Scan, first: int, last: int, semantic: NDArray[np.uint8]
+    ) -> Iterator[SliceInstances]:
+        """The instances of each slice, while its classes are written into `semantic`.
+
+        One slice at a time: the masks of a hundred objects in each of 300 slices take 8 GB.
+        """
+        predicted = self._predicted(scan, first, last)
+        for z in range(len(scan.hu)):
+            if first <= z < last:
+                one = next(predicted)
+                semantic[z] = one.semantic
+                yield SliceInstances(one.masks, one.labels, one.scores)
+            else:
+                yield no_instances(*scan.hu.shape[1:])
 
     def _predicted(self, scan: Scan, first: int, last: int) -> Iterator[SlicePrediction]:
         images = islice(slice_images(scan, self._input), first, last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,30 @@ def keep(out_dir: Path, name: str, key: str, done: Quantified) -> None:
     folder = out_dir / RECORDS
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / f"{name}.json", {**kept, "notes": list(done.notes)})
+
+
+def remove_pages_of_others(out_dir: Path, pages: str, patient_of: Mapping[str, str]) -> None:
+    """Remove pages of a patient on which a scan stands that is now said to be another's.
+
+    Those of the patient's scans that are left make it anew, since it belongs to their files.
+
+    Args:
+        out_dir: folder of the results.
+        pages: the folder of pages in it.
+        patient_of: scan_id -> patient, of this call.
+    """
+    folder = (out_dir / pages).resolve()
+    for path in sorted((out_dir / RECORDS).glob("*.json")):
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            scan, patient = str(kept["factors"]["scan_id"]), kept["factors"]["patient_id"]
+            files = [out_dir / str(file) for file in kept["files"]]
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+        if patient_of.get(scan, patient) != patient:
+            for file in files:
+                if file.resolve().parent == folder:
+                    file.unlink(missing_ok=True)
 
 
 def finished(out_dir: Path) -> dict[str, Quantified]:

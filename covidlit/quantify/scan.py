@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from covidlit.cohort.scan_sources import ScanSource
 from covidlit.dicom import Checks
-from covidlit.dicom.out import write_objects
-from covidlit.errors import DicomError
+from covidlit.dicom.out import remove_objects, write_objects
+from covidlit.errors import CovidlitError, DicomError
+from covidlit.lesions import validate_factors, validate_lesions
 from covidlit.lesions.label_files import write_labels
 from covidlit.lesions.quantify import quantify_labels
 from covidlit.lesions.trend import changes_table
@@ -56,7 +58,7 @@ def quantify_scan(
     checks: Checks,
     dicom: bool = True,
     absent_as_empty: bool = False,
-    before: Quantified | None = None,
+    before: Sequence[Quantified] = (),
 ) -> Quantified:
     """Label and measure a scan, and write what belongs to it alone.
 
@@ -70,10 +72,12 @@ def quantify_scan(
         checks: that the scan was read with.
         dicom: write DICOM objects, where the source is a DICOM series.
         absent_as_empty: take a birth date and the like that headers lack for unknown.
-        before: the patient's scan before, whose lesions keep their `tracking_uid` in this one.
+        before: the patient's scans of the day before: the change is that since their mean, and the
+            lesions of the first keep their `tracking_uid` in this one.
 
     Raises:
-        CovidlitError: no labels, or labels and objects that do not fit the scan.
+        CovidlitError: no labels, labels and objects that do not fit the scan, or factors that
+            contract 8 does not allow, such as lesions larger than a chest.
     """
     labels = labeller.label(source, name, scan)
     measured = quantify_labels(
@@ -84,18 +88,27 @@ def quantify_scan(
         acquisition_date=identity.date or None,
     )
     factors, lesions = dict(measured.scan), measured.lesions
-    if before is not None:
-        change = factors["total_volume_ml"] - before.factors["total_volume_ml"]
-        factors["volume_change_ml"] = float(change)
-        lesions = _tracked(lesions, factors, labels, before, out_dir)
-    files = list(write_labels(out_dir / LABELS, name, labels))
     notes: tuple[str, ...] = ()
+    if before:
+        earlier = float(np.mean([one.factors["total_volume_ml"] for one in before]))
+        factors["volume_change_ml"] = float(factors["total_volume_ml"] - earlier)
+        try:
+            lesions = _tracked(lesions, factors, labels, before[0], out_dir)
+        except CovidlitError as problem:
+            notes += (f"lesions not matched with the scan before: {problem.what}",)
+    # Here and not of all scans at the end, where one of them would cost the tables of all.
+    validate_factors(pd.DataFrame([factors]), where=name)
+    validate_lesions(lesions, where=name)
+    files = list(write_labels(out_dir / LABELS, name, labels))
+    # First, lest objects of other labels stay where none can be written.
+    remove_objects(out_dir / OBJECTS / name)
     if dicom:
-        written, lesions, notes = _objects(
+        written, lesions, of_objects = _objects(
             source, scan, labels, factors, lesions, out_dir / OBJECTS / name, labeller, checks,
             absent_as_empty,
         )  # fmt: skip
         files += written
+        notes += of_objects
     relative = tuple(str(path.relative_to(out_dir)) for path in files)
     return Quantified(factors, lesions, relative, notes, scan, labels)
 

@@ -25,6 +25,9 @@ LESION_CLASSES: dict[int, str] = {
 }
 """Value in the volume of classes -> name: the severity paper's lung field and five lesions."""
 
+LARGEST_NUMBER = 1_000_000
+"""Of a lesion: what is measured by number takes memory for all numbers up to the largest."""
+
 FIRST_LESION = 2
 """Classes from here on are lesions, and have an instance number."""
 
@@ -105,7 +108,12 @@ def validate_labels(
             "classes",
             "must be " + ", ".join(f"{v} ({n})" for v, n in LESION_CLASSES.items()),
         ),
-        (instances < 0, instances, "instances", "must be 0 or the number of a lesion"),
+        (
+            (instances < 0) | (instances > LARGEST_NUMBER),
+            instances,
+            "instances",
+            f"must be 0 or the number of a lesion, at most {LARGEST_NUMBER}",
+        ),
         (
             lesion & (instances == 0),
             classes,
@@ -128,11 +136,13 @@ def validate_labels(
                 where=where,
                 fix="correct the volume; lesions are numbered with connected components per class.",
             )
-    pairs = np.unique(np.stack([instances[lesion], classes[lesion]]).astype(np.int64), axis=1)
-    numbers, counts = np.unique(pairs[0], return_counts=True)
-    if (counts > 1).any():
-        number = int(numbers[counts > 1][0])
-        names = [LESION_CLASSES[int(c)] for c in pairs[1][pairs[0] == number]]
+    own, kinds = instances[lesion], classes[lesion]
+    kind_of = np.zeros(int(own.max(initial=0)) + 1, classes.dtype)
+    kind_of[own] = kinds
+    odd = kind_of[own] != kinds
+    if odd.any():
+        number = int(own[odd].min())
+        names = [LESION_CLASSES[int(c)] for c in np.unique(kinds[own == number])]
         raise LabelError(
             f"instances: value {number}: the lesion has several classes ({', '.join(names)}).",
             where=where,

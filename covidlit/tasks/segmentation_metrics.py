@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -115,13 +116,12 @@ class DetectionMetric(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """See the class."""
-        if not self.precision.groundtruth_labels or not any(
-            len(each) for each in self.precision.groundtruth_labels
-        ):
-            nothing = torch.tensor(torch.nan)
-            return {"map_box": nothing, "map_mask": nothing}
-        measured = self.precision.compute()
-        return {"map_box": measured["bbox_map"], "map_mask": measured["segm_map"]}
+        # Also where this process has seen no object: with others that have, all must compute.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # nothing was added yet
+            measured = self.precision.compute()
+        found = {"map_box": measured["bbox_map"], "map_mask": measured["segm_map"]}
+        return {name: torch.where(value < 0, torch.nan, value) for name, value in found.items()}
 
     def reset(self) -> None:
         """Forget all slices."""

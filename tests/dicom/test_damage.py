@@ -18,7 +18,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import Decoder
 
 from covidlit.dicom import Checks, SeriesRefused, find_series, judge, read_series
-from covidlit.dicom.transfer_syntax import no_decoder
+from covidlit.dicom.transfer_syntax import how_to_decode, no_decoder
 from covidlit.errors import DicomError
 
 Write = Callable[..., Path]
@@ -170,7 +170,17 @@ def test_a_transfer_syntax_without_decoder(
     verdict = judge(find_series(folder).series[0])
     no_decoder.cache_clear()
     assert re.search(reason, verdict.reason)
-    assert verdict.reason.endswith("store them uncompressed, or install a decoder")
+    assert "; store them uncompressed" in verdict.reason
+
+
+def test_decoders_are_named_by_what_pip_installs(monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = ("pylibjpeg - requires pylibjpeg>=2.0 and pylibjpeg-libjpeg>=2.1",)
+    monkeypatch.setattr(Decoder, "missing_dependencies", lacking)
+    assert how_to_decode(["1.2.840.10008.1.2.4.70"]) == (
+        "store them uncompressed, or install a decoder: pip install 'pylibjpeg>=2.0' "
+        "'pylibjpeg-libjpeg>=2.1'"
+    )
+    assert "no package decodes this" in how_to_decode(["1.2.840.10008.1.2.4.53"])
 
 
 def test_compressed_pixels_that_do_not_end(write_ct: Write) -> None:

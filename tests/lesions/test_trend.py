@@ -206,3 +206,21 @@ def test_a_lesion_keeps_its_identifier_over_the_studies() -> None:
         "S2": ["grown", "unchanged"],
         "S3": ["gone", "shrunk"],
     }
+
+
+def test_lesions_of_others_without_identifiers_get_one() -> None:
+    """Contract 8 does not ask for a `tracking_uid`."""
+    one, two = scanned([A, B]), scanned([A, B])
+    table = factors(("P", "S1", "2020-01-01", 10.0), ("P", "S2", "2020-01-05", 10.0))
+    rows = [
+        {"patient_id": "P", "scan_id": scan, "lesion_id": number, "class_name": "ground_glass",
+         "volume_ml": 5.0}
+        for scan in ("S1", "S2")
+        for number in (1, 2)
+    ]  # fmt: skip
+    lesions = validate_lesions(pd.DataFrame(rows))
+    labels = {"S1": one, "S2": two}
+    _, tracked = changes_table(trend_table(table), lesions, labels.__getitem__)
+    first, second = (tracked[tracked["scan_id"] == scan]["tracking_uid"] for scan in labels)
+    assert first.tolist() == second.tolist()
+    assert first.nunique() == 2

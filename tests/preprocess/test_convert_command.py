@@ -201,7 +201,7 @@ def test_an_image_that_convert_did_not_write_stays(folder: Path, tmp_path: Path)
     mine = tmp_path / "out" / f"{scan_id}.nii.gz"
     mine.parent.mkdir()
     mine.write_bytes(b"mine")
-    code, said = run(folder, mine.parent)
+    code, _ = run(folder, mine.parent)
     assert code == 0
     assert mine.read_bytes() == b"mine"
     reason = pd.read_csv(mine.parent / "series.csv").set_index("path").loc["one", "reason"]

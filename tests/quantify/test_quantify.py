@@ -316,3 +316,7 @@ def test_a_series_that_allows_no_objects_keeps_the_rest(
     shown = CliRunner().invoke(app, [*arguments, "--absent-as-empty"])
     assert shown.exit_code == 0, shown.output
     assert len(list((tmp_path / "out" / "dicom").rglob("classes.dcm"))) == 1
+    # Objects of an earlier call would show what was drawn then.
+    shown = CliRunner().invoke(app, arguments)
+    assert shown.exit_code == 0, shown.output
+    assert not list((tmp_path / "out" / "dicom").rglob("*.dcm"))

@@ -49,6 +49,7 @@ def test_good_labels_pass() -> None:
         (0, (0, 0, 0), 7, r"classes: voxel \(z, y, x\) = \(0, 0, 0\): value 7: must be 0 \(back"),
         (0, (1, 2, 3), 4, r"\(1, 2, 3\): value 4: is a lesion without a number"),
         (0, (0, 2, 2), 1, r"instances: voxel \(z, y, x\) = \(0, 2, 2\): value 1: is the number"),
+        (1, (0, 2, 2), 2_000_000_000, "at most 1000000"),
         (0, (0, 2, 2), 2, r"value 1: the lesion has several classes \(consolidation, ground_glass"),
         (
             1,

@@ -18,6 +18,7 @@ from covidlit.scans.run_length import decode_masks
 from covidlit.settings.targets import is_allowed
 from covidlit.tasks import LesionSegmentation
 from covidlit.tasks.load import load_task
+from covidlit.tasks.segmentation_metrics import DetectionMetric
 
 NET: dict[str, Any] = {
     "_target_": "covidlit.models.MaskRCNN", "backbone": "efficientnet_lite0", "fpn_channels": 16,
@@ -206,3 +207,21 @@ def test_classes_and_anchors_are_those_of_the_training_part() -> None:
 def test_settings_that_cannot_be_are_refused(arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         make_task(**arguments)
+
+
+def test_a_process_without_an_object_takes_part_in_the_common_precision(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the others wait for it for ever, when they gather what all have found."""
+    metric = DetectionMetric()
+    nothing = {
+        "boxes": torch.zeros(0, 4),
+        "labels": torch.zeros(0, dtype=torch.int64),
+        "masks": torch.zeros(0, 8, 8, dtype=torch.bool),
+    }
+    metric.update({**nothing, "scores": torch.zeros(0)}, nothing)
+    calls = []
+    own = metric.precision.compute
+    monkeypatch.setattr(metric.precision, "compute", lambda: calls.append(1) or own())
+    assert all(value.isnan() for value in metric.compute().values())
+    assert calls

@@ -9,6 +9,7 @@ the mask back to the pixel.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,14 +30,51 @@ def fill(rings: Sequence[Ring], shape: tuple[int, int]) -> NDArray[np.bool_]:
     """
     if len(rings) == 1:
         return _fill_one(rings[0], shape)
-    masks = sorted((_fill_one(ring, shape) for ring in rings), key=np.count_nonzero, reverse=True)
+    pieces = [piece for ring in rings if (piece := _boxed(ring, shape)) is not None]
+    pieces.sort(key=lambda piece: np.count_nonzero(piece.mask), reverse=True)
     found = np.zeros(shape, bool)
-    kept: list[NDArray[np.bool_]] = []
-    for mask in masks:
-        around = [other for other in kept if not (mask & ~other).any() and (other & ~mask).any()]
-        kept.append(mask)
-        found = found & ~mask if len(around) % 2 else found | mask
+    boxes = np.array([piece.box for piece in pieces]).reshape(-1, 4)
+    for k, piece in enumerate(pieces):
+        y0, x0, y1, x1 = piece.box
+        # Only a piece whose box holds that of this one can lie around it: of many small ones, few.
+        larger = boxes[:k]
+        holds = (larger[:, :2] <= (y0, x0)).all(axis=1) & (larger[:, 2:] >= (y1, x1)).all(axis=1)
+        around = sum(_lies_around(pieces[other], piece) for other in np.flatnonzero(holds))
+        place = found[y0:y1, x0:x1]
+        place[piece.mask] = around % 2 == 0
     return found
+
+
+class _Piece(NamedTuple):
+    """What one ring fills: the smallest box (first row, column, last ones + 1), the mask in it."""
+
+    box: tuple[int, int, int, int]
+    mask: NDArray[np.bool_]
+
+
+def _boxed(ring: Ring, shape: tuple[int, int]) -> _Piece | None:
+    """The pixels that one ring fills; None where there are none."""
+    x, y = ring.T
+    y0, x0 = max(0, int(np.floor(y.min()))), max(0, int(np.floor(x.min())))
+    y1, x1 = min(shape[0], int(np.ceil(y.max()))), min(shape[1], int(np.ceil(x.max())))
+    if y1 <= y0 or x1 <= x0:
+        return None
+    mask = _fill_one(ring - (x0, y0), (y1 - y0, x1 - x0))
+    if not mask.any():
+        return None
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    box = int(y0 + top), int(x0 + left), int(y0 + bottom), int(x0 + right)
+    return _Piece(box, mask[top:bottom, left:right])
+
+
+def _lies_around(other: _Piece, piece: _Piece) -> bool:
+    """Whether the other piece holds all of a piece, and more."""
+    y0, x0, y1, x1 = piece.box
+    top, left, _, _ = other.box
+    part = other.mask[y0 - top : y1 - top, x0 - left : x1 - left]
+    larger = np.count_nonzero(other.mask) > np.count_nonzero(piece.mask)
+    return bool(larger and (part | ~piece.mask).all())
 
 
 def outlines(mask: NDArray[np.generic]) -> tuple[list[Ring], bool]:

@@ -18,6 +18,9 @@ from covidlit.errors import did_you_mean
 LARGEST_SIDE = 16_384
 """Rows and columns of an image; more are no slice, and would take all memory."""
 
+_FARTHEST = 1e9
+"""Pixels; no box reaches so far."""
+
 _WHOLE = "export the file again, whole, as COCO JSON of object instances"
 _LISTS = {"images": True, "annotations": False, "categories": True}
 """The lists of a file, and whether one without an entry is refused."""
@@ -99,7 +102,7 @@ def _images(entries: list[Any], problems: Problems) -> dict[int | str, CocoImage
         if key is None:
             continue
         name, sides = entry.get("file_name"), [entry.get("height"), entry.get("width")]
-        if not isinstance(name, str) or not name.strip():
+        if not isinstance(name, str) or not name.strip() or not _can_be_named(name):
             problems.add(f"image {key!r}: file_name is {shown(name)}", "name its file")
         elif name in names:
             problems.add(
@@ -126,11 +129,16 @@ def _categories(entries: list[Any], problems: Problems) -> dict[int | str, str]:
         if key is None:
             continue
         name = entry.get("name")
-        if not isinstance(name, str) or not name.strip():
+        if not isinstance(name, str) or not name.strip() or not _can_be_named(name):
             problems.add(f"category {key!r}: its name is {shown(name)}", "give it a name")
             name = ""
         names[key] = name
     return names
+
+
+def _can_be_named(name: str) -> bool:
+    """Whether a file can be called so: JSON can hold a zero, and halves of characters."""
+    return "\0" not in name and not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _id(entry: Any, place: str, known: Mapping[Any, Any], problems: Problems) -> int | str | None:
@@ -241,8 +249,9 @@ def _check_box(box: Any, of_mask: Sequence[int]) -> None:
     fix = "correct the box or delete it: covidlit makes its own of the mask"
     if not (isinstance(box, list) and len(box) == 4 and all(type(n) in (int, float) for n in box)):
         raise SegmentationError(f"has the bbox {shown(box)}, not [x, y, width, height]", fix)
-    if not all(isinstance(n, int) or math.isfinite(n) for n in box):
-        raise SegmentationError("has a bbox that is not finite", fix)
+    # Whole numbers of JSON may be too large for a float.
+    if not all(abs(n) < _FARTHEST and math.isfinite(n) for n in box):
+        raise SegmentationError("has a bbox that is not finite, or is far too large", fix)
     for k in (0, 1):
         slack = max(2.0, 0.1 * of_mask[k + 2])
         edges = (box[k], box[k] + box[k + 2]), (of_mask[k], of_mask[k] + of_mask[k + 2])

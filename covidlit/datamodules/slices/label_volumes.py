@@ -24,6 +24,7 @@ from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, CovidlitError, ManifestError
 from covidlit.files import fingerprint
 from covidlit.preprocess.backends import run_in_parallel
+from covidlit.preprocess.index import file_stamp
 from covidlit.progress import progress_bar
 from covidlit.scans.content import CONTENT_CHECKS
 from covidlit.scans.file_kind import kind_of
@@ -98,7 +99,7 @@ def label_volumes(
     if not all(there):
         log.warning("%d of %d scans have no label volume.", len(there) - sum(there), len(there))
     paths = [path for path, found in zip(paths, there, strict=True) if found]
-    stamps = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
+    stamps = [file_stamp(path) for path in paths]
     content = hashlib.sha256(Path(manifest).read_bytes()).hexdigest()
     key = fingerprint(
         [FORMAT, content, stamps, list(map(list, own.items())), labels_of_segments, list(numbers)]

@@ -18,6 +18,7 @@ from covidlit.datamodules.slices.targets import connected_instances
 from covidlit.errors import ConfigError, ManifestError
 from covidlit.files import fingerprint
 from covidlit.names import check_name, tidy_name
+from covidlit.preprocess.index import file_stamp
 from covidlit.progress import progress_bar
 from covidlit.tables import read_table, row_numbers
 
@@ -81,7 +82,7 @@ def mask_images(
             )
     rows[file_column] = rows[file_column].astype(str)
     paths = _all_there(rows[file_column].to_list(), base, images, masks)
-    stamps = [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for own in paths for p in own]
+    stamps = [file_stamp(path) for own in paths for path in own]
     key = fingerprint([FORMAT, stamps, dict(masks), list(masks), rows.astype(str).to_csv()])
     kept = (
         Path(folder) / f"{tidy_name(base.resolve().name)}-{key[:8]}" if out is None else Path(out)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
@@ -15,6 +16,13 @@ from covidlit.errors import CovidlitError
 LARGEST_SIDE = 16_384
 _LARGEST_EDGE = 0.1
 """Share of the pixels of a mask that may be blurred."""
+
+
+_LABELS = 16
+"""So many values at most a picture of labels has; a blurred mask has more."""
+
+_PIECE = 4
+"""Pixels of a piece that cannot be noise."""
 
 
 def read_picture(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.int16]:
@@ -50,7 +58,7 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bo
 
     Raises:
         CovidlitError: missing, unreadable, of another size, or a picture that is no mask: more than
-            a tenth of its pixels lie between.
+            a tenth of its pixels lie between, or all those of a piece.
     """
     image, _ = _read(path, shape)
     values = image.max(axis=-1) if image.ndim == 3 else image
@@ -64,7 +72,30 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bo
             where=path,
             fix="write masks as PNG, one class each, with 0 for what is outside.",
         )
+    _check_pieces(path, values, mask)
     return mask
+
+
+def _check_pieces(path: Path, values: NDArray[Any], mask: NDArray[np.bool_]) -> None:
+    """Refuse a mask with a piece that never reaches half: no blurred edge, but another label."""
+    grey = np.unique(values)
+    if len(grey) <= 2:
+        return
+    # Of many values, the lowest are what JPEG leaves around edges.
+    least = 0.2 * float(grey[-1]) if len(grey) > _LABELS else 0.0
+    pieces, count = scipy.ndimage.label(values > least, np.ones((3, 3)))
+    reached = np.zeros(count + 1, bool)
+    reached[pieces[mask]] = True
+    lost = ~reached & (np.bincount(pieces.ravel(), minlength=count + 1) >= _PIECE)
+    lost[0] = False
+    if lost.any():
+        number = int(np.flatnonzero(lost)[0])
+        raise CovidlitError(
+            f"the mask has {len(grey)} values, and {int(lost.sum())} piece(s) in which none is "
+            f"above half of the largest ({grey[-1]}), such as {values[pieces == number][0]}.",
+            where=path,
+            fix="write masks as PNG, one class each, all objects with one value.",
+        )
 
 
 def picture_size(path: Path) -> tuple[int, int]:

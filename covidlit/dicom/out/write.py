@@ -185,10 +185,15 @@ def _write_pictures(
     check_pdf(path, source, pdf)
 
 
-def _hand_out(work: Path, folder: Path) -> tuple[Path, ...]:
+def remove_objects(folder: Path) -> None:
+    """Remove what a former call has left in a scan's folder, whose labels are others now."""
     for pattern in OLD_FILES:
         for old in folder.glob(pattern):
             old.unlink()
+
+
+def _hand_out(work: Path, folder: Path) -> tuple[Path, ...]:
+    remove_objects(folder)
     return tuple(each.replace(folder / each.name) for each in sorted(work.glob("*.dcm")))
 
 

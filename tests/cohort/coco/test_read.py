@@ -170,6 +170,11 @@ WRONG = [
     ),
     ((*A, "bbox"), [100, 4, 10, 5], "annotation 9 has a bbox that lies elsewhere"),
     ((*A, "bbox"), [6, 4, float("inf"), 5], "annotation 9 has a bbox that is not finite"),
+    ((*A, "bbox"), [10**400, 4, 10, 5], "annotation 9 has a bbox that is not finite"),
+    ((*A, "bbox"), [6, 4, 10**400, 0.5], "annotation 9 has a bbox that is not finite"),
+    (("images", 0, "file_name"), "\ud800.png", "image 70: file_name is"),
+    (("images", 0, "file_name"), "a\0.png", "image 70: file_name is"),
+    (("categories", 1, "name"), "\udfff", "category 42: its name is"),
     ((*A, "bbox"), [6, 4, 10], "annotation 9 has the bbox a list of 3"),
 ]
 

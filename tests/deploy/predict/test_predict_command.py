@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from covidlit.checkpoints.file import update_record
 from covidlit.cli.app import app
 from covidlit.cohort.manifest import read_manifest, write_manifest
-from covidlit.deploy.predict import predict
+from covidlit.deploy.predict import NO_POINT, predict
 from covidlit.errors import CheckpointError, ConfigError, CovidlitError
 
 NO_PATIENTS = "trained on synthetic images: its scores mean nothing for patients"
@@ -197,7 +197,7 @@ def test_an_overridden_check_is_told_of_in_the_scan_s_row(folder: Path, tmp_path
     assert notes["gap"].startswith("missing_slice overridden by --override: 1 slice(s) missing")
     by_run = "too_few_slices overridden by the run that trained the network"
     assert notes["few"].startswith(f"{by_run}: 1 slice, fewer than 12")
-    assert pd.isna(notes["whole"])
+    assert notes["whole"] == NO_POINT
     (row,) = (line for line in done.output.splitlines() if written.loc["gap", "scan_id"] in line)
     assert "missing_slice overridden" in row
     assert by_run in " ".join(done.output.split())

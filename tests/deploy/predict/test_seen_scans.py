@@ -43,8 +43,8 @@ def test_scans_of_the_run_are_known_by_their_ids(
     }
     manifest = write_manifest(one_of_each.reset_index(drop=True), tmp_path / "three.csv")
     trained, selected, tested = _notes(csacnet_run / model.format(last), manifest).values()
-    assert "in the training part of this network's run" in trained
-    assert "in the validation part of this network's run" in selected
+    assert "in the training part of this model's run" in trained
+    assert "in the validation part of this model's run" in selected
     assert "part of this network" not in tested
 
 
@@ -97,5 +97,5 @@ def test_the_run_s_own_test_stands_in_one_line(
     assert f"{test['n_scored']} scans)" in line
     for caution in metrics["cautions"]:
         assert caution["text"].rstrip(".") in line
-    assert "1 of 3 scans was in the training part of this network's run." in done.output
+    assert "1 of 3 scans was in the training part of this model's run." in done.output
     assert pd.read_csv(tmp_path / "scores.csv")["notes"].str.contains("training part").sum() == 1

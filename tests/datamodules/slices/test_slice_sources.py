@@ -97,6 +97,26 @@ def test_label_volumes_are_read_again_only_when_they_changed(
     assert make() != first
 
 
+def test_the_labels_of_a_second_grader_are_not_taken_for_the_first_ones(
+    labelled: Path, tmp_path: Path
+) -> None:
+    """Uncompressed volumes have one size, and archives may give all files one time."""
+    found = []
+    for grader, value in (("one", 3), ("two", 2)):
+        folder = tmp_path / grader
+        folder.mkdir()
+        for scan in pd.read_csv(labelled / "manifest.csv")["scan_id"]:
+            classes = np.where(chest_with_lesions(0)[1] > 1, value, 1).astype(np.uint8)
+            write_nifti(classes, AFFINE, folder / f"{scan}.nii")
+            os.utime(folder / f"{scan}.nii", (1_500_000_000, 1_500_000_000))
+        made = label_volumes(
+            str(labelled / "manifest.csv"), str(folder), str(tmp_path / "kept"), "{scan_id}.nii",
+            n_jobs=1,
+        )  # fmt: skip
+        found.append({a.class_name for a in read_labelled_slices(made)[1].annotations})
+    assert found == [{"lung", "ground_glass"}, {"lung", "consolidation"}]
+
+
 def test_label_volumes_that_do_not_fit_are_refused(labelled: Path, tmp_path: Path) -> None:
     manifest, labels = str(labelled / "manifest.csv"), str(labelled / "labels")
     name = "{scan_id}_mask.nii.gz"
