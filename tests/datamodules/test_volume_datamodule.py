@@ -121,7 +121,9 @@ def test_a_label_rule_decides_also_where_there_is_a_target(make: Make, table: pd
 
 def test_a_target_out_of_range_is_said(make: Make, table: pd.DataFrame) -> None:
     table.loc[6, "target"] = 2
-    with pytest.raises(ManifestError, match="row 7, column 'target': value 2"):
+    with pytest.raises(
+        ManifestError, match=r"row 7 \(line 8 of the file\), column 'target': value 2"
+    ):
         make(table).prepare_data()
     assert make(table, n_classes=3).table["target"].max() == 2
 

@@ -39,5 +39,5 @@ def test_a_failed_heatmap_costs_no_score(
     assert called == list(table.index)
     pd.testing.assert_series_equal(table["score"], expected["score"])
     assert set(table["status"]) == {"ok"}
-    assert table["notes"].iloc[1].startswith(reason)
-    assert table["notes"].drop(called[1]).isna().all()
+    assert reason in table["notes"].iloc[1]
+    assert not table["notes"].drop(called[1]).str.contains("heatmap").any()

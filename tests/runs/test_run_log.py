@@ -23,7 +23,6 @@ def test_each_part_has_its_classes_and_its_refused_scans() -> None:
     ]
     assert part_lines(pd.concat(parts, ignore_index=True)) == [
         "  train: 3 scans (covid 1, np 2), 2 refused; centres: a",
-        "  validation: 0 scans; centres: none known",
         "  test: 2 scans (covid 1, np 1); centres: a",
         "  in no part: 1 scans",
     ]

@@ -68,7 +68,7 @@ def coco_slices(
     if out is not None:
         return write_labelled_slices(rows, _renamed(coco, rows), out)
     content = hashlib.sha256(source.read_bytes()).hexdigest()
-    key = fingerprint([FORMAT, content, str(place.resolve()), rows.astype(str).to_csv(),
+    key = fingerprint([FORMAT, content, str(place.resolve()), rows.astype(str).to_dict("list"),
                        dict(category_map or {}), list(names)])  # fmt: skip
     kept = Path(folder) / f"{tidy_name(source.stem)}-{key[:8]}"
     if not (kept / SLICES).is_file():

@@ -83,7 +83,7 @@ def mask_images(
     rows[file_column] = rows[file_column].astype(str)
     paths = _all_there(rows[file_column].to_list(), base, images, masks)
     stamps = [file_stamp(path) for own in paths for path in own]
-    key = fingerprint([FORMAT, stamps, dict(masks), list(masks), rows.astype(str).to_csv()])
+    key = fingerprint([FORMAT, stamps, dict(masks), list(masks), rows.astype(str).to_dict("list")])
     kept = (
         Path(folder) / f"{tidy_name(base.resolve().name)}-{key[:8]}" if out is None else Path(out)
     )
