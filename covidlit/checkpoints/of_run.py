@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from covidlit.errors import CheckpointError
-from covidlit.settings.run_config import CONFIG, read_run_config
+from covidlit.settings.run_config import read_run_config
+from covidlit.settings.words import CONFIG
 
 CLASSICAL = "model.skops"
 """What a run of a classical baseline keeps, in `checkpoints/`."""

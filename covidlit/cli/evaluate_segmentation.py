@@ -9,7 +9,7 @@ from typing import Any
 
 from covidlit.cli.recorded_command import recorded_command
 from covidlit.errors import PredictionsError
-from covidlit.settings.run_config import CONFIG
+from covidlit.settings.words import CONFIG
 
 _ITS_OWN = ("score_threshold", "hit_overlap", "n_bootstrap", "confidence")
 

@@ -15,7 +15,8 @@ from covidlit.errors import CovidlitError
 from covidlit.preprocess.cache import pixel_hash
 from covidlit.preprocess.index import SourceIndex
 from covidlit.scans.scan import Scan
-from covidlit.settings.run_config import CONFIG, read_run_config
+from covidlit.settings.run_config import read_run_config
+from covidlit.settings.words import CONFIG
 
 SPLIT, METRICS = "split.json", "metrics.json"
 _LEVELS = 3

@@ -19,7 +19,8 @@ from covidlit.evaluation.metrics_file import FILE, read_metrics
 from covidlit.evaluation.report_context import ReportContext
 from covidlit.evaluation.settings import SETTINGS
 from covidlit.files import fingerprint
-from covidlit.settings.run_config import CONFIG, load_yaml
+from covidlit.settings.run_config import load_yaml
+from covidlit.settings.words import CONFIG
 
 
 def is_run_folder(path: str | Path) -> bool:

@@ -18,8 +18,9 @@ from covidlit.datamodules.volume_datamodule import VolumeDataModule
 from covidlit.errors import CheckpointError, CovidlitError
 from covidlit.explain.explain import explain_image, output_of
 from covidlit.explain.scale import scale_of
-from covidlit.settings.run_config import CONFIG, read_run_config
+from covidlit.settings.run_config import read_run_config
 from covidlit.settings.targets import build
+from covidlit.settings.words import CONFIG
 from covidlit.synthetic.source import synthetic_manifest_path
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from covidlit.montage.picture import LUNG_WINDOW, montage_jpeg
 from covidlit.montage.series import size_of
 from covidlit.preprocess.cache import VolumeCache
 from covidlit.scans.scan import AIR_HU
-from covidlit.settings.run_config import CONFIG, read_run_config
+from covidlit.settings.run_config import read_run_config
+from covidlit.settings.words import CONFIG
 from covidlit.tables import read_table
 
 TABLE = "prepared.csv"

@@ -31,9 +31,9 @@ from covidlit.runs.steps import (
     train_one,
     value_of,
 )
-from covidlit.settings.run_config import CONFIG, read_run_config
+from covidlit.settings.run_config import read_run_config
 from covidlit.settings.targets import build
-from covidlit.settings.words import AUTO
+from covidlit.settings.words import AUTO, CONFIG
 
 if TYPE_CHECKING:
     from covidlit.datamodules.cohort_data import CohortData

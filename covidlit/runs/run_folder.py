@@ -17,7 +17,8 @@ from covidlit.checkpoints.same_run import changed_run, changed_settings
 from covidlit.errors import ConfigError
 from covidlit.files import write_json, write_text
 from covidlit.runs.stopped import last_checkpoint
-from covidlit.settings.run_config import CONFIG, load_yaml
+from covidlit.settings.run_config import load_yaml
+from covidlit.settings.words import CONFIG
 
 STATE = "run.json"
 _LOCK = ".run.lock"

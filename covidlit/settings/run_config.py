@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from covidlit.errors import ConfigError
+from covidlit.settings.words import CONFIG
 
-CONFIG = "config.yaml"
 _MAPPINGS = ("data", "model", "split")
 
 

@@ -20,3 +20,6 @@ def settings_text(settings: Mapping[str, Any] | str) -> str:
 
 AUTO = "auto"
 """Of `data.batch_size`: as many rows as the memory holds."""
+
+CONFIG = "config.yaml"
+"""The resolved configuration, in the folder of a run."""

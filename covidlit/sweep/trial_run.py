@@ -20,7 +20,7 @@ from covidlit.files import write_text
 from covidlit.runs.lightning_runner import LightningRunner
 from covidlit.runs.outcomes import outcome_of
 from covidlit.runs.outcomes.outcome import Tables
-from covidlit.settings.run_config import CONFIG
+from covidlit.settings.words import CONFIG
 from covidlit.sweep.trial import SweepTrial
 from covidlit.sweep.trial_checks import check_trial
 
