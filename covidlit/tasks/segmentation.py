@@ -20,6 +20,7 @@ from covidlit.settings.targets import build
 from covidlit.tasks.base import BaseTask, Batch, diverged
 from covidlit.tasks.segmentation_metrics import DetectionMetric, FrocMetric, OverlapMetric
 from covidlit.tasks.segmentation_rows import SliceRows, rows_of_slice
+from covidlit.tasks.slice_metrics import SliceMetric
 
 if TYPE_CHECKING:
     from covidlit.datamodules.cohort_data import CohortData
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 CLASSES = tuple(LESION_CLASSES[value] for value in sorted(LESION_CLASSES) if value)
 LUNG = "lung"
 ANCHORS = ("fit", "default")
+_METRICS = ("overlap", "detection", "froc", "slices")
 
 
 class LesionSegmentation(BaseTask):
@@ -141,6 +143,7 @@ class LesionSegmentation(BaseTask):
                 "overlap": OverlapMetric(self.classes),
                 "detection": DetectionMetric(),
                 "froc": FrocMetric(),
+                "slices": SliceMetric(),
             }
             for name, metric in metrics.items():
                 self.add_module(f"{stage}_{name}", metric)
@@ -182,15 +185,19 @@ class LesionSegmentation(BaseTask):
         return torch.stack([self.loss_weights[name] * terms[name] for name in LOSSES]).sum()
 
     def _measure(self, batch: Batch, found: Sequence[dict[str, Tensor]], stage: str) -> None:
-        overlap, detection, froc = (
-            self.get_submodule(f"{stage}_{name}") for name in ("overlap", "detection", "froc")
+        overlap, detection, froc, slices = (
+            self.get_submodule(f"{stage}_{name}") for name in _METRICS
         )
         for index in _counted(batch):
             target, own = batch["target"][index], found[index]
             known = annotated(target, len(self.classes))
             overlap.update(own["semantic"], target["semantic"], known)  # type: ignore[operator]
             kept = known[own["labels"]]
-            own = {name: own[name][kept] for name in ("boxes", "labels", "scores", "masks")}
+            kept_of = {name: own[name][kept] for name in ("boxes", "labels", "scores", "masks")}
+            own = {**own, **kept_of}
+            spacing = None if batch.get("spacing") is None else batch["spacing"][index]
+            slices.update(own, target, self.lung, known, spacing)  # type: ignore[operator]
+            own = kept_of
             detection.update(own, target)  # type: ignore[operator]
             froc.update(own, target, self.lung)  # type: ignore[operator]
 
@@ -202,7 +209,7 @@ class LesionSegmentation(BaseTask):
         self._log_metrics("test")
 
     def _log_metrics(self, stage: str) -> None:
-        for name in ("overlap", "detection", "froc"):
+        for name in _METRICS:
             metric = self.get_submodule(f"{stage}_{name}")
             assert isinstance(metric, Metric)
             for measure, value in metric.compute().items():

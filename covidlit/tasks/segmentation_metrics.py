@@ -19,9 +19,10 @@ _OUTSIDE_THE_LUNG = "pleural_effusion"
 
 
 class OverlapMetric(Metric):
-    """Dice of pixels over all slices: `dice` of lesions of any class, and of every class.
+    """Pixels over all slices: `dice`, `iou` and `volume_error` of lesions of any class.
 
-    Of the lung it is that of the lung field, with the lesions in it.
+    And `dice_<class>` and `iou_<class>` of every class; of the lung they are those of the lung
+    field, with the lesions in it. `volume_error` is (predicted - true) / true.
 
     Args:
         classes: names of the labels from 1.
@@ -56,9 +57,16 @@ class OverlapMetric(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """NaN of a class that is neither there nor predicted."""
-        dice = (2 * self.sums[:, 0] / (self.sums[:, 1] + self.sums[:, 2])).float()
-        named = {f"dice_{name}": dice[index] for index, name in enumerate(self.classes)}
-        return {"dice": dice[-1], **named}
+        common, predicted, true = self.sums.unbind(dim=1)
+        dice, iou = 2 * common / (predicted + true), common / (predicted + true - common)
+        error = torch.where(true > 0, (predicted - true) / true, torch.nan)
+        named = {
+            f"{measure}_{name}": value[index].float()
+            for measure, value in (("dice", dice), ("iou", iou))
+            for index, name in enumerate(self.classes)
+        }
+        whole = {"dice": dice, "iou": iou, "volume_error": error}
+        return {name: value[-1].float() for name, value in whole.items()} | named
 
 
 def pixel_groups(classes: Sequence[str]) -> list[list[int]]:

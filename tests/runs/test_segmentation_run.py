@@ -14,6 +14,7 @@ import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from segmentation_log import check_logged
 from typer.testing import CliRunner
 
 from covidlit.cli.app import app
@@ -87,6 +88,10 @@ def test_what_a_sweep_sees_is_the_validation_dice_that_chose_the_checkpoint(fini
     value = Segmentation().value(read_segmentation_tables(finished))
     logged = pd.read_csv(finished / "logs" / "metrics.csv")["val_dice"].dropna()
     assert value == pytest.approx(logged.max(), abs=1e-4)
+
+
+def test_each_epoch_is_measured_as_the_report_measures(finished: Path) -> None:
+    check_logged(finished)
 
 
 def test_all_folds_in_one_run(train_on_slices: Run) -> None:

@@ -24,10 +24,10 @@ from covidlit.evaluation.segmentation.overlap import (
     masks_of,
 )
 from covidlit.evaluation.segmentation.precision import precision_estimates
-from covidlit.evaluation.segmentation.surface import surface_distance
 from covidlit.evaluation.segmentation.tables import PREDICTED, TRUTH
 from covidlit.evaluation.segmentation.volume import volume_errors, volumes_of_scans
 from covidlit.scans.run_length import areas, decode_masks, intersection, union
+from covidlit.scans.surface import surface_distance
 from covidlit.tasks.segmentation_metrics import LUNG
 
 _AGREES = 0.5

@@ -20,7 +20,6 @@ from covidlit.evaluation.segmentation.precision import (
     mean_precision,
     precision_estimates,
 )
-from covidlit.evaluation.segmentation.surface import surface_distance
 from covidlit.scans.run_length import (
     areas,
     decode_masks,
@@ -29,6 +28,7 @@ from covidlit.scans.run_length import (
     overlaps,
     union,
 )
+from covidlit.scans.surface import surface_distance
 from covidlit.tasks.matching import match, sensitivity_at
 
 SHAPE = (48, 64)
