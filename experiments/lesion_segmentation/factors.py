@@ -1,4 +1,7 @@
-"""(d): the factors of synthetic test patients, from predicted labels and from true ones."""
+"""(d): the factors of synthetic test patients, from predicted labels and from true ones.
+
+And (e): how much of lungs without a lesion is called one.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ import numpy as np
 import pandas as pd
 import studies
 import torch
-from trainings import FINISHED, checkpoint
+from trainings import FINISHED, SHARED, checkpoint
 
 from covidlit.cohort.scan_reader import ScanReader
+from covidlit.cohort.scan_sources import ScanSource, find_scans
 from covidlit.datamodules.slices.channels import slice_images
+from covidlit.dicom import Checks
 from covidlit.lesions import (
     LESION_CLASSES,
     LesionLabels,
@@ -23,11 +28,16 @@ from covidlit.lesions import (
     read_labels,
 )
 from covidlit.models.maskrcnn.slices import predict_slices
+from covidlit.quantify.network import NetworkLabeller
 from covidlit.tasks.load import load_task
 
-SOURCES = ("true", "instances", "semantic")
-"""Labels that factors are measured on: the truth, instances matched over slices, and the semantic
-branch's map with its connected components as lesions."""
+SOURCES = ("true", "quantify", "instances", "semantic")
+"""Labels that factors are measured on: the truth; those of `covidlit quantify`, the semantic
+branch's map numbered by the instances; and what these two are by themselves: instances matched over
+slices, and the map with its connected components as lesions."""
+
+HEALTHY = "ct/lidc_0314_nonCOVID_2mm.nii.gz"
+"""A real chest CT without COVID-19, of the shared data."""
 
 
 def measure() -> pd.DataFrame:
@@ -37,6 +47,7 @@ def measure() -> pd.DataFrame:
         return pd.read_csv(path)
     data = studies.synthetic()
     data.setup()
+    labeller = NetworkLabeller(checkpoint("synthetic"))
     task = load_task(checkpoint("synthetic"))
     truth = Path(data.slices_path).parents[2] / "truth"
     scans = data.table[data.table["part"] == "test"].drop_duplicates("scan_id")
@@ -44,16 +55,45 @@ def measure() -> pd.DataFrame:
     for row in scans.to_dict("records"):
         scan = ScanReader(row["path"], row.get("series_uid"), data.given_checks)()
         labels = {"true": read_labels(truth, row["scan_id"], scan)}
+        source = ScanSource(row["scan_id"], row["path"])
+        labels["quantify"] = labeller.label(source, row["scan_id"], scan)
         labels |= predicted(task, scan, data.input_record())
-        for source, own in labels.items():
+        for name in SOURCES:
+            own = labels[name]
             found = quantify_labels(
                 scan, own, patient_id=row["patient_id"], scan_id=row["scan_id"]
             ).scan
-            rows.append({"source": source, **found, **overlap(own, labels["true"])})
+            rows.append({"source": name, **found, **overlap(own, labels["true"])})
     path.parent.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame(rows)
     table.to_csv(path, index=False, float_format="%.6g")
     return table
+
+
+def healthy() -> pd.DataFrame:
+    """Percent of the lung that `covidlit quantify` calls lesion, where there is none.
+
+    The synthetic test patients without a lesion, and a real chest CT where the shared data are.
+    """
+    path = FINISHED / "factors" / "healthy.csv"
+    if path.is_file():
+        return pd.read_csv(path)
+    table = measure().set_index("scan_id")
+    none = table[(table["source"] == "true") & (table["n_lesions"] == 0)].index
+    own = table[(table["source"] == "quantify") & table.index.isin(none)]
+    columns = ["lung_volume_ml", "n_lesions", "proportion_percent"]
+    found = own[columns].assign(lungs="synthetic test patients without a lesion")
+    image = SHARED / "data" / HEALTHY
+    if image.is_file():
+        (source,) = find_scans(image, Checks())
+        assert source.read is not None, source.reason
+        scan = source.read()
+        labels = NetworkLabeller(checkpoint("synthetic")).label(source, "real", scan)
+        row = quantify_labels(scan, labels, patient_id="real", scan_id="real").scan
+        real = pd.DataFrame([{**{name: row[name] for name in columns}, "lungs": "real, LIDC 0314"}])
+        found = pd.concat([found, real])
+    found.to_csv(path, index=False, float_format="%.6g")
+    return found
 
 
 def predicted(task: Any, scan: Any, record: dict[str, Any]) -> dict[str, LesionLabels]:

@@ -30,6 +30,9 @@ FACTORS = {
     "pleural_distance_mm": "pleural distance, mm", "form": "form (sphericity)",
     "lung_volume_ml": "lung volume, mL",
 }  # fmt: skip
+PREDICTED = ("quantify", "instances", "semantic")
+"""See `factors.SOURCES`."""
+
 PAPER = "the severity paper reports 90% and does not define it"
 
 
@@ -142,7 +145,7 @@ def real_figures() -> Iterator[Figure]:
 def factor_figures() -> Iterator[Figure]:
     """(d)."""
     table = pd.read_csv(FINISHED / "factors" / "factors.csv")
-    for source in ("instances", "semantic"):
+    for source in PREDICTED:
         own = table[table["source"] == source]
         for name, target in (("lung", ">= 0.97"), ("lesion", ">= 0.80")):
             found = by_patient(own, lambda rows, name=name: dice(rows, name))
@@ -154,6 +157,16 @@ def factor_figures() -> Iterator[Figure]:
             wanted = ">= 0.95" if name in ("total_volume_ml", "proportion_percent") else None
             yield figure(f"concordance, {label}, from {source}; {len(pair)} scans",
                          concordance(pair[:, 0], pair[:, 1]), "factors", wanted)  # fmt: skip
+
+
+def healthy_figures() -> Iterator[Figure]:
+    """(e)."""
+    table = pd.read_csv(FINISHED / "factors" / "healthy.csv")
+    for lungs, own in table.groupby("lungs", sort=False):
+        lesion = (own["proportion_percent"].fillna(0) * own["lung_volume_ml"]).sum()
+        share = lesion / own["lung_volume_ml"].sum()
+        yield figure(f"lungs without a lesion called one, {lungs}; {len(own)} scans", share,
+                     "factors", "< 1", unit="%")  # fmt: skip
 
 
 def pairs(table: pd.DataFrame, source: str, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -168,7 +181,7 @@ def factor_rows() -> list[dict[str, str]]:
     """Concordance, bias and limits of agreement of each factor."""
     table = pd.read_csv(FINISHED / "factors" / "factors.csv")
     rows = []
-    for source in ("instances", "semantic"):
+    for source in PREDICTED:
         for name, label in FACTORS.items():
             pair = pairs(table, source, name)
             limits = bland_altman(pair[:, 0], pair[:, 1])
@@ -238,7 +251,7 @@ def write() -> list[Figure]:
         if part == "paper" or all(map(is_there, needed)):
             figures += made()
     if (FINISHED / "factors" / "factors.csv").is_file():
-        figures += factor_figures()
+        figures += [*factor_figures(), *healthy_figures()]
         sections.append(("Factors from predicted labels", factor_rows()))
     else:
         missing.append("factors")

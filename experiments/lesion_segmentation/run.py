@@ -4,7 +4,7 @@ python experiments/lesion_segmentation/run.py synthetic   (a) all classes, 60 sy
 python experiments/lesion_segmentation/run.py paper       (b) 100 slices of 10 synthetic patients
 python experiments/lesion_segmentation/run.py tune        settings of (c), on training cases
 python experiments/lesion_segmentation/run.py real        (c) 213 real slices, beside a 2D U-Net
-python experiments/lesion_segmentation/run.py factors     (d) factors from predicted masks
+python experiments/lesion_segmentation/run.py factors     (d) factors, (e) healthy lungs
 python experiments/lesion_segmentation/run.py report      tables and figures of these
 python experiments/lesion_segmentation/run.py all         all of it
 
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
         case ["factors"]:
             import factors
 
-            factors.measure()
+            factors.healthy()
         case ["report"]:
             report()
         case ["all"]:
