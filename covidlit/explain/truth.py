@@ -15,7 +15,8 @@ from covidlit.cohort.scan_sources import ScanSource
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.lesions import FIRST_LESION, LabelError, LesionLabels, read_labels
 from covidlit.preprocess.features.lung_region import lung_region
-from covidlit.scans.images import read_volume
+from covidlit.scans.images import image_stem, read_volume
+from covidlit.scans.lesion_labels import check_place
 from covidlit.scans.scan import Scan
 from covidlit.scans.thinned import thinned
 
@@ -63,7 +64,7 @@ class Truth:
         """
         if self.path.is_file():
             return [self.path]
-        for known in dict.fromkeys(filter(None, (name, _stem(place)))):
+        for known in dict.fromkeys(filter(None, (name, image_stem(place)))):
             classes = self.path / f"{known}.classes.nii.gz"
             if classes.is_file():
                 instances = self.path / f"{known}.instances.nii.gz"
@@ -114,7 +115,7 @@ class Truth:
         if nameless and any(self.path.glob("image-*")):
             return ""
         if readable and len(without) == len(readable):
-            wanted = f"{without[0].scan_id or _stem(without[0].path)}.nii.gz"
+            wanted = f"{without[0].scan_id or image_stem(without[0].path)}.nii.gz"
             there = sorted(path.name for path in self.path.iterdir())[:_MOST_SHOWN]
             raise ConfigError(
                 f"no file in it tells of any of the {len(readable)} scans, such as {wanted}; it "
@@ -149,14 +150,6 @@ class Truth:
         )
 
 
-def _stem(place: str) -> str:
-    name = Path(place).name
-    for ending in (".nii.gz", *(Path(name).suffix,)):
-        if ending and name.endswith(ending):
-            return name.removesuffix(ending)
-    return name
-
-
 def _read_mask(path: Path, scan: Scan | None) -> LesionLabels:
     try:
         values, affine = read_volume(path)
@@ -174,22 +167,8 @@ def _read_mask(path: Path, scan: Scan | None) -> LesionLabels:
             fix=f"--truth takes {EXPECTED}.",
         )
     if scan is not None:
-        _check_place(path, values.shape, affine, scan)
+        check_place(path, values.shape, affine, scan)
     return _labels(values != 0, affine, None if scan is None else _lungs(scan))
-
-
-def _check_place(
-    path: Path, shape: tuple[int, ...], affine: NDArray[np.float64], scan: Scan
-) -> None:
-    if shape == scan.hu.shape and np.allclose(affine, scan.affine, atol=1e-2):
-        return
-    raise LabelError(
-        f"the mask does not lie where the scan does: shape {shape} against {scan.hu.shape} (z, y, "
-        f"x), affine {affine.round(3).tolist()} against {scan.affine.round(3).tolist()} (index "
-        "(z, y, x) to mm in LPS).",
-        where=path,
-        fix="write the mask in the geometry of the source series.",
-    )
 
 
 def _labels(

@@ -17,12 +17,13 @@ from covidlit.errors import ConfigError, CovidlitError, did_you_mean
 from covidlit.lesions.lungs import segment_lungs
 from covidlit.lesions.matching import LUNG, number_lesions
 from covidlit.preprocess.index import Signatures
-from covidlit.scans.images import read_volume
+from covidlit.scans.images import image_stem, read_volume
 from covidlit.scans.lesion_labels import (
     FIRST_LESION,
     LESION_CLASSES,
     LabelError,
     LesionLabels,
+    check_place,
     read_labels,
 )
 from covidlit.scans.scan import Scan
@@ -91,7 +92,7 @@ class MaskLabeller:
     def look_at(self, sources: Sequence[ScanSource]) -> None:
         """See `Labeller`: names of files and folders that several scans have tell of none."""
         paths = {source.path for source in sources}
-        stems = Counter(_stem(path) for path in paths)
+        stems = Counter(image_stem(path) for path in paths)
         self._shared.clear()
         self._shared.update(stem for stem, count in stems.items() if count > 1)
 
@@ -107,7 +108,7 @@ class MaskLabeller:
     def files_of(self, source: ScanSource, name: str = "") -> list[Path]:
         """One mask, or classes and instances; empty where nothing tells of the scan."""
         # The name last: without it, as before the scan is read, the same files are found.
-        stem = _stem(source.path)
+        stem = image_stem(source.path)
         stem = "" if stem in self._shared else stem
         for known in dict.fromkeys(filter(None, (source.scan_id, stem, name))):
             pair = [self.folder / f"{known}{suffix}" for suffix in (_CLASSES, _INSTANCES)]
@@ -124,7 +125,7 @@ class MaskLabeller:
         if not files:
             raise LabelError(
                 f"no mask of it in {self.folder.name}: looked for "
-                f"{source.scan_id or name or _stem(source.path)}.nii.gz.",
+                f"{source.scan_id or name or image_stem(source.path)}.nii.gz.",
                 where=self.folder,
                 fix=f"the folder is to hold {EXPECTED}"
                 + ("; several scans lie under the same name." if self._shared else "."),
@@ -143,7 +144,7 @@ class MaskLabeller:
             raise LabelError(
                 f"the mask cannot be read: {problem.what}", where=path, fix="write it again."
             ) from problem
-        _check_place(path, values.shape, affine, scan)
+        check_place(path, values.shape, affine, scan)
         present = np.unique(values)
         table = {0: 0, **{value: value for value in LESION_CLASSES}}
         if self.classes:
@@ -173,30 +174,3 @@ class MaskLabeller:
             classes = classes.copy()
             classes[(segment_lungs(scan.hu, scan.spacing) > 0) & (classes == 0)] = LUNG
         return LesionLabels(classes, instances, scan.affine)
-
-
-def _check_place(
-    path: Path, shape: tuple[int, ...], affine: NDArray[np.float64], scan: Scan
-) -> None:
-    if shape == scan.hu.shape:
-        # At the corners: a hundredth of a millimetre a pixel is five over a slice.
-        corners = np.array([[z, y, x, 1] for z in (0, 1) for y in (0, 1) for x in (0, 1)], float)
-        corners[:, :3] *= np.array(shape) - 1
-        apart = np.abs((affine - scan.affine) @ corners.T).max()
-        if apart <= max(0.05, 0.1 * min(scan.spacing)):
-            return
-    raise LabelError(
-        f"the mask does not lie where the scan does: shape {shape} against {scan.hu.shape} (z, y, "
-        f"x), affine {affine.round(3).tolist()} against {scan.affine.round(3).tolist()} (index "
-        "(z, y, x) to mm in LPS).",
-        where=path,
-        fix="write the mask in the geometry of the source series.",
-    )
-
-
-def _stem(place: str) -> str:
-    name = Path(place).name
-    for ending in (".nii.gz", Path(name).suffix):
-        if ending and name.endswith(ending):
-            return name.removesuffix(ending)
-    return name

@@ -83,7 +83,7 @@ def read_image(
         array = np.rint(array)
     hu = np.ascontiguousarray(np.clip(array, AIR_HU, _INT16_MAX)).astype(np.int16)
     notes = (*volume.notes, *notes, *content.notes)
-    return Scan(hu, volume.affine, _stem(path), notes, content.lungs_in_view_percent)
+    return Scan(hu, volume.affine, image_stem(path), notes, content.lungs_in_view_percent)
 
 
 def read_volume(path: str | Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
@@ -253,9 +253,10 @@ def affine_of_image(image: Any) -> NDArray[np.float64]:
     return affine
 
 
-def _stem(path: Path) -> str:
-    name = path.name
-    return name[: -len(".nii.gz")] if name.endswith(".nii.gz") else path.stem
+def image_stem(path: str | Path) -> str:
+    """The name of an image file without its ending, of which `.nii.gz` is one."""
+    name = Path(path).name
+    return name.removesuffix(".nii.gz") if name.endswith(".nii.gz") else Path(name).stem
 
 
 def image_files(root: Path) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from covidlit.errors import CovidlitError
 from covidlit.names import check_name
 from covidlit.scans.images import read_volume
+from covidlit.scans.same_grid import is_same_grid
 from covidlit.scans.scan import Scan
 
 LESION_CLASSES: dict[int, str] = {
@@ -56,6 +57,31 @@ class LesionLabels:
 
     def __post_init__(self) -> None:
         validate_labels(self.classes, self.instances)
+
+
+def check_place(
+    path: Path, shape: tuple[int, ...], affine: NDArray[np.float64], scan: Scan
+) -> None:
+    """Refuse a mask that does not lie where its scan does.
+
+    Args:
+        path: of the mask, for the message.
+        shape: its, (z, y, x).
+        affine: its, index (z, y, x) to mm in LPS.
+        scan: that it is of.
+
+    Raises:
+        LabelError: another shape, or a corner further off than `is_same_grid` allows.
+    """
+    if shape == scan.hu.shape and is_same_grid(affine, scan.affine, shape):
+        return
+    raise LabelError(
+        f"the mask does not lie where the scan does: shape {shape} against {scan.hu.shape} (z, y, "
+        f"x), affine {affine.round(3).tolist()} against {scan.affine.round(3).tolist()} (index "
+        "(z, y, x) to mm in LPS).",
+        where=path,
+        fix="write the mask in the geometry of the source series.",
+    )
 
 
 def label_paths(folder: str | Path, scan_id: str) -> tuple[Path, Path]:

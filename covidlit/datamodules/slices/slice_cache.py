@@ -27,14 +27,13 @@ from covidlit.preprocess.backends import LOST, run_in_parallel
 from covidlit.preprocess.index import Signatures, decoder_versions
 from covidlit.preprocess.thumbnails import thumbnail
 from covidlit.progress import progress_bar
+from covidlit.scans.same_grid import is_same_grid, largest_offset
 
 FORMAT = 2
 """Raised when the same source gives other files."""
 
 PICTURE_AFFINE = np.eye(4)[[2, 1, 0, 3]]
 """Index (z, y, x) to mm of a picture whose place in a patient is not known: pixels of 1 mm."""
-
-_TOLERANCE_MM = 0.05
 
 
 @dataclass(frozen=True)
@@ -274,10 +273,8 @@ def _read(source: _Source) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
 
 def _check_place(labels: NDArray[np.float64], scan: NDArray[np.float64], shape: Any) -> None:
     """Refuse labels whose corner voxels lie elsewhere in the patient than those of the scan."""
-    corners = np.array([[0, 0, 0, 1], [shape[0] - 1, shape[1] - 1, shape[2] - 1, 1]], float).T
-    offset = np.linalg.norm((labels @ corners - scan @ corners)[:3], axis=0).max()
-    size = np.linalg.norm(scan[:3, :3], axis=0).min()
-    if offset > max(_TOLERANCE_MM, 0.1 * size):
+    if not is_same_grid(labels, scan, shape):
+        offset = largest_offset(labels, scan, shape)
         raise CovidlitError(
             f"its labels lie up to {offset:.2f} mm from where the scan does",
             fix="write them in the geometry of the scan.",
