@@ -119,8 +119,9 @@ def build_classifier(node: Mapping[str, Any], seed: int) -> ClassifierMixin:
 def build_pipeline(classifier: ClassifierMixin, *, scale: bool) -> Pipeline:
     """The classifier behind what makes its input usable, all of it fitted on training scans alone.
 
-    Of a classifier that prepares its numbers itself it is all. Else features that a scan lacks become the training scans' median, features that are the same in all
+    Features that a scan lacks become the training scans' median, features that are the same in all
     of them are left out, and the others get mean 0 and standard deviation 1 where `scale` is set.
+    A classifier that prepares its numbers itself gets them as they are.
 
     Raises:
         ConfigError: `scale` is set for a classifier that takes numbers in their units.

@@ -55,6 +55,7 @@ class LesionSegmentation(BaseTask):
     monitor = "val_dice"
     mode = "max"
     outcome = "segmentation"
+    takes = "slices"
 
     def __init__(
         self,

@@ -54,5 +54,5 @@ def table_of(
             row |= {**own, "confidence": confidence}
         rows.append(row)
     table = pd.DataFrame(rows, columns=list(_COLUMNS))
-    numbers = {name: "float64" for name in _COLUMNS[6:]}
+    numbers = dict.fromkeys(_COLUMNS[6:], "float64")
     return table.astype({"rank": "Int64", **numbers})

@@ -80,7 +80,9 @@ def _check_columns(table: pd.DataFrame, names: Sequence[str], file: Path) -> Non
     for name in names or [""]:
         if name not in known:
             raise ConfigError(
-                f"{file.name} has no column of numbers {name!r}." if name else "no column is named.",
+                f"{file.name} has no column of numbers {name!r}."
+                if name
+                else "no column is named.",
                 where="data.columns",
                 fix=did_you_mean(name, known) or f"use null, or some of {', '.join(known)}.",
             )
@@ -135,5 +137,3 @@ def _reasons(path: Path) -> dict[str, str]:
         return {}
     refused = table[table["status"].astype("string").eq("refused") & table["scan_id"].notna()]
     return dict(zip(refused["scan_id"].astype(str), refused["reason"].astype(str), strict=True))
-
-

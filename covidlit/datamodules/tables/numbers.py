@@ -50,14 +50,16 @@ class Joined:
     """What a join found.
 
     Args:
-        rows: those of the manifest in order, with the columns of numbers, `status`, `reason` and
-            `key` (a hash of the row's numbers).
+        rows: those of the manifest in order, with `status`, `reason` and `key` (a hash of the row's
+            numbers).
+        values: of these rows the columns of numbers, NaN where one is undefined or there are none.
         lines: sentences on what found no counterpart.
         n_without: rows of the manifest without numbers that were not refused before.
         n_left: rows of numbers that are of no scan of the manifest.
     """
 
     rows: pd.DataFrame
+    values: pd.DataFrame
     lines: tuple[str, ...]
     n_without: int
     n_left: int
@@ -74,16 +76,8 @@ def join(manifest: pd.DataFrame, numbers: Numbers, name: str) -> Joined:
         name: of the numbers in sentences, such as "factors".
 
     Raises:
-        ManifestError: no scan has numbers, a column of the manifest has the name of one of them, or
-            the two tables disagree on who a scan's patient is.
+        ManifestError: no scan has numbers, or the two tables disagree on who a scan's patient is.
     """
-    clash = [each for each in numbers.names if each in manifest]
-    if clash:
-        raise ManifestError(
-            f"the manifest has columns of its own called {', '.join(clash)}.",
-            where=numbers.place,
-            fix=f"give the manifest's another name, such as own_{clash[0]}.",
-        )
     ids = manifest["scan_id"].astype(str)
     known = numbers.table.assign(scan_id=numbers.table["scan_id"].astype(str)).set_index("scan_id")
     found = ids.isin(known.index)
@@ -96,10 +90,8 @@ def join(manifest: pd.DataFrame, numbers: Numbers, name: str) -> Joined:
             fix=made,
         )
     lines = _patients(manifest[found], known, numbers.place)
-    rows = manifest.copy()
-    for column in numbers.names:
-        rows[column] = ids.map(known[column]).astype("float64").to_numpy()
-    rows["key"] = _keys(rows[numbers.names]).where(found)
+    values = known[numbers.names].astype("float64").reindex(ids).set_axis(manifest.index)
+    rows = manifest.assign(key=_keys(values).where(found))
     ok = rows["status"].eq("ok") if "status" in rows else pd.Series(True, rows.index)
     without = ok & ~found
     reasons = ids.map(dict(numbers.reasons)).fillna(f"it has no row in {numbers.place}")
@@ -113,21 +105,21 @@ def join(manifest: pd.DataFrame, numbers: Numbers, name: str) -> Joined:
             f"{n_left} of {len(known)} scans with {name} are not in the manifest, or not included, "
             "and are left out."
         )
-    return Joined(rows, tuple(lines), int(without.sum()), n_left)
+    return Joined(rows, values, tuple(lines), int(without.sum()), n_left)
 
 
-def same_numbers(table: pd.DataFrame, names: Sequence[str]) -> list[Suspicion]:
+def same_numbers(table: pd.DataFrame, values: pd.DataFrame) -> list[Suspicion]:
     """Scans of different parts that have the same numbers, as one scan under two names has.
 
     Rows of which too few numbers tell them from others, such as those of scans without a lesion,
     are not compared.
 
     Args:
-        table: with `scan_id`, `part`, `key` and the columns of numbers.
-        names: of these.
+        table: with `scan_id`, `part` and `key`.
+        values: the numbers, by the table's index.
     """
-    values = table[list(names)].to_numpy(dtype=float)
-    telling = (np.isfinite(values) & (values != np.round(values))).sum(axis=1) >= _TELLING
+    numbers = values.loc[table.index].to_numpy(dtype=float)
+    telling = (np.isfinite(numbers) & (numbers != np.round(numbers))).sum(axis=1) >= _TELLING
     rows = table[telling & table["part"].notna().to_numpy()]
     found = []
     for _, group in rows.groupby("key", sort=False):

@@ -130,7 +130,7 @@ class TableDataModule(pl.LightningDataModule):
 
     @property
     def manifest(self) -> pd.DataFrame:
-        """The manifest's rows with `target`, the numbers, `status`, `reason` and `key`."""
+        """The manifest's rows with `target`, `status`, `reason` and `key`."""
         return self._join().rows
 
     @property
@@ -198,7 +198,7 @@ class TableDataModule(pl.LightningDataModule):
             part=table["scan_id"].astype(str).map(dict(self.split.parts)).astype("string")
         )
         self.suspicions = check_leakage(table, self.split)
-        self.suspicions += same_numbers(table, self.numbers.names)
+        self.suspicions += same_numbers(table, self._join().values)
         self._table = table
         self._notices.of_join(self, self._join().lines)
 
@@ -217,7 +217,7 @@ class TableDataModule(pl.LightningDataModule):
         key = f"{self.unit}_id"
         return TableDataset(
             rows[key].astype(str).to_list(),
-            rows[self.numbers.names].to_numpy(dtype=float),
+            self._join().values.loc[rows.index].to_numpy(dtype=float),
             rows["target"].to_numpy(dtype=np.int64),
             key,
         )
@@ -233,7 +233,8 @@ class TableDataModule(pl.LightningDataModule):
             part: of the split.
             groups: of features, or features by name; None: all.
         """
-        return self.rows_of(part)[self.feature_table(groups)["name"].to_list()]
+        names = self.feature_table(groups)["name"].to_list()
+        return self._join().values.loc[self.rows_of(part).index, names]
 
     def feature_table(self, groups: Sequence[str] | None = None) -> pd.DataFrame:
         """One row per feature: name, group, description, unit, source, and how it is read."""
@@ -277,9 +278,7 @@ class TableDataModule(pl.LightningDataModule):
             SplitError: there is nothing to learn.
         """
         self.check_learnable()
-        return self._loader(
-            "train", shuffle=True, balanced=self.balanced, drop_last=self.drop_last
-        )
+        return self._loader("train", shuffle=True, balanced=self.balanced, drop_last=self.drop_last)
 
     def val_dataloader(self) -> EpochLoader | list[EpochLoader]:
         """Batches of the validation part in order; an empty list if there is none."""
