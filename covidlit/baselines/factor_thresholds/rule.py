@@ -125,23 +125,24 @@ def choose_shape(
     Returns:
         The shape, and its J, which is a little optimistic, since the best of several was taken.
     """
-    true = np.zeros(len(allowed), dtype=np.int64)
-    false = np.zeros(len(allowed), dtype=np.int64)
-    positive = negative = 0
+    n = x.shape[1]
+    called = np.zeros((2, n + 1, n + 1), dtype=np.int64)  # by class, size and k
     for fit, call in folds:
         cuts = learn_cuts(x[fit], target[fit], sides)
         order = ranked(cuts)
         own = [cut for column in order if (cut := cuts[column])]
         votes = np.cumsum(beyond(x[call], order, own), axis=1)
-        sick = target[call]
-        positive, negative = positive + int(sick.sum()), negative + int((~sick).sum())
-        for at, (size, k) in enumerate(allowed):
-            used = min(size, len(order))
-            if not used:
-                continue
-            called = votes[:, used - 1] >= min(k, used)
-            true[at] += int(called[sick].sum())
-            false[at] += int(called[~sick].sum())
+        for label in (0, 1):
+            of_class = votes[target[call] == bool(label)]
+            for size in range(1, n + 1 if order else 1):
+                used = min(size, len(order))
+                counts = np.bincount(of_class[:, used - 1], minlength=used + 1)
+                at_least = np.cumsum(counts[::-1])[::-1]
+                called[label, size, : used + 1] += at_least
+                called[label, size, used + 1 :] += at_least[used]
+    positive, negative = int(target.sum()), int((~target).sum())  # each is called in one fold
+    place = tuple(np.array(allowed).T)
+    false, true = called[0][place], called[1][place]
     gain = true * negative - false * positive
     best = int(np.argmax(gain))
     return allowed[best], float(gain[best] / (positive * negative))
