@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.feature_selection import VarianceThreshold
@@ -18,9 +19,40 @@ from sklearn.utils.validation import has_fit_parameter
 
 from covidlit.datamodules.balance import draw_weights
 from covidlit.errors import ConfigError, did_you_mean
+from covidlit.settings.targets import is_allowed
 
 PREFIX = "sklearn."
-"""What a `_target_` must start with; nothing else is imported."""
+"""What a `_target_` must start with, unless it is a classifier of covidlit's own
+(`covidlit.settings.targets.ALLOWED_TARGETS`); nothing else is imported."""
+
+
+@runtime_checkable
+class OwnPreparation(Protocol):
+    """A classifier of covidlit that takes numbers in their units, undefined ones among them.
+
+    Args:
+        own_preparation: true.
+    """
+
+    own_preparation: bool
+
+    def name_features(self, features: pd.DataFrame) -> None:
+        """Take what it needs to know of the columns from a table of features."""
+
+    def check_training(self, target: NDArray[np.integer], patients: NDArray[np.generic]) -> None:
+        """Refuse scans that it cannot learn from, before anything is prepared."""
+
+    def sentence(self) -> str:
+        """After `fit`, what it has learnt, in words."""
+
+    def threshold_table(
+        self,
+        x: NDArray[np.floating],
+        y: NDArray[np.integer],
+        patients: NDArray[np.generic],
+        features: pd.DataFrame,
+    ) -> pd.DataFrame:
+        """After `fit`, what it has learnt, as a table."""
 
 
 def build_classifier(node: Mapping[str, Any], seed: int) -> ClassifierMixin:
@@ -34,7 +66,8 @@ def build_classifier(node: Mapping[str, Any], seed: int) -> ClassifierMixin:
         ConfigError: no `_target_`, another package's, no classifier, or arguments that do not fit.
     """
     target = node.get("_target_") if isinstance(node, Mapping) else None
-    if not isinstance(target, str) or not target.startswith(PREFIX):
+    own = is_allowed(target, "classifiers")
+    if not isinstance(target, str) or not (own or target.startswith(PREFIX)):
         raise ConfigError(
             f"`_target_` must be a classifier of scikit-learn, not {target!r}.",
             where="model.classifier",
@@ -88,7 +121,19 @@ def build_pipeline(classifier: ClassifierMixin, *, scale: bool) -> Pipeline:
 
     Features that a scan lacks become the training scans' median, features that are the same in all
     of them are left out, and the others get mean 0 and standard deviation 1 where `scale` is set.
+    A classifier that prepares its numbers itself gets them as they are.
+
+    Raises:
+        ConfigError: `scale` is set for a classifier that takes numbers in their units.
     """
+    if isinstance(classifier, OwnPreparation):
+        if scale:
+            raise ConfigError(
+                f"{type(classifier).__name__} takes the features in their units.",
+                where="model.scale",
+                fix="set it to false.",
+            )
+        return Pipeline([("classifier", classifier)])
     return Pipeline(
         [
             ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
@@ -97,6 +142,11 @@ def build_pipeline(classifier: ClassifierMixin, *, scale: bool) -> Pipeline:
             ("classifier", classifier),
         ]
     )
+
+
+def takes_patients(classifier: ClassifierMixin) -> bool:
+    """Whether the classifier wants to know whose scan is whose, for folds of its own."""
+    return bool(has_fit_parameter(classifier, "patients"))
 
 
 def takes_weights(classifier: ClassifierMixin) -> bool:

@@ -29,6 +29,7 @@ MODEL_FORMAT = 1
 """Number of the file's format: raised when what it holds changes its meaning."""
 
 ALLOWED_TYPES = {
+    "covidlit.baselines.factor_thresholds.classifier.FactorThresholds",
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
@@ -49,7 +50,8 @@ ALLOWED_TYPES = {
     "sklearn.tree._tree.Tree",
 }
 """What a model may hold beside what skops trusts by itself (arrays, plain values and scikit-learn's
-public estimators): the parts of scikit-learn's fitted classifiers, by their exact names."""
+public estimators): covidlit's own classifier and the parts of scikit-learn's fitted ones, by their
+exact names."""
 
 _PARTS = ("format", "feature_format", "features", "record", "versions", "estimator")
 _GARBLED = (

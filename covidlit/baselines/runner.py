@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from sklearn.calibration import CalibratedClassifierCV
 
 from covidlit.baselines.classifier import (
+    OwnPreparation,
     build_classifier,
     build_pipeline,
     scan_weights,
+    takes_patients,
     takes_weights,
 )
 from covidlit.baselines.folds import Folds, patient_folds
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CALIBRATIONS = ("sigmoid", "isotonic")
+THRESHOLDS = "thresholds.csv"
+"""In a run's folder: what a classifier by thresholds has learnt."""
 
 
 class ClassicalRunner:
@@ -66,6 +70,8 @@ class ClassicalRunner:
         ckpt_path: must be None: a classifier is fitted at once, there is nothing to resume.
         classes: names of the classes in the order of the targets, for a task with more than two.
         record: what the kept model says about the run; `covidlit.checkpoints.record.RunRecord`.
+        published: name of figures of a paper that the run's report puts beside its own
+            (`covidlit.evaluation.published_figures`); the runner itself has no use for it.
 
     Attributes:
         features: after `check` or `fit`, the names of the features that it learns from.
@@ -90,6 +96,7 @@ class ClassicalRunner:
         ckpt_path: str | None = None,
         classes: Sequence[str] | None = None,
         record: Node | None = None,
+        published: str | None = None,
     ) -> None:
         if ckpt_path is not None:
             raise ConfigError(
@@ -149,6 +156,8 @@ class ClassicalRunner:
 
     def _check_folds(self, rows: pd.DataFrame) -> None:
         target, patients = rows["target"].to_numpy(dtype=np.int64), rows["patient_id"].to_numpy(str)
+        if target.size and isinstance(self._classifier, OwnPreparation):
+            self._classifier.check_training(target, patients)
         if target.size and self._search is not None:
             check_search_folds(target, patients, self._search, seed=self._seed)
         if target.size and self._calibration is not None:
@@ -157,6 +166,8 @@ class ClassicalRunner:
     def _check_features(self, data: CohortData) -> None:
         table = data.feature_table(self._groups)
         self.features = tuple(table["name"])
+        if isinstance(self._classifier, OwnPreparation):
+            self._classifier.name_features(table)
         counts = table.groupby("group", sort=False).size()
         self._counts = ", ".join(f"{group} {count}" for group, count in counts.items())
 
@@ -166,6 +177,8 @@ class ClassicalRunner:
 
     def fit(self, data: CohortData, run_dir: Path) -> None:
         """Train; leaves `checkpoints/model.skops`, `features.csv` and, if tuned, `search.json`.
+
+        A classifier by thresholds leaves `thresholds.csv` too.
 
         Raises:
             SplitError: no training scan could be prepared, or those of one class only.
@@ -190,6 +203,10 @@ class ClassicalRunner:
             ) from error
         self.record = self.record or _plain_record(data, self.name, self.classes)
         record = RunRecord.model_validate(self.record)
+        if (own := _own_part(estimator)) is not None:
+            features = data.feature_table(self._groups)
+            table = own.threshold_table(scans.x, scans.target, scans.patients, features)
+            write_table(table, run_dir / THRESHOLDS)
         self.model = ClassicalModel(estimator, self.features, record)
         self._path = self.model.save(run_dir / "checkpoints" / "model.skops")
 
@@ -227,9 +244,11 @@ class ClassicalRunner:
         calibration = self._calibration
         balanced = config["data"].get("balanced")
         weighted = f"as data.balanced={balanced}" if balanced else ""
-        if balanced and not takes_weights(self._pipeline.named_steps["classifier"]):
+        if balanced and not takes_weights(self._classifier):
             weighted = "not at all: the classifier takes no weights"
+        own = None if self.model is None else _own_part(self.model.estimator)
         return {
+            **({"rule": own.sentence()} if own else {}),
             "settings": settings_text({**self._node, **chosen}),
             "parameters": _search_text(self.found) if self.found else "as given",
             "calibration": f"{calibration['method']}, in {calibration['folds']} folds by patient "
@@ -241,6 +260,11 @@ class ClassicalRunner:
             "augmentation": "none",
         }
 
+    @property
+    def _classifier(self) -> Any:
+        """As it was built, not fitted."""
+        return self._pipeline.named_steps["classifier"]
+
     def _features_of(self, data: CohortData, part: str) -> NDArray[np.float64]:
         return data.features_of(part, self._groups)[list(self.features)].to_numpy(dtype=float)
 
@@ -249,7 +273,8 @@ class ClassicalRunner:
         weights = self._weights_of(data, rows)
         x = self._features_of(data, "train")
         target = rows["target"].to_numpy(dtype=np.int64)
-        return TrainingScans(x, target, rows["patient_id"].to_numpy(dtype=str), weights)
+        patients = rows["patient_id"].to_numpy(dtype=str)
+        return TrainingScans(x, target, patients, weights, told=takes_patients(self._classifier))
 
     def _weights_of(self, data: CohortData, rows: pd.DataFrame) -> NDArray[np.float64] | None:
         target = rows["target"].to_numpy(dtype=np.int64)
@@ -261,7 +286,7 @@ class ClassicalRunner:
             class_weights=self._class_weights,
             n_classes=len(self.classes) or 2,
         )
-        classifier = self._pipeline.named_steps["classifier"]
+        classifier = self._classifier
         if weights is not None and not takes_weights(classifier):
             kind = type(classifier).__name__
             if self._class_weights is not None:
@@ -300,6 +325,14 @@ class ClassicalRunner:
             where="model.calibration.folds",
             without=_uncalibrated(self._pipeline),
         )
+
+
+def _own_part(estimator: Any) -> OwnPreparation | None:
+    """The fitted classifier of covidlit's own in a pipeline, calibrated or not, if it is one."""
+    if isinstance(estimator, CalibratedClassifierCV):
+        estimator = estimator.calibrated_classifiers_[0].estimator
+    part = estimator.named_steps["classifier"]
+    return part if isinstance(part, OwnPreparation) else None
 
 
 def _uncalibrated(pipeline: Any) -> str:

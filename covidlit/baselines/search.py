@@ -7,7 +7,7 @@ a classifier chosen in this way is worth (Cawley and Talbot, JMLR 2010;11:2079).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,21 +35,29 @@ class TrainingScans:
         target: (n,) class of each scan.
         patients: (n,) whose scan it is.
         weights: (n,) weight of each scan, or None.
+        told: the classifier is told whose scan it is.
     """
 
     x: NDArray[np.float64]
     target: NDArray[np.integer]
     patients: NDArray[np.generic]
     weights: NDArray[np.float64] | None = None
+    told: bool = False
 
     def rows(self, index: NDArray[np.intp]) -> TrainingScans:
         """Some of the scans."""
         weights = None if self.weights is None else self.weights[index]
-        return TrainingScans(self.x[index], self.target[index], self.patients[index], weights)
+        return replace(
+            self, x=self.x[index], target=self.target[index], patients=self.patients[index],
+            weights=weights,
+        )  # fmt: skip
 
     def fit_arguments(self) -> dict[str, Any]:
         """What `fit` of a pipeline takes besides features and targets."""
-        return {} if self.weights is None else {"classifier__sample_weight": self.weights}
+        given = {"classifier__patients": self.patients} if self.told else {}
+        if self.weights is not None:
+            given["classifier__sample_weight"] = self.weights
+        return given
 
 
 @dataclass(frozen=True)

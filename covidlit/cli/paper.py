@@ -1,4 +1,4 @@
-"""`covidlit paper`: the CSAC-Net paper's tables and figures from predictions tables."""
+"""`covidlit paper`: a paper's tables and figures from predictions tables."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from covidlit.cli.recorded_command import recorded_command
+from covidlit.cli.severity_paper import severity_paper
+from covidlit.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from covidlit.papers.csacnet import Galleries
+
+
+PAPERS = ("csacnet", "severity")
 
 
 def paper(
@@ -31,6 +36,13 @@ def paper(
     out: Annotated[
         Path, typer.Option(help="Folder for paper.html, paper.json and the tables as CSV.")
     ] = Path("paper"),
+    paper: Annotated[
+        str,
+        typer.Option(
+            help="csacnet: the CSAC-Net paper. severity: the severity paper's detection by "
+            "thresholds on lesion factors (severity.html, severity.json, detection.csv)."
+        ),
+    ] = "csacnet",
     operating_point: Annotated[
         str | None,
         typer.Option(
@@ -73,10 +85,18 @@ def paper(
         ),
     ] = None,
 ) -> None:
-    """Repeat the CSAC-Net paper on your cohort: its figures and tables with intervals.
+    """Repeat a paper on your cohort, by default CSAC-Net's: figures and tables with intervals.
 
     The published numbers stand beside yours, marked as another cohort's.
     """
+    of_csacnet = {
+        "--covid": covid != "covid", "--np": non_pneumonia != "np", "--cap": cap != "cap",
+        "--reader-cut": reader_cut is not None, "--cases": cases != 2,
+        "--no-heatmaps": not heatmaps, "--layer": layer is not None, "--method": method is not None,
+    }  # fmt: skip
+    if _is_severity(paper, [flag for flag, given in of_csacnet.items() if given]):
+        severity_paper(runs, out, operating_point, bootstrap, confidence, seed)
+        return
     from rich.console import Console
     from rich.markup import escape
 
@@ -135,6 +155,29 @@ def paper(
     for caution in found.to_dict()["cautions"]:
         console.print(f"[yellow]•[/yellow] {escape(caution['text'])}", highlight=False)
     console.print(f"Page: {page}", highlight=False, soft_wrap=True)
+
+
+def _is_severity(paper: str, of_csacnet: list[str]) -> bool:
+    """Whether the severity paper is asked for, whose page has fewer settings.
+
+    Args:
+        paper: as given.
+        of_csacnet: options of CSAC-Net's page alone that were given.
+
+    Raises:
+        ConfigError: there is no such paper, or an option is of CSAC-Net's alone.
+    """
+    if paper not in PAPERS:
+        raise ConfigError(
+            f"there is no paper {paper!r}.",
+            where="--paper",
+            fix=did_you_mean(paper, PAPERS) or f"use one of {', '.join(PAPERS)}.",
+        )
+    if paper == "severity" and of_csacnet:
+        raise ConfigError(
+            "it is of --paper csacnet alone.", where=of_csacnet[0], fix="leave it out."
+        )
+    return paper == "severity"
 
 
 def _galleries(

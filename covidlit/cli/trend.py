@@ -43,7 +43,7 @@ def trend(
     """
     from rich.console import Console
 
-    from covidlit.lesions.factor_tables import FACTORS, read_factors, read_lesions
+    from covidlit.cohort.factor_tables import FACTORS, read_factors, read_lesions
     from covidlit.lesions.trend import (
         CHANGE_COLUMNS,
         TREND_COLUMNS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytorch_lightning.utilities import rank_zero_only
@@ -49,6 +49,10 @@ class Notices:
         """What was left out and what was noted; the data set up."""
         self._warn(refused_line(data.table, data.unit), *noted_lines(data.table, data.unit))
         self._warn(*_lacking(data, data.rows_of))
+
+    def of_join(self, data: CohortData, lines: Sequence[str]) -> None:
+        """What found no counterpart in a join, and classes that a part lacks; the data set up."""
+        self._warn(*lines, *noted_lines(data.table, data.unit), *_lacking(data, data.rows_of))
 
     def of_slices(self, table: pd.DataFrame, flow: Flow) -> None:
         """What of labelled slices was left out, by inclusion, for its size or as unreadable."""

@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from covidlit.cohort.split import Split
 
 _REASONS = 3
-_LISTED = {
-    "scan": " A run's report lists those of the test part, prepared.csv in the cache's folder all."
-}
-"""Where rows that were refused are listed, by what a row is."""
+_IN_REPORT = " A run's report lists those of the test part"
+_IN_CACHE = ", prepared.csv in the cache's folder all"
 
 
 def refused_line(table: pd.DataFrame, unit: str = "scan") -> str:
@@ -35,8 +33,15 @@ def refused_line(table: pd.DataFrame, unit: str = "scan") -> str:
     more = f"; {len(reasons) - _REASONS} more reasons" if len(reasons) > _REASONS else ""
     return (
         f"{len(refused)} of {len(table)} {unit}s were refused and train nothing: "
-        f"{'; '.join(reasons[:_REASONS])}{more}." + _LISTED.get(unit, "")
+        f"{'; '.join(reasons[:_REASONS])}{more}." + _listed(table, unit)
     )
+
+
+def _listed(table: pd.DataFrame, unit: str) -> str:
+    """Where rows that were refused are listed."""
+    if unit != "scan":
+        return ""
+    return f"{_IN_REPORT}{_IN_CACHE if 'pixel_hash' in table else ''}."
 
 
 def lacking_lines(

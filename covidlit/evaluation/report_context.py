@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+    from covidlit.evaluation.published_figures import PublishedFigures
+
 
 @dataclass(frozen=True)
 class ReportContext:
@@ -37,6 +39,8 @@ class ReportContext:
             none did.
         synthetic: whether the images are synthetic; None leaves it to the table.
         notes: remarks of the user.
+        thresholds: what a classifier by thresholds has learnt, see `learnt_thresholds`.
+        published: figures of a paper that stand beside the run's own.
         gallery: captions with PNG pictures of heatmaps, and `gallery_note`, what they show.
     """
 
@@ -61,5 +65,7 @@ class ReportContext:
     cut_short: str = ""
     synthetic: bool | None = None
     notes: Sequence[str] = ()
+    thresholds: pd.DataFrame | None = None
+    published: PublishedFigures | None = None
     gallery: Sequence[tuple[str, bytes]] = ()
     gallery_note: str = ""

@@ -15,7 +15,9 @@ import yaml
 
 from covidlit.cohort.split import Split
 from covidlit.errors import PredictionsError
+from covidlit.evaluation.learnt_thresholds import learnt_thresholds
 from covidlit.evaluation.metrics_file import FILE, read_metrics
+from covidlit.evaluation.published_figures import PublishedFigures, published_figures
 from covidlit.evaluation.report_context import ReportContext
 from covidlit.evaluation.settings import SETTINGS
 from covidlit.files import fingerprint
@@ -102,9 +104,21 @@ def _context(folder: Path) -> ReportContext:
         cut_short=record.get("cut_short") or "",
         synthetic=None if n_synthetic is None else bool(n_synthetic),
         notes=_notes(cohort),
+        thresholds=learnt_thresholds(folder),
+        published=published_of(config),
         gallery=gallery.images if gallery else (),
         gallery_note=gallery.note.strip() if gallery else "",
     )
+
+
+def published_of(config: Mapping[str, Any]) -> PublishedFigures | None:
+    """The figures of a paper that a run's model names, to stand beside its own.
+
+    Raises:
+        ConfigError: there are none of that name.
+    """
+    name = (config.get("model") or {}).get("published")
+    return None if name is None else published_figures(name)
 
 
 def _notes(cohort: Mapping[str, Any]) -> list[str]:

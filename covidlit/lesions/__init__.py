@@ -1,7 +1,7 @@
 """Lesions: labels of voxels (contract 7) and the factors measured on them (contract 8)."""
 
-from covidlit.lesions.definitions import DEFINITIONS, Definition, definitions_markdown
-from covidlit.lesions.factor_tables import (
+from covidlit.cohort.factor_definitions import DEFINITIONS, Definition, definitions_markdown
+from covidlit.cohort.factor_tables import (
     FACTORS,
     FACTORS_SCHEMA,
     LESIONS_SCHEMA,

@@ -13,10 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covidlit.arguments import n_cores
+from covidlit.cohort.factor_definitions import DEFINITIONS, Definition
 from covidlit.cohort.scan_ids import scan_id_of
 from covidlit.dicom.tracking import tracking_uid
 from covidlit.lesions.border import surroundings_of
-from covidlit.lesions.definitions import DEFINITIONS, Definition
 from covidlit.lesions.density import Density, density_of
 from covidlit.lesions.diameter import diameter_2d, diameter_3d, row_ends
 from covidlit.lesions.edge import Edge, edge_clarity

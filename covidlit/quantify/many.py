@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from covidlit.cohort.factor_definitions import definitions_markdown
 from covidlit.cohort.scan_sources import ScanSource, find_scans, refusal_reason
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.files import write_text
 from covidlit.lesions import FACTORS_SCHEMA, LESIONS_SCHEMA, validate_factors, validate_lesions
-from covidlit.lesions.definitions import definitions_markdown
 from covidlit.preprocess.conversion import scan_name
 from covidlit.preprocess.index import Signatures
 from covidlit.progress import progress_bar

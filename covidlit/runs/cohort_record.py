@@ -19,6 +19,7 @@ from covidlit.cohort.scan_dates import scan_days
 from covidlit.cohort.scan_notes import count_notes
 from covidlit.cohort.sources import flow_of
 from covidlit.cohort.summary import split_summary, split_summary_by_fold
+from covidlit.datamodules.tables.table_datamodule import TableDataModule
 from covidlit.preprocess import FORMAT
 
 if TYPE_CHECKING:
@@ -49,19 +50,20 @@ _SAME = {
 }
 
 
-def cohort_record_of(datamodules: Sequence[VolumeDataModule]) -> dict[str, Any]:
+def cohort_record_of(datamodules: Sequence[VolumeDataModule | TableDataModule]) -> dict[str, Any]:
     """The record of a datamodule that is set up, or of the folds of a cross-validation.
 
     Of folds the parts are those of each; what is told by part for one split alone is left out.
     """
     first, tables = datamodules[0], [datamodule.table for datamodule in datamodules]
     record = cohort_record(tables[0], first.split, first.manifest_path, first.suspicions)
-    checks, given = first.checks, first.given_checks
-    record["checks"] = {
-        "override": sorted(checks.override),
-        "of_manifest": sorted(checks.override - given.override),
-        "min_slices": checks.min_slices,
-    }
+    if not isinstance(first, TableDataModule):
+        checks, given = first.checks, first.given_checks
+        record["checks"] = {
+            "override": sorted(checks.override),
+            "of_manifest": sorted(checks.override - given.override),
+            "min_slices": checks.min_slices,
+        }
     if len(datamodules) == 1:
         return record
     everyone = [{k: row[k] for k in ("characteristic", "all")} for row in record["table1"]]
@@ -78,7 +80,8 @@ def cohort_record(
     """What the files of a run do not say about its cohort, JSON-able; no row of any patient.
 
     Args:
-        table: the datamodule's rows, with `part`, `status`, `reason` and `pixel_hash`.
+        table: the datamodule's rows, with `part`, `status`, `reason`, and `pixel_hash` where there
+            are images.
         split: of these rows.
         manifest: the file they come from, with its flow of inclusion beside it where there is one.
         suspicions: what may be a leak, of which each kind is counted.

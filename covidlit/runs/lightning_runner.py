@@ -114,13 +114,14 @@ class LightningRunner:
         return cut_short(self._trainer_node)
 
     def check(self, data: CohortData) -> None:
-        """Make sure that what follows validation scores will have some.
+        """Make sure that the task takes such data, and that what follows scores will have some.
 
         Raises:
-            ConfigError: see `fit`.
+            ConfigError: see `fit`; or data of another kind.
         """
         from covidlit.datamodules.cohort_data import Planned
 
+        self._task_class.check_input(data.input_record())
         planned: Any = Planned(data)
         for name, node in self._callback_nodes.items():
             self._check_monitor(name, node, planned)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from covidlit.datamodules.tables.table_datamodule import TableDataModule
 from covidlit.datamodules.volume_datamodule import VolumeDataModule
 from covidlit.files import write_json
 from covidlit.runs.cohort_record import cohort_record_of
@@ -26,7 +27,7 @@ def write_run_records(
         run_dir: the run's folder.
     """
     folds = data if isinstance(data, Sequence) else [data]
-    volumes = [each for each in folds if isinstance(each, VolumeDataModule)]
-    if volumes:
-        write_json(Path(run_dir) / "cohort.json", cohort_record_of(volumes))
+    scans = [each for each in folds if isinstance(each, VolumeDataModule | TableDataModule)]
+    if scans:
+        write_json(Path(run_dir) / "cohort.json", cohort_record_of(scans))
     write_json(Path(run_dir) / "hardware.json", hardware_record(config))

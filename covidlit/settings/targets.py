@@ -42,7 +42,9 @@ ALLOWED_TARGETS: dict[str, set[str]] = {
     "data": {
         "covidlit.datamodules.VolumeDataModule",
         "covidlit.datamodules.slices.SliceDataModule",
+        "covidlit.datamodules.tables.FactorDataModule",
     },
+    "classifiers": {"covidlit.baselines.FactorThresholds"},
     "sources": {
         "covidlit.cohort.sources.existing_manifest",
         "covidlit.synthetic.source.synthetic_manifest",
@@ -67,7 +69,8 @@ ALLOWED_TARGETS: dict[str, set[str]] = {
 }
 """What may be built, by kind: exact dotted names of classes. A class that stands in a module of its
 own inside `covidlit.models` or `covidlit.tasks` (`covidlit.models.my_net.MyNet`) is allowed too;
-names of other packages are added by `allow_target`."""
+names of other packages are added by `allow_target`. Classifiers of scikit-learn need no name here,
+see `covidlit.baselines.classifier`."""
 
 
 MOVED = {

@@ -38,6 +38,7 @@ class BaseTask(pl.LightningModule, ABC):
     Attributes:
         outcome: what a run of the task is after; a name of `covidlit.runs.outcomes.OUTCOMES`, or
             the dotted path of a class.
+        takes: the kind of input (`CohortData.input_record`) that it learns from; None: not said.
         monitor, mode: the logged metric that checkpoints, early stopping and schedulers follow.
         record: what the run wants kept in the checkpoint: a plain mapping that holds the fields of
             `covidlit.checkpoints.RunRecord` (resolved configuration, split hash, preprocessing).
@@ -47,6 +48,7 @@ class BaseTask(pl.LightningModule, ABC):
     monitor = "val_auroc"
     mode = "max"
     outcome = "classification"
+    takes: str | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,6 +61,23 @@ class BaseTask(pl.LightningModule, ABC):
         self.configure_models()
         self.configure_losses()
         self.configure_metrics()
+
+    @classmethod
+    def check_input(cls, input_record: Mapping[str, Any]) -> None:
+        """Refuse data of another kind than the task learns from.
+
+        Raises:
+            ConfigError: names both.
+        """
+        kind = input_record["kind"]
+        if cls.takes not in (None, kind):
+            raise ConfigError(
+                f"the model learns from input of the kind {cls.takes!r}, and the data are of the "
+                f"kind {kind!r}.",
+                where="data",
+                fix="choose a model of such data (data=slices: maskrcnn; data=factors: "
+                "factor_thresholds, svm or random_forest), or other data.",
+            )
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, **kwargs: Any) -> Self:  # type: ignore[override]

@@ -64,6 +64,8 @@ class VolumeClassification(ClassifierMixin, BaseTask):
         ConfigError: an argument out of its range; the message names it.
     """
 
+    takes = "volume"
+
     def __init__(
         self,
         net: Mapping[str, Any],

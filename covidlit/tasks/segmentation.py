@@ -57,6 +57,7 @@ class LesionSegmentation(BaseTask):
     monitor = "val_dice"
     mode = "max"
     outcome = "segmentation"
+    takes = "slices"
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
+from covidlit.cohort.factor_definitions import DEFINITIONS
 from covidlit.dicom.out.terms import (
     CLASS_TERMS,
     LESION_TERMS,
@@ -25,7 +26,6 @@ from covidlit.dicom.out.terms import (
 )
 from covidlit.errors import CovidlitError
 from covidlit.files import write_text
-from covidlit.lesions.definitions import DEFINITIONS
 from covidlit.lesions.report.limits import limits_of
 from covidlit.lesions.report.pictures import key_slice_pictures, side_views
 from covidlit.lesions.report.regions import REGION_HEADS, region_rows

@@ -16,8 +16,8 @@ from covidlit.evaluation.part import SamplingOf, curve_record
 from covidlit.evaluation.predictions import accepted
 from covidlit.evaluation.proportions import proportion
 from covidlit.evaluation.roc import roc_curve
-from covidlit.papers.csacnet.methods import Method, with_threshold
 from covidlit.papers.csacnet.subsets import Subsets
+from covidlit.papers.methods import Method, with_threshold
 
 CONTRASTS = {"S1 vs S2 + S3": "negative", "S1 vs S2": "S2", "S1 vs S3": "S3"}
 """The paper's three contrasts, and the scans that S1 is held against in each."""

@@ -17,9 +17,9 @@ from covidlit.evaluation.estimate import Estimate
 from covidlit.evaluation.paired import proportion_difference
 from covidlit.evaluation.proportions import proportion
 from covidlit.evaluation.roc import roc_points
-from covidlit.papers.csacnet.methods import Method
 from covidlit.papers.csacnet.readings import Reader, readers
 from covidlit.papers.csacnet.subsets import initial_result
+from covidlit.papers.methods import Method
 
 NO_READERS = (
     "There is no reader's column in the table. Give each reader a column in the table of labels: "

@@ -20,11 +20,11 @@ from covidlit.evaluation.thresholds import threshold_table
 from covidlit.papers.csacnet.cases import typical_and_misdiagnosed
 from covidlit.papers.csacnet.cohort import cohort_tables
 from covidlit.papers.csacnet.contrasts import contrasts
-from covidlit.papers.csacnet.methods import Method, as_method
 from covidlit.papers.csacnet.published_numbers import published
 from covidlit.papers.csacnet.reader_study import reader_study
 from covidlit.papers.csacnet.rtpcr import by_initial_result, correct_over_methods
 from covidlit.papers.csacnet.subsets import Subsets, initial_result
+from covidlit.papers.methods import Method, as_method
 
 FORMAT = 2
 """Number of the layout of `paper.json`; raised when a key changes its meaning.

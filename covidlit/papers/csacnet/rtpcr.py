@@ -11,8 +11,8 @@ from covidlit.evaluation.bootstrap import Sampling, Weights
 from covidlit.evaluation.difference import DifferenceTest, bootstrap_test, holm
 from covidlit.evaluation.unpaired import auc_difference_common_negatives, fisher_test
 from covidlit.papers.csacnet.contrasts import discrimination
-from covidlit.papers.csacnet.methods import Method
 from covidlit.papers.csacnet.subsets import initial_result
+from covidlit.papers.methods import Method
 
 GROUPS = ("positive", "negative")
 """The first RT-PCR results."""

@@ -16,6 +16,7 @@ from covidlit.evaluation.estimate import Estimate
 from covidlit.evaluation.evaluate import as_binary
 from covidlit.evaluation.operating_point import operating_points
 from covidlit.evaluation.predictions import accepted, read_predictions, validate_predictions
+from covidlit.evaluation.run_report import published_of
 from covidlit.explain.run_gallery import run_gallery
 from covidlit.runs.lightning_runner import LightningRunner
 from covidlit.runs.outcomes.classification_checks import (
@@ -46,8 +47,9 @@ class Classification:
     mode = "max"
 
     def check_settings(self, config: Mapping[str, Any]) -> None:
-        """Check the node `evaluation` by itself."""
+        """Check the node `evaluation` by itself, and that there are the figures to stand beside."""
         check_evaluation_settings(config["evaluation"])
+        published_of(config)
 
     def check(self, config: Mapping[str, Any], data: CohortData) -> None:
         """Check the node `evaluation` against the rows that will be evaluated."""

@@ -20,7 +20,8 @@ from covidlit.cohort.summary import split_summary, split_summary_by_fold
 from covidlit.datamodules.cohort_data import TO_CHECK
 from covidlit.datamodules.row_lines import noted_lines
 from covidlit.evaluation import ReportContext
-from covidlit.evaluation.run_report import training_curve
+from covidlit.evaluation.learnt_thresholds import learnt_thresholds
+from covidlit.evaluation.run_report import published_of, training_curve
 from covidlit.files import fingerprint
 from covidlit.runs.outcomes.outcome import Training
 
@@ -66,11 +67,7 @@ def report_context(
         split_hash=hashes[0] if len(hashes) == 1 else fingerprint(hashes),
         split_summary=_by_part(trainings) if summary is None else summary,
         centres=sorted(map(str, table["centre"].dropna().unique())) if "centre" in table else [],
-        disjointness=(
-            "No patient, no study, no series and no image (hash of its voxels) stands in two parts"
-            f"{' of a fold' if len(trainings) > 1 else ''}; "
-            "this was checked when the run started, which would have stopped it.",
-        ),
+        disjointness=(_disjoint(table, several=len(trainings) > 1),),
         flow=flow,
         notes=[*filter(None, [flow_note, *noted_lines(table, data.unit), *_to_check(trainings)])],
         tables=tables,
@@ -88,7 +85,22 @@ def report_context(
         },
         selected_on=facts["selected_on"],
         cut_short=facts["cut_short"],
+        thresholds=learnt_thresholds(run_dir),
+        published=published_of(config),
         synthetic=bool(table["synthetic"].fillna(False).any()) if "synthetic" in table else None,
+    )
+
+
+def _disjoint(table: pd.DataFrame, *, several: bool) -> str:
+    """What was compared between the parts, as far as the rows have it."""
+    compared = ["patient"]
+    compared += [name for name in ("study", "series") if f"{name}_uid" in table]
+    compared += ["image (hash of its voxels)"] if "pixel_hash" in table else []
+    named = [f"no {name}" for name in compared]
+    listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+    return (
+        f"{listed[0].upper()}{listed[1:]} stands in two parts{' of a fold' if several else ''}; "
+        "this was checked when the run started, which would have stopped it."
     )
 
 

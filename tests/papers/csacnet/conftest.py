@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from covidlit.evaluation.bootstrap import Sampling
-from covidlit.papers.csacnet.methods import Method, as_method
+from covidlit.papers.methods import Method, as_method
 
 
 def _cohort(seed: int = 0, n: int = 120, validation: int = 60, gap: float = 0.25) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from covidlit.papers.csacnet import typical_and_misdiagnosed
-from covidlit.papers.csacnet.methods import Method
+from covidlit.papers.methods import Method
 
 Cohort = Callable[..., pd.DataFrame]
 MethodOf = Callable[..., Method]

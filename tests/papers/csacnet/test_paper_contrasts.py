@@ -13,7 +13,7 @@ from statsmodels.stats.proportion import proportion_confint
 from covidlit.errors import PredictionsError
 from covidlit.papers.csacnet import Subsets, paper, published
 from covidlit.papers.csacnet.contrasts import contrasts
-from covidlit.papers.csacnet.methods import Method
+from covidlit.papers.methods import Method
 
 Cohort = Callable[..., pd.DataFrame]
 MethodOf = Callable[..., Method]

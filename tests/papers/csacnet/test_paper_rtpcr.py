@@ -11,9 +11,9 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
-from covidlit.papers.csacnet.methods import Method
 from covidlit.papers.csacnet.rtpcr import by_initial_result, correct_over_methods
 from covidlit.papers.csacnet.wording import verdict
+from covidlit.papers.methods import Method
 
 Cohort = Callable[..., pd.DataFrame]
 MethodOf = Callable[..., Method]

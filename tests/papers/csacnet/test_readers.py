@@ -12,13 +12,13 @@ from sklearn.metrics import recall_score, roc_auc_score, roc_curve
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from covidlit.papers.csacnet.methods import Method
 from covidlit.papers.csacnet.reader_study import (
     reader_study,
     sensitivity_at_specificity,
     weighted_sensitivity,
 )
 from covidlit.papers.csacnet.readings import readers
+from covidlit.papers.methods import Method
 
 Cohort = Callable[..., pd.DataFrame]
 MethodOf = Callable[..., Method]

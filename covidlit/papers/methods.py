@@ -22,7 +22,7 @@ from covidlit.evaluation.predictions import (
 )
 from covidlit.evaluation.runs import check_runs, split_label, table_file
 from covidlit.evaluation.seed_runs import SeedRun
-from covidlit.papers.csacnet.seeds import mean_points, mean_table, runs_by_seed
+from covidlit.papers.seeds import mean_points, mean_table, runs_by_seed
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def as_method(
     Args:
         name: what the page calls it.
         predictions: table of contract 6; rows without a usable score are taken as refused. Several
-            seeds of one model are averaged; see `covidlit.papers.csacnet.seeds`.
+            seeds of one model are averaged; see `covidlit.papers.seeds`.
         rule: how to choose the threshold, see `covidlit.evaluation.evaluate`.
         sampling_of: gives the sampling of some rows.
 

@@ -1,0 +1,208 @@
+"""A table of numbers, what its columns mean, and how it finds the rows of a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from covidlit.cohort.leakage import Suspicion
+from covidlit.cohort.patient_ids import same_patient
+from covidlit.errors import ConfigError, ManifestError, did_you_mean
+from covidlit.files import fingerprint
+
+FEATURE_COLUMNS = ("name", "group", "description", "unit", "source")
+
+_TELLING = 3
+"""So many numbers that are neither missing nor whole tell one scan from another."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Rows of numbers that can be joined to a manifest.
+
+    Args:
+        table: `scan_id`, `patient_id` where it is known, and the columns of `features`, float64
+            with NaN where a number is undefined.
+        features: one row per number: name, group, description, unit, source, and further columns
+            that say how it is read.
+        reasons: scan_id -> why a scan has no row, where that is known.
+        place: of the table, for people.
+        made_by: the command that makes the table, for errors.
+    """
+
+    table: pd.DataFrame
+    features: pd.DataFrame
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    place: str = "the table"
+    made_by: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """The columns of numbers, in order."""
+        return self.features["name"].to_list()
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What a join found.
+
+    Args:
+        rows: those of the manifest in order, with `status`, `reason` and `key` (a hash of the row's
+            numbers).
+        values: of these rows the columns of numbers, NaN where one is undefined or there are none.
+        lines: sentences on what found no counterpart.
+        n_without: rows of the manifest without numbers that were not refused before.
+        n_left: rows of numbers that are of no scan of the manifest.
+    """
+
+    rows: pd.DataFrame
+    values: pd.DataFrame
+    lines: tuple[str, ...]
+    n_without: int
+    n_left: int
+
+
+def join(manifest: pd.DataFrame, numbers: Numbers, name: str) -> Joined:
+    """Find the numbers of each scan of a manifest.
+
+    A scan without numbers keeps its row, refused with the reason.
+
+    Args:
+        manifest: from `covidlit.datamodules.volume_table.with_target`.
+        numbers: of scans, some of which may be others.
+        name: of the numbers in sentences, such as "factors".
+
+    Raises:
+        ManifestError: no scan has numbers, or the two tables disagree on who a scan's patient is.
+    """
+    ids = manifest["scan_id"].astype(str)
+    known = numbers.table.assign(scan_id=numbers.table["scan_id"].astype(str)).set_index("scan_id")
+    found = ids.isin(known.index)
+    if not found.any():
+        example = f"{known.index[0]!r} there, {ids.iloc[0]!r} in the manifest"
+        made = f"make them of this manifest: {numbers.made_by}." if numbers.made_by else None
+        raise ManifestError(
+            f"none of the {len(ids)} scans of the manifest has {name} (a scan_id is {example}).",
+            where=numbers.place,
+            fix=made,
+        )
+    lines = _patients(manifest[found], known, numbers.place)
+    values = known[numbers.names].astype("float64").reindex(ids).set_axis(manifest.index)
+    rows = manifest.assign(key=_keys(values).where(found))
+    ok = rows["status"].eq("ok") if "status" in rows else pd.Series(True, rows.index)
+    without = ok & ~found
+    reasons = ids.map(dict(numbers.reasons)).fillna(f"it has no row in {numbers.place}")
+    rows["status"] = rows["status"].mask(without, "refused")
+    rows["reason"] = rows["reason"].mask(without, f"no {name}: " + reasons.astype("string"))
+    n_left = int((~known.index.isin(set(ids))).sum())
+    if without.any():
+        lines.append(f"{int(without.sum())} of {len(ids)} scans of the manifest have no {name}.")
+    if n_left:
+        lines.append(
+            f"{n_left} of {len(known)} scans with {name} are not in the manifest, or not included, "
+            "and are left out."
+        )
+    return Joined(rows, values, tuple(lines), int(without.sum()), n_left)
+
+
+def same_numbers(table: pd.DataFrame, values: pd.DataFrame) -> list[Suspicion]:
+    """Scans of different parts that have the same numbers, as one scan under two names has.
+
+    Rows of which too few numbers tell them from others, such as those of scans without a lesion,
+    are not compared.
+
+    Args:
+        table: with `scan_id`, `part` and `key`.
+        values: the numbers, by the table's index.
+    """
+    numbers = values.loc[table.index].to_numpy(dtype=float)
+    telling = (np.isfinite(numbers) & (numbers != np.round(numbers))).sum(axis=1) >= _TELLING
+    rows = table[telling & table["part"].notna().to_numpy()]
+    found = []
+    for _, group in rows.groupby("key", sort=False):
+        if group["part"].nunique() > 1:
+            named = " and ".join(
+                f"{scan} ({part})"
+                for scan, part in zip(group["scan_id"], group["part"], strict=True)
+            )
+            found.append(
+                Suspicion(
+                    "same numbers",
+                    f"Scans {named} have the same numbers, as one scan under two names has. If "
+                    "they are of one person, give both the same patient_id.",
+                )
+            )
+    return found
+
+
+def chosen_features(features: pd.DataFrame, asked: Sequence[str] | None) -> pd.DataFrame:
+    """The rows of a table of features that groups or names ask for, in the table's order.
+
+    Args:
+        features: name, group, ...
+        asked: names of groups or of features; None: all.
+
+    Raises:
+        ConfigError: there is no such group or feature, or none is named.
+    """
+    if asked is None:
+        return features
+    wanted = [asked] if isinstance(asked, str) else list(map(str, asked))
+    known = [*dict.fromkeys(features["group"]), *features["name"]]
+    for name in wanted or [""]:
+        if name not in known:
+            raise ConfigError(
+                f"the data have no feature or group of features {name!r}."
+                if name
+                else "no feature is chosen.",
+                where="model.features",
+                fix=did_you_mean(name, known) or f"use null for all, or some of {', '.join(known)}",
+            )
+    chosen = features["group"].isin(wanted) | features["name"].isin(wanted)
+    return features[chosen].reset_index(drop=True)
+
+
+def _patients(found: pd.DataFrame, known: pd.DataFrame, place: str) -> list[str]:
+    """A sentence where patients are called otherwise in the two tables.
+
+    One name in place of another is fine (other pseudonyms); one name for two people is not.
+    """
+    if "patient_id" not in known:
+        return []
+    pairs = pd.DataFrame(
+        {
+            "scan": found["scan_id"].astype(str).to_numpy(),
+            "ours": [same_patient(name) for name in found["patient_id"].astype(str)],
+            "theirs": [
+                same_patient(name)
+                for name in known.loc[found["scan_id"].astype(str), "patient_id"].astype(str)
+            ],
+        }
+    )
+    for one, other in (("ours", "theirs"), ("theirs", "ours")):
+        several = pairs.groupby(one)[other].nunique()
+        torn = several.index[several > 1]
+        if len(torn):
+            scans = pairs.loc[pairs[one] == torn[0]].drop_duplicates(other)["scan"].tolist()
+            single, table = ("the manifest", place) if one == "ours" else (place, "the manifest")
+            raise ManifestError(
+                f"scans {scans[0]} and {scans[1]} are of one patient in {single} and of two in "
+                f"{table} ({len(torn)} such patient(s)).",
+                where=place,
+                fix="make the numbers of the scans of this manifest.",
+            )
+    other = int((pairs["ours"] != pairs["theirs"]).sum())
+    if not other:
+        return []
+    return [
+        f"The patients of {other} scans have other names in {place}; those of the manifest count."
+    ]
+
+
+def _keys(values: pd.DataFrame) -> pd.Series:
+    rows = values.astype("float64").to_numpy().tolist()
+    return pd.Series([fingerprint([repr(v) for v in row])[:16] for row in rows], values.index,
+                     dtype="string")  # fmt: skip
