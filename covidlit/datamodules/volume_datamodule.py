@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from inspect import signature
 from math import prod
 from pathlib import Path
@@ -11,25 +11,18 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-import pytorch_lightning as pl
-from numpy.typing import NDArray
 
 from covidlit.arguments import require_n_jobs, require_whole_number
-from covidlit.cohort.leakage import Suspicion, check_leakage, in_words
+from covidlit.cohort.leakage import check_leakage, in_words
 from covidlit.cohort.manifest import read_manifest
 from covidlit.cohort.provenance import checks_of
-from covidlit.cohort.split import PARTS
 from covidlit.cohort.splits import Split, require_two_targets
 from covidlit.datamodules.arguments import as_geometry, as_path, as_window, config_errors
-from covidlit.datamodules.balance import draw_weights
 from covidlit.datamodules.cohort_data import TO_CHECK, RunSettings, SplitOf
-from covidlit.datamodules.loading import epoch_loader
-from covidlit.datamodules.notices import Notices
-from covidlit.datamodules.sampling import EpochLoader, EpochSampler
+from covidlit.datamodules.split_datamodule import SplitDataModule
 from covidlit.datamodules.volume_dataset import VolumeDataset
 from covidlit.datamodules.volume_settings import volume_arguments
 from covidlit.datamodules.volume_table import (
-    check_manifest_columns,
     naming_the_rule,
     prepared_table,
     rows_of_split,
@@ -44,7 +37,7 @@ from covidlit.preprocess.features.catalogue import FEATURE_NAMES, GROUPS, featur
 from covidlit.preprocess.thumbnails import cohort_thumbnails
 
 
-class VolumeDataModule(pl.LightningDataModule):
+class VolumeDataModule(SplitDataModule):
     """Prepared CT volumes with their labels, in the parts of a split.
 
     A batch is a dict: `image` float32 (B, 1, z, y, x) in [0, 1]; `affine` float32 (B, 4, 4), the
@@ -105,46 +98,32 @@ class VolumeDataModule(pl.LightningDataModule):
         label_rule: Any = None,
         drop_last: bool = False,
     ) -> None:
-        super().__init__()
-        require_whole_number(batch_size, "batch_size", at_least=1)
-        require_whole_number(num_workers, "num_workers", at_least=0)
+        super().__init__(
+            split,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            balanced=balanced,
+            seed=seed,
+            drop_last=drop_last,
+        )
         require_whole_number(n_classes, "n_classes", at_least=2)
-        require_whole_number(seed, "seed", at_least=0)
         require_n_jobs(n_jobs)
         self.manifest_path = as_path(manifest, "manifest")
         self.cache_dir = as_path(cache_dir, "cache_dir")
         self.geometry = as_geometry(geometry)
         self.window = as_window(window)
-        self.batch_size = batch_size
-        self.num_workers = num_workers
-        self.balanced = balanced
-        self.seed = seed
         self.n_classes = n_classes
-        self.drop_last = drop_last
-        self._split_source = split
         self._augmentation = None if augmentation is None else dict(augmentation)
         self._prepare: dict[str, Any] = {"n_jobs": n_jobs, "backend": backend, "strict": strict}
         self.given_checks: Checks = checks or Checks()
         self._label_rule = label_rule
         self._manifest: pd.DataFrame | None = None
         self._prepared: pd.DataFrame | None = None
-        self._table: pd.DataFrame | None = None
-        self._split: Split | None = None
-        self.suspicions: list[Suspicion] = []
-        self._notices = Notices()  # shared by copies with another split
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], run: RunSettings) -> Self:
         """The datamodule of `conf/data/*.yaml`; see `covidlit.datamodules.cohort_data`."""
         return cls(**volume_arguments(settings, run, signature(cls).parameters))
-
-    def with_split(self, split: Split | SplitOf) -> Self:
-        """The same scans in other parts; what is prepared already is not looked at again."""
-        other = copy.copy(self)
-        other._split_source, other._split, other._table = split, None, None
-        other.suspicions = []
-        other.trainer = None
-        return other
 
     @property
     def manifest(self) -> pd.DataFrame:
@@ -160,40 +139,16 @@ class VolumeDataModule(pl.LightningDataModule):
         """The checks of the scans: those given, and those that the manifest was made with."""
         return checks_of(self.manifest, self.given_checks)
 
-    @property
-    def table(self) -> pd.DataFrame:
-        """The manifest's rows with `target`, `part`, `status` ("ok" or "refused"), `reason`, `key`.
-
-        Refused scans keep their row; the loaders leave them out. Scans with a target that the split
-        does not name (the test part, in a sweep) have none.
-        """
-        self.setup()
-        assert self._table is not None
-        return self._table
-
-    @property
-    def split(self) -> Split:
-        """The split in use."""
-        return self._make_split()
-
     def prepare_data(self) -> None:
         """Prepare every scan of the split into the cache; quick where that is done already."""
         # The split first, because it is quick: a wrong one is said before the long part.
-        rows = usable_rows(rows_of_split(self.manifest, self._make_split()))
+        rows = usable_rows(rows_of_split(self.manifest, self.split))
         if self._prepared is not None and rows["scan_id"].isin(self._prepared["scan_id"]).all():
             return
         self._notices.of_plan(self, self.manifest_path.name, self.given_checks, self.checks)
         self._prepared = prepare_cohort(
             rows, self.cache_dir, self.geometry, checks=self.checks, **self._prepare
         ).table
-
-    def check_columns(self) -> None:
-        """Refuse columns of the manifest that a predictions table has for itself.
-
-        Raises:
-            ManifestError: names them.
-        """
-        check_manifest_columns(self.manifest, self.manifest_path)
 
     def setup(self, stage: str | None = None) -> None:
         """Split the cohort and check it for leakage by patient, study, series and pixels.
@@ -209,7 +164,7 @@ class VolumeDataModule(pl.LightningDataModule):
             return
         self.prepare_data()
         assert self._prepared is not None
-        split = self._make_split()
+        split = self.split
         table = prepared_table(rows_of_split(self.manifest, split), self._prepared, split)
         usable = table[table["pixel_hash"].notna()]
         scans = usable["scan_id"].astype(str).to_list()
@@ -225,15 +180,6 @@ class VolumeDataModule(pl.LightningDataModule):
         """The scan_ids of a part that can be loaded, in the table's order."""
         return [str(scan_id) for scan_id in self.rows_of(part)["scan_id"]]
 
-    def rows_of(self, part: str) -> pd.DataFrame:
-        """The rows of a part that can be loaded, in the table's order."""
-        if part not in PARTS:
-            raise SplitError(
-                f"there is no part {part!r}.", where="part", fix=f"use one of {', '.join(PARTS)}."
-            )
-        table = self.table
-        return table[(table["part"] == part) & (table["status"] == "ok")]
-
     def dataset_of(self, part: str, *, augment: bool = False) -> VolumeDataset:
         """The examples of a part, in the table's order."""
         rows = self.rows_of(part)
@@ -247,10 +193,6 @@ class VolumeDataModule(pl.LightningDataModule):
             augment=self._build_augmentation() if augment else None,
             seed=self.seed,
         )
-
-    def dataloader_of(self, part: str) -> EpochLoader:
-        """Batches of a part for one device: every scan once, in order, without augmentation."""
-        return self._loader(self.dataset_of(part), shuffle=False, ranked=False)
 
     def features_of(self, part: str, groups: Sequence[str] | None = None) -> pd.DataFrame:
         """The features of a part's prepared volumes, by name; see `covidlit.preprocess.features`.
@@ -305,66 +247,8 @@ class VolumeDataModule(pl.LightningDataModule):
             )
         require_two_targets(rows, "split", whole=self.table)
 
-    def train_dataloader(self) -> EpochLoader:
-        """Batches of the training part: shuffled or balanced, augmented.
-
-        Raises:
-            SplitError: no scan of it could be prepared, or those of one class only.
-        """
-        self.check_learnable()
-        dataset = self.dataset_of("train", augment=True)
-        return self._loader(
-            dataset, shuffle=True, ranked=True, balanced=self.balanced, drop_last=self.drop_last
-        )
-
-    def val_dataloader(self) -> EpochLoader | list[EpochLoader]:
-        """Batches of the validation part in order; an empty list if there is none."""
-        return self._ordered("validation")
-
-    def test_dataloader(self) -> EpochLoader | list[EpochLoader]:
-        """Batches of the test part in order; an empty list if there is none."""
-        return self._ordered("test")
-
-    def predict_dataloader(self) -> EpochLoader | list[EpochLoader]:
-        """Batches of the test part in order; an empty list if there is none."""
-        return self._ordered("test")
-
-    def _ordered(self, part: str) -> EpochLoader | list[EpochLoader]:
-        dataset = self.dataset_of(part)
-        return self._loader(dataset, shuffle=False, ranked=True) if len(dataset) else []
-
-    def _loader(
-        self,
-        dataset: VolumeDataset,
-        *,
-        shuffle: bool,
-        ranked: bool,
-        balanced: bool | str = False,
-        drop_last: bool = False,
-    ) -> EpochLoader:
-        trainer = self.trainer if ranked else None
-        sampler = EpochSampler(
-            dataset,
-            seed=self.seed,
-            shuffle=shuffle,
-            weights=draw_weights(balanced, dataset.targets, self._centres(dataset)),
-            classes=dataset.targets,
-            drop_last=drop_last,
-            rank=trainer.global_rank if trainer else 0,
-            world_size=trainer.world_size if trainer else 1,
-        )
-        return epoch_loader(
-            dataset,
-            sampler,
-            batch_size=self.batch_size,
-            num_workers=self.num_workers,
-            row_bytes=4 * prod(self.geometry.size),  # float32; the rest is small
-            processes=trainer.num_devices if trainer else 1,
-        )
-
-    def _centres(self, dataset: VolumeDataset) -> NDArray[np.object_]:
-        centres = self.table.set_index("scan_id")["centre"]
-        return centres.reindex(list(dataset.scan_ids)).to_numpy(dtype=object)
+    def _loading(self, dataset: VolumeDataset, rows: pd.DataFrame) -> dict[str, Any]:
+        return {"row_bytes": 4 * prod(self.geometry.size)}  # float32; the rest is small
 
     def _build_augmentation(self) -> Any:
         if self._augmentation is None:
@@ -374,17 +258,8 @@ class VolumeDataModule(pl.LightningDataModule):
         with config_errors("augmentation"):
             return Augmentation(spacing=self.geometry.spacing, **self._augmentation)
 
-    def _make_split(self) -> Split:
-        if self._split is None:
-            manifest = self.manifest
-            source = self._split_source
-            if isinstance(source, (str, Path)):
-                source = Split.load(source)
-            if isinstance(source, Split):
-                source.check_fits(manifest)
-                self._split = source
-            else:
-                with config_errors("split"), naming_the_rule(self._label_rule, manifest):
-                    self._split = source(manifest)
-                self._split_source = self._split  # a function need not go to another process
-        return self._split
+    def _while_splitting(self) -> AbstractContextManager[None]:
+        return naming_the_rule(self._label_rule, self.manifest)
+
+    def _rows_place(self) -> Path:
+        return self.manifest_path

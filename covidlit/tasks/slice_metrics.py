@@ -60,10 +60,10 @@ class SliceMetric(Metric):
         if not has and all_known:
             added[_EMPTY], added[_FALSE] = 1, sure
         looked = torch.tensor([k for k in lesions if bool(known[k])])
-        masks = [
+        one, other = (
             torch.isin(each["semantic"].cpu().long(), looked).numpy() for each in (found, target)
-        ]
-        distance = surface_distance(*masks, _known_spacing(spacing))
+        )
+        distance = surface_distance(one, other, _known_spacing(spacing))
         if distance is not None:
             added[_OUTLINED], added[_DISTANCE] = 1, distance.mean
         self.sums += torch.as_tensor(added, device=self.sums.device)

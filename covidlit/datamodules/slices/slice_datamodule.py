@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any, Self
 
 import pandas as pd
-import pytorch_lightning as pl
 
-from covidlit.arguments import require_n_jobs, require_whole_number
+from covidlit.arguments import require_n_jobs
 from covidlit.cohort.flow import Flow
-from covidlit.cohort.leakage import Suspicion, check_leakage, in_words
+from covidlit.cohort.leakage import check_leakage, in_words
 from covidlit.cohort.slice_criteria import SliceChoice, SliceCriteria
-from covidlit.cohort.split import PARTS
 from covidlit.cohort.splits import Split
-from covidlit.datamodules.arguments import as_path, config_errors
+from covidlit.datamodules.arguments import as_path
 from covidlit.datamodules.cohort_data import TO_CHECK, RunSettings, SplitOf
-from covidlit.datamodules.notices import Notices
-from covidlit.datamodules.sampling import EpochLoader
 from covidlit.datamodules.slices.labelled import LabelledSlices, labelled_slices
 from covidlit.datamodules.slices.scan_copies import near_copies
 from covidlit.datamodules.slices.slice_cache import SliceCache, prepare_slices
-from covidlit.datamodules.slices.slice_dataset import SliceDataset
+from covidlit.datamodules.slices.slice_dataset import SliceDataset, collate_slices, largest_slice
 from covidlit.datamodules.slices.slice_features import slice_feature_table, slice_features
-from covidlit.datamodules.slices.slice_loading import slice_loader
 from covidlit.datamodules.slices.slice_settings import as_size, as_windows, slice_arguments
-from covidlit.datamodules.volume_table import check_manifest_columns
+from covidlit.datamodules.split_datamodule import SplitDataModule
 from covidlit.dicom import Checks
 from covidlit.errors import CacheError, ConfigError, SplitError
 
 
-class SliceDataModule(pl.LightningDataModule):
+class SliceDataModule(SplitDataModule):
     """Axial CT slices with the masks of their objects, in the parts of a split by patient.
 
     A batch is a dict of lists, one element per slice, since slices differ in size:
@@ -100,10 +94,14 @@ class SliceDataModule(pl.LightningDataModule):
         checks: Any = None,
         drop_last: bool = False,
     ) -> None:
-        super().__init__()
-        require_whole_number(batch_size, "batch_size", at_least=1)
-        require_whole_number(num_workers, "num_workers", at_least=0)
-        require_whole_number(seed, "seed", at_least=0)
+        super().__init__(
+            split,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            balanced=balanced,
+            seed=seed,
+            drop_last=drop_last,
+        )
         require_n_jobs(n_jobs)
         if not (isinstance(min_area_mm2, int | float) and 0 <= min_area_mm2 < float("inf")):
             raise ConfigError(
@@ -117,37 +115,19 @@ class SliceDataModule(pl.LightningDataModule):
         self.windows = as_windows(windows, channels)
         self.size = as_size(size)
         self.min_area_mm2 = float(min_area_mm2)
-        self.batch_size = batch_size
-        self.num_workers = num_workers
-        self.balanced = balanced
-        self.seed = seed
-        self.drop_last = drop_last
         self.inclusion, self.choice = inclusion, choice or SliceChoice()
         self.given_checks: Checks = checks or Checks(min_slices=1)
         self._given_classes = None if classes is None else tuple(map(str, classes))
-        self._split_source = split
         self._augmentation = None if augmentation is None else dict(augmentation)
         self._prepare: dict[str, Any] = {"n_jobs": n_jobs, "backend": backend}
         self._strict = strict
         self._labelled: LabelledSlices | None = None
         self._prepared: pd.DataFrame | None = None
-        self._table: pd.DataFrame | None = None
-        self._split: Split | None = None
-        self.suspicions: list[Suspicion] = []
-        self._notices = Notices()  # shared by copies with another split
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], run: RunSettings) -> Self:
         """The datamodule of `conf/data/slices*.yaml`; see `covidlit.datamodules.cohort_data`."""
         return cls(**slice_arguments(settings, run, signature(cls).parameters))
-
-    def with_split(self, split: Split | SplitOf) -> Self:
-        """The same slices in other parts; what is read and prepared already is kept."""
-        other = copy.copy(self)
-        other._split_source, other._split, other._table = split, None, None
-        other.suspicions = []
-        other.trainer = None
-        return other
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -167,31 +147,6 @@ class SliceDataModule(pl.LightningDataModule):
         are no object for their size) and `n_crowds`.
         """
         return self._read().table
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """The manifest's rows with `part`, `status`, `reason`, `key`, `plane`, `pixel_hash`."""
-        self.setup()
-        assert self._table is not None
-        return self._table
-
-    @property
-    def split(self) -> Split:
-        """The split in use, by slice_id: all slices of a patient are in one part."""
-        if self._split is None:
-            # Without the target: a part whose slices all have lesions teaches as well.
-            rows = self.manifest.drop(columns="target")
-            source = self._split_source
-            if isinstance(source, str | Path):
-                source = Split.load(source)
-            if isinstance(source, Split):
-                source.check_fits(rows)
-                self._split = source
-            else:
-                with config_errors("split"):
-                    self._split = source(rows)
-                self._split_source = self._split  # a function need not go to another process
-        return self._split
 
     def prepare_data(self) -> None:
         """Read every image of the split into the cache; quick where that is done already.
@@ -214,14 +169,6 @@ class SliceDataModule(pl.LightningDataModule):
                 where=self.slices_path,
                 fix="mend or remove these slices, or leave strict off.",
             )
-
-    def check_columns(self) -> None:
-        """Refuse columns of the table that a table of results has for itself.
-
-        Raises:
-            ManifestError: names them.
-        """
-        check_manifest_columns(self.manifest, self.slices_path)
 
     def setup(self, stage: str | None = None) -> None:
         """Split the slices and check them for leakage by patient, study, series and pixels.
@@ -247,15 +194,6 @@ class SliceDataModule(pl.LightningDataModule):
         self._table = table.reset_index(drop=True)
         self._notices.of_slices(self._table, self.flow)
 
-    def rows_of(self, part: str) -> pd.DataFrame:
-        """The rows of a part that can be loaded, in the table's order."""
-        if part not in PARTS:
-            raise SplitError(
-                f"there is no part {part!r}.", where="part", fix=f"use one of {', '.join(PARTS)}."
-            )
-        table = self.table
-        return table[(table["part"] == part) & (table["status"] == "ok")]
-
     def dataset_of(self, part: str, *, augment: bool = False) -> SliceDataset:
         """The examples of a part, in the table's order."""
         rows = self.rows_of(part)
@@ -274,10 +212,6 @@ class SliceDataModule(pl.LightningDataModule):
             augmentation=self._augmentation if augment else None,
             seed=self.seed,
         )
-
-    def dataloader_of(self, part: str) -> EpochLoader:
-        """Batches of a part for one device: every slice once, in order, without augmentation."""
-        return self._loader(part)
 
     def features_of(self, part: str, groups: Sequence[str] | None = None) -> pd.DataFrame:
         """A few numbers of each slice's intensities, by name."""
@@ -344,39 +278,15 @@ class SliceDataModule(pl.LightningDataModule):
                 fix="check the annotations, or split otherwise.",
             )
 
-    def train_dataloader(self) -> EpochLoader:
-        """Batches of the training part: shuffled or balanced, augmented.
+    def _loading(self, dataset: SliceDataset, rows: pd.DataFrame) -> dict[str, Any]:
+        return {"collate": collate_slices, "row_bytes": largest_slice(dataset.size, rows)}
 
-        Raises:
-            SplitError: there is nothing to learn.
-        """
-        self.check_learnable()
-        return self._loader(
-            "train", augment=True, trainer=self.trainer, shuffle=True, balanced=self.balanced,
-            drop_last=self.drop_last,
-        )  # fmt: skip
+    def _rows_to_split(self) -> pd.DataFrame:
+        # Without the target: a part whose slices all have lesions teaches as well.
+        return self.manifest.drop(columns="target")
 
-    def val_dataloader(self) -> EpochLoader | list[EpochLoader]:
-        """Batches of the validation part in order; an empty list if there is none."""
-        return self._ordered("validation")
-
-    def test_dataloader(self) -> EpochLoader | list[EpochLoader]:
-        """Batches of the test part in order; an empty list if there is none."""
-        return self._ordered("test")
-
-    predict_dataloader = test_dataloader
-
-    def _ordered(self, part: str) -> EpochLoader | list[EpochLoader]:
-        return self._loader(part, trainer=self.trainer) if len(self.rows_of(part)) else []
-
-    def _loader(self, part: str, *, augment: bool = False, **options: Any) -> EpochLoader:
-        return slice_loader(
-            self.dataset_of(part, augment=augment),
-            self.rows_of(part),
-            batch_size=self.batch_size,
-            num_workers=self.num_workers,
-            **options,
-        )
+    def _rows_place(self) -> Path:
+        return self.slices_path
 
     def _read(self) -> LabelledSlices:
         if self._labelled is None:

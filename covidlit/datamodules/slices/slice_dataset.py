@@ -173,3 +173,16 @@ def _from_layers(layers: torch.Tensor, groups: Sequence[int]) -> Any:
 
 
 __all__ = ["SliceDataset", "Target", "collate_slices"]
+
+
+def largest_slice(size: Sequence[int] | None, rows: pd.DataFrame) -> int:
+    """Bytes of the largest example of these rows: float32 channels, a byte per object and pixel.
+
+    Args:
+        size: rows and columns to which slices are scaled; None: each its own.
+        rows: of the table, with `rows`, `columns` and `n_objects`.
+    """
+    pixels = rows["rows"] * rows["columns"]
+    if size is not None:
+        pixels = pixels * 0 + size[0] * size[1]
+    return int((pixels * (13 + rows["n_objects"])).max()) if len(rows) else 0

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-import pytorch_lightning as pl
 
 from covidlit.arguments import require_whole_number
-from covidlit.cohort.leakage import Suspicion, check_leakage, in_words
+from covidlit.cohort.leakage import check_leakage, in_words
 from covidlit.cohort.manifest import read_manifest
-from covidlit.cohort.split import PARTS
 from covidlit.cohort.splits import Split, require_two_targets
-from covidlit.datamodules.arguments import as_path, config_errors
-from covidlit.datamodules.balance import draw_weights
+from covidlit.datamodules.arguments import as_path
 from covidlit.datamodules.cohort_data import TO_CHECK, RunSettings, SplitOf
-from covidlit.datamodules.loading import epoch_loader
-from covidlit.datamodules.notices import Notices
-from covidlit.datamodules.sampling import EpochLoader, EpochSampler
+from covidlit.datamodules.split_datamodule import SplitDataModule
 from covidlit.datamodules.tables.numbers import (
     Joined,
     Numbers,
@@ -31,7 +26,6 @@ from covidlit.datamodules.tables.numbers import (
 )
 from covidlit.datamodules.tables.table_dataset import TableDataset
 from covidlit.datamodules.volume_table import (
-    check_manifest_columns,
     naming_the_rule,
     rows_of_split,
     with_target,
@@ -39,7 +33,7 @@ from covidlit.datamodules.volume_table import (
 from covidlit.errors import ManifestError, SplitError
 
 
-class TableDataModule(pl.LightningDataModule):
+class TableDataModule(SplitDataModule):
     """Numbers of scans from a table, with the labels of a manifest, in the parts of a split.
 
     A kind of table says in `read_numbers` where its numbers come from, and in `from_settings` how a
@@ -84,25 +78,20 @@ class TableDataModule(pl.LightningDataModule):
         label_rule: Any = None,
         drop_last: bool = False,
     ) -> None:
-        super().__init__()
-        require_whole_number(batch_size, "batch_size", at_least=1)
+        super().__init__(
+            split,
+            batch_size=batch_size,
+            balanced=balanced,
+            seed=seed,
+            drop_last=drop_last,
+        )
         require_whole_number(n_classes, "n_classes", at_least=2)
-        require_whole_number(seed, "seed", at_least=0)
         self.manifest_path = as_path(manifest, "manifest")
-        self.batch_size = batch_size
-        self.balanced = balanced
-        self.seed = seed
         self.n_classes = n_classes
-        self.drop_last = drop_last
         self._strict = strict
-        self._split_source = split
         self._label_rule = label_rule
         self._numbers: Numbers | None = None
         self._joined: Joined | None = None
-        self._table: pd.DataFrame | None = None
-        self._split: Split | None = None
-        self.suspicions: list[Suspicion] = []
-        self._notices = Notices()  # shared by copies with another split
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], run: RunSettings) -> Self:
@@ -112,14 +101,6 @@ class TableDataModule(pl.LightningDataModule):
     def read_numbers(self) -> Numbers:
         """Read the table of numbers; called once."""
         raise NotImplementedError
-
-    def with_split(self, split: Split | SplitOf) -> Self:
-        """The same rows in other parts; what is read already is kept."""
-        other = copy.copy(self)
-        other._split_source, other._split, other._table = split, None, None
-        other.suspicions = []
-        other.trainer = None
-        return other
 
     @property
     def numbers(self) -> Numbers:
@@ -132,29 +113,6 @@ class TableDataModule(pl.LightningDataModule):
     def manifest(self) -> pd.DataFrame:
         """The manifest's rows with `target`, `status`, `reason` and `key`."""
         return self._join().rows
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """The manifest's rows with `part`; a scan without numbers is refused and keeps its row."""
-        self.setup()
-        assert self._table is not None
-        return self._table
-
-    @property
-    def split(self) -> Split:
-        """The split in use: of every scan with a target, as of other data of the same manifest."""
-        if self._split is None:
-            manifest, source = self.manifest, self._split_source
-            if isinstance(source, str | Path):
-                source = Split.load(source)
-            if isinstance(source, Split):
-                source.check_fits(manifest)
-                self._split = source
-            else:
-                with config_errors("split"), naming_the_rule(self._label_rule, manifest):
-                    self._split = source(manifest)
-                self._split_source = self._split  # a function need not go to another process
-        return self._split
 
     def prepare_data(self) -> None:
         """Join the tables.
@@ -172,14 +130,6 @@ class TableDataModule(pl.LightningDataModule):
                 where=self.numbers.place,
                 fix="measure these, or leave strict off.",
             )
-
-    def check_columns(self) -> None:
-        """Refuse columns of the manifest that a predictions table has for itself.
-
-        Raises:
-            ManifestError: names them.
-        """
-        check_manifest_columns(self.manifest, self.manifest_path)
 
     def setup(self, stage: str | None = None) -> None:
         """Split the rows and check them for leakage by patient, study and series.
@@ -202,17 +152,8 @@ class TableDataModule(pl.LightningDataModule):
         self._table = table
         self._notices.of_join(self, self._join().lines)
 
-    def rows_of(self, part: str) -> pd.DataFrame:
-        """The rows of a part that can be used, in the table's order."""
-        if part not in PARTS:
-            raise SplitError(
-                f"there is no part {part!r}.", where="part", fix=f"use one of {', '.join(PARTS)}."
-            )
-        table = self.table
-        return table[(table["part"] == part) & (table["status"] == "ok")]
-
-    def dataset_of(self, part: str) -> TableDataset:
-        """The examples of a part, in the table's order."""
+    def dataset_of(self, part: str, *, augment: bool = False) -> TableDataset:
+        """The examples of a part, in the table's order; numbers have no augmentation."""
         rows = self.rows_of(part)
         key = f"{self.unit}_id"
         return TableDataset(
@@ -221,10 +162,6 @@ class TableDataModule(pl.LightningDataModule):
             rows["target"].to_numpy(dtype=np.int64),
             key,
         )
-
-    def dataloader_of(self, part: str) -> EpochLoader:
-        """Batches of a part for one device: every row once, in order."""
-        return self._loader(part, ranked=False)
 
     def features_of(self, part: str, groups: Sequence[str] | None = None) -> pd.DataFrame:
         """The numbers of a part's rows by name, NaN where one is undefined.
@@ -271,51 +208,11 @@ class TableDataModule(pl.LightningDataModule):
             )
         require_two_targets(rows, "split", whole=self.table)
 
-    def train_dataloader(self) -> EpochLoader:
-        """Batches of the training part: shuffled or balanced.
+    def _while_splitting(self) -> AbstractContextManager[None]:
+        return naming_the_rule(self._label_rule, self.manifest)
 
-        Raises:
-            SplitError: there is nothing to learn.
-        """
-        self.check_learnable()
-        return self._loader("train", shuffle=True, balanced=self.balanced, drop_last=self.drop_last)
-
-    def val_dataloader(self) -> EpochLoader | list[EpochLoader]:
-        """Batches of the validation part in order; an empty list if there is none."""
-        return self._ordered("validation")
-
-    def test_dataloader(self) -> EpochLoader | list[EpochLoader]:
-        """Batches of the test part in order; an empty list if there is none."""
-        return self._ordered("test")
-
-    predict_dataloader = test_dataloader
-
-    def _ordered(self, part: str) -> EpochLoader | list[EpochLoader]:
-        return self._loader(part) if len(self.rows_of(part)) else []
-
-    def _loader(
-        self,
-        part: str,
-        *,
-        ranked: bool = True,
-        shuffle: bool = False,
-        balanced: bool | str = False,
-        drop_last: bool = False,
-    ) -> EpochLoader:
-        dataset, trainer = self.dataset_of(part), self.trainer if ranked else None
-        sampler = EpochSampler(
-            dataset,
-            seed=self.seed,
-            shuffle=shuffle,
-            weights=draw_weights(
-                balanced, dataset.targets, self.rows_of(part)["centre"].to_numpy(dtype=object)
-            ),
-            classes=dataset.targets,
-            drop_last=drop_last,
-            rank=trainer.global_rank if trainer else 0,
-            world_size=trainer.world_size if trainer else 1,
-        )
-        return epoch_loader(dataset, sampler, batch_size=self.batch_size)
+    def _rows_place(self) -> Path:
+        return self.manifest_path
 
     def _join(self) -> Joined:
         if self._joined is None:
