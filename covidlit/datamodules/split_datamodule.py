@@ -7,8 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
+from numpy.typing import NDArray
 
 from covidlit.arguments import require_whole_number
 from covidlit.cohort.leakage import Suspicion
@@ -179,13 +181,14 @@ class SplitDataModule(pl.LightningDataModule):
         """
         dataset, rows = self.dataset_of(part, augment=training), self.rows_of(part)
         trainer = self.trainer if ranked else None
-        balanced = self.balanced if training else False
+        groups, balanced = self._to_balance(dataset, rows)
+        centres = rows["centre"].to_numpy(dtype=object)
         sampler = EpochSampler(
             dataset,
             seed=self.seed,
             shuffle=training,
-            weights=draw_weights(balanced, dataset.targets, rows["centre"].to_numpy(dtype=object)),
-            classes=dataset.targets,
+            weights=draw_weights(balanced if training else False, groups, centres),
+            classes=groups,
             drop_last=training and self.drop_last,
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
@@ -198,6 +201,12 @@ class SplitDataModule(pl.LightningDataModule):
             processes=trainer.num_devices if trainer else 1,
             **self._loading(dataset, rows),
         )
+
+    def _to_balance(
+        self, dataset: Any, rows: pd.DataFrame
+    ) -> tuple[NDArray[np.integer], bool | str]:
+        """The group of each row of a part, and how groups are drawn; see `draw_weights`."""
+        return dataset.targets, self.balanced
 
     def _loading(self, dataset: Any, rows: pd.DataFrame) -> dict[str, Any]:
         """Arguments of `epoch_loader` that depend on what a row is, such as `row_bytes`."""

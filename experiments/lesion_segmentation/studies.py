@@ -56,11 +56,20 @@ def slices(path: Path, split: Any, **arguments: Any) -> SliceDataModule:
     )
 
 
-def synthetic() -> SliceDataModule:
-    """(a): 60 patients, all slices; 20 of them for testing, slices with a lesion in every batch."""
-    path = synthetic_slices(str(DATA / "synthetic"), n_jobs=2, n_scans=60, seed=0, **COHORT)
+DRAWN = {
+    "synthetic": {"n_scans": 60, "balanced": "class"},
+    "synthetic_even": {"n_scans": 120, "balanced": "lesion_class"},
+}
+"""(a): patients, and which slices are drawn equally often."""
+
+
+def synthetic(name: str = "synthetic") -> SliceDataModule:
+    """(a): all slices of a cohort; a third of the patients for testing."""
+    drawn = DRAWN[name]
+    patients = {"n_scans": drawn["n_scans"], "seed": 0, **COHORT}
+    path = synthetic_slices(str(DATA / "synthetic"), n_jobs=2, **patients)
     split = partial(patient_k_fold, n_folds=3, fold=0, validation_fraction=0.1)
-    return slices(path, split, balanced="class")
+    return slices(path, split, balanced=drawn["balanced"])
 
 
 def paper() -> SliceDataModule:
@@ -105,12 +114,12 @@ def real(fold: int, shared: Path) -> SliceDataModule:
 
 
 def data_of(name: str, shared: Path) -> SliceDataModule:
-    """The data of a training: "synthetic", "paper_<start>", "real_<network>_<fold>" or
+    """The data of a training: "synthetic", "synthetic_even", "paper_<start>", "real_<network>_<fold>" or
     "tune_<variant>", which is the first fold of the real slices."""
     part = name.split("_")[0]
     if part in ("real", "tune"):
         return real(int(name[-1]) if part == "real" else 0, shared)
-    return synthetic() if part == "synthetic" else paper()
+    return synthetic(name) if part == "synthetic" else paper()
 
 
 def settings_of(name: str) -> dict[str, Any]:

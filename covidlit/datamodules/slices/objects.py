@@ -12,6 +12,8 @@ from covidlit.cohort.coco import Coco, rle
 from covidlit.datamodules.slices.targets import Instances
 from covidlit.errors import ConfigError, did_you_mean
 
+_LUNG = "lung"
+
 
 class SliceObjects:
     """The objects of the slices of a table, by its rows.
@@ -34,6 +36,8 @@ class SliceObjects:
                     where="data.classes",
                     fix=did_you_mean(name, classes) or f"add it: {[*classes, name]}.",
                 )
+        self._lung = label.get(_LUNG, 0)
+        self._n_classes = len(label)
         self.annotated = tuple(label[name] for name in coco.classes)
         row_of = {f"{name}.png": row for row, name in enumerate(slice_ids)}
         row_of_image = {image.image_id: row_of.get(image.file_name, -1) for image in coco.images}
@@ -69,7 +73,7 @@ class SliceObjects:
         large = self.areas * pixel_mm2[rows] >= min_area_mm2 - 1e-9
         columns = {
             "n_objects": large & ~self.crowd,
-            "n_lesions": large & ~self.crowd & (self.labels > 1),
+            "n_lesions": large & ~self.crowd & (self.labels != self._lung),
             "n_too_small": ~large & ~self.crowd,
             "n_crowds": self.crowd,
         }
@@ -77,3 +81,27 @@ class SliceObjects:
         return pd.DataFrame(
             {name: np.bincount(rows[what], minlength=size) for name, what in columns.items()}
         )
+
+    def lesions_of(self, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """(slices, classes) which classes of lesions are in slices; the lung's column is empty.
+
+        Args:
+            rows: of the table.
+        """
+        present = np.zeros((len(self._first) - 1, self._n_classes + 1), bool)
+        owner = np.repeat(np.arange(len(self._first) - 1), np.diff(self._first))
+        present[owner[~self.crowd], self.labels[~self.crowd]] = True
+        present[:, self._lung] = False
+        found: NDArray[np.bool_] = present[rows, 1:]
+        return found
+
+
+def rarest_lesion(present: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(slices,) the label of the lesion class of each slice that the fewest slices have; 0: none.
+
+    Args:
+        present: (slices, classes) which are in each.
+    """
+    rarity = present.sum(axis=0)
+    scored = np.where(present, rarity, len(present) + 1)
+    return np.where(present.any(axis=1), scored.argmin(axis=1) + 1, 0).astype(np.int64)

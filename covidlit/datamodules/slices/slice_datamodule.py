@@ -7,7 +7,9 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from covidlit.arguments import require_n_jobs
 from covidlit.cohort.flow import Flow
@@ -17,6 +19,7 @@ from covidlit.cohort.splits import Split
 from covidlit.datamodules.arguments import as_path
 from covidlit.datamodules.cohort_data import TO_CHECK, RunSettings, SplitOf
 from covidlit.datamodules.slices.labelled import LabelledSlices, labelled_slices
+from covidlit.datamodules.slices.objects import rarest_lesion
 from covidlit.datamodules.slices.scan_copies import near_copies
 from covidlit.datamodules.slices.slice_cache import SliceCache, prepare_slices
 from covidlit.datamodules.slices.slice_dataset import SliceDataset, collate_slices, largest_slice
@@ -58,7 +61,8 @@ class SliceDataModule(SplitDataModule):
         batch_size: slices per batch and device.
         num_workers: loader processes; 0: in this process.
         balanced: "class": slices with and without a lesion equally often; "centre": and mostly from
-            centres that have both; False: each once.
+            centres that have both; "lesion_class": those without, and those with each class of
+            lesion, equally often (a slice with several counts as of the rarest); False: each once.
         seed: of the order and the augmentation.
         n_jobs, backend: processes that read scans, see `covidlit.preprocess.backends`.
         strict: stop if a slice is refused.
@@ -277,6 +281,14 @@ class SliceDataModule(SplitDataModule):
                 where="split",
                 fix="check the annotations, or split otherwise.",
             )
+
+    def _to_balance(
+        self, dataset: SliceDataset, rows: pd.DataFrame
+    ) -> tuple[NDArray[np.integer], bool | str]:
+        if self.balanced != "lesion_class":
+            return super()._to_balance(dataset, rows)
+        labelled = self._read()
+        return rarest_lesion(labelled.objects.lesions_of(rows["row"].to_numpy())), "class"
 
     def _loading(self, dataset: SliceDataset, rows: pd.DataFrame) -> dict[str, Any]:
         return {"collate": collate_slices, "row_bytes": largest_slice(dataset.size, rows)}
