@@ -114,7 +114,7 @@ def real(fold: int, shared: Path) -> SliceDataModule:
 
 
 def data_of(name: str, shared: Path) -> SliceDataModule:
-    """The data of a training: "synthetic", "synthetic_even", "paper_<start>", "real_<network>_<fold>" or
+    """The data of a training: one of `DRAWN`, "paper_<start>", "real_<network>_<fold>" or
     "tune_<variant>", which is the first fold of the real slices."""
     part = name.split("_")[0]
     if part in ("real", "tune"):
