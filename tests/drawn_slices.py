@@ -52,6 +52,7 @@ def drawn_slice(
         "slice_id": f"scan{number // 4}.{number % 4:04d}",
         "affine": torch.tensor(np.diag([5.0, 0.7, 0.7, 1.0])),
         "spacing": torch.tensor([0.7, 0.7], dtype=torch.float64),
+        "voxel_ml": 5 * 0.7 * 0.7 / 1000,
     }
 
 
@@ -74,12 +75,13 @@ def target_of(
 
 
 def collate(slices: list[dict[str, Any]]) -> dict[str, Any]:
-    """A batch of slices: lists, but for affine and spacing."""
+    """A batch of slices: lists, but for affine, spacing and volume."""
     batch: dict[str, Any] = {
         name: [each[name] for each in slices] for name in ("image", "target", "slice_id")
     }
     for name in ("affine", "spacing"):
         batch[name] = torch.stack([each[name] for each in slices])
+    batch["voxel_ml"] = torch.tensor([each["voxel_ml"] for each in slices])
     return batch
 
 

@@ -191,11 +191,12 @@ def read_labels(folder: str | Path, scan_id: str, scan: Scan | None = None) -> L
     classes_path, instances_path = label_paths(folder, scan_id)
     classes, affine = _read(classes_path)
     instances, other = _read(instances_path)
-    _check_same_place(affine, other, classes_path, "the volume of instances")
+    if classes.shape == instances.shape:
+        _check_same_place(affine, other, classes.shape, classes_path, "the volume of instances")
     shape = None if scan is None else scan.hu.shape
     validate_labels(classes, instances, shape, where=classes_path)
     if scan is not None:
-        _check_same_place(affine, scan.affine, classes_path, "the scan")
+        _check_same_place(affine, scan.affine, classes.shape, classes_path, "the scan")
     return LesionLabels(classes.astype(np.uint8), instances.astype(np.int32), affine)
 
 
@@ -211,9 +212,13 @@ def _read(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
 
 
 def _check_same_place(
-    one: NDArray[np.float64], other: NDArray[np.float64], where: Path, what: str
+    one: NDArray[np.float64],
+    other: NDArray[np.float64],
+    shape: tuple[int, ...],
+    where: Path,
+    what: str,
 ) -> None:
-    if not np.allclose(one, other, atol=1e-2):
+    if not is_same_grid(one, other, shape):
         raise LabelError(
             f"the labels do not lie where {what} does: affine {one.round(3).tolist()} against "
             f"{other.round(3).tolist()} (index (z, y, x) to mm in LPS).",

@@ -37,7 +37,8 @@ class LesionSegmentation(BaseTask):
     A batch holds lists with an element for each slice: "image" (channels, rows, columns) float32 in
     [0, 1]; "target" with `boxes` (n, 4) half-open pixel edges, `labels` (n,) from 1, `masks`
     (n, rows, columns), `semantic` (rows, columns) and `annotated` (classes + 1,), which classes
-    were looked for; "slice_id"; and "affine" (4, 4) and "spacing" (2,) in mm, NaN where unknown.
+    were looked for; "slice_id"; "affine" (4, 4) and "spacing" (2,) in mm, NaN where unknown; and
+    "voxel_ml", the volume of a voxel.
 
     Args:
         net: `_target_` (`covidlit.models.MaskRCNN`) and its arguments; `n_classes` is filled in.
@@ -87,8 +88,8 @@ class LesionSegmentation(BaseTask):
         """Arguments with the classes and channels of the data, and anchors fit to its objects.
 
         Raises:
-            ConfigError: the data are no slices, or have other classes than those asked for; there
-                is no object to fit anchors to.
+            ConfigError: the data are no slices, or have other classes than those asked for, or
+                classes that were not annotated; there is no object to fit anchors to.
         """
         record, fitted, net = data.input_record(), dict(arguments), dict(arguments["net"])
         if record.get("kind") != "slices":
@@ -104,6 +105,15 @@ class LesionSegmentation(BaseTask):
                 f"{', '.join(fitted['classes'])} are asked for.",
                 where="model.task.classes",
                 fix="leave it null: a run takes those of its data.",
+            )
+        unknown = [n for n in classes if n not in getattr(data, "annotated", classes)]
+        if unknown and not net.get("pretrained"):
+            raise ConfigError(
+                f"nobody looked for {', '.join(unknown)} in these slices: a network that starts "
+                "from nothing would call such lesions at random.",
+                where="data.classes",
+                fix="leave it null, or start from a checkpoint that knows them "
+                "(model.task.net.pretrained).",
             )
         fitted["classes"] = classes
         if isinstance(record.get("channels"), int):

@@ -94,13 +94,14 @@ def _objects(slice_id: str, of: Mapping[str, Tensor], classes: Sequence[str]) ->
 
 def _geometry(batch: Mapping[str, Any], index: int) -> Row:
     """Spacing in mm, and the volume of a voxel in mL; NaN where they are not known."""
-    spacing = batch.get("spacing")
+    spacing, volume = batch.get("spacing"), batch.get("voxel_ml")
     own = [np.nan, np.nan] if spacing is None else [float(each) for each in spacing[index]]
-    affine = batch.get("affine")
-    volume = np.nan
-    if affine is not None and np.isfinite(own).all():
-        volume = abs(float(np.linalg.det(_array(affine[index]).astype(np.float64)[:3, :3]))) / 1000
-    return {"row_mm": own[0], "column_mm": own[1], "voxel_ml": volume}
+    known = volume is not None and np.isfinite(own).all()
+    return {
+        "row_mm": own[0],
+        "column_mm": own[1],
+        "voxel_ml": float(volume[index]) if known and volume is not None else np.nan,
+    }
 
 
 def _array(value: Any) -> np.ndarray[Any, Any]:

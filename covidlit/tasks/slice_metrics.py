@@ -54,15 +54,16 @@ class SliceMetric(Metric):
         lesions = [k for k in range(1, len(known)) if k != lung]
         has = bool((target["labels"] != lung).any())
         sure = int(((found["labels"] != lung) & (found["scores"] >= SCORE)).sum())
-        all_known = all(bool(known[k]) for k in lesions)
-        if has or all_known:
-            added[_ASKED], added[_RIGHT] = 1, has == (sure > 0)
-        if not has and all_known:
-            added[_EMPTY], added[_FALSE] = 1, sure
         looked = torch.tensor([k for k in lesions if bool(known[k])])
         one, other = (
             torch.isin(each["semantic"].cpu().long(), looked).numpy() for each in (found, target)
         )
+        # Lesions that are all below the smallest size: none to detect, and not without.
+        without = not has and not other.any() and all(bool(known[k]) for k in lesions)
+        if has or without:
+            added[_ASKED], added[_RIGHT] = 1, has == (sure > 0)
+        if without:
+            added[_EMPTY], added[_FALSE] = 1, sure
         distance = surface_distance(one, other, _known_spacing(spacing))
         if distance is not None:
             added[_OUTLINED], added[_DISTANCE] = 1, distance.mean

@@ -94,6 +94,11 @@ def test_each_epoch_is_measured_as_the_report_measures(finished: Path) -> None:
     check_logged(finished)
 
 
+def test_pictures_have_no_volume_in_millilitres(finished: Path) -> None:
+    slices = read_segmentation_tables(finished)["slices"]
+    assert slices.get("voxel_ml", pd.Series(dtype=float)).isna().all()
+
+
 def test_all_folds_in_one_run(train_on_slices: Run) -> None:
     run_dir = train_on_slices(
         "model=maskrcnn_small", "split.fold=all", "split.n_folds=2", "callbacks=last_epoch"

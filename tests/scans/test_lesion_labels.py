@@ -112,6 +112,18 @@ def test_labels_on_the_disk_lie_where_the_scan_does(tmp_path: Path) -> None:
         read_labels(tmp_path, "S1")
 
 
+def test_pixels_of_another_size_lie_elsewhere_at_the_far_corner(tmp_path: Path) -> None:
+    shape = (2, 4, 512)
+    classes, instances = np.zeros(shape, np.uint8), np.zeros(shape, np.int16)
+    for array, path in zip((classes, instances), label_paths(tmp_path, "S1"), strict=True):
+        write(array, path, (-10, -20, 30))
+    affine = np.array([[0, 0, 0.7, -10], [0, 0.8, 0, -20], [5, 0, 0, 30], [0, 0, 0, 1.0]])
+    read_labels(tmp_path, "S1", Scan(np.zeros(shape, np.int16), affine))
+    affine[0, 2] = 0.709  # 4.6 mm over 511 columns
+    with pytest.raises(LabelError, match=r"do not lie where the scan does"):
+        read_labels(tmp_path, "S1", Scan(np.zeros(shape, np.int16), affine))
+
+
 def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match=r"S1.classes.nii.gz: there is no such file"):
         read_labels(tmp_path, "S1")

@@ -186,6 +186,13 @@ def test_classes_and_anchors_are_those_of_the_training_part() -> None:
     own = LesionSegmentation.fitted_to({"net": NET, "anchors": "default"}, data)
     assert "anchor_sizes" not in own["net"]
 
+    data.annotated = CLASSES[:-1]
+    with pytest.raises(ConfigError, match=f"nobody looked for {CLASSES[-1]} in these slices"):
+        LesionSegmentation.fitted_to({"net": NET}, data)
+    known = LesionSegmentation.fitted_to({"net": {**NET, "pretrained": "a.ckpt"}}, data)
+    assert known["classes"] == CLASSES, "a checkpoint may know it"
+    del data.annotated
+
     with pytest.raises(ConfigError, match="give data=slices"):
         LesionSegmentation.fitted_to({"net": NET}, _Data({"kind": "volume"}))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="the data have the classes lung"):

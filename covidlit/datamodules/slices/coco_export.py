@@ -16,6 +16,7 @@ from covidlit.cohort.coco import Coco, CocoAnnotation, rle
 from covidlit.cohort.scan_reader import load_scan
 from covidlit.cohort.slice_table import read_labelled_slices
 from covidlit.datamodules.slices.label_volumes import CLASSES
+from covidlit.datamodules.slices.objects import LUNG
 from covidlit.datamodules.slices.targets import Instances, detection_target
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, CovidlitError
@@ -139,7 +140,8 @@ def class_map(
     for k, annotation in enumerate(annotations):
         masks[k] = rle.decode(annotation.counts, size)
     labels = np.array([classes.index(a.class_name) + 1 for a in annotations], np.int64)
-    target, _ = detection_target(Instances(masks, labels), (1.0, 1.0), len(classes))
+    lung = classes.index(LUNG) + 1 if LUNG in classes else 0
+    target, _ = detection_target(Instances(masks, labels), (1.0, 1.0), len(classes), lung=lung)
     found: NDArray[np.uint8] = target["semantic"].numpy()
     return found
 

@@ -9,13 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from covidlit.cohort.coco import Coco, CocoAnnotation, CocoImage, read_coco, rle
 from covidlit.cohort.slice_table import SLICES, read_slices, write_labelled_slices
 from covidlit.datamodules.slices.label_volumes import CLASSES
 from covidlit.datamodules.slices.mask_images import slice_rows
-from covidlit.datamodules.slices.targets import lung_fields
+from covidlit.datamodules.slices.objects import LUNG
+from covidlit.datamodules.slices.targets import each_lung, middle_of
 from covidlit.errors import ConfigError, ManifestError
 from covidlit.files import fingerprint
 from covidlit.names import tidy_name
@@ -180,12 +182,18 @@ def _renamed(coco: Coco, rows: pd.DataFrame) -> Coco:
     pairs = zip(coco.images, rows["slice_id"], strict=True)
     images = tuple(CocoImage(i.image_id, f"{name}.png", i.rows, i.columns) for i, name in pairs)
     shapes = {image.image_id: (image.rows, image.columns) for image in images}
-    found: list[CocoAnnotation] = []
-    for annotation in coco.annotations:
-        if annotation.class_name != "lung" or annotation.crowd:
-            found.append(annotation)
-            continue
-        mask = rle.decode(annotation.counts, shapes[annotation.image_id]) > 0
-        for piece in lung_fields(mask):
-            found.append(replace(annotation, counts=rle.encode(piece)))
-    return Coco(images, tuple(found), coco.classes)
+    lungs: dict[int | str, list[int]] = {}
+    for place, annotation in enumerate(coco.annotations):
+        if annotation.class_name == LUNG and not annotation.crowd and rle.area(annotation.counts):
+            lungs.setdefault(annotation.image_id, []).append(place)
+    parts: dict[int, list[CocoAnnotation]] = {}
+    for image_id, places in lungs.items():
+        masks = [rle.decode(coco.annotations[k].counts, shapes[image_id]) > 0 for k in places]
+        middle = middle_of(np.logical_or.reduce(masks))
+        for place, mask in zip(places, masks, strict=True):
+            own = coco.annotations[place]
+            parts[place] = [
+                replace(own, counts=rle.encode(part)) for part in each_lung(mask, middle)
+            ]
+    every = (parts.get(place, [own]) for place, own in enumerate(coco.annotations))
+    return Coco(images, tuple(part for own in every for part in own), coco.classes)

@@ -12,7 +12,7 @@ from covidlit.cohort.coco import Coco, rle
 from covidlit.datamodules.slices.targets import Instances
 from covidlit.errors import ConfigError, did_you_mean
 
-_LUNG = "lung"
+LUNG = "lung"
 
 
 class SliceObjects:
@@ -22,6 +22,10 @@ class SliceObjects:
         slice_ids: of the slices.
         coco: its images named `<slice_id>.png`.
         classes: names in the order of the labels, from 1.
+
+    Attributes:
+        lung: label of the lungs; 0: no class is called so.
+        annotated: labels that were looked for.
 
     Raises:
         ConfigError: the annotations are of a class that is not among them.
@@ -36,7 +40,7 @@ class SliceObjects:
                     where="data.classes",
                     fix=did_you_mean(name, classes) or f"add it: {[*classes, name]}.",
                 )
-        self._lung = label.get(_LUNG, 0)
+        self.lung = label.get(LUNG, 0)
         self._n_classes = len(label)
         self.annotated = tuple(label[name] for name in coco.classes)
         row_of = {f"{name}.png": row for row, name in enumerate(slice_ids)}
@@ -73,7 +77,7 @@ class SliceObjects:
         large = self.areas * pixel_mm2[rows] >= min_area_mm2 - 1e-9
         columns = {
             "n_objects": large & ~self.crowd,
-            "n_lesions": large & ~self.crowd & (self.labels != self._lung),
+            "n_lesions": large & ~self.crowd & (self.labels != self.lung),
             "n_too_small": ~large & ~self.crowd,
             "n_crowds": self.crowd,
         }
@@ -91,7 +95,7 @@ class SliceObjects:
         present = np.zeros((len(self._first) - 1, self._n_classes + 1), bool)
         owner = np.repeat(np.arange(len(self._first) - 1), np.diff(self._first))
         present[owner[~self.crowd], self.labels[~self.crowd]] = True
-        present[:, self._lung] = False
+        present[:, self.lung] = False
         found: NDArray[np.bool_] = present[rows, 1:]
         return found
 

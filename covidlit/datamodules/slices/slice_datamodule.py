@@ -38,7 +38,8 @@ class SliceDataModule(SplitDataModule):
     `covidlit.datamodules.slices.targets.detection_target`, a label k being `classes[k - 1]`;
     `slice_id`; and as tensors `affine` float64 (B, 4, 4), the index (z, y, x, 1) of each image, as
     augmented, with z = 0, to LPS mm of its source (pixels of 1 mm where that is not known);
-    `spacing` float64 (B, 2) in mm (row, column), NaN where unknown; `counts` bool (B,), False for a
+    `spacing` float64 (B, 2) in mm (row, column), NaN where unknown; `voxel_ml` float64 (B,), NaN of
+    pictures, whose thickness nobody knows; `counts` bool (B,), False for a
     slice that only fills up the batch of one of several devices.
 
     What is drawn in an epoch and how it is augmented depends on (seed, epoch, slice) alone.
@@ -47,8 +48,7 @@ class SliceDataModule(SplitDataModule):
         slices: path of the table of slices (contract 11), its annotations beside it.
         cache_dir: the cache folder.
         split: a Split by slice_id, the path of one, or a function of the table that makes one.
-        classes: names of the classes in the order of their labels; None: those of contract 7, or
-            those of the annotations if one of them is none of these.
+        classes: names of the classes in the order of their labels; None: those that were annotated.
         channels: "windows" (three CT windows) or "neighbours" (the slice below, the slice and the
             one above, in one window). Pictures without HU are repeated.
         windows: lowest and highest HU of each of the three, or of the one; None: usual ones.
@@ -137,6 +137,12 @@ class SliceDataModule(SplitDataModule):
     def classes(self) -> tuple[str, ...]:
         """Names of the classes: label k of a batch is that of `classes[k - 1]`."""
         return self._read().classes
+
+    @property
+    def annotated(self) -> tuple[str, ...]:
+        """Names of the classes that were looked for in these slices."""
+        labelled = self._read()
+        return tuple(labelled.classes[label - 1] for label in labelled.objects.annotated)
 
     @property
     def flow(self) -> Flow:

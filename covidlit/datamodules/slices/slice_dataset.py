@@ -112,6 +112,7 @@ class SliceDataset(Dataset[dict[str, Any]]):
             self.n_classes,
             annotated=self.objects.annotated,
             min_area_mm2=self.min_area_mm2,
+            lung=self.objects.lung,
         )
         image = channels_of(hu, self.channels, self.windows, grey=self.grey)
         return {
@@ -120,6 +121,7 @@ class SliceDataset(Dataset[dict[str, Any]]):
             "slice_id": name,
             "affine": torch.from_numpy(np.ascontiguousarray(affine, dtype=np.float64)),
             "spacing": torch.from_numpy(np.array(spacing, dtype=np.float64)),
+            "voxel_ml": np.nan if self.grey else abs(np.linalg.det(affine[:3, :3])) / 1000,
             "counts": counts,
         }
 
@@ -141,6 +143,7 @@ def collate_slices(examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     batch: dict[str, Any] = {name: [e[name] for e in examples] for name in _LISTS}
     for name in ("affine", "spacing"):
         batch[name] = torch.stack([e[name] for e in examples])
+    batch["voxel_ml"] = torch.tensor([e["voxel_ml"] for e in examples], dtype=torch.float64)
     batch["counts"] = torch.tensor([e["counts"] for e in examples], dtype=torch.bool)
     return batch
 

@@ -93,9 +93,29 @@ def lung_fields(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     """The connected pieces of a mask of both lungs; one that holds both is cut between them."""
     if not mask.any():
         return []
-    columns = np.flatnonzero(mask.any(axis=0))
-    middle = (columns[0] + columns[-1]) / 2
+    middle = middle_of(mask)
     return [part for piece in _pieces(mask) for part in _cut(piece, middle)]
+
+
+def each_lung(mask: NDArray[np.bool_], middle: float) -> list[NDArray[np.bool_]]:
+    """What an annotation has of each lung: itself where it is of one, whatever its pieces.
+
+    Args:
+        mask: (rows, columns) of the annotation.
+        middle: column between the lungs; see `middle_of` the mask of all lungs.
+    """
+    sides: dict[bool, NDArray[np.bool_]] = {}
+    for piece in _pieces(mask):
+        for part in _cut(piece, middle):
+            side = bool(np.nonzero(part)[1].mean() > middle)
+            sides[side] = sides.get(side, np.zeros_like(part)) | part
+    return [sides[side] for side in sorted(sides)]
+
+
+def middle_of(lungs: NDArray[np.bool_]) -> float:
+    """The column half-way between the outer borders of a mask of all lungs of a slice."""
+    columns = np.flatnonzero(lungs.any(axis=0))
+    return float(columns[0] + columns[-1]) / 2
 
 
 def detection_target(
@@ -105,6 +125,7 @@ def detection_target(
     *,
     annotated: Collection[int] | None = None,
     min_area_mm2: float = 0.0,
+    lung: int = 1,
 ) -> tuple[Target, int]:
     """The target of a slice for torchvision's detection networks, and how many pieces it lacks.
 
@@ -117,6 +138,7 @@ def detection_target(
         n_classes: without the background.
         annotated: labels that were looked for; None: all.
         min_area_mm2: smaller ones are left out.
+        lung: label of the lungs, over which lesions lie; 0: there is none.
 
     Returns:
         `boxes` float32 (n, 4), of positive width and height; `labels` int64 (n,); `masks` uint8
@@ -141,7 +163,7 @@ def detection_target(
         "boxes": torch.from_numpy(boxes_of(masks[kept])),
         "labels": torch.from_numpy(labels[kept].astype(np.int64)),
         "masks": torch.from_numpy(np.ascontiguousarray(masks[kept], dtype=np.uint8)),
-        "semantic": torch.from_numpy(_semantic(masks, labels, areas)),
+        "semantic": torch.from_numpy(_semantic(masks, labels, areas, lung)),
         "annotated": torch.from_numpy(looked_for),
     }
     return target, int((single & ~large & (areas > 0)).sum())
@@ -157,10 +179,10 @@ def boxes_of(masks: NDArray[np.generic]) -> NDArray[np.float32]:
 
 
 def _semantic(
-    masks: NDArray[np.uint8], labels: NDArray[np.int64], areas: NDArray[np.int64]
+    masks: NDArray[np.uint8], labels: NDArray[np.int64], areas: NDArray[np.int64], lung: int
 ) -> NDArray[np.uint8]:
     found = np.zeros(masks.shape[1:], np.uint8)
-    for k in sorted(range(len(labels)), key=lambda k: (labels[k] > 1, -areas[k], labels[k])):
+    for k in sorted(range(len(labels)), key=lambda k: (labels[k] != lung, -areas[k], labels[k])):
         found[masks[k] > 0] = labels[k]
     return found
 

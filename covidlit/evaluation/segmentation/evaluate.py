@@ -41,7 +41,8 @@ DEFINITIONS = {
     "outline, their mean and the larger 95th percentile; then the mean over slices.",
     "volume": "of the slices that were looked at, by scan: predicted - true.",
     "slice_accuracy": "share of the slices in which a lesion is there and detected (at the "
-    "threshold), or neither. The severity paper reports a test accuracy of 90% on 20 slices and "
+    "threshold), or neither; slices whose lesions are all below the smallest size of an object are "
+    "left out. The severity paper reports a test accuracy of 90% on 20 slices and "
     "does not define it: the two numbers cannot be compared.",
     "slice_agreement": "share of the slices whose lesions have a Dice of at least 0.5, or that "
     "have none and are given none: nearer to what the paper says of its slices, that the results "

@@ -171,7 +171,9 @@ def _slice_measures(
 ) -> dict[str, Any]:
     """Shares of slices that are right; see `evaluate.DEFINITIONS`."""
     has, found = by_slice["n_lesions"].to_numpy() > 0, by_slice["n_detected"].to_numpy() > 0
-    looked = has | _all_known(slices, lesions)
+    # A slice whose lesions are all below the smallest size has none to detect, and is not without.
+    none = by_slice["true_pixels"].to_numpy() == 0
+    looked = has | (_all_known(slices, lesions) & none)
     dice = by_slice["dice"].to_numpy(float)
     agrees = np.where(np.isnan(dice), True, dice >= _AGREES)
     nothing = "in no slice were all lesions looked for"

@@ -14,6 +14,8 @@ from covidlit.datamodules.slices.targets import (
     Instances,
     connected_instances,
     detection_target,
+    each_lung,
+    middle_of,
     targets_of_classes,
 )
 
@@ -98,6 +100,34 @@ def test_one_lung_is_not_cut() -> None:
     lungs = _two_lungs(10)
     lungs[:, 80:] = 0
     assert connected_instances(lungs).labels.tolist() == [1]
+
+
+def test_an_annotation_of_one_lung_is_one_object_whatever_its_pieces() -> None:
+    lungs = _two_lungs(10)
+    middle = middle_of(lungs > 0)
+    right = (lungs > 0) & (np.arange(lungs.shape[1]) < middle)
+    pieces = right.copy()
+    pieces[48:52] = False  # a waist that is cut through
+    assert ndimage.label(pieces)[1] == 2
+    for mask in (right, pieces):
+        (one,) = each_lung(mask, middle)
+        assert np.array_equal(one, mask)
+    both = each_lung((lungs > 0) & ~(right & ~pieces), middle)
+    assert len(both) == 2
+    assert np.array_equal(both[0], pieces)
+
+
+@pytest.mark.parametrize(("lung", "lesion"), [(1, 2), (2, 1), (0, 1)])
+def test_lesions_lie_over_the_lung_whatever_its_label(lung: int, lesion: int) -> None:
+    masks = np.zeros((2, 8, 8), np.uint8)
+    masks[0, 1:7, 1:7], masks[1, 3:5, 3:5] = 1, 1
+    if not lung:
+        masks = masks[1:]
+    labels = np.array([lung, lesion] if lung else [lesion])
+    target, _ = detection_target(Instances(masks, labels), (1.0, 1.0), 2, lung=lung)
+    assert (target["semantic"][3:5, 3:5] == lesion).all()
+    if lung:
+        assert int(target["semantic"][1, 1]) == lung
 
 
 def test_lesions_are_of_the_lung_s_field_and_fluid_is_not() -> None:

@@ -222,3 +222,16 @@ def test_a_picture_shows_truth_and_prediction_where_they_are() -> None:
     size = np.array(right.shape[:2])
     assert (green.mean(axis=0) / size) == pytest.approx(np.array([10, 10]) / 40, abs=0.03)
     assert (orange.mean(axis=0) / size) == pytest.approx(np.array([30, 30]) / 40, abs=0.03)
+
+
+def test_slices_whose_lesions_are_too_small_for_objects_are_not_without_a_lesion() -> None:
+    slices = [
+        slice_row("a.0", BOTH, {"lung": LUNG, "ground_glass": SPOT}),
+        slice_row("b.0", {"lung": LUNG}, {"lung": LUNG}),
+    ]
+    detections = [item("a.0", "ground_glass", SPOT, score=0.9)]
+    objects = [item(name, "lung", LUNG) for name in ("a.0", "b.0")]  # the spot is no object
+    found = measured(tables_of(slices, detections, objects))
+    assert found["slices"]["accuracy"]["value"] == 1.0
+    assert found["slices"]["specificity"]["value"] == 1.0
+    assert found["without_lesion"]["false_positives"]["value"] == 0.0
