@@ -27,7 +27,8 @@ def find_airways(
     """The air of windpipe and main bronchi.
 
     The windpipe is bare air in a section of its size near the middle of the body, in several
-    slices below each other in the upper half of the volume. What is connected to it is airway, at
+    slices below each other, of which the first lies in the upper half of the volume: gas in the
+    bowel has such sections too. What is connected to it is airway, at
     the loosest threshold at which that is no more than `MOST_ML`.
 
     Args:
@@ -70,6 +71,8 @@ def _windpipe(
     length, longest = 0, 0
     previous: NDArray[np.bool_] | None = None
     for z in range(hu.shape[0] - 1, -1, -1):
+        if previous is None and z < hu.shape[0] // 2:
+            break
         section = _likely_section(air[z], pixel, spacing, middle, previous)
         if section is None:
             chain, length, previous = np.zeros(hu.shape, bool), 0, None

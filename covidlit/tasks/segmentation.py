@@ -46,6 +46,7 @@ class LesionSegmentation(BaseTask):
             data where a run trains it.
         anchors: "fit" to the objects of the training part where a run trains it and `net` names
             none, or "default".
+        anchor_fit: what was measured of anchors that were fit; filled in where a run trains it.
         loss_weights: of the terms of the loss, 1 where one is not named; see
             `covidlit.models.maskrcnn.network.LOSSES`.
         optimizer: `_target_` in torch.optim and its arguments; None is AdamW, lr 3e-4.
@@ -65,6 +66,7 @@ class LesionSegmentation(BaseTask):
         net: Mapping[str, Any],
         classes: Sequence[str] | None = None,
         anchors: str = "fit",
+        anchor_fit: Mapping[str, Any] | None = None,
         loss_weights: Mapping[str, float] | None = None,
         optimizer: Mapping[str, Any] | None = None,
         scheduler: Mapping[str, Any] | None = None,
@@ -125,7 +127,9 @@ class LesionSegmentation(BaseTask):
                 fix="give model.task.net.pretrained, or set model.task.net.norm=group.",
             )
         if fitted.get("anchors", "fit") == "fit" and net.get("anchor_sizes") is None:
-            net |= fit_anchors(_boxes(data)).settings()
+            fit = fit_anchors(_boxes(data))
+            net |= fit.settings()
+            fitted["anchor_fit"] = fit.facts()
         return {**fitted, "net": net}
 
     def configure_models(self) -> None:

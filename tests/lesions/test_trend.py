@@ -74,7 +74,23 @@ def test_lungs_are_laid_on_each_other(
     # `motion` takes the moving scan's mm to the patient's, which are the fixed scan's.
     corners = np.array([[-100, -60, -80], [100, 60, 80], [-90, 70, 60], [80, -70, -60.0]])
     apart = np.linalg.norm(((found - motion) @ np.c_[corners, np.ones(4)].T)[:3], axis=0)
-    assert apart.max() < 3.0
+    assert apart.max() < 2.0
+
+
+@pytest.mark.parametrize("cut", [(10, 0), (0, 15), (12, 8)])
+def test_where_a_scan_ends_is_no_border_of_the_lung(cut: tuple[int, int]) -> None:
+    whole = scanned([])
+    low, high = cut
+    classes = whole.classes[low : len(whole.classes) - high]
+    affine = whole.affine.copy()
+    affine[:3, 3] += low * affine[:3, 0]
+    corners = np.c_[[[-100, -60, -80], [100, 60, 80], [-90, 70, 60]], np.ones(3)].T
+    for pair in (
+        (whole.classes, whole.affine, classes, affine),
+        (classes, affine, whole.classes, whole.affine),
+    ):
+        apart = np.linalg.norm((align_lungs(*pair) @ corners - corners)[:3], axis=0)
+        assert apart.max() < 0.3, "the patient has not moved"
 
 
 def test_without_a_lung_nothing_is_aligned() -> None:

@@ -75,6 +75,10 @@ def test_the_checkpoint_knows_classes_anchors_and_how_slices_are_prepared(finish
     assert record["preprocess"]["classes"] == ["lung", "lesion"]
     net = content["hyper_parameters"]["net"]
     assert record["config"]["model"]["task"]["net"]["anchor_sizes"] == net["anchor_sizes"]
+    fit = record["config"]["model"]["task"]["anchor_fit"]
+    assert fit["anchors fit to objects"] > 40
+    assert 0.5 < fit["mean overlap of an object with its best anchor"] <= 1
+    assert "objects whose best anchor overlaps by half" in (finished / "report.html").read_text()
     sizes = np.ravel(net["anchor_sizes"])
     boxes = read_segmentation_tables(finished)["objects"]
     true = np.sqrt((boxes["x1"] - boxes["x0"]) * (boxes["y1"] - boxes["y0"]))

@@ -223,6 +223,12 @@ class SliceDataModule(SplitDataModule):
             seed=self.seed,
         )
 
+    def boxes_of(self, part: str) -> NDArray[np.float32]:
+        """(n, 4) the boxes of a part's objects, half-open (x0, y0, x1, y1) in pixels."""
+        dataset = self.dataset_of(part)
+        boxes = [dataset.target_of(k)["boxes"].numpy() for k in range(len(dataset))]
+        return np.concatenate([np.zeros((0, 4), np.float32), *boxes])
+
     def features_of(self, part: str, groups: Sequence[str] | None = None) -> pd.DataFrame:
         """A few numbers of each slice's intensities, by name."""
         names = self.feature_table(groups)["name"].to_list()

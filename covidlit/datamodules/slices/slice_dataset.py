@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from covidlit.datamodules.arguments import config_errors
@@ -67,6 +68,7 @@ class SliceDataset(Dataset[dict[str, Any]]):
         self.targets = table["target"].to_numpy(dtype=np.int64)
         spacing = table[["row_spacing_mm", "column_spacing_mm"]]
         self.spacing = spacing.to_numpy(dtype=np.float64)
+        self.shapes = table[["rows", "columns"]].to_numpy(dtype=np.int64)
         self.rows = np.asarray(rows, np.int64)
         self.grey, self.channels, self.windows = grey, channels, windows
         self.size, self.min_area_mm2 = size, min_area_mm2
@@ -92,10 +94,9 @@ class SliceDataset(Dataset[dict[str, Any]]):
         found = self.objects.of(int(self.rows[index]), shape)
         affine = self.cache.affine(key)
         affine[:3, 3] += plane * affine[:3, 0]
-        spacing = self.spacing[index]
         layers, groups = _as_layers(found)
         if self.augmentation is not None:
-            augment = self._augment(spacing)
+            augment = self._augment(self.spacing[index])
             parameters = augment.draw(derive_seed("augmentation", self.seed, epoch, name, repeat))
             hu = augment.apply_to_image(hu, parameters)
             if len(layers):
@@ -103,17 +104,8 @@ class SliceDataset(Dataset[dict[str, Any]]):
             affine = augment.apply_to_affine(affine, parameters, shape)
         hu, layers = resize_image(hu, self.size), resize_labels(layers, self.size)
         affine = resized_affine(affine, shape, self.size)
-        if self.size is not None:
-            spacing = spacing * [shape[0] / self.size[0], shape[1] / self.size[1]]
-        moved = found._replace(masks=_from_layers(layers, groups))
-        target, _ = detection_target(
-            moved,
-            (float(spacing[0]), float(spacing[1])),
-            self.n_classes,
-            annotated=self.objects.annotated,
-            min_area_mm2=self.min_area_mm2,
-            lung=self.objects.lung,
-        )
+        spacing = self._resized_spacing(index, shape)
+        target = self._target(found._replace(masks=_from_layers(layers, groups)), spacing)
         image = channels_of(hu, self.channels, self.windows, grey=self.grey)
         return {
             "image": image,
@@ -124,6 +116,31 @@ class SliceDataset(Dataset[dict[str, Any]]):
             "voxel_ml": np.nan if self.grey else abs(np.linalg.det(affine[:3, :3])) / 1000,
             "counts": counts,
         }
+
+    def target_of(self, index: int) -> Target:
+        """The target of an example without augmentation; its image is not read."""
+        shape = (int(self.shapes[index][0]), int(self.shapes[index][1]))
+        found = self.objects.of(int(self.rows[index]), shape)
+        layers, groups = _as_layers(found)
+        masks = _from_layers(resize_labels(layers, self.size), groups)
+        return self._target(found._replace(masks=masks), self._resized_spacing(index, shape))
+
+    def _resized_spacing(self, index: int, shape: Sequence[int]) -> NDArray[np.float64]:
+        own: NDArray[np.float64] = self.spacing[index]
+        if self.size is None:
+            return own
+        return own * [shape[0] / self.size[0], shape[1] / self.size[1]]
+
+    def _target(self, found: Instances, spacing: NDArray[np.float64]) -> Target:
+        target, _ = detection_target(
+            found,
+            (float(spacing[0]), float(spacing[1])),
+            self.n_classes,
+            annotated=self.objects.annotated,
+            min_area_mm2=self.min_area_mm2,
+            lung=self.objects.lung,
+        )
+        return target
 
     def _augment(self, spacing: Any) -> Any:
         """The augmentation for pixels of a shape: of one it is the same at any size."""

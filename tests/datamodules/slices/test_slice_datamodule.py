@@ -274,3 +274,12 @@ def test_a_scan_that_is_nearly_a_copy_is_told(make: Make, slices: Path, tmp_path
     for one, n in ((data, 1), (other, 0)):
         told = [s.text for s in one.suspicions if "S0" in s.text and "S4" in s.text]
         assert len(told) == n
+
+
+@pytest.mark.parametrize("size", [None, [32, 24]])
+def test_boxes_of_a_part_are_those_of_its_batches(make: Make, size: list[int] | None) -> None:
+    data = make(size=size)
+    batches = [t["boxes"] for batch in data.dataloader_of("train") for t in batch["target"]]
+    expected = torch.cat(batches).numpy()
+    assert len(expected)
+    np.testing.assert_array_equal(data.boxes_of("train"), expected)
