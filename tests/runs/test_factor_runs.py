@@ -57,7 +57,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_a_run_leaves_thresholds_with_units_intervals_and_the_papers_figures(run: Run) -> None:
-    folder = run("factor_thresholds")
+    folder = run("factor_thresholds", "cards=true")
     table = pd.read_csv(folder / "thresholds.csv")
     assert sorted(table["factor"]) == sorted(FACTORS)
     known = table[table["threshold"].notna()]
@@ -86,6 +86,10 @@ def test_a_run_leaves_thresholds_with_units_intervals_and_the_papers_figures(run
     record = json.loads((folder / "cohort.json").read_text())
     assert record["n_scans"] == 70
     assert "checks" not in record
+    claim = pd.read_csv(folder / "claim.csv").astype(str).agg(" ".join, axis=1).str.cat()
+    assert "Predictor: the factors of the lesions" in claim
+    assert "never beyond its threshold" in claim
+    assert "CT volume" not in claim
 
 
 def test_the_rule_as_it_was_learnt_is_the_score_of_one_half(run: Run) -> None:

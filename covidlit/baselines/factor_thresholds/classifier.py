@@ -167,11 +167,13 @@ class FactorThresholds(ClassifierMixin, BaseEstimator):
         """The rule in words."""
         m, k = len(self.factors_), self.k_
         names = ", ".join(self._name(column) for column in self.factors_)
+        held = f" (so many by a J of {self.held_out_youden_:.2f} on scans that were held back)"
+        chosen = "" if np.isnan(self.held_out_youden_) else held
         if m == 1:
-            return f"positive if {names} is beyond its threshold"
+            return f"positive if {names} is beyond its threshold{chosen}"
         many = "any one" if k == 1 else "all" if k == m else f"at least {k}"
         return f"positive if {many} of {m} factors {'is' if k == 1 else 'are'} beyond their " + (
-            f"thresholds: {names}"
+            f"thresholds{chosen}: {names}"
         )
 
     def threshold_table(

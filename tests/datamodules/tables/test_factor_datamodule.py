@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -203,6 +204,7 @@ def test_another_split_of_the_same_rows_reads_nothing_again(make: Make, tmp_path
     data = make()
     data.setup()
     (tmp_path / "quantified" / "factors.parquet").unlink()
+    assert pickle.loads(pickle.dumps(data)).table.equals(data.table)
     other = data.with_split(partial(patient_k_fold, n_folds=4, fold=1, seed=0))
     assert set(other.rows_of("test")["scan_id"]) != set(data.rows_of("test")["scan_id"])
 
