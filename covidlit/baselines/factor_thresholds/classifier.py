@@ -204,7 +204,7 @@ class FactorThresholds(ClassifierMixin, BaseEstimator):
             )  # fmt: skip
         return table_of(features, cuts, intervals, self.factors_, self.confidence)
 
-    def _keep(self, learnt: Rule, x: NDArray[np.float64]) -> None:
+    def _keep(self, learnt: Rule, x: NDArray[np.floating]) -> None:
         """Plain arrays, which can be kept and read without running anything."""
         self.factors_ = [int(column) for column in learnt.factors]
         self.k_ = int(learnt.k)
@@ -249,7 +249,7 @@ class FactorThresholds(ClassifierMixin, BaseEstimator):
         check_settings(self.get_params(), n_columns)
 
 
-def _depth(values: NDArray[np.float64], threshold: float, above: bool) -> NDArray[np.float64]:
+def _depth(values: NDArray[np.floating], threshold: float, above: bool) -> NDArray[np.float64]:
     """How far beyond the threshold values are; negative on the other side, NaN where undefined."""
     found = values - threshold if above else threshold - values
     return np.where(np.isfinite(values), found, np.nan)

@@ -196,11 +196,11 @@ def _patients(found: pd.DataFrame, known: pd.DataFrame, place: str) -> list[str]
                 where=place,
                 fix="make the numbers of the scans of this manifest.",
             )
-    other = int((pairs["ours"] != pairs["theirs"]).sum())
-    if not other:
+    renamed = int((pairs["ours"] != pairs["theirs"]).sum())
+    if not renamed:
         return []
     return [
-        f"The patients of {other} scans have other names in {Path(place).name}; those of the "
+        f"The patients of {renamed} scans have other names in {Path(place).name}; those of the "
         "manifest count."
     ]
 
