@@ -254,6 +254,8 @@ class ClassicalRunner:
             "calibration": f"{calibration['method']}, in {calibration['folds']} folds by patient "
             "of the training part"
             if calibration
+            else "none: its score ranks scans, and is no probability"
+            if own
             else "none: the classifier's own probabilities",
             "scans weighted": weighted or "alike",
             "class weights": str(self._class_weights or "none"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from covidlit.cards.claim_model import is_network
+from covidlit.cards.claim_model import is_network, is_of_factors
 from covidlit.cards.claim_partitions import unknown_centres
 from covidlit.cards.run_artefacts import Facts, MissingFact
 from covidlit.cards.wording import last_name, listed, numbers, record_text
@@ -89,6 +89,11 @@ def eligibility(facts: Facts) -> list[str]:
 
 def preprocessing(facts: Facts) -> list[str]:
     """Item 9: geometry, window and number of the format; the configuration repeats it."""
+    if is_of_factors(facts):
+        return [
+            "None by this run: lungs and lesions were segmented and measured before (covidlit "
+            "quantify), by the definitions in factors.md beside the table of factors.",
+        ]
     size = facts.get("config.yaml", "data.geometry.size")
     spacing = facts.get("config.yaml", "data.geometry.spacing")
     window = facts.get("config.yaml", "data.window")
@@ -113,12 +118,15 @@ def preprocessing(facts: Facts) -> list[str]:
 
 def selection(facts: Facts) -> list[str]:
     """Item 10: which part of each scan is used."""
-    size = facts.get("config.yaml", "data.geometry.size")
-    lines = [
-        f"The whole volume is used, as {numbers(size)} voxels (z, y, x). What lies beyond them is "
-        "cut off by a crop about the body, without a person. No slice, lung or lesion is picked "
-        "out.",
-    ]
+    if is_of_factors(facts):
+        lines = ["The lesions of the whole scan, as they were segmented before they were measured."]
+    else:
+        size = facts.get("config.yaml", "data.geometry.size")
+        lines = [
+            f"The whole volume is used, as {numbers(size)} voxels (z, y, x). What lies beyond them "
+            "is cut off by a crop about the body, without a person. No slice, lung or lesion is "
+            "picked out.",
+        ]
     left = facts.get("cohort.json", "n_without_part")
     if left:
         lines.append(f"{left} scans of the manifest stand in no part: they have no target.")
@@ -132,8 +140,11 @@ def data_elements(facts: Facts) -> list[str]:
     with_values = f" ({record_text(named)})" if named else ""
     name = last_name(rule.get("_target_"))
     meaning = f": {LABEL_RULES[name]}" if name in LABEL_RULES else ""
+    seen = "the CT volume"
+    if is_of_factors(facts):
+        seen = "the factors of the lesions that features.csv lists, with units and definitions"
     lines = [
-        "Predictor: the CT volume. Nothing else about a patient is given to the model.",
+        f"Predictor: {seen}. Nothing else about a patient is given to the model.",
         f"Outcome: the target by the label rule {name}{with_values}{meaning}.",
     ]
     if name == "ManifestTarget":
@@ -202,6 +213,14 @@ def _imputation(facts: Facts) -> str:
     """What stands in for missing values; see `covidlit.baselines.classifier.build_pipeline`."""
     if is_network(facts):
         return "nothing is imputed."
+    if is_of_factors(facts):
+        none = (
+            "in a scan without a lesion, what only a lesion can have counts as nothing_found of "
+            "features.csv says; "
+        )
+        if facts.get("config.yaml", "model.classifier._target_").startswith("covidlit."):
+            return f"{none}a factor that is undefined otherwise is never beyond its threshold."
+        return f"{none}a factor that is undefined otherwise becomes the training scans' median."
     return (
         "a feature that cannot be measured in a scan becomes the training scans' median of it; no "
         "value of the manifest is imputed."

@@ -15,13 +15,19 @@ def is_network(facts: Facts) -> bool:
     return "task" in facts.get("config.yaml", "model")
 
 
+def is_of_factors(facts: Facts) -> bool:
+    """Whether the model learns from the factors of lesions and not from images (data=factors)."""
+    return facts.find("config.yaml", "data.factors") is not None
+
+
 def technology(facts: Facts) -> list[str]:
     """Item 1: the kind of technology."""
     if is_network(facts):
         net = facts.get("config.yaml", "model.task.net._target_")
         return [f"Deep learning: the 3D convolutional network {last_name(net)}."]
     kind = last_name(facts.get("config.yaml", "model.classifier._target_"))
-    return [f"Classical machine learning: {kind} on features measured in the images."]
+    seen = "quantitative factors of lesions" if is_of_factors(facts) else "features"
+    return [f"Classical machine learning: {kind} on {seen} measured in the images."]
 
 
 def architecture(facts: Facts) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from covidlit.cards.claim_model import is_network
+from covidlit.cards.claim_model import is_network, is_of_factors
 from covidlit.cards.claim_partitions import test_centres, unknown_centres
 from covidlit.cards.run_artefacts import CHECKPOINT, FOLDS, HEATMAPS, Facts, MissingFact
 from covidlit.cards.wording import listed, record_text
@@ -91,6 +91,11 @@ def explanations(facts: Facts) -> list[str]:
     Raises:
         MissingFact: there are no heatmaps of this run's test part, or nothing was found of them.
     """
+    if is_of_factors(facts):
+        return [
+            "A heatmap is not applicable, since no image is seen. features.csv lists the factors"
+            ", thresholds.csv, where there is one, what was learnt of each."
+        ]
     if not is_network(facts):
         return [
             "Not applicable: a heatmap shows where a network looked, and this classical model sees "

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-PATHS = ("cache_dir", "ckpt_path", "data_dir", "dirpath", "folder", "path", "pretrained")
+PATHS = (
+    "cache_dir", "ckpt_path", "data_dir", "dirpath", "factors", "folder", "path", "pretrained",
+)  # fmt: skip
 """Names of the settings that are paths, at any depth of the nodes of `_NODES`."""
 
 NAMED_WEIGHTS = ("imagenet", "coco")

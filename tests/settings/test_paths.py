@@ -16,3 +16,12 @@ def test_weights_by_name_are_no_path() -> None:
     assert given("coco") == "coco"
     assert given("weights/r18.pth") == str(Path("/runs/weights/r18.pth"))
     assert given(None) is None
+
+
+def test_the_table_of_factors_is_found_from_any_folder() -> None:
+    config = {
+        "data": {"factors": "quantified", "source": {"path": "manifest.csv"}, "columns": None}
+    }
+    data = absolute_paths(config, "/work")["data"]
+    assert data["factors"] == str(Path("/work/quantified"))
+    assert data["source"]["path"] == str(Path("/work/manifest.csv"))

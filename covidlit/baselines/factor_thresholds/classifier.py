@@ -167,11 +167,13 @@ class FactorThresholds(ClassifierMixin, BaseEstimator):
         """The rule in words."""
         m, k = len(self.factors_), self.k_
         names = ", ".join(self._name(column) for column in self.factors_)
+        held = f" (so many by a J of {self.held_out_youden_:.2f} on scans that were held back)"
+        chosen = "" if np.isnan(self.held_out_youden_) else held
         if m == 1:
-            return f"positive if {names} is beyond its threshold"
+            return f"positive if {names} is beyond its threshold{chosen}"
         many = "any one" if k == 1 else "all" if k == m else f"at least {k}"
         return f"positive if {many} of {m} factors {'is' if k == 1 else 'are'} beyond their " + (
-            f"thresholds: {names}"
+            f"thresholds{chosen}: {names}"
         )
 
     def threshold_table(
@@ -202,7 +204,7 @@ class FactorThresholds(ClassifierMixin, BaseEstimator):
             )  # fmt: skip
         return table_of(features, cuts, intervals, self.factors_, self.confidence)
 
-    def _keep(self, learnt: Rule, x: NDArray[np.float64]) -> None:
+    def _keep(self, learnt: Rule, x: NDArray[np.floating]) -> None:
         """Plain arrays, which can be kept and read without running anything."""
         self.factors_ = [int(column) for column in learnt.factors]
         self.k_ = int(learnt.k)
@@ -247,7 +249,7 @@ class FactorThresholds(ClassifierMixin, BaseEstimator):
         check_settings(self.get_params(), n_columns)
 
 
-def _depth(values: NDArray[np.float64], threshold: float, above: bool) -> NDArray[np.float64]:
+def _depth(values: NDArray[np.floating], threshold: float, above: bool) -> NDArray[np.float64]:
     """How far beyond the threshold values are; negative on the other side, NaN where undefined."""
     found = values - threshold if above else threshold - values
     return np.where(np.isfinite(values), found, np.nan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -94,9 +95,10 @@ def join(manifest: pd.DataFrame, numbers: Numbers, name: str) -> Joined:
     rows = manifest.assign(key=_keys(values).where(found))
     ok = rows["status"].eq("ok") if "status" in rows else pd.Series(True, rows.index)
     without = ok & ~found
-    reasons = ids.map(dict(numbers.reasons)).fillna(f"it has no row in {numbers.place}")
+    unlisted = f"it has no row in {Path(numbers.place).name}"
+    reasons = ids.map(dict(numbers.reasons)).astype("string").fillna(unlisted)
     rows["status"] = rows["status"].mask(without, "refused")
-    rows["reason"] = rows["reason"].mask(without, f"no {name}: " + reasons.astype("string"))
+    rows["reason"] = rows["reason"].mask(without, f"no {name}: " + reasons)
     n_left = int((~known.index.isin(set(ids))).sum())
     if without.any():
         lines.append(f"{int(without.sum())} of {len(ids)} scans of the manifest have no {name}.")
@@ -194,11 +196,12 @@ def _patients(found: pd.DataFrame, known: pd.DataFrame, place: str) -> list[str]
                 where=place,
                 fix="make the numbers of the scans of this manifest.",
             )
-    other = int((pairs["ours"] != pairs["theirs"]).sum())
-    if not other:
+    renamed = int((pairs["ours"] != pairs["theirs"]).sum())
+    if not renamed:
         return []
     return [
-        f"The patients of {other} scans have other names in {place}; those of the manifest count."
+        f"The patients of {renamed} scans have other names in {Path(place).name}; those of the "
+        "manifest count."
     ]
 
 

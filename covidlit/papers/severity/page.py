@@ -15,7 +15,7 @@ from covidlit.tables import check_own_table, write_table
 
 _GENERATOR = "covidlit paper"
 _FACTS = ("value", "low", "high", "n", "count", "method", "reason")
-_COLUMNS = ("method", "at", "measure", *_FACTS, "as_published")
+_COLUMNS = ("model", "at", "measure", *_FACTS, "as_published")
 
 
 def check_own_severity(out_dir: str | Path) -> None:
@@ -67,9 +67,9 @@ def detection_table(results: Mapping[str, Any]) -> pd.DataFrame:
         ):
             for name in measures:
                 facts = {fact: found[name].get(fact) for fact in _FACTS}
-                rows.append({"method": record["name"], "at": at, "measure": name, **facts})
+                rows.append({"model": record["name"], "at": at, "measure": name, **facts})
     for figures in results["published"].values():
-        method = f"published, other patients ({figures['label']})"
+        model = f"published, other patients ({figures['label']})"
         for name in ("sensitivity", "specificity"):
-            rows.append({"method": method, "measure": name, "as_published": figures[name]})
+            rows.append({"model": model, "measure": name, "as_published": figures[name]})
     return pd.DataFrame(rows, columns=list(_COLUMNS))

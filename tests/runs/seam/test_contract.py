@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import factor_cohort
 import numpy as np
 import pandas as pd
 import patient_table
@@ -94,13 +95,20 @@ def table_config(patients: Path, tiny_overrides: list[str]) -> Callable[[str], C
 
 
 KINDS = [
-    "volumes of a network", "volumes of an SVM", "slices of a network", "network", "ridge", "svm",
+    "volumes of a network", "volumes of an SVM", "slices of a network", "factors", "network",
+    "ridge", "svm",
 ]  # fmt: skip
 
 
 @pytest.fixture(params=KINDS)
-def config(request: pytest.FixtureRequest, tiny_overrides: list[str], table_config: Any) -> Config:
+def config(
+    request: pytest.FixtureRequest, tiny_overrides: list[str], table_config: Any, tmp_path: Path
+) -> Config:
     """A run of each kind."""
+    if request.param == "factors":
+        manifest, quantified = factor_cohort.write_cohort(tmp_path)
+        given = [f"data.source.path={manifest}", f"data.factors={quantified}", "split=k_fold"]
+        return _volumes(["model=factor_thresholds", "data=factors", *given])
     if request.param == "slices of a network":
         slices: list[str] = request.getfixturevalue("slice_overrides")
         return _volumes([*slices, "model=maskrcnn_small"])

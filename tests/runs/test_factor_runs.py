@@ -1,0 +1,234 @@
+"""Runs on factors: thresholds and other classical models on the same patients, end to end."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import factor_cohort
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from sklearn.metrics import recall_score
+from typer.testing import CliRunner
+
+from covidlit.baselines import load_model
+from covidlit.cli.app import app
+from covidlit.cli.train import whole_run
+from covidlit.cohort.factor_tables import FACTORS
+from covidlit.errors import ConfigError
+from covidlit.evaluation.predictions import read_predictions
+from covidlit.settings.tree import config_dir
+from covidlit.tables import write_table
+
+Run = Callable[..., Path]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Trains on the cohort, or on other factors of it, and returns the run's folder."""
+
+    def made(
+        model: str, *overrides: str, measured: pd.DataFrame | None = None, name: str = ""
+    ) -> Path:
+        place = tmp_path / (name or model)
+        place.mkdir()
+        manifest, quantified = factor_cohort.write_cohort(place, None, measured)
+        given = [
+            f"model={model}", "data=factors", f"data.source.path={manifest}",
+            f"data.factors={quantified}", "split=k_fold", "split.n_folds=3",
+            "evaluation.n_bootstrap=100", "name=test", f"data_dir={place}", "data.n_jobs=1",
+        ]  # fmt: skip
+        if model == "random_forest":
+            given.append("model.classifier.n_estimators=20")
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            config = compose("train", [*given, *overrides])
+        plain: Any = OmegaConf.to_container(config, resolve=True)
+        whole_run(plain, place / "run")
+        return place / "run"
+
+    return made
+
+
+def test_a_run_leaves_thresholds_with_units_intervals_and_the_papers_figures(run: Run) -> None:
+    folder = run("factor_thresholds", "cards=true")
+    table = pd.read_csv(folder / "thresholds.csv")
+    assert sorted(table["factor"]) == sorted(FACTORS)
+    known = table[table["threshold"].notna()]
+    assert known["rank"].tolist() == list(range(1, len(known) + 1))
+    assert known["youden"].is_monotonic_decreasing
+    assert (known["low"] <= known["high"]).all()
+    assert table.loc[table["factor"] == "volume_change_ml", "threshold"].isna().all()
+    assert not table.loc[table["threshold"].isna(), "decides"].any()
+    model = load_model(folder / "checkpoints" / "model.skops")
+    assert model.record.preprocess.kind == "factors"
+    own: Any = model.estimator[-1]
+    deciding = [model.features[column] for column in own.factors_]
+    assert table.loc[table["decides"], "factor"].tolist() == deciding
+    listed = pd.read_csv(folder / "features.csv").set_index("name")
+    assert listed.loc["form", "nothing_found"] == 1.0
+    page = (folder / "report.html").read_text()
+    for said in (
+        "Thresholds learnt on the training part", own.sentence(), "86%", "85%", "96%",
+        "other patients", "this run, test part, at a score of 0.5", "SYNTHETIC DATA",
+    ):  # fmt: skip
+        assert said in page
+    assert "no image" not in page  # there are none to compare
+    assert "No patient stands in two parts" in page
+    unit = table.loc[table["decides"], "unit"].iloc[0]
+    assert unit == "1" or f" {unit}</td>" in page
+    record = json.loads((folder / "cohort.json").read_text())
+    assert record["n_scans"] == 70
+    assert "checks" not in record
+    claim = " ".join((folder / "claim.csv").read_text().split())
+    assert "Predictor: the factors of the lesions" in claim
+    assert "never beyond its threshold" in claim
+    assert "CT volume" not in claim
+
+
+def test_the_rule_as_it_was_learnt_is_the_score_of_one_half(run: Run) -> None:
+    folder = run("factor_thresholds", "evaluation.operating_point=0.5")
+    predictions = read_predictions(folder / "predictions.parquet")
+    assert not set(FACTORS) & set(predictions)
+    model = load_model(folder / "checkpoints" / "model.skops")
+    test = predictions[predictions["part"] == "test"]
+    measured = pd.read_parquet(folder.parent / "quantified" / "factors.parquet")
+    rows = measured.set_index("scan_id").loc[test["scan_id"], list(FACTORS)].astype(float)
+    with_lesions = (rows["n_lesions"] > 0).to_numpy()
+    called = model.estimator.predict(rows.to_numpy())  # undefined factors are not beyond
+    scores = test["score"].to_numpy(float)
+    assert ((scores >= 0.5) == called)[with_lesions].all()
+    assert not (scores >= 0.5)[~with_lesions].any()
+    metrics = json.loads((folder / "metrics.json").read_text())["parts"]["test"]
+    target = test["target"].to_numpy(int)
+    expected = recall_score(target, scores >= 0.5)
+    assert metrics["at_operating_point"]["sensitivity"]["value"] == pytest.approx(expected)
+
+
+def test_thresholds_do_not_change_with_the_test_part(run: Run) -> None:
+    first = run("factor_thresholds", name="first")
+    measured = factor_cohort.factors(factor_cohort.manifest())
+    predictions = read_predictions(first / "predictions.parquet")
+    tested = measured["scan_id"].isin(predictions.loc[predictions["part"] == "test", "scan_id"])
+    others = predictions.loc[predictions["part"] == "validation", "scan_id"]
+    rng = np.random.default_rng(1)
+    for rows in (tested, measured["scan_id"].isin(others)):
+        order = rng.permutation(np.flatnonzero(rows))
+        columns = [*FACTORS, "density_sd_hu"]
+        measured.loc[rows, columns] = measured.iloc[order][columns].to_numpy()
+    measured.loc[tested & measured["n_lesions"].gt(0), "total_volume_ml"] *= 10
+    second = run("factor_thresholds", measured=measured, name="second")
+    same = [(folder / "thresholds.csv").read_text() for folder in (first, second)]
+    assert same[0] == same[1]
+    again = read_predictions(second / "predictions.parquet")
+    assert again["score"].tolist() != predictions["score"].tolist()
+
+
+def test_models_on_the_same_patients_are_compared(run: Run, tmp_path: Path) -> None:
+    folds = ["split.fold=all"]
+    thresholds = run("factor_thresholds", *folds, "model.classifier.n_bootstrap=20")
+    svm = run("svm", *folds)
+    tables = [read_predictions(folder / "predictions.parquet") for folder in (thresholds, svm)]
+    assert tables[0]["scan_id"].tolist() == tables[1]["scan_id"].tolist()
+    assert tables[0]["part"].tolist() == tables[1]["part"].tolist()
+    assert sorted(path.parent.name for path in thresholds.glob("fold_*/thresholds.csv")) == [
+        "fold_0", "fold_1", "fold_2",
+    ]  # fmt: skip
+    page = (thresholds / "report.html").read_text()
+    assert "Of each fold the factors that decide." in page
+    out = tmp_path / "compared"
+    done = CliRunner().invoke(app, ["compare", str(thresholds), str(svm), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert (out / "comparison.html").is_file()
+    sev = tmp_path / "severity"
+    words = ["paper", str(thresholds), str(svm), "--paper", "severity", "--out", str(sev)]
+    done = CliRunner().invoke(app, [*words, "--bootstrap", "100"])
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(sev / "detection.csv")
+    printed = table[table["model"].str.startswith("published, other patients")]
+    assert printed["as_published"].tolist() == ["86%", "85%"]
+    assert printed["value"].isna().all()
+    metrics = json.loads((svm / "metrics.json").read_text())["parts"]["test"]
+    own = table[(table["model"] == "svm") & (table["at"] == "operating point")]
+    sensitivity = own.loc[own["measure"] == "sensitivity", "value"].item()
+    assert sensitivity == metrics["at_operating_point"]["sensitivity"]["value"]
+    page = (sev / "severity.html").read_text()
+    assert "96%" in page
+    assert "SYNTHETIC DATA" in page
+    # Made again from the files of the folder, the report says the same of the thresholds.
+    again = tmp_path / "again"
+    done = CliRunner().invoke(app, ["evaluate", str(thresholds), "--out", str(again)])
+    assert done.exit_code == 0, done.output
+    page = (again / "report.html").read_text()
+    assert "Of each fold the factors that decide." in page
+    assert "published, other patients" in page
+
+
+def test_other_models_and_settings_learn_from_factors(run: Run) -> None:
+    forest = run("random_forest", "model.features=[total_volume_ml,form]")
+    features = pd.read_csv(forest / "features.csv")["name"].tolist()
+    assert features == ["total_volume_ml", "form"]
+    calibrated = run(
+        "factor_thresholds", "model.calibration={method: sigmoid, folds: 3}",
+        "model.classifier.rule=best", "model.published=null", name="calibrated",
+    )  # fmt: skip
+    assert pd.read_csv(calibrated / "thresholds.csv")["decides"].sum() == 1
+    assert "86%" not in (calibrated / "report.html").read_text()
+    tuned = run(
+        "factor_thresholds", "model.tune=true", "model.search.grid={rule: [best, any]}",
+        "model.classifier.folds=3", name="tuned",
+    )  # fmt: skip
+    assert json.loads((tuned / "search.json").read_text())["chosen"]["rule"] in ("best", "any")
+
+
+def test_scans_without_factors_keep_their_row_with_the_reason(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    scans = factor_cohort.manifest()
+    with caplog.at_level(logging.INFO):
+        folder = run("factor_thresholds", measured=factor_cohort.factors(scans).iloc[::2])
+    predictions = read_predictions(folder / "predictions.parquet")
+    refused = predictions[predictions["status"] == "refused"]
+    assert len(refused)
+    assert refused["score"].isna().all()
+    assert refused["reason"].str.startswith("no factors:").all()
+    assert "35 of 70 scans of the manifest have no factors." in caplog.text
+    assert "prepared.csv" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("model", "override", "message"),
+    [
+        ("csacnet", "seed=0", "learns from input of the kind 'volume'.*'factors'"),
+        ("factor_thresholds", "model.published=severity_detektion", "did you mean severity_det"),
+        ("factor_thresholds", "model.class_weights=balanced", "takes no weights"),
+        ("factor_thresholds", "model.classifier.folds=30", "30 folds need as many patients"),
+        ("factor_thresholds", "model.classifier.rule=most", "no rule 'most'"),
+        ("factor_thresholds", "label_rule=multi_class", "two classes"),
+        ("factor_thresholds", "model.features=[volume]", "no feature or group of features"),
+        ("factor_thresholds", "+data.colums=[form]", "did you mean columns"),
+    ],
+)
+def test_what_cannot_be_learnt_is_said_before_the_training(
+    model: str, override: str, message: str, run: Run, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run(model, override)
+    assert not list(tmp_path.glob("*/run/checkpoints/*"))
+
+
+def test_factors_as_csv_and_the_configuration_of_a_run(run: Run, tmp_path: Path) -> None:
+    folder = run("factor_thresholds", "split.fold=1", name="parquet")
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert config["data"]["_target_"] == "covidlit.datamodules.tables.FactorDataModule"
+    csv = tmp_path / "factors.csv"
+    write_table(factor_cohort.factors(factor_cohort.manifest()), csv)
+    other = run("factor_thresholds", "split.fold=1", f"data.factors={csv}", name="csv")
+    scores = [read_predictions(f / "predictions.parquet")["score"] for f in (folder, other)]
+    assert scores[0].tolist() == pytest.approx(scores[1].tolist())
