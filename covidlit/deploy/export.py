@@ -157,9 +157,7 @@ def export(
     return result
 
 
-def _put_in_place(
-    result: ExportRecord | SliceExportRecord, temporary: Path, folder: Path
-) -> None:
+def _put_in_place(result: ExportRecord | SliceExportRecord, temporary: Path, folder: Path) -> None:
     """Write the record beside the exported files, and put them where they belong."""
     write_json(temporary / SIDECAR, result.model_dump(mode="json"))
     if folder.exists():

@@ -17,7 +17,7 @@ from covidlit.deploy.exported_engine import compile_openvino
 from covidlit.models.maskrcnn.stages import Dense
 
 _LEVELS = 4
-"""Of the pyramid that regions are cut out of; the last one, of the proposals alone, stays inside."""
+"""Of the pyramid that regions are cut out of; the last, for the proposals alone, stays inside."""
 
 
 class SliceEngine:

@@ -1,8 +1,8 @@
 """The graphs that are exported of a network that segments slices, for OpenVINO.
 
-Three, of the stages of `covidlit.models.maskrcnn.stages`: `dense` takes standardised slices, float32
-(B, channels, rows, columns) of any size that is a multiple of 32, and gives the levels of the
-pyramid, objectness and deltas of each level, and the class of each pixel (uint8); `box` takes
+Three, of the stages of `covidlit.models.maskrcnn.stages`: `dense` takes standardised slices,
+float32 (B, channels, rows, columns) of any size that is a multiple of 32, and gives the levels of
+the pyramid, objectness and deltas of each level, and the class of each pixel (uint8); `box` takes
 regions (n, channels, 7, 7) and gives logits and deltas; `mask` takes regions (n, channels, 14, 14)
 and the label of each (n,) and gives probabilities. Weights stay float32.
 

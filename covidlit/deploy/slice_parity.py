@@ -1,4 +1,4 @@
-"""Whether an exported network finds in slices what PyTorch finds, and whether slices can show it."""
+"""Whether an exported network finds in slices what PyTorch finds in them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,11 @@ class SliceParity:
     def above(self, tolerance: float) -> dict[str, float]:
         """The measures that are above their limits, by name."""
         values = asdict(self)
-        return {name: values[name] for name in LIMITS if not values[name] <= LIMITS[name] * tolerance}
+        return {
+            name: values[name]
+            for name, limit in LIMITS.items()
+            if not values[name] <= limit * tolerance
+        }
 
 
 def compare(
@@ -87,8 +91,9 @@ def compare(
         tensors = net.batch(pair).tensors
         dense.append(_dense_difference(net.dense(tensors), other.dense(tensors)))
         for one, two in zip(net(pair), net(pair, stages=other), strict=True):
-            place = one["semantic"].long() * net.n_classes + two["semantic"].long()
-            counts += np.bincount(place.numpy().ravel(), minlength=counts.size).reshape(counts.shape)
+            both = one["semantic"].long() * net.n_classes + two["semantic"].long()
+            pixels = np.bincount(both.numpy().ravel(), minlength=counts.size)
+            counts += pixels.reshape(counts.shape)
             own, off, without = _objects(one, two)
             scores.append(own)
             boxes.append(off)
