@@ -54,7 +54,7 @@ def record_of(size: Sequence[int] | None = None) -> dict[str, Any]:
 def save_segmentation(
     path: Path, scans: Path, *, net: str = "covidlit.models.MaskRCNN", seed: int = 0
 ) -> Path:
-    """Write a checkpoint of random weights, stretched until scores spread and few pixels are lesion.
+    """Write a checkpoint of random weights whose scores spread, and few pixels are a lesion.
 
     Args:
         path: of the checkpoint.

@@ -93,7 +93,6 @@ def load_slice_network(
             where=path,
             fix="give one of `python train.py model=maskrcnn data=slices`, or --masks FOLDER.",
         )
-    place = find_device(device)
     folder, note = default_folder(path), ""
     if engine == "openvino":
         _check_cpu(device)
@@ -106,6 +105,7 @@ def load_slice_network(
             )
         read_slice_export(folder, path)
         return _with_openvino(task, record, network_hash(path), folder, threads)
+    place = find_device(device)
     if engine == "auto" and place.type == "cpu" and is_export(folder):
         try:
             read_slice_export(folder, path)
