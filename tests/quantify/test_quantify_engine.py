@@ -1,4 +1,4 @@
-"""`covidlit quantify` with an exported network: which engine labelled, and that both say the same."""
+"""`covidlit quantify` with an exported network: which engine labelled, and both say the same."""
 
 from __future__ import annotations
 
