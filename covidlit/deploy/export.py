@@ -98,21 +98,11 @@ def export(
         "tolerance": tolerance,
     }
     del content
+    if of_slices:
+        return _export_slices(checkpoint, scans, folder, n_scans, override, known)
     torch_engine = TorchEngine(checkpoint, device="cpu", float32=True)
     known["precision"] = torch_engine.precision
     record = torch_engine.record
-    if of_slices:
-        from covidlit.deploy.slice_export import export_slices
-
-        with folder_beside(folder) as name:
-            temporary = Path(name, "export")
-            temporary.mkdir()
-            of_network = export_slices(
-                torch_engine.task, record, scans, temporary, n_scans=n_scans, override=override,
-                **known,
-            )  # fmt: skip
-            _put_in_place(of_network, temporary, folder)
-        return of_network
     volumes = parity_volumes(scans, record, n_scans, override)
     reference = _scores(torch_engine, volumes, batch_size=1)
     spread = spread_of(reference)
@@ -153,6 +143,28 @@ def export(
                 ),
             }
         )
+        _put_in_place(result, temporary, folder)
+    return result
+
+
+def _export_slices(
+    checkpoint: Path,
+    scans: str | Path,
+    folder: Path,
+    n_scans: int,
+    override: Iterable[str],
+    known: dict[str, Any],
+) -> SliceExportRecord:
+    from covidlit.deploy.slice_export import export_slices
+    from covidlit.tasks.load import load_segmenter
+
+    with folder_beside(folder) as name:
+        temporary = Path(name, "export")
+        temporary.mkdir()
+        result = export_slices(
+            load_segmenter(checkpoint), scans, temporary, n_scans=n_scans, override=override,
+            **known,
+        )  # fmt: skip
         _put_in_place(result, temporary, folder)
     return result
 

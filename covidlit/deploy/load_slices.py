@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from covidlit.arguments import n_cores, require_whole_number
-from covidlit.checkpoints.file import load_checkpoint, read_record
 from covidlit.checkpoints.of_run import model_of_run
-from covidlit.checkpoints.record import RunRecord
+from covidlit.checkpoints.record import RunRecord, validated_record
 from covidlit.deploy.engine import on_threads
 from covidlit.deploy.exported import (
     SliceExportRecord,
@@ -21,8 +20,8 @@ from covidlit.deploy.slice_engine import SliceEngine
 from covidlit.deploy.torch_engine import find_device
 from covidlit.errors import CheckpointError, ConfigError, CovidlitError, did_you_mean
 from covidlit.models.maskrcnn.stages import Stages
-from covidlit.tasks.load import load_task
-from covidlit.tasks.segmentation import LesionSegmentation
+from covidlit.tasks.load import load_segmenter
+from covidlit.tasks.segmenter import Segmenter
 
 SLICE_ENGINES = ("auto", "torch", "openvino")
 
@@ -42,7 +41,7 @@ class SliceNetwork:
         note: why an export that is there was not taken; empty where none is, or it was.
     """
 
-    task: LesionSegmentation
+    task: Segmenter
     record: RunRecord
     sha256: str
     engine: str
@@ -84,15 +83,8 @@ def load_slice_network(
         return _exported(path, engine, device, threads)
     if path.is_dir():
         path = model_of_run(path)
-    content = load_checkpoint(path)
-    record = read_record(content, path)
-    task = load_task(path)
-    if not isinstance(task, LesionSegmentation):
-        raise CheckpointError(
-            f"the checkpoint is of a {type(task).__name__}, which labels no lesions.",
-            where=path,
-            fix="give one of `python train.py model=maskrcnn data=slices`, or --masks FOLDER.",
-        )
+    task = load_segmenter(path)
+    record = validated_record(task.record, path)
     folder, note = default_folder(path), ""
     if engine == "openvino":
         _check_cpu(device)
@@ -133,11 +125,11 @@ def _exported(path: Path, engine: str, device: str, threads: int | None) -> Slic
     return _with_openvino(_task_of(export, path), export.record, network_hash(path), path, threads)
 
 
-def _task_of(export: SliceExportRecord, where: Path) -> LesionSegmentation:
+def _task_of(export: SliceExportRecord, where: Path) -> Segmenter:
     """The task between the exported parts; its own weights are random and never used."""
     try:
-        return LesionSegmentation(**export.hyper_parameters)
-    except (CovidlitError, TypeError, ValueError) as error:
+        return Segmenter(export.hyper_parameters)
+    except (CovidlitError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"its hyper-parameters do not describe a network: {error}",
             where=where,
@@ -146,7 +138,7 @@ def _task_of(export: SliceExportRecord, where: Path) -> LesionSegmentation:
 
 
 def _with_openvino(
-    task: LesionSegmentation, record: RunRecord, sha256: str, folder: Path, threads: int | None
+    task: Segmenter, record: RunRecord, sha256: str, folder: Path, threads: int | None
 ) -> SliceNetwork:
     stages = SliceEngine(folder, threads)
     return SliceNetwork(

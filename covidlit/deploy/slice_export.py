@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from covidlit.checkpoints.record import RunRecord
+from covidlit.checkpoints.record import RunRecord, validated_record
 from covidlit.cohort.scan_sources import find_scans, refusal_reason
 from covidlit.datamodules.slices.channels import slice_images
 from covidlit.deploy.exported import SLICE_FILES, SliceExportRecord, file_hash
@@ -20,15 +20,14 @@ from covidlit.deploy.slice_graphs import write_slice_graphs
 from covidlit.deploy.slice_parity import SliceParity, compare, in_words
 from covidlit.dicom import Checks
 from covidlit.errors import ExportError
-from covidlit.tasks.segmentation import LesionSegmentation
+from covidlit.tasks.segmenter import Segmenter
 
 SLICES_OF_A_SCAN = 6
 """That are compared, evenly spaced over its height."""
 
 
 def export_slices(
-    task: LesionSegmentation,
-    record: RunRecord,
+    task: Segmenter,
     scans: str | Path,
     folder: Path,
     *,
@@ -41,7 +40,6 @@ def export_slices(
 
     Args:
         task: in evaluation mode, on the CPU.
-        record: of its run.
         scans: a folder with DICOM series or images, or a manifest.
         folder: that is there and empty.
         tolerance: see `slice_parity.LIMITS`.
@@ -54,6 +52,7 @@ def export_slices(
             that can be read; a network that cannot be converted.
         ConfigError: the network has learnt from something else than slices in HU.
     """
+    record = validated_record(task.record, "the checkpoint")
     images, n_read = _images(scans, record, n_scans, override)
     write_slice_graphs(task.net, folder)
     engine = SliceEngine(folder)
@@ -70,6 +69,7 @@ def export_slices(
     return SliceExportRecord(
         kind="segmentation",
         record=record,
+        precision=str(record.config.get("trainer", {}).get("precision", "32-true")),
         hyper_parameters=dict(task.hparams),
         files={name: file_hash(folder / name) for name in SLICE_FILES},  # type: ignore[misc]
         tolerance=tolerance,
