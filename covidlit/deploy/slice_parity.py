@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -171,6 +171,6 @@ def _dice_lost(counts: NDArray[np.int64], chosen: NDArray[np.bool_]) -> float:
     return float(1 - 2 * common / both) if both else 0.0
 
 
-def in_words(values: dict[str, float], names: Sequence[str] | None = None) -> str:
+def in_words(values: Mapping[str, float]) -> str:
     """Measures and their values, for a message."""
-    return "; ".join(f"{MEANING[name].lower()} {values[name]:.2e}" for name in names or values)
+    return "; ".join(f"{MEANING[name].lower()} {value:.2e}" for name, value in values.items())
