@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from covidlit.deploy.exported import ExportRecord
+    from covidlit.deploy.exported import ExportRecord, SliceExportRecord
 
 
 def export(
@@ -38,12 +38,17 @@ def export(
         list[str] | None,
         typer.Option(
             "--format",
-            help="onnx or openvino; may be given twice. Both by default.",
+            help="onnx or openvino; may be given twice. Both by default; of a network that "
+            "segments slices there is openvino alone.",
             show_default=False,
         ),
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(help="The export is refused if a score differs by more than this.")
+        float,
+        typer.Option(
+            help="The export is refused if a score differs by more than this; of a network that "
+            "segments slices, classes of pixels and objects are compared as well."
+        ),
     ] = 1e-4,
     n_scans: Annotated[int, typer.Option(help="How many of the scans are compared.")] = 8,
     override: Annotated[
@@ -64,7 +69,7 @@ def export(
         checkpoint,
         scans,
         out,
-        formats=formats or ("onnx", "openvino"),
+        formats=formats or None,
         tolerance=tolerance,
         n_scans=n_scans,
         override=override or (),
@@ -72,11 +77,14 @@ def export(
     _print(done, out or default_folder(network_to_export(checkpoint)))
 
 
-def _print(export: ExportRecord, folder: Path) -> None:
+def _print(export: ExportRecord | SliceExportRecord, folder: Path) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    if export.kind == "segmentation":
+        _print_slices(export, folder)
+        return
     shown = Table("Format", title="Export")
     shown.add_column("Largest difference", justify="right")
     for kind, difference in export.differences.items():
@@ -93,4 +101,26 @@ def _print(export: ExportRecord, folder: Path) -> None:
             f"The run computed in {export.precision}, the export computes in float32; from the "
             f"run's own scores they differ by up to {export.precision_difference:.1e}."
         )
+    console.print(f"Written to {escape(str(folder))}")
+
+
+def _print_slices(export: SliceExportRecord, folder: Path) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from covidlit.deploy.slice_parity import LIMITS, MEANING
+
+    shown = Table("OpenVINO from PyTorch (float32)", title="Export")
+    for name in ("Largest difference", "Allowed"):
+        shown.add_column(name, justify="right")
+    for name, value in export.parity.items():
+        shown.add_row(MEANING[name], f"{value:.1e}", f"{LIMITS[name] * export.tolerance:.0e}")
+    console = Console()
+    console.print(shown)
+    console.print(
+        f"On {export.n_slices} slices of {export.n_scans} scans; `covidlit quantify` takes it from "
+        "now on.",
+        highlight=False,
+    )
     console.print(f"Written to {escape(str(folder))}")

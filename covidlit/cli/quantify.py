@@ -17,8 +17,9 @@ def quantify(
         list[Path],
         typer.Argument(
             metavar="[CHECKPOINT] PATH",
-            help="CHECKPOINT: a run of model=maskrcnn, or a model in its checkpoints/; left out "
-            "with --masks. PATH: folder with DICOM files, an image (.nii.gz, ...), or a manifest.",
+            help="CHECKPOINT: a run of model=maskrcnn, a model in its checkpoints/, or a folder of "
+            "`covidlit export`; left out with --masks. PATH: folder with DICOM files, an image "
+            "(.nii.gz, ...), or a manifest.",
         ),
     ],
     masks: Annotated[
@@ -59,6 +60,13 @@ def quantify(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="torch, or openvino (fastest on a CPU; needs `covidlit export` once). auto: "
+            "openvino where the checkpoint has been exported, torch on a GPU or without."
+        ),
+    ] = "auto",
     threads: Annotated[
         int | None, typer.Option(help="CPU threads of the network; by default one per core.")
     ] = None,
@@ -76,7 +84,7 @@ def quantify(
     from covidlit.dicom import Checks
     from covidlit.quantify.many import quantify as quantify_all
 
-    labeller, path = _labeller(of, masks, label or [], device, threads)
+    labeller, path = _labeller(of, masks, label or [], engine, device, threads)
     checks = Checks(override=frozenset(override or ()), image_orientation=image_orientation)
     results = quantify_all(
         path, labeller, out, checks=checks, dicom=dicom, absent_as_empty=absent_as_empty,
@@ -89,7 +97,12 @@ def quantify(
 
 
 def _labeller(
-    of: list[Path], masks: Path | None, label: list[str], device: str, threads: int | None
+    of: list[Path],
+    masks: Path | None,
+    label: list[str],
+    engine: str,
+    device: str,
+    threads: int | None,
 ) -> tuple[Labeller, Path]:
     from covidlit.errors import ConfigError
     from covidlit.quantify.masks import MaskLabeller
@@ -108,7 +121,9 @@ def _labeller(
         )
     from covidlit.quantify.network import NetworkLabeller
 
-    return NetworkLabeller(of[0], device=device, threads=threads), of[1]
+    labeller = NetworkLabeller(of[0], engine=engine, device=device, threads=threads)
+    typer.echo(f"Labelled by {labeller.name}" + (f" ({labeller.note})" if labeller.note else "."))
+    return labeller, of[1]
 
 
 def _classes(label: list[str]) -> dict[int, str]:

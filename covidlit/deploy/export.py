@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.checkpoints.file import load_checkpoint
+from covidlit.checkpoints.file import load_checkpoint, read_record
 from covidlit.checkpoints.of_run import model_of_run
 from covidlit.checkpoints.record import RunRecord
 from covidlit.checkpoints.weights import scoring_hash
@@ -23,6 +23,7 @@ from covidlit.deploy.exported import (
     FILES,
     SIDECAR,
     ExportRecord,
+    SliceExportRecord,
     default_folder,
     file_hash,
     is_export,
@@ -51,22 +52,24 @@ def export(
     scans: str | Path,
     out: str | Path | None = None,
     *,
-    formats: Sequence[str] = ("onnx", "openvino"),
+    formats: Sequence[str] | None = None,
     tolerance: float = 1e-4,
     n_scans: int = 8,
     override: Iterable[str] = (),
-) -> ExportRecord:
+) -> ExportRecord | SliceExportRecord:
     """Write `model.onnx`, `model.xml` with `model.bin`, and `model.json`, all of them or none.
 
-    Each format is run by its engine on real scans and compared with PyTorch in float32.
+    Each format is run by its engine on real scans and compared with PyTorch in float32. A network
+    that segments slices is written as three graphs of OpenVINO (`covidlit.deploy.slice_graphs`).
 
     Args:
         checkpoint: of `covidlit train`, or the folder of its run.
         scans: a folder with DICOM series or images, or a manifest: what scores are compared on.
         out: the folder; an export that is there is replaced. None: `exported/<name>` beside the
             checkpoint, where `covidlit predict --engine` looks.
-        formats: "onnx", "openvino" or both.
-        tolerance: the largest difference of a score that is allowed.
+        formats: "onnx", "openvino" or both; None: all that there are of such a network.
+        tolerance: the largest difference of a score that is allowed; of what is found in slices,
+            see `covidlit.deploy.slice_parity.LIMITS`.
         n_scans: how many of the scans are compared, evenly spaced among those found; at least 2.
         override: names of DICOM checks to switch off.
 
@@ -83,11 +86,22 @@ def export(
     _check(formats, tolerance, n_scans)
     checkpoint = network_to_export(checkpoint)
     content = load_checkpoint(checkpoint)  # before its hash: says what is wrong with it
+    of_slices = read_record(content, checkpoint).preprocess.kind == "slices"
+    formats = _formats(formats, of_slices)
     folder = default_folder(checkpoint) if out is None else Path(out)
     _check_folder(folder)
-    sha256, scoring_sha256 = file_hash(checkpoint), scoring_hash(content)
+    known = {
+        "checkpoint": checkpoint.name,
+        "checkpoint_sha256": file_hash(checkpoint),
+        "scoring_sha256": scoring_hash(content),
+        "versions": _versions(formats, of_slices),
+        "tolerance": tolerance,
+    }
     del content
+    if of_slices:
+        return _export_slices(checkpoint, scans, folder, n_scans, override, known)
     torch_engine = TorchEngine(checkpoint, device="cpu", float32=True)
+    known["precision"] = torch_engine.precision
     record = torch_engine.record
     volumes = parity_volumes(scans, record, n_scans, override)
     reference = _scores(torch_engine, volumes, batch_size=1)
@@ -106,16 +120,11 @@ def export(
         files = _write(torch_engine, formats, temporary)
         result = ExportRecord(
             record=record,
-            checkpoint=Path(checkpoint).name,
-            checkpoint_sha256=sha256,
-            scoring_sha256=scoring_sha256,
             files=files,  # type: ignore[arg-type]
-            tolerance=tolerance,
             differences={},
             n_scans=len(volumes),
             spread=spread,
-            precision=torch_engine.precision,
-            versions=_versions(formats),
+            **known,
         )
         for kind in formats:
             engine = ExportedEngine(temporary, result, _ENGINES[kind], None)
@@ -134,11 +143,38 @@ def export(
                 ),
             }
         )
-        write_json(temporary / SIDECAR, result.model_dump(mode="json"))
-        if folder.exists():
-            keep_permissions(temporary, folder)
-        swap_folder(temporary, folder)
+        _put_in_place(result, temporary, folder)
     return result
+
+
+def _export_slices(
+    checkpoint: Path,
+    scans: str | Path,
+    folder: Path,
+    n_scans: int,
+    override: Iterable[str],
+    known: dict[str, Any],
+) -> SliceExportRecord:
+    from covidlit.deploy.slice_export import export_slices
+    from covidlit.tasks.load import load_segmenter
+
+    with folder_beside(folder) as name:
+        temporary = Path(name, "export")
+        temporary.mkdir()
+        result = export_slices(
+            load_segmenter(checkpoint), scans, temporary, n_scans=n_scans, override=override,
+            **known,
+        )  # fmt: skip
+        _put_in_place(result, temporary, folder)
+    return result
+
+
+def _put_in_place(result: ExportRecord | SliceExportRecord, temporary: Path, folder: Path) -> None:
+    """Write the record beside the exported files, and put them where they belong."""
+    write_json(temporary / SIDECAR, result.model_dump(mode="json"))
+    if folder.exists():
+        keep_permissions(temporary, folder)
+    swap_folder(temporary, folder)
 
 
 def network_to_export(model: str | Path) -> Path:
@@ -238,10 +274,10 @@ def _of_the_runs_precision(
     return max(largest_difference(mixed, scores) for scores in exported.values())
 
 
-def _check(formats: Sequence[str], tolerance: float, n_scans: int) -> None:
-    if not formats:
+def _check(formats: Sequence[str] | None, tolerance: float, n_scans: int) -> None:
+    if formats is not None and not formats:
         raise ConfigError("at least one format is needed.", where="formats", fix="use openvino.")
-    for kind in formats:
+    for kind in formats or ():
         check_choice(kind, tuple(FILES), "formats")
     if not 0 < tolerance < 1:
         raise ConfigError(
@@ -250,9 +286,23 @@ def _check(formats: Sequence[str], tolerance: float, n_scans: int) -> None:
         )  # fmt: skip
     if n_scans < 2:
         raise ConfigError(f"must be at least 2, got {n_scans}.", where="n_scans", fix="use 8.")
+
+
+def _formats(formats: Sequence[str] | None, of_slices: bool) -> tuple[str, ...]:
+    """Those that are written, whose packages are here."""
+    chosen = tuple(formats or (("openvino",) if of_slices else tuple(FILES)))
+    if of_slices and "onnx" in chosen:
+        raise ExportError(
+            "a network that segments slices is exported for OpenVINO alone: torch.onnx takes more "
+            "than ten minutes over slices of any size.",
+            where="formats",
+            fix="use --format openvino, or leave it out.",
+        )
     # ONNX is the way to OpenVINO as well.
-    for package in {*_PACKAGES["onnx"][:2], *(one for kind in formats for one in _PACKAGES[kind])}:
+    way = () if of_slices else _PACKAGES["onnx"][:2]
+    for package in {*way, *(one for kind in chosen for one in _PACKAGES[kind])}:
         require_extra(package)
+    return chosen
 
 
 def _check_folder(folder: Path) -> None:
@@ -263,6 +313,7 @@ def _check_folder(folder: Path) -> None:
     check_writable(folder / SIDECAR)
 
 
-def _versions(formats: Sequence[str]) -> dict[str, str]:
-    packages = ["torch", "onnx", "onnxscript", *(_ENGINES[kind] for kind in formats)]
+def _versions(formats: Sequence[str], of_slices: bool) -> dict[str, str]:
+    way = ("torchvision",) if of_slices else ("onnx", "onnxscript")
+    packages = ["torch", *way, *(_ENGINES[kind] for kind in formats)]
     return {"covidlit": __version__} | {name: version(name) for name in packages}

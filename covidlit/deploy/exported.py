@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter
 
 from covidlit.checkpoints.of_run import model_of_run
 from covidlit.checkpoints.record import RunRecord
@@ -20,14 +21,18 @@ SIDECAR = "model.json"
 FILES = {"onnx": ("model.onnx",), "openvino": ("model.xml", "model.bin")}
 """The formats, with the files of each; the first is the one that a runtime opens."""
 
+SLICE_FILES = ("dense.xml", "dense.bin", "box.xml", "box.bin", "mask.xml", "mask.bin")
+"""Of a network that segments slices, which is exported for OpenVINO alone."""
+
 Format = Literal["onnx", "openvino"]
 FileName = Literal["model.onnx", "model.xml", "model.bin"]
+SliceFileName = Literal["dense.xml", "dense.bin", "box.xml", "box.bin", "mask.xml", "mask.bin"]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class ExportRecord(BaseModel):
-    """What `model.json` holds.
+class _Export(BaseModel):
+    """What every `model.json` holds.
 
     Args:
         format: `FORMAT`.
@@ -37,14 +42,9 @@ class ExportRecord(BaseModel):
         scoring_sha256: hash of what scores come from (`covidlit.checkpoints.weights.scoring_hash`);
             another one means that the export is of another state. The file changes too where a
             scale of heatmaps is stored in it, which is no reason to export again.
-        files: hash of each exported file.
         tolerance: what the differences had to stay within.
-        differences: by format, the largest difference of a score from PyTorch's in float32.
         n_scans: how many real scans were compared.
-        spread: how far apart their scores lie; a comparison of equal scores would show nothing.
         precision: of the run.
-        precision_difference: where that is not float32, the largest difference between the
-            exported scores and PyTorch's in that precision.
         versions: of the packages that wrote it.
     """
 
@@ -55,14 +55,60 @@ class ExportRecord(BaseModel):
     checkpoint: str
     checkpoint_sha256: Sha256
     scoring_sha256: Sha256
-    files: dict[FileName, Sha256]
     tolerance: Number
+    n_scans: Annotated[int, Field(ge=1)]
+    precision: str
+    versions: dict[str, str] = {}
+
+
+class ExportRecord(_Export):
+    """What `model.json` holds of a network that scores scans; see `_Export`.
+
+    Args:
+        files: hash of each exported file.
+        differences: by format, the largest difference of a score from PyTorch's in float32.
+        spread: how far apart the scans' scores lie; a comparison of equal scores would show
+            nothing.
+        precision_difference: where the run's precision is not float32, the largest difference
+            between the exported scores and PyTorch's in that precision.
+    """
+
+    kind: Literal["classification"] = "classification"
+    files: dict[FileName, Sha256]
     differences: dict[Format, Number]
     n_scans: Annotated[int, Field(ge=2)]
     spread: Number
-    precision: str
     precision_difference: Number | None = None
-    versions: dict[str, str] = {}
+
+
+class SliceExportRecord(_Export):
+    """What `model.json` holds of a network that segments slices; see `_Export`.
+
+    Args:
+        hyper_parameters: of the task: the network between its exported parts, and the classes.
+        files: hash of each exported file.
+        n_slices: how many slices of the scans were compared.
+        parity: what was found, by the names of `covidlit.deploy.slice_parity.SliceParity`.
+    """
+
+    kind: Literal["segmentation"]
+    hyper_parameters: dict[str, Any]
+    files: dict[SliceFileName, Sha256]
+    n_slices: Annotated[int, Field(ge=1)]
+    parity: dict[str, Number]
+
+
+def _kind_of(content: Any) -> Any:
+    return content.get("kind", "classification") if isinstance(content, dict) else None
+
+
+_ANY: TypeAdapter[ExportRecord | SliceExportRecord] = TypeAdapter(
+    Annotated[
+        Annotated[ExportRecord, Tag("classification")]
+        | Annotated[SliceExportRecord, Tag("segmentation")],
+        Discriminator(_kind_of),
+    ]
+)
 
 
 def is_export(path: str | Path) -> bool:
@@ -106,9 +152,42 @@ def read_export(
         CheckpointError: the checkpoint is damaged or untrusted.
     """
     folder = Path(folder)
+    export = _read(folder)
+    if not isinstance(export, ExportRecord):
+        raise ExportError(
+            "it is the export of a network that segments slices, which scores no scans.",
+            where=folder,
+            fix="give it to `covidlit quantify`.",
+        )
+    if kind not in export.differences:
+        there = ", ".join(export.differences)
+        raise _refused(f"it was exported as {there}, not as {kind}", folder, f" --format {kind}")
+    _check_files(folder, dict(export.files), FILES[kind])
+    _check_state(folder, export, checkpoint)
+    return export
+
+
+def read_slice_export(
+    folder: str | Path, checkpoint: str | Path | None = None
+) -> SliceExportRecord:
+    """As `read_export`, of a network that segments slices."""
+    folder = Path(folder)
+    export = _read(folder)
+    if not isinstance(export, SliceExportRecord):
+        raise ExportError(
+            "it is the export of a network that scores scans, which labels no slices.",
+            where=folder,
+            fix="give it to `covidlit predict`, and a run of model=maskrcnn here.",
+        )
+    _check_files(folder, dict(export.files), SLICE_FILES)
+    _check_state(folder, export, checkpoint)
+    return export
+
+
+def _read(folder: Path) -> ExportRecord | SliceExportRecord:
     try:
         text = (folder / SIDECAR).read_text(encoding="utf-8")
-        export = ExportRecord.model_validate_json(text)
+        return _ANY.validate_json(text)
     except pydantic.ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
@@ -118,12 +197,16 @@ def read_export(
         raise _refused("this is no record of an export (no text)", folder / SIDECAR) from error
     except OSError as error:
         raise _refused(f"cannot be read: {error.strerror}", folder / SIDECAR) from error
-    if kind not in export.differences:
-        there = ", ".join(export.differences)
-        raise _refused(f"it was exported as {there}, not as {kind}", folder, f" --format {kind}")
-    for name in FILES[kind]:
-        if export.files.get(name) != _hash_there(folder / name):  # type: ignore[call-overload]
+
+
+def _check_files(folder: Path, hashes: dict[Any, str], names: Iterable[str]) -> None:
+    for name in names:
+        if hashes.get(name) != _hash_there(folder / name):
             raise _refused("the file is missing or not the one that was exported", folder / name)
+
+
+def _check_state(folder: Path, export: _Export, checkpoint: str | Path | None) -> None:
+    """Refuse an export of another state of its checkpoint; None: the one it stands beside."""
     if checkpoint is None:
         here = folder.resolve()
         beside = here.parent.parent / f"{here.name}.ckpt"
@@ -135,7 +218,6 @@ def read_export(
             where=folder,
             fix=f"export it again: covidlit export {checkpoint} --scans SCANS --out {folder}",
         )
-    return export
 
 
 def file_hash(path: str | Path) -> str:
@@ -144,7 +226,7 @@ def file_hash(path: str | Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _same_scores(checkpoint: str | Path, export: ExportRecord) -> bool:
+def _same_scores(checkpoint: str | Path, export: _Export) -> bool:
     if file_hash(checkpoint) == export.checkpoint_sha256:
         return True  # without reading it, which takes torch and its time
     from covidlit.checkpoints.file import load_checkpoint

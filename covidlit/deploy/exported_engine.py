@@ -50,24 +50,40 @@ class ExportedEngine:
 
 def open_openvino(path: Path, threads: int) -> Run:
     """The network of `model.xml`: (B, z, y, x) int16 HU to (B,) or (B, classes) float32."""
-    openvino = require_extra("openvino")
-    options = {
-        "INFERENCE_PRECISION_HINT": "f32",  # where the CPU has bfloat16, it would be used
-        "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
-        "INFERENCE_NUM_THREADS": threads,
-        "ENABLE_CPU_PINNING": False,  # the cores are shared with the preparation of scans
-    }
-    try:
-        core = openvino.Core()
-        request = core.compile_model(core.read_model(path), "CPU", options).create_infer_request()
-    except RuntimeError as error:
-        raise _not_taken(path, "OpenVINO", error) from error
+    request = compile_openvino(path, threads).create_infer_request()
 
     def run(hu: NDArray[np.int16]) -> NDArray[np.float32]:
         # A copy: the runtime's own memory is written again by the next batch.
         return np.array(request.infer([hu])[0])
 
     return run
+
+
+def compile_openvino(path: Path, threads: int, *, streams: int = 1) -> Any:
+    """A graph of OpenVINO's, compiled for the CPU in float32.
+
+    Args:
+        path: the `.xml`.
+        threads: of all streams together.
+        streams: requests that are computed at a time, each on its share of the threads.
+
+    Raises:
+        ConfigError: OpenVINO is not installed.
+        ExportError: it does not take the file.
+    """
+    openvino = require_extra("openvino")
+    options = {
+        "INFERENCE_PRECISION_HINT": "f32",  # where the CPU has bfloat16, it would be used
+        "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,  # the cores are shared with the preparation of scans
+        # By default all threads on one batch.
+        **({"NUM_STREAMS": streams} if streams > 1 else {"PERFORMANCE_HINT": "LATENCY"}),
+    }
+    try:
+        core = openvino.Core()
+        return core.compile_model(core.read_model(path), "CPU", options)
+    except RuntimeError as error:
+        raise _not_taken(path, "OpenVINO", error) from error
 
 
 def open_onnxruntime(path: Path, threads: int) -> Run:

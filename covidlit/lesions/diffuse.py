@@ -39,6 +39,36 @@ def number_by_instances(
         Classes and instances, as contract 7 has them, numbered from 1 by falling volume.
     """
     classes = semantic.copy()
+    numbers = np.zeros(classes.shape, np.int32)
+    if (box := _box_of(classes >= FIRST_LESION)) is not None:  # a fourth of a volume, or less
+        numbers[box] = _numbers(classes[box], instance_classes[box], instances[box], spacing)
+    if min_volume_ml > 0:
+        counts = np.bincount(numbers[numbers > 0], minlength=1)
+        small = counts * float(np.prod(spacing)) / 1000 < min_volume_ml
+        small[0] = False
+        gone = small[numbers]
+        classes[gone], numbers[gone] = 1, 0
+    return classes, numbered_by_volume(numbers)
+
+
+def _box_of(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
+    """The smallest box around what is True; None where nothing is."""
+    planes = mask.any(axis=(1, 2))
+    if not planes.any():
+        return None
+    section = mask[planes].any(axis=0)
+    ends = [np.flatnonzero(each) for each in (planes, section.any(axis=1), section.any(axis=0))]
+    z, y, x = (slice(int(each[0]), int(each[-1]) + 1) for each in ends)
+    return z, y, x
+
+
+def _numbers(
+    classes: NDArray[np.uint8],
+    instance_classes: NDArray[np.uint8],
+    instances: NDArray[np.int32],
+    spacing: tuple[float, float, float],
+) -> NDArray[np.int32]:
+    """A number for each lesion voxel, in no particular order."""
     lesion = np.where(classes >= FIRST_LESION, classes, 0).astype(np.uint8)
     pieces = cc3d.connected_components(lesion, connectivity=26)
     numbers = np.where(instance_classes == lesion, instances, 0).astype(np.int32)
@@ -60,10 +90,4 @@ def number_by_instances(
                 ~seeds, sampling=spacing, return_distances=False, return_indices=True
             )
             own[inside] = own[tuple(nearest)][inside]
-    if min_volume_ml > 0:
-        counts = np.bincount(numbers.ravel())
-        small = counts * float(np.prod(spacing)) / 1000 < min_volume_ml
-        small[0] = False
-        gone = small[numbers]
-        classes[gone], numbers[gone] = 1, 0
-    return classes, numbered_by_volume(numbers)
+    return numbers

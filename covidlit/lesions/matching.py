@@ -132,7 +132,8 @@ def _lesion_of_nodes(
 ) -> NDArray[np.int32]:
     """The lesion of each instance, by number; 0 for 0."""
     count = len(kinds)
-    areas = np.bincount(nodes.ravel(), minlength=count)
+    # Of the few pixels of lesions: counting casts to eight bytes.
+    areas = np.bincount(nodes[nodes > 0], minlength=count)
     links: list[NDArray[np.int64]] = []
     for step in range(1, min(bridge + 1, len(nodes) - 1) + 1):
         for lower, upper in zip(nodes[:-step], nodes[step:], strict=True):
@@ -203,7 +204,9 @@ def _drop_small(
 ) -> None:
     if least_ml <= 0:
         return
-    small = np.bincount(instances.ravel()) * voxel_ml < least_ml
+    small = np.bincount(instances[instances > 0]) * voxel_ml < least_ml
+    if not len(small):
+        return
     small[0] = False
     gone = small[instances]
     classes[gone], instances[gone] = LUNG, 0
@@ -212,13 +215,18 @@ def _drop_small(
 def numbered_by_volume(instances: NDArray[Any]) -> NDArray[np.int32]:
     """The same lesions numbered from 1 by falling number of voxels, then by their first voxel."""
     flat = instances.ravel()
-    numbers, first, counts = np.unique(flat, return_index=True, return_counts=True)
+    at = np.flatnonzero(flat)  # sorting all voxels to find the few of lesions takes seconds
+    number = flat[at]
+    counts = np.bincount(number)
+    first = np.full(len(counts), flat.size, np.int64)
+    np.minimum.at(first, number, at)
     order = np.lexsort((first, -counts))
-    order = order[numbers[order] != 0]
-    lookup = np.zeros(int(flat.max(initial=0)) + 1, np.int32)
-    lookup[numbers[order]] = np.arange(1, len(order) + 1)
-    out: NDArray[np.int32] = lookup[instances]
-    return out
+    lookup = np.zeros(len(counts) or 1, np.int32)
+    order = order[counts[order] > 0]
+    lookup[order] = np.arange(1, len(order) + 1)
+    out = np.zeros(flat.size, np.int32)
+    out[at] = lookup[number]
+    return out.reshape(instances.shape)
 
 
 def number_lesions(classes: NDArray[np.integer]) -> NDArray[np.int32]:

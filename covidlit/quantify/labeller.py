@@ -16,10 +16,14 @@ class Labeller(Protocol):
 
     Attributes:
         algorithm: what the DICOM objects name as the one that drew them.
+        engine: what computes the labels, such as "torch"; stands in the record of each scan.
     """
 
     @property
     def algorithm(self) -> Algorithm: ...
+
+    @property
+    def engine(self) -> str: ...
 
     def settings(self) -> Mapping[str, Any]:
         """What labels depend on beside the scan, as plain values: another value, other labels."""

@@ -28,7 +28,9 @@ from covidlit.version import __version__
 
 FACTORS_TABLE, LESIONS_TABLE = "factors.parquet", "lesions.parquet"
 SCANS_TABLE, DEFINITIONS = "scans.csv", "factors.md"
-SCAN_COLUMNS = ("scan_id", "path", "patient_id", "acquisition_date", "status", "reason", "notes")
+SCAN_COLUMNS = (
+    "scan_id", "path", "patient_id", "acquisition_date", "status", "reason", "notes", "labelled_by",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def quantify(
                 done.append(found)
                 names.add(str(found.factors["scan_id"]))
                 row |= {"scan_id": found.factors["scan_id"], "status": "ok"}
-                row["notes"] = "; ".join(found.notes) or None
+                row |= {"notes": "; ".join(found.notes) or None, "labelled_by": found.labelled_by}
                 if identity.patient_id:
                     own = of_patient.setdefault(identity.patient_id, [])
                     own.append(_Done(identity.date, key, found))
@@ -140,7 +142,7 @@ def _check_out(out: Path, path: Path) -> None:
     for name, columns in (
         (FACTORS_TABLE, FACTORS_SCHEMA.columns),
         (LESIONS_TABLE, LESIONS_SCHEMA.columns),
-        (SCANS_TABLE, SCAN_COLUMNS),
+        (SCANS_TABLE, SCAN_COLUMNS[:-1]),  # earlier ones lack the last
     ):
         check_own_table(out / name, columns, "covidlit quantify", [path])
 

@@ -84,6 +84,11 @@ class MaskLabeller:
         """Masks come from elsewhere: covidlit only measured them."""
         return Algorithm("masks given to covidlit", how=self.how)
 
+    @property
+    def engine(self) -> str:
+        """See `Labeller`: they are only read."""
+        return "masks"
+
     def settings(self) -> dict[str, Any]:
         """See `Labeller`."""
         names = {str(value): name for value, name in sorted(self.classes.items())}

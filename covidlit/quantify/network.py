@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from covidlit.checkpoints.file import load_checkpoint, read_record
-from covidlit.checkpoints.of_run import model_of_run
 from covidlit.cohort.scan_sources import ScanSource
-from covidlit.datamodules.slices.channels import slice_images
-from covidlit.deploy.exported import network_hash
-from covidlit.deploy.torch_engine import find_device
+from covidlit.datamodules.slices.channels import resize_labels, slice_images
+from covidlit.deploy.load_slices import load_slice_network
+from covidlit.deploy.torch_engine import torch_threads
 from covidlit.dicom.out import Algorithm
-from covidlit.errors import CheckpointError
 from covidlit.lesions.diffuse import number_by_instances
 from covidlit.lesions.lungs import segment_lungs
 from covidlit.lesions.matching import LUNG, match_slices
@@ -26,8 +24,6 @@ from covidlit.lesions.slice_instances import SliceInstances, no_instances
 from covidlit.models.maskrcnn.slices import SlicePrediction, predict_slices
 from covidlit.scans.lesion_labels import LabelError, LesionLabels
 from covidlit.scans.scan import Scan
-from covidlit.tasks.load import load_task
-from covidlit.tasks.segmentation import LesionSegmentation
 from covidlit.version import __version__
 
 MIN_SCORE = 0.5
@@ -45,44 +41,49 @@ class NetworkLabeller:
     `covidlit.lesions.diffuse`. The lungs are those of its map, with what thresholds find as well.
 
     Args:
-        checkpoint: of `python train.py model=maskrcnn`, or the folder of its run.
+        checkpoint: of `python train.py model=maskrcnn`, the folder of its run, or its export.
+        engine: "auto", "torch" or "openvino"; see `covidlit.deploy.load_slices`.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
-        threads: on the CPU; None: torch's own number.
+        threads: on the CPU; None: one per core.
+
+    Attributes:
+        name: what labels, with its threads, for people.
+        note: why an export that is there was not taken; else empty.
 
     Raises:
         CheckpointError: missing, damaged, untrusted, or of a model that labels no slices of scans.
+        ExportError, ConfigError: see `load_slice_network`.
     """
 
     def __init__(
-        self, checkpoint: str | Path, *, device: str = "auto", threads: int | None = None
+        self,
+        checkpoint: str | Path,
+        *,
+        engine: str = "auto",
+        device: str = "auto",
+        threads: int | None = None,
     ) -> None:
-        path = model_of_run(checkpoint) if Path(checkpoint).is_dir() else Path(checkpoint)
-        self._record = read_record(load_checkpoint(path), path)
-        task = load_task(path)
-        if not isinstance(task, LesionSegmentation):
-            raise CheckpointError(
-                f"the checkpoint is of a {type(task).__name__}, which labels no lesions.",
-                where=path,
-                fix="give one of `python train.py model=maskrcnn data=slices`, or --masks FOLDER.",
-            )
-        self._input = self._record.preprocess.model_dump()
-        self._hash = network_hash(path)
-        self._device = find_device(device)
-        self._task = task.to(self._device).eval()
-        if threads is not None:
-            torch.set_num_threads(threads)
+        self._network = load_slice_network(checkpoint, engine, device=device, threads=threads)
+        self._input = self._network.record.preprocess.model_dump()
+        self.name, self.note = self._network.name, self._network.note
+
+    @property
+    def engine(self) -> str:
+        """See `Labeller`."""
+        return self._network.engine
 
     @property
     def algorithm(self) -> Algorithm:
-        """The network, by its name in the run and the start of the hash of its weights."""
-        return Algorithm(
-            f"covidlit {self._record.model}"[:64], f"{__version__} {self._hash[:12]}", "AUTOMATIC"
-        )
+        """The network, by its name in the run, the start of the hash of its weights, its engine."""
+        network = self._network
+        version = f"{__version__} {network.sha256[:12]} {network.engine}"
+        return Algorithm(f"covidlit {network.record.model}".strip()[:64], version[:64], "AUTOMATIC")
 
     def settings(self) -> Mapping[str, Any]:
         """See `Labeller`."""
         return {
-            "network": self._hash, "min_score": MIN_SCORE, "min_volume_ml": MIN_VOLUME_ML,
+            "network": self._network.sha256, "engine": self.engine, "min_score": MIN_SCORE,
+            "min_volume_ml": MIN_VOLUME_ML,
         }  # fmt: skip
 
     def look_at(self, sources: Sequence[ScanSource]) -> None:
@@ -127,7 +128,30 @@ class NetworkLabeller:
                 yield no_instances(*scan.hu.shape[1:])
 
     def _predicted(self, scan: Scan, first: int, last: int) -> Iterator[SlicePrediction]:
+        """What is found in slices, at the size of the scan."""
+        network, shape = self._network, scan.hu.shape[1:]
         images = islice(slice_images(scan, self._input), first, last)
-        return predict_slices(
-            self._task.net, images, self._task.classes, score_threshold=MIN_SCORE, batch_size=2
-        )
+        # As many slices at a time as there are cores, rather than all cores on one of them.
+        with torch_threads(1 if network.workers > 1 else None):
+            for one in predict_slices(
+                network.task.net, images, network.task.classes, score_threshold=MIN_SCORE,
+                batch_size=1, stages=network.stages, workers=network.workers,
+            ):  # fmt: skip
+                yield one if one.semantic.shape == shape else _resized(one, shape)
+
+
+def _resized(found: SlicePrediction, shape: tuple[int, ...]) -> SlicePrediction:
+    """What was found in a slice of the size that the network takes, at the size of the scan."""
+
+    def scaled(layers: NDArray[Any]) -> NDArray[np.uint8]:
+        own: Tensor = resize_labels(torch.from_numpy(layers.astype(np.uint8)), shape)
+        return own.numpy()
+
+    scale = np.array([new / old for new, old in zip(shape, found.semantic.shape, strict=True)])
+    return SlicePrediction(
+        masks=scaled(found.masks) > 0,
+        labels=found.labels,
+        scores=found.scores,
+        boxes=(found.boxes * np.tile(scale[::-1], 2)).astype(np.float32),
+        semantic=scaled(found.semantic[None])[0],
+    )

@@ -26,7 +26,8 @@ def keep(out_dir: Path, name: str, key: str, done: Quantified) -> None:
     kept = {"key": key, "factors": done.factors, "lesions": lesions, "files": list(done.files)}
     folder = out_dir / RECORDS
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{name}.json", {**kept, "notes": list(done.notes)})
+    kept |= {"notes": list(done.notes), "labelled_by": done.labelled_by}
+    write_json(folder / f"{name}.json", kept)
 
 
 def remove_pages_of_others(out_dir: Path, pages: str, patient_of: Mapping[str, str]) -> None:
@@ -64,6 +65,7 @@ def finished(out_dir: Path) -> dict[str, Quantified]:
                 pd.DataFrame(kept["lesions"]),
                 tuple(map(str, kept["files"])),
                 tuple(map(str, kept["notes"])),
+                str(kept["labelled_by"]),
             )
             key = str(kept["key"])
         except (OSError, ValueError, LookupError, TypeError):

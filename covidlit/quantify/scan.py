@@ -36,6 +36,7 @@ class Quantified:
         lesions: rows of contract 8, with `tracking_uid`.
         files: what was written, relative to the folder of the results.
         notes: what a reader should know.
+        labelled_by: the engine that labelled it; see `Labeller`.
         scan, labels: as they were measured; None where an earlier call did that.
     """
 
@@ -43,6 +44,7 @@ class Quantified:
     lesions: pd.DataFrame
     files: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    labelled_by: str = ""
     scan: Scan | None = field(default=None, repr=False)
     labels: LesionLabels | None = field(default=None, repr=False)
 
@@ -110,7 +112,7 @@ def quantify_scan(
         files += written
         notes += of_objects
     relative = tuple(str(path.relative_to(out_dir)) for path in files)
-    return Quantified(factors, lesions, relative, notes, scan, labels)
+    return Quantified(factors, lesions, relative, notes, labeller.engine, scan, labels)
 
 
 def _objects(

@@ -14,24 +14,21 @@ from torchmetrics import Metric
 from covidlit.errors import ConfigError
 from covidlit.models.layers import check_choice
 from covidlit.models.maskrcnn.anchors import fit_anchors
-from covidlit.models.maskrcnn.network import LOSSES, MaskRCNN
-from covidlit.scans.lesion_labels import LESION_CLASSES
-from covidlit.settings.targets import build
+from covidlit.models.maskrcnn.network import LOSSES
 from covidlit.tasks.base import BaseTask, Batch, diverged
 from covidlit.tasks.segmentation_metrics import DetectionMetric, FrocMetric, OverlapMetric
 from covidlit.tasks.segmentation_rows import SliceRows, rows_of_slice
+from covidlit.tasks.segmenter import SegmenterMixin
 from covidlit.tasks.slice_metrics import SliceMetric
 
 if TYPE_CHECKING:
     from covidlit.datamodules.cohort_data import CohortData
 
-CLASSES = tuple(LESION_CLASSES[value] for value in sorted(LESION_CLASSES) if value)
-LUNG = "lung"
 ANCHORS = ("fit", "default")
 _METRICS = ("overlap", "detection", "froc", "slices")
 
 
-class LesionSegmentation(BaseTask):
+class LesionSegmentation(SegmenterMixin, BaseTask):
     """Mask R-CNN with a semantic branch, on axial slices.
 
     A batch holds lists with an element for each slice: "image" (channels, rows, columns) float32 in
@@ -74,16 +71,6 @@ class LesionSegmentation(BaseTask):
         if optimizer is None:
             optimizer = {"_target_": "torch.optim.AdamW", "lr": 3e-4}
         super().__init__()
-
-    @property
-    def classes(self) -> list[str]:
-        """Names of the labels from 1."""
-        return list(self.hparams["classes"] or CLASSES)
-
-    @property
-    def lung(self) -> int:
-        """The label of the lung; 0: there is none."""
-        return self.classes.index(LUNG) + 1 if LUNG in self.classes else 0
 
     @classmethod
     def fitted_to(cls, arguments: Mapping[str, Any], data: CohortData) -> dict[str, Any]:
@@ -138,7 +125,7 @@ class LesionSegmentation(BaseTask):
             raise ConfigError(
                 f"classes must be different names, got {self.classes}.", where="classes"
             )
-        self.net: MaskRCNN = build(self.hparams["net"], "models", n_classes=len(self.classes) + 1)
+        self.net = self.build_net()
 
     def configure_losses(self) -> None:
         given = dict(self.hparams["loss_weights"] or {})

@@ -7,7 +7,7 @@ it names, its pixels are decoded here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ LIMIT_VOXELS = 0.5
 """How far a segment may lie or differ in volume from its label, in voxels."""
 
 _SAME_PLACE_MM = 0.01
+
+Reading = dict[str, Placed] | None
+"""What dcmqi found; see `placed_by_dcmqi`."""
 
 _ALONG = 0.5
 """Voxels per pixel from which an axis of the labels runs along rows or columns of a slice."""
@@ -52,8 +55,16 @@ class Drawn:
         return {number: found[label] for number, label in self.label_of.items()}
 
 
+def ask_dcmqi(path: Path, source: SourceSeries, pool: Executor) -> Future[Reading] | None:
+    """Have dcmqi read a segmentation meanwhile; None for a series that it cannot read.
+
+    It is a program of its own and may run on another core.
+    """
+    return None if source.tilted else pool.submit(placed_by_dcmqi, path)
+
+
 def check_segmentation(
-    path: Path, source: SourceSeries, drawn: Drawn, *, independent: bool = True
+    path: Path, source: SourceSeries, drawn: Drawn, asked: Future[Reading] | None = None
 ) -> tuple[str, ...]:
     """Hold a segmentation that was written against the labels; remove it where it differs.
 
@@ -64,8 +75,7 @@ def check_segmentation(
         path: the file.
         source: the series that it names.
         drawn: what it must show.
-        independent: ask dcmqi too, where it is installed and can read such a series; where it
-            reads nothing, that is no difference.
+        asked: of `ask_dcmqi`; where it is not installed or reads nothing, that is no difference.
 
     Returns:
         The names of the readers that agreed.
@@ -75,14 +85,11 @@ def check_segmentation(
             the file is removed.
     """
     expected = drawn.placed()
-    with ThreadPoolExecutor(1) as pool:
-        # A program of its own, so that it may read on another core meanwhile.
-        other = pool.submit(placed_by_dcmqi, path) if independent and not source.tilted else None
-        try:
-            problem = _compare(expected, _read(path, source, drawn), drawn.affine, "pydicom")
-        except DicomError as error:
-            problem = error.what
-        found = other.result() if other is not None and not problem else None
+    try:
+        problem = _compare(expected, _read(path, source, drawn), drawn.affine, "pydicom")
+    except DicomError as error:
+        problem = error.what
+    found = asked.result() if asked is not None and not problem else None
     readers = ["pydicom"]
     if found is not None:
         numbers = _numbers_by_name(path)
@@ -246,4 +253,19 @@ def _plane_at(
         if place.min() < 0 or place.max() >= length:
             raise DicomError("a slice lies outside the volume of labels.")
     (fixed,) = {0, 1, 2} - set(axes)
-    return drawn.labels[np.ix_(*places)].transpose([fixed, *axes])[0]
+    # Voxel by voxel in a row, as nearly always, without a copy.
+    rows = [_as_slice(place) for place in places]
+    one_by_one = all(row is not None for row in rows)
+    plane = drawn.labels[tuple(rows)] if one_by_one else drawn.labels[np.ix_(*places)]  # type: ignore[arg-type]
+    return plane.transpose([fixed, *axes])[0]
+
+
+def _as_slice(places: NDArray[np.int64]) -> slice | None:
+    """The slice that takes the same places; None where they are no voxels in a row."""
+    first, last = int(places[0]), int(places[-1])
+    step = 1 if last >= first else -1
+    if len(places) != abs(last - first) + 1 or (
+        len(places) > 1 and (np.diff(places) != step).any()
+    ):
+        return None
+    return slice(first, last + step if last + step >= 0 else None, step)

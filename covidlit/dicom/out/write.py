@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from covidlit.arguments import n_cores
 from covidlit.dicom.checks import Checks
 from covidlit.dicom.out.copies_back import check_capture, check_pdf
 from covidlit.dicom.out.dcmqi import dcmqi_program
@@ -21,7 +23,7 @@ from covidlit.dicom.out.key_slices import choose_key_slices, draw_slice
 from covidlit.dicom.out.lesion_table import check_lesions
 from covidlit.dicom.out.outlines import outlines
 from covidlit.dicom.out.pdf_pages import pdf_pages
-from covidlit.dicom.out.read_back import Drawn, check_segmentation
+from covidlit.dicom.out.read_back import Drawn, Reading, ask_dcmqi, check_segmentation
 from covidlit.dicom.out.report_back import check_report
 from covidlit.dicom.out.secondary_capture import direction_letters, write_secondary_captures
 from covidlit.dicom.out.segmentation import MOST_SEGMENTS, n_files, write_classes, write_instances
@@ -134,18 +136,22 @@ def _write_segmentations(
     independent: bool,
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     path = work / "classes.dcm"
-    write_classes(source, placed[0], path, algorithm, as_label_map=as_label_map)
-    drawn = Drawn(labels[0], affine, {value: value for value in CLASS_TERMS})
-    readers = check_segmentation(path, source, drawn, independent=independent)
-    if not len(lesions):
-        return lesions.assign(segment_number=pd.Series(dtype="int64")), readers
-    paths = [work / f"lesions-{k + 1}.dcm" for k in range(n_files(len(lesions)))]
-    lesions = write_instances(source, placed[1], lesions, paths, algorithm)
-    for k, path in enumerate(paths):
-        part = lesions[k * MOST_SEGMENTS : (k + 1) * MOST_SEGMENTS]
-        label_of = dict(zip(part["segment_number"], part["lesion_id"], strict=True))
-        drawn = Drawn(labels[1], affine, label_of)
-        check_segmentation(path, source, drawn, independent=independent)
+    with ThreadPoolExecutor(max(1, n_cores())) as pool:
+
+        def ask(written: Path) -> Future[Reading] | None:
+            return ask_dcmqi(written, source, pool) if independent else None
+
+        write_classes(source, placed[0], path, algorithm, as_label_map=as_label_map)
+        asked = ask(path)
+        paths = [work / f"lesions-{k + 1}.dcm" for k in range(n_files(len(lesions)))]
+        lesions = write_instances(source, placed[1], lesions, paths, algorithm)
+        all_asked = [ask(each) for each in paths]
+        drawn = Drawn(labels[0], affine, {value: value for value in CLASS_TERMS})
+        readers = check_segmentation(path, source, drawn, asked)
+        for k, (each, own) in enumerate(zip(paths, all_asked, strict=True)):
+            part = lesions[k * MOST_SEGMENTS : (k + 1) * MOST_SEGMENTS]
+            label_of = dict(zip(part["segment_number"], part["lesion_id"], strict=True))
+            check_segmentation(each, source, Drawn(labels[1], affine, label_of), own)
     return lesions, readers
 
 

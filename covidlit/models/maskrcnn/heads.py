@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,16 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from covidlit.models.maskrcnn.masks import project_masks
 
 Target = dict[str, Tensor]
+
+
+class RegionHeads(Protocol):
+    """What is computed of features that are cut out at regions."""
+
+    def box_outputs(self, regions: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (n, classes) and box deltas (n, 4 * classes) of regions (n, channels, 7, 7)."""
+
+    def mask_probabilities(self, regions: Tensor, labels: Tensor) -> Tensor:
+        """Masks (n, size, size), each of its label (n,), of regions (n, channels, 14, 14)."""
 
 
 class LesionHeads(RoIHeads):
@@ -92,29 +103,50 @@ class LesionHeads(RoIHeads):
         logits: Tensor = self.mask_predictor(self.mask_head(pooled))
         return logits
 
+    def box_outputs(self, regions: Tensor) -> tuple[Tensor, Tensor]:
+        """See `RegionHeads`."""
+        logits, deltas = self.box_predictor(self.box_head(regions))
+        return logits, deltas
+
+    def mask_probabilities(self, regions: Tensor, labels: Tensor) -> Tensor:
+        """See `RegionHeads`."""
+        logits: Tensor = self.mask_predictor(self.mask_head(regions)).float()
+        own = labels[:, None, None, None].expand(-1, 1, self.mask_size, self.mask_size)
+        return logits.gather(1, own)[:, 0].sigmoid()
+
     def detect(
         self,
         features: dict[str, Tensor],
         proposals: list[Tensor],
         sizes: list[tuple[int, int]],
+        *,
+        heads: RegionHeads | None = None,
+        min_score: float = 0.0,
     ) -> list[dict[str, Tensor]]:
         """Of each slice `boxes`, `labels`, `scores` and `masks`, the latter as probabilities.
 
         Masks are (n, size, size) within their boxes.
+
+        Args:
+            features: of the pyramid.
+            proposals: of each slice, (n, 4).
+            sizes: rows and columns of each slice.
+            heads: what computes; None: these heads.
+            min_score: what scores less is left out, before its mask is computed.
         """
-        logits, deltas = self.box_predictor(
-            self.box_head(self.box_roi_pool(features, proposals, sizes))
-        )
-        boxes, scores, labels = self.postprocess_detections(
-            logits.float(), deltas.float(), proposals, sizes
+        own = heads or self
+        logits, deltas = own.box_outputs(self.box_roi_pool(features, proposals, sizes))
+        found = self.postprocess_detections(logits.float(), deltas.float(), proposals, sizes)
+        kept = [scores >= min_score for scores in found[1]]
+        boxes, scores, labels = (
+            [each[keep] for each, keep in zip(values, kept, strict=True)] for values in found
         )
         counts = [len(each) for each in boxes]
-        size = self.mask_size
         if sum(counts):
-            chosen = self._mask_logits(features, boxes, sizes).float()
-            chosen = chosen[torch.arange(len(chosen), device=chosen.device), torch.cat(labels)]
-            masks = chosen.sigmoid().split(counts)
+            regions = self.mask_roi_pool(features, boxes, sizes)
+            masks = own.mask_probabilities(regions, torch.cat(labels)).split(counts)
         else:
+            size = self.mask_size
             masks = tuple(each.new_zeros((0, size, size)) for each in boxes)
         return [
             {"boxes": b, "labels": c, "scores": s, "masks": m}

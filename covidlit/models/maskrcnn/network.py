@@ -34,11 +34,12 @@ from covidlit.models.maskrcnn.backbones import (
     norm_layer,
     standardisation,
 )
-from covidlit.models.maskrcnn.heads import LesionHeads, Target, mask_predictor
+from covidlit.models.maskrcnn.heads import LesionHeads, RegionHeads, Target, mask_predictor
 from covidlit.models.maskrcnn.masks import paste_masks
 from covidlit.models.maskrcnn.pretrained import COCO, IMAGENET, Loaded, load_pretrained
 from covidlit.models.maskrcnn.regions import AlignedRoIAlign
 from covidlit.models.maskrcnn.semantic import SemanticBranch, semantic_losses
+from covidlit.models.maskrcnn.stages import Dense, Stages
 
 BOX_HEADS = ("mlp", "conv")
 LOSSES = ("objectness", "proposal", "classifier", "box", "mask", "semantic", "dice")
@@ -179,19 +180,22 @@ class MaskRCNN(nn.Module):
             module.eval()
         return self
 
-    def forward(self, images: Sequence[Tensor]) -> list[dict[str, Tensor]]:
+    def forward(
+        self, images: Sequence[Tensor], *, stages: Stages | None = None, min_score: float = 0.0
+    ) -> list[dict[str, Tensor]]:
         """What is found in slices.
 
         Args:
             images: (channels, rows, columns) float in [0, 1] each; sizes may differ.
+            stages: what computes; None: this network.
+            min_score: objects that score less are left out.
 
         Returns:
             Of each slice `boxes` (n, 4), half-open, in pixels; `labels` (n,) from 1; `scores` (n,);
             `masks` (n, rows, columns) bool; and `semantic` (rows, columns) uint8.
         """
-        batch = self.batch(images)
-        features = self.features(batch)
-        return self.found(batch, features)
+        batch, own = self.batch(images), stages or self
+        return self._assembled(batch, own.dense(batch.tensors), own.heads, min_score)
 
     def batch(self, images: Sequence[Tensor]) -> ImageList:
         """Slices in one tensor, filled up with air to a multiple of 32, and standardised."""
@@ -211,14 +215,34 @@ class MaskRCNN(nn.Module):
         found: dict[str, Tensor] = self.backbone(batch.tensors)
         return found
 
+    @property
+    def heads(self) -> LesionHeads:
+        """See `Stages`."""
+        return self.roi_heads
+
+    def dense(self, tensors: Tensor) -> Dense:
+        """See `Stages`."""
+        return self._dense(tensors, self.backbone(tensors))
+
     def found(self, batch: ImageList, features: dict[str, Tensor]) -> list[dict[str, Tensor]]:
         """See `forward`; for features that are there already."""
-        proposals, _ = self._proposals(batch, features)
-        found = self.roi_heads.detect(features, proposals, batch.image_sizes)
-        logits = self.semantic(features, batch.tensors)
-        for each, (rows, columns), own in zip(found, batch.image_sizes, logits, strict=True):
+        return self._assembled(batch, self._dense(batch.tensors, features), self.roi_heads, 0.0)
+
+    def _dense(self, tensors: Tensor, features: dict[str, Tensor]) -> Dense:
+        objectness, deltas = self.rpn.head(list(features.values()))
+        classes = self.semantic(features, tensors).argmax(dim=1).to(torch.uint8)
+        return Dense(features, objectness, deltas, classes)
+
+    def _assembled(
+        self, batch: ImageList, dense: Dense, heads: RegionHeads, min_score: float
+    ) -> list[dict[str, Tensor]]:
+        proposals, *_ = self._proposals(batch, dense.objectness, dense.deltas)
+        found = self.roi_heads.detect(
+            dense.levels, proposals, batch.image_sizes, heads=heads, min_score=min_score
+        )
+        for each, (rows, columns), own in zip(found, batch.image_sizes, dense.classes, strict=True):
             each["masks"] = paste_masks(each["masks"], each["boxes"], (rows, columns))
-            each["semantic"] = own[:, :rows, :columns].argmax(dim=0).to(torch.uint8)
+            each["semantic"] = own[:rows, :columns]
         return found
 
     def losses(
@@ -241,8 +265,7 @@ class MaskRCNN(nn.Module):
             ConfigError: a label that is no class, or a box without width or height.
         """
         check_targets(targets, self.n_classes)
-        proposals, found = self._proposals(batch, features, targets)
-        proposals = [each.detach() for each in proposals]
+        proposals, found = self._proposal_losses(batch, features, targets)
         found |= self.roi_heads.losses(features, proposals, batch.image_sizes, targets)
         logits = self.semantic(features, batch.tensors)
         own = [
@@ -253,25 +276,28 @@ class MaskRCNN(nn.Module):
         return found | semantic_losses(own, [t["semantic"] for t in targets], known, lung)
 
     def _proposals(
-        self,
-        batch: ImageList,
-        features: dict[str, Tensor],
-        targets: Sequence[Target] | None = None,
+        self, batch: ImageList, objectness: list[Tensor], deltas: list[Tensor]
+    ) -> tuple[list[Tensor], Tensor, Tensor, list[Tensor]]:
+        """Regions of each slice; anchors in a row with their logits and deltas, in float32."""
+        rpn = self.rpn
+        anchors = rpn.anchor_generator(batch, objectness)
+        counts = [each[0].numel() for each in objectness]
+        logits, off = concat_box_prediction_layers(objectness, deltas)
+        logits, off = logits.float(), off.float()
+        decoded = rpn.box_coder.decode(off.detach(), anchors).view(len(anchors), -1, 4)
+        regions, _ = rpn.filter_proposals(decoded, logits.detach(), batch.image_sizes, counts)
+        return [each.detach() for each in regions], logits, off, anchors
+
+    def _proposal_losses(
+        self, batch: ImageList, features: dict[str, Tensor], targets: Sequence[Target]
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """Regions of each slice; with targets also the two losses of the proposals.
+        """Regions of each slice, and the two losses of the proposals.
 
         As torchvision's `RegionProposalNetwork.forward`, which gives losses in training alone.
         """
-        rpn, levels = self.rpn, list(features.values())
-        objectness, deltas = rpn.head(levels)
-        anchors = rpn.anchor_generator(batch, levels)
-        counts = [each[0].numel() for each in objectness]
-        objectness, deltas = concat_box_prediction_layers(objectness, deltas)
-        objectness, deltas = objectness.float(), deltas.float()
-        decoded = rpn.box_coder.decode(deltas.detach(), anchors).view(len(anchors), -1, 4)
-        regions, _ = rpn.filter_proposals(decoded, objectness.detach(), batch.image_sizes, counts)
-        if targets is None:
-            return regions, {}
+        rpn = self.rpn
+        outputs = rpn.head(list(features.values()))
+        regions, objectness, deltas, anchors = self._proposals(batch, *outputs)
         labels, matched = rpn.assign_targets_to_anchors(anchors, list(targets))
         wanted = rpn.box_coder.encode(matched, anchors)
         found, off = rpn.compute_loss(objectness, deltas, labels, wanted)

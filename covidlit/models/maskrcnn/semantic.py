@@ -66,8 +66,8 @@ def _convolution(channels: int, width: int, stride: int = 1) -> nn.Sequential:
 def _resize(features: Tensor, shape: Sequence[int]) -> Tensor:
     if tuple(features.shape[-2:]) == tuple(shape):
         return features
-    size = [int(shape[0]), int(shape[1])]
-    return functional.interpolate(features, size=size, mode="bilinear", align_corners=False)
+    # No plain numbers: an exported graph takes the size from its input.
+    return functional.interpolate(features, size=list(shape), mode="bilinear", align_corners=False)
 
 
 def semantic_losses(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from covidlit.errors import ConfigError, did_you_mean
 from covidlit.models.maskrcnn.network import MaskRCNN
+from covidlit.models.maskrcnn.stages import Stages
 from covidlit.scans.lesion_labels import LESION_CLASSES
 
 
@@ -65,6 +68,8 @@ def predict_slices(
     values: Sequence[int] | None = None,
     score_threshold: float = 0.0,
     batch_size: int = 4,
+    stages: Stages | None = None,
+    workers: int = 1,
 ) -> Iterator[SlicePrediction]:
     """What the network finds in slices, in their order.
 
@@ -76,6 +81,8 @@ def predict_slices(
             the names.
         score_threshold: leaves out what scores less.
         batch_size: slices at a time.
+        stages: what computes the network; None: the network itself.
+        workers: batches at a time, each by a thread of its own.
 
     Raises:
         ConfigError: see `class_values`.
@@ -88,16 +95,33 @@ def predict_slices(
             fix="give those that it was trained on.",
         )
     device = net.input_mean.device
-    waiting = iter(images)
-    while own := list(islice(waiting, batch_size)):
+
+    def found(own: list[Tensor]) -> list[SlicePrediction]:
         with torch.inference_mode():
-            found = net([image.to(device) for image in own])
-        for each in found:
-            keep = each["scores"] >= score_threshold
-            yield SlicePrediction(
-                masks=each["masks"][keep].cpu().numpy(),
-                labels=table[each["labels"][keep].cpu().numpy()],
-                scores=each["scores"][keep].float().cpu().numpy(),
-                boxes=each["boxes"][keep].float().cpu().numpy(),
-                semantic=table[each["semantic"].cpu().numpy()].astype(np.uint8),
-            )
+            each = net([one.to(device) for one in own], stages=stages, min_score=score_threshold)
+        return [_prediction(one, table) for one in each]
+
+    waiting = iter(images)
+    batches = iter(lambda: list(islice(waiting, batch_size)), [])
+    if workers == 1:
+        for own in batches:
+            yield from found(own)
+        return
+    ahead: deque[Future[list[SlicePrediction]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for own in batches:
+            ahead.append(pool.submit(found, own))
+            if len(ahead) > workers:  # one more than can be worked on, lest all masks be held
+                yield from ahead.popleft().result()
+        while ahead:
+            yield from ahead.popleft().result()
+
+
+def _prediction(found: dict[str, Tensor], table: NDArray[np.int64]) -> SlicePrediction:
+    return SlicePrediction(
+        masks=found["masks"].cpu().numpy(),
+        labels=table[found["labels"].cpu().numpy()],
+        scores=found["scores"].float().cpu().numpy(),
+        boxes=found["boxes"].float().cpu().numpy(),
+        semantic=table.astype(np.uint8)[found["semantic"].cpu().numpy()],
+    )

@@ -37,10 +37,10 @@ def test_a_mask_that_was_moved_by_a_voxel_is_not_handed_out(
     path = made.folder.parent / "classes.dcm"
     drawn = Drawn(made.classes, made.scan.affine, OF_CLASSES)
     write_classes(source, right, path, Algorithm())
-    assert "pydicom" in check_segmentation(path, source, drawn, independent=False)
+    assert "pydicom" in check_segmentation(path, source, drawn)
     write_classes(source, np.roll(right, shift, (0, 1, 2)), path, Algorithm())
     with pytest.raises(DicomError, match="not handed out"):
-        check_segmentation(path, source, drawn, independent=False)
+        check_segmentation(path, source, drawn)
     assert not path.exists()
 
 
@@ -53,7 +53,7 @@ def test_mirrored_masks_and_swapped_classes_are_not_handed_out(make: Callable[..
     for wrong in (made.classes[::-1], made.classes[:, ::-1], made.classes[:, :, ::-1], swapped):
         write_classes(source, np.ascontiguousarray(wrong), path, Algorithm())
         with pytest.raises(DicomError, match="not handed out"):
-            check_segmentation(path, source, drawn, independent=False)
+            check_segmentation(path, source, drawn)
         assert not path.exists()
 
 
@@ -71,7 +71,7 @@ def test_frames_that_name_another_slice_are_not_handed_out(make: Callable[..., M
     ds.save_as(path)
     drawn = Drawn(made.classes, made.scan.affine, OF_CLASSES)
     with pytest.raises(DicomError, match="position is not that of the source slice"):
-        check_segmentation(path, source, drawn, independent=False)
+        check_segmentation(path, source, drawn)
 
 
 def test_nothing_of_a_call_stays_where_one_object_fails(
