@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from skimage.measure import marching_cubes, mesh_surface_area
+from skimage.measure import marching_cubes
 
-from covidlit.lesions.form import mesh_volume
+from covidlit.lesions.form import mesh_volume_and_area
 from covidlit.lesions.volume import crops_of, voxel_ml
 from covidlit.scans.lesion_labels import FIRST_LESION, LesionLabels
 from covidlit.scans.scan import Scan
@@ -145,7 +145,7 @@ def binary_mesh(
 ) -> tuple[float, float]:
     """Volume (mm3) and area (mm2) of the marching cubes mesh of a mask at 0.5, as IBSI has it."""
     points, faces, _, _ = marching_cubes(np.pad(mask, 1).astype(np.float32), 0.5, spacing=spacing)
-    return mesh_volume(points, faces), float(mesh_surface_area(points, faces))
+    return mesh_volume_and_area(points, faces)
 
 
 def major_axis(mask: NDArray[np.bool_], spacing: tuple[float, float, float]) -> float:
