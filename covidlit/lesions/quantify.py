@@ -88,7 +88,7 @@ def quantify_labels(
     _check_geometry(scan, labels)
     name = scan_id or scan_id_of(scan.series_uid or "scan")
     has_lung = any((section == 1).any() for section in labels.classes)
-    # NumPy and SciPy let go of the interpreter; edt and marching cubes, a third of the work, do not.
+    # NumPy and SciPy let go of the interpreter; edt and marching cubes, a third of it all, do not.
     with ThreadPoolExecutor(max(1, n_cores())) as pool:
         zones = pool.submit(lung_zones, labels.classes, scan.hu, scan.spacing)
         found = pool.submit(crops_of, labels.instances)
