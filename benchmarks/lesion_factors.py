@@ -190,7 +190,7 @@ MIRP_EVERY = 10
 def by_radiomics(
     name: str, interpreter: str, scan: Scan, labels: LesionLabels, every: int
 ) -> tuple[list[float], list[int], dict[str, NDArray[np.float64]]]:
-    """Seconds (wall clock, processor) of a peer for each lesion, the numbers of those measured, and their values."""
+    """Seconds (wall clock, processor) for a lesion, the numbers of those measured, their values."""
     crops = sorted(crops_of(labels.instances), key=lambda crop: crop.n_voxels)[::every]
     arrays: dict[str, Any] = {"spacing": np.array(SPACING)}
     for k, crop in enumerate(crops):

@@ -40,7 +40,7 @@ NAMES = {
 
 
 def by_pyradiomics(hu: list[Any], masks: list[Any], spacing: list[float]) -> tuple[Any, list]:
-    """Seconds (wall clock, processor), and the features of each lesion; these features alone are asked for."""
+    """Seconds (wall clock, processor), and the features; no others are asked for."""
     import SimpleITK
     from radiomics import setVerbosity
     from radiomics.featureextractor import RadiomicsFeatureExtractor
@@ -64,7 +64,7 @@ def by_pyradiomics(hu: list[Any], masks: list[Any], spacing: list[float]) -> tup
 
 
 def by_mirp(hu: list[Any], masks: list[Any], spacing: list[float]) -> tuple[Any, list]:
-    """Seconds (wall clock, processor), and the features of each lesion; mirp computes whole families only."""
+    """Seconds (wall clock, processor), and the features; mirp computes whole families only."""
     import itk
     from mirp import extract_features
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -24,10 +22,14 @@ GROUND_GLASS_HU = {
 }
 """Published cuts: ground glass between the two, consolidation above the second."""
 
+SPREAD_COLUMNS = ("factor", "definition", "unit", "value")
+
 _ROW = tuple[str, str, str, float | None]
 
 
-def spread(scan: Scan, labels: LesionLabels, airways: NDArray[np.bool_] | None = None) -> Any:
+def spread(
+    scan: Scan, labels: LesionLabels, airways: NDArray[np.bool_] | None = None
+) -> pd.DataFrame:
     """What the factors would be under other definitions, as a table.
 
     Args:
@@ -36,7 +38,7 @@ def spread(scan: Scan, labels: LesionLabels, airways: NDArray[np.bool_] | None =
         airways: air of windpipe and main bronchi, (z, y, x), to count as lung; None where unknown.
 
     Returns:
-        Columns factor, definition, unit, value (null where undefined); the definition that
+        `SPREAD_COLUMNS`, the value null where undefined; the definition that
         `factors.parquet` has is called "ours".
     """
     unit = voxel_ml(scan.affine)
@@ -44,7 +46,27 @@ def spread(scan: Scan, labels: LesionLabels, airways: NDArray[np.bool_] | None =
     rows += _volumes(scan, labels, unit)
     rows += _proportions(scan, labels, airways, unit)
     rows += _densities(scan, labels, unit)
-    return pd.DataFrame(rows, columns=["factor", "definition", "unit", "value"])
+    return pd.DataFrame(rows, columns=list(SPREAD_COLUMNS))
+
+
+def spread_markdown(tables: pd.DataFrame) -> str:
+    """The spread over scans as a section of `factors.md`.
+
+    Args:
+        tables: of `spread`, of one or several scans.
+    """
+    lines = ["", "## Under other definitions", ""]
+    lines.append("Median over the scans (lowest to highest); of each scan in `spread.parquet`.")
+    lines += ["", "| factor | definition | unit | scans | value |", "|---|---|---|---|---|"]
+    for (factor, definition, unit), own in tables.groupby(
+        ["factor", "definition", "unit"], sort=False
+    ):
+        values = own["value"].dropna().astype(float)
+        text = "not defined"
+        if len(values):
+            text = f"{values.median():.4g} ({values.min():.4g} to {values.max():.4g})"
+        lines.append(f"| `{factor}` | {definition} | {unit} | {len(values)} | {text} |")
+    return "\n".join(lines) + "\n"
 
 
 def _volumes(scan: Scan, labels: LesionLabels, unit: float) -> list[_ROW]:
