@@ -74,8 +74,8 @@ def quantify(
 
     A patient's scans are taken by date, so that each is compared with the one before. A scan that
     is finished is left alone by a later call with the same files and settings. Pages of scans that
-    are no longer at the path are removed; their labels and DICOM objects stay. Memory: one scan
-    with its labels.
+    are no longer at the path, or are refused now, are removed; their labels and DICOM objects stay.
+    Memory: one scan with its labels.
 
     Args:
         path: a folder with DICOM series or images, one of these, or a manifest.
@@ -104,6 +104,7 @@ def quantify(
     labeller.look_at([source for source, _ in ordered])
     patient_of = {source.scan_id: who.patient_id for source, who in ordered if source.scan_id}
     places = {_place(source) for source, _ in ordered}
+    refused: set[tuple[str, ...]] = set()
     dropped = remove_old_pages(out, REPORTS, patient_of, places)
     known, signatures = finished(out), Signatures(checks)
     with progress_bar("Quantifying scans", len(ordered), show=progress) as bar:
@@ -137,8 +138,15 @@ def quantify(
                     own.append(_Done(identity.date, key, found))
             except Exception as error:
                 row |= {"status": "refused", "reason": refusal_reason(error)}
+                refused.add(_place(source))
             rows.append(row)
             bar.advance()
+    # A scan that was measured once and is refused now is the last on its patient's page.
+    if remove_old_pages(out, REPORTS, patient_of, places - refused) and any(
+        not (out / file).is_file() for one in done for file in one.files
+    ):
+        again = quantify(path, labeller, out, checks=checks, progress=progress, **asdict(writing))
+        return replace(again, dropped=tuple(dropped))
     return replace(_written(done, rows, out), n_known=n_known, dropped=tuple(dropped))
 
 
@@ -165,11 +173,12 @@ def _check_out(out: Path, path: Path) -> None:
 def _by_patient_and_date(
     sources: Iterable[ScanSource], out: Path
 ) -> list[tuple[ScanSource, Identity]]:
-    """The scans of a patient together, from the earliest on; those without a date come last."""
+    """The scans of a patient together, by date; those without one first, since the page is of the
+    last."""
     found = [(source, identify(source, out)) for source in sources]
     return sorted(
         found,
-        key=lambda one: (one[1].patient_id, one[1].date or "~", one[0].scan_id, one[0].path),
+        key=lambda one: (one[1].patient_id, one[1].date, one[0].scan_id, one[0].path),
     )
 
 

@@ -142,11 +142,11 @@ class MaskLabeller:
         lungs = _lungs_where_missing(classes, scan)
         if guessed and lungs is not None and _looks_like_lungs(classes > 0, lungs, scan):
             raise LabelError(
-                "it holds 0 and 1, and 1 looks like the lungs: most of it is air, and it covers "
-                "much of the healthy lung.",
+                "its mask holds 0 and 1, and 1 looks like the lungs: most of it is air, and it "
+                "covers much of the healthy lung. --label 1=lung or --label 1=consolidation (or "
+                "another class) says what it is.",
                 where=files[0],
-                fix="say what 1 is: --label 1=lung if it is the lungs, --label 1=consolidation "
-                "(or another class) if it is a lesion.",
+                fix="give --label.",
             )
         return self._with_lungs(classes, number_lesions(classes), scan, lungs)
 

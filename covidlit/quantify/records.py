@@ -44,18 +44,19 @@ def remove_old_pages(
     patient_of: Mapping[str, str],
     places: Collection[tuple[str, ...]],
 ) -> list[str]:
-    """Remove pages on which a scan stands that is now another patient's, or no longer there.
+    """Remove pages on which a scan stands that is now another patient's, or not among those given.
 
-    Those of the patient's scans that are left make it anew, since it belongs to their files.
+    Those of the patient's scans that are left make it anew, since it belongs to their files. The
+    record of a scan that is not there goes with its page.
 
     Args:
         out_dir: folder of the results.
         pages: the folder of pages in it.
         patient_of: scan_id -> patient, of this call.
-        places: of the scans of this call, see `keep`.
+        places: of the scans that may stand on pages, see `keep`.
 
     Returns:
-        The scans that are no longer there, whose pages were removed.
+        The scans that are not among them, and stood on a page.
     """
     folder = (out_dir / pages).resolve()
     gone = []
@@ -69,10 +70,12 @@ def remove_old_pages(
             continue
         if not dropped and patient_of.get(scan, patient) == patient:
             continue
-        for file in files:
-            if file.resolve().parent == folder and file.is_file():
-                file.unlink()
-                gone += [scan] * dropped
+        own = [file for file in files if file.resolve().parent == folder]
+        for file in own:
+            file.unlink(missing_ok=True)
+        if dropped and own:
+            path.unlink()  # else it would take away the page that the others make
+            gone.append(scan)
     return gone
 
 

@@ -16,6 +16,7 @@ from covidlit.dicom.out import remove_objects, write_objects
 from covidlit.errors import DicomError
 from covidlit.lesions import spread, validate_factors, validate_lesions
 from covidlit.lesions.label_files import write_labels
+from covidlit.lesions.lungs import segment_airways
 from covidlit.lesions.quantify import quantify_labels
 from covidlit.lesions.trend import NOT_MATCHED, changes_table
 from covidlit.quantify.identity import Identity
@@ -117,9 +118,13 @@ def quantify_scan(
         files += written
         notes += of_objects
     relative = tuple(str(path.relative_to(out_dir)) for path in files)
-    other = spread(scan, labels) if writing.spread else None
-    rows = () if other is None else tuple(_plain(other))
+    rows = tuple(_other_definitions(scan, labels)) if writing.spread else ()
     return Quantified(factors, lesions, relative, notes, tuple(changes), rows, scan, labels)
+
+
+def _other_definitions(scan: Scan, labels: LesionLabels) -> list[dict[str, Any]]:
+    airways = segment_airways(scan.hu, scan.spacing)
+    return _plain(spread(scan, labels, airways if airways.any() else None))
 
 
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
