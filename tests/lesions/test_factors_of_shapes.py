@@ -69,7 +69,7 @@ SHAPES = [(10.0, 10.0, 10.0), (20.0, 12.0, 12.0), (24.0, 12.0, 12.0)]
 TURNS = [(0, 0, 0), (90, 0, 0), (25, 40, 10), (0, 50, 70)]
 VOLUME = {FINE: (0.02, 0.02), THICK: (0.07, 0.025)}
 """Bounds on the volume: of a smallest radius of 10 mm, of more. Where four slices of 5 mm are all
-that shows a ball, no count of voxels is better; the areas of the sections are, for smooth bodies."""
+that shows a ball, no count of voxels is better; of smooth bodies, areas of sections are."""
 
 SHIFTS = [(0, 0, 0), (2.2, -0.35, 0.1)]
 
