@@ -51,11 +51,12 @@ def fill_box(
     """
     pieces = [piece for ring in rings if (piece := _boxed(ring, shape)) is not None]
     if not pieces:
-        return np.zeros((0, 0), bool), (0, 0)
+        return np.zeros((0, 0), np.bool_), (0, 0)
     pieces.sort(key=lambda piece: np.count_nonzero(piece.mask), reverse=True)
     boxes = np.array([piece.box for piece in pieces])
-    top, left, bottom, right = *boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)
-    found = np.zeros((bottom - top, right - left), bool)
+    top, left = (int(first) for first in boxes[:, :2].min(axis=0))
+    bottom, right = (int(last) for last in boxes[:, 2:].max(axis=0))
+    found = np.zeros((bottom - top, right - left), np.bool_)
     for k, piece in enumerate(pieces):
         y0, x0, y1, x1 = piece.box
         # Only a piece whose box holds that of this one can lie around it: of many small ones, few.
@@ -64,7 +65,7 @@ def fill_box(
         around = sum(_lies_around(pieces[other], piece) for other in np.flatnonzero(holds))
         place = found[y0 - top : y1 - top, x0 - left : x1 - left]
         place[piece.mask] = around % 2 == 0
-    return found, (int(top), int(left))
+    return found, (top, left)
 
 
 class _Piece(NamedTuple):
