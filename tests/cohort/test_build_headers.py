@@ -77,3 +77,24 @@ def test_dates_that_are_said_to_be_kept_are_believed(tmp_path: Path, write_serie
     labels = pd.DataFrame({"patient_id": ["pat-1"], "class_name": "np"})
     built = manifest_from_dicom(tmp_path / "dicom", labels, folder=tmp_path, centre="A")
     assert built.manifest["target"].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "column"),
+    [
+        ("KVP", 120000, "kvp"),
+        ("Exposure", -20, "exposure_mas"),
+        ("PatientAge", "140Y", "age"),
+        ("AcquisitionDate", "00010101", "acquisition_date"),
+    ],
+)
+def test_a_header_fact_out_of_range_counts_as_unknown(
+    tmp_path: Path, write_series: Write, tag: str, value: object, column: str
+) -> None:
+    write_series("a", "pat-1", "1.2.1", "1.2.1.1")
+    write_series("b", "pat-2", "1.2.2", "1.2.2.1", **{tag: value})
+    built = manifest_from_dicom(tmp_path / "dicom", folder=tmp_path)
+    table = built.manifest.set_index([[Path(path).name for path in built.manifest["path"]]])
+    assert pd.isna(table.loc["b", column])
+    assert table.loc["a", ["kvp", "age"]].tolist() == [120, 50]
+    assert any(tag in note and "not taken" in note for note in built.notes)

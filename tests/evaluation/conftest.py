@@ -55,3 +55,16 @@ def folds() -> list[pd.DataFrame]:
             table.loc[test, name] = f"F{fold}" + table.loc[test, name]
         tables.append(table)
     return tables
+
+
+@pytest.fixture
+def run(predictions: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]:
+    """A run on the same scans as all others, with scores of its own."""
+
+    def make(model: str, seed: int | None, noise: float = 0.3, draw: int = 0) -> pd.DataFrame:
+        table = predictions()
+        rng = np.random.default_rng(draw + 100 * (seed or 0))
+        score = np.clip(table["score"] + noise * rng.normal(size=len(table)), 0, 1)
+        return table.assign(run_id=f"{model}_{seed}", model=model, seed=seed, score=score)
+
+    return make

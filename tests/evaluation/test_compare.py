@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,28 +12,13 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.contingency_tables import mcnemar
 
-from covidlit.errors import CovidlitError, PredictionsError
-from covidlit.evaluation import write_predictions
+from covidlit.errors import PredictionsError
 from covidlit.evaluation.compare import Comparison, compare
 from covidlit.evaluation.difference import holm
 from covidlit.evaluation.operating_point import choose_threshold
 from covidlit.evaluation.paired import delong_test
-from covidlit.evaluation.seed_runs import read_labelled
 
 Predictions = Callable[..., pd.DataFrame]
-
-
-@pytest.fixture
-def run(predictions: Predictions) -> Callable[..., pd.DataFrame]:
-    """A run on the same scans as all others, with scores of its own."""
-
-    def make(model: str, seed: int | None, noise: float = 0.3, draw: int = 0) -> pd.DataFrame:
-        table = predictions()
-        rng = np.random.default_rng(draw + 100 * (seed or 0))
-        score = np.clip(table["score"] + noise * rng.normal(size=len(table)), 0, 1)
-        return table.assign(run_id=f"{model}_{seed}", model=model, seed=seed, score=score)
-
-    return make
 
 
 def test_part(table: pd.DataFrame) -> pd.DataFrame:
@@ -363,84 +347,3 @@ def test_degenerate_tables_give_reasons_and_no_numbers(
     assert test["reason"] == reason
     assert reason in results["conclusions"][0]
     json.dumps(results, allow_nan=False)
-
-
-def test_run_folders_are_read_with_labels_and_splits(
-    run: Callable[..., pd.DataFrame], tmp_path: Path
-) -> None:
-    from covidlit.cohort.split import Split
-
-    table = run("csacnet", 1)
-    parts = dict(zip(table["scan_id"], table["part"], strict=True))
-    split = Split(kind="made", parts=parts, manifest_hash="m")
-    folder = tmp_path / "model=csacnet"  # a name with "=", as sweeps make them
-    write_predictions(table.assign(run_id=None), folder / "predictions.parquet")
-    split.save(folder / "split.json")
-    write_predictions(table, tmp_path / "other" / "predictions.csv")
-    (tmp_path / "other" / "metrics.json").write_text('{"record": {"split_hash": "abc"}}')
-    write_predictions(table.assign(run_id=None), tmp_path / "scores.csv")
-    plain, labelled, single = read_labelled(
-        [folder, f"Other model={tmp_path / 'other' / 'predictions.csv'}", tmp_path / "scores.csv"]
-    )
-    assert set(plain["model"]) == {"csacnet"}
-    assert set(plain["run_id"]) == {"model=csacnet"}
-    assert set(plain["split_hash"]) == {split.hash}
-    assert set(labelled["model"]) == {"Other model"}
-    assert set(labelled["split_hash"]) == {"abc"}
-    assert set(single["run_id"]) == {"scores"}
-    assert "split_hash" not in single
-    (folder / "split.json").write_text((folder / "split.json").read_text().replace("made", "x"))
-    with pytest.raises(CovidlitError, match="was edited"):
-        read_labelled([folder])
-
-
-def _run_folder(folder: Path, table: pd.DataFrame, command: str, **arguments: Any) -> Path:
-    from covidlit.cohort.split import Split
-
-    parts = dict(zip(table["scan_id"], table["part"], strict=True))
-    write_predictions(table.assign(run_id=None), folder / "predictions.parquet")
-    parts |= arguments.pop("parts", {})
-    Split(kind="centre_held_out", seed=1, parts=parts, manifest_hash="m", arguments=arguments).save(
-        folder / "split.json"
-    )
-    (folder / "metrics.json").write_text(json.dumps({"record": {"command": command}}))
-    return folder
-
-
-def test_splits_with_the_same_parts_are_the_same_however_a_setting_was_written(
-    run: Callable[..., pd.DataFrame], tmp_path: Path
-) -> None:
-    a = _run_folder(tmp_path / "a", run("csacnet", 1), "train a", validation_fraction=0)
-    b = _run_folder(tmp_path / "b", run("svm", 1, draw=1), "train b", validation_fraction=0.0)
-    tables = read_labelled([a, b])
-    assert tables[0]["split_hash"].iloc[0] != tables[1]["split_hash"].iloc[0]
-    assert "splits" not in codes(compare(tables))
-
-
-def test_settings_of_splits_that_differ_are_named_with_both_values(
-    run: Callable[..., pd.DataFrame], tmp_path: Path
-) -> None:
-    tables = [run("csacnet", 1), run("svm", 1, draw=1)]
-    known = {"test_centres": ["centre_4"]}
-    a = _run_folder(
-        tmp_path / "a", tables[0], "covidlit train experiment=small", validation_fraction=0.0,
-        parts={"one_more": "train"}, **known,
-    )  # fmt: skip
-    b = _run_folder(
-        tmp_path / "b", tables[1], "covidlit train model=svm", validation_fraction=0.1,
-        parts={"one_more": "validation"}, **known,
-    )  # fmt: skip
-    with pytest.raises(PredictionsError) as caught:
-        compare(read_labelled([a, b]))
-    assert "The settings that differ: validation_fraction 0.0 against 0.1." in caught.value.what
-    assert "test_centres" not in str(caught.value)
-    assert caught.value.fix == (
-        "train svm, seed 1 (b) (`covidlit train model=svm`) again with "
-        "split.validation_fraction=0.0, as csacnet, seed 1 (a) was."
-    )
-    (tmp_path / "b" / "metrics.json").unlink()
-    c = _run_folder(
-        tmp_path / "c", tables[1], "x", validation_fraction=0, parts={"one_more": "test"}, **known
-    )
-    with pytest.raises(PredictionsError, match="their manifests are not"):
-        compare(read_labelled([a, c]))
