@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from covidlit.quantify.labeller import Labeller
-    from covidlit.quantify.many import Results
+    from covidlit.quantify.results import Results
 
 
 def quantify(

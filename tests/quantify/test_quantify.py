@@ -20,8 +20,9 @@ from covidlit.cli.app import app
 from covidlit.dicom import read_series
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.lesions import read_factors, read_labels, read_lesions
-from covidlit.quantify.many import Results, quantify
+from covidlit.quantify.many import quantify
 from covidlit.quantify.masks import MaskLabeller
+from covidlit.quantify.results import Results
 from covidlit.synthetic import CohortPaths
 
 pytestmark = pytest.mark.slow

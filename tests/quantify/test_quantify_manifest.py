@@ -12,8 +12,9 @@ import pytest
 from covidlit.dicom import Checks
 from covidlit.lesions import read_factors, read_labels, read_lesions
 from covidlit.lesions.trend import changes_table, trend_table
-from covidlit.quantify.many import Results, quantify
+from covidlit.quantify.many import quantify
 from covidlit.quantify.masks import MaskLabeller
+from covidlit.quantify.results import Results
 from covidlit.scans.images import write_nifti
 
 SHAPE, SPACING = (24, 40, 56), (10.0, 6.0, 6.0)
