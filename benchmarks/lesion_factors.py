@@ -6,12 +6,22 @@ Both sides measure the same: volumes, long diameters in space and in the slice, 
 clarity, distance to the pleura and form of every lesion, and the share of the lungs by side and
 zone. The peers take scipy's and scikit-image's functions on each lesion's box of `regionprops`,
 with distances to the pleura from one transform of the volume.
+
+pyradiomics and mirp cannot be installed beside covidlit. Where each has an environment of its own
+(pyradiomics 3.0.1 with `pip install --no-build-isolation`, after numpy, setuptools, versioneer and
+cython), name its interpreter with --pyradiomics and --mirp: their volume, diameters, sphericity,
+mean and variance of each lesion, cut out beforehand, are timed against all factors of ours. mirp
+takes every n-th lesion by size, since it takes seconds for each. Their sphericity is that of the
+mesh of the mask: it is compared with the one of `covidlit.lesions.spread`, and not with form.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
+import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -26,6 +36,8 @@ from skimage.measure import find_contours, marching_cubes, mesh_surface_area, re
 
 from covidlit.lesions import LesionLabels, quantify_labels
 from covidlit.lesions.edge import OFFSET
+from covidlit.lesions.spread import binary_mesh
+from covidlit.lesions.volume import crops_of, grown
 from covidlit.scans.scan import Scan
 
 COMMAND = "python benchmarks/lesion_factors.py"
@@ -80,7 +92,6 @@ def by_peers(scan: Scan, labels: LesionLabels) -> dict[str, NDArray[np.float64]]
     wall = scipy.ndimage.binary_dilation(classes == 0, np.ones((3, 3, 3)))
     pleura = scipy.ndimage.distance_transform_edt(~wall, sampling=SPACING)
     columns: dict[str, list[float]] = {name: [] for name in TOLERANCE}
-    half = np.array(SPACING) / 2
     for region in regionprops(instances, intensity_image=hu, spacing=SPACING):
         box, mask = region.slice, region.image
         columns["volume_ml"].append(float(region.area) / 1000)
@@ -102,7 +113,6 @@ def by_peers(scan: Scan, labels: LesionLabels) -> dict[str, NDArray[np.float64]]
         height = scipy.ndimage.distance_transform_edt(~around, sampling=SPACING)
         columns["edge_clarity_hu_per_mm"].append(_edge(depth, height, around, whole, hu, classes))
         columns["form"].append(_form(depth - height))
-    assert half.size == 3
     return {name: np.array(values) for name, values in columns.items()}
 
 
@@ -165,6 +175,51 @@ TOLERANCE = {
 """Largest differences that are allowed, in each factor's unit."""
 
 
+_ALIKE = {
+    "volume_ml": 1e-5, "max_diameter_3d_mm": 1e-3, "mean_density_hu": 1e-2, "density_sd_hu": 1e-2,
+}  # fmt: skip
+RADIOMICS_TOLERANCE = {
+    "pyradiomics": {**_ALIKE, "mesh_sphericity": 0.02},
+    "mirp": {**_ALIKE, "mesh_sphericity": 1e-4},
+}
+"""mirp takes scikit-image's mesh as we do, pyradiomics one of its own with other triangles."""
+
+MIRP_EVERY = 10
+
+
+def by_radiomics(
+    name: str, interpreter: str, scan: Scan, labels: LesionLabels, every: int
+) -> tuple[list[float], list[int], dict[str, NDArray[np.float64]]]:
+    """Seconds (wall clock, processor) for a lesion, the numbers of those measured, their values."""
+    crops = sorted(crops_of(labels.instances), key=lambda crop: crop.n_voxels)[::every]
+    arrays: dict[str, Any] = {"spacing": np.array(SPACING)}
+    for k, crop in enumerate(crops):
+        box = grown(crop.box, (2, 2, 2), scan.hu.shape)
+        arrays |= {f"hu{k}": scan.hu[box], f"mask{k}": labels.instances[box] == crop.number}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "lesions.npz")
+        np.savez(path, **arrays)
+        script = Path(__file__).with_name("radiomics_peers.py")
+        done = subprocess.run(
+            [interpreter, str(script), name, str(path)], capture_output=True, text=True, check=True
+        )
+    answer = json.loads(done.stdout.splitlines()[-1])
+    values = {key: np.array(column) for key, column in answer["values"].items()}
+    values["volume_ml"] = values["volume_ml"] / 1000
+    values["density_sd_hu"] = np.sqrt(values.pop("density_variance"))
+    each = [seconds / len(crops) for seconds in answer["seconds"]]
+    return each, [crop.number for crop in crops], values
+
+
+def mesh_sphericity(labels: LesionLabels) -> dict[int, float]:
+    """Of each lesion, by number, as IBSI has it."""
+    out = {}
+    for crop in crops_of(labels.instances):
+        volume, area = binary_mesh(crop.mask, SPACING)
+        out[crop.number] = (36 * np.pi * volume**2) ** (1 / 3) / area
+    return out
+
+
 class PeakMemory:
     """The most memory that this process held within a block, above what it held before, bytes."""
 
@@ -194,6 +249,8 @@ def main() -> None:
     parser.add_argument("--shape", type=int, nargs=3, default=(300, 512, 512))
     parser.add_argument("--lesions", type=int, default=300)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--pyradiomics", metavar="PYTHON", help="interpreter that has it")
+    parser.add_argument("--mirp", metavar="PYTHON", help="interpreter that has it")
     arguments = parser.parse_args()
     scan, labels = make_scan(tuple(arguments.shape), arguments.lesions)
     quantify_labels(scan, labels)  # pays for the imports
@@ -220,7 +277,14 @@ def main() -> None:
         (f"all factors of {what}, wall clock", seconds, "s", "<= 1.5", None),
         (f"all factors of {what}, processor time", statistics.median(processor), "s", None, None),
         (f"all factors of {what}: times as fast", theirs / seconds, "times", ">= 10", peer),
-        ("memory beyond scan and labels, over the volume in int16", growth, "times", "<= 3", None),
+        (
+            "most resident memory beyond scan and labels (looked at every 2 ms), over the volume "
+            "in int16",
+            growth,
+            "times",
+            "<= 3",
+            None,
+        ),
     ]
     table = found.lesions.sort_values("lesion_id")
     for name, tolerance in TOLERANCE.items():
@@ -237,6 +301,28 @@ def main() -> None:
                 peer,
             )
         )
+    for name, interpreter, every in (
+        ("pyradiomics", arguments.pyradiomics, 1),
+        ("mirp", arguments.mirp, MIRP_EVERY),
+    ):
+        if interpreter is None:
+            print(f"{name}: left out, since --{name} names no interpreter that has it")
+            continue
+        each, numbers, expected = by_radiomics(name, interpreter, scan, labels, every)
+        rows.append(
+            (
+                f"all factors of {what}: times as fast as six features ({len(numbers)} lesions)",
+                each[0] * arguments.lesions / seconds, "times", ">= 5", name,
+            )
+        )  # fmt: skip
+        busy = each[1] * arguments.lesions / statistics.median(processor)
+        rows.append((f"the same for {what} by processor time", busy, "times", None, name))
+        own_table = table.set_index("lesion_id").loc[numbers].copy()
+        round_by_mesh = mesh_sphericity(labels)
+        own_table["mesh_sphericity"] = [round_by_mesh[number] for number in numbers]
+        for column, tolerance in RADIOMICS_TOLERANCE[name].items():
+            worst = float(np.abs(own_table[column].to_numpy(float) - expected[column]).max())
+            rows.append((f"largest difference in {column}", worst, "", f"<= {tolerance}", name))
     figures = [
         {
             "figure": figure,

@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from covidlit.quantify.labeller import Labeller
-    from covidlit.quantify.many import Results
+    from covidlit.quantify.results import Results
 
 
 def quantify(
@@ -41,6 +41,13 @@ def quantify(
     dicom: Annotated[
         bool, typer.Option(help="Write DICOM SEG, SR, key slices and PDF of DICOM series.")
     ] = True,
+    segmentation: Annotated[
+        str,
+        typer.Option(
+            help="DICOM SEG of the classes: binary, which old archives show too, or labelmap, a "
+            "fraction of its size. Lesions are label maps always."
+        ),
+    ] = "binary",
     absent_as_empty: Annotated[
         bool,
         typer.Option(
@@ -49,6 +56,13 @@ def quantify(
         ),
     ] = False,
     report: Annotated[bool, typer.Option(help="Write an HTML page per patient.")] = True,
+    spread: Annotated[
+        bool,
+        typer.Option(
+            "--spread",
+            help="Write the factors under other published definitions too, beside ours.",
+        ),
+    ] = False,
     override: Annotated[
         list[str] | None,
         typer.Option(help="A check to switch off, by name; may be given several times."),
@@ -77,8 +91,9 @@ def quantify(
     """Measure the lesions of CT scans; for research, not for clinical use.
 
     Writes labels (NIfTI), factors.parquet and lesions.parquet (their definitions in factors.md),
-    DICOM SEG and SR in the study of each series, and a page per patient. Scans that cannot be used
-    are listed in scans.csv with the reason. Where the command was stopped, or scans were added, the
+    DICOM SEG and SR in the study of each series, and a page per patient; of patients with several
+    scans trend.csv and lesion_changes.csv, as covidlit trend does. Scans that cannot be used are
+    listed in scans.csv with the reason. Where the command was stopped, or scans were added, the
     same command goes on. Ends with 1 where no scan could be measured.
     """
     from covidlit.dicom import Checks
@@ -87,8 +102,8 @@ def quantify(
     labeller, path = _labeller(of, masks, label or [], engine, device, threads)
     checks = Checks(override=frozenset(override or ()), image_orientation=image_orientation)
     results = quantify_all(
-        path, labeller, out, checks=checks, dicom=dicom, absent_as_empty=absent_as_empty,
-        report=report, progress=True,
+        path, labeller, out, checks=checks, dicom=dicom, segmentation=segmentation,
+        absent_as_empty=absent_as_empty, report=report, spread=spread, progress=True,
     )  # fmt: skip
     _print(results, out)
     refused = results.scans["status"].ne("ok").any()
@@ -145,10 +160,18 @@ def _print(results: Results, out: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from covidlit.lesions.trend import change_text, changes_text, limits_text
+
     console = Console()
     if len(results.factors):
         shown = Table(title="Lesions")
-        for name in ("Scan", "Lesions", "Volume, mL", "Of the lungs, %", "Mean density, HU"):
+        heads = ["Scan", "Lesions", "Volume, mL", "Of the lungs, %", "Mean density, HU"]
+        change = {
+            str(row["scan_id"]): (change_text(row), change_text(row, "lung_volume_ml"))
+            for row in results.trend.to_dict("records")
+            if change_text(row)
+        }
+        for name in [*heads, "Change, mL", "Lungs, mL"] if change else heads:
             shown.add_column(name, justify="left" if name == "Scan" else "right", overflow="fold")
         for row in results.factors.to_dict("records"):
             shown.add_row(
@@ -157,8 +180,15 @@ def _print(results: Results, out: Path) -> None:
                 _number(row["total_volume_ml"], 1),
                 _number(row["proportion_percent"], 1),
                 _number(row["mean_density_hu"], 0),
+                *(change.get(str(row["scan_id"]), ("", "")) if change else ()),
             )
         console.print(shown)
+        if change:
+            console.print("A change is called one beyond these limits of agreement (mL, HU, %):")
+            for line in limits_text():
+                console.print(f"• {line}", highlight=False, markup=False)
+        if said := changes_text(results.changes):
+            console.print(f"Lesions since the scan before: {said}", markup=False)
     refused = results.scans[results.scans["status"] == "refused"]
     for row in refused.itertuples(index=False):
         named = escape(str(row.path))
@@ -166,6 +196,12 @@ def _print(results: Results, out: Path) -> None:
     for row in results.scans[results.scans["notes"].notna()].itertuples(index=False):
         console.print(
             f"[yellow]note[/] {escape(str(row.scan_id))}: {escape(str(row.notes))}",
+            highlight=False,
+        )
+    if results.dropped:
+        console.print(
+            "[yellow]note[/] pages removed of scans that are no longer there: "
+            + escape(", ".join(results.dropped)),
             highlight=False,
         )
     measured = len(results.factors)

@@ -38,16 +38,20 @@ def trend(
     one only beyond the limits of agreement that another kernel, slice thickness or breath leaves;
     the lung volume stands beside it. OUT/factors.parquet is FACTORS with volume_change_ml. With
     labels, OUT/lesion_changes.csv says which lesions are new, gone, grown, shrunk, merged or split
-    (scans are aligned rigidly on the lungs), and OUT/lesions.parquet gives each lesion the
-    tracking_uid it had before. OUT/<patient>.png is the trend as a figure.
+    (scans are aligned rigidly on the lungs), or why two scans could not be matched, and
+    OUT/lesions.parquet gives each lesion the tracking_uid it had before. OUT/<patient>.png is the
+    trend as a figure.
     """
     from rich.console import Console
 
     from covidlit.cohort.factor_tables import FACTORS, read_factors, read_lesions
     from covidlit.lesions.trend import (
         CHANGE_COLUMNS,
+        NOT_MATCHED,
         TREND_COLUMNS,
         changes_table,
+        changes_text,
+        compared,
         limits_text,
         trend_table,
         with_changes,
@@ -73,11 +77,10 @@ def trend(
         own = read_lesions(lesions or _table_in(source.parent, "lesions"))
 
         def labels_of(scan_id: str) -> LesionLabels:
-            found = read_labels(folder, scan_id)
             bar.advance()
-            return found
+            return read_labels(folder, scan_id)
 
-        with progress_bar("matching lesions", _reads(result)) as bar:
+        with progress_bar("matching lesions", 2 * len(list(compared(result)))) as bar:
             changes, tracked = changes_table(result, own, labels_of)
         write_table(changes, out / "lesion_changes.csv")
         write_table(tracked, out / "lesions.parquet")
@@ -92,11 +95,14 @@ def trend(
         if rows["acquisition_date"].notna().any():
             write_trend_figure(rows, out / f"{name}.png")
     console.print(_shown(result))
-    if changes is not None and len(changes):
-        counts = changes["change"].value_counts()
-        console.print(
-            "Lesions: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()), markup=False
-        )
+    if changes is not None:
+        if said := changes_text(changes):
+            console.print(f"Lesions: {said}", markup=False)
+        for row in changes[changes["change"] == NOT_MATCHED].itertuples():
+            console.print(
+                f"Lesions of {row.scan_after} not matched with {row.scan_before}: {row.reason}",
+                style="yellow", markup=False, highlight=False, soft_wrap=True,
+            )  # fmt: skip
     if folder is None:
         console.print(
             "Lesions were not matched between dates: there are no labels beside the factors "
@@ -137,37 +143,26 @@ def _labels_in(given: Path | None, source: Path, result: pd.DataFrame) -> Path |
     return None
 
 
-def _reads(result: pd.DataFrame) -> int:
-    """How many volumes of labels are read to match the lesions of all patients."""
-    dated = result[result["acquisition_date"].notna()]
-    days = dated.drop_duplicates(["patient_id", "acquisition_date"]).groupby("patient_id").size()
-    return int(2 * (days - 1).sum())
-
-
 def _shown(result: pd.DataFrame) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
+    from covidlit.lesions.trend import change_text
+
     shown = Table(title="Trend")
     for name in ("patient", "scan", "date", "day", "lesions", "mL", "change", "lungs mL", "note"):
         shown.add_column(name)
-    for row in result.itertuples():
-        date = row.acquisition_date
-        change = "" if row.volume_change_ml != row.volume_change_ml else (
-            f"{row.volume_change_ml:+.1f} ({row.volume_change})"
-        )  # fmt: skip
-        lungs = "" if row.lung_volume_ml != row.lung_volume_ml else f"{row.lung_volume_ml:.0f}"
-        if row.lung_volume_change in ("more", "less"):
-            lungs += f" ({row.lung_volume_change})"
+    for row in result.to_dict("records"):
+        date = row["acquisition_date"]
         shown.add_row(
-            escape(str(row.patient_id)),
-            escape(str(row.scan_id)),
+            escape(str(row["patient_id"])),
+            escape(str(row["scan_id"])),
             f"{date:%Y-%m-%d}" if date == date else "",
-            str(row.days) if date == date else "",
-            str(row.n_lesions),
-            f"{row.total_volume_ml:.1f}",
-            change,
-            lungs,
-            escape(row.note or ""),
+            str(row["days"]) if date == date else "",
+            str(row["n_lesions"]),
+            f"{row['total_volume_ml']:.1f}",
+            change_text(row),
+            change_text(row, "lung_volume_ml"),
+            escape(row["note"] or ""),
         )
     return shown

@@ -22,15 +22,17 @@ class Surroundings:
     Args:
         box: the part of it that lies in the volume.
         place: where `box` lies in the arrays.
+        middle: where the smallest box around the lesion lies in them.
         mask: bool (z, y, x), the lesion.
-        distance: float32, of voxels in the lesion to the nearest centre outside, of those outside
-            to the nearest centre inside, mm.
+        signed: float32, of voxels in the lesion the distance to the nearest centre outside, of
+            those outside minus that to the nearest centre inside, mm.
     """
 
     box: Box
     place: Box
+    middle: Box
     mask: NDArray[np.bool_]
-    distance: NDArray[np.float32]
+    signed: NDArray[np.float32]
 
     def of(self, volume: NDArray[Any]) -> NDArray[Any]:
         """The same voxels of a volume, 0 beyond it."""
@@ -54,9 +56,13 @@ def surroundings_of(
     """
     by = [int(np.ceil(BAND_MM / step)) + 1 for step in spacing]
     box = grown(crop.box, (by[0], by[1], by[2]), shape)
-    mask = np.pad(crop.mask, [(m, m) for m in by])
+    z, y, x = (slice(m, m + n) for m, n in zip(by, crop.mask.shape, strict=True))
+    mask = np.zeros([n + 2 * m for m, n in zip(by, crop.mask.shape, strict=True)], np.bool_)
+    mask[z, y, x] = crop.mask
     whole = tuple(
         slice(part.start - m, part.stop + m) for part, m in zip(crop.box, by, strict=True)
     )
     place = inside(box, (whole[0], whole[1], whole[2]))
-    return Surroundings(box, place, mask, distance_across(mask, spacing))
+    distance = distance_across(mask, spacing)
+    signed = np.where(mask, distance, -distance)
+    return Surroundings(box, place, (z, y, x), mask, signed)

@@ -66,11 +66,13 @@ def lesion_changes(earlier: LesionLabels, later: LesionLabels) -> list[Change]:
     before, after = _volumes(earlier), _volumes(later)
     links: set[tuple[int, int]] = set()
     if before and after:
-        if not ((earlier.classes == 1).any() and (later.classes == 1).any()):
-            raise CovidlitError(
-                "there is no lung to align the scans on.",
-                fix="give labels with the lung (class 1).",
-            )  # on the lesions themselves any two scans could be laid on each other
+        for which, labels in (("earlier", earlier), ("later", later)):
+            # On the lesions themselves any two scans could be laid on each other.
+            if not (labels.classes == 1).any():
+                raise CovidlitError(
+                    f"there is no lung to align the scans on: the {which} one has none.",
+                    fix="give labels with the lung (class 1).",
+                )
         motion = align_lungs(earlier.classes, earlier.affine, later.classes, later.affine)
         links = _links(earlier, later, motion)
     return _grouped(before, after, links)

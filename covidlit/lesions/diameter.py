@@ -39,6 +39,8 @@ def longest(points: NDArray[np.intp], spacing: Sequence[float]) -> float:
     steps = np.asarray(spacing, np.float64)
     at = points * steps
     if len(at) > _FEW:
+        at = _far_out(at, float(steps.max()))
+    if len(at) > _FEW:
         at = _hull(at)
     best = 0.0
     for start in range(0, len(at), _BLOCK):
@@ -53,6 +55,27 @@ def longest(points: NDArray[np.intp], spacing: Sequence[float]) -> float:
             more = np.maximum(more, apart)
         best = max(best, float((squared + more).max()))
     return float(np.sqrt(best))
+
+
+def _far_out(points: NDArray[np.float64], step: float) -> NDArray[np.float64]:
+    """Those that can be an end of the longest distance, which is at least that of two of them.
+
+    Args:
+        points: (n, axes), centres of voxels, mm.
+        step: by which faces' centres make distances longer at most, mm.
+    """
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    out = points - middle
+    away = np.sqrt(np.einsum("ij,ij->i", out, out))
+    start = int(away.argmax())
+    least = 0.0
+    for _ in range(3):  # from one end to the farthest, and on from there
+        apart = points - points[start]
+        squared = np.einsum("ij,ij->i", apart, apart)
+        start = int(squared.argmax())
+        least = max(least, float(squared[start]))
+    far = np.sqrt(least) - step - float(away.max())
+    return points[away >= far - 1e-6]
 
 
 def _hull(points: NDArray[np.float64]) -> NDArray[np.float64]:

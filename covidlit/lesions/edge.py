@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.ndimage
 from numpy.typing import NDArray
 
 from covidlit.lesions.border import BAND_MM, Surroundings
+from covidlit.lesions.volume import Box
 
 OFFSET = 0.25
 """Voxels from the nearest centre to the border before it: half of one where the border is flat on
@@ -57,20 +57,19 @@ def edge_clarity(
         None where no lung, or too little for a slope, lies at the border.
     """
     reach = BAND_MM + spacing[0] / 2
-    outer = lung & ~around.mask & (around.distance <= reach)
+    outer = lung & (around.signed >= -reach)
+    outer &= ~around.mask
     if not outer.any():
         return None
-    facing = outer.view(np.uint8)  # what lies within the band of it, in a box
-    for axis, step in enumerate(spacing):
-        width = 2 * int(np.ceil(BAND_MM / step)) + 1
-        facing = scipy.ndimage.maximum_filter1d(facing, width, axis=axis, mode="constant")
-    inner = around.mask & (around.distance <= reach) & (facing > 0)
+    inner = np.zeros_like(outer)
+    inner[around.middle] = _facing(outer, around.middle, spacing)
+    inner &= around.mask
+    inner &= around.signed <= reach
     if not inner.any():
         return None
     values = np.concatenate([hu[inner], hu[outer]]).astype(np.float64)
-    signed = np.where(around.mask, around.distance, -around.distance)
-    within = _perpendicular(signed, inner, spacing)
-    beyond = _perpendicular(signed, outer, spacing)
+    within = _perpendicular(around.signed, inner, spacing)
+    beyond = _perpendicular(around.signed, outer, spacing)
     distance = np.concatenate([within, -beyond])
     close = np.abs(distance) <= BAND_MM
     distance, values = distance[close], values[close]
@@ -81,15 +80,41 @@ def edge_clarity(
     return Edge(abs(float(distance @ values) / spread), len(values))
 
 
+def _facing(
+    outer: NDArray[np.bool_], middle: Box, spacing: tuple[float, float, float]
+) -> NDArray[np.bool_]:
+    """Which voxels of the box `middle` have one of `outer` within the band, as a box around them.
+
+    The maximum over a window along each axis in turn; a window of 2n from two of n.
+    """
+    out = outer
+    for axis, step in enumerate(spacing):
+        by = int(np.ceil(BAND_MM / step))
+        part = middle[axis]
+        whole = [slice(None)] * 3
+        whole[axis] = slice(part.start - by, part.stop + by)
+        out = out[tuple(whole)]
+        width = 1
+        while width < 2 * by + 1:
+            more = min(width, 2 * by + 1 - width)
+            ahead, behind = [slice(None)] * 3, [slice(None)] * 3
+            ahead[axis], behind[axis] = slice(more, None), slice(None, -more)
+            out = out[tuple(ahead)] | out[tuple(behind)]
+            width += more
+    return out
+
+
 def _perpendicular(
     signed: NDArray[np.float32], chosen: NDArray[np.bool_], spacing: tuple[float, float, float]
 ) -> NDArray[np.float64]:
     """Distance of the chosen voxels to the border between the voxels, (n,), mm."""
-    z, y, x = np.nonzero(chosen)
-    last = len(signed) - 1
-    above, below = np.minimum(z + 1, last), np.maximum(z - 1, 0)
-    rise = (signed[above, y, x] - signed[below, y, x]) / (spacing[0] * (above - below))
-    share = np.clip(np.abs(rise.astype(np.float64)), 0, 1)
+    flat, plane = signed.ravel(), signed.shape[1] * signed.shape[2]
+    at = np.flatnonzero(chosen)
+    above = np.where(at + plane < flat.size, at + plane, at)
+    below = np.where(at >= plane, at - plane, at)
+    apart = (above - below) * (spacing[0] / plane)
+    rise = (flat[above] - flat[below]) / apart
+    share = np.clip(np.abs(rise), 0, 1)
     pixel = (spacing[1] + spacing[2]) / 2
     step = share * spacing[0] + np.sqrt(1 - share**2) * pixel
-    return np.maximum(np.abs(signed[chosen]) - OFFSET * step, 0.0)
+    return np.maximum(np.abs(flat[at]) - OFFSET * step, 0.0)

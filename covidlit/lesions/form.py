@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
-from skimage.measure import marching_cubes, mesh_surface_area
+from skimage.measure import marching_cubes
 
 from covidlit.lesions.border import Surroundings
 
@@ -31,22 +31,36 @@ def sphericity(around: Surroundings, spacing: tuple[float, float, float]) -> flo
     Returns:
         None for what is too small to have a form: nothing is left of it by the smoothing.
     """
-    signed = np.where(around.mask, around.distance, -around.distance)
+    signed = around.signed
     for axis, step in enumerate(spacing):
         signed = _resampled(signed, axis, step)
     signed = scipy.ndimage.gaussian_filter(signed, SMOOTH_MM / GRID_MM, truncate=3.0)
     if signed.max() <= 0:
         return None
     points, faces, _, _ = marching_cubes(signed, 0.0, spacing=(GRID_MM,) * 3)
-    area = float(mesh_surface_area(points, faces))
-    volume = mesh_volume(points, faces)
+    volume, area = mesh_volume_and_area(points, faces)
     return min(1.0, (36 * np.pi * volume**2) ** (1 / 3) / area)
 
 
-def mesh_volume(points: NDArray[np.float32], faces: NDArray[np.int32]) -> float:
-    """The volume within a closed mesh, by the divergence theorem. IBSI: volume (2.1.1, RNU0)."""
-    a, b, c = (points[faces[:, k]].astype(np.float64) for k in range(3))
-    return float(abs(np.einsum("ij,ij->", a, np.cross(b, c)))) / 6
+def mesh_volume_and_area(
+    points: NDArray[np.float32], faces: NDArray[np.int32]
+) -> tuple[float, float]:
+    """The volume within a closed mesh, by the divergence theorem, and the area of its triangles.
+
+    IBSI: volume (2.1.1, RNU0) and surface area (2.1.3, C0JK).
+
+    Args:
+        points: (n, 3), mm.
+        faces: (m, 3), three points each, all turning the same way.
+    """
+    at = points.T.astype(np.float64)
+    corner = [column[faces[:, 0]] for column in at]
+    one = [column[faces[:, 1]] - start for column, start in zip(at, corner, strict=True)]
+    other = [column[faces[:, 2]] - start for column, start in zip(at, corner, strict=True)]
+    normal = [one[k - 2] * other[k - 1] - one[k - 1] * other[k - 2] for k in range(3)]
+    area = float(np.sqrt(sum(n * n for n in normal)).sum()) / 2
+    volume = float(sum(start @ n for start, n in zip(corner, normal, strict=True))) / 6
+    return abs(volume), area
 
 
 def _resampled(values: NDArray[np.float32], axis: int, step: float) -> NDArray[np.float32]:

@@ -110,6 +110,30 @@ def _box(mask: NDArray[np.bool_], margin: Sequence[int]) -> tuple[slice, slice, 
     return ends[0], ends[1], ends[2]
 
 
+def segment_airways(hu: NDArray[np.integer], spacing: Sequence[float]) -> NDArray[np.bool_]:
+    """The air of windpipe and main bronchi, to about `GRID_MM`.
+
+    Args:
+        hu: Hounsfield units (z, y, x), canonical.
+        spacing: in mm, (z, y, x).
+
+    Returns:
+        All False where no windpipe was found.
+    """
+    small, steps = thinned(hu, spacing, GRID_MM)
+    small = np.ascontiguousarray(small)
+    body = _body(small)
+    if not body.any():
+        return np.zeros(hu.shape, np.bool_)
+    middle = float(np.median(np.nonzero(body.any(axis=(0, 1)))[0]))
+    found = find_airways(small, body, steps, middle)
+    at = (
+        np.clip(np.arange(n) // round(step / float(own)), 0, m - 1)
+        for n, step, own, m in zip(hu.shape, steps, spacing, found.shape, strict=False)
+    )
+    return found[np.ix_(*at)]
+
+
 def _body(hu: NDArray[np.integer]) -> NDArray[np.bool_]:
     """The largest component of tissue with what it encloses in each slice."""
     tissue = hu > BODY_ABOVE_HU

@@ -94,11 +94,18 @@ class Pleura:
             box.append(slice(low, high))
             gap = np.maximum(np.abs(np.arange(low, high) - at) - 1, 0) * step
             squares.append((gap * gap).astype(np.float32))
-        outside = self.classes[tuple(box)] == 0
-        # The rows that hold any, each with the square of its own offset.
+        # The square of each row's own offset, and in it the first voxel outside to either side.
         rows = squares[0][:, None] + squares[1]
-        z, y = np.nonzero((rows <= reach * reach) & outside.any(axis=2))
-        if not len(z):
-            return reach
-        nearest = np.where(outside[z, y], squares[2], np.float32(np.inf)).min(axis=1)
-        return min(reach, float(np.sqrt((rows[z, y] + nearest).min())))
+        z, y = np.nonzero(rows <= reach * reach)
+        outside = self.classes[tuple(box)][z, y] == 0
+        middle = int(point[2]) - box[2].start
+        for side, gaps in (
+            (outside[:, middle:], squares[2][middle:]),
+            (outside[:, middle::-1], squares[2][middle::-1]),
+        ):
+            first = side.argmax(axis=1)
+            hit = side[np.arange(len(side)), first]
+            if hit.any():
+                found = rows[z[hit], y[hit]] + gaps[first[hit]]
+                reach = min(reach, float(np.sqrt(found.min())))
+        return reach

@@ -88,11 +88,13 @@ def quantify_labels(
     _check_geometry(scan, labels)
     name = scan_id or scan_id_of(scan.series_uid or "scan")
     has_lung = any((section == 1).any() for section in labels.classes)
-    lungs = lung_zones(labels.classes, scan.hu, scan.spacing)
-    pleura = Pleura(labels.classes, scan.spacing) if has_lung else None
-    crops = crops_of(labels.instances)
-    largest = sorted(crops, key=lambda crop: (-crop.n_voxels, crop.number))
-    with ThreadPoolExecutor(max(1, n_cores())) as pool:  # edt and numpy let go of the interpreter
+    # NumPy and SciPy let go of the interpreter; edt and marching cubes, a third of it all, do not.
+    with ThreadPoolExecutor(max(1, n_cores())) as pool:
+        zones = pool.submit(lung_zones, labels.classes, scan.hu, scan.spacing)
+        found = pool.submit(crops_of, labels.instances)
+        pleura = Pleura(labels.classes, scan.spacing) if has_lung else None
+        lungs = zones.result()
+        largest = sorted(found.result(), key=lambda crop: (-crop.n_voxels, crop.number))
         measured = list(pool.map(lambda crop: _measure(crop, scan, labels, lungs, pleura), largest))
     measured.sort(key=lambda lesion: lesion.row["lesion_id"])
     keys: dict[str, Any] = {"patient_id": patient_id, "scan_id": name}

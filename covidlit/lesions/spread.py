@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from skimage.measure import marching_cubes, mesh_surface_area
+from skimage.measure import marching_cubes
 
-from covidlit.lesions.form import mesh_volume
+from covidlit.lesions.form import mesh_volume_and_area
+from covidlit.lesions.sections import volume_by_sections
 from covidlit.lesions.volume import crops_of, voxel_ml
 from covidlit.scans.lesion_labels import FIRST_LESION, LesionLabels
 from covidlit.scans.scan import Scan
@@ -24,10 +23,14 @@ GROUND_GLASS_HU = {
 }
 """Published cuts: ground glass between the two, consolidation above the second."""
 
+SPREAD_COLUMNS = ("factor", "definition", "unit", "value")
+
 _ROW = tuple[str, str, str, float | None]
 
 
-def spread(scan: Scan, labels: LesionLabels, airways: NDArray[np.bool_] | None = None) -> Any:
+def spread(
+    scan: Scan, labels: LesionLabels, airways: NDArray[np.bool_] | None = None
+) -> pd.DataFrame:
     """What the factors would be under other definitions, as a table.
 
     Args:
@@ -36,7 +39,7 @@ def spread(scan: Scan, labels: LesionLabels, airways: NDArray[np.bool_] | None =
         airways: air of windpipe and main bronchi, (z, y, x), to count as lung; None where unknown.
 
     Returns:
-        Columns factor, definition, unit, value (null where undefined); the definition that
+        `SPREAD_COLUMNS`, the value null where undefined; the definition that
         `factors.parquet` has is called "ours".
     """
     unit = voxel_ml(scan.affine)
@@ -44,21 +47,39 @@ def spread(scan: Scan, labels: LesionLabels, airways: NDArray[np.bool_] | None =
     rows += _volumes(scan, labels, unit)
     rows += _proportions(scan, labels, airways, unit)
     rows += _densities(scan, labels, unit)
-    return pd.DataFrame(rows, columns=["factor", "definition", "unit", "value"])
+    return pd.DataFrame(rows, columns=list(SPREAD_COLUMNS))
+
+
+def spread_markdown(tables: pd.DataFrame) -> str:
+    """The spread over scans as a section of `factors.md`.
+
+    Args:
+        tables: of `spread`, of one or several scans.
+    """
+    lines = ["", "## Under other definitions", ""]
+    lines.append("Median over the scans (lowest to highest); of each scan in `spread.parquet`.")
+    lines += ["", "| factor | definition | unit | scans | value |", "|---|---|---|---|---|"]
+    for (factor, definition, unit), own in tables.groupby(
+        ["factor", "definition", "unit"], sort=False
+    ):
+        values = own["value"].dropna().astype(float)
+        text = "not defined"
+        if len(values):
+            text = f"{values.median():.4g} ({values.min():.4g} to {values.max():.4g})"
+        lines.append(f"| `{factor}` | {definition} | {unit} | {len(values)} | {text} |")
+    return "\n".join(lines) + "\n"
 
 
 def _volumes(scan: Scan, labels: LesionLabels, unit: float) -> list[_ROW]:
     count, mesh, sections = 0.0, 0.0, 0.0
     forms: list[tuple[int, float]] = []
     axes: list[float] = []
-    z, y, x = scan.spacing
     crops = crops_of(labels.instances)
     for crop in crops:
         volume, area = binary_mesh(crop.mask, scan.spacing)
         count += crop.n_voxels * unit
         mesh += volume / 1000
-        areas = np.count_nonzero(crop.mask, axis=(1, 2)) * (y * x)
-        sections += section_volume(areas, z) / 1000
+        sections += volume_by_sections(crop.mask) * unit
         forms.append((crop.n_voxels, (36 * np.pi * volume**2) ** (1 / 3) / area))
         axes.append(major_axis(crop.mask, scan.spacing))
     largest = [form for _, form in sorted(forms, reverse=True)[:3]]
@@ -145,7 +166,7 @@ def binary_mesh(
 ) -> tuple[float, float]:
     """Volume (mm3) and area (mm2) of the marching cubes mesh of a mask at 0.5, as IBSI has it."""
     points, faces, _, _ = marching_cubes(np.pad(mask, 1).astype(np.float32), 0.5, spacing=spacing)
-    return mesh_volume(points, faces), float(mesh_surface_area(points, faces))
+    return mesh_volume_and_area(points, faces)
 
 
 def major_axis(mask: NDArray[np.bool_], spacing: tuple[float, float, float]) -> float:
@@ -155,34 +176,3 @@ def major_axis(mask: NDArray[np.bool_], spacing: tuple[float, float, float]) -> 
         return 0.0
     values = np.linalg.eigvalsh(np.cov(at.T))
     return 4 * float(np.sqrt(max(0.0, float(values[-1]))))
-
-
-def section_volume(areas: NDArray[np.floating], step: float) -> float:
-    """Volume from the areas of parallel sections, exact for ellipsoids that three sections cut.
-
-    Between two sections the mean of the parabolas through them and the next one on either side;
-    beyond the last section the parabola through the last three up to where it is 0, at most a step
-    away. With fewer than three sections: areas times step.
-
-    Args:
-        areas: of the sections from the first to the last that is not empty, in mm2.
-        step: between them, mm.
-    """
-    n = len(areas)
-    if n < 3:
-        return float(areas.sum() * step)
-    area = np.asarray(areas, np.float64)
-    bend = area[:-2] - 2 * area[1:-1] + area[2:]  # at the inner sections
-    inner = np.concatenate([bend[:1], (bend[:-1] + bend[1:]) / 2, bend[-1:]])
-    between = float(((area[:-1] + area[1:]) / 2 - inner / 12).sum()) * step
-    return between + (_cap(area[:3]) + _cap(area[::-1][:3])) * step
-
-
-def _cap(area: NDArray[np.float64]) -> float:
-    """Beyond the first of three sections, in steps: the parabola through them to its zero."""
-    curve = area[0] - 2 * area[1] + area[2]
-    rise = (-3 * area[0] + 4 * area[1] - area[2]) / 2  # at the first section, inwards
-    roots = np.roots([curve / 2, -rise, area[0]])
-    out = [float(r.real) for r in roots if abs(r.imag) < 1e-9 and r.real > 0]
-    end = min(1.0, min(out, default=0.5))
-    return float(area[0] * end - rise * end**2 / 2 + curve * end**3 / 6)

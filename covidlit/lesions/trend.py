@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from covidlit.dicom.tracking import tracking_uid
+from covidlit.errors import CovidlitError
 from covidlit.lesions.agreement import LIMITS, verdict
 from covidlit.lesions.changes import Change, lesion_changes
 from covidlit.scans.lesion_labels import LesionLabels
@@ -22,8 +22,14 @@ TREND_COLUMNS = (
 )  # fmt: skip
 CHANGE_COLUMNS = (
     "patient_id", "scan_before", "scan_after", "change", "lesions_before", "lesions_after",
-    "volume_before_ml", "volume_after_ml", "tracking_uid",
+    "volume_before_ml", "volume_after_ml", "tracking_uid", "reason",
 )  # fmt: skip
+NOT_MATCHED = "not matched"
+"""In the column `change`: of two scans, whose lesions cannot be followed for the `reason` beside.
+A column that other rows leave empty."""
+
+SAME_DAY = "another scan on this day"
+UNDATED = "no date: not in the trend"
 
 
 def with_changes(factors: pd.DataFrame) -> pd.DataFrame:
@@ -88,11 +94,12 @@ def trend_table(factors: pd.DataFrame) -> pd.DataFrame:
             else None
             for k in table.index
         ]
-    shared = table.duplicated(["patient_id", "acquisition_date"], keep=False)
     undated = table["acquisition_date"].isna()
+    days = table.assign(acquisition_date=table["acquisition_date"].dt.normalize())
+    shared = days.duplicated(["patient_id", "acquisition_date"], keep=False)
     table["note"] = None
-    table.loc[shared & ~undated, "note"] = "another scan on this day"
-    table.loc[undated, "note"] = "no date: not in the trend"
+    table.loc[shared & ~undated, "note"] = SAME_DAY
+    table.loc[undated, "note"] = UNDATED
     return table[list(TREND_COLUMNS)]
 
 
@@ -102,6 +109,10 @@ def changes_table(
     labels_of: Callable[[str], LesionLabels],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What became of each lesion from scan to scan, and the lesions under lasting identifiers.
+
+    Each scan is compared with the patient's scan of the last earlier day, with the first one by
+    scan_id where that day has several. Two scans that cannot be compared, as where one has no
+    labels or no lung, are a row `NOT_MATCHED` with the reason.
 
     Args:
         trend: of `trend_table`.
@@ -116,27 +127,68 @@ def changes_table(
     """
     rows: list[dict[str, Any]] = []
     lesions = _with_identifiers(lesions)
-    dated = trend[trend["acquisition_date"].notna()]
-    for patient, own in dated.groupby("patient_id", sort=False):
-        # Of scans on one day the first by scan_id stands for the day.
-        scans = own.drop_duplicates("acquisition_date")["scan_id"].tolist()
-        for before, after in pairwise(scans):
-            for change in lesion_changes(labels_of(before), labels_of(after)):
-                uid = _carried(lesions, before, after, change)
-                rows.append(
-                    {
-                        "patient_id": patient,
-                        "scan_before": before,
-                        "scan_after": after,
-                        "change": change.kind,
-                        "lesions_before": " ".join(map(str, change.before)),
-                        "lesions_after": " ".join(map(str, change.after)),
-                        "volume_before_ml": change.volume_before_ml,
-                        "volume_after_ml": change.volume_after_ml,
-                        "tracking_uid": uid,
-                    }
-                )
+    for patient, before, after in compared(trend):
+        scans = {"patient_id": patient, "scan_before": before, "scan_after": after}
+        try:
+            found = lesion_changes(labels_of(before), labels_of(after))
+        except CovidlitError as problem:
+            rows.append({**scans, "change": NOT_MATCHED, "reason": _in_one_line(problem)})
+            continue
+        for change in found:
+            uid = _carried(lesions, before, after, change)
+            rows.append(
+                {
+                    **scans,
+                    "change": change.kind,
+                    "lesions_before": " ".join(map(str, change.before)),
+                    "lesions_after": " ".join(map(str, change.after)),
+                    "volume_before_ml": change.volume_before_ml,
+                    "volume_after_ml": change.volume_after_ml,
+                    "tracking_uid": uid,
+                }
+            )
     return pd.DataFrame(rows, columns=list(CHANGE_COLUMNS)), lesions
+
+
+def compared(trend: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+    """Patient, scan before and scan after of each two whose lesions are matched, by date.
+
+    Args:
+        trend: of `trend_table`, or a table of factors.
+    """
+    table = trend.sort_values(["patient_id", "acquisition_date", "scan_id"], kind="stable")
+    previous = _previous(table)
+    for index, row in table.iterrows():
+        if index in previous:
+            before = min(map(str, table.loc[previous[index], "scan_id"]))
+            yield str(row["patient_id"]), before, str(row["scan_id"])
+
+
+def _in_one_line(problem: CovidlitError) -> str:
+    where = f"{problem.where}: " if problem.where is not None else ""
+    return f"{where}{problem.what}"
+
+
+def change_text(row: Mapping[str, Any], factor: str = "total_volume_ml") -> str:
+    """What became of a factor since the scan before, as "+7.8 (more)"; empty where there is none.
+
+    Args:
+        row: of `trend_table`.
+        factor: "total_volume_ml", or "lung_volume_ml": its value, with the verdict where it is one.
+    """
+    if factor == "lung_volume_ml":
+        value, said = row["lung_volume_ml"], row["lung_volume_change"]
+        text = "" if pd.isna(value) else f"{value:.0f}"
+        return f"{text} ({said})" if said in ("more", "less") else text
+    if pd.isna(row["volume_change_ml"]):
+        return ""
+    return f"{row['volume_change_ml']:+.1f} ({row['volume_change']})"
+
+
+def changes_text(changes: pd.DataFrame) -> str:
+    """How many lesions became what, as "2 grown, 1 new"; empty where nothing was matched."""
+    counts = changes.loc[changes["change"] != NOT_MATCHED, "change"].value_counts()
+    return ", ".join(f"{n} {kind}" for kind, n in counts.items())
 
 
 def _with_identifiers(lesions: pd.DataFrame) -> pd.DataFrame:

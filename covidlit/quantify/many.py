@@ -2,51 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
-
-from covidlit.cohort.factor_definitions import definitions_markdown
 from covidlit.cohort.scan_sources import ScanSource, find_scans, refusal_reason
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, CovidlitError
-from covidlit.files import write_text
-from covidlit.lesions import FACTORS_SCHEMA, LESIONS_SCHEMA, validate_factors, validate_lesions
 from covidlit.preprocess.conversion import scan_name
 from covidlit.preprocess.index import Signatures
 from covidlit.progress import progress_bar
 from covidlit.quantify.identity import Identity, identify
 from covidlit.quantify.labeller import Labeller
-from covidlit.quantify.records import finished, keep, made_from, remove_pages_of_others
+from covidlit.quantify.records import finished, keep, made_from, remove_old_pages
 from covidlit.quantify.reports import REPORTS, write_report
+from covidlit.quantify.results import Results, check_own_tables, written
 from covidlit.quantify.scan import Quantified, quantify_scan
-from covidlit.tables import check_own_table, write_table
+from covidlit.quantify.writing import BINARY, Writing
 from covidlit.version import __version__
-
-FACTORS_TABLE, LESIONS_TABLE = "factors.parquet", "lesions.parquet"
-SCANS_TABLE, DEFINITIONS = "scans.csv", "factors.md"
-SCAN_COLUMNS = (
-    "scan_id", "path", "patient_id", "acquisition_date", "status", "reason", "notes", "labelled_by",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Results:
-    """The tables of a call.
-
-    Args:
-        factors, lesions: contract 8, of the scans that could be measured.
-        scans: a row for each scan that was found: `SCAN_COLUMNS`, `status` "ok" or "refused".
-        n_known: scans that an earlier call had done.
-    """
-
-    factors: pd.DataFrame
-    lesions: pd.DataFrame
-    scans: pd.DataFrame
-    n_known: int
 
 
 def quantify(
@@ -56,35 +30,37 @@ def quantify(
     *,
     checks: Checks = Checks(),  # noqa: B008 (frozen)
     dicom: bool = True,
+    segmentation: str = BINARY,
     absent_as_empty: bool = False,
     report: bool = True,
+    spread: bool = False,
     progress: bool = False,
 ) -> Results:
     """Label and measure every scan at a path.
 
     A patient's scans are taken by date, so that each is compared with the one before. A scan that
-    is finished is left alone by a later call with the same files and settings. Memory: one scan
-    with its labels.
+    is finished is left alone by a later call with the same files and settings. Pages of scans that
+    are no longer at the path, or are refused now, are removed; their labels and DICOM objects stay.
+    Memory: one scan with its labels.
 
     Args:
         path: a folder with DICOM series or images, one of these, or a manifest.
         labeller: of lungs and lesions.
         out_dir: gets `labels/`, `dicom/<scan>/`, `reports/<patient>.html`, `factors.parquet`,
-            `lesions.parquet`, `scans.csv` and `factors.md`.
+            `lesions.parquet`, `scans.csv`, `factors.md`, `trend.csv` and `lesion_changes.csv`.
         checks: which scans are refused.
-        dicom: write DICOM objects of scans that are DICOM series.
-        absent_as_empty: take a birth date and the like that DICOM headers lack for unknown.
-        report: write a page per patient.
+        dicom, segmentation, absent_as_empty, report: see `Writing`.
+        spread: write the factors under other published definitions too, `spread.parquet`.
         progress: show a bar.
 
     Raises:
         CovidlitError: no such path, no scan there, a folder that cannot be written.
     """
+    writing = Writing(dicom, segmentation, absent_as_empty, report, spread)
     out = Path(out_dir)
     _check_out(out, Path(path))
     out.mkdir(parents=True, exist_ok=True)
-    settings = {"labels": labeller.settings(), "dicom": dicom, "version": __version__}
-    settings |= {"report": report, "absent": absent_as_empty}
+    settings = {"labels": labeller.settings(), "writing": asdict(writing), "version": __version__}
     rows: list[dict[str, Any]] = []
     done: list[Quantified] = []
     n_known = 0
@@ -93,7 +69,9 @@ def quantify(
     ordered = _by_patient_and_date(find_scans(path, checks), out)
     labeller.look_at([source for source, _ in ordered])
     patient_of = {source.scan_id: who.patient_id for source, who in ordered if source.scan_id}
-    remove_pages_of_others(out, REPORTS, patient_of)
+    places = {_place(source) for source, _ in ordered}
+    refused: set[tuple[str, ...]] = set()
+    dropped = remove_old_pages(out, REPORTS, patient_of, places)
     known, signatures = finished(out), Signatures(checks)
     with progress_bar("Quantifying scans", len(ordered), show=progress) as bar:
         for source, identity in ordered:
@@ -104,7 +82,7 @@ def quantify(
             try:
                 if found is None:
                     found = _measure(
-                        source, identity, labeller, out, checks, dicom, absent_as_empty,
+                        source, identity, labeller, out, checks, writing,
                         _earlier(before, identity), names,
                     )  # fmt: skip
                     if report:
@@ -112,7 +90,8 @@ def quantify(
                             found, _of_patient(done, found), out, labeller.algorithm.name
                         )
                     if key is not None:
-                        keep(out, str(found.factors["scan_id"]), key, found)
+                        name = str(found.factors["scan_id"])
+                        keep(out, name, key, _place(source), found)
                 else:
                     n_known += 1
                 found = replace(found, scan=None, labels=None)
@@ -125,9 +104,16 @@ def quantify(
                     own.append(_Done(identity.date, key, found))
             except Exception as error:
                 row |= {"status": "refused", "reason": refusal_reason(error)}
+                refused.add(_place(source))
             rows.append(row)
             bar.advance()
-    return _written(done, rows, n_known, out)
+    # A scan that was measured once and is refused now is the last on its patient's page.
+    if remove_old_pages(out, REPORTS, patient_of, places - refused) and any(
+        not (out / file).is_file() for one in done for file in one.files
+    ):
+        again = quantify(path, labeller, out, checks=checks, progress=progress, **asdict(writing))
+        return replace(again, dropped=tuple(dropped))
+    return replace(written(done, rows, out), n_known=n_known, dropped=tuple(dropped))
 
 
 def _check_out(out: Path, path: Path) -> None:
@@ -139,22 +125,18 @@ def _check_out(out: Path, path: Path) -> None:
             where=out,
             fix=f"give a folder beside {path}: --out {path.absolute().parent / 'quantified'}.",
         )
-    for name, columns in (
-        (FACTORS_TABLE, FACTORS_SCHEMA.columns),
-        (LESIONS_TABLE, LESIONS_SCHEMA.columns),
-        (SCANS_TABLE, SCAN_COLUMNS[:-1]),  # earlier ones lack the last
-    ):
-        check_own_table(out / name, columns, "covidlit quantify", [path])
+    check_own_tables(out, path)
 
 
 def _by_patient_and_date(
     sources: Iterable[ScanSource], out: Path
 ) -> list[tuple[ScanSource, Identity]]:
-    """The scans of a patient together, from the earliest on; those without a date come last."""
+    """The scans of a patient together, by date; those without one first, since the page is of the
+    last."""
     found = [(source, identify(source, out)) for source in sources]
     return sorted(
         found,
-        key=lambda one: (one[1].patient_id, one[1].date or "~", one[0].scan_id, one[0].path),
+        key=lambda one: (one[1].patient_id, one[1].date, one[0].scan_id, one[0].path),
     )
 
 
@@ -176,7 +158,13 @@ class _Done(NamedTuple):
 def _earlier(before: Sequence[_Done], identity: Identity) -> list[Quantified]:
     """The patient's scans of the last earlier day, by scan_id; none without a date."""
     days = [one.date for one in before if one.date and one.date < identity.date]
-    return [one.found for one in before if days and one.date == max(days)]
+    found = [one.found for one in before if days and one.date == max(days)]
+    return sorted(found, key=lambda one: str(one.factors["scan_id"]))
+
+
+def _place(source: ScanSource) -> tuple[str, str, str]:
+    """What tells a scan of a path from the others, before it is read."""
+    return (source.scan_id, str(source.location), source.series_uid)
 
 
 def _key(
@@ -206,8 +194,7 @@ def _measure(
     labeller: Labeller,
     out: Path,
     checks: Checks,
-    dicom: bool,
-    absent_as_empty: bool,
+    writing: Writing,
     before: Sequence[Quantified],
     names: Collection[str],
 ) -> Quantified:
@@ -228,8 +215,7 @@ def _measure(
         labeller,
         out,
         checks=checks,
-        dicom=dicom,
-        absent_as_empty=absent_as_empty,
+        writing=writing,
         before=before,
     )
 
@@ -241,33 +227,3 @@ def _of_patient(done: Iterable[Quantified], found: Quantified) -> list[dict[str,
         *(one.factors for one in done if one.factors["patient_id"] == patient),
         found.factors,
     ]
-
-
-def _written(
-    done: list[Quantified], rows: list[dict[str, Any]], n_known: int, out: Path
-) -> Results:
-    factors = pd.DataFrame([one.factors for one in done], columns=_columns(done))
-    tables = [one.lesions for one in done if len(one.lesions)]
-    lesions = (
-        pd.concat(tables, ignore_index=True)
-        if tables
-        else pd.DataFrame(columns=list(LESIONS_SCHEMA.columns))
-    )
-    scans = pd.DataFrame(rows, columns=list(SCAN_COLUMNS))
-    if done:
-        factors = validate_factors(factors)
-        lesions = validate_lesions(lesions)
-        write_table(factors, out / FACTORS_TABLE)
-        write_table(lesions, out / LESIONS_TABLE)
-        write_text(out / DEFINITIONS, definitions_markdown())
-    else:  # lest those of a former call stand beside a list in which all scans are refused
-        (out / FACTORS_TABLE).unlink(missing_ok=True)
-        (out / LESIONS_TABLE).unlink(missing_ok=True)
-    write_table(scans, out / SCANS_TABLE)
-    return Results(factors, lesions, scans, n_known)
-
-
-def _columns(done: Iterable[Quantified]) -> list[str]:
-    """Those of contract 8 first, then further ones in the order in which they come."""
-    further: Iterator[str] = (name for one in done for name in one.factors)
-    return list(dict.fromkeys([*FACTORS_SCHEMA.columns, *further]))

@@ -36,6 +36,9 @@ EXPECTED = (
 )
 """What a folder of masks holds, in words."""
 
+HEALTHY_BELOW_HU = -700
+"""Thinner than ground glass under most definitions (`covidlit.lesions.spread`)."""
+
 _CLASSES, _INSTANCES = ".classes.nii.gz", ".instances.nii.gz"
 _SUFFIXES = (".nii.gz", ".mask.nii.gz", _CLASSES, ".nii", ".mha", ".nrrd")
 
@@ -45,8 +48,9 @@ class MaskLabeller:
     """Reads labels from a folder.
 
     A mask of 0 and 1 says that there is a lesion and not which: it counts as the first class,
-    unless `classes` says otherwise. Where a mask has no lung, the lungs are found in the scan by
-    thresholds (`covidlit.lesions.lungs`).
+    unless `classes` says otherwise; one that looks like a mask of the lungs is refused without it.
+    Where a mask has no lung, the lungs are found in the scan by thresholds
+    (`covidlit.lesions.lungs`).
 
     Args:
         folder: see `EXPECTED`; a file is found by the scan's id, or by the name of the file or
@@ -138,11 +142,22 @@ class MaskLabeller:
         if len(files) == 2 and not self.classes:
             known = files[0].name.removesuffix(_CLASSES)
             labels = read_labels(self.folder, known, scan)
-            return self._with_lungs(labels.classes, labels.instances, scan)
-        classes = self._classes(files[0], scan)
-        return self._with_lungs(classes, number_lesions(classes), scan)
+            lungs = _lungs_where_missing(labels.classes, scan)
+            return self._with_lungs(labels.classes, labels.instances, scan, lungs)
+        classes, guessed = self._classes(files[0], scan)
+        lungs = _lungs_where_missing(classes, scan)
+        if guessed and lungs is not None and _looks_like_lungs(classes > 0, lungs, scan):
+            raise LabelError(
+                "its mask holds 0 and 1, and 1 looks like the lungs: most of it is air, and it "
+                "covers much of the healthy lung. --label 1=lung or --label 1=consolidation (or "
+                "another class) says what it is.",
+                where=files[0],
+                fix="give --label.",
+            )
+        return self._with_lungs(classes, number_lesions(classes), scan, lungs)
 
-    def _classes(self, path: Path, scan: Scan) -> NDArray[np.uint8]:
+    def _classes(self, path: Path, scan: Scan) -> tuple[NDArray[np.uint8], bool]:
+        """The classes of a mask, and whether it does not say what its 1 is."""
         try:
             values, affine = read_volume(path)
         except CovidlitError as problem:
@@ -155,7 +170,13 @@ class MaskLabeller:
         if self.classes:
             numbers = {name: value for value, name in LESION_CLASSES.items()}
             table = {0: 0, **{value: numbers[name] for value, name in self.classes.items()}}
-        elif present.tolist() in ([0, 1], [1]) and not path.name.endswith(_CLASSES):
+        guessed = False
+        if (
+            not self.classes
+            and present.tolist() in ([0, 1], [1])
+            and not path.name.endswith(_CLASSES)
+        ):
+            guessed = True
             table = {0: 0, 1: FIRST_LESION}
         unknown = [value for value in present.tolist() if value not in table]
         if unknown:
@@ -169,13 +190,34 @@ class MaskLabeller:
         classes = np.zeros(values.shape, np.uint8)
         for value in present.tolist():
             classes[values == value] = table[value]
-        return classes
+        return classes, guessed
 
     @staticmethod
     def _with_lungs(
-        classes: NDArray[np.uint8], instances: NDArray[np.int32], scan: Scan
+        classes: NDArray[np.uint8],
+        instances: NDArray[np.int32],
+        scan: Scan,
+        lungs: NDArray[np.bool_] | None,
     ) -> LesionLabels:
-        if not (classes == LUNG).any():
+        if lungs is not None:
             classes = classes.copy()
-            classes[(segment_lungs(scan.hu, scan.spacing) > 0) & (classes == 0)] = LUNG
+            classes[lungs & (classes == 0)] = LUNG
         return LesionLabels(classes, instances, scan.affine)
+
+
+def _lungs_where_missing(classes: NDArray[np.uint8], scan: Scan) -> NDArray[np.bool_] | None:
+    """The lungs by thresholds; None where the classes have lungs of their own."""
+    if (classes == LUNG).any():
+        return None
+    return segment_lungs(scan.hu, scan.spacing) > 0
+
+
+def _looks_like_lungs(mask: NDArray[np.bool_], lungs: NDArray[np.bool_], scan: Scan) -> bool:
+    """Whether a mask is of the lungs, or of one: mostly air, and a third of the healthy lung.
+
+    Of what is ill, little is as thin as air; where all of the lungs are ill, little of them is.
+    """
+    healthy = scan.hu < HEALTHY_BELOW_HU
+    covered = int(np.count_nonzero(mask & healthy))
+    air = int(np.count_nonzero(lungs & healthy))
+    return 2 * covered > int(np.count_nonzero(mask)) and 3 * covered > air > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,38 +20,64 @@ def made_from(settings: Any, source: Any, files: Any) -> str:
     return fingerprint({"settings": settings, "source": source, "files": files})
 
 
-def keep(out_dir: Path, name: str, key: str, done: Quantified) -> None:
-    """Write the record of a finished scan, last of its files."""
+def keep(out_dir: Path, name: str, key: str, place: Sequence[str], done: Quantified) -> None:
+    """Write the record of a finished scan, last of its files.
+
+    Args:
+        out_dir: folder of the results.
+        name: of the scan.
+        key: of `made_from`.
+        place: what tells the scan's source from others, before it is read.
+        done: its results.
+    """
     lesions = json.loads(done.lesions.to_json(orient="records"))
     kept = {"key": key, "factors": done.factors, "lesions": lesions, "files": list(done.files)}
+    kept |= {"place": list(place), "changes": list(done.changes), "spread": list(done.spread)}
     folder = out_dir / RECORDS
     folder.mkdir(parents=True, exist_ok=True)
     kept |= {"notes": list(done.notes), "labelled_by": done.labelled_by}
     write_json(folder / f"{name}.json", kept)
 
 
-def remove_pages_of_others(out_dir: Path, pages: str, patient_of: Mapping[str, str]) -> None:
-    """Remove pages of a patient on which a scan stands that is now said to be another's.
+def remove_old_pages(
+    out_dir: Path,
+    pages: str,
+    patient_of: Mapping[str, str],
+    places: Collection[tuple[str, ...]],
+) -> list[str]:
+    """Remove pages on which a scan stands that is now another patient's, or not among those given.
 
-    Those of the patient's scans that are left make it anew, since it belongs to their files.
+    Those of the patient's scans that are left make it anew, since it belongs to their files. The
+    record of a scan that is not there goes with its page.
 
     Args:
         out_dir: folder of the results.
         pages: the folder of pages in it.
         patient_of: scan_id -> patient, of this call.
+        places: of the scans that may stand on pages, see `keep`.
+
+    Returns:
+        The scans that are not among them, and stood on a page.
     """
     folder = (out_dir / pages).resolve()
+    gone = []
     for path in sorted((out_dir / RECORDS).glob("*.json")):
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
             scan, patient = str(kept["factors"]["scan_id"]), kept["factors"]["patient_id"]
             files = [out_dir / str(file) for file in kept["files"]]
+            dropped = tuple(map(str, kept["place"])) not in places
         except (OSError, ValueError, LookupError, TypeError):
             continue
-        if patient_of.get(scan, patient) != patient:
-            for file in files:
-                if file.resolve().parent == folder:
-                    file.unlink(missing_ok=True)
+        if not dropped and patient_of.get(scan, patient) == patient:
+            continue
+        own = [file for file in files if file.resolve().parent == folder]
+        for file in own:
+            file.unlink(missing_ok=True)
+        if dropped and own:
+            path.unlink()  # else it would take away the page that the others make
+            gone.append(scan)
+    return gone
 
 
 def finished(out_dir: Path) -> dict[str, Quantified]:
@@ -66,6 +92,8 @@ def finished(out_dir: Path) -> dict[str, Quantified]:
                 tuple(map(str, kept["files"])),
                 tuple(map(str, kept["notes"])),
                 str(kept["labelled_by"]),
+                tuple(map(dict, kept["changes"])),
+                tuple(map(dict, kept["spread"])),
             )
             key = str(kept["key"])
         except (OSError, ValueError, LookupError, TypeError):

@@ -40,6 +40,8 @@ def write_report(
         done.lesions,
         path,
         history=pd.DataFrame(history) if len(history) > 1 else None,
+        changes=pd.DataFrame(done.changes),
+        spread=pd.DataFrame(done.spread),
         drawn_by=drawn_by,
         notes=(*done.scan.notes, *done.notes),
     )

@@ -13,13 +13,15 @@ import pandas as pd
 from covidlit.cohort.scan_sources import ScanSource
 from covidlit.dicom import Checks
 from covidlit.dicom.out import remove_objects, write_objects
-from covidlit.errors import CovidlitError, DicomError
-from covidlit.lesions import validate_factors, validate_lesions
+from covidlit.errors import DicomError
+from covidlit.lesions import spread, validate_factors, validate_lesions
 from covidlit.lesions.label_files import write_labels
+from covidlit.lesions.lungs import segment_airways
 from covidlit.lesions.quantify import quantify_labels
-from covidlit.lesions.trend import changes_table
+from covidlit.lesions.trend import NOT_MATCHED, changes_table
 from covidlit.quantify.identity import Identity
 from covidlit.quantify.labeller import Labeller
+from covidlit.quantify.writing import LABELMAP, Writing
 from covidlit.scans.lesion_labels import LesionLabels, read_labels
 from covidlit.scans.scan import Scan
 
@@ -37,6 +39,8 @@ class Quantified:
         files: what was written, relative to the folder of the results.
         notes: what a reader should know.
         labelled_by: the engine that labelled it; see `Labeller`.
+        changes: rows of `CHANGE_COLUMNS`, what became of the lesions since the scan before.
+        spread: factors under other definitions, rows of `SPREAD_COLUMNS`; empty unless asked for.
         scan, labels: as they were measured; None where an earlier call did that.
     """
 
@@ -45,6 +49,8 @@ class Quantified:
     files: tuple[str, ...]
     notes: tuple[str, ...] = ()
     labelled_by: str = ""
+    changes: tuple[dict[str, Any], ...] = ()
+    spread: tuple[dict[str, Any], ...] = ()
     scan: Scan | None = field(default=None, repr=False)
     labels: LesionLabels | None = field(default=None, repr=False)
 
@@ -58,8 +64,7 @@ def quantify_scan(
     out_dir: Path,
     *,
     checks: Checks,
-    dicom: bool = True,
-    absent_as_empty: bool = False,
+    writing: Writing = Writing(),  # noqa: B008 (frozen)
     before: Sequence[Quantified] = (),
 ) -> Quantified:
     """Label and measure a scan, and write what belongs to it alone.
@@ -72,8 +77,7 @@ def quantify_scan(
         labeller: of lungs and lesions.
         out_dir: folder of the results.
         checks: that the scan was read with.
-        dicom: write DICOM objects, where the source is a DICOM series.
-        absent_as_empty: take a birth date and the like that headers lack for unknown.
+        writing: what is written beside labels and factors.
         before: the patient's scans of the day before: the change is that since their mean, and the
             lesions of the first keep their `tracking_uid` in this one.
 
@@ -91,28 +95,45 @@ def quantify_scan(
     )
     factors, lesions = dict(measured.scan), measured.lesions
     notes: tuple[str, ...] = ()
+    changes: list[dict[str, Any]] = []
     if before:
         earlier = float(np.mean([one.factors["total_volume_ml"] for one in before]))
         factors["volume_change_ml"] = float(factors["total_volume_ml"] - earlier)
-        try:
-            lesions = _tracked(lesions, factors, labels, before[0], out_dir)
-        except CovidlitError as problem:
-            notes += (f"lesions not matched with the scan before: {problem.what}",)
+        found, lesions = _tracked(lesions, factors, labels, before[0], out_dir)
+        changes = _plain(found)
+        notes += tuple(
+            f"lesions not matched with the scan before: {row['reason']}"
+            for row in changes
+            if row["change"] == NOT_MATCHED
+        )
     # Here and not of all scans at the end, where one of them would cost the tables of all.
     validate_factors(pd.DataFrame([factors]), where=name)
     validate_lesions(lesions, where=name)
     files = list(write_labels(out_dir / LABELS, name, labels))
     # First, lest objects of other labels stay where none can be written.
     remove_objects(out_dir / OBJECTS / name)
-    if dicom:
+    if writing.dicom:
         written, lesions, of_objects = _objects(
             source, scan, labels, factors, lesions, out_dir / OBJECTS / name, labeller, checks,
-            absent_as_empty,
+            writing,
         )  # fmt: skip
         files += written
         notes += of_objects
     relative = tuple(str(path.relative_to(out_dir)) for path in files)
-    return Quantified(factors, lesions, relative, notes, labeller.engine, scan, labels)
+    rows = tuple(_other_definitions(scan, labels)) if writing.spread else ()
+    engine = labeller.engine
+    return Quantified(factors, lesions, relative, notes, engine, tuple(changes), rows, scan, labels)
+
+
+def _other_definitions(scan: Scan, labels: LesionLabels) -> list[dict[str, Any]]:
+    airways = segment_airways(scan.hu, scan.spacing)
+    return _plain(spread(scan, labels, airways if airways.any() else None))
+
+
+def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows, None where a value is missing."""
+    rows: list[dict[str, Any]] = table.astype(object).where(table.notna(), None).to_dict("records")
+    return rows
 
 
 def _objects(
@@ -124,7 +145,7 @@ def _objects(
     folder: Path,
     labeller: Labeller,
     checks: Checks,
-    absent_as_empty: bool,
+    writing: Writing,
 ) -> tuple[list[Path], pd.DataFrame, tuple[str, ...]]:
     """Write the DICOM objects, where the series allows them: files, lesions and notes."""
     if source.series is None:
@@ -132,7 +153,8 @@ def _objects(
     try:
         written = write_objects(
             source.series(), scan, labels.classes, labels.instances, factors, lesions, folder,
-            algorithm=labeller.algorithm, checks=checks, absent_as_empty=absent_as_empty,
+            algorithm=labeller.algorithm, checks=checks, absent_as_empty=writing.absent_as_empty,
+            classes_as_label_map=writing.segmentation == LABELMAP,
         )  # fmt: skip
     except DicomError as error:
         return [], lesions, (f"no DICOM objects: {error.what} {error.fix or ''}".strip(),)
@@ -145,8 +167,9 @@ def _tracked(
     labels: LesionLabels,
     before: Quantified,
     out_dir: Path,
-) -> pd.DataFrame:
-    """The lesions, those that were there in the scan before under the identifier they had then."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What became of the lesions of the scan before, and the lesions under the identifiers they
+    had then."""
     scans = pd.DataFrame([before.factors, factors])
     scans["acquisition_date"] = pd.to_datetime(scans["acquisition_date"])
     both = pd.concat([each for each in (before.lesions, lesions) if len(each)] or [lesions])
@@ -155,5 +178,5 @@ def _tracked(
     def labels_of(scan_id: str) -> LesionLabels:
         return labels if scan_id == name else read_labels(out_dir / LABELS, scan_id)
 
-    _, tracked = changes_table(scans, both.reset_index(drop=True), labels_of)
-    return tracked[tracked["scan_id"] == name].reset_index(drop=True)
+    changes, tracked = changes_table(scans, both.reset_index(drop=True), labels_of)
+    return changes, tracked[tracked["scan_id"] == name].reset_index(drop=True)

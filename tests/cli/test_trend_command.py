@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from typer.testing import CliRunner
 
 from covidlit.cli.app import app
@@ -99,12 +100,38 @@ def test_what_is_missing_or_not_its_own_is_told(tmp_path: Path) -> None:
     code, text = run(source, "--out", source)
     assert code == 2
     assert "factors.parquet" in text
-    (source / "labels" / "S2.classes.nii.gz").unlink()
-    code, text = run(source, "--out", tmp_path / "out")
-    assert code == 2
-    assert "S2.classes.nii.gz" in text
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "trend.csv").write_text("a,b\n1,2\n")
     code, text = run(source, "--out", tmp_path / "other")
     assert code == 2
     assert "did not write" in text
+
+
+@pytest.mark.parametrize("missing", ["labels", "lung"])
+def test_a_scan_that_cannot_be_matched_does_not_cost_the_others(
+    tmp_path: Path, missing: str
+) -> None:
+    source = cohort(tmp_path / "in")
+    one = cohort(tmp_path / "other")
+    for name in ("factors", "lesions"):  # the same again as another patient's
+        table = pd.read_parquet(one / f"{name}.parquet").assign(patient_id="P 2")
+        table["scan_id"] = table["scan_id"].str.replace("S", "T")
+        both = pd.concat([pd.read_parquet(source / f"{name}.parquet"), table], ignore_index=True)
+        write_table(both, source / f"{name}.parquet")
+    for path in (one / "labels").iterdir():
+        path.rename(source / "labels" / path.name.replace("S", "T"))
+    if missing == "labels":
+        (source / "labels" / "S2.classes.nii.gz").unlink()
+    else:
+        image, labels = scan(38.0, True)
+        classes = np.where(labels.classes == 1, 0, labels.classes)
+        write_labels(source / "labels", "S2", LesionLabels(classes, labels.instances, image.affine))
+    code, text = run(source, "--out", tmp_path / "out")
+    assert code == 0, text
+    said = "S2.classes.nii.gz" if missing == "labels" else "no lung to align"
+    assert said in text
+    changes = pd.read_csv(tmp_path / "out" / "lesion_changes.csv").set_index("patient_id")
+    assert changes.loc["P 1", "change"] == "not matched"
+    assert said in changes.loc["P 1", "reason"]
+    assert changes.loc["P 2", "change"].tolist() == ["grown", "new"]
+    assert (tmp_path / "out" / "P_1.png").is_file()

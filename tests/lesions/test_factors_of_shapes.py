@@ -7,7 +7,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.spatial.transform import Rotation
 
-from covidlit.lesions import Factors, LesionLabels, quantify_labels
+from covidlit.lesions import Factors, LesionLabels, quantify_labels, spread
+from covidlit.lesions.sections import volume_by_sections
 from covidlit.scans.scan import Scan
 
 FINE, THICK = (1.0, 0.7, 0.7), (5.0, 0.7, 0.7)
@@ -68,7 +69,7 @@ SHAPES = [(10.0, 10.0, 10.0), (20.0, 12.0, 12.0), (24.0, 12.0, 12.0)]
 TURNS = [(0, 0, 0), (90, 0, 0), (25, 40, 10), (0, 50, 70)]
 VOLUME = {FINE: (0.02, 0.02), THICK: (0.07, 0.025)}
 """Bounds on the volume: of a smallest radius of 10 mm, of more. Where four slices of 5 mm are all
-that shows a ball, no count of voxels is better."""
+that shows a ball, no count of voxels is better; of smooth bodies, areas of sections are."""
 
 SHIFTS = [(0, 0, 0), (2.2, -0.35, 0.1)]
 
@@ -163,6 +164,36 @@ def test_a_step_gives_what_its_definition_says(
     distance = np.linalg.norm(points(spacing) - [0.3, 0.1, 0.2], axis=-1)
     clarity = measured(distance < 18, spacing).scan["edge_clarity_hu_per_mm"]
     assert clarity == pytest.approx(3 * (LESION_HU - LUNG_HU) / (4 * 3.0), rel=bound)
+
+
+@pytest.mark.parametrize("shift", [*SHIFTS, (-1.3, 0.2, 0.3), (0.9, 0.1, -0.2)])
+@pytest.mark.parametrize("radii", [*SHAPES, (20.0, 14.0)])
+@pytest.mark.parametrize("spacing", [FINE, THICK])
+def test_the_areas_of_sections_give_smooth_volumes_within_2_percent(
+    spacing: tuple[float, float, float], radii: tuple[float, ...], shift: tuple[float, float, float]
+) -> None:
+    at, turn = points(spacing), Rotation.from_euler("zyx", (25, 40, 10), degrees=True)
+    if len(radii) == 2:
+        away = np.linalg.norm(at - shift, axis=-1)
+        inside = (away < radii[0]) & (away > radii[1])
+        volume = 4 / 3 * np.pi * (radii[0] ** 3 - radii[1] ** 3) / 1000
+    else:
+        inside = ellipsoid(at, radii, np.array(shift), turn) < 1
+        volume = 4 / 3 * np.pi * np.prod(radii) / 1000
+    affine = affine_of(spacing)
+    labels = LesionLabels(inside.astype(np.uint8) * 3, inside.astype(np.int32), affine)
+    table = spread(Scan(np.full(inside.shape, -350, np.int16), affine, "1.2.3"), labels)
+    found = table.set_index("definition").loc["areas of sections, parabolas between and beyond"]
+    assert found["value"] == pytest.approx(volume, rel=0.02)
+
+
+def test_a_flat_end_is_counted_by_sections() -> None:
+    box = np.ones((6, 8, 9), bool)
+    assert volume_by_sections(box) == pytest.approx(box.sum())
+    widening = np.zeros((6, 40, 40), bool)
+    for k, part in enumerate(widening):
+        part[: 30 + k, :30] = True
+    assert volume_by_sections(widening) == pytest.approx(widening.sum(), rel=0.01)
 
 
 def test_noise_hardly_moves_the_edge() -> None:

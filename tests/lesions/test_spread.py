@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from covidlit.lesions import LesionLabels, quantify_labels, spread
-from covidlit.lesions.spread import binary_mesh, section_volume
+from covidlit.lesions.sections import section_volume
+from covidlit.lesions.spread import binary_mesh
 from covidlit.scans.scan import Scan
 
 # The Image Biomarker Standardisation Initiative's digital phantom (manual v11, 5.1): 5 x 4 x 4

@@ -20,8 +20,9 @@ from covidlit.cli.app import app
 from covidlit.dicom import read_series
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.lesions import read_factors, read_labels, read_lesions
-from covidlit.quantify.many import Results, quantify
+from covidlit.quantify.many import quantify
 from covidlit.quantify.masks import MaskLabeller
+from covidlit.quantify.results import Results
 from covidlit.synthetic import CohortPaths
 
 pytestmark = pytest.mark.slow
@@ -266,6 +267,7 @@ def test_a_binary_mask_of_an_image_file(repeated: CohortPaths, tmp_path: Path) -
         (["a", "--masks", ".", "--label", "x"], "VALUE=CLASS"),
         (["a", "--masks", ".", "--label", "1=ground_glas"], "ground_glass"),
         (["a", "--masks", "not_there"], "no such folder"),
+        (["a", "--masks", ".", "--segmentation", "fractional"], "binary or labelmap"),
     ],
 )
 def test_wrong_arguments_are_refused(
@@ -275,6 +277,27 @@ def test_wrong_arguments_are_refused(
     shown = CliRunner().invoke(app, ["quantify", *arguments])
     assert shown.exit_code == 2
     assert said in " ".join(shown.output.split())
+
+
+def test_the_classes_are_a_label_map_by_option(
+    repeated: CohortPaths, masks: Path, tmp_path: Path
+) -> None:
+    series = next(path for path in sorted(repeated.dicom.rglob("*")) if path.is_file()).parent
+    arguments = ["quantify", "--masks", str(masks), str(series), "--no-report", "--spread"]
+    written = {}
+    for kind in ("binary", "labelmap"):
+        shown = CliRunner().invoke(
+            app, [*arguments, "--out", str(tmp_path / kind), "--segmentation", kind]
+        )
+        assert shown.exit_code == 0, shown.output
+        (path,) = (tmp_path / kind / "dicom").glob("*/classes.dcm")
+        assert str(pydicom.dcmread(path).SegmentationType) == kind.upper()
+        seg = hd.seg.segread(path)
+        written[kind] = seg.get_volume(combine_segments=True, segment_numbers=range(1, 7)).array
+    assert written["binary"].any()
+    assert (written["binary"] == written["labelmap"]).all()
+    spread = pd.read_parquet(tmp_path / "binary" / "spread.parquet")
+    assert "with the airways" in spread["definition"].tolist()
 
 
 def test_an_unknown_class_is_an_error(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pandas as pd
 import pytest
 
 from covidlit.dicom import Checks
-from covidlit.lesions import read_factors, read_lesions
-from covidlit.quantify.many import Results, quantify
+from covidlit.lesions import read_factors, read_labels, read_lesions
+from covidlit.lesions.trend import changes_table, trend_table
+from covidlit.quantify.many import quantify
 from covidlit.quantify.masks import MaskLabeller
+from covidlit.quantify.results import Results
 from covidlit.scans.images import write_nifti
 
 SHAPE, SPACING = (24, 40, 56), (10.0, 6.0, 6.0)
@@ -201,3 +204,137 @@ def test_a_scan_of_another_patient_leaves_the_first_ones_page(tmp_path: Path) ->
         mask.unlink()
     assert run(manifest, masks, out).factors.empty
     assert not (out / "factors.parquet").exists()
+
+
+def page(out: Path, patient: str = "P1") -> str:
+    """What is written on a page, without pictures and scripts."""
+    text = (out / "reports" / f"{patient}.html").read_text()
+    return re.sub(r'data:image[^"]*', "", text.split("<script")[0])
+
+
+def test_the_page_of_a_scan_that_is_dropped_or_refused_does_not_stay(tmp_path: Path) -> None:
+    manifest, masks = cohort(
+        tmp_path / "a",
+        ("S1", "P1", "2020-02-01", 20.0),
+        ("S2", "P1", "2020-02-09", 24.0),
+        ("S3", "P2", "2020-02-09", 24.0),
+    )
+    out = tmp_path / "out"
+    run(manifest, masks, out, dicom=False)
+    table = pd.read_csv(manifest)
+    table[table["scan_id"] == "S1"].to_csv(manifest, index=False)
+    found = run(manifest, masks, out, dicom=False)
+    assert sorted(found.dropped) == ["S2", "S3"]
+    assert sorted(path.name for path in (out / "reports").iterdir()) == ["P1.html"]
+    assert "S2" not in page(out)
+    assert run(manifest, masks, out, dicom=False).n_known == 1
+    table.to_csv(manifest, index=False)
+    assert run(manifest, masks, out, dicom=False).dropped == ()
+    assert "<dd>S2</dd>" in page(out)
+    (masks / "S2.nii.gz").rename(masks / "elsewhere.nii.gz")
+    (masks / "S3.nii.gz").unlink()
+    found = run(manifest, masks, out, dicom=False)
+    assert found.scans.set_index("scan_id")["status"].to_dict() == {
+        "S1": "ok", "S2": "refused", "S3": "refused",
+    }  # fmt: skip
+    assert "<dd>S1</dd>" in page(out)
+    assert "S2" not in page(out)
+    assert not (out / "reports" / "P2.html").exists()
+    assert run(manifest, masks, out, dicom=False).n_known == 1
+
+
+def test_page_tables_and_trend_say_the_same_of_a_change(tmp_path: Path) -> None:
+    manifest, masks = cohort(
+        tmp_path / "a",
+        ("S1", "P1", "2020-02-01", 20.0),
+        ("S2", "P1", "2020-02-09", 44.0),
+        ("S3", "P1", "2020-02-19", 45.0),
+    )
+    out = tmp_path / "out"
+    found = run(manifest, masks, out, dicom=False)
+    assert found.trend.set_index("scan_id")["volume_change"].tolist()[1:] == [
+        "more", "within limits",
+    ]  # fmt: skip
+    assert found.changes["change"].tolist() == ["grown", "unchanged"]
+    own = trend_table(read_factors(out / "factors.parquet"))
+    pd.testing.assert_frame_equal(found.trend, own)
+    same, _ = changes_table(
+        own, read_lesions(out / "lesions.parquet"), lambda scan: read_labels(out / "labels", scan)
+    )
+    kept = pd.read_csv(out / "lesion_changes.csv", dtype={"lesions_before": str})
+    assert kept["change"].tolist() == same["change"].tolist()
+    assert kept["tracking_uid"].tolist() == same["tracking_uid"].tolist()
+    shown = page(out)
+    assert "within the limits of agreement, no change" in shown
+    assert f"{found.trend['volume_change_ml'].iloc[1]:+.1f} (more)" in shown
+    assert "<td>unchanged</td>" in shown
+    later = manifest.read_text().splitlines()
+    manifest.write_text("\n".join(later[:3]) + "\n")
+    run(manifest, masks, out, dicom=False)
+    assert "mL: more than before" in page(out)
+    assert "<td>grown</td>" in page(out)
+
+
+def test_scans_of_one_day_and_without_a_date_are_said_on_the_page(tmp_path: Path) -> None:
+    manifest, masks = cohort(
+        tmp_path / "a",
+        ("S1", "P1", None, 26.0),
+        ("S2", "P1", "2020-02-01", 20.0),
+        ("S3", "P1", "2020-02-09", 24.0),
+        ("S4", "P1", "2020-02-09", 28.0),
+    )
+    found = run(manifest, masks, tmp_path / "out", dicom=False)
+    notes = found.trend.set_index("scan_id")["note"]
+    assert notes["S1"] == "no date: not in the trend"
+    assert notes["S3"] == notes["S4"] == "another scan on this day"
+    shown = page(tmp_path / "out")
+    assert "S4 (this report)" in shown
+    assert shown.count("another scan on this day") == 2
+    assert "no date: not in the trend" in shown
+    assert found.changes[["scan_before", "scan_after"]].to_numpy().tolist() == [
+        ["S2", "S3"], ["S2", "S4"],
+    ]  # fmt: skip
+
+
+def test_a_mask_of_the_lungs_is_not_taken_for_lesions(tmp_path: Path) -> None:
+    manifest, masks = cohort(
+        tmp_path / "a",
+        ("S1", "P1", None, 20.0),
+        ("S2", "P2", None, 20.0),
+        ("S3", "P3", None, 20.0),
+    )
+    _, classes = draw(20.0)
+    half = (classes > 0) & (np.arange(SHAPE[2]) < SHAPE[2] // 2)
+    for scan, mask in (("S1", classes > 0), ("S2", half), ("S3", classes == 3)):
+        write_nifti(mask.astype(np.uint8), affine(), masks / f"{scan}.nii.gz")
+    found = run(manifest, masks, tmp_path / "out", dicom=False, report=False).scans
+    found = found.set_index("scan_id")
+    assert found["status"].to_dict() == {"S1": "refused", "S2": "refused", "S3": "ok"}
+    assert "--label 1=lung" in found.loc["S1", "reason"]
+    told = quantify(
+        manifest, MaskLabeller(masks, {1: "lung"}), tmp_path / "out", checks=NO_CHECKS,
+        dicom=False, report=False,
+    )  # fmt: skip
+    assert told.factors["n_lesions"].tolist() == [0, 0, 0]
+    assert told.factors["lung_volume_ml"][0] == pytest.approx(
+        (classes > 0).sum() * np.prod(SPACING) / 1000
+    )
+
+
+def test_other_definitions_stand_beside_ours_by_option(tmp_path: Path) -> None:
+    manifest, masks = cohort(tmp_path / "a", ("S1", "P1", None, 20.0), ("S2", "P2", None, 26.0))
+    out = tmp_path / "out"
+    run(manifest, masks, out, dicom=False)
+    assert not (out / "spread.parquet").exists()
+    assert "other definitions" not in (out / "factors.md").read_text()
+    run(manifest, masks, out, dicom=False, spread=True)
+    table = pd.read_parquet(out / "spread.parquet")
+    ours = table[table["definition"].str.startswith("ours")].set_index(["scan_id", "factor"])
+    for scan in ("S1", "S2"):
+        for factor in ("total_volume_ml", "proportion_percent"):
+            assert ours.loc[(scan, factor), "value"] == pytest.approx(row(out, scan)[factor])
+    assert "Under other definitions" in (out / "factors.md").read_text()
+    assert "sphericity of the mesh of the voxels" in page(out)
+    run(manifest, masks, out, dicom=False)
+    assert not (out / "spread.parquet").exists()
+    assert "Under other definitions" not in page(out)

@@ -28,21 +28,44 @@ def fill(rings: Sequence[Ring], shape: tuple[int, int]) -> NDArray[np.bool_]:
     Rings are pieces of the object. One that lies inside another is a hole of it, and one inside a
     hole a piece again, as tools mean it that have no other way to write a hole.
     """
-    if len(rings) == 1:
-        return _fill_one(rings[0], shape)
-    pieces = [piece for ring in rings if (piece := _boxed(ring, shape)) is not None]
-    pieces.sort(key=lambda piece: np.count_nonzero(piece.mask), reverse=True)
     found = np.zeros(shape, bool)
-    boxes = np.array([piece.box for piece in pieces]).reshape(-1, 4)
+    mask, (top, left) = fill_box(rings, shape)
+    found[top : top + mask.shape[0], left : left + mask.shape[1]] = mask
+    return found
+
+
+def pixels_of(rings: Sequence[Ring], shape: tuple[int, int]) -> int:
+    """How many pixels the boxes around one object's rings hold: what filling them takes."""
+    sides = [_box_of(ring, shape) for ring in rings]
+    return sum(max(0, y1 - y0) * max(0, x1 - x0) for y0, x0, y1, x1 in sides)
+
+
+def fill_box(
+    rings: Sequence[Ring], shape: tuple[int, int]
+) -> tuple[NDArray[np.bool_], tuple[int, int]]:
+    """The mask of one object's rings in the smallest box around it, and the box's first pixel.
+
+    Args:
+        rings: see `fill`.
+        shape: of the image (rows, columns); its pixels take no memory.
+    """
+    pieces = [piece for ring in rings if (piece := _boxed(ring, shape)) is not None]
+    if not pieces:
+        return np.zeros((0, 0), np.bool_), (0, 0)
+    pieces.sort(key=lambda piece: np.count_nonzero(piece.mask), reverse=True)
+    boxes = np.array([piece.box for piece in pieces])
+    top, left = (int(first) for first in boxes[:, :2].min(axis=0))
+    bottom, right = (int(last) for last in boxes[:, 2:].max(axis=0))
+    found = np.zeros((bottom - top, right - left), np.bool_)
     for k, piece in enumerate(pieces):
         y0, x0, y1, x1 = piece.box
         # Only a piece whose box holds that of this one can lie around it: of many small ones, few.
         larger = boxes[:k]
         holds = (larger[:, :2] <= (y0, x0)).all(axis=1) & (larger[:, 2:] >= (y1, x1)).all(axis=1)
         around = sum(_lies_around(pieces[other], piece) for other in np.flatnonzero(holds))
-        place = found[y0:y1, x0:x1]
+        place = found[y0 - top : y1 - top, x0 - left : x1 - left]
         place[piece.mask] = around % 2 == 0
-    return found
+    return found, (top, left)
 
 
 class _Piece(NamedTuple):
@@ -54,9 +77,7 @@ class _Piece(NamedTuple):
 
 def _boxed(ring: Ring, shape: tuple[int, int]) -> _Piece | None:
     """The pixels that one ring fills; None where there are none."""
-    x, y = ring.T
-    y0, x0 = max(0, int(np.floor(y.min()))), max(0, int(np.floor(x.min())))
-    y1, x1 = min(shape[0], int(np.ceil(y.max()))), min(shape[1], int(np.ceil(x.max())))
+    y0, x0, y1, x1 = _box_of(ring, shape)
     if y1 <= y0 or x1 <= x0:
         return None
     mask = _fill_one(ring - (x0, y0), (y1 - y0, x1 - x0))
@@ -66,6 +87,14 @@ def _boxed(ring: Ring, shape: tuple[int, int]) -> _Piece | None:
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
     box = int(y0 + top), int(x0 + left), int(y0 + bottom), int(x0 + right)
     return _Piece(box, mask[top:bottom, left:right])
+
+
+def _box_of(ring: Ring, shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Of the pixels that a ring can fill: first row, column, last ones + 1."""
+    x, y = ring.T
+    y0, x0 = max(0, int(np.floor(y.min()))), max(0, int(np.floor(x.min())))
+    y1, x1 = min(shape[0], int(np.ceil(y.max()))), min(shape[1], int(np.ceil(x.max())))
+    return y0, x0, y1, x1
 
 
 def _lies_around(other: _Piece, piece: _Piece) -> bool:
@@ -100,7 +129,7 @@ def _fill_one(ring: Ring, shape: tuple[int, int]) -> NDArray[np.bool_]:
     first = np.clip(np.ceil(low - 0.5), 0, rows).astype(np.int64)
     last = np.clip(np.ceil(high - 0.5), 0, rows).astype(np.int64)
     crossed = last - first
-    flips = np.zeros((rows, columns + 1), np.int64)
+    flips = np.zeros((rows, columns + 1), np.uint8)  # of which only odd or even counts
     start = 0
     ends = np.cumsum(crossed)
     while start < len(ring):
@@ -116,5 +145,6 @@ def _fill_one(ring: Ring, shape: tuple[int, int]) -> NDArray[np.bool_]:
         column = np.clip(np.floor(at - 0.5) + 1, 0, columns).astype(np.int64)
         np.add.at(flips, (row, column), 1)
         start = part.stop
-    inside: NDArray[np.bool_] = np.cumsum(flips, axis=1)[:, :-1] % 2 == 1
-    return inside
+    np.cumsum(flips, axis=1, out=flips)
+    flips &= 1
+    return flips[:, :-1].astype(np.bool_)

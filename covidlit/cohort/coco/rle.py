@@ -25,6 +25,29 @@ def encode(mask: NDArray[np.generic]) -> Counts:
     return np.concatenate([[0], counts]) if flat.size and flat[0] else counts.astype(np.int64)
 
 
+def encode_box(mask: NDArray[np.bool_], first: tuple[int, int], shape: tuple[int, int]) -> Counts:
+    """The run lengths of a mask that is set in a box alone; the image takes no memory.
+
+    Args:
+        mask: (rows, columns) of the box.
+        first: row and column of its first pixel in the image.
+        shape: of the image, (rows, columns).
+    """
+    padded = np.zeros((mask.shape[1], mask.shape[0] + 2), np.int8)
+    padded[:, 1:-1] = mask.T
+    rises = np.diff(padded, axis=1)
+    edges = []
+    for sign in (1, -1):  # where runs start, and the first pixel after each
+        column, row = np.nonzero(rises == sign)
+        edges.append((column + first[1]) * shape[0] + row + first[0])
+    starts, stops = edges
+    joined = np.flatnonzero(starts[1:] == stops[:-1])  # over the end of a column of the image
+    runs = np.column_stack([np.delete(starts, joined + 1), np.delete(stops, joined)]).ravel()
+    total = shape[0] * shape[1]
+    ends = runs if len(runs) and runs[-1] == total else np.append(runs, total)
+    return np.diff(ends, prepend=0).astype(np.int64)
+
+
 def decode(counts: NDArray[np.integer], shape: tuple[int, int]) -> NDArray[np.uint8]:
     """The mask (rows, columns) of 0 and 1; the counts as `checked_counts` lets them pass."""
     values = np.arange(len(counts), dtype=np.int64) % 2

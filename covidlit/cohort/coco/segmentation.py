@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 
 from covidlit.cohort.coco import rle
-from covidlit.cohort.coco.polygons import Ring, fill
+from covidlit.cohort.coco.polygons import Ring, fill_box, pixels_of
 from covidlit.cohort.coco.problems import shown
 
 _REDRAW = "draw the object again, or delete the annotation"
 _EXPORT = "export the file again with masks or polygons"
+LARGEST_FILL = 1 << 26
+"""Pixels in the boxes around all outlines of one object: 256 times a slice of 512 x 512. Filling
+them takes about four bytes for each."""
+
 _LARGEST_RING = 1_000_000
 """Points of an outline; a slice has fewer pixels' corners."""
 
@@ -47,8 +51,13 @@ def counts_of(segmentation: Any, shape: tuple[int, int]) -> rle.Counts:
     if isinstance(segmentation, dict):
         counts = _run_lengths(segmentation, shape)
     elif isinstance(segmentation, list):
-        mask = fill(_rings(segmentation, shape), shape)
-        counts = rle.encode(mask)
+        rings = _rings(segmentation, shape)
+        if (pixels := pixels_of(rings, shape)) > LARGEST_FILL:
+            raise SegmentationError(
+                f"has outlines around {pixels} pixels, and at most {LARGEST_FILL} are filled",
+                "check width and height of the image, or write the mask as run lengths",
+            )
+        counts = rle.encode_box(*fill_box(rings, shape), shape)
     else:
         raise SegmentationError(
             f"segmentation is {shown(segmentation)}, neither polygons nor run lengths", _EXPORT

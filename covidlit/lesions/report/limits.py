@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from covidlit.lesions.trend import limits_text
+
 ALWAYS = (
     "They are no diagnosis. The same shadows are seen in other pneumonias, in bleeding, oedema and "
     "fibrosis; which disease it is, the numbers do not tell.",
@@ -30,8 +32,8 @@ NO_LESION = (
 )
 NO_EARLIER = "There is no earlier scan, so that no change can be given."
 CHANGE = (
-    "A change within what breathing and reconstruction alone make is no change; "
-    "`covidlit trend` holds each against these limits."
+    "A change within what another breath, kernel or slice thickness alone makes is no change. It "
+    "is called one only beyond these limits of agreement (mL, HU, %): "
 )
 
 
@@ -46,7 +48,11 @@ def limits_of(factors: Mapping[str, Any]) -> list[str]:
         found.insert(0, NO_LUNG)
     if not _is_null(factors.get("n_lesions")) and int(factors["n_lesions"]) == 0:
         found.insert(0, NO_LESION)
-    found.append(NO_EARLIER if _is_null(factors.get("volume_change_ml")) else CHANGE)
+    found.append(
+        NO_EARLIER
+        if _is_null(factors.get("volume_change_ml"))
+        else CHANGE + "; ".join(limits_text()) + "."
+    )
     return found
 
 

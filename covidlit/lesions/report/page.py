@@ -58,6 +58,8 @@ def write_patient_report(
     path: str | Path,
     *,
     history: pd.DataFrame | None = None,
+    changes: pd.DataFrame | None = None,
+    spread: pd.DataFrame | None = None,
     drawn_by: str = "",
     notes: Sequence[str] = (),
 ) -> Path:
@@ -73,6 +75,9 @@ def write_patient_report(
         lesions: its lesions of contract 8; further columns are left alone.
         path: the file to write.
         history: the patient's rows of contract 8, of other dates too.
+        changes: of `covidlit.lesions.trend.changes_table`; those of the scan since the one before
+            are shown.
+        spread: of `covidlit.lesions.spread`: the factors under other definitions.
         drawn_by: what drew the lesions, such as the checkpoint's name.
         notes: further remarks, such as those of the objects that were written.
 
@@ -106,7 +111,8 @@ def write_patient_report(
         open_rows=OPEN_ROWS,
         has_lesion=bool((present >= FIRST_LESION).any()),
         has_lung=bool((present >= 1).any()),
-        trend=trend_of(history, row),
+        trend=trend_of(history, row, changes),
+        spread=_spread_rows(spread),
         limits=limits_of(row),
         notes=list(dict.fromkeys([*scan.notes, *notes])),
         # What follows is script and data, and no text of the user's that could be mistaken for it.
@@ -180,6 +186,24 @@ def _lesion_rows(lesions: pd.DataFrame) -> list[list[str]]:
         ]
         for row in table.to_dict("records")
     ]
+
+
+def _spread_rows(spread: pd.DataFrame | None) -> list[list[str]]:
+    if spread is None or not len(spread):
+        return []
+    meaning = {each.column: each.name for each in DEFINITIONS}
+    return [
+        [
+            meaning.get(row["factor"], row["factor"].rsplit("_", 1)[0].replace("_", " ")),
+            row["definition"],
+            UNDEFINED if pd.isna(row["value"]) else f"{row['value']:.4g} {_unit(row['unit'])}",
+        ]
+        for row in spread.to_dict("records")
+    ]
+
+
+def _unit(unit: str) -> str:
+    return "" if unit == "1" else unit
 
 
 def _template() -> jinja2.Template:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,12 @@ from matplotlib.figure import Figure
 from covidlit.dicom.out.terms import SCAN_TERMS, UNDEFINED, value_text
 from covidlit.errors import ManifestError
 from covidlit.figure_text import PLAIN_TEXT
+from covidlit.lesions.trend import NOT_MATCHED, change_text, trend_table
 
 SHOWN = ("total_volume_ml", "proportion_percent", "mean_density_hu", "n_lesions")
 """The factors that the figure and the table of the trend show."""
+
+CHANGE_HEADS = ["Change", "No. before", "No. now", "Before (mL)", "Now (mL)"]
 
 
 @dataclass(frozen=True)
@@ -28,20 +32,31 @@ class Trend:
         rows: cells, a row per scan, the oldest first.
         figure: PNG data URI; empty where fewer than two scans have a date.
         remark: what could not be placed in time; empty where nothing.
+        verdict: whether the scan differs from the one before, by the limits of agreement; empty
+            where there is none before it.
+        changes: cells of `CHANGE_HEADS`, what became of the lesions since then.
     """
 
     heads: list[str]
     rows: list[list[str]]
     figure: str
     remark: str
+    verdict: str
+    changes: list[list[str]]
+    change_heads: Sequence[str] = tuple(CHANGE_HEADS)
 
 
-def trend_of(history: pd.DataFrame | None, factors: dict[str, Any]) -> Trend | None:
+def trend_of(
+    history: pd.DataFrame | None,
+    factors: Mapping[str, Any],
+    changes: pd.DataFrame | None = None,
+) -> Trend | None:
     """The trend of a patient; None where there is one scan only.
 
     Args:
         history: rows of contract 8 of the patient, with or without the scan itself.
         factors: the scan's row.
+        changes: of `covidlit.lesions.trend.changes_table`.
 
     Raises:
         ManifestError: a row of another patient.
@@ -58,24 +73,81 @@ def trend_of(history: pd.DataFrame | None, factors: dict[str, Any]) -> Trend | N
             where="history",
             fix="give the rows of the patient whose report it is.",
         )
-    table = pd.concat([others.astype(object), pd.DataFrame([factors]).astype(object)])
-    table["date"] = pd.to_datetime(table["acquisition_date"], errors="coerce")
-    table = table.sort_values(["date", "scan_id"], na_position="last", kind="stable")
-    undated = int(table["date"].isna().sum())
+    both = pd.concat([others.astype(object), pd.DataFrame([factors]).astype(object)])
+    table = trend_table(_typed(both))
+    undated = int(table["acquisition_date"].isna().sum())
     heads = ["Date", "Scan", *(_head(column) for column in SHOWN)]
+    heads += ["Change of volume (mL)", "Lungs (mL)", "Remark"]
     rows = [
         [
-            UNDEFINED if pd.isna(row["date"]) else f"{row['date']:%Y-%m-%d}",
+            _day(row["acquisition_date"]),
             str(row["scan_id"])
             + (" (this report)" if row["scan_id"] == factors["scan_id"] else ""),
             *(value_text(row.get(column), SCAN_TERMS[column]) for column in SHOWN),
+            change_text(row),
+            change_text(row, "lung_volume_ml"),
+            row["note"] or "",
         ]
         for row in table.to_dict("records")
     ]
-    dated = table[table["date"].notna()]
-    figure = _figure(dated) if len(dated) > 1 else ""
+    dated = table[table["acquisition_date"].notna()]
+    figure = _figure(dated.assign(date=dated["acquisition_date"])) if len(dated) > 1 else ""
     remark = f"{undated} scan(s) without a date are not in the figure." if undated else ""
-    return Trend(heads, rows, figure, remark)
+    (own,) = table[table["scan_id"] == factors["scan_id"]].to_dict("records")
+    return Trend(heads, rows, figure, remark, _verdict(own), _changes(changes, factors))
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns that a trend is made of as numbers and dates."""
+    out = table.reset_index(drop=True)
+    for name in (*SHOWN, "lung_volume_ml"):
+        out[name] = pd.to_numeric(out[name] if name in out else float("nan"))
+    out["acquisition_date"] = pd.to_datetime(out["acquisition_date"], errors="coerce")
+    return out
+
+
+def _day(date: Any) -> str:
+    return UNDEFINED if pd.isna(date) else f"{date:%Y-%m-%d}"
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    """What became of lesions, density and lungs since the scan before, in a sentence."""
+    if pd.isna(row["volume_change_ml"]):
+        return ""
+    parts = [
+        f"Total volume {row['volume_change_ml']:+.1f} mL: {_SAID[row['volume_change']]}",
+        f"mean density: {_SAID[row['mean_density_change']]}",
+        f"volume of the lungs: {_SAID[row['lung_volume_change']]}",
+    ]
+    text = "; ".join(parts) + "."
+    if row["lung_volume_change"] in ("more", "less"):
+        text += " The lungs were not filled alike, which changes volumes and densities too."
+    return text
+
+
+_SAID = {
+    "more": "more than before",
+    "less": "less than before",
+    "within limits": "within the limits of agreement, no change",
+    "undefined": "not known of both scans",
+}
+
+
+def _changes(changes: pd.DataFrame | None, factors: Mapping[str, Any]) -> list[list[str]]:
+    if changes is None or not len(changes):
+        return []
+    own = changes[changes["scan_after"] == factors["scan_id"]]
+    return [
+        [f"{NOT_MATCHED}: {row['reason']}", "", "", "", ""]
+        if row["change"] == NOT_MATCHED
+        else [
+            row["change"],
+            row["lesions_before"],
+            row["lesions_after"],
+            *(f"{row[f'volume_{when}_ml']:.2f}" for when in ("before", "after")),
+        ]
+        for row in own.to_dict("records")
+    ]
 
 
 def _head(column: str) -> str:

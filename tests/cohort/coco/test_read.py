@@ -216,3 +216,29 @@ def test_a_huge_size_is_refused_before_memory_is_taken(path: Path) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5_000_000
+
+
+def _polygon_of(side: int, ring: list[int]) -> dict[str, Any]:
+    return {
+        "images": [{"id": 1, "file_name": "a.png", "height": side, "width": side}],
+        "categories": [{"id": 1, "name": "lung"}],
+        "annotations": [
+            {"id": 71, "image_id": 1, "category_id": 1, "segmentation": [ring], "iscrowd": 0}
+        ],
+    }
+
+
+def test_outlines_take_memory_for_their_box_and_not_for_the_image(path: Path) -> None:
+    side = 16_384
+    small = [side - 9, side - 7, side - 1, side - 7, side - 1, side - 1, side - 9, side - 1]
+    tracemalloc.start()
+    (found,) = _read(path, _polygon_of(side, small)).annotations
+    _, peak = tracemalloc.get_traced_memory()
+    assert peak < 5_000_000
+    assert int(found.counts[1::2].sum()) == 8 * 6
+    assert int(found.counts.sum()) == side**2
+    with pytest.raises(CocoError, match="annotation 71 has outlines around 268435456 pixels"):
+        _read(path, _polygon_of(side, [0, 0, side, 0, side, side, 0, side]))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000

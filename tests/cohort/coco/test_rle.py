@@ -70,3 +70,15 @@ def test_counts_are_held_against_the_size_before_a_mask_is_made() -> None:
         rle.checked_counts(np.array([20, -4]), (4, 4))
     with pytest.raises(ValueError, match="has 4 x 4"):  # the sum overflows 64 bits to 16
         rle.checked_counts(np.array([2**62, 2**62, 2**62, 2**62, 16]), (4, 4))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_mask_in_a_box_has_the_run_lengths_of_the_whole(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, columns = rng.integers(1, 9, 2)
+    top, left = rng.integers(0, rows), rng.integers(0, columns)
+    box = rng.random((rng.integers(1, rows - top + 1), rng.integers(1, columns - left + 1))) < 0.7
+    whole = np.zeros((rows, columns), bool)
+    whole[top : top + box.shape[0], left : left + box.shape[1]] = box
+    found = rle.encode_box(box, (int(top), int(left)), (int(rows), int(columns)))
+    assert found.tolist() == rle.encode(whole).tolist()
