@@ -12,7 +12,7 @@ from covidlit.errors import DicomError
 _SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "covidlit/lesions")
 
 
-def tracking_uid(series_uid: str, lesion_id: int) -> str:
+def tracking_uid(series_uid: str, lesion_id: int, drawn: str = "") -> str:
     """The TrackingUID of a lesion that was first seen in a series: `2.25.` and a UUID of its name.
 
     The same on every machine, and another one for each series and lesion; it does not contain the
@@ -21,10 +21,13 @@ def tracking_uid(series_uid: str, lesion_id: int) -> str:
     Args:
         series_uid: SeriesInstanceUID of the scan, as in its files.
         lesion_id: number of the lesion in the volume of instances.
+        drawn: hash of its voxels: what another network or reader draws under the same number is
+            another lesion.
 
     Source: DICOM PS3.5, section B.2 (UUID-derived UIDs); RFC 4122, section 4.3 (version 5).
     """
-    return f"2.25.{uuid.uuid5(_SPACE, f'{series_uid}/{int(lesion_id)}').int}"
+    name = "/".join([series_uid, str(int(lesion_id)), *filter(None, [drawn])])
+    return f"2.25.{uuid.uuid5(_SPACE, name).int}"
 
 
 def scan_tracking_uid(series_uid: str) -> str:

@@ -62,6 +62,7 @@ class _Measured:
     edge: Edge | None
     by_side: NDArray[np.int64]
     box: tuple[slice, slice, slice]
+    drawn: str
 
 
 def quantify_labels(
@@ -102,7 +103,9 @@ def quantify_labels(
         {
             **keys,
             **lesion.row,
-            "tracking_uid": tracking_uid(scan.series_uid or name, lesion.row["lesion_id"]),
+            "tracking_uid": tracking_uid(
+                scan.series_uid or name, lesion.row["lesion_id"], lesion.drawn
+            ),
         }
         for lesion in measured
     ]
@@ -168,7 +171,7 @@ def _measure(
         "centre_y_mm": float(centre[1]),
         "centre_z_mm": float(centre[2]),
     }
-    return _Measured(row, crop.n_voxels, density, edge, by_side, crop.box)
+    return _Measured(row, crop.n_voxels, density, edge, by_side, crop.box, crop.fingerprint())
 
 
 def _centre(crop: Crop) -> NDArray[np.float64]:

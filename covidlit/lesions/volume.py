@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,11 @@ class Crop:
     box: Box
     mask: NDArray[np.bool_]
     n_voxels: int
+
+    def fingerprint(self) -> str:
+        """Hash of which voxels of the volume are the lesion's."""
+        place = ",".join(f"{part.start}-{part.stop}" for part in self.box)
+        return hashlib.sha256(place.encode() + np.packbits(self.mask).tobytes()).hexdigest()
 
 
 def voxel_ml(affine: NDArray[np.float64]) -> float:

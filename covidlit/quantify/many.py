@@ -103,7 +103,7 @@ def quantify(
                     own = of_patient.setdefault(identity.patient_id, [])
                     own.append(_Done(identity.date, key, found))
             except Exception as error:
-                row |= {"status": "refused", "reason": refusal_reason(error)}
+                row |= {"status": "refused", "reason": _with_fix(refusal_reason(error), error)}
                 refused.add(_place(source))
             rows.append(row)
             bar.advance()
@@ -114,6 +114,12 @@ def quantify(
         again = quantify(path, labeller, out, checks=checks, progress=progress, **asdict(writing))
         return replace(again, dropped=tuple(dropped))
     return replace(written(done, rows, out), n_known=n_known, dropped=tuple(dropped))
+
+
+def _with_fix(reason: str, error: Exception) -> str:
+    """A reason with what can be done about it, where that is known."""
+    fix = error.fix if isinstance(error, CovidlitError) else ""
+    return f"{reason} Fix: {fix}" if fix and fix not in reason else reason
 
 
 def _check_out(out: Path, path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from covidlit.cohort.scan_sources import ScanSource
-from covidlit.datamodules.slices.channels import resize_labels, slice_images
+from covidlit.datamodules.slices.channels import check_takes_scans, resize_labels, slice_images
 from covidlit.deploy.load_slices import load_slice_network
 from covidlit.deploy.torch_engine import torch_threads
 from covidlit.dicom.out import Algorithm
@@ -21,7 +20,7 @@ from covidlit.lesions.diffuse import number_by_instances
 from covidlit.lesions.lungs import segment_lungs
 from covidlit.lesions.matching import LUNG, match_slices
 from covidlit.lesions.slice_instances import SliceInstances, no_instances
-from covidlit.models.maskrcnn.slices import SlicePrediction, predict_slices
+from covidlit.models.maskrcnn.slices import SlicePrediction, class_values, predict_slices
 from covidlit.scans.lesion_labels import LabelError, LesionLabels
 from covidlit.scans.scan import Scan
 from covidlit.version import __version__
@@ -32,11 +31,19 @@ MIN_SCORE = 0.5
 MIN_VOLUME_ML = 0.05
 """Smaller lesions are left out: a ball of 4.6 mm, less than two voxels of a thick slice."""
 
+BEYOND_MM = 60.0
+"""How far from the lungs of the thresholds the network is followed."""
+
+ENOUGH_MM2 = 100.0
+"""Of lung and lesion in a slice, for the next one to be looked at."""
+
 
 class NetworkLabeller:
     """Labels lungs and lesions with a trained `LesionSegmentation`.
 
-    The network looks at the slices in which thresholds on HU find lungs, and at those next to them.
+    The network looks at the slices in which thresholds on HU find lungs, at those next to them, and
+    on from there as long as it finds lung or lesion itself, for at most `BEYOND_MM`: of a base that
+    is dense or under fluid, thresholds find nothing.
     Its map of classes says where lesions are, its instances which are one; see
     `covidlit.lesions.diffuse`. The lungs are those of its map, with what thresholds find as well.
 
@@ -52,7 +59,8 @@ class NetworkLabeller:
 
     Raises:
         CheckpointError: missing, damaged, untrusted, or of a model that labels no slices of scans.
-        ExportError, ConfigError: see `load_slice_network`.
+        ExportError, ConfigError: see `load_slice_network`; or the network has learnt from pictures
+            without HU, or other classes than those of contract 7.
     """
 
     def __init__(
@@ -65,6 +73,8 @@ class NetworkLabeller:
     ) -> None:
         self._network = load_slice_network(checkpoint, engine, device=device, threads=threads)
         self._input = self._network.record.preprocess.model_dump()
+        check_takes_scans(self._input)
+        class_values(self._network.task.classes)
         self.name, self.note = self._network.name, self._network.note
 
     @property
@@ -118,24 +128,41 @@ class NetworkLabeller:
 
         One slice at a time: the masks of a hundred objects in each of 300 slices take 8 GB.
         """
-        predicted = self._predicted(scan, first, last)
-        for z in range(len(scan.hu)):
-            if first <= z < last:
-                one = next(predicted)
-                semantic[z] = one.semantic
-                yield SliceInstances(one.masks, one.labels, one.scores)
-            else:
-                yield no_instances(*scan.hu.shape[1:])
+        nothing = no_instances(*scan.hu.shape[1:])
+        below = list(self._beyond(scan, range(first - 1, -1, -1), semantic))
+        yield from [nothing] * (first - len(below))
+        yield from reversed(below)
+        looked_at = range(first, last)
+        for z, one in zip(looked_at, self._predicted(scan, looked_at), strict=True):
+            semantic[z] = one.semantic
+            yield SliceInstances(one.masks, one.labels, one.scores)
+        n_above = 0
+        for own in self._beyond(scan, range(last, len(scan.hu)), semantic):
+            n_above += 1
+            yield own
+        yield from [nothing] * (len(scan.hu) - last - n_above)
 
-    def _predicted(self, scan: Scan, first: int, last: int) -> Iterator[SlicePrediction]:
+    def _beyond(
+        self, scan: Scan, places: range, semantic: NDArray[np.uint8]
+    ) -> Iterator[SliceInstances]:
+        """What is found from a border of the lungs on, as long as there is something."""
+        pixel = scan.spacing[1] * scan.spacing[2]
+        for z in places[: int(BEYOND_MM / scan.spacing[0])]:
+            (one,) = self._predicted(scan, range(z, z + 1))
+            if np.count_nonzero(one.semantic) * pixel < ENOUGH_MM2:
+                return
+            semantic[z] = one.semantic
+            yield SliceInstances(one.masks, one.labels, one.scores)
+
+    def _predicted(self, scan: Scan, places: range) -> Iterator[SlicePrediction]:
         """What is found in slices, at the size of the scan."""
         network, shape = self._network, scan.hu.shape[1:]
-        images = islice(slice_images(scan, self._input), first, last)
         # As many slices at a time as there are cores, rather than all cores on one of them.
         with torch_threads(1 if network.workers > 1 else None):
             for one in predict_slices(
-                network.task.net, images, network.task.classes, score_threshold=MIN_SCORE,
-                batch_size=1, stages=network.stages, workers=network.workers,
+                network.task.net, slice_images(scan, self._input, places), network.task.classes,
+                score_threshold=MIN_SCORE, batch_size=1, stages=network.stages,
+                workers=network.workers,
             ):  # fmt: skip
                 yield one if one.semantic.shape == shape else _resized(one, shape)
 

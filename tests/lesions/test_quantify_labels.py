@@ -238,6 +238,7 @@ def test_tracking_uids_are_uids_and_the_same_again() -> None:
     one = tracking_uid("1.2.3", 1)
     assert one == tracking_uid("1.2.3", 1)
     assert one not in (tracking_uid("1.2.3", 2), tracking_uid("1.2.31", 1))
+    assert one != tracking_uid("1.2.3", 1, "drawn by another")
     assert one.startswith("2.25.")
     assert len(one) <= 64
     assert one[5:].isdigit()
@@ -251,3 +252,14 @@ def test_every_factor_is_defined() -> None:
     text = definitions_markdown()
     for name in FACTORS:
         assert f"(`{name}`" in text
+
+
+def test_what_another_draws_under_the_same_number_is_another_lesion() -> None:
+    drawn, moved = empty(), empty()
+    drawn[6:10, 10:20, 8:18] = 3
+    moved[6:10, 10:20, 9:19] = 3
+    uids = [
+        valid(quantified(classes, scan_id="S9"))[1]["tracking_uid"].iloc[0]
+        for classes in (drawn, drawn, moved)
+    ]
+    assert uids[0] == uids[1] != uids[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,18 +84,38 @@ def resized_affine(
     return np.asarray(affine @ step, dtype=np.float64)
 
 
-def slice_images(scan: Scan, record: Mapping[str, Any]) -> Iterator[torch.Tensor]:
-    """The slices of a scan as a network sees them, from the feet on.
+def slice_images(
+    scan: Scan, record: Mapping[str, Any], indices: Iterable[int] | None = None
+) -> Iterator[torch.Tensor]:
+    """The slices of a scan as a network sees them.
 
     Args:
         scan: canonical.
         record: `SliceDataModule.input_record()`, as a checkpoint keeps it.
+        indices: which slices, counted from the feet; None: all, from the feet on.
 
     Yields:
         float32 (3, rows, columns) within [0, 1].
 
     Raises:
-        ConfigError: the network has learnt from something else than slices in HU.
+        ConfigError: see `check_takes_scans`.
+    """
+    check_takes_scans(record)
+    count = len(scan.hu)
+    for index in range(count) if indices is None else indices:
+        planes = np.ascontiguousarray(scan.hu[planes_of(index, count, record["channels"])])
+        image = resize_image(torch.from_numpy(planes), record["size"])
+        yield channels_of(image, record["channels"], record["windows"])
+
+
+def check_takes_scans(record: Mapping[str, Any]) -> None:
+    """Refuse the input of a network that has learnt from something else than slices in HU.
+
+    Args:
+        record: `SliceDataModule.input_record()`, as a checkpoint keeps it.
+
+    Raises:
+        ConfigError: it has.
     """
     if record.get("kind") != "slices" or record.get("intensity") != "hu":
         raise ConfigError(
@@ -104,8 +124,3 @@ def slice_images(scan: Scan, record: Mapping[str, Any]) -> Iterator[torch.Tensor
             where="the checkpoint",
             fix="train on slices of scans (data=slices): pictures do not tell their HU.",
         )
-    count = len(scan.hu)
-    for index in range(count):
-        planes = np.ascontiguousarray(scan.hu[planes_of(index, count, record["channels"])])
-        image = resize_image(torch.from_numpy(planes), record["size"])
-        yield channels_of(image, record["channels"], record["windows"])
