@@ -120,8 +120,10 @@ def write_objects(
         check_report(path, source, factors, lesions)
         _write_pictures(source, placing, scan, placed[0], factors, lesions, work)
         paths = _hand_out(work, folder)
-    unread = independent and dcmqi_program() is not None and len(readers) < 2
-    return WrittenObjects(paths, lesions, readers, _notes(source, classes_as_label_map, unread))
+    notes = _notes(source, classes_as_label_map)
+    if independent and len(readers) < 2:
+        notes += (_NOT_INSTALLED if dcmqi_program() is None else _NOT_READ,)
+    return WrittenObjects(paths, lesions, readers, notes)
 
 
 def _write_segmentations(
@@ -151,7 +153,8 @@ def _write_segmentations(
         for k, (each, own) in enumerate(zip(paths, all_asked, strict=True)):
             part = lesions[k * MOST_SEGMENTS : (k + 1) * MOST_SEGMENTS]
             label_of = dict(zip(part["segment_number"], part["lesion_id"], strict=True))
-            check_segmentation(each, source, Drawn(labels[1], affine, label_of), own)
+            own_readers = check_segmentation(each, source, Drawn(labels[1], affine, label_of), own)
+            readers = tuple(name for name in readers if name in own_readers)
     return lesions, readers
 
 
@@ -203,17 +206,22 @@ def _hand_out(work: Path, folder: Path) -> tuple[Path, ...]:
     return tuple(each.replace(folder / each.name) for each in sorted(work.glob("*.dcm")))
 
 
-def _notes(source: SourceSeries, as_label_map: bool, unread: bool) -> tuple[str, ...]:
+_NOT_INSTALLED = (
+    "no second program has read the segmentations, only pydicom: dcmqi is not installed "
+    "(pip install dcmqi)"
+)
+_NOT_READ = (
+    "dcmqi does not read all of the segmentations, as of series with a tilted gantry or uneven "
+    "steps: only pydicom checked those"
+)
+
+
+def _notes(source: SourceSeries, as_label_map: bool) -> tuple[str, ...]:
     notes = []
     if source.tilted:
         notes.append(
             "the gantry was tilted: labels drawn on the straightened volume were put back on the "
             "tilted slices, each moved by less than half a pixel"
-        )
-    if unread:
-        notes.append(
-            "dcmqi reads none of the segmentations, as of series with a tilted gantry or uneven "
-            "steps: only pydicom checked them"
         )
     if source.shape[2] % 8 and not as_label_map:
         notes.append(

@@ -231,3 +231,13 @@ def test_the_pages_of_the_pdf_say_values_units_and_what_is_undefined(
     assert any("Not a diagnosis" in text for text in said)
     assert any("40 largest of 60" in t.get_text() for t in pdf_pages.lesion_page(many).texts)
     assert pdf_pages.pdf_pages(["Patient ID: $x$_1"], made.factors, many, []).startswith(b"%PDF")
+
+
+def test_without_a_second_reader_it_is_said(
+    make: Callable[..., Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room in ("write", "dcmqi"):
+        monkeypatch.setattr(f"covidlit.dicom.out.{room}.dcmqi_program", lambda: None)
+    written = make().write()
+    assert written.readers == ("pydicom",)
+    assert any("dcmqi is not installed" in note for note in written.notes)
