@@ -41,6 +41,7 @@ from covidlit.files import check_writable, keep_permissions, write_json
 from covidlit.models.layers import check_choice
 from covidlit.preprocess import Geometry
 from covidlit.tasks.classifier import ClassifierMixin
+from covidlit.tasks.load import load_segmenter
 from covidlit.version import __version__
 
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
@@ -156,7 +157,6 @@ def _export_slices(
     known: dict[str, Any],
 ) -> SliceExportRecord:
     from covidlit.deploy.slice_export import export_slices
-    from covidlit.tasks.load import load_segmenter
 
     with folder_beside(folder) as name:
         temporary = Path(name, "export")

@@ -255,8 +255,8 @@ def _plane_at(
     (fixed,) = {0, 1, 2} - set(axes)
     # Voxel by voxel in a row, as nearly always, without a copy.
     rows = [_as_slice(place) for place in places]
-    one_by_one = all(row is not None for row in rows)
-    plane = drawn.labels[tuple(rows)] if one_by_one else drawn.labels[np.ix_(*places)]  # type: ignore[arg-type]
+    one_by_one = tuple(row for row in rows if row is not None)
+    plane = drawn.labels[one_by_one if len(one_by_one) == 3 else np.ix_(*places)]
     return plane.transpose([fixed, *axes])[0]
 
 
