@@ -289,6 +289,7 @@ def test_scans_of_one_day_and_without_a_date_are_said_on_the_page(tmp_path: Path
     assert notes["S3"] == notes["S4"] == "another scan on this day"
     shown = page(tmp_path / "out")
     assert "S4 (this report)" in shown
+    assert "the mean counts" not in shown  # the day before has one scan
     assert shown.count("another scan on this day") == 2
     assert "no date: not in the trend" in shown
     assert found.changes[["scan_before", "scan_after"]].to_numpy().tolist() == [

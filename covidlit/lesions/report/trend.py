@@ -94,7 +94,8 @@ def trend_of(
     figure = _figure(dated.assign(date=dated["acquisition_date"])) if len(dated) > 1 else ""
     remark = f"{undated} scan(s) without a date are not in the figure." if undated else ""
     (own,) = table[table["scan_id"] == factors["scan_id"]].to_dict("records")
-    return Trend(heads, rows, figure, remark, _verdict(own), _changes(changes, factors))
+    verdict = _verdict(own, _shared_before(table, own))
+    return Trend(heads, rows, figure, remark, verdict, _changes(changes, factors))
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
@@ -110,7 +111,16 @@ def _day(date: Any) -> str:
     return UNDEFINED if pd.isna(date) else f"{date:%Y-%m-%d}"
 
 
-def _verdict(row: Mapping[str, Any]) -> str:
+def _shared_before(table: pd.DataFrame, row: Mapping[str, Any]) -> bool:
+    """Whether the patient had several scans on the day that a scan is compared with."""
+    if pd.isna(row["acquisition_date"]):
+        return False
+    days = table["acquisition_date"].dt.normalize()
+    earlier = days[days < row["acquisition_date"].normalize()]
+    return bool((earlier == earlier.max()).sum() > 1)
+
+
+def _verdict(row: Mapping[str, Any], shared: bool) -> str:
     """What became of lesions, density and lungs since the scan before, in a sentence."""
     if pd.isna(row["volume_change_ml"]):
         return ""
@@ -122,6 +132,11 @@ def _verdict(row: Mapping[str, Any]) -> str:
     text = "; ".join(parts) + "."
     if row["lung_volume_change"] in ("more", "less"):
         text += " The lungs were not filled alike, which changes volumes and densities too."
+    if shared:
+        text += (
+            " Of several scans on the day before the mean counts; lesions are matched with the "
+            "first."
+        )
     return text
 
 

@@ -357,3 +357,22 @@ def test_a_browser_without_a_network_draws_the_surfaces(tmp_path: Path) -> None:
     assert drawn is not None, said.stderr[-2000:]
     assert drawn[1] == "3"
     assert "<canvas" in said.stdout
+
+
+def test_the_verdict_is_that_of_the_limits_of_agreement(tmp_path: Path) -> None:
+    now = {"lung_volume_ml": 4000.0, "mean_density_hu": -512.4}
+    earlier = [
+        _factors(scan_id="scan-a", acquisition_date="2020-03-01", total_volume_ml=9.0, **now),
+        _factors(scan_id="scan-0", acquisition_date="2020-03-01", total_volume_ml=11.0, **now),
+    ]
+    this = _factors(total_volume_ml=90.0, **(now | {"lung_volume_ml": 2000.0}))
+    page = _Page(_write(tmp_path, factors=this, history=pd.DataFrame([*earlier, this])))
+    (said,) = [line for line in page.text if line.startswith("Total volume +")]
+    assert "+80.0 mL: more than before" in said
+    assert "mean density: within the limits" in said
+    assert "volume of the lungs: less than before. The lungs were not filled alike" in said
+    assert "the mean counts" in said
+    assert page.text.count("another scan on this day") == 2
+    small = _factors(total_volume_ml=10.5, **now)
+    page = _Page(_write(tmp_path, factors=small, history=pd.DataFrame([*earlier, small])))
+    assert any(line.startswith("Total volume +0.5 mL: within the limits") for line in page.text)
