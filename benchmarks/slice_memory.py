@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 COMMAND = "python benchmarks/slice_memory.py"
 MODELS = ("maskrcnn_small", "maskrcnn")
 OVERRIDES = (
-    "data=slices", "data.source.n_scans=6", "data.size=[512,512]", "data.batch_size=4",
+    "data=slices", "data.source.n_scans=8", "data.size=[512,512]", "data.batch_size=4",
     "trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1",
     "evaluation.n_bootstrap=100", "callbacks=last_epoch",
 )  # fmt: skip
