@@ -91,7 +91,7 @@ def export(
     formats = _formats(formats, of_slices)
     folder = default_folder(checkpoint) if out is None else Path(out)
     _check_folder(folder)
-    known = {
+    known: dict[str, Any] = {
         "checkpoint": checkpoint.name,
         "checkpoint_sha256": file_hash(checkpoint),
         "scoring_sha256": scoring_hash(content),
