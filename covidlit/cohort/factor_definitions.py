@@ -114,7 +114,8 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     Definition(
         "volume_change_ml", "volume change", "mL",
-        "total volume - total volume of the patient's previous scan by date",
+        "total volume - total volume of the patient's previous scan by date (of several on one "
+        "day their mean); of a lesion, its volume - that of the lesions that it was",
         "",
         "the severity paper, Table 2",
         "says nothing by itself: a change counts only beyond the limits of agreement (trend.csv)",

@@ -88,6 +88,8 @@ LESIONS_SCHEMA = pa.DataFrameSchema(
         "edge_clarity_hu_per_mm": number(between(0, 10000, "HU/mm")),
         "pleural_distance_mm": number(_MM),
         "form": number(between(0, 1, "(sphericity, no unit)")),
+        "proportion_percent": number(between(0, 100, "percent of the lung")),
+        "volume_change_ml": number(between(-20000, 20000, "mL")),
     },
     unique=["scan_id", "lesion_id"],
     unique_column_names=True,

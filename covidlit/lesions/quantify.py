@@ -99,10 +99,13 @@ def quantify_labels(
         measured = list(pool.map(lambda crop: _measure(crop, scan, labels, lungs, pleura), largest))
     measured.sort(key=lambda lesion: lesion.row["lesion_id"])
     keys: dict[str, Any] = {"patient_id": patient_id, "scan_id": name}
+    lung = int(lungs.voxels.sum()) if has_lung else 0
     rows = [
         {
             **keys,
             **lesion.row,
+            "proportion_percent": _percent(lesion.n_voxels, lung),
+            "volume_change_ml": None,
             "tracking_uid": tracking_uid(
                 scan.series_uid or name, lesion.row["lesion_id"], lesion.drawn
             ),
@@ -137,7 +140,7 @@ _EMPTY_ROW = (
     "patient_id", "scan_id", "lesion_id", "class_name", "volume_ml", "max_diameter_3d_mm",
     "max_diameter_2d_mm", "mean_density_hu", "density_sd_hu", "edge_clarity_hu_per_mm",
     "pleural_distance_mm", "form", "side", "zone", "centre_x_mm", "centre_y_mm", "centre_z_mm",
-    "tracking_uid",
+    "proportion_percent", "volume_change_ml", "tracking_uid",
 )  # fmt: skip
 
 

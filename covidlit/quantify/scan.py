@@ -179,4 +179,15 @@ def _tracked(
         return labels if scan_id == name else read_labels(out_dir / LABELS, scan_id)
 
     changes, tracked = changes_table(scans, both.reset_index(drop=True), labels_of)
-    return changes, tracked[tracked["scan_id"] == name].reset_index(drop=True)
+    own = tracked[tracked["scan_id"] == name].reset_index(drop=True)
+    return changes, own.assign(volume_change_ml=own["lesion_id"].map(_volume_changes(changes)))
+
+
+def _volume_changes(changes: pd.DataFrame) -> dict[int, float]:
+    """Lesion -> its volume minus that of the lesions that it was; of one that is new or was split
+    off there is none."""
+    return {
+        int(row["lesions_after"]): row["volume_after_ml"] - row["volume_before_ml"]
+        for row in changes.to_dict("records")
+        if str(row["lesions_before"] or "").strip() and str(row["lesions_after"]).isdigit()
+    }

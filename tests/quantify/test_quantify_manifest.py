@@ -261,6 +261,14 @@ def test_page_tables_and_trend_say_the_same_of_a_change(tmp_path: Path) -> None:
     same, _ = changes_table(
         own, read_lesions(out / "lesions.parquet"), lambda scan: read_labels(out / "labels", scan)
     )
+    lesions = read_lesions(out / "lesions.parquet").set_index("scan_id")
+    volume, factors = lesions["volume_ml"], found.factors.set_index("scan_id")
+    assert lesions["volume_change_ml"].isna().tolist() == [True, False, False]
+    assert lesions.loc["S2", "volume_change_ml"] == pytest.approx(volume["S2"] - volume["S1"])
+    assert lesions.loc["S3", "volume_change_ml"] == pytest.approx(volume["S3"] - volume["S2"])
+    assert lesions.loc["S2", "proportion_percent"] == pytest.approx(
+        100 * volume["S2"] / factors.loc["S2", "lung_volume_ml"]
+    )
     kept = pd.read_csv(out / "lesion_changes.csv", dtype={"lesions_before": str})
     assert kept["change"].tolist() == same["change"].tolist()
     assert kept["tracking_uid"].tolist() == same["tracking_uid"].tolist()

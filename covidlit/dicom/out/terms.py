@@ -133,6 +133,7 @@ SCAN_TERMS: dict[str, FactorTerms] = {
 
 LESION_TERMS: dict[str, FactorTerms] = {
     "volume_ml": FactorTerms(_VOLUME, MILLILITRE, None, "Volume", "mL"),
+    "proportion_percent": FactorTerms(_PROPORTION, PERCENT, None, "Proportion of the lung", "%"),
     "max_diameter_3d_mm": FactorTerms(_DIAMETER_3D, MILLIMETRE, None, "3D long diameter", "mm"),
     "max_diameter_2d_mm": FactorTerms(_DIAMETER_2D, MILLIMETRE, None, "2D long diameter", "mm"),
     "mean_density_hu": FactorTerms(_DENSITY, HOUNSFIELD, MEAN, "Mean density", "HU"),
