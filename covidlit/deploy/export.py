@@ -293,8 +293,8 @@ def _formats(formats: Sequence[str] | None, of_slices: bool) -> tuple[str, ...]:
     chosen = tuple(formats or (("openvino",) if of_slices else tuple(FILES)))
     if of_slices and "onnx" in chosen:
         raise ExportError(
-            "a network that segments slices is exported for OpenVINO alone: torch.onnx takes more "
-            "than ten minutes over slices of any size.",
+            "a network that segments slices is exported for OpenVINO alone: torch.onnx takes "
+            "minutes over slices of any size.",
             where="formats",
             fix="use --format openvino, or leave it out.",
         )

@@ -6,7 +6,7 @@ the pyramid, objectness and deltas of each level, and the class of each pixel (u
 regions (n, channels, 7, 7) and gives logits and deltas; `mask` takes regions (n, channels, 14, 14)
 and the label of each (n,) and gives probabilities. Weights stay float32.
 
-They are converted from PyTorch without ONNX: torch.onnx takes more than ten minutes over slices of
+They are converted from PyTorch without ONNX: torch.onnx takes minutes over slices of
 any size, and of PyTorch's older exporter OpenVINO cannot read what it writes.
 """
 

@@ -53,7 +53,7 @@ def number_by_instances(
 
 def _box_of(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
     """The smallest box around what is True; None where nothing is."""
-    planes = mask.any(axis=(1, 2))
+    planes: NDArray[np.bool_] = np.asarray(mask.any(axis=(1, 2)))
     if not planes.any():
         return None
     section: NDArray[np.bool_] = mask[planes].any(axis=0)

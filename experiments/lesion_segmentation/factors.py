@@ -36,6 +36,9 @@ SOURCES = ("true", "quantify", "instances", "semantic")
 branch's map numbered by the instances; and what these two are by themselves: instances matched over
 slices, and the map with its connected components as lesions."""
 
+NETWORK = "synthetic_even"
+"""The training of (a) that knows all classes on its validation part."""
+
 HEALTHY = "ct/lidc_0314_nonCOVID_2mm.nii.gz"
 """A real chest CT without COVID-19, of the shared data."""
 
@@ -45,10 +48,10 @@ def measure() -> pd.DataFrame:
     path = FINISHED / "factors" / "factors.csv"
     if path.is_file():
         return pd.read_csv(path)
-    data = studies.synthetic()
+    data = studies.synthetic(NETWORK)
     data.setup()
-    labeller = NetworkLabeller(checkpoint("synthetic"))
-    task = load_task(checkpoint("synthetic"))
+    labeller = NetworkLabeller(checkpoint(NETWORK))
+    task = load_task(checkpoint(NETWORK))
     truth = Path(data.slices_path).parents[2] / "truth"
     scans = data.table[data.table["part"] == "test"].drop_duplicates("scan_id")
     rows: list[dict[str, Any]] = []
@@ -88,7 +91,7 @@ def healthy() -> pd.DataFrame:
         (source,) = find_scans(image, Checks())
         assert source.read is not None, source.reason
         scan = source.read()
-        labels = NetworkLabeller(checkpoint("synthetic")).label(source, "real", scan)
+        labels = NetworkLabeller(checkpoint(NETWORK)).label(source, "real", scan)
         row = quantify_labels(scan, labels, patient_id="real", scan_id="real").scan
         real = pd.DataFrame([{**{name: row[name] for name in columns}, "lungs": "real, LIDC 0314"}])
         found = pd.concat([found, real])

@@ -242,9 +242,6 @@ def test_tracking_uids_are_uids_and_the_same_again() -> None:
     assert one.startswith("2.25.")
     assert len(one) <= 64
     assert one[5:].isdigit()
-    classes = empty()
-    classes[6, 10:12, 8:10] = 3
-    assert quantified(classes).lesions["tracking_uid"].tolist() == [one]
 
 
 def test_every_factor_is_defined() -> None:
