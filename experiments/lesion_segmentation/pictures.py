@@ -23,8 +23,8 @@ def draw() -> None:
     curves = {name: kept(name)["curve"] for name in done if kept(name)["curve"]}
     if curves:
         learning_curves(curves, HERE / "learning_curves.png")
-    if is_there("synthetic"):
-        slices("synthetic", HERE / "synthetic_slices.png", 6)
+    if is_there("synthetic_even"):
+        slices("synthetic_even", HERE / "synthetic_slices.png", 6)
     for name in NAMES["real"]:
         if is_there(name):
             slices(name, RUNS / f"{name}.png", 6)

@@ -84,8 +84,14 @@ def segmentation_rows(names: Sequence[str]) -> list[dict[str, str]]:
 
 def synthetic_figures() -> Iterator[Figure]:
     """(a)."""
-    test = metrics_of("synthetic")["parts"]["test"]
-    who = f"{test['n_patients']} synthetic test patients, {test['n_slices']} slices"
+    for name in NAMES["synthetic"]:
+        yield from synthetic_training(name)
+
+
+def synthetic_training(training: str) -> Iterator[Figure]:
+    """One training of (a)."""
+    test = metrics_of(training)["parts"]["test"]
+    who = f"{training}, {test['n_patients']} synthetic test patients, {test['n_slices']} slices"
     for name, target in (("lung", ">= 0.97"), ("lesion of any class", ">= 0.80")):
         own = test["overlap"][name]
         yield figure(f"Dice, {name}; 95% CI {interval(own['dice'])}; {who}", own["dice"]["value"],
@@ -103,7 +109,7 @@ def synthetic_figures() -> Iterator[Figure]:
     false = test["without_lesion"]
     for name, own in false.items():
         if own["value"] is not None:
-            yield figure(f"slices without a lesion: {name}", own["value"], "synthetic")
+            yield figure(f"slices without a lesion: {name}; {who}", own["value"], "synthetic")
 
 
 def paper_figures() -> Iterator[Figure]:
@@ -240,10 +246,10 @@ def write() -> list[Figure]:
     figures: list[Figure] = []
     sections: list[tuple[str, list[dict[str, str]]]] = []
     missing = []
-    named = ["synthetic", *NAMES["paper"], "real_maskrcnn", "real_unet"]
+    named = [*NAMES["synthetic"], *NAMES["paper"], "real_maskrcnn", "real_unet"]
     sections.append(("Trainings, on their test parts", segmentation_rows(named)))
     for part, needed, made in (
-        ("synthetic", ["synthetic"], synthetic_figures),
+        ("synthetic", NAMES["synthetic"], synthetic_figures),
         ("paper", NAMES["paper"], paper_figures),
         ("real", ["real_maskrcnn", "real_unet"], real_figures),
     ):
