@@ -133,6 +133,20 @@ def check_writable(path: str | Path) -> None:
     raise _explain(OSError(problem, os.strerror(problem)), target)
 
 
+def make_folder(path: str | Path) -> Path:
+    """Make a folder, and those above it, if they are not there.
+
+    Raises:
+        CovidlitError: it cannot be made, or is a file.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _explain(error, folder) from error
+    return folder
+
+
 def check_replaceable(
     path: Path, is_own: Callable[[Path], bool], command: str, inputs: Iterable[str | Path] = ()
 ) -> Path:

@@ -133,6 +133,8 @@ def _slices(source: Path, out: Path, to: str, **given: Any) -> Path:
     from covidlit.datamodules.slices.mask_images import mask_images
     from covidlit.errors import ConfigError
 
+    if not source.exists():
+        raise ConfigError("there is no such file or folder.", where=source, fix="check the path.")
     text = {k: None if v is None else str(v) for k, v in given.items() if isinstance(v, Path | str)}
     if source.is_file() or to == "labels":
         _require_file(source, to)

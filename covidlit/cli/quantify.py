@@ -151,7 +151,12 @@ def _classes(label: list[str]) -> dict[int, str]:
             raise ConfigError(
                 f"got {text!r}.", where="--label", fix="write VALUE=CLASS, such as 3=ground_glass."
             )
-        classes[int(value)] = name.strip()
+        if classes.setdefault(int(value), name.strip()) != name.strip():
+            raise ConfigError(
+                f"the value {int(value)} is given as {classes[int(value)]} and as {name.strip()}.",
+                where="--label",
+                fix="give each value once.",
+            )
     return classes
 
 
@@ -200,8 +205,8 @@ def _print(results: Results, out: Path) -> None:
         )
     if results.dropped:
         console.print(
-            "[yellow]note[/] pages removed of scans that are no longer there: "
-            + escape(", ".join(results.dropped)),
+            "[yellow]note[/] scans of an earlier call that are not there now, and left tables and "
+            f"pages (their labels and objects stay): {escape(', '.join(results.dropped))}",
             highlight=False,
         )
     measured = len(results.factors)

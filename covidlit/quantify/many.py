@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from covidlit.cohort.scan_sources import ScanSource, find_scans, refusal_reason
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, CovidlitError
+from covidlit.files import make_folder
 from covidlit.preprocess.conversion import scan_name
 from covidlit.preprocess.index import Signatures
 from covidlit.progress import progress_bar
@@ -59,7 +60,7 @@ def quantify(
     writing = Writing(dicom, segmentation, absent_as_empty, report, spread)
     out = Path(out_dir)
     _check_out(out, Path(path))
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     settings = {"labels": labeller.settings(), "writing": asdict(writing), "version": __version__}
     rows: list[dict[str, Any]] = []
     done: list[Quantified] = []

@@ -57,7 +57,7 @@ def remove_old_pages(
         places: of the scans that may stand on pages, see `keep`.
 
     Returns:
-        The scans that are not among them, and stood on a page.
+        The scans that are not among them.
     """
     folder = (out_dir / pages).resolve()
     gone = []
@@ -74,7 +74,7 @@ def remove_old_pages(
         own = [file for file in files if file.resolve().parent == folder]
         for file in own:
             file.unlink(missing_ok=True)
-        if dropped and own:
+        if dropped:
             path.unlink()  # else it would take away the page that the others make
             gone.append(scan)
     return gone

@@ -35,7 +35,7 @@ class Results:
         trend: of `covidlit.lesions.trend.trend_table`, of the same scans.
         changes: what became of the lesions between a patient's scans, `CHANGE_COLUMNS`.
         n_known: scans that an earlier call had done.
-        dropped: scans of an earlier call that are no longer there, whose pages were removed.
+        dropped: scans of an earlier call that are not there now: their rows and pages are gone.
     """
 
     factors: pd.DataFrame

@@ -42,7 +42,7 @@ def read_table(path: str | Path, error: type[CovidlitError] = CovidlitError) -> 
         raise error("there is no such file.", where=path, fix="check the path.")
     try:
         if path.suffix.lower() == ".parquet":
-            return without_lines(pd.read_parquet(path))
+            return without_lines(pd.read_parquet(path).reset_index(drop=True))
         if path.suffix.lower() == ".csv":
             dialect = csv_dialect(path)
             text = _as_text(pd.read_csv(path, nrows=0, **dialect).columns)

@@ -65,6 +65,13 @@ def test_they_come_back_as_they_were_written(tmp_path: Path, ending: str) -> Non
     assert table["volume_ml"].sum() == 80
 
 
+def test_a_scan_that_stands_twice_is_named_whatever_the_index(tmp_path: Path) -> None:
+    table = pd.concat([factors(), factors().iloc[:1]])  # its index repeats
+    table.to_parquet(tmp_path / "factors.parquet")
+    with pytest.raises(ManifestError, match=r"column 'scan_id'.*one row only"):
+        read_factors(tmp_path / "factors.parquet")
+
+
 @pytest.mark.parametrize(
     ("column", "row", "value", "rule"),
     [

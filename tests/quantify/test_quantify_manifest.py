@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from covidlit.cli.app import app
 from covidlit.dicom import Checks
+from covidlit.errors import CovidlitError
 from covidlit.lesions import read_factors, read_labels, read_lesions
 from covidlit.lesions.trend import changes_table, trend_table
 from covidlit.quantify.many import quantify
@@ -347,3 +350,39 @@ def test_other_definitions_stand_beside_ours_by_option(tmp_path: Path) -> None:
     run(manifest, masks, out, dicom=False)
     assert not (out / "spread.parquet").exists()
     assert "Under other definitions" not in page(out)
+
+
+def test_scans_that_leave_the_tables_are_named_also_without_pages(tmp_path: Path) -> None:
+    manifest, masks = cohort(
+        tmp_path / "a", ("S1", "P1", "2020-02-01", 20.0), ("S2", "P2", "2020-02-09", 24.0)
+    )
+    out = tmp_path / "out"
+    run(manifest, masks, out, dicom=False, report=False)
+    rows = manifest.read_text().splitlines()
+    manifest.write_text("\n".join(rows[:2]) + "\n")
+    found = run(manifest, masks, out, dicom=False, report=False)
+    assert found.dropped == ("S2",)
+    assert found.n_known == 1
+    assert read_factors(out / "factors.parquet")["scan_id"].tolist() == ["S1"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    manifest, masks = cohort(tmp_path / "a", ("S1", "P1", "2020-02-01", 20.0))
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(CovidlitError, match=r"file.*cannot write"):
+        run(manifest, masks, tmp_path / "file" / "out", dicom=False)
+
+
+def test_one_value_of_masks_is_one_class(tmp_path: Path) -> None:
+    twice = ["--label", "9=ground_glass", "--label", "9=fibrosis"]
+    done = CliRunner().invoke(
+        app, ["quantify", "--masks", str(tmp_path), str(tmp_path), *twice, "--out", "never"]
+    )
+    assert done.exit_code == 2
+    assert "the value 9 is given as ground_glass and as fibrosis" in " ".join(done.output.split())
+
+
+def test_coco_of_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["coco", str(tmp_path / "nowhere"), str(tmp_path / "out")])
+    assert done.exit_code == 2
+    assert "there is no such file or folder" in " ".join(done.output.split())
