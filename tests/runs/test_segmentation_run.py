@@ -164,7 +164,7 @@ def test_what_cannot_be_is_refused_before_the_training(
 
 def test_a_segmentation_of_volumes_is_refused(tiny_overrides: list[str], tmp_path: Path) -> None:
     config = composed("model=maskrcnn_small", *tiny_overrides)
-    with pytest.raises(ConfigError, match="give data=slices"):
+    with pytest.raises(ConfigError, match=r"'slices', and the data are of the kind 'volume'"):
         whole_run(config, tmp_path)
 
 
