@@ -22,6 +22,6 @@ def test_the_table_of_factors_is_found_from_any_folder() -> None:
     config = {
         "data": {"factors": "quantified", "source": {"path": "manifest.csv"}, "columns": None}
     }
-    data = absolute_paths(config, "/work")["data"]
-    assert data["factors"] == str(Path("/work/quantified"))
-    assert data["source"]["path"] == str(Path("/work/manifest.csv"))
+    data = absolute_paths(config, "/runs")["data"]
+    assert data["factors"] == str(Path("/runs/quantified"))
+    assert data["source"]["path"] == str(Path("/runs/manifest.csv"))
