@@ -56,7 +56,7 @@ def _box_of(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
     planes: NDArray[np.bool_] = np.asarray(mask.any(axis=(1, 2)))
     if not planes.any():
         return None
-    section: NDArray[np.bool_] = mask[planes].any(axis=0)
+    section: NDArray[np.bool_] = np.asarray(mask[planes].any(axis=0))
     ends = [np.flatnonzero(each) for each in (planes, section.any(axis=1), section.any(axis=0))]
     z, y, x = (slice(int(each[0]), int(each[-1]) + 1) for each in ends)
     return z, y, x

@@ -21,7 +21,7 @@ def distance_within(
         spacing: in mm, of the axes.
         threads: worth more than one from some millions of voxels on.
     """
-    # As bytes: edt 3.1 takes four times as long for bool.
+    # As bytes: edt 3.1 takes longer for bool.
     values = np.ascontiguousarray(mask).view(np.uint8)
     out: NDArray[np.float32] = edt.edt(values, anisotropy=tuple(spacing), parallel=threads)
     return out
