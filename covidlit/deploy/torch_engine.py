@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -69,20 +68,6 @@ class TorchEngine:
             with cast:
                 batch = {"image": images, "scan_id": [""] * len(images)}
                 return self.task.predict_step(batch, 0)["score"].double().tolist()
-
-
-@contextmanager
-def torch_threads(threads: int | None) -> Iterator[None]:
-    """PyTorch on that many CPU threads; None leaves its own number.
-
-    The number is the whole process's: it goes back to what it was.
-    """
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(threads or before)
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def find_device(name: str) -> torch.device:

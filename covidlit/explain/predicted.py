@@ -11,7 +11,7 @@ import pandas as pd
 
 from covidlit.checkpoints.of_run import model_of_run
 from covidlit.deploy.exported import is_export
-from covidlit.deploy.torch_engine import torch_threads
+from covidlit.tasks.threads import torch_threads
 from covidlit.errors import ConfigError
 from covidlit.explain.many import KNOWN_BY, TABLE
 from covidlit.explain.write import COLUMNS, HeatmapWriter

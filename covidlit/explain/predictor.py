@@ -18,7 +18,8 @@ from covidlit.cohort.scan_sources import find_scans, refusal_reason
 from covidlit.deploy import load_engine
 from covidlit.deploy.predict import predict_with
 from covidlit.deploy.run_facts import facts_of_run
-from covidlit.deploy.torch_engine import find_device, torch_threads
+from covidlit.deploy.torch_engine import find_device
+from covidlit.tasks.threads import torch_threads
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError
 from covidlit.explain.many import TABLE

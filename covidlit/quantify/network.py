@@ -14,7 +14,7 @@ from torch import Tensor
 from covidlit.cohort.scan_sources import ScanSource
 from covidlit.datamodules.slices.channels import check_takes_scans, resize_labels, slice_images
 from covidlit.deploy.load_slices import load_slice_network
-from covidlit.deploy.torch_engine import torch_threads
+from covidlit.tasks.threads import torch_threads
 from covidlit.dicom.out import Algorithm
 from covidlit.lesions.diffuse import number_by_instances
 from covidlit.lesions.lungs import segment_lungs

@@ -90,6 +90,11 @@ class LightningRunner:
         self.further_callbacks: list[pl.callbacks.Callback] = []
         self.belongs_to: dict[str, str] = {}
         self._resumed_from = ""
+        self._trained: BaseTask | None = None
+
+    def adopt(self, task: BaseTask) -> None:
+        """Let `fit` keep the weights of a task that was trained already, beside those of others."""
+        self._trained = task
 
     @property
     def task(self) -> BaseTask:
@@ -186,7 +191,9 @@ class LightningRunner:
         self._check_scheduler(data)
         if trainer.is_global_zero:
             log_start(self.describe(), trainer)
-        if needs_processes(trainer, self._trainer_node.get("strategy")):
+        if self._trained is not None:
+            self._keep_trained(self._trained, trainer, run_dir)
+        elif needs_processes(trainer, self._trainer_node.get("strategy")):
             self._fit_in_processes(trainer, data, run_dir)
         else:
             self._fit(trainer, data)
@@ -203,6 +210,12 @@ class LightningRunner:
             finish_wandb(trainer)
         if not self._trainer_node.get("fast_dev_run"):
             self._take_weights(trainer)
+
+    def _keep_trained(self, trained: BaseTask, trainer: pl.Trainer, run_dir: Path) -> None:
+        self.task.load_state_dict(trained.state_dict())
+        trainer.strategy.connect(self.task)
+        self.judged = run_dir / "checkpoints" / "last.ckpt"
+        trainer.save_checkpoint(self.judged)
 
     def _fit_in_processes(self, trainer: pl.Trainer, data: CohortData, run_dir: Path) -> None:
         import torch
@@ -346,21 +359,21 @@ class LightningRunner:
         if node.get("monitor") != "task":
             return False
         where, instead = f"callbacks.{name}", instead_of(name)
-        outcome_of(self).check_selection(data, self.task.monitor, where, instead)
+        outcome_of(self).check_selection(data, self._task_class.monitor, where, instead)
         return True
 
     def _check_scheduler(self, data: CohortData) -> None:
-        scheduler = self.task.hparams.get("scheduler") or {}
+        scheduler = self._task_node.get("scheduler") or {}
         if not str(scheduler.get("_target_")).endswith("ReduceLROnPlateau"):
             return
         where, instead = "model.task.scheduler", "model.task.scheduler=null"
         if self._trainer_node.get("limit_val_batches") == 0:
             raise ConfigError(
-                f"ReduceLROnPlateau follows {self.task.monitor}, which is never measured.",
+                f"ReduceLROnPlateau follows {self._task_class.monitor}, which is never measured.",
                 where=where,
                 fix=f"set trainer.limit_val_batches=null, or {instead}.",
             )
-        outcome_of(self).check_selection(data, self.task.monitor, where, instead)
+        outcome_of(self).check_selection(data, self._task_class.monitor, where, instead)
 
     def _build_loggers(self, run_dir: Path) -> list[pl.loggers.Logger]:
         from covidlit.runs.weights_and_biases import RunLogger
