@@ -14,7 +14,6 @@ from torch import Tensor
 from covidlit.cohort.scan_sources import ScanSource
 from covidlit.datamodules.slices.channels import check_takes_scans, resize_labels, slice_images
 from covidlit.deploy.load_slices import load_slice_network
-from covidlit.tasks.threads import torch_threads
 from covidlit.dicom.out import Algorithm
 from covidlit.lesions.diffuse import number_by_instances
 from covidlit.lesions.lungs import segment_lungs
@@ -23,6 +22,7 @@ from covidlit.lesions.slice_instances import SliceInstances, no_instances
 from covidlit.models.maskrcnn.slices import SlicePrediction, class_values, predict_slices
 from covidlit.scans.lesion_labels import LabelError, LesionLabels
 from covidlit.scans.scan import Scan
+from covidlit.tasks.threads import torch_threads
 from covidlit.version import __version__
 
 MIN_SCORE = 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,6 @@ from covidlit.runs.processes import started_from_outside
 from covidlit.runs.records import write_run_records
 from covidlit.runs.run_folder import run_folder
 from covidlit.runs.steps import (
-    EVALUATED,
     begin,
     build_runner,
     going_on,

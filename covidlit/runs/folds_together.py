@@ -12,6 +12,8 @@ from covidlit.runs.folds import Fold
 from covidlit.runs.lightning_runner import LightningRunner
 from covidlit.runs.run_folder import is_begun
 from covidlit.runs.steps import build_runner
+from covidlit.tasks.severity import SeverityPrediction
+from covidlit.tasks.together import can_be_together, fit_together
 
 if TYPE_CHECKING:
     from covidlit.runs.runner import Runner
@@ -29,9 +31,6 @@ def train_together(folds: Sequence[Fold], runner: Runner) -> dict[int, BaseTask]
         folds: their data set up.
         runner: as `covidlit.runs.steps.begin` has made it, of the first fold.
     """
-    from covidlit.tasks.severity import SeverityPrediction
-    from covidlit.tasks.together import can_be_together, fit_together
-
     waiting = [fold for fold in folds if not is_begun(fold.run_dir)]
     if len(waiting) < 2 or not isinstance(runner, LightningRunner) or runner.weights != "last":
         return {}

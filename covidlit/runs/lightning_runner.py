@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from hydra.utils import get_class, instantiate
 
 from covidlit.errors import ConfigError
+from covidlit.runs import training
 from covidlit.runs.outcomes import outcome_of
-from covidlit.runs.training import finish_wandb, instead_of, log_start, without_unusable_sync
 from covidlit.settings.targets import allow_target
 from covidlit.settings.trainer import cut_short
 from covidlit.settings.words import Node, settings_text
@@ -186,13 +186,13 @@ class LightningRunner:
         self.task.record = self.record
         if self.ckpt_path is not None:
             self._check_resumable()
-        self._trainer_node = without_unusable_sync(self._trainer_node)
+        self._trainer_node = training.without_unusable_sync(self._trainer_node)
         trainer = self._build_trainer(data, run_dir)
         self._check_scheduler(data)
         if trainer.is_global_zero:
-            log_start(self.describe(), trainer)
+            training.log_start(self.describe(), trainer)
         if self._trained is not None:
-            self._keep_trained(self._trained, trainer, run_dir)
+            self.judged = training.keep_trained(self.task, self._trained, trainer, run_dir)
         elif needs_processes(trainer, self._trainer_node.get("strategy")):
             self._fit_in_processes(trainer, data, run_dir)
         else:
@@ -207,15 +207,9 @@ class LightningRunner:
                 weights_only=True,
             )
         finally:
-            finish_wandb(trainer)
+            training.finish_wandb(trainer)
         if not self._trainer_node.get("fast_dev_run"):
             self._take_weights(trainer)
-
-    def _keep_trained(self, trained: BaseTask, trainer: pl.Trainer, run_dir: Path) -> None:
-        self.task.load_state_dict(trained.state_dict())
-        trainer.strategy.connect(self.task)
-        self.judged = run_dir / "checkpoints" / "last.ckpt"
-        trainer.save_checkpoint(self.judged)
 
     def _fit_in_processes(self, trainer: pl.Trainer, data: CohortData, run_dir: Path) -> None:
         import torch
@@ -358,22 +352,20 @@ class LightningRunner:
         """Whether a callback follows the task's monitor, which must then be defined."""
         if node.get("monitor") != "task":
             return False
-        where, instead = f"callbacks.{name}", instead_of(name)
+        where, instead = f"callbacks.{name}", training.instead_of(name)
         outcome_of(self).check_selection(data, self._task_class.monitor, where, instead)
         return True
 
     def _check_scheduler(self, data: CohortData) -> None:
-        scheduler = self._task_node.get("scheduler") or {}
+        scheduler, monitor = self._task_node.get("scheduler") or {}, self._task_class.monitor
         if not str(scheduler.get("_target_")).endswith("ReduceLROnPlateau"):
             return
         where, instead = "model.task.scheduler", "model.task.scheduler=null"
         if self._trainer_node.get("limit_val_batches") == 0:
-            raise ConfigError(
-                f"ReduceLROnPlateau follows {self._task_class.monitor}, which is never measured.",
-                where=where,
-                fix=f"set trainer.limit_val_batches=null, or {instead}.",
-            )
-        outcome_of(self).check_selection(data, self._task_class.monitor, where, instead)
+            what = f"ReduceLROnPlateau follows {monitor}, which is never measured."
+            fix = f"set trainer.limit_val_batches=null, or {instead}."
+            raise ConfigError(what, where=where, fix=fix)
+        outcome_of(self).check_selection(data, monitor, where, instead)
 
     def _build_loggers(self, run_dir: Path) -> list[pl.loggers.Logger]:
         from covidlit.runs.weights_and_biases import RunLogger

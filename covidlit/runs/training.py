@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.settings.words import Node
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
+
+    from covidlit.tasks import BaseTask
 
 log = logging.getLogger(__name__)
 
@@ -51,3 +54,16 @@ def finish_wandb(trainer: pl.Trainer) -> None:
     for logger in trainer.loggers:
         if isinstance(logger, RunLogger):
             logger.finish(failed=trainer.state.status != TrainerStatus.FINISHED)
+
+
+def keep_trained(task: BaseTask, trained: BaseTask, trainer: pl.Trainer, run_dir: Path) -> Path:
+    """Give a task the weights of one that was trained elsewhere, and keep them as its checkpoint.
+
+    Returns:
+        The checkpoint, in `run_dir`.
+    """
+    task.load_state_dict(trained.state_dict())
+    trainer.strategy.connect(task)  # what saving needs
+    path = run_dir / "checkpoints" / "last.ckpt"
+    trainer.save_checkpoint(path)
+    return path

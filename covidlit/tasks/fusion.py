@@ -76,7 +76,9 @@ def key_of(batch: Mapping[str, Any]) -> str:
 
 
 def _check_calibration(folds: Any, members: Any) -> None:
-    whole = all(isinstance(value, int) and not isinstance(value, bool) for value in (folds, members))
+    whole = all(
+        isinstance(value, int) and not isinstance(value, bool) for value in (folds, members)
+    )
     if not whole or folds < 0 or folds == 1 or members < 1:
         raise ConfigError(
             f"must be 0 or at least 2 folds of at least 1 member, not {folds!r} of {members!r}.",

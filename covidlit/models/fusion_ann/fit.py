@@ -58,7 +58,9 @@ def fit_preparation(
             f"there is no transform {transform!r}.", where="model.task.transform",
             fix=f"use {' or '.join(TRANSFORMS)}.",
         )  # fmt: skip
-    if k_best is not None and (isinstance(k_best, bool) or not isinstance(k_best, int) or k_best < 1):
+    if k_best is not None and (
+        isinstance(k_best, bool) or not isinstance(k_best, int) or k_best < 1
+    ):
         raise ConfigError(
             f"must be null or a whole number of at least 1, not {k_best!r}.",
             where="model.task.k_best", fix="use 15, as the paper does, or null.",

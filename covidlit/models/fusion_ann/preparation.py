@@ -18,7 +18,7 @@ class Preparation(nn.Module):
     """The preparation that `covidlit.models.fusion_ann.fit.fit_preparation` has fitted.
 
     * quantile: each number becomes the normal quantile of its place among the training values (the
-      mean of the first and the last place where values are equal);
+      mean of the first and the last place where values are equal, at the ends as well);
     * standard: each number has the training values' mean taken away and is divided by their
       standard deviation.
 
