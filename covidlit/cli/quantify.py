@@ -205,6 +205,7 @@ def _print(results: Results, out: Path, path: Path) -> None:
 
     from covidlit.cohort.factor_tables import undefined_factors
     from covidlit.cohort.scan_sources import in_words
+    from covidlit.lesions.agreement import SINGLE_LESIONS
     from covidlit.lesions.trend import change_text, changes_text, limits_text
     from covidlit.quantify.alike import Said, alike
 
@@ -235,6 +236,7 @@ def _print(results: Results, out: Path, path: Path) -> None:
                 console.print(f"• {line}", highlight=False, markup=False)
         if said := changes_text(results.changes):
             console.print(f"Lesions since the scan before: {said}", markup=False)
+            console.print(SINGLE_LESIONS, markup=False, highlight=False)
     refused = results.scans[results.scans["status"] == "refused"]
     noted = results.scans[results.scans["notes"].notna()]
     for head, rows, column in (
