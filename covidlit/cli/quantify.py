@@ -242,11 +242,11 @@ def _print(results: Results, out: Path, path: Path) -> None:
     for head, rows, column in (
         ("[red]refused[/]", refused, "reason"), ("[yellow]note[/]", noted, "notes")
     ):  # fmt: skip
-        said = [
+        rows_said = [
             Said(str(row["scan_id"] or ""), str(row["path"]), str(row[column]))
             for row in rows.to_dict("records")
         ]
-        for line in alike(said, by_path=column == "reason"):
+        for line in alike(rows_said, by_path=column == "reason"):
             console.print(f"{head} {escape(line)}", highlight=False)
     if undefined := undefined_factors(results.factors):
         reasons: dict[str, list[str]] = {}
