@@ -15,6 +15,7 @@ from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.deploy.engine import check_volumes, on_threads
 from covidlit.errors import ConfigError
 from covidlit.tasks.load import load_for_prediction
+from covidlit.tasks.threads import torch_threads
 
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 

@@ -1,5 +1,5 @@
-"""Networks: plain modules from a volume (B, channels, z, y, x) to logits, from slices to lesions, or
-from a row of numbers to logits.
+"""Networks: plain modules from a volume (B, channels, z, y, x) to logits, slices to lesions, or
+numbers to logits.
 
 `MaskRCNN` is imported at its first use: torchvision and timm take seconds, and volumes do without.
 """

@@ -63,7 +63,21 @@ def keep_trained(task: BaseTask, trained: BaseTask, trainer: pl.Trainer, run_dir
         The checkpoint, in `run_dir`.
     """
     task.load_state_dict(trained.state_dict())
+    import pytorch_lightning as pl
+
+    class Ended(pl.Callback):
+        """What the checkpoint of a training's last epoch says of the epoch."""
+
+        def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: Any) -> None:
+            checkpoint["epoch"] = n_epochs - 1
+
+    n_epochs = int(trainer.max_epochs or 1)
     trainer.strategy.connect(task)  # what saving needs
+    trainer.callbacks.append(Ended())  # type: ignore[attr-defined]  # a property
+    progress: Any = trainer.fit_loop.epoch_progress  # a run that goes on has nothing left to train
+    for each in (progress.current, progress.total):
+        each.ready = each.started = each.processed = n_epochs
+        each.completed = n_epochs - 1
     path = run_dir / "checkpoints" / "last.ckpt"
     trainer.save_checkpoint(path)
     return path

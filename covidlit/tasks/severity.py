@@ -55,6 +55,7 @@ class SeverityPrediction(FusionMixin, BaseTask):
         calibration_folds: of the training rows, by patient; 0: no calibration.
         calibration_members: of the ensemble, for each of these folds.
         class_weights: None, "balanced" (inverse frequency in each batch) or one per class.
+        n_classes: 2.
         optimizer: `_target_` in torch.optim and its arguments; None is AdamW.
         scheduler: `_target_` in torch.optim.lr_scheduler and its arguments, or None.
 
@@ -74,9 +75,16 @@ class SeverityPrediction(FusionMixin, BaseTask):
         calibration_folds: int = 5,
         calibration_members: int = 2,
         class_weights: str | Sequence[float] | None = None,
+        n_classes: int = 2,
         optimizer: Mapping[str, Any] | None = None,
         scheduler: Mapping[str, Any] | None = None,
     ) -> None:
+        if n_classes != 2:
+            raise ConfigError(
+                f"the network tells two classes apart, and there are {n_classes}.",
+                where="label_rule",
+                fix="use a label rule of two classes, such as label_rule=by_class.",
+            )
         if optimizer is None:
             optimizer = {"_target_": "torch.optim.AdamW", "lr": 3e-3, "weight_decay": 0.1}
         super().__init__()

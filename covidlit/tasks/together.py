@@ -9,7 +9,7 @@ itself; so the result differs by rounding alone (`tests/tasks/test_together.py`)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -84,17 +84,18 @@ class _Trained:
 
     def __init__(self, task: SeverityPrediction, data: SplitDataModule) -> None:
         self.task = task
+        self.net = cast("Any", task.net)
         loader = data.train_dataloader()
         self.sampler: Any = loader.sampler
         dataset: Any = loader.dataset
         task.hold_out(data.rows_of("train"), dataset.key)
         with torch.no_grad():
-            self.features = task.net.prepare(dataset.numbers)
+            self.features: Tensor = self.net.prepare(dataset.numbers)
         self.target = torch.from_numpy(np.asarray(dataset.targets))
         self.names = [str(name) for name in dataset.names]
         self.key = dataset.key
         self.batch_size, self.drop_last = int(loader.batch_size or 1), loader.drop_last
-        n = len(self.sampler)
+        n = len(list(self.sampler))
         self.n_batches = n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
     def batches(self, epoch: int) -> list[NDArray[np.int64]]:
@@ -112,9 +113,9 @@ class _Trained:
 def _fit(stack: Sequence[_Trained], max_epochs: int, advance: Callable[[], None]) -> None:
     first = stack[0].task
     net: Any = first.net
-    members = [one.task.net.members for one in stack]
+    members = [one.net.members for one in stack]
     names = [name for name, _ in net.named_parameters()]
-    own = [dict(one.task.net.named_parameters()) for one in stack]
+    own = [dict(one.net.named_parameters()) for one in stack]
     stacked = {
         name: nn.Parameter(torch.cat([each[name].detach() for each in own])) for name in names
     }
@@ -138,7 +139,7 @@ def _fit(stack: Sequence[_Trained], max_epochs: int, advance: Callable[[], None]
     for place, one in enumerate(stack):
         start = sum(members[:place])
         with torch.no_grad():
-            for name, parameter in one.task.net.named_parameters():
+            for name, parameter in one.net.named_parameters():
                 parameter.copy_(stacked[name][start : start + members[place]])
         one.task.calibrate()
 
@@ -153,7 +154,7 @@ def _step(
     size = max(len(each) for each in rows)
     inputs, targets, weights = [], [], []
     for one, chosen in zip(stack, rows, strict=True):
-        fill, count = size - len(chosen), one.task.net.members
+        fill, count = size - len(chosen), one.net.members
         features = functional.pad(one.features[chosen], (0, 0, 0, fill))
         inputs.append(features.expand(count, -1, -1))
         targets.append(functional.pad(one.target[chosen].float(), (0, fill)).expand(count, -1))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -84,7 +85,7 @@ class FusionANN(nn.Module):
         self.direct = MemberLinear(members, n_inputs, 1, 0.0, made)
         self.layers = nn.ModuleList(
             MemberLinear(members, one, other, math.sqrt(3.0), made)
-            for one, other in zip(sizes[:-1], sizes[1:], strict=True)
+            for one, other in pairwise(sizes)
         )
         self.out = MemberLinear(members, sizes[-1], 1, 0.3, made)
         self.attend: nn.ModuleList | None = None

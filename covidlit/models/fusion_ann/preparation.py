@@ -75,7 +75,7 @@ class Preparation(nn.Module):
         return [*self.names, *(f"{self.names[int(i)]} missing" for i in self.indicated)]
 
     def forward(self, numbers: Tensor) -> Tensor:
-        """Features float32 (B, n_features) of raw numbers (B, columns), NaN where one is missing."""
+        """Features float32 (B, n_features) of raw ones (B, columns), NaN where one is missing."""
         chosen = numbers[:, self.columns].double()
         missing = ~torch.isfinite(chosen)
         known = torch.where(missing, self.reference[:, 0], chosen)
