@@ -16,6 +16,19 @@ from covidlit.errors import ConfigError, did_you_mean
 from covidlit.settings.tree import config_dir
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2: yes, no, on and off are texts, as they stand in tables."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:bool"]
+    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str | int | float) else value
 
@@ -342,7 +355,7 @@ def load_mapping(name: str | Path | Mapping[str, Any]) -> ClinicalMapping:
         return _validated(dict(name), "mapping")
     path = mapping_path(name)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as problem:
         raise ConfigError(f"this is no YAML: {problem}.", where=path) from problem
     if not isinstance(content, dict):
