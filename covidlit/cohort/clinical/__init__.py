@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     )
     from covidlit.cohort.clinical.join import JoinedByDate, join_by_date
     from covidlit.cohort.clinical.mapping import ClinicalMapping, load_mapping
-    from covidlit.cohort.clinical.missingness import Missingness, missingness
+    from covidlit.cohort.clinical.missingness import Missingness, missing_values
     from covidlit.cohort.clinical.read_source import ClinicalSource, read_clinical_source
     from covidlit.cohort.clinical.reduce import Reduced, reduce_measurements
     from covidlit.cohort.clinical.units import convert
@@ -37,7 +37,7 @@ __all__ = [
     "convert",
     "join_by_date",
     "load_mapping",
-    "missingness",
+    "missing_values",
     "read_clinical",
     "read_clinical_source",
     "reduce_measurements",
@@ -58,7 +58,7 @@ _MODULES = {
     ),
     "join": ("JoinedByDate", "join_by_date"),
     "mapping": ("ClinicalMapping", "load_mapping"),
-    "missingness": ("Missingness", "missingness"),
+    "missingness": ("Missingness", "missing_values"),
     "read_source": ("ClinicalSource", "read_clinical_source"),
     "reduce": ("Reduced", "reduce_measurements"),
     "units": ("convert",),

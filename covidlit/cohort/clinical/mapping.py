@@ -180,7 +180,7 @@ class Further(Lab):
     molar_mass: float | None = None
     description: str | None = None
     worse: Literal["high", "low"] | None = None
-    group: str = "clinical"
+    group: str = "further"
     map: dict[str, float] | None = None
 
 
