@@ -54,11 +54,13 @@ class PatientColumn(_Strict):
     Args:
         column: its spellings; null with `rows`.
         fill_down: a row without a patient is of the patient above it.
+        prefix: put before each name, so that patients of different hospitals have different ones.
         rows: the table has no such column: each row is a patient, called by its number.
     """
 
     column: Names | None = None
     fill_down: bool = False
+    prefix: str = ""
     rows: bool = False
 
     @model_validator(mode="after")

@@ -65,12 +65,12 @@ class People:
 def patients_of(sheet: Sheet, column: PatientColumn, problems: Problems) -> list[str]:
     """Who each row is about; an empty patient is a problem, unless the one above is meant."""
     if column.rows or column.column is None:
-        return [str(row + 1) for row in range(len(sheet.cells))]
+        return [f"{column.prefix}{row + 1}" for row in range(len(sheet.cells))]
     place = sheet.column(column.column, "patient")
     names: list[str] = []
     for row, cell in enumerate(sheet.values(place)):
         if not is_empty(cell):
-            names.append(as_text(cell))
+            names.append(column.prefix + as_text(cell))
         elif column.fill_down and names:
             names.append(names[-1])
         else:
