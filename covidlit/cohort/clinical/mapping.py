@@ -140,6 +140,10 @@ class Flags(_Strict):
     map: dict[str, bool] | None = None
 
 
+ColumnOf = Annotated[Column, BeforeValidator(_as_column)]
+DateOf = Annotated[DateColumn, BeforeValidator(_as_column)]
+
+
 class Lab(_Strict):
     """A laboratory value, or a further number.
 
@@ -156,7 +160,7 @@ class Lab(_Strict):
 
     names: Names
     unit: str | None = None
-    date: DateColumn | None = None
+    date: DateOf | None = None
     only_with: Names | None = None
     words: dict[str, float | None] = {}
     required: bool = False
@@ -227,10 +231,6 @@ class Patients(_Strict):
     unknown: Literal["refuse", "keep", "leave_out"] = "refuse"
 
 
-ColumnOf = Annotated[Column, BeforeValidator(_as_column)]
-DateOf = Annotated[DateColumn, BeforeValidator(_as_column)]
-
-
 class ClinicalMapping(_Strict):
     """What the columns, values and units of a source mean; see `conf/clinical/example_wide.yaml`.
 
@@ -283,7 +283,7 @@ class ClinicalMapping(_Strict):
                              "date: {origin: 2020-01-01}")  # fmt: skip
         for name in self.labs:
             if name not in INDICATORS:
-                hint = did_you_mean(name, INDICATORS) or "name it under further:"
+                hint = (did_you_mean(name, INDICATORS) or "name it under further:").rstrip("?")
                 raise ValueError(f"labs.{name}: it is none of the 17 indicators; {hint}")
         for name in self.further:
             if name in INDICATORS or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
@@ -410,7 +410,7 @@ def _in_words(problem: dict[str, Any]) -> str:
         model = _inner(model, part)
     known = list(getattr(model, "model_fields", {}))
     hint = did_you_mean(str(problem["loc"][-1]), known) or f"the keys are {', '.join(known)}"
-    return f"{place}: there is no such key; {hint}"
+    return f"{place}: there is no such key; {hint.rstrip('?')}"
 
 
 def _inner(model: Any, part: Any) -> Any:

@@ -10,6 +10,8 @@ import pandas as pd
 from covidlit.cohort.clinical.contract import INDICATORS, read_clinical
 from covidlit.cohort.clinical.mapping import ClinicalMapping
 from covidlit.cohort.clinical.read_people import STATIC
+from covidlit.errors import ManifestError
+from covidlit.tables import read_table
 
 _DATES = ("index_date", "outcome_date")
 
@@ -39,15 +41,38 @@ def mapping_of_own(path: str | Path) -> ClinicalMapping:
         content["symptoms"] = {"flags": {name.removeprefix("symptom_"): name for name in symptoms}}
     taken = {"patient_id", "date", "comorbidity_count", "severity", *_DATES, *STATIC, *symptoms,
              *INDICATORS}  # fmt: skip
-    further, groups = {}, {}
+    known, further, groups = _known(Path(path)), {}, {}
     for name in map(str, table.columns):
         if name in taken or table[name].isna().all():
             continue
         if pd.api.types.is_bool_dtype(table[name]):
             groups[name] = {"column": name, "map": {"true": True, "false": False}}
         elif pd.api.types.is_numeric_dtype(table[name]) and name.isidentifier():
-            further[name.lower()] = {"names": name, "held_in": "1"}
+            further[name.lower()] = {"names": name, "held_in": "1", **known.get(name, {})}
     return ClinicalMapping.model_validate({**content, "further": further, "groups": groups})
+
+
+def features_path(path: str | Path) -> Path:
+    """Where `covidlit clinical` says what the columns of numbers of a table are."""
+    return Path(path).with_suffix(".features.csv")
+
+
+def _known(path: Path) -> dict[str, dict[str, Any]]:
+    """What the file of features beside a table says of those beside the 17 indicators."""
+    beside = features_path(path)
+    if not beside.is_file():
+        return {}
+    found: dict[str, dict[str, Any]] = {}
+    for row in read_table(beside, ManifestError).to_dict("records"):
+        own = {key: row[key] for key in ("group", "description", "worse") if _there(row.get(key))}
+        if _there(row.get("unit")):
+            own |= {"unit": str(row["unit"]), "held_in": str(row["unit"])}
+        found[str(row["name"])] = own
+    return found
+
+
+def _there(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def _unit(name: str) -> str:
