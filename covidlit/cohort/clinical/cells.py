@@ -123,6 +123,13 @@ def is_empty(cell: Any) -> bool:
     return isinstance(cell, str) and cell.strip().casefold() in _ABSENT
 
 
+def is_blank(cell: Any) -> bool:
+    """Whether a name is missing: `x` and `-` may be names."""
+    if cell is None or (isinstance(cell, float) and cell != cell):
+        return True
+    return isinstance(cell, str) and cell.strip() in MISSING
+
+
 def as_text(cell: Any) -> str:
     """A cell as people read it: 1 for 1.0, and no blanks around it."""
     if isinstance(cell, float) and cell.is_integer():
@@ -169,15 +176,13 @@ def _of_text(
         return (0.0 if zero else np.nan), f"{text!r}, {'0' if zero else 'missing'}"
     if text in _POSITIVE:
         return np.nan, f"{text!r}, missing"
-    match = _CELL.fullmatch(_ASTERISK.sub("", text))
+    bare = _ASTERISK.sub("", text)
+    match = _CELL.fullmatch(bare)
     if match is None:
         raise Unreadable("is no number")
     rest = match["rest"].strip()
-    flagged = False
-    if rest and spelled(rest) not in allowed:
-        flagged = _FLAG.fullmatch(rest) is not None
-        if not flagged:
-            raise Unreadable(f"is a number with {rest!r} behind it")
+    if rest and spelled(rest) not in allowed and _FLAG.fullmatch(rest) is None:
+        raise Unreadable(f"is a number with {rest!r} behind it")
     value, sign = number_of(match["number"]), match["sign"] or ""
     if sign[:1] in "<≤＜" and sign:
         if texts.below == "missing":
@@ -188,10 +193,9 @@ def _of_text(
         if texts.above == "missing":
             return np.nan, "above a limit (>), missing"
         return value, "above a limit (>), it"
-    rule = "a mark or a unit behind the number, removed" if rest else ""
-    if not rule and "," in match["number"]:
-        rule = "commas"
-    return value, rule
+    if rest or bare != text:
+        return value, "a mark or a unit beside the number, removed"
+    return value, "commas" if "," in match["number"] else ""
 
 
 def _reader(decimal: str, texts: Sequence[str]) -> Callable[[str], float]:

@@ -54,13 +54,20 @@ class Days:
         values: datetime64[ns] with the time of day; NaT where there is none.
         wrong: place in the column -> what is wrong with the cell.
         problem: what is wrong with the column as a whole, with the places that show it.
-        note: what was found out about it.
+        unclear: nothing in it tells whether day or month comes first.
+        order: of the texts whose year does not stand first; empty where there is none.
     """
 
     values: pd.Series
     wrong: dict[int, str] = field(default_factory=dict)
     problem: tuple[str, tuple[int, ...]] | None = None
-    note: str = ""
+    unclear: bool = False
+    order: str = ""
+
+    @property
+    def note(self) -> str:
+        """How the texts were read, for people."""
+        return {"dmy": "day first", "mdy": "month first", "ymd": "year first"}.get(self.order, "")
 
 
 def as_days(cells: Sequence[Any], column: DateColumn, order: str) -> Days:
@@ -93,6 +100,7 @@ def as_days(cells: Sequence[Any], column: DateColumn, order: str) -> Days:
     texts = {k: each for k, each in enumerate(parts) if each is not None}
     found.problem, order = _order_of(texts, [k for k, m in enumerate(moments) if m], order, moments)
     if found.problem:
+        found.unclear = "cannot be told" in found.problem[0]
         return found
     for k, (kind, (a, b, c, seconds)) in texts.items():
         year, month, day = (a, b, c) if kind in ("ymd", "named") else _placed(a, b, c, order)
@@ -108,7 +116,7 @@ def as_days(cells: Sequence[Any], column: DateColumn, order: str) -> Days:
             moments[k] = None
     found.values = pd.Series(pd.to_datetime(pd.Series(moments, dtype=object)), dtype="datetime64[ns]")
     if any(kind == "other" for kind, _ in texts.values()):
-        found.note = {"dmy": "day first", "mdy": "month first", "ymd": "year first"}[order]
+        found.order = order
     return found
 
 

@@ -19,7 +19,7 @@ def _table(**meanings: str) -> dict[str, str]:
     return {word: meaning for meaning, words in meanings.items() for word in words.split("|")}
 
 
-YES = "yes|y|true|t|1|ja|j|oui|sí|si|sim|是|有|+|pos|positive|ever|current|former|wahr|vrai"
+YES = "yes|y|true|t|1|ja|j|oui|sí|si|sim|是|有|+|pos|positive|ever|current|former|wahr|vrai|x|✓|√"
 NO = "no|n|false|f|0|nein|nee|non|não|nao|否|无|無|-|neg|negative|none|never|falsch|faux"
 FLAGS: dict[str, bool] = {word: True for word in YES.split("|")} | {
     word: False for word in NO.split("|")
@@ -65,12 +65,12 @@ def meaning_of(name: str, column: Column) -> Callable[[Any], Any]:
     own = {as_text(word).casefold(): value for word, value in (column.map or {}).items()}
 
     def read(cell: Any) -> Any:
-        if is_empty(cell):
-            return None
-        text = as_text(cell)
         word = _word(cell)
         if word in own:
             return own[word]
+        if is_empty(cell) and (known is None or word not in known):
+            return None
+        text = as_text(cell)
         if column.otherwise is not None:
             return column.otherwise
         if own or (known is not None and word not in known):

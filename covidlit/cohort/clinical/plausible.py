@@ -81,12 +81,14 @@ def looks_like(values: NDArray[np.floating], limits: Limits, molar_mass: float |
         for unit in other_units(limits.unit, molar_mass)
         if _fits(known * (each := factor(unit, limits.unit, molar_mass)), limits)
     ]
-    names = [unit for unit, each in fitting if each == fitting[0][1]]
     said = f"all values together (median {median:.4g}) cannot be {limits.unit}"
     if not fitting:
         return f"{said}, nor another unit that is known" if inside < 0.5 else ""
-    mean = median * fitting[0][1]
-    return f"{said}: they look like {' or '.join(names)} (median {mean:.4g} {limits.unit} then)"
+    by_factor: dict[float, str] = {}
+    for unit, each in fitting:
+        by_factor.setdefault(each, unit)
+    texts = [f"{unit} (median {median * f:.4g} {limits.unit} then)" for f, unit in by_factor.items()]
+    return f"{said}: they look like {' or '.join(texts)}"
 
 
 def _fits(values: NDArray[np.floating], limits: Limits) -> bool:

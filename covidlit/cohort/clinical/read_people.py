@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from covidlit.cohort.clinical.cells import as_text, is_empty
+from covidlit.cohort.clinical.cells import as_text, is_blank
 from covidlit.cohort.clinical.days import as_days
 from covidlit.cohort.clinical.find_header import Sheet, column_letters
 from covidlit.cohort.clinical.mapping import (
@@ -69,7 +69,7 @@ def patients_of(sheet: Sheet, column: PatientColumn, problems: Problems) -> list
     place = sheet.column(column.column, "patient")
     names: list[str] = []
     for row, cell in enumerate(sheet.values(place)):
-        if not is_empty(cell):
+        if not is_blank(cell):
             names.append(column.prefix + as_text(cell))
         elif column.fill_down and names:
             names.append(names[-1])
@@ -98,6 +98,8 @@ def days_of(
     if column.column is None:
         cells = [0] * len(cells)
     found = as_days(cells, column, mapping.date_order)
+    if found.unclear and (order := _order_of_others(sheet, mapping)):
+        found = as_days(cells, column, order)
     if found.problem is not None:
         what, rows = found.problem
         shown = " and ".join(f"{as_text(cells[r])!r} in row {sheet.texts[r]}" for r in rows)
@@ -114,6 +116,18 @@ def days_of(
         notes.append(f"{sheet.where}: dates of column {sheet.header[place]!r} are read with the "
                      f"{found.note}.")  # fmt: skip
     return found.values
+
+
+def _order_of_others(sheet: Sheet, mapping: ClinicalMapping) -> str:
+    """The order of day and month that other columns of dates show, where they agree."""
+    shown = set()
+    for column in (mapping.date, mapping.index_date, mapping.outcome_date):
+        if column is None or column.column is None or column.origin is not None:
+            continue
+        if (place := sheet.find(column.column)) is not None:
+            found = as_days(sheet.values(place), column, mapping.date_order)
+            shown |= {found.order} if found.order else set()
+    return shown.pop() if len(shown) == 1 else ""
 
 
 def read_people(

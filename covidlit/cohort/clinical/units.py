@@ -89,7 +89,8 @@ def readings(unit: str) -> dict[str, float]:
     many = above.removesuffix("cells").removesuffix("cell").rstrip("*x·.")
     power = re.fullmatch(r"10\^(\d+)", many)
     count = 10.0 ** int(power[1]) if power else _COUNTS.get(many)
-    if count is not None and not (many == "m" and below == "l"):
+    letter = many in ("g", "t", "gpt", "tpt") and below != "l"  # giga and tera stand before litres
+    if count is not None and not letter and not (many == "m" and below == "l"):
         found["count"] = count / litres / 1e9
     if mass := re.fullmatch(r"(k|m|u|mc|n|p|f)?(?:g|gm|gms|gr|gram|grams)(?:hb|alb)?", above):
         found["mass"] = {**_PREFIXES, "f": 1e-15}[mass[1] or ""] / litres
