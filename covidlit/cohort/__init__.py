@@ -69,7 +69,14 @@ _MODULES = {
     "describe": ("show_table1", "table1", "table2"),
     "flow": ("Flow", "FlowStep"),
     "inclusion": ("InclusionCriteria",),
-    "label_rule": ("ByClass", "ByColumn", "LabelRule", "ManifestTarget", "MultiClass", "TargetRule"),
+    "label_rule": (
+        "ByClass",
+        "ByColumn",
+        "LabelRule",
+        "ManifestTarget",
+        "MultiClass",
+        "TargetRule",
+    ),
     "leakage": ("check_leakage",),
     "manifest": (
         "MANIFEST_SCHEMA",

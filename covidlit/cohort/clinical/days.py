@@ -114,7 +114,9 @@ def as_days(cells: Sequence[Any], column: DateColumn, order: str) -> Days:
         if moment is not None and not 1678 <= moment.year <= 2261:
             found.wrong[k] = "is of a year that cannot be"
             moments[k] = None
-    found.values = pd.Series(pd.to_datetime(pd.Series(moments, dtype=object)), dtype="datetime64[ns]")
+    found.values = pd.Series(
+        pd.to_datetime(pd.Series(moments, dtype=object)), dtype="datetime64[ns]"
+    )
     if any(kind == "other" for kind, _ in texts.values()):
         found.order = order
     return found
@@ -191,8 +193,12 @@ def _order_of(
     if day_first and month_first:
         what = "holds dates in two orders: one can only be day first, another only month first"
         return (what, (day_first[0], month_first[0])), order
-    turned = real and all(moments[k].day <= 12 for k in real) and not (  # type: ignore[union-attr]
-        len(other) > len(day_first) + len(month_first)
+    turned = (
+        real
+        and all(moments[k].day <= 12 for k in real)
+        and not (  # type: ignore[union-attr]
+            len(other) > len(day_first) + len(month_first)
+        )
     )
     if real and (order == "auto" or turned):
         what = (

@@ -80,8 +80,8 @@ class Sheet:
             raise ManifestError(
                 f"the table has none of the columns {', '.join(map(repr, names))} ({key}).",
                 where=self.where,
-                fix=_meant(names, there) or f"add its name to the mapping; the table has: "
-                f"{', '.join(there[:30])}.",
+                fix=_meant(names, there)
+                or f"add its name to the mapping; the table has: {', '.join(there[:30])}.",
             )
         return place
 
@@ -173,9 +173,7 @@ def below_header(
                 f"as {text[:60]!r}."
             )
     header = ["" if is_empty(cell) else " ".join(as_text(cell).split()) for cell in grid.rows[top]]
-    kept = [
-        k for k in range(top + 1, len(grid.rows)) if any(c is not None for c in grid.rows[k])
-    ]
+    kept = [k for k in range(top + 1, len(grid.rows)) if any(c is not None for c in grid.rows[k])]
     body = [list(grid.rows[k]) for k in kept]
     sheet = Sheet(pd.DataFrame(index=range(0)), header, where, top)
     used = {p for each in names if (p := sheet.find(list(each))) is not None}
@@ -207,16 +205,20 @@ def _merged(
         if not columns or merged.last_row < top:
             continue
         if merged.first_row <= top:
-            if merged.first_row == merged.last_row == top and len(columns) == 1 and (
-                merged.first_column in columns
+            if (
+                merged.first_row == merged.last_row == top
+                and len(columns) == 1
+                and (merged.first_column in columns)
             ):
                 continue  # a header over empty columns
             if merged.first_column == merged.last_column and merged.last_row == top:
                 continue
         elif columns <= filled:
-            value = body[places[merged.first_row]][merged.first_column] if (
-                merged.first_row in places
-            ) else None
+            value = (
+                body[places[merged.first_row]][merged.first_column]
+                if (merged.first_row in places)
+                else None
+            )
             for row in range(merged.first_row, merged.last_row + 1):
                 for column in columns if row in places else ():
                     body[places[row]][column] = value

@@ -299,8 +299,8 @@ class ClinicalMapping(_Strict):
 
     @property
     def numbers(self) -> dict[str, Lab]:
-        """Indicators and further features, by name."""
-        return {**self.labs, **self.further}
+        """Indicators in the order of contract 9, and further features, by name."""
+        return {**{n: self.labs[n] for n in INDICATORS if n in self.labs}, **self.further}
 
     def held_in(self, name: str) -> str:
         """The unit that a feature is kept in; 1 for what has none."""

@@ -21,9 +21,7 @@ def _table(**meanings: str) -> dict[str, str]:
 
 YES = "yes|y|true|t|1|ja|j|oui|sí|si|sim|是|有|+|pos|positive|ever|current|former|wahr|vrai|x|✓|√"
 NO = "no|n|false|f|0|nein|nee|non|não|nao|否|无|無|-|neg|negative|none|never|falsch|faux"
-FLAGS: dict[str, bool] = {word: True for word in YES.split("|")} | {
-    word: False for word in NO.split("|")
-}
+FLAGS: dict[str, bool] = dict.fromkeys(YES.split("|"), True) | dict.fromkeys(NO.split("|"), False)
 SEXES = _table(
     F="f|female|w|weiblich|woman|frau|femme|féminin|feminin|mujer|femenino|femmina|vrouw|女|女性",
     M="m|male|man|mann|männlich|homme|masculin|hombre|masculino|maschio|男|男性",

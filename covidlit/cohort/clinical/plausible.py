@@ -87,7 +87,9 @@ def looks_like(values: NDArray[np.floating], limits: Limits, molar_mass: float |
     by_factor: dict[float, str] = {}
     for unit, each in fitting:
         by_factor.setdefault(each, unit)
-    texts = [f"{unit} (median {median * f:.4g} {limits.unit} then)" for f, unit in by_factor.items()]
+    texts = [
+        f"{unit} (median {median * f:.4g} {limits.unit} then)" for f, unit in by_factor.items()
+    ]
     return f"{said}: they look like {' or '.join(texts)}"
 
 

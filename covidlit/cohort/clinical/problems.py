@@ -55,7 +55,11 @@ class Problems:
 
 
 def unique_or_problem(
-    sheet: Sheet, patients: list[Any], values: list[Any], place: int, problems: Problems,
+    sheet: Sheet,
+    patients: list[Any],
+    values: list[Any],
+    place: int,
+    problems: Problems,
     tolerance: float | None = None,
 ) -> dict[Any, Any]:
     """The one value of each patient: the first that is there.

@@ -84,7 +84,11 @@ def patients_of(sheet: Sheet, column: PatientColumn, problems: Problems) -> list
 
 
 def days_of(
-    sheet: Sheet, column: DateColumn, mapping: ClinicalMapping, key: str, problems: Problems,
+    sheet: Sheet,
+    column: DateColumn,
+    mapping: ClinicalMapping,
+    key: str,
+    problems: Problems,
     notes: list[str],
 ) -> pd.Series | None:
     """The moments of a column of dates; None where the table lacks it.

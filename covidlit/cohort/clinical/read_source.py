@@ -280,9 +280,7 @@ def _measurements(
     how = {"last": "last", "mean": "mean"}.get(mapping.same_moment, "first")
     merged = len(records) - len(records.drop_duplicates(key))
     if merged:
-        work.notes.append(
-            f"{merged} value(s) of a moment that has another one: the {how} counts."
-        )
+        work.notes.append(f"{merged} value(s) of a moment that has another one: the {how} counts.")
     numbers = records.groupby(key, sort=False)["value"].agg(how).unstack("feature")
     numbers = numbers.reindex(columns=[n for n in mapping.numbers if n not in values.absent])
     changing = rows.groupby(["patient_id", "moment"], sort=False).first()

@@ -204,9 +204,9 @@ def _check(
     wrong &= np.isfinite(values)
     if mapping.implausible == "missing":
         if wrong.any():
-            read.changed[
-                f"not {limits.low:g} to {limits.high:g} {limits.unit}, missing"
-            ] += int(wrong.sum())
+            read.changed[f"not {limits.low:g} to {limits.high:g} {limits.unit}, missing"] += int(
+                wrong.sum()
+            )
         values[wrong] = np.nan
         return
     for k in np.flatnonzero(wrong):

@@ -190,9 +190,9 @@ def within_days(measured: pd.DataFrame, rule: str) -> pd.DataFrame:
     days = (groups.last() if rule == "last" else groups.first()).reset_index()
     order = {name: k for k, name in enumerate(measured["patient_id"].unique())}
     days = days.sort_values("date", kind="stable")
-    return days.sort_values(
-        "patient_id", key=lambda c: c.map(order), kind="stable"
-    ).reset_index(drop=True)
+    return days.sort_values("patient_id", key=lambda c: c.map(order), kind="stable").reset_index(
+        drop=True
+    )
 
 
 def _rules(
@@ -294,7 +294,9 @@ def _slopes(rows: pd.DataFrame, name: str) -> pd.Series:
     time = (rows["_moment"] - first).dt.total_seconds() / 86400
     keyed = pd.DataFrame({"p": rows["patient_id"], "t": time, "y": rows[name]})
     centred = keyed[["t", "y"]] - keyed.groupby("p")[["t", "y"]].transform("mean")
-    sums = pd.DataFrame(
-        {"p": keyed["p"], "ty": centred["t"] * centred["y"], "tt": centred["t"] ** 2}
-    ).groupby("p")[["ty", "tt"]].sum()
+    sums = (
+        pd.DataFrame({"p": keyed["p"], "ty": centred["t"] * centred["y"], "tt": centred["t"] ** 2})
+        .groupby("p")[["ty", "tt"]]
+        .sum()
+    )
     return (sums["ty"] / sums["tt"].where(sums["tt"] > 0)).rename(name)

@@ -63,7 +63,9 @@ def spelled(unit: str) -> str:
     text = unicodedata.normalize("NFKC", text).replace("μ", "u").replace("µ", "u").casefold()
     text = re.sub(r"\s+", "", text).strip(".")
     text = re.sub(r"^[x×✕*](?=10|1000|e\d)", "", text)
-    text = re.sub(r"(?:10\s*(?:\^|\*\*?|e\+?|\(|\{)|(?:^|(?<=[\s/]))e)\+?(\d+)[)}]?", r"10^\1", text)
+    text = re.sub(
+        r"(?:10\s*(?:\^|\*\*?|e\+?|\(|\{)|(?:^|(?<=[\s/]))e)\+?(\d+)[)}]?", r"10^\1", text
+    )
     text = text.replace("mm^3", "mm3").replace("cm^3", "cm3").replace("[iu]", "iu")
     return re.sub(r"^(?:cells?|count)/", "/", text)
 

@@ -142,7 +142,8 @@ def read_hospitals(
     for name, node in others.items():
         if not isinstance(node, Mapping) or "path" not in node or set(node) - {"path", "mapping"}:
             raise ConfigError(
-                f"must be {{path: ..., mapping: ...}}, not {node!r}.", where=f"data.hospitals.{name}"
+                f"must be {{path: ..., mapping: ...}}, not {node!r}.",
+                where=f"data.hospitals.{name}",
             )
         own = read_source(node["path"], node.get("mapping"), index)
         sources[str(name)] = with_centre(own, str(name))

@@ -110,9 +110,7 @@ def join(manifest: pd.DataFrame, numbers: Numbers, name: str) -> Joined:
     return Joined(rows, values, tuple(lines), int(without.sum()), n_left)
 
 
-def same_numbers(
-    table: pd.DataFrame, values: pd.DataFrame, unit: str = "scan"
-) -> list[Suspicion]:
+def same_numbers(table: pd.DataFrame, values: pd.DataFrame, unit: str = "scan") -> list[Suspicion]:
     """Rows of different parts that have the same numbers, as one scan under two names has.
 
     Rows of which too few numbers tell them from others, such as those of scans without a lesion,
