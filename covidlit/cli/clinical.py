@@ -106,8 +106,8 @@ def clinical(
     whole = int(measured["n"].sum())
     share = f" ({100 * n_values / whole:.0f}%)" if whole else ""
     say(
-        f"{len(table)} rows of {len(people)} patients, {len(found.names)} laboratory values; in the "
-        f"window {n_values} of {whole} are there{share}. Written: {out}, and beside it "
+        f"{len(table)} rows of {len(people)} patients, {len(found.names)} laboratory values; "
+        f"in the window {n_values} of {whole} are there{share}. Written: {out}, and beside it "
         ".features.csv, .changed.csv, .missing.csv, .missing_tests.csv"
         + (", .patients.csv." if rule is not None else ".")
     )

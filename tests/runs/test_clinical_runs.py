@@ -75,5 +75,5 @@ def test_a_centre_is_held_out(tmp_path: Path, source: list[str]) -> None:
     predictions = read_predictions(folder / "predictions.parquet")
     assert set(predictions.loc[predictions["part"] == "test", "centre"]) == {"b"}
     names = pd.read_csv(folder / "features.csv")["name"].tolist()
-    assert names == ["haemoglobin_g_per_l", "leukocytes_1e9_per_l", "lymphocyte_percent",
+    assert names == ["leukocytes_1e9_per_l", "lymphocyte_percent", "haemoglobin_g_per_l",
                      "alt_u_per_l", "age"]  # fmt: skip

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
         write_clinical,
     )
     from covidlit.cohort.clinical.join import JoinedByDate, join_by_date
-    from covidlit.cohort.clinical.mapping import ClinicalMapping, load_mapping
+    from covidlit.cohort.clinical.mapping import ClinicalMapping
+    from covidlit.cohort.clinical.mapping_file import load_mapping
     from covidlit.cohort.clinical.missingness import Missingness, missing_values
-    from covidlit.cohort.clinical.read_source import ClinicalSource, read_clinical_source
+    from covidlit.cohort.clinical.read_source import read_clinical_source
     from covidlit.cohort.clinical.reduce import Reduced, reduce_measurements
+    from covidlit.cohort.clinical.source import ClinicalSource
     from covidlit.cohort.clinical.units import convert
 
 __all__ = [
@@ -57,9 +59,11 @@ _MODULES = {
         "write_clinical",
     ),
     "join": ("JoinedByDate", "join_by_date"),
-    "mapping": ("ClinicalMapping", "load_mapping"),
+    "mapping": ("ClinicalMapping",),
+    "mapping_file": ("load_mapping",),
     "missingness": ("Missingness", "missing_values"),
-    "read_source": ("ClinicalSource", "read_clinical_source"),
+    "read_source": ("read_clinical_source",),
+    "source": ("ClinicalSource",),
     "reduce": ("Reduced", "reduce_measurements"),
     "units": ("convert",),
 }

@@ -32,8 +32,8 @@ NOT_MEASURED = frozenset(
     hemolysis|haemolysis|hemolytic|haemolytic|hem|hemol|lipemic|lipaemic|icteric|clotted|clot
     coagulated|contaminated|hämolytisch|hämolyse|lipämisch|geronnen|nicht bestimmt|nicht gemessen
     entfällt|folgt|fehlt|storniert|hémolysé|hémolyse|non fait|non dosé|coagulé|hemolizado|hemolizada
-    no realizado|coagulado|emolizzato|non eseguito|gehemolyseerd|niet bepaald|溶血|未检|未测|未查|未做
-    凝血|脂血|拒收|不详|無|无|#div/0!|#value!|#ref!|#name?|#num!|#null!
+    no realizado|coagulado|emolizzato|non eseguito|gehemolyseerd|niet bepaald|溶血|未检|未测|未查
+    未做|凝血|脂血|拒收|不详|無|无|#div/0!|#value!|#ref!|#name?|#num!|#null!
     """.splitlines()
     for word in line.split("|")
     if word.strip()

@@ -15,7 +15,10 @@ import pandas as pd
 from covidlit.cohort.clinical.cells import is_empty
 from covidlit.cohort.clinical.mapping import DateColumn
 
-_TIME = r"(?:[T ,]\s*(?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<s>\d{2})(?:[.,]\d+)?)?\s*(?P<ap>[ap]\.?m\.?)?\s*(?:z|[+-]\d\d:?\d\d|uhr|h)?)?"
+_TIME = (
+    r"(?:[T ,]\s*(?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<s>\d{2})(?:[.,]\d+)?)?"
+    r"\s*(?P<ap>[ap]\.?m\.?)?\s*(?:z|[+-]\d\d:?\d\d|uhr|h)?)?"
+)
 _YEAR_FIRST = re.compile(
     rf"(?P<a>\d{{4}})[-/.年](?P<b>\d{{1,2}})[-/.月](?P<c>\d{{1,2}})日?{_TIME}", re.I
 )

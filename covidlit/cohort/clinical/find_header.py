@@ -226,8 +226,8 @@ def _merged(
         named = ", ".join(repr(sheet.header[c] or column_letters(c)) for c in sorted(columns))
         cell = grid.rows[merged.first_row][merged.first_column]
         raise ManifestError(
-            f"rows {grid.lines[merged.first_row]} to {grid.lines[merged.last_row]}, column {named}: "
-            f"the cells {merged.name} are merged (value {as_text(cell)!r}), and a spreadsheet "
+            f"rows {grid.lines[merged.first_row]} to {grid.lines[merged.last_row]}, column {named}"
+            f": the cells {merged.name} are merged (value {as_text(cell)!r}), and a spreadsheet "
             "keeps a value in the first of them alone.",
             where=sheet.where,
             fix="unmerge them and fill in what each row holds, or say that all hold it: "

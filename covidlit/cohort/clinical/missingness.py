@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import fisher_exact
+from statsmodels.stats.multitest import multipletests
 
 _LEVEL = 0.05
 _GAP = 0.2
@@ -101,9 +103,6 @@ def _counts(missing: pd.DataFrame, groups: pd.Series, by: str) -> pd.DataFrame:
 def _tests(
     missing: pd.DataFrame, groups: pd.Series, of: str, seed: int, n_permutations: int
 ) -> pd.DataFrame:
-    from scipy.stats import fisher_exact
-    from statsmodels.stats.multitest import multipletests
-
     known = groups.notna()
     codes, names = pd.factorize(groups[known].astype(str), sort=True)
     rng, rows = np.random.default_rng(seed), []

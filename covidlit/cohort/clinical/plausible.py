@@ -47,7 +47,7 @@ class Limits(NamedTuple):
 
 
 def limits_of(mapping: ClinicalMapping, name: str) -> Limits:
-    """What a feature's values can be; no limits where neither contract 9 nor the mapping has any."""
+    """What a feature's values can be; no limits where contract 9 and the mapping have none."""
     if name in INDICATORS:
         own = INDICATORS[name]
         return Limits(own.unit, own.low, own.high, TYPICAL[name])

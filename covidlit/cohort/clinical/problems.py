@@ -83,8 +83,9 @@ def unique_or_problem(
             told.add(patient)
             problems.of_cell(
                 sheet, row, place,
-                f"patient {patient} has another value, {as_text(sheet.cells.iat[rows[patient], place])!r}, "
-                f"in row {sheet.texts[rows[patient]]}",
+                f"patient {patient} has another value, "
+                f"{as_text(sheet.cells.iat[rows[patient], place])!r}, in row "
+                f"{sheet.texts[rows[patient]]}",
                 "correct one of the rows: this is one value for each patient",
             )  # fmt: skip
     return found

@@ -57,7 +57,7 @@ class Reduced:
         columns: name in `table` -> feature and rule.
         later: measurements (rows) after each window, which were not used.
         earlier: measurements before it.
-        after_outcome: measurements at or after the outcome, which were not used whatever the window.
+        after_outcome: measurements at or after the outcome, never used.
         empty: patients without any value in their window.
     """
 

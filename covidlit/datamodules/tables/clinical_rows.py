@@ -10,10 +10,12 @@ from typing import Any
 import pandas as pd
 
 from covidlit.cohort.clinical.contract import SEVERITIES
-from covidlit.cohort.clinical.mapping import DateColumn, load_mapping
+from covidlit.cohort.clinical.mapping import DateColumn
+from covidlit.cohort.clinical.mapping_file import load_mapping
 from covidlit.cohort.clinical.own_table import mapping_of_own
-from covidlit.cohort.clinical.read_source import ClinicalSource, read_clinical_source, with_centre
+from covidlit.cohort.clinical.read_source import read_clinical_source
 from covidlit.cohort.clinical.reduce import Reduced, Window, reduce_measurements
+from covidlit.cohort.clinical.source import ClinicalSource, with_centre
 from covidlit.datamodules.tables.numbers import FEATURE_COLUMNS
 from covidlit.errors import ConfigError, ManifestError
 

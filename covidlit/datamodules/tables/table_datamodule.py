@@ -40,8 +40,8 @@ class TableDataModule(SplitDataModule):
     configuration names it. What is fitted on numbers (scaling, imputation) belongs to the model.
 
     A batch is a dict: `numbers` float32 (B, features), NaN where one is undefined; `target` int64
-    (B,); the rows' names, `scan_id` or `patient_id`, list of B strings; `counts` bool (B,), False for a row that only fills up the
-    batch of one of several devices.
+    (B,); the rows' names, `scan_id` or `patient_id`, list of B strings; `counts` bool (B,), False
+    for a row that only fills up the batch of one of several devices.
 
     Args:
         manifest: path of the manifest (contract 2).
