@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -38,14 +40,14 @@ class Grid:
         lines: on which line of the file, or row of the sheet, each row stands.
         merged: ranges of merged cells.
         sheet: its name, in a workbook.
-        is_text: every cell is text, as in CSV.
+        has_lines: the file has lines that people count, as Parquet has not.
     """
 
     rows: list[list[Any]]
     lines: list[int]
     merged: list[Merged] = field(default_factory=list)
     sheet: str | None = None
-    is_text: bool = False
+    has_lines: bool = True
 
 
 def read_grid(
@@ -78,7 +80,7 @@ def read_grid(
             table = pd.read_parquet(path)
             cells = table.astype(object).where(table.notna(), None).to_numpy(dtype=object)
             rows = [list(map(str, table.columns)), *cells.tolist()]
-            return Grid(rows, list(range(len(rows))))
+            return Grid(rows, list(range(1, len(rows) + 1)), has_lines=False)
         if ending in (".csv", ".tsv", ".txt"):
             return _of_csv(path, encoding)
     except UnicodeDecodeError as problem:
@@ -107,39 +109,64 @@ def _of_workbook(path: Path, error: type[CovidlitError], sheet: str | int | None
     with ZipFile(path) as parts:
         if sum(part.file_size for part in parts.infolist()) > LARGEST_WORKBOOK:
             raise error("the workbook is too large.", where=path, fix="save it as CSV.")
-    book = load_workbook(path, data_only=True)
+    # Read-only, which is twice as fast; merged ranges are not kept so, hence read beside it.
+    book = load_workbook(path, data_only=True, read_only=True)
     try:
         sheets = {own.title: own for own in book.worksheets}
-        filled = [name for name, own in sheets.items() if own.dimensions != "A1:A1"]
-        if isinstance(sheet, int) and 0 < sheet <= len(sheets):
-            name = list(sheets)[sheet - 1]
-        elif sheet is not None and str(sheet) in sheets:
-            name = str(sheet)
-        elif sheet is not None:
-            raise error(
-                f"the workbook has no sheet {sheet!r}.",
-                where=path,
-                fix=did_you_mean(str(sheet), sheets) or f"its sheets: {', '.join(sheets)}.",
-            )
-        elif len(filled) != 1:
-            raise error(
-                f"the workbook holds {len(filled)} sheets with a table "
-                f"({', '.join(filled) or 'none'}), and one is needed.",
-                where=path,
-                fix="name the one that is meant in the mapping, as sheet: NAME.",
-            )
-        else:
-            name = filled[0]
-        own = sheets[name]
-        rows = [list(row) for row in own.iter_rows(values_only=True)]
-        merged = [
-            Merged(each.min_row - 1, each.max_row - 1, each.min_col - 1, each.max_col - 1,
-                   each.coord)
-            for each in own.merged_cells.ranges
-        ]  # fmt: skip
+        for own in sheets.values():
+            own.reset_dimensions()  # what the file says of them is often wrong
+        name = _chosen(path, error, sheet, sheets)
+        rows = [list(row) for row in sheets[name].iter_rows(values_only=True)]
+        place = sheets[name]._worksheet_path
     finally:
         book.close()
-    return Grid(rows, list(range(1, len(rows) + 1)), sorted(merged, key=_place), name)
+    width = max(map(len, rows), default=0)
+    rows = [row + [None] * (width - len(row)) for row in rows]
+    return Grid(rows, list(range(1, len(rows) + 1)), _merged_ranges(path, place), name)
+
+
+def _chosen(
+    path: Path, error: type[CovidlitError], sheet: str | int | None, sheets: dict[str, Any]
+) -> str:
+    """The name of the sheet that is meant."""
+    if isinstance(sheet, int) and 0 < sheet <= len(sheets):
+        return list(sheets)[sheet - 1]
+    if sheet is not None and str(sheet) in sheets:
+        return str(sheet)
+    if sheet is not None:
+        raise error(
+            f"the workbook has no sheet {sheet!r}.",
+            where=path,
+            fix=did_you_mean(str(sheet), sheets) or f"its sheets: {', '.join(sheets)}.",
+        )
+    filled = [name for name, own in sheets.items() if _is_filled(own)]
+    if len(filled) != 1:
+        raise error(
+            f"the workbook holds {len(filled)} sheets with a table "
+            f"({', '.join(filled) or 'none'}), and one is needed.",
+            where=path,
+            fix="name the one that is meant in the mapping, as sheet: NAME.",
+        )
+    return filled[0]
+
+
+def _is_filled(sheet: Any) -> bool:
+    rows = sheet.iter_rows(values_only=True)
+    return any(cell is not None for row in islice(rows, _LOOKED_AT) for cell in row)
+
+
+def _merged_ranges(path: Path, part: str) -> list[Merged]:
+    """The merged ranges of a sheet, by the part of the file that it is."""
+    from openpyxl.utils.cell import range_boundaries
+
+    with ZipFile(path) as parts:
+        content = parts.read(part.lstrip("/"))
+    names = re.findall(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z0-9:]+)"', content)
+    found = []
+    for name in map(bytes.decode, names):
+        left, top, right, bottom = range_boundaries(name)
+        found.append(Merged(top - 1, bottom - 1, left - 1, right - 1, name))
+    return sorted(found, key=_place)
 
 
 def _place(merged: Merged) -> tuple[int, int]:
@@ -161,7 +188,7 @@ def _of_csv(path: Path, encoding: str | None) -> Grid:
         start = reader.line_num + 1 + skipped
     width = max(map(len, rows), default=0)
     rows = [row + [None] * (width - len(row)) for row in rows]
-    return Grid(rows, starts, is_text=True)
+    return Grid(rows, starts)
 
 
 def _separator(text: str) -> str:

@@ -181,7 +181,7 @@ def below_header(
     _merged(grid, kept, body, used, filled, top, sheet)
     cells = pd.DataFrame(body, dtype=object, columns=range(len(header)))
     cells = cells.astype(object).where(cells.notna(), None)
-    sheet.cells = note_lines(cells, 0, [grid.lines[k] for k in kept])
+    sheet.cells = note_lines(cells, 0, [grid.lines[k] for k in kept]) if grid.has_lines else cells
     return sheet, notes
 
 

@@ -28,7 +28,8 @@ def finished(
         patients[key] = pd.Series(days, dtype="datetime64[ns]")
     for name, known in people.of_patient.items():
         patients[name] = pd.Series([known.get(each) for each in everyone], dtype=object)
-    without = [name for name in everyone if name not in set(measured["patient_id"])]
+    known_rows = set(measured["patient_id"])
+    without = [name for name in everyone if name not in known_rows]
     if without:
         days = patients.set_index("patient_id").loc[without, "index_date"]
         undated = days[days.isna()]

@@ -101,8 +101,6 @@ def _inner(model: Any, part: Any) -> Any:
     if fields is None or part not in fields:
         return model
     found = re.findall(r"\b(\w+)\b", str(fields[part].annotation))
-    named = [
-        getattr(schema, word) for word in found if isinstance(getattr(schema, word, None), type)
-    ]
-    models = [each for each in named if issubclass(each, BaseModel)]
+    named = [getattr(schema, word, None) for word in found]
+    models = [each for each in named if isinstance(each, type) and issubclass(each, BaseModel)]
     return models[0] if models else model

@@ -14,6 +14,7 @@ from covidlit.cohort.clinical.mapping import ClinicalMapping
 from covidlit.cohort.clinical.problems import Problems
 from covidlit.cohort.clinical.read_people import People, days_of
 from covidlit.cohort.clinical.read_values import Values
+from covidlit.tables import rows_text
 
 
 @dataclass

@@ -116,11 +116,13 @@ def _everyone(
         ManifestError: the second table has patients that the first lacks.
     """
     known = list(dict.fromkeys(patients))
+    of_first = set(known)
     if others is None or work.mapping.patients is None:
         return known
     second, names = others
-    unknown = [name for name in dict.fromkeys(names) if name not in set(known)]
-    lacking = [name for name in known if name not in set(names)]
+    unknown = [name for name in dict.fromkeys(names) if name not in of_first]
+    of_second = set(names)
+    lacking = [name for name in known if name not in of_second]
     if lacking:
         work.notes.append(
             f"{len(lacking)} patient(s) with values are not in {second.where}, such as "
@@ -137,7 +139,7 @@ def _everyone(
         work.notes.append(f"{len(unknown)} patient(s) of {second.where} have no value.")
         return known + unknown
     bare = {without_zeros(name): name for name in known}
-    rows = [k for k, name in enumerate(names) if name in set(unknown)]
+    rows = [k for k, name in enumerate(names) if name not in of_first]
     alike = bare.get(without_zeros(unknown[0]))
     hint = f" ({alike!r} there: leading zeros may have been lost)" if alike else ""
     raise ManifestError(
