@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.cohort.clinical.mapping import Texts
-from covidlit.cohort.clinical.units import spelled
+from covidlit.cohort.clinical.units import readings, spelled
 from covidlit.tables import MISSING
 
 _ABSENT = frozenset(word.casefold() for word in MISSING) | frozenset(
@@ -182,6 +182,8 @@ def _of_text(
         raise Unreadable("is no number")
     rest = match["rest"].strip()
     if rest and spelled(rest) not in allowed and _FLAG.fullmatch(rest) is None:
+        if readings(rest):
+            raise Unreadable(f"is in {rest}, and not in the unit of the mapping")
         raise Unreadable(f"is a number with {rest!r} behind it")
     value, sign = number_of(match["number"]), match["sign"] or ""
     if sign[:1] in "<≤＜" and sign:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from covidlit.cohort.clinical.cells import as_text, is_empty
+from covidlit.cohort.clinical.units import readings
 from covidlit.cohort.spellings import spelling
 from covidlit.errors import ManifestError, did_you_mean
 from covidlit.tables import Grid, note_lines, row_texts
@@ -29,12 +30,14 @@ class Sheet:
         grid_rows: row of the grid of each row.
         merged: position of a column -> ranges merged inside it, first and last row.
         title: the lines above the header.
+        units: position of a column -> its unit, where a row of units stands below the header.
     """
 
     cells: pd.DataFrame
     header: list[str]
     where: str
     title: int
+    units: dict[int, str] = field(default_factory=dict)
 
     @cached_property
     def texts(self) -> list[str]:
@@ -176,6 +179,13 @@ def below_header(
     kept = [k for k in range(top + 1, len(grid.rows)) if any(c is not None for c in grid.rows[k])]
     body = [list(grid.rows[k]) for k in kept]
     sheet = Sheet(pd.DataFrame(index=range(0)), header, where, top)
+    if kept and (units := _units(body[0], grid.has_lines)):
+        sheet.units = units
+        notes.append(
+            f"Row {grid.lines[kept[0]]} holds units ({', '.join(list(units.values())[:5])}) and is "
+            "no patient's."
+        )
+        del kept[0], body[0]
     used = {p for each in names if (p := sheet.find(list(each))) is not None}
     filled = used if fill_all else {p for each in fill if (p := sheet.find(list(each))) is not None}
     _merged(grid, kept, body, used, filled, top, sheet)
@@ -183,6 +193,20 @@ def below_header(
     cells = cells.astype(object).where(cells.notna(), None)
     sheet.cells = note_lines(cells, 0, [grid.lines[k] for k in kept]) if grid.has_lines else cells
     return sheet, notes
+
+
+def _units(row: Sequence[Any], may_be: bool) -> dict[int, str]:
+    """The units in the first row below the header, if that is what it holds and nothing else."""
+    texts = {k: as_text(cell) for k, cell in enumerate(row) if not is_empty(cell)}
+    bare = {k: text.strip("()[]") for k, text in texts.items() if not text.isdigit()}
+    units = {k: text for k, text in bare.items() if readings(text)}
+    numeric = any(
+        isinstance(row[k], int | float) or (text[:1].isdigit() and k not in units)
+        for k, text in texts.items()
+    )
+    if not may_be or numeric or len(units) < 2 or 2 * len(units) < len(texts):
+        return {}
+    return units
 
 
 def _score(there: set[str], wanted: Sequence[Sequence[str]]) -> int:

@@ -49,6 +49,10 @@ _KNOWN: dict[str, Mapping[str, Any]] = {
 }
 
 
+_MOST = {"age": 120.0, "event_time_days": 36525.0, "comorbidity_count": 100.0}
+_UNIT = {"age": "years", "event_time_days": "days", "comorbidity_count": "diseases"}
+
+
 def meaning_of(name: str, column: Column) -> Callable[[Any], Any]:
     """What a cell of a column means, None where it is empty.
 
@@ -98,7 +102,12 @@ def number_of(name: str, column: Column) -> Callable[[Any], Any]:
         )
         if match is None or isinstance(cell, bool):
             raise Unknown("is no number")
-        return float(match[1].replace(",", ".")) * per[column.unit]
+        value = float(match[1].replace(",", ".")) * per[column.unit]
+        if not 0 <= value <= _MOST[name]:
+            raise Unknown(f"must be 0 to {_MOST[name]:g} {_UNIT[name]} (its unit is {name}.unit)")
+        if name == "comorbidity_count" and not value.is_integer():
+            raise Unknown("must be a whole number")
+        return value
 
     return read
 

@@ -70,6 +70,13 @@ def looks_like(values: NDArray[np.floating], limits: Limits, molar_mass: float |
     known = values[np.isfinite(values)]
     if len(known) < _ENOUGH:
         return ""
+    below = (known > 0) & (known <= 1)
+    if (
+        limits.unit.startswith("percent")
+        and limits.typical[0] > 1
+        and (below.mean() >= 0.2 and (known > 1).mean() >= 0.2)
+    ):
+        return f"{int(below.sum())} of {len(known)} values look like fractions, others like percent"
     median = float(np.median(known))
     inside = np.mean((known >= limits.low) & (known <= limits.high))
     is_percent = limits.unit.startswith("percent")

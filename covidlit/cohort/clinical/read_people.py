@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,9 +69,14 @@ def patients_of(sheet: Sheet, column: PatientColumn, problems: Problems) -> list
         return [f"{column.prefix}{row + 1}" for row in range(len(sheet.cells))]
     place = sheet.column(column.column, "patient")
     names: list[str] = []
-    for row, cell in enumerate(sheet.values(place)):
+    cells = sheet.values(place)
+    written = [as_text(cell) for cell in cells if not is_blank(cell)]
+    # 7.0 is a number that a table of numbers with gaps made of 7.
+    whole = all(re.fullmatch(r"\d+(?:\.0)?", text) for text in written)
+    for row, cell in enumerate(cells):
         if not is_blank(cell):
-            names.append(column.prefix + as_text(cell))
+            text = as_text(cell)
+            names.append(column.prefix + (text.removesuffix(".0") if whole else text))
         elif column.fill_down and names:
             names.append(names[-1])
         else:

@@ -45,6 +45,7 @@ def read_clinical_source(
     if others is not None:
         read_people(others[0], mapping, others[1], work.problems, people)
     read_people(sheet, mapping, patients, work.problems, people)
+    _check_outcomes(work, sheet, people)
     reader = wide_values if mapping.layout == "wide" else long_values
     values = reader(sheet, mapping, work.problems)
     moments = moments_of(work, sheet, people, values)
@@ -65,7 +66,9 @@ def _first_table(work: Reading) -> Sheet:
     )
     work.notes += notes
     if sheet.cells.empty:
-        raise ManifestError("the table has no row below its header.", where=sheet.where)
+        raise ManifestError(
+            "the table has no row below its header.", where=sheet.where, fix="export it again."
+        )
     return sheet
 
 
@@ -105,6 +108,21 @@ def _names(mapping: ClinicalMapping) -> list[list[str]]:
 
     gather(content)
     return found
+
+
+def _check_outcomes(work: Reading, sheet: Sheet, people: People) -> None:
+    """An outcome before the index date is a problem: one of the two dates is wrong."""
+    index, outcome = (people.dates.get(key, {}) for key in ("index_date", "outcome_date"))
+    for patient, day in outcome.items():
+        if patient in index and day.normalize() < index[patient].normalize():
+            row = people.patients.index(patient) if patient in people.patients else None
+            place = "" if row is None else f"row {sheet.texts[row]}: "
+            work.problems.of(
+                sheet.where,
+                f"{place}the outcome of patient {patient} ({day:%Y-%m-%d}) is before the index "
+                f"date ({index[patient]:%Y-%m-%d})",
+                "correct one of the dates",
+            )
 
 
 def _everyone(

@@ -47,11 +47,30 @@ def wide_values(sheet: Sheet, mapping: ClinicalMapping, problems: Problems) -> V
         if place is None:
             found.absent.append(name)
             continue
+        _require_same_unit(sheet, place, name, lab, problems)
         units = [lab.unit] * len(sheet.cells)
         rows = np.arange(len(sheet.cells))
         parts.append(_feature(sheet, mapping, name, lab, rows, place, units, problems, found))
     found.records = _joined(parts)
     return found
+
+
+def _require_same_unit(sheet: Sheet, place: int, name: str, lab: Lab, problems: Problems) -> None:
+    """Hold the unit of the mapping against the one that the table itself states."""
+    stated = sheet.units.get(place)
+    if stated is None or lab.unit is None:
+        return
+    try:
+        same = factor(stated, lab.unit) == 1.0
+    except ConfigError:
+        same = False
+    if not same:
+        problems.of(
+            sheet.where,
+            f"column {sheet.header[place]!r}: the table states {stated!r}, and the mapping says "
+            f"{lab.unit!r} ({name})",
+            f"correct {name}.unit in the mapping",
+        )
 
 
 def long_values(sheet: Sheet, mapping: ClinicalMapping, problems: Problems) -> Values:

@@ -143,6 +143,45 @@ def test_two_values_where_a_patient_has_one(tmp_path: Path) -> None:
         assert part in text
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("Age", 700, "0 to 120 years"), ("Age", "old", "no number"),
+        ("Left", "2020-01-01", "before the index date"), ("LYM%", "5 %", "is in %"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_of_a_patient(tmp_path: Path, column: str, value: Any, said: str) -> None:
+    text = refused(tmp_path, with_cell(column, 2, value))
+    assert "line 4 of the file" in text
+    assert said in text
+
+
+def test_fractions_among_percentages(tmp_path: Path) -> None:
+    table = hospital.frame()
+    table["LYM%"] = [25, 10, 0.05, 0.3]
+    text = refused(tmp_path, table, hospital.with_unit("lymphocyte_percent", "%"))
+    assert "2 of 4 values look like fractions" in text
+
+
+def test_a_row_of_units_below_the_header(tmp_path: Path) -> None:
+    units = [*[None] * 7, "g/dL", "/µL", "fraction", "ukat/L", "mg/dl"]
+    path = hospital.workbook(tmp_path / "u.xlsx", [hospital.COLUMNS, units, *hospital.ROWS])
+    source = read_clinical_source(path, hospital.MAPPING)
+    assert source.table["haemoglobin_g_per_l"].tolist() == [135, 120, 110, 142]
+    assert any("Row 2 holds units" in note for note in source.notes)
+    with pytest.raises(ManifestError, match=r"'Hb': the table states 'g/dL'.*says 'g/L'"):
+        read_clinical_source(path, hospital.with_unit("haemoglobin_g_per_l", "g/L"))
+    # A first patient with flags alone is no row of units.
+    rows = [["P1", "1", "1"], ["P2", "0", "1"]]
+    (tmp_path / "flags.csv").write_text("MRN,DM,HTN\n" + "\n".join(map(",".join, rows)) + "\n")
+    mapping = {
+        "patient": "MRN", "date": {"origin": "2020-01-01"},
+        "comorbidities": {"flags": {"diabetes": "DM", "hypertension": "HTN"}},
+    }  # fmt: skip
+    found = read_clinical_source(tmp_path / "flags.csv", mapping)
+    assert found.patients["comorbidity_count"].tolist() == [2, 1]
+
+
 def test_a_code_without_a_meaning(tmp_path: Path) -> None:
     text = refused(tmp_path, with_cell("Status", 2, "transferred"))
     for part in ("line 4 of the file", "'Status'", "'transferred'", "outcome.map"):

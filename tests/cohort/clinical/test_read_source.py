@@ -191,6 +191,15 @@ def test_one_row_per_patient_without_any_date(tmp_path: Path) -> None:
     assert any("no dates" in note for note in source.notes)
 
 
+def test_whole_numbers_are_the_same_patients_in_every_file(tmp_path: Path) -> None:
+    table = hospital.frame().assign(MRN=["7.0", "7.0", "8.0", "9.0"])
+    assert hospital.read(tmp_path, table).patients["patient_id"].tolist() == ["7", "8", "9"]
+    rows = [[{"A": 7, "B": 8, "C": 9}[row[0]], *row[1:]] for row in hospital.ROWS]
+    path = hospital.workbook(tmp_path / "n.xlsx", [hospital.COLUMNS, *rows])
+    source = read_clinical_source(path, hospital.MAPPING)
+    assert source.patients["patient_id"].tolist() == ["7", "8", "9"]
+
+
 def test_days_since_admission_as_numbers(tmp_path: Path) -> None:
     table = hospital.frame().assign(Sampled=[0, 2, 0, 1], Admitted=0, Left=[19, 19, 8, 24])
     days = {"origin": "2020-01-01", "unit": "days"}
