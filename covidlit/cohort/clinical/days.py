@@ -155,15 +155,15 @@ def _parts(cell: Any) -> tuple[str, tuple[int, int, int, int]] | str:
     text = " ".join(unicodedata.normalize("NFKC", str(cell)).split())
     for kind, pattern in (("ymd", _YEAR_FIRST), ("ymd", _COMPACT), ("other", _YEAR_LAST)):
         if match := pattern.fullmatch(text):
-            seconds = _seconds(match)
-            if seconds is None:
+            time = _seconds(match)
+            if time is None:
                 return "has a time of day that cannot be"
-            return kind, (int(match["a"]), int(match["b"]), int(match["c"]), seconds)
+            return kind, (int(match["a"]), int(match["b"]), int(match["c"]), time)
     if match := _NAMED.fullmatch(text):
         month = _MONTH.get((match["n"] or match["n2"]).casefold())
-        seconds = _seconds(match)
-        if month and seconds is not None:
-            return "named", (int(match["c"]), month, int(match["a"] or match["a2"]), seconds)
+        time = _seconds(match)
+        if month and time is not None:
+            return "named", (int(match["c"]), month, int(match["a"] or match["a2"]), time)
     return "is no date (write YYYY-MM-DD)"
 
 
@@ -196,13 +196,8 @@ def _order_of(
     if day_first and month_first:
         what = "holds dates in two orders: one can only be day first, another only month first"
         return (what, (day_first[0], month_first[0])), order
-    turned = (
-        real
-        and all(moments[k].day <= 12 for k in real)
-        and not (  # type: ignore[union-attr]
-            len(other) > len(day_first) + len(month_first)
-        )
-    )
+    low = all(day is not None and day.day <= 12 for day in (moments[k] for k in real))
+    turned = low and len(other) <= len(day_first) + len(month_first)
     if real and (order == "auto" or turned):
         what = (
             "holds dates and texts: a spreadsheet may have taken days up to 12 for months, and "

@@ -92,7 +92,7 @@ def _with_event_time(patients: pd.DataFrame, measured: pd.DataFrame) -> pd.DataF
 
 
 def _features(mapping: ClinicalMapping, names: list[str]) -> pd.DataFrame:
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for name in names:
         source = mapping.source or mapping.name
         if name in INDICATORS:
