@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from covidlit.cli.train import whole_run
+from covidlit.datamodules.build import build_datamodule
+from covidlit.datamodules.tables import ClinicalDataModule
 from covidlit.evaluation.predictions import read_predictions
 from covidlit.settings.tree import config_dir
 
@@ -74,6 +77,13 @@ def test_a_centre_is_held_out(tmp_path: Path, source: list[str]) -> None:
                  "model.features=[clinical,age]")  # fmt: skip
     predictions = read_predictions(folder / "predictions.parquet")
     assert set(predictions.loc[predictions["part"] == "test", "centre"]) == {"b"}
+    # The data can be built again from what the run's folder says.
+    kept = yaml.safe_load((folder / "config.yaml").read_text())
+    data = build_datamodule(kept)
+    assert isinstance(data, ClinicalDataModule)
+    assert pickle.loads(pickle.dumps(data)).rows_of("test")["patient_id"].tolist() == sorted(
+        predictions.loc[predictions["part"] == "test", "patient_id"]
+    )
     names = pd.read_csv(folder / "features.csv")["name"].tolist()
     assert names == ["leukocytes_1e9_per_l", "lymphocyte_percent", "haemoglobin_g_per_l",
                      "alt_u_per_l", "age"]  # fmt: skip

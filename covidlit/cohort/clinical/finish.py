@@ -10,7 +10,7 @@ import pandas as pd
 from covidlit.cohort.clinical.contract import CLINICAL_SCHEMA, INDICATORS, validate_clinical
 from covidlit.cohort.clinical.mapping import ClinicalMapping
 from covidlit.cohort.clinical.moments import Reading
-from covidlit.cohort.clinical.read_people import People
+from covidlit.cohort.clinical.people import People
 from covidlit.cohort.clinical.read_values import Values
 from covidlit.cohort.clinical.reduce import WORSE, within_days
 from covidlit.cohort.clinical.source import FEATURE_COLUMNS, ClinicalSource, typed
@@ -46,9 +46,7 @@ def finished(
     features = _features(mapping, [n for n in mapping.numbers if n not in values.absent])
     table = _contract(measured, patients, features["name"].to_list(), work.path)
     counts = [
-        (name, rule, n)
-        for name, rules in {**values.changed, **people.changed}.items()
-        for rule, n in rules.items()
+        (name, rule, n) for name, rules in values.changed.items() for rule, n in rules.items()
     ]
     notes = [*work.notes, *people.notes, *values.notes]
     if values.absent:

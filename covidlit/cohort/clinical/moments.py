@@ -11,8 +11,9 @@ import pandas as pd
 from covidlit.cohort.clinical.cells import as_text
 from covidlit.cohort.clinical.find_header import Sheet
 from covidlit.cohort.clinical.mapping import ClinicalMapping
+from covidlit.cohort.clinical.people import People
 from covidlit.cohort.clinical.problems import Problems
-from covidlit.cohort.clinical.read_people import People, days_of
+from covidlit.cohort.clinical.read_people import days_of
 from covidlit.cohort.clinical.read_values import Values
 from covidlit.tables import rows_text
 

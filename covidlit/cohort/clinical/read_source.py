@@ -11,7 +11,8 @@ from covidlit.cohort.clinical.finish import finished
 from covidlit.cohort.clinical.mapping import ClinicalMapping
 from covidlit.cohort.clinical.mapping_file import load_mapping
 from covidlit.cohort.clinical.moments import Reading, measurements_of, moments_of
-from covidlit.cohort.clinical.read_people import People, patients_of, read_people
+from covidlit.cohort.clinical.people import People
+from covidlit.cohort.clinical.read_people import patients_of, read_people
 from covidlit.cohort.clinical.read_values import long_values, wide_values
 from covidlit.cohort.clinical.source import ClinicalSource
 from covidlit.cohort.patient_ids import without_zeros

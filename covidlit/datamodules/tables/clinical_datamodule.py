@@ -182,7 +182,7 @@ class ClinicalDataModule(TableDataModule):
         if self._predictions is not None:
             scores = with_scores(dated, self._predictions, self._scan_dates, *self._near)
             rows = _joined(rows, *scores)
-        return rows
+        return _without_target(rows, getattr(self._label_rule, "column", None))
 
     def _join(self) -> Joined:
         if self._joined is None:
@@ -241,6 +241,19 @@ class ClinicalDataModule(TableDataModule):
             lines.append(f"{without} of {len(patients)} patients have no row in {path.name}.")
         kept = patients.drop(columns=[name for name in found if name in patients])
         return pd.concat([kept, found], axis=1), lines
+
+
+def _without_target(rows: ClinicalRows, column: str | None) -> ClinicalRows:
+    """The rows without the feature that is the target itself."""
+    name = "male" if column == "sex" else column
+    if name is None or name not in rows.values:
+        return rows
+    return ClinicalRows(
+        rows.patients,
+        rows.values.drop(columns=name),
+        rows.features[rows.features["name"] != name].reset_index(drop=True),
+        (*rows.lines, f"{name} is what is predicted, hence none of the features."),
+    )
 
 
 def _with_classes(table: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 from covidlit.cohort.clinical.contract import SEVERITIES
+from covidlit.cohort.clinical.histories import COMORBIDITY, COUNT
+from covidlit.cohort.clinical.histories import SYMPTOM as SYMPTOMS
 from covidlit.cohort.clinical.mapping import DateColumn
 from covidlit.cohort.clinical.mapping_file import load_mapping
 from covidlit.cohort.clinical.own_table import mapping_of_own
@@ -82,7 +84,7 @@ def rows_of_source(
     found = reduce_measurements(
         measured, patients, rule, window_days, features=source.names, worse=worse
     )
-    symptoms = [str(name) for name in measured if str(name).startswith("symptom_")]
+    symptoms = [str(name) for name in measured if str(name).startswith((SYMPTOMS, COMORBIDITY))]
     numbers = found.table.drop(columns="patient_id")
     features = [_of_lab(source.features, name, *of) for name, of in found.columns.items()]
     if symptoms:
@@ -92,9 +94,9 @@ def rows_of_source(
         own = reduce_measurements(flags, patients, "first", window_days, features=symptoms)
         numbers = pd.concat([numbers, own.table[symptoms]], axis=1)
         for name in symptoms:
-            words = name.removeprefix("symptom_").replace("_", " ")
-            features.append((name, SYMPTOM, words, "", source.features["source"].max()))
-    numbers, features = _with_demographics(patients, numbers, features, symptoms)
+            group = SYMPTOM if name.startswith(SYMPTOMS) else DEMOGRAPHIC
+            features.append((name, group, _words(name), "", "clinical table"))
+    numbers, features = _with_demographics(patients, numbers, features)
     labels = _with_worst_severity(patients, measured)
     table = pd.DataFrame(features, columns=list(FEATURE_COLUMNS))
     lines = [*source.notes, *_lines(found, len(patients))]
@@ -153,15 +155,14 @@ def read_hospitals(
 
 
 def _with_demographics(
-    patients: pd.DataFrame, numbers: pd.DataFrame, features: list[tuple[Any, ...]],
-    symptoms: list[str],
+    patients: pd.DataFrame, numbers: pd.DataFrame, features: list[tuple[Any, ...]]
 ) -> tuple[pd.DataFrame, list[tuple[Any, ...]]]:  # fmt: skip
     """Age, sex, smoking and comorbidities as numbers, and symptoms that are known by patient."""
     found: dict[str, pd.Series] = {}
     told = {
         "age": ("age", "years"),
         "smoker": ("smoker, 1: yes", ""),
-        "comorbidity_count": ("number of comorbidities", ""),
+        COUNT: ("number of comorbidities", ""),
     }
     if "sex" in patients:
         found["male"] = patients["sex"].map({"M": 1.0, "F": 0.0})
@@ -171,14 +172,16 @@ def _with_demographics(
             found[name] = patients[name].astype("float64")
             features.append((name, DEMOGRAPHIC, words, unit, "clinical table"))
     for name in map(str, patients.columns):
-        is_symptom = name.startswith("symptom_") and name not in symptoms
-        if is_symptom or (name.startswith("comorbidity_") and name != "comorbidity_count"):
+        if name.startswith((SYMPTOMS, COMORBIDITY)) and name != COUNT:
             found[name] = patients[name].astype("float64")
-            words = name.partition("_")[2].replace("_", " ")
-            group = SYMPTOM if is_symptom else DEMOGRAPHIC
-            features.append((name, group, words, "", "clinical table"))
+            group = SYMPTOM if name.startswith(SYMPTOMS) else DEMOGRAPHIC
+            features.append((name, group, _words(name), "", "clinical table"))
     own = pd.DataFrame(found, index=patients.index).reset_index(drop=True).astype("float64")
     return pd.concat([numbers.reset_index(drop=True), own], axis=1), features
+
+
+def _words(name: str) -> str:
+    return "number of comorbidities" if name == COUNT else name.partition("_")[2].replace("_", " ")
 
 
 def _of_lab(features: pd.DataFrame, name: str, feature: str, rule: str) -> tuple[Any, ...]:

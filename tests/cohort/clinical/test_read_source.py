@@ -20,6 +20,7 @@ from covidlit.cohort.clinical import (
     write_clinical,
 )
 from covidlit.cohort.clinical.own_table import mapping_of_own
+from covidlit.datamodules.tables.clinical_rows import rows_of_source
 
 EXPECTED = {
     "haemoglobin_g_per_l": [135.0, 120.0, 110.0, 142.0],
@@ -245,6 +246,28 @@ def test_comorbidities_and_symptoms_as_flags_and_as_lists(tmp_path: Path) -> Non
     assert counts.isna().tolist() == [False, False, True]
     assert source.table["symptom_cough"].tolist() == [True, False, pd.NA, True]
     assert source.table["symptom_fever"].tolist() == [True, False, pd.NA, False]
+
+
+def test_a_disease_that_was_found_later_is_not_known_before(tmp_path: Path) -> None:
+    table = hospital.frame().assign(DM=["no", "yes", "no", "yes"])
+    mapping = hospital.changed(comorbidities={"flags": {"diabetes": "DM"}})
+    source = hospital.read(tmp_path, table, mapping)
+    assert source.table["comorbidity_count"].tolist() == [0, 1, 0, 1]
+    assert "comorbidity_count" not in source.patients
+    assert any("comorbidity_diabetes" in note for note in source.notes)
+    rows = rows_of_source(source, "auto", "last", (None, 1.0))
+    assert rows.values["comorbidity_diabetes"].tolist() == [0, 0, 1]
+
+
+def test_symptoms_of_a_table_of_patients(tmp_path: Path) -> None:
+    people = pd.DataFrame({"MRN": ["A", "B", "C"], "Fever": ["yes", "no", None]})
+    people.to_csv(tmp_path / "people.csv", index=False)
+    mapping = hospital.changed(
+        patients={"file": "people.csv", "patient": "MRN"}, symptoms={"flags": {"fever": "Fever"}}
+    )
+    source = hospital.read(tmp_path, hospital.frame(), mapping)
+    assert source.table["symptom_fever"].tolist() == [True, True, False, pd.NA]
+    assert rows_of_source(source, "auto", "first", 0).values["symptom_fever"].tolist()[:2] == [1, 0]
 
 
 def test_what_was_written_is_read_without_a_mapping(tmp_path: Path) -> None:

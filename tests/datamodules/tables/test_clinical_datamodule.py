@@ -214,6 +214,18 @@ def test_factors_and_scores_join_by_date(tmp_path: Path) -> None:
     assert any("rows of factors belong to no clinical row" in line for line in data.rows.lines)
 
 
+@pytest.mark.parametrize(
+    ("column", "positive", "feature"), [("smoker", True, "smoker"), ("sex", "M", "male")]
+)
+def test_what_is_predicted_is_no_feature(
+    labs: Path, column: str, positive: Any, feature: str
+) -> None:
+    data = ClinicalDataModule(labs, folds, label_rule=ByColumn(column, [positive]))
+    assert feature not in data.feature_table()["name"].tolist()
+    assert feature not in data.features_of("train")
+    assert any(line.startswith(feature) for line in data.rows.lines)
+
+
 def test_settings_that_do_not_fit(labs: Path) -> None:
     with pytest.raises(ConfigError, match="unknown_patients"):
         ClinicalDataModule(labs, folds, unknown_patients="ignore")
