@@ -5,7 +5,6 @@ from covidlit.tables.guard import cell_text, without_guard
 from covidlit.tables.reading import MISSING, csv_dialect, read_table
 from covidlit.tables.rows import (
     listed_rows,
-    note_lines,
     row_lines,
     row_numbers,
     row_texts,
@@ -25,7 +24,6 @@ __all__ = [
     "csv_dialect",
     "csv_text",
     "listed_rows",
-    "note_lines",
     "read_grid",
     "read_table",
     "row_lines",

@@ -13,7 +13,7 @@ from covidlit.cohort.clinical.cells import as_text, is_empty
 from covidlit.cohort.clinical.units import readings
 from covidlit.cohort.spellings import spelling
 from covidlit.errors import ManifestError, did_you_mean
-from covidlit.tables import Grid, note_lines, row_texts
+from covidlit.tables import Grid, listed_rows
 
 _SEARCHED = 40
 """Rows among which a header is looked for."""
@@ -31,6 +31,8 @@ class Sheet:
         merged: position of a column -> ranges merged inside it, first and last row.
         title: the lines above the header.
         units: position of a column -> its unit, where a row of units stands below the header.
+        lines: of the file, of each row; None where it has none. (Not in the attrs of the cells,
+            which pandas copies with every selection.)
     """
 
     cells: pd.DataFrame
@@ -38,11 +40,16 @@ class Sheet:
     where: str
     title: int
     units: dict[int, str] = field(default_factory=dict)
+    lines: list[int] | None = None
 
-    @cached_property
-    def texts(self) -> list[str]:
-        """Each row for a message, to follow "row"."""
-        return row_texts(self.cells)
+    def row(self, place: int) -> str:
+        """A row for a message, to follow "row": `3 (line 5 of the file)`."""
+        return self.rows([place])
+
+    def rows(self, places: Sequence[int]) -> str:
+        """The same of several rows, by their places from 0."""
+        lines = [self.lines[place] if self.lines else None for place in places]
+        return listed_rows([place + 1 for place in places], lines)
 
     @cached_property
     def _by_spelling(self) -> dict[str, list[int]]:
@@ -191,7 +198,8 @@ def below_header(
     _merged(grid, kept, body, used, filled, top, sheet)
     cells = pd.DataFrame(body, dtype=object, columns=range(len(header)))
     cells = cells.astype(object).where(cells.notna(), None)
-    sheet.cells = note_lines(cells, 0, [grid.lines[k] for k in kept]) if grid.has_lines else cells
+    sheet.cells = cells
+    sheet.lines = [grid.lines[k] for k in kept] if grid.has_lines else None
     return sheet, notes
 
 

@@ -15,7 +15,6 @@ from covidlit.cohort.clinical.people import People
 from covidlit.cohort.clinical.problems import Problems
 from covidlit.cohort.clinical.read_people import days_of
 from covidlit.cohort.clinical.read_values import Values
-from covidlit.tables import rows_text
 
 
 @dataclass
@@ -65,7 +64,7 @@ def moments_of(work: Reading, sheet: Sheet, people: People, values: Values) -> p
         if place is None:
             work.problems.of(
                 sheet.where,
-                f"row {sheet.texts[row]}: patient {people.patients[row]} has no date",
+                f"row {sheet.row(row)}: patient {people.patients[row]} has no date",
                 "complete the index dates",
             )
         elif sheet.cells.iat[row, place] is None or moments.isna()[row]:
@@ -120,7 +119,7 @@ def measurements_of(
 
 def _refuse_twice(work: Reading, sheet: Sheet, twice: pd.DataFrame) -> None:
     for (patient, moment), same in twice.groupby(["patient_id", "moment"], sort=False):
-        texts = rows_text(sheet.cells.loc[same.index])
+        texts = sheet.rows([int(k) for k in same.index])
         place = work.mapping.date.column if work.mapping.date else None
         name = "" if place is None else f", column {sheet.header[sheet.find(place) or 0]!r}"
         shown = f"{moment:%Y-%m-%d}" if moment == moment.normalize() else f"{moment}"
@@ -144,7 +143,7 @@ def _refuse_values_twice(
             continue  # told as a row
         rows = same["row"].tolist()
         shown = " and ".join(
-            f"{as_text(sheet.cells.iat[r, p])!r} in row {sheet.texts[r]}"
+            f"{as_text(sheet.cells.iat[r, p])!r} in row {sheet.row(r)}"
             for r, p in zip(rows[:2], same["place"], strict=False)
         )
         work.problems.of(

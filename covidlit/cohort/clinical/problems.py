@@ -24,7 +24,7 @@ class Problems:
         self._found.append(
             (
                 sheet.where,
-                f"row {sheet.texts[row]}, column {sheet.header[place]!r}: value {shown}: {what}",
+                f"row {sheet.row(row)}, column {sheet.header[place]!r}: value {shown}: {what}",
                 fix,
             )
         )
@@ -85,7 +85,7 @@ def unique_or_problem(
                 sheet, row, place,
                 f"patient {patient} has another value, "
                 f"{as_text(sheet.cells.iat[rows[patient], place])!r}, in row "
-                f"{sheet.texts[rows[patient]]}",
+                f"{sheet.row(rows[patient])}",
                 "correct one of the rows: this is one value for each patient",
             )  # fmt: skip
     return found

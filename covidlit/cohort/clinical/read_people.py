@@ -76,7 +76,7 @@ def days_of(
         found = as_days(cells, column, order)
     if found.problem is not None:
         what, rows = found.problem
-        shown = " and ".join(f"{as_text(cells[r])!r} in row {sheet.texts[r]}" for r in rows)
+        shown = " and ".join(f"{as_text(cells[r])!r} in row {sheet.row(r)}" for r in rows)
         problems.of(
             sheet.where,
             f"column {sheet.header[place]!r} ({column_letters(place)}) {what} ({shown})",

@@ -17,7 +17,7 @@ from covidlit.cohort.clinical.read_values import long_values, wide_values
 from covidlit.cohort.clinical.source import ClinicalSource
 from covidlit.cohort.patient_ids import without_zeros
 from covidlit.errors import ManifestError
-from covidlit.tables import read_grid, rows_text
+from covidlit.tables import read_grid
 
 __all__ = ["ClinicalSource", "read_clinical_source"]
 
@@ -117,7 +117,7 @@ def _check_outcomes(work: Reading, sheet: Sheet, people: People) -> None:
     for patient, day in outcome.items():
         if patient in index and day.normalize() < index[patient].normalize():
             row = people.patients.index(patient) if patient in people.patients else None
-            place = "" if row is None else f"row {sheet.texts[row]}: "
+            place = "" if row is None else f"row {sheet.row(row)}: "
             work.problems.of(
                 sheet.where,
                 f"{place}the outcome of patient {patient} ({day:%Y-%m-%d}) is before the index "
@@ -162,7 +162,7 @@ def _everyone(
     alike = bare.get(without_zeros(unknown[0]))
     hint = f" ({alike!r} there: leading zeros may have been lost)" if alike else ""
     raise ManifestError(
-        f"rows {rows_text(second.cells.iloc[rows])}: {len(unknown)} patient(s), such as "
+        f"rows {second.rows(rows)}: {len(unknown)} patient(s), such as "
         f"{unknown[0]!r}, have no row in {sheet.where}{hint}.",
         where=second.where,
         fix="write the patients alike in both tables; if they were never measured, set "
