@@ -92,7 +92,7 @@ def join(manifest: pd.DataFrame, numbers: Numbers, name: str) -> Joined:
         )
     lines = _patients(manifest[found], known, numbers.place)
     values = known[numbers.names].astype("float64").reindex(ids).set_axis(manifest.index)
-    rows = manifest.assign(key=_keys(values).where(found))
+    rows = manifest.assign(key=keys_of(values).where(found))
     ok = rows["status"].eq("ok") if "status" in rows else pd.Series(True, rows.index)
     without = ok & ~found
     unlisted = f"it has no row in {Path(numbers.place).name}"
@@ -138,15 +138,16 @@ def undefined_lines(values: pd.DataFrame, train: pd.DataFrame, name: str) -> lis
     return lines
 
 
-def same_numbers(table: pd.DataFrame, values: pd.DataFrame) -> list[Suspicion]:
-    """Scans of different parts that have the same numbers, as one scan under two names has.
+def same_numbers(table: pd.DataFrame, values: pd.DataFrame, unit: str = "scan") -> list[Suspicion]:
+    """Rows of different parts that have the same numbers, as one scan under two names has.
 
     Rows of which too few numbers tell them from others, such as those of scans without a lesion,
     are not compared.
 
     Args:
-        table: with `scan_id`, `part` and `key`.
+        table: with the rows' names, `part` and `key`.
         values: the numbers, by the table's index.
+        unit: what a row is: scan or patient.
     """
     numbers = values.loc[table.index].to_numpy(dtype=float)
     telling = (np.isfinite(numbers) & (numbers != np.round(numbers))).sum(axis=1) >= _TELLING
@@ -156,13 +157,13 @@ def same_numbers(table: pd.DataFrame, values: pd.DataFrame) -> list[Suspicion]:
         if group["part"].nunique() > 1:
             named = " and ".join(
                 f"{scan} ({part})"
-                for scan, part in zip(group["scan_id"], group["part"], strict=True)
+                for scan, part in zip(group[f"{unit}_id"], group["part"], strict=True)
             )
             found.append(
                 Suspicion(
                     "same numbers",
-                    f"Scans {named} have the same numbers, as one scan under two names has. If "
-                    "they are of one person, give both the same patient_id.",
+                    f"{unit.capitalize()}s {named} have the same numbers, as one {unit} under two "
+                    "names has. If they are of one person, give both the same patient_id.",
                 )
             )
     return found
@@ -233,7 +234,8 @@ def _patients(found: pd.DataFrame, known: pd.DataFrame, place: str) -> list[str]
     ]
 
 
-def _keys(values: pd.DataFrame) -> pd.Series:
+def keys_of(values: pd.DataFrame) -> pd.Series:
+    """A hash of the numbers of each row."""
     rows = values.astype("float64").to_numpy().tolist()
     return pd.Series([fingerprint([repr(v) for v in row])[:16] for row in rows], values.index,
                      dtype="string")  # fmt: skip

@@ -1,0 +1,117 @@
+"""Values that no patient can have, and columns that look like another unit than was said."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covidlit.cohort.clinical.contract import INDICATORS
+from covidlit.cohort.clinical.mapping import ClinicalMapping
+from covidlit.cohort.clinical.units import factor, other_units
+
+TYPICAL: dict[str, tuple[float, float]] = {
+    "leukocytes_1e9_per_l": (1.5, 40),
+    "neutrophils_1e9_per_l": (0.7, 35),
+    "lymphocytes_1e9_per_l": (0.1, 8),
+    "monocytes_1e9_per_l": (0.05, 4),
+    "eosinophils_1e9_per_l": (0, 2),
+    "neutrophil_percent": (20, 98),
+    "lymphocyte_percent": (1.5, 65),
+    "monocyte_percent": (1, 25),
+    "eosinophil_percent": (0, 15),
+    "red_cells_1e12_per_l": (1.8, 7),
+    "haemoglobin_g_per_l": (55, 190),
+    "haematocrit_percent": (16, 58),
+    "platelets_1e9_per_l": (20, 800),
+    "alt_u_per_l": (5, 1500),
+    "ast_u_per_l": (5, 1500),
+    "albumin_g_per_l": (15, 58),
+    "pao2_mmhg": (35, 400),
+}
+"""Where the median of a group of adult patients lies, also of very ill ones. Chosen wide, to tell
+units apart and nothing else; the limits of single values are those of contract 9."""
+
+_ENOUGH = 3
+"""Values that tell the unit of a column."""
+
+
+class Limits(NamedTuple):
+    """Of a feature, in the unit that it is held in."""
+
+    unit: str
+    low: float
+    high: float
+    typical: tuple[float, float]
+
+
+def limits_of(mapping: ClinicalMapping, name: str) -> Limits:
+    """What a feature's values can be; no limits where contract 9 and the mapping have none."""
+    if name in INDICATORS:
+        own = INDICATORS[name]
+        return Limits(own.unit, own.low, own.high, TYPICAL[name])
+    further = mapping.further[name]
+    low, high = further.range or (-np.inf, np.inf)
+    return Limits(mapping.held_in(name), low, high, further.typical or (low, high))
+
+
+def looks_like(values: NDArray[np.floating], limits: Limits, molar_mass: float | None) -> str:
+    """The unit that a column seems to be in, where it is not the one that was said.
+
+    Args:
+        values: in the unit that was said, NaN where missing.
+        limits: of the feature.
+        molar_mass: see `covidlit.cohort.clinical.units.factor`.
+
+    Returns:
+        A sentence without its point; empty where the values fit, or fit no unit that is known.
+    """
+    known = values[np.isfinite(values)]
+    if len(known) < _ENOUGH:
+        return ""
+    below = (known > 0) & (known <= 1)
+    if (
+        limits.unit.startswith("percent")
+        and limits.typical[0] > 1
+        and (below.mean() >= 0.2 and (known > 1).mean() >= 0.2)
+    ):
+        return f"{int(below.sum())} of {len(known)} values look like fractions, others like percent"
+    median = float(np.median(known))
+    inside = np.mean((known >= limits.low) & (known <= limits.high))
+    is_percent = limits.unit.startswith("percent")
+    shares = is_percent and limits.typical[0] >= 1 and known.max() <= 1 and known.max() > 0
+    if limits.typical[0] <= median <= limits.typical[1] and inside > 0.5 and not shares:
+        return ""
+    fitting = [
+        (unit, each)
+        for unit in other_units(limits.unit, molar_mass)
+        if _fits(known * (each := factor(unit, limits.unit, molar_mass)), limits)
+    ]
+    said = f"all values together (median {median:.4g}) cannot be {limits.unit}"
+    if not fitting:
+        return f"{said}, nor another unit that is known" if inside < 0.5 else ""
+    by_factor: dict[float, str] = {}
+    for unit, each in fitting:
+        by_factor.setdefault(each, unit)
+    texts = [
+        f"{unit} (median {median * f:.4g} {limits.unit} then)" for f, unit in by_factor.items()
+    ]
+    return f"{said}: they look like {' or '.join(texts)}"
+
+
+def _fits(values: NDArray[np.floating], limits: Limits) -> bool:
+    inside = np.mean((values >= limits.low) & (values <= limits.high))
+    low, high = limits.typical
+    return bool(inside > 0.9 and low <= np.median(values) <= high)
+
+
+def alone_looks_like(value: float, limits: Limits, molar_mass: float | None) -> str:
+    """What a single value would be in other units, in brackets; empty where none fits."""
+    fitting = [
+        f"{value:g} {unit} would be {value * each:g} {limits.unit}"
+        for unit in other_units(limits.unit, molar_mass)
+        if limits.typical[0] < value * (each := factor(unit, limits.unit, molar_mass))
+        <= limits.typical[1]
+    ]  # fmt: skip
+    return f" ({fitting[0]})" if fitting else ""
