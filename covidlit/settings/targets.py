@@ -44,7 +44,11 @@ ALLOWED_TARGETS: dict[str, set[str]] = {
         "covidlit.datamodules.slices.SliceDataModule",
         "covidlit.datamodules.tables.FactorDataModule",
     },
-    "classifiers": {"covidlit.baselines.FactorThresholds"},
+    "classifiers": {
+        "covidlit.baselines.BestSingle",
+        "covidlit.baselines.BoostedTrees",
+        "covidlit.baselines.FactorThresholds",
+    },
     "sources": {
         "covidlit.cohort.sources.existing_manifest",
         "covidlit.synthetic.source.synthetic_manifest",
