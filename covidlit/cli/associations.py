@@ -186,7 +186,7 @@ def _with_labels(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, str]:
             fix="give one of these columns to both.",
         )
     ids = labels[key].astype("string")
-    if (twice := ids[ids.duplicated() & ids.notna()]).any():
+    if len(twice := ids[ids.duplicated() & ids.notna()]):
         raise PredictionsError(
             f"{key} {twice.iloc[0]!r} stands in several rows.",
             where=path,
