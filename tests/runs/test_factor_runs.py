@@ -295,3 +295,15 @@ def test_presets_are_taken_as_far_as_they_are_there(run: Run, tmp_path: Path) ->
 def test_other_ways_with_missing_values_run_and_are_told(missing: str, run: Run) -> None:
     folder = run("logistic_regression", f"model.missing={missing}", "model.scale=true")
     assert f"<dt>missing values</dt><dd>{missing}</dd>" in (folder / "report.html").read_text()
+
+
+def test_a_run_judges_at_the_threshold_of_least_cost(run: Run) -> None:
+    point = {}
+    for cost in ("100:1", "1:100"):
+        rule = f"evaluation.operating_point=cost:{cost}@0.3"
+        folder = run("logistic_regression", "model.features=[form]", rule, name=cost[:3])
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert metrics["operating_points"][0]["rule"] == f"cost:{cost}@0.3"
+        point[cost] = metrics["operating_points"][0]["threshold"]
+        assert "the least expected cost" in (folder / "report.html").read_text()
+    assert point["100:1"] < point["1:100"]

@@ -67,8 +67,7 @@ def cliffs_delta(
     auc = rank_auc(values, positive, confidence)
     if auc.value is None or auc.low is None or auc.high is None:
         return auc
-    ends = [2 * number - 1 for number in (auc.value, auc.low, auc.high)]
-    return Estimate(*ends, auc.n, auc.method)
+    return Estimate(2 * auc.value - 1, 2 * auc.low - 1, 2 * auc.high - 1, auc.n, auc.method)
 
 
 def risk_difference(

@@ -257,7 +257,7 @@ def _reason(result: FeatureResult) -> str | None:
         if measure.estimate.reason
     }
     if result.group.p_value is None:
-        told["test"] = result.group.estimate.reason
+        told["test"] = result.group.estimate.reason or ""
     texts: dict[str, list[str]] = {}
     for name, reason in told.items():
         texts.setdefault(str(reason), []).append(name)
