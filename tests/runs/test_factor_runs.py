@@ -301,7 +301,7 @@ def test_a_run_judges_at_the_threshold_of_least_cost(run: Run) -> None:
     point = {}
     for cost in ("100:1", "1:100"):
         rule = f"evaluation.operating_point=cost:{cost}@0.3"
-        folder = run("logistic_regression", "model.features=[form]", rule, name=cost[:3])
+        folder = run("logistic_regression", "model.features=[mean_density_hu]", rule, name=cost[:3])
         metrics = json.loads((folder / "metrics.json").read_text())
         assert metrics["operating_points"][0]["rule"] == f"cost:{cost}@0.3"
         point[cost] = metrics["operating_points"][0]["threshold"]
