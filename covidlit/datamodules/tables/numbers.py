@@ -111,6 +111,34 @@ def join(manifest: pd.DataFrame, numbers: Numbers, name: str) -> Joined:
     return Joined(rows, values, tuple(lines), int(without.sum()), n_left)
 
 
+def undefined_lines(values: pd.DataFrame, train: pd.DataFrame, name: str) -> list[str]:
+    """Sentences on numbers that no scan has, or none of the training part.
+
+    Args:
+        values: of all scans that are used, a column per number.
+        train: those of the training part.
+        name: of the numbers in sentences, such as "factors".
+    """
+    lines = []
+    nowhere = [column for column in values if values[column].isna().all()]
+    for rows, where, columns in (
+        (values, f"all {len(values)} scans with {name}", nowhere),
+        (
+            train,
+            f"all {len(train)} scans of the training part",
+            [column for column in train if column not in nowhere and train[column].isna().all()],
+        ),
+    ):
+        if len(rows) and columns:
+            one = len(columns) == 1
+            lines.append(
+                f"{', '.join(map(str, columns))} {'is' if one else 'are'} undefined in {where}: a "
+                f"model learns nothing from {'it' if one else 'them'}; data.columns leaves "
+                f"{'it' if one else 'them'} out."
+            )
+    return lines
+
+
 def same_numbers(table: pd.DataFrame, values: pd.DataFrame) -> list[Suspicion]:
     """Scans of different parts that have the same numbers, as one scan under two names has.
 
