@@ -125,8 +125,8 @@ class BestSingle(ClassifierMixin, BaseEstimator):
         name = f"column {self.column_}" if self.names is None else self.names[self.column_]
         return (
             f"{name} alone; {'high' if self.above_ else 'low'} values speak for the positive class "
-            f"(AUC {self.aucs_[self.column_]:.3f} in the training part, the largest of "
-            f"{int(np.isfinite(self.aucs_).sum())} variables, hence optimistic)"
+            f"(the largest AUC of {int(np.isfinite(self.aucs_).sum())} variables in the training "
+            "part)"
         )
 
     def _above(self, column: int, auc: float) -> bool:

@@ -15,7 +15,9 @@ from covidlit.evaluation.bootstrap import ONE_PATIENT, Sampling, Weights
 from covidlit.evaluation.classification import ONE_CLASS
 from covidlit.evaluation.estimate import Estimate
 
-THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 100))
+THRESHOLDS = tuple(
+    round(0.01 * percent, 2) for percent in range(1, 100) if percent % 2 == 0 or percent % 5 == 0
+)
 """Threshold probabilities of the curve."""
 
 SHOWN = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -75,9 +77,9 @@ def decision_curve(
         thresholds: threshold probabilities in (0, 1).
 
     Returns:
-        `points`, one per threshold with `threshold`, `net_benefit`, `treat_all` and `ahead`
-        (`Estimate.to_dict()`: the score's less that of the better of treating all and none); empty,
-        with a `reason`, where there is one class only.
+        `points`, one per threshold with `threshold`, `net_benefit` and `ahead` (its difference from
+        the better of treating all and none; both `Estimate.to_dict()`), and the number `treat_all`;
+        empty, with a `reason`, where there is one class only.
     """
     n = len(target)
     if n == 0 or target.all() or not target.any():
@@ -87,14 +89,15 @@ def decision_curve(
     def curves(weights: Weights) -> NDArray[np.float64]:
         own = net_benefit(target, score, thresholds, weights)
         every = net_benefit(target, everyone, thresholds, weights)
-        return np.stack([own, every, own - np.maximum(every, 0.0)], axis=1)
+        return np.stack([own, own - np.maximum(every, 0.0)], axis=1)
 
     values = curves(np.ones((1, n)))[0]
+    treat_all = net_benefit(target, everyone, thresholds)
     replicates = sampling.distribution(curves)
     points = []
     for index, threshold in enumerate(thresholds):
-        row: dict[str, Any] = {"threshold": float(threshold)}
-        for which, name in enumerate(("net_benefit", "treat_all", "ahead")):
+        row: dict[str, Any] = {"threshold": float(threshold), "treat_all": float(treat_all[index])}
+        for which, name in enumerate(("net_benefit", "ahead")):
             found = _estimate(values[which, index], replicates[:, which, index], sampling)
             row[name] = found.to_dict()
         points.append(row)

@@ -28,7 +28,7 @@ def decision_figure(
     """
     at = np.array([point["threshold"] for point in points])
     own = [point["net_benefit"] for point in points]
-    every = np.array([point["treat_all"]["value"] for point in points])
+    every = np.array([point["treat_all"] for point in points])
     values = np.array([record["value"] for record in own])
     ends = [(r["value"], r["value"]) if r["low"] is None else (r["low"], r["high"]) for r in own]
     low, high = np.array(ends).T
