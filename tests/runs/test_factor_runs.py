@@ -263,13 +263,16 @@ def test_every_peer_learns_from_tables_with_an_empty_column_by_name(
         assert re.search(said, page)
 
 
-def test_what_differs_between_folds_is_told_of_each(run: Run) -> None:
-    weak = "model.features=[form,edge_clarity_hu_per_mm]"
-    folder = run("best_single", "split.fold=all", "model.calibration.folds=3", weak)
+def test_what_differs_between_folds_is_told_of_each_and_the_rest_once(run: Run) -> None:
+    tuned = ["model.tune=true", "model.search.grid.C=[0.1,1.0]", "model.search.outer_folds=2"]
+    folder = run(
+        "logistic_regression", "split.fold=all", "model.features=[mean_density_hu]", *tuned
+    )
     page = (folder / "report.html").read_text()
-    said = re.search(r"<dt>rule</dt><dd>(.*?)</dd>", page)
+    said = re.search(r"<dt>parameters</dt><dd>(.*?)</dd>", page)
     assert said is not None
-    assert re.fullmatch(r"(folds? [0-9, ]+: \w+ alone; [^;]*(; )?){2,3}", said[1])
+    assert len(re.findall(r"folds? [0-9, ]+: C ", said[1])) >= 2  # nested estimates differ
+    assert "<dt>augmentation</dt><dd>none</dd>" in page
 
 
 @pytest.mark.parametrize("model", ["logistic_regression", "lightgbm"])
