@@ -1,7 +1,7 @@
 """LightGBM's text of a model, looked through before LightGBM reads it.
 
-LightGBM trusts its text: a feature or a child that is not there makes it read other memory, and a
-child that is its own parent never ends.
+LightGBM trusts its text: a feature that is not there makes it read other memory, a child that is
+its own parent never ends, and a list that is missing ends the process (findings/).
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ from collections.abc import Mapping
 from covidlit.errors import CheckpointError
 
 _TREE, _END = "\nTree=", "end of trees"
+_WHOLE = ("split_feature", "decision_type", "left_child", "right_child", "internal_count")
+_REAL = ("split_gain", "threshold", "internal_value", "internal_weight")
+_OF_LEAVES = ("leaf_value", "leaf_weight", "leaf_count")
+"""Lists of a tree: of its nodes in whole numbers, of its nodes in any, and of its leaves."""
 
 
 def check_model_text(text: object, n_features: int, n_classes: int) -> None:
@@ -61,6 +65,8 @@ def _problem(text: object, n_features: int, n_classes: int) -> str:
     if whole[at:].strip():
         return "the sizes of its trees are not those of its trees"
     for number, tree in enumerate(trees):
+        if not tree.startswith(f"{number}\nnum_leaves="):
+            return f"tree {number}: its first lines are not those of a tree"
         try:
             wrong = _wrong_in(_fields(tree), n_features)
         except (KeyError, ValueError) as error:
@@ -74,17 +80,16 @@ def _wrong_in(tree: Mapping[str, str], n_features: int) -> str:
     leaves = int(tree["num_leaves"])
     if leaves < 1 or int(tree["num_cat"]) or int(tree.get("is_linear", "0")):
         return "a kind of tree that covidlit does not grow"
+    float(tree["shrinkage"])
     if len(_numbers(tree["leaf_value"])) != leaves:
         return "leaves without a value"
     if leaves == 1:
         return ""
     nodes = leaves - 1
-    columns = {
-        name: [int(value) for value in tree[name].split()]
-        for name in ("split_feature", "decision_type", "left_child", "right_child")
-    }
-    lengths = {*map(len, columns.values()), len(_numbers(tree["threshold"]))}
-    if lengths != {nodes}:
+    columns = {name: [int(value) for value in tree[name].split()] for name in _WHOLE}
+    lengths = {*map(len, columns.values()), *(len(_numbers(tree[name])) for name in _REAL)}
+    of_leaves = {len(_numbers(tree[name])) for name in _OF_LEAVES}
+    if lengths != {nodes} or of_leaves != {leaves}:
         return "lists of different lengths"
     if not all(0 <= feature < n_features for feature in columns["split_feature"]):
         return "a feature that is not there"

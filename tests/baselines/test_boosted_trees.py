@@ -96,6 +96,9 @@ def test_it_is_lightgbm_and_comes_back_the_same(classes: int, tmp_path: Path) ->
         ("objective=binary sigmoid:1", "objective=regression", "objective"),
         ("tree_sizes=", "tree_sizes=1 ", "sizes"),
         ("end of trees", "", "no text of LightGBM"),
+        ("Tree=0\nnum_leaves=", "Tree=num_leaves=", "first lines|sizes"),
+        ("leaf_count=", "leaf_kount=", "KeyError: 'leaf_count'"),
+        ("is_linear=0", "is_linear=1", "a kind of tree"),
     ],
 )
 def test_a_damaged_text_is_refused_before_lightgbm_reads_it(

@@ -8,19 +8,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import quantile_transform
 from sklearn.svm import SVC
 
 from covidlit.baselines import BoostedTrees, ClassicalModel, FactorThresholds, load_model
-from covidlit.baselines.classifier import build_pipeline
+from covidlit.baselines.classifier import build_classifier, build_pipeline
 from covidlit.baselines.preparation import MISSING, QuantileNormal, untold_features
 from covidlit.checkpoints.record import RunRecord
 from covidlit.errors import ConfigError
+from covidlit.settings.tree import config_dir
 
 RECORD = RunRecord.model_validate(
     {
@@ -131,3 +135,24 @@ def test_what_tells_nothing_is_named() -> None:
     assert untold_features("abcdef", x) == {
         "d": "missing throughout", "e": "0.3 throughout", "f": "1 throughout",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("model", ["logistic_regression", "best_single", "lightgbm"])
+def test_permuted_labels_are_chance_with_everything_fitted_inside_the_folds(model: str) -> None:
+    """28 features with gaps that depend on nothing: what was fitted outside would show."""
+    node = yaml.safe_load((config_dir() / "model" / f"{model}.yaml").read_text())
+    short = {"n_estimators": 20} if model == "lightgbm" else {}
+    classifier = build_classifier({**node["classifier"], **short}, 0)
+    pipeline = build_pipeline(
+        classifier, scale=node["scale"],
+        missing="median_indicator" if node.get("missing", "median") == "median" else "own",
+    )  # fmt: skip
+    found = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        x = np.where(rng.random((200, 28)) < 0.1, np.nan, rng.lognormal(size=(200, 28)))
+        y = rng.permutation(np.arange(200) % 2)
+        for fit, score in StratifiedKFold(5, shuffle=True, random_state=seed).split(x, y):
+            made = clone(pipeline).fit(x[fit], y[fit])
+            found.append(roc_auc_score(y[score], made.predict_proba(x[score])[:, 1]))
+    assert np.mean(found) == pytest.approx(0.5, abs=0.03)
