@@ -50,7 +50,11 @@ ALLOWED_TARGETS: dict[str, set[str]] = {
         "covidlit.datamodules.tables.ClinicalDataModule",
         "covidlit.datamodules.tables.FactorDataModule",
     },
-    "classifiers": {"covidlit.baselines.FactorThresholds"},
+    "classifiers": {
+        "covidlit.baselines.BestSingle",
+        "covidlit.baselines.BoostedTrees",
+        "covidlit.baselines.FactorThresholds",
+    },
     "sources": {
         "covidlit.cohort.sources.existing_manifest",
         "covidlit.synthetic.source.synthetic_manifest",

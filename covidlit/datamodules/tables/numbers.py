@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from covidlit.cohort.feature_presets import PRESETS
 from covidlit.cohort.leakage import Suspicion
 from covidlit.cohort.patient_ids import same_patient
 from covidlit.errors import ConfigError, ManifestError, did_you_mean
@@ -170,19 +171,25 @@ def same_numbers(table: pd.DataFrame, values: pd.DataFrame, unit: str = "scan") 
 
 
 def chosen_features(features: pd.DataFrame, asked: Sequence[str] | None) -> pd.DataFrame:
-    """The rows of a table of features that groups or names ask for, in the table's order.
+    """The rows of a table of features that are asked for, in the table's order.
+
+    Of a preset (`covidlit.cohort.feature_presets`) those are taken that the table has; a group of
+    the table comes before a preset of the same name.
 
     Args:
         features: name, group, ...
-        asked: names of groups or of features; None: all.
+        asked: names of groups, of presets or of features; None: all.
 
     Raises:
-        ConfigError: there is no such group or feature, or none is named.
+        ConfigError: there is no such group, preset or feature, a preset of which the table has
+            none, or none is named.
     """
     if asked is None:
         return features
     wanted = [asked] if isinstance(asked, str) else list(map(str, asked))
-    known = [*dict.fromkeys(features["group"]), *features["name"]]
+    groups, names = list(dict.fromkeys(features["group"])), list(features["name"])
+    known = [*groups, *PRESETS, *names]
+    chosen = pd.Series(False, index=features.index)
     for name in wanted or [""]:
         if name not in known:
             raise ConfigError(
@@ -190,9 +197,20 @@ def chosen_features(features: pd.DataFrame, asked: Sequence[str] | None) -> pd.D
                 if name
                 else "no feature is chosen.",
                 where="model.features",
-                fix=did_you_mean(name, known) or f"use null for all, or some of {', '.join(known)}",
+                fix=did_you_mean(name, known)
+                or f"use null for all, or some of {', '.join(dict.fromkeys(known))}.",
             )
-    chosen = features["group"].isin(wanted) | features["name"].isin(wanted)
+        if name in groups or name in names:
+            found = features["group"].eq(name) | features["name"].eq(name)
+        else:
+            found = features["name"].isin(PRESETS[name])
+        if not found.any():
+            raise ConfigError(
+                f"the data have none of the {len(PRESETS[name])} features of {name!r}.",
+                where="model.features",
+                fix=f"use null for all, or some of {', '.join([*groups, *names])}.",
+            )
+        chosen |= found
     return features[chosen].reset_index(drop=True)
 
 
