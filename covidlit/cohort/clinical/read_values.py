@@ -17,7 +17,7 @@ from covidlit.cohort.clinical.problems import Problems
 from covidlit.cohort.clinical.read_people import days_of
 from covidlit.cohort.clinical.units import factor, spelled
 from covidlit.cohort.spellings import spelling
-from covidlit.errors import ConfigError
+from covidlit.errors import ConfigError, did_you_mean
 
 
 @dataclass
@@ -51,8 +51,31 @@ def wide_values(sheet: Sheet, mapping: ClinicalMapping, problems: Problems) -> V
         units = [lab.unit] * len(sheet.cells)
         rows = np.arange(len(sheet.cells))
         parts.append(_feature(sheet, mapping, name, lab, rows, place, units, problems, found))
+    named = {
+        place for lab in mapping.numbers.values() if (place := sheet.find(lab.names)) is not None
+    }
+    others = [name for k, name in enumerate(sheet.header) if name and k not in named]
+    found.notes += _perhaps_meant(mapping, found.absent, others, "column")
     found.records = _joined(parts)
     return found
+
+
+def _perhaps_meant(
+    mapping: ClinicalMapping, absent: list[str], others: list[str], what: str
+) -> list[str]:
+    """A sentence for each feature that is not there, but something that is spelt much like it."""
+    sentences = []
+    for name in absent:
+        hints = [_close(each, others) for each in mapping.numbers[name].names]
+        if hint := next(filter(None, hints), None):
+            sentences.append(
+                f"{name} is not there: {hint} If that {what} is meant, add its name to the mapping."
+            )
+    return sentences
+
+
+def _close(name: str, others: list[str]) -> str | None:
+    return did_you_mean(name, others, cutoff=0.8) if len(name) > 3 else None
 
 
 def _require_same_unit(sheet: Sheet, place: int, name: str, lab: Lab, problems: Problems) -> None:
@@ -97,6 +120,7 @@ def long_values(sheet: Sheet, mapping: ClinicalMapping, problems: Problems) -> V
         parts.append(_feature(sheet, mapping, name, lab, rows, place, own, problems, found))
     others = Counter(name for name, known in zip(names, meant, strict=True) if not known and name)
     if others:
+        found.notes += _perhaps_meant(mapping, found.absent, list(others), "test")
         first = ", ".join(f"{name!r} ({n})" for name, n in others.most_common(10))
         found.notes.append(
             f"{sum(others.values())} rows of {len(others)} tests that the mapping does not name "
@@ -140,6 +164,11 @@ def _feature(
         own = days_of(sheet, lab.date, mapping, f"{name}.date", problems, found.notes)
         if own is not None:
             records["moment"] = own.iloc[rows[there]].to_numpy()
+            for row in records.loc[records["moment"].isna(), "row"]:
+                problems.of_cell(
+                    sheet, int(row), place, f"{name} has no date of its own in this row",
+                    "fill in its date, or empty the value",
+                )  # fmt: skip
     return records
 
 

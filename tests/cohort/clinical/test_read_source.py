@@ -180,6 +180,13 @@ def test_a_hospital_that_lacks_columns_needs_no_other_mapping(tmp_path: Path) ->
     assert any("alt_u_per_l, crp_mg_per_l" in note for note in source.notes)
 
 
+def test_a_column_spelt_much_like_one_that_is_not_there_is_named(tmp_path: Path) -> None:
+    labs = {"alt_u_per_l": {"names": "Transaminase", "unit": "ukat/L"}}
+    table = hospital.frame().rename(columns={"ALT": "Transaminse"})
+    source = hospital.read(tmp_path, table, hospital.changed(labs=labs))
+    assert any("did you mean Transaminse?" in note for note in source.notes)
+
+
 def test_one_row_per_patient_without_any_date(tmp_path: Path) -> None:
     table = hospital.frame([hospital.ROWS[0], *hospital.ROWS[2:]])
     table = table.drop(columns=["MRN", "Sampled", "Admitted", "Left"])
