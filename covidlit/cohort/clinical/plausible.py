@@ -36,6 +36,9 @@ units apart and nothing else; the limits of single values are those of contract 
 _ENOUGH = 3
 """Values that tell the unit of a column."""
 
+_USUAL, _MANY = (95.0, 190.0), 30
+"""Of many patients the median haemoglobin is higher: mmol/L taken for g/dL gives 85 g/L."""
+
 
 class Limits(NamedTuple):
     """Of a feature, in the unit that it is held in."""
@@ -80,8 +83,11 @@ def looks_like(values: NDArray[np.floating], limits: Limits, molar_mass: float |
     median = float(np.median(known))
     inside = np.mean((known >= limits.low) & (known <= limits.high))
     is_percent = limits.unit.startswith("percent")
+    low, high = limits.typical
+    if len(known) >= _MANY and limits.typical == TYPICAL["haemoglobin_g_per_l"]:
+        low, high = _USUAL
     shares = is_percent and limits.typical[0] >= 1 and known.max() <= 1 and known.max() > 0
-    if limits.typical[0] <= median <= limits.typical[1] and inside > 0.5 and not shares:
+    if low <= median <= high and inside > 0.5 and not shares:
         return ""
     fitting = [
         (unit, each)

@@ -73,6 +73,12 @@ def test_a_column_in_another_unit_than_was_said(
     assert "check_units: false" in text
 
 
+def test_haemoglobin_in_mmol_that_is_said_to_be_in_g_per_dl(tmp_path: Path) -> None:
+    rows = [[f"P{k}", *hospital.ROWS[2][1:]] for k in range(40)]
+    table = hospital.frame(rows).assign(Hb=[7.5 + k / 20 for k in range(40)])
+    assert "mmol/L (median 136.6 g/L then)" in refused(tmp_path, table)
+
+
 def test_implausible_values_are_emptied_where_that_is_said(tmp_path: Path) -> None:
     table = with_cell("Hb", 2, 133)
     source = hospital.read(tmp_path, table, hospital.changed(implausible="missing"))

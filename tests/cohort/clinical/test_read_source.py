@@ -208,6 +208,11 @@ def test_whole_numbers_are_the_same_patients_in_every_file(tmp_path: Path) -> No
     assert source.patients["patient_id"].tolist() == ["7", "8", "9"]
 
 
+def test_days_as_a_spreadsheet_numbers_them(tmp_path: Path) -> None:
+    table = hospital.frame().assign(Sampled=[43862, 43864, 43863, 43866])
+    check(hospital.read(tmp_path, table))
+
+
 def test_days_since_admission_as_numbers(tmp_path: Path) -> None:
     table = hospital.frame().assign(Sampled=[0, 2, 0, 1], Admitted=0, Left=[19, 19, 8, 24])
     days = {"origin": "2020-01-01", "unit": "days"}
