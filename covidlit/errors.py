@@ -28,7 +28,8 @@ class CovidlitError(Exception):
     """
 
     def __init__(self, what: str, *, where: object = None, fix: str | None = None) -> None:
-        self.what = what
+        # Many a sentence ends with what another program says, which has a full stop of its own.
+        self.what = what[:-1] if what.endswith("..") and not what.endswith("...") else what
         self.where = None if where is None else str(where)
         self.fix = fix
         super().__init__(what, where, fix)

@@ -58,6 +58,13 @@ def test_what_is_no_table_is_refused_by_name(
         read_table(tmp_path / name, ManifestError)
     assert message in str(caught.value)
     assert name in str(caught.value)
+    assert not caught.value.what.endswith("..")  # what pyarrow says has its own full stop
+
+
+def test_a_sentence_has_one_full_stop() -> None:
+    for said, what in (("no file..", "no file."), ("a, b, ...", "a, b, ..."), ("x.", "x.")):
+        assert CovidlitError(said).what == what
+        assert str(CovidlitError(said, fix="mend.")) == f"{what} Fix: mend."
 
 
 def test_a_table_of_another_ending_is_not_written(tmp_path: Path) -> None:

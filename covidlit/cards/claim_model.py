@@ -44,7 +44,9 @@ def architecture(facts: Facts) -> list[str]:
     network = facts.get(CHECKPOINT, "network")
     lines = [
         f"Network {network} with {arguments}; its connections are those of this class.",
-        f"Input: one volume of {numbers(size)} voxels (z, y, x), one channel, values 0 to 1.",
+        f"Input: one volume of {numbers(size)} voxels (z, y, x), one channel, values 0 to 1."
+        if size is None or len(size) == 3
+        else f"Input: {size[0]} numbers of a row, of which the network prepares its features.",
         "Output: one logit, whose sigmoid is the score."
         if n_classes == 2
         else f"Output: {n_classes} logits, whose softmax gives one score per class.",

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from covidlit.checkpoints.record import RunRecord
+
 
 def network_facts(checkpoint: str | Path) -> dict[str, Any]:
     """Parameters, layers by kind and operations of one volume, of a checkpoint of covidlit.
@@ -19,7 +21,8 @@ def network_facts(checkpoint: str | Path) -> dict[str, Any]:
     Returns:
         `file`, `epochs` (finished), `weights_hash`, `split_hash`, `synthetic`, `network` (its
         class), `arguments` (plain), `monitor` (the metric that selects a checkpoint), `n_classes`,
-        `parameters`, `trainable`, `input` (z, y, x in voxels), `layers` (number by kind), `flops`
+        `parameters`, `trainable`, `input` (z, y, x in voxels; of a table its columns), `layers`
+        (number by kind), `flops`
         (None where it could not be counted, and `flops_reason`).
 
     Raises:
@@ -38,8 +41,9 @@ def network_facts(checkpoint: str | Path) -> dict[str, Any]:
     with torch.device("meta"):
         task: Any = build(_without_weights(node), "tasks")
     net = task.net.eval()
-    size = record.volume_input.geometry.size
-    flops, reason = _flops(net, torch.empty(1, 1, *size, device="meta"))
+    size = _input_size(record)
+    example = (1, 1, *size) if len(size) == 3 else (1, *size)
+    flops, reason = _flops(net, torch.empty(*example, device="meta"))
     return {
         "file": Path(checkpoint).name,
         "epochs": int(content.get("epoch", -1)) + 1,
@@ -57,6 +61,12 @@ def network_facts(checkpoint: str | Path) -> dict[str, Any]:
         "flops": flops,
         "flops_reason": reason,
     }
+
+
+def _input_size(record: RunRecord) -> tuple[int, ...]:
+    """Of one row: voxels along z, y, x, or the number of columns of a table."""
+    columns = getattr(record.preprocess, "columns", None)
+    return record.volume_input.geometry.size if columns is None else (len(columns),)
 
 
 def layers_by_kind(net: nn.Module) -> dict[str, int]:

@@ -12,7 +12,7 @@ from covidlit.checkpoints.file import load_checkpoint
 from covidlit.checkpoints.weights import check_weights
 from covidlit.datamodules.build import VOLUMES
 from covidlit.errors import CheckpointError
-from covidlit.settings.paths import PATHS
+from covidlit.settings.paths import PATHS, SOURCE_PATHS
 from covidlit.settings.targets import MOVED
 from covidlit.settings.trainer import number_of_devices
 
@@ -23,7 +23,7 @@ _NODES = (
     "trainer.accumulate_grad_batches", "trainer.gradient_clip_val", "trainer.limit_train_batches",
     "trainer.overfit_batches", "trainer.precision", "trainer.devices", "trainer.num_nodes",
 )  # fmt: skip
-_PLACES = {*PATHS, "n_jobs", "num_workers", "backend"}
+_PLACES = {*PATHS, *SOURCE_PATHS, "n_jobs", "num_workers", "backend"}
 """Settings below these nodes that say where and with how many processes the work is done. Whether
 another path holds the same scans is told by the split's hash."""
 

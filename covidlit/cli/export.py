@@ -50,7 +50,9 @@ def export(
             "segments slices, classes of pixels and objects are compared as well."
         ),
     ] = 1e-4,
-    n_scans: Annotated[int, typer.Option(help="How many of the scans are compared.")] = 8,
+    n_scans: Annotated[
+        int, typer.Option(help="How many of the scans are compared; at least 2.")
+    ] = 8,
     override: Annotated[
         list[str] | None,
         typer.Option(help="A DICOM check to switch off, by name; may be given several times."),

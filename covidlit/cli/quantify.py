@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from covidlit.runs.stopped import INTERRUPTED
+
 if TYPE_CHECKING:
+    from covidlit.dicom.other_objects import OtherObject
     from covidlit.quantify.labeller import Labeller
     from covidlit.quantify.results import Results
 
@@ -99,16 +103,50 @@ def quantify(
     from covidlit.dicom import Checks
     from covidlit.quantify.many import quantify as quantify_all
 
+    idle = _of_network(engine, device, threads) if masks is not None else []
+    _refuse_idle(idle, "with --masks, where no network labels")
+    if not dicom:
+        idle = ["--segmentation"] * (segmentation != "binary")
+        idle += ["--absent-as-empty"] * absent_as_empty
+        _refuse_idle(idle, "with --no-dicom, where no DICOM object is written")
     labeller, path = _labeller(of, masks, label or [], engine, device, threads)
     checks = Checks(override=frozenset(override or ()), image_orientation=image_orientation)
-    results = quantify_all(
-        path, labeller, out, checks=checks, dicom=dicom, segmentation=segmentation,
-        absent_as_empty=absent_as_empty, report=report, spread=spread, progress=True,
-    )  # fmt: skip
-    _print(results, out)
+    try:
+        results = quantify_all(
+            path, labeller, out, checks=checks, dicom=dicom, segmentation=segmentation,
+            absent_as_empty=absent_as_empty, report=report, spread=spread, progress=True,
+        )  # fmt: skip
+    except KeyboardInterrupt as stop:
+        typer.echo(
+            f"\nStopped (Ctrl-C). Scans that are finished are kept in {out}; the same command goes "
+            "on with the others.",
+            err=True,
+        )
+        raise typer.Exit(INTERRUPTED) from stop
+    _print(results, out, path)
     refused = results.scans["status"].ne("ok").any()
     if results.factors.empty or (strict and refused):
         raise typer.Exit(1)
+
+
+def _of_network(engine: str, device: str, threads: int | None) -> list[str]:
+    """Options that say something of the network alone."""
+    given = {
+        "--engine": engine != "auto", "--device": device != "auto", "--threads": threads is not None
+    }  # fmt: skip
+    return [name for name, said in given.items() if said]
+
+
+def _refuse_idle(options: list[str], why: str) -> None:
+    from covidlit.errors import ConfigError
+
+    if options:
+        one = len(options) == 1
+        raise ConfigError(
+            f"{'does' if one else 'do'} nothing {why}.",
+            where=" ".join(options),
+            fix=f"leave {'it' if one else 'them'} out.",
+        )
 
 
 def _labeller(
@@ -160,12 +198,16 @@ def _classes(label: list[str]) -> dict[int, str]:
     return classes
 
 
-def _print(results: Results, out: Path) -> None:
+def _print(results: Results, out: Path, path: Path) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from covidlit.cohort.factor_tables import undefined_factors
+    from covidlit.cohort.scan_sources import in_words
+    from covidlit.lesions.agreement import SINGLE_LESIONS
     from covidlit.lesions.trend import change_text, changes_text, limits_text
+    from covidlit.quantify.alike import Said, alike
 
     console = Console()
     if len(results.factors):
@@ -194,13 +236,31 @@ def _print(results: Results, out: Path) -> None:
                 console.print(f"• {line}", highlight=False, markup=False)
         if said := changes_text(results.changes):
             console.print(f"Lesions since the scan before: {said}", markup=False)
+            console.print(SINGLE_LESIONS, markup=False, highlight=False)
     refused = results.scans[results.scans["status"] == "refused"]
-    for row in refused.itertuples(index=False):
-        named = escape(str(row.path))
-        console.print(f"[red]refused[/] {named}: {escape(str(row.reason))}", highlight=False)
-    for row in results.scans[results.scans["notes"].notna()].itertuples(index=False):
+    noted = results.scans[results.scans["notes"].notna()]
+    for head, rows, column in (
+        ("[red]refused[/]", refused, "reason"), ("[yellow]note[/]", noted, "notes")
+    ):  # fmt: skip
+        rows_said = [
+            Said(str(row["scan_id"] or ""), str(row["path"]), str(row[column]))
+            for row in rows.to_dict("records")
+        ]
+        for line in alike(rows_said, by_path=column == "reason"):
+            console.print(f"{head} {escape(line)}", highlight=False)
+    if undefined := undefined_factors(results.factors):
+        reasons: dict[str, list[str]] = {}
+        for factor, why in undefined.items():
+            reasons.setdefault(why, []).append(factor)
+        said_of = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
         console.print(
-            f"[yellow]note[/] {escape(str(row.scan_id))}: {escape(str(row.notes))}",
+            f"[yellow]note[/] undefined in all {len(results.factors)} scans: {escape(said_of)}",
+            highlight=False,
+        )
+    if results.others:
+        console.print(
+            f"[yellow]note[/] no scans, and left alone: {in_words(results.others)} "
+            f"({escape(_places(results.others, path))})",
             highlight=False,
         )
     if results.dropped:
@@ -215,6 +275,20 @@ def _print(results: Results, out: Path) -> None:
         f"{measured} scans measured{before}, {len(refused)} refused. Results: {escape(str(out))}",
         highlight=False,
     )
+
+
+def _places(others: Sequence[OtherObject], root: Path) -> str:
+    """The folders of files, some of them; of results of this command their folder alone."""
+    from covidlit.dicom.wording import name_some
+    from covidlit.quantify.results import is_results_folder
+
+    found: dict[str, None] = {}
+    for other in others:
+        folders = [f"{folder}/" for folder in reversed(PurePosixPath(other.path).parents)][1:]
+        own = next((name for name in folders if is_results_folder(root / name)), None)
+        place = folders[-1] if folders else "in the folder itself"
+        found[f"results of `covidlit quantify` in {own}" if own else place] = None
+    return name_some(list(found))
 
 
 def _number(value: object, digits: int) -> str:

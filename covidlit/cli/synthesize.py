@@ -19,7 +19,7 @@ def synthesize(
     ] = "mild",
     n_scans: Annotated[int, typer.Option(help="How many scans.", min=1)] = 160,
     seed: Annotated[int, typer.Option(help="Seed: the same seed, the same bytes.", min=0)] = 0,
-    matrix: Annotated[int, typer.Option(help="Rows and columns of a slice.")] = 128,
+    matrix: Annotated[int, typer.Option(help="Rows and columns of a slice, 32 to 1024.")] = 128,
     thickness_mm: Annotated[
         float, typer.Option(help="Slice thickness in mm; 0 for each scanner's own 1 to 5 mm.")
     ] = 5.0,

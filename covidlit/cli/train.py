@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from covidlit.errors import ConfigError, CovidlitError, machine_trouble
 from covidlit.names import check_name
@@ -37,7 +37,8 @@ def main() -> None:
     let_waiting_threads_sleep()
     collect_less()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us instead of Hydra's printer
-    task = run if {"-m", "--multirun"} & {*sys.argv} else _run_alone
+    refusals: list[_JobRefusal] = []
+    task = _collecting(refusals) if {"-m", "--multirun"} & {*sys.argv} else _run_alone
     entry = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(task)
     try:
         check_address_space()
@@ -52,7 +53,47 @@ def main() -> None:
     except Exception as error:
         if (said := _as_said(error)) is None:
             raise
-        _stop(said)
+        _stop(*(_told_apart(refusals) or [str(said)]))
+
+
+class _JobRefusal(NamedTuple):
+    """A user's error that ended one of several jobs, and the job's own overrides."""
+
+    overrides: tuple[str, ...]
+    error: CovidlitError
+
+
+def _collecting(refusals: list[_JobRefusal]) -> Callable[[DictConfig], float | None]:
+    """`run` that notes the errors of jobs: Hydra goes on with the others, and raises the first.
+
+    Those of trials are told by the sweep. Jobs in other processes are not noted.
+    """
+
+    @wraps(run)
+    def noting(config: DictConfig) -> float | None:
+        from hydra.core.hydra_config import HydraConfig
+
+        try:
+            return run(config)
+        except Exception as error:
+            said, hydra_config = _as_said(error), HydraConfig.get()
+            if said is not None and current_trial(hydra_config) is None:
+                refusals.append(_JobRefusal(tuple(hydra_config.overrides.task), said))
+            raise
+
+    return noting
+
+
+def _told_apart(refusals: Sequence[_JobRefusal]) -> list[str]:
+    """Different errors of several jobs, each with the overrides of its jobs; else nothing."""
+    jobs: dict[str, list[str]] = {}
+    for overrides, error in refusals:
+        common = set.intersection(*(set(other.overrides) for other in refusals))
+        own = " ".join(each for each in overrides if each not in common)
+        jobs.setdefault(str(error), []).append(own)
+    if len(jobs) < 2:
+        return []
+    return [f"{' and '.join(names)}: {error}" for error, names in jobs.items()]
 
 
 class _Refused(BaseException):
@@ -100,8 +141,9 @@ def _check_run_name(overrides: Sequence[str]) -> None:
                 check_name(name.strip("'\" "), "name", ConfigError)
 
 
-def _stop(error: CovidlitError) -> NoReturn:
-    sys.stderr.write(f"\nerror: {error}\n")
+def _stop(*errors: object) -> NoReturn:
+    for error in errors:
+        sys.stderr.write(f"\nerror: {error}\n")
     sys.exit(2)
 
 

@@ -45,6 +45,7 @@ def trend(
     from rich.console import Console
 
     from covidlit.cohort.factor_tables import FACTORS, read_factors, read_lesions
+    from covidlit.lesions.agreement import SINGLE_LESIONS
     from covidlit.lesions.trend import (
         CHANGE_COLUMNS,
         NOT_MATCHED,
@@ -64,7 +65,7 @@ def trend(
 
     source = _table_in(factors, "factors")
     check_own_table(out / "trend.csv", TREND_COLUMNS, "covidlit trend")
-    check_own_table(out / "lesion_changes.csv", CHANGE_COLUMNS, "covidlit trend")
+    check_own_table(out / "lesion_changes.csv", CHANGE_COLUMNS[:-1], "covidlit trend")
     read = (source, lesions or source.with_name(f"lesions{source.suffix}"))
     for name, columns in (("factors", FACTORS), ("lesions", ("lesion_id", "class_name"))):
         check_own_table(out / f"{name}.parquet", columns, "covidlit trend", inputs=read)
@@ -98,6 +99,7 @@ def trend(
     if changes is not None:
         if said := changes_text(changes):
             console.print(f"Lesions: {said}", markup=False)
+            console.print(SINGLE_LESIONS, markup=False, highlight=False)
         for row in changes[changes["change"] == NOT_MATCHED].itertuples():
             console.print(
                 f"Lesions of {row.scan_after} not matched with {row.scan_before}: {row.reason}",

@@ -118,7 +118,9 @@ DEFINITIONS: tuple[Definition, ...] = (
         "day their mean); of a lesion, its volume - that of the lesions that it was",
         "",
         "the severity paper, Table 2",
-        "says nothing by itself: a change counts only beyond the limits of agreement (trend.csv)",
+        "says nothing by itself: a change counts only beyond the limits of agreement (trend.csv). "
+        "Those were measured of whole scans: changes of single lesions (lesion_changes.csv) are "
+        "uncorrected, and stand beside the limits of the total volume",
     ),
 )  # fmt: skip
 """The eleven, in the paper's order."""

@@ -128,6 +128,35 @@ def validate_lesions(table: pd.DataFrame, where: object = "lesions") -> pd.DataF
     return validate(table, LESIONS_SCHEMA, where, ManifestError, allow_empty=True)
 
 
+def undefined_factors(table: pd.DataFrame) -> dict[str, str]:
+    """The factors that no scan of a table has, and why where the table tells.
+
+    Args:
+        table: contract 8.
+
+    Returns:
+        Column -> reason, in the order of `FACTORS`; nothing of a table without a scan.
+    """
+    if table.empty:
+        return {}
+    no_lesion = bool(table["n_lesions"].eq(0).fillna(False).all())
+    found = {}
+    for name in FACTORS:
+        if name not in table or table[name].notna().any():
+            continue
+        if name == "volume_change_ml":
+            found[name] = "no patient has an earlier scan of another day"
+        elif name in _NEED_A_LESION and no_lesion:
+            found[name] = "no scan has a lesion"
+        elif name == "edge_clarity_hu_per_mm":
+            found[name] = "no lesion has a border with lung"
+        elif name in ("proportion_percent", "pleural_distance_mm"):
+            found[name] = "the labels show no lung"
+        else:
+            found[name] = "the scans do not allow it"
+    return found
+
+
 def read_factors(path: str | Path) -> pd.DataFrame:
     """Read and check `factors.parquet` (or `.csv`); see `validate_factors`."""
     return validate_factors(read_table(path, ManifestError), where=path)

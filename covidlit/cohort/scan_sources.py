@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,9 +21,11 @@ from covidlit.dicom import (
     pseudonym_uid,
     read_series,
 )
+from covidlit.dicom.other_objects import OtherObject, kind_of_class, kind_of_image
 from covidlit.errors import CovidlitError, fault_reason
 from covidlit.files import path_named, printable
 from covidlit.scans.images import image_files, is_image_file, read_image
+from covidlit.scans.lesion_labels import is_label_file
 from covidlit.scans.scan import Scan
 
 TABLE_SUFFIXES = (".csv", ".parquet")
@@ -71,13 +74,17 @@ def refusal_reason(error: Exception) -> str:
     return fault_reason(error)
 
 
-def find_scans(path: str | Path, checks: Checks) -> list[ScanSource]:
+def find_scans(
+    path: str | Path, checks: Checks, others: list[OtherObject] | None = None
+) -> list[ScanSource]:
     """The scans at a path, in a fixed order, and the damaged files there.
 
     Args:
         path: a manifest (`.csv`, `.parquet`); a folder with DICOM series or images in any nesting;
             an image that SimpleITK reads; or a DICOM file.
         checks: which scans are refused.
+        others: gets the files that are no scans, such as reports, segmentations and label volumes
+            of covidlit; None: those that hold images are scans that are refused.
 
     Raises:
         CovidlitError: there is no such path, or no scan is there.
@@ -91,13 +98,16 @@ def find_scans(path: str | Path, checks: Checks) -> list[ScanSource]:
     elif path.is_file() and is_image_file(path):
         sources = [_image(path, path.parent, checks)]
     else:
-        sources = list(_dicom_series(path, checks))
+        sources = list(_dicom_series(path, checks, others))
         if path.is_dir():
             images = [_image(file, path, checks) for file in image_files(path)]
             sources = _each_once(sources, images)
+    if others is not None and path.is_dir():
+        sources = _without_others(sources, others)
     if not sources:
+        only = f", only {in_words(others)}" if others else ""
         raise CovidlitError(
-            "no CT scan was found there.",
+            f"no CT scan was found there{only}.",
             where=path,
             fix="give a folder with DICOM files, an image such as .nii.gz, or a manifest.",
         )
@@ -123,10 +133,44 @@ def _read_noting(read: Callable[[], Scan], copy: str) -> Scan:
     return replace(scan, notes=(*scan.notes, note))
 
 
-def _dicom_series(path: Path, checks: Checks) -> Iterator[ScanSource]:
+def in_words(others: Iterable[OtherObject]) -> str:
+    """How many of which kind there are: "2 documents (PDF), 1 segmentation (SEG)"."""
+    counts = Counter(other.kind for other in others)
+    return ", ".join(
+        f"{n} {_plural(kind) if n > 1 else kind}" for kind, n in sorted(counts.items())
+    )
+
+
+def _plural(kind: str) -> str:
+    name, blank, short = kind.partition(" (")
+    return f"{name}{'' if name.endswith(('s', 'data')) else 's'}{blank}{short}"
+
+
+def _without_others(sources: list[ScanSource], others: list[OtherObject]) -> list[ScanSource]:
+    """The sources without the label volumes of contract 7."""
+    labels = [one for one in sources if one.series is None and is_label_file(one.path)]
+    others += [OtherObject(one.path, "label volume") for one in labels]
+    return [one for one in sources if one not in labels]
+
+
+def _dicom_series(
+    path: Path, checks: Checks, others: list[OtherObject] | None = None
+) -> Iterator[ScanSource]:
     root = path if path.is_dir() else path.parent
     found = find_series(path)
+    if others is not None:
+        others += [
+            OtherObject(relative_place(file, root), kind_of_class(sop_class) or "DICOM object")
+            for file, sop_class in found.without_image
+        ]
     for series in found.series:
+        kinds = [kind_of_image(image) for image in series.images]
+        if others is not None and all(kinds) and not checks.overrides("not_ct"):
+            others += [
+                OtherObject(relative_place(image.path, root), str(kind))
+                for image, kind in zip(series.images, kinds, strict=True)
+            ]
+            continue
         verdict = judge(series, checks)
         place = path if series.files == [path] else series.folder
         yield ScanSource(
@@ -203,6 +247,11 @@ def _image(file: Path, root: Path, checks: Checks) -> ScanSource:
 
 
 def relative_place(path: Path, root: Path) -> str:
-    """A path from `root` where it lies below it, else as it is; with forward slashes, as text."""
+    """A path from `root` where it lies below it, else as it is; with forward slashes, as text.
+
+    The root itself goes by its name.
+    """
+    if path == root:
+        return printable(path.resolve().name or path)
     below = path.is_relative_to(root)
     return printable(path.relative_to(root).as_posix() if below else path)

@@ -128,14 +128,16 @@ def write_labelled_slices(table: pd.DataFrame, coco: Coco, folder: str | Path) -
     folder = Path(folder)
     table = validate_slices(table, where=folder / SLICES)
     check_same_slices(table, coco, folder)
-    places = [Path(place) for place in table["path"]]
-    root = folder.resolve()
-    table["path"] = [
-        printable(os.path.relpath(place, root)) if place.parts[:2] == root.parts[:2] else str(place)
-        for place in places
-    ]
+    table["path"] = [place_from(Path(place), folder) for place in table["path"]]
     write_coco(coco, folder / ANNOTATIONS)
     return write_table(table, folder / SLICES)
+
+
+def place_from(path: Path, folder: Path) -> str:
+    """A path as a table in a folder has it: relative to it where it lies below or beside it."""
+    root = folder.resolve()
+    near = path.parts[:2] == root.parts[:2]
+    return printable(os.path.relpath(path, root)) if near else str(path)
 
 
 def read_labelled_slices(path: str | Path) -> tuple[pd.DataFrame, Coco]:

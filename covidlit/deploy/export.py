@@ -28,7 +28,8 @@ from covidlit.deploy.exported import (
     file_hash,
     is_export,
 )
-from covidlit.deploy.exported_engine import ExportedEngine, require_extra
+from covidlit.deploy.exported_engine import ExportedEngine
+from covidlit.deploy.extras import require_extra
 from covidlit.deploy.folders import folder_beside, swap_folder
 from covidlit.deploy.graph import VolumeScorer, write_onnx, write_openvino
 from covidlit.deploy.parity import SPREAD, largest_difference, spread_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,9 @@ from numpy.typing import NDArray
 from covidlit.arguments import n_cores
 from covidlit.deploy.engine import check_volumes, on_threads
 from covidlit.deploy.exported import FILES, ExportRecord
-from covidlit.errors import ConfigError, ExportError
+from covidlit.deploy.extras import require_extra
+from covidlit.deploy.openvino_core import openvino_core
+from covidlit.errors import ExportError
 
 Run = Callable[[NDArray[np.int16]], NDArray[np.float32]]
 
@@ -71,7 +72,7 @@ def compile_openvino(path: Path, threads: int, *, streams: int = 1) -> Any:
         ConfigError: OpenVINO is not installed.
         ExportError: it does not take the file.
     """
-    openvino = require_extra("openvino")
+    core = openvino_core()
     options = {
         "INFERENCE_PRECISION_HINT": "f32",  # where the CPU has bfloat16, it would be used
         "INFERENCE_NUM_THREADS": threads,
@@ -80,7 +81,6 @@ def compile_openvino(path: Path, threads: int, *, streams: int = 1) -> Any:
         **({"NUM_STREAMS": streams} if streams > 1 else {"PERFORMANCE_HINT": "LATENCY"}),
     }
     try:
-        core = openvino.Core()
         return core.compile_model(core.read_model(path), "CPU", options)
     except RuntimeError as error:
         raise _not_taken(path, "OpenVINO", error) from error
@@ -101,22 +101,6 @@ def open_onnxruntime(path: Path, threads: int) -> Run:
         return session.run(None, {name: hu})[0]
 
     return run
-
-
-def require_extra(package: str) -> Any:
-    """Import a package of the extra `deploy`.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    try:
-        return import_module(package)
-    except ImportError as error:
-        raise ConfigError(
-            f"{package} cannot be imported ({error}).",
-            where="engine",
-            fix="pip install 'covidlit[deploy]'",
-        ) from error
 
 
 def _not_taken(path: Path, runtime: str, error: Exception) -> ExportError:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from covidlit.datamodules.volume_dataset import apply_window
-from covidlit.deploy.exported_engine import require_extra
+from covidlit.deploy.extras import require_extra
+from covidlit.deploy.openvino_core import openvino_core
 from covidlit.errors import ExportError
 
 
@@ -74,5 +75,5 @@ def write_onnx(scorer: VolumeScorer, size: tuple[int, int, int], path: Path) -> 
 def write_openvino(onnx_path: Path, path: Path) -> None:
     """Convert `model.onnx` to OpenVINO's `.xml`, with the weights in a `.bin` beside it."""
     openvino = require_extra("openvino")
-    model = openvino.Core().read_model(onnx_path)
+    model = openvino_core().read_model(onnx_path)
     openvino.save_model(model, path, compress_to_fp16=False)

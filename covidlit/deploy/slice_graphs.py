@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from covidlit.deploy.exported import SLICE_FILES
-from covidlit.deploy.exported_engine import require_extra
+from covidlit.deploy.extras import require_extra
 from covidlit.errors import ExportError
 from covidlit.models.maskrcnn.network import MaskRCNN
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.deploy.engine import check_volumes, on_threads
 from covidlit.errors import ConfigError
 from covidlit.tasks.load import load_for_prediction
+from covidlit.tasks.threads import torch_threads
 
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
@@ -69,20 +69,6 @@ class TorchEngine:
             with cast:
                 batch = {"image": images, "scan_id": [""] * len(images)}
                 return self.task.predict_step(batch, 0)["score"].double().tolist()
-
-
-@contextmanager
-def torch_threads(threads: int | None) -> Iterator[None]:
-    """PyTorch on that many CPU threads; None leaves its own number.
-
-    The number is the whole process's: it goes back to what it was.
-    """
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(threads or before)
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def find_device(name: str) -> torch.device:

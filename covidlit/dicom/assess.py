@@ -18,6 +18,7 @@ from covidlit.dicom.geometry import Stack, obliquity_degrees, stack_of, tilt_deg
 from covidlit.dicom.header import CT_CLASSES, is_other_class
 from covidlit.dicom.identity import check_frame_of_reference, check_identity
 from covidlit.dicom.image_type import is_localizer, is_projection, is_secondary
+from covidlit.dicom.other_objects import kind_of_image
 from covidlit.dicom.series import Frame, ImageFile, Series
 from covidlit.dicom.spacing import Spacing, check_spacing, split_duplicates
 from covidlit.dicom.transfer_syntax import how_to_decode, no_decoder
@@ -166,6 +167,8 @@ class _Case:
                 f"{'leave this series out' if len(others) == len(images) else 'remove them'}",
                 "its values are not Hounsfield units",
             )
+            if not self.checks.overrides("not_ct") and all(map(kind_of_image, images)):
+                return []  # nothing else can be mended in what is no scan
         images = self._check_kind(images, "localizer", is_localizer, "localizer")
         images = self._check_kind(
             images, "projection", is_projection, "no slice but a projection or a screen copy"

@@ -13,7 +13,7 @@ from covidlit.dicom.archives import packed_problems
 from covidlit.dicom.dicomdir import Present, lost_files, promised_by
 from covidlit.dicom.header import DirectoryFileError, read_header
 from covidlit.dicom.joining import series_of
-from covidlit.dicom.parse import NOT_DICOM, NotDicomError
+from covidlit.dicom.parse import NOT_DICOM, NoImageError, NotDicomError
 from covidlit.dicom.series import FileProblem, Found, ImageFile
 from covidlit.dicom.strays import suspects_of, unlikely_others, with_damaged_slices
 from covidlit.errors import DicomError
@@ -72,7 +72,11 @@ def find_series(root: str | Path, *, workers: int | None = None) -> Found:
         isinstance(one, NotDicomError) and path not in told
         for path, one in zip(paths, headers, strict=True)
     )
-    return Found(series, problems, len(paths), n_other, tuple(notes))
+    without_image = tuple(
+        (path, one.sop_class) for path, one in zip(paths, headers, strict=True)
+        if isinstance(one, NoImageError) and path not in told
+    )  # fmt: skip
+    return Found(series, problems, len(paths), n_other, tuple(notes), without_image)
 
 
 def _paths(root: Path, closed: list[FileProblem]) -> Iterator[Path]:

@@ -97,7 +97,7 @@ def read_header(path: Path) -> ImageFile:
                 "damaged: neither an image nor a known kind of object can be read.",
                 fix="fetch the file again from its source.",
             )
-        raise NoImageError(series_uid)
+        raise NoImageError(series_uid, sop_class)
     patient_id, fits = _patient_id(elements)
     image = ImageFile(
         path=path,

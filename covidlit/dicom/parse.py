@@ -60,9 +60,9 @@ class NotDicomError(Exception):
 class NoImageError(NotDicomError):
     """The file is DICOM, but holds no image; `series_uid` says which series it belongs to."""
 
-    def __init__(self, series_uid: str) -> None:
+    def __init__(self, series_uid: str, sop_class: str = "") -> None:
         super().__init__("a DICOM object without an image")
-        self.series_uid = series_uid
+        self.series_uid, self.sop_class = series_uid, sop_class
 
 
 def read_elements(path: Path | str, wanted: Collection[int]) -> Elements:

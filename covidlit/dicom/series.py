@@ -154,6 +154,7 @@ class Found:
         n_files: how many files were looked at.
         n_other: how many of them are not DICOM images (other formats, reports, DICOMDIR).
         notes: what is worth knowing and refuses nothing, such as what a DICOMDIR promises in vain.
+        without_image: path and SOP class of the DICOM objects among the others.
     """
 
     series: list[Series]
@@ -161,3 +162,4 @@ class Found:
     n_files: int = 0
     n_other: int = 0
     notes: tuple[str, ...] = ()
+    without_image: tuple[tuple[Path, str], ...] = ()

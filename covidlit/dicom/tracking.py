@@ -30,6 +30,17 @@ def tracking_uid(series_uid: str, lesion_id: int, drawn: str = "") -> str:
     return f"2.25.{uuid.uuid5(_SPACE, name).int}"
 
 
+def tracking_identifier(uid: str) -> str:
+    """What people call a lesion by its TrackingUID, the same in every study: "Lesion 7F3A21C0".
+
+    Its number in a scan is another one in the next; that is the label of its segment.
+
+    Args:
+        uid: the TrackingUID.
+    """
+    return f"Lesion {uuid.uuid5(_SPACE, uid).hex[:8].upper()}"
+
+
 def scan_tracking_uid(series_uid: str) -> str:
     """The TrackingUID of what is measured on a scan as a whole; see `tracking_uid`."""
     return f"2.25.{uuid.uuid5(_SPACE, series_uid).int}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from covidlit.dicom.other_objects import kind_of_image
 from covidlit.dicom.series import Frame, ImageFile
 from covidlit.files import printable
 
@@ -34,6 +35,8 @@ def slices(frames: Sequence[Frame]) -> str:
 
 def kind_of(image: ImageFile) -> str:
     """What an image is that is no CT."""
+    if (kind := kind_of_image(image)) is not None:
+        return f"a {kind}"
     if image.modality != "CT":
         return f"modality {image.modality or 'unknown'}"
     return f"SOP class {image.sop_class}"

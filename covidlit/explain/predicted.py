@@ -11,12 +11,12 @@ import pandas as pd
 
 from covidlit.checkpoints.of_run import model_of_run
 from covidlit.deploy.exported import is_export
-from covidlit.deploy.torch_engine import torch_threads
 from covidlit.errors import ConfigError
 from covidlit.explain.many import KNOWN_BY, TABLE
 from covidlit.explain.write import COLUMNS, HeatmapWriter
 from covidlit.preprocess.conversion import scan_name
 from covidlit.tables import check_own_table, write_table
+from covidlit.tasks.threads import torch_threads
 
 if TYPE_CHECKING:
     from covidlit.cohort.scan_sources import ScanSource

@@ -18,7 +18,7 @@ from covidlit.cohort.scan_sources import find_scans, refusal_reason
 from covidlit.deploy import load_engine
 from covidlit.deploy.predict import predict_with
 from covidlit.deploy.run_facts import facts_of_run
-from covidlit.deploy.torch_engine import find_device, torch_threads
+from covidlit.deploy.torch_engine import find_device
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError
 from covidlit.explain.many import TABLE
@@ -26,6 +26,7 @@ from covidlit.explain.predicted import heatmaps_of_scored, network_of
 from covidlit.explain.write import HeatmapWriter
 from covidlit.preprocess import prepare_scan
 from covidlit.tables import read_table
+from covidlit.tasks.threads import torch_threads
 
 if TYPE_CHECKING:
     from covidlit.checkpoints.record import RunRecord

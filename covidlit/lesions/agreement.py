@@ -41,6 +41,15 @@ whose lesions were found by a threshold; see `MEASURED_BY`). The absolute ones a
 the smallest focus that was looked for there."""
 
 
+SINGLE_LESIONS = (
+    "Changes of single lesions are uncorrected: limits of agreement were measured of whole scans, "
+    "and none of one lesion. Lesions are held against those of the total volume instead: beyond "
+    "them one is called grown or shrunk, and one that is new or gone within them may as well have "
+    "been missed, or drawn otherwise, in one of the scans."
+)
+"""What is to be said wherever the changes of single lesions stand."""
+
+
 def verdict(factor: str, before: float | None, after: float | None) -> str:
     """ "more", "less" or "within limits"; "undefined" where a value is missing.
 

@@ -1,7 +1,9 @@
-"""Lesions whose voxels come from a map of classes and whose numbers come from instances.
+"""Lesions of a map of classes; objects that were found in it say which small pieces count.
 
-Diffuse ground glass has no border to speak of: a map of classes says where it is, and how much; how
-many lesions it is, instances say.
+Diffuse ground glass has no border to speak of: a map of classes says where it is and how much, and
+objects cut it as they please. So a lesion is what hangs together in the map. But a map has specks
+at its borders, of another class or of their own, which would be most of the lesions that are
+counted: a small one is believed where an object of its class was found there as well.
 """
 
 from __future__ import annotations
@@ -11,44 +13,94 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from covidlit.lesions.matching import numbered_by_volume
+from covidlit.lesions.matching import number_lesions
 from covidlit.scans.lesion_labels import FIRST_LESION
 
+LUNG = 1
 
-def number_by_instances(
+_AROUND = np.ones((3, 3, 3), dtype=bool)
+
+
+def lesions_of_map(
     semantic: NDArray[np.uint8],
-    instance_classes: NDArray[np.uint8],
-    instances: NDArray[np.int32],
+    found: NDArray[np.uint8],
     spacing: tuple[float, float, float],
     *,
     min_volume_ml: float = 0.0,
+    doubtful_ml: float = 0.0,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Number the lesions of a map of classes by the instances that were found in it.
+    """Number the lesions of a map of classes.
 
-    A voxel belongs to the instance of its class that lies there or, within its piece (26-connected
-    voxels of one class), to the nearest one; a piece without any is a lesion of its own. What an
-    instance claims beyond the map is left out.
+    A lesion is what hangs together (26 neighbours) in one class. A piece below `doubtful_ml` in
+    which no object of its class was found becomes part of the lesion that it has most contact with,
+    and of its class; where it touches none, it becomes lung.
 
     Args:
         semantic: (z, y, x), values of contract 7.
-        instance_classes, instances: of `covidlit.lesions.matching.match_slices`.
+        found: (z, y, x), the classes of objects that were found, 0 elsewhere; such as
+            `covidlit.lesions.matching.match_slices` gives.
         spacing: in mm, (z, y, x).
-        min_volume_ml: smaller lesions are left out; they become lung.
+        min_volume_ml: smaller lesions are left out, whatever was found; they become lung.
+        doubtful_ml: see above.
 
     Returns:
         Classes and instances, as contract 7 has them, numbered from 1 by falling volume.
     """
-    classes = semantic.copy()
-    numbers = np.zeros(classes.shape, np.int32)
-    if (box := _box_of(classes >= FIRST_LESION)) is not None:  # a fourth of a volume, or less
-        numbers[box] = _numbers(classes[box], instance_classes[box], instances[box], spacing)
+    classes, voxel_ml = semantic.copy(), float(np.prod(spacing)) / 1000
+    box = _box_of(classes >= FIRST_LESION)
+    if box is None:
+        return classes, np.zeros(classes.shape, np.int32)
+    if doubtful_ml > 0:  # in the box: a fourth of a volume, or less
+        _settle_doubtful(classes[box], found[box], doubtful_ml / voxel_ml)
+    numbers = number_lesions(classes)
     if min_volume_ml > 0:
-        counts = np.bincount(numbers[numbers > 0], minlength=1)
-        small = counts * float(np.prod(spacing)) / 1000 < min_volume_ml
+        small = np.bincount(numbers.ravel()) * voxel_ml < min_volume_ml
         small[0] = False
         gone = small[numbers]
-        classes[gone], numbers[gone] = 1, 0
-    return classes, numbered_by_volume(numbers)
+        classes[gone] = LUNG
+        numbers[gone] = 0  # the smallest have the last numbers
+    return classes, numbers
+
+
+def _settle_doubtful(
+    classes: NDArray[np.uint8], found: NDArray[np.uint8], most_voxels: float
+) -> None:
+    """Give doubtful pieces, the smallest first, to what they touch; changes `classes`."""
+    lesion = np.where(classes >= FIRST_LESION, classes, 0).astype(np.uint8)
+    pieces = cc3d.connected_components(lesion, connectivity=26)
+    sizes = np.bincount(pieces.ravel())
+    believed = np.zeros(len(sizes), dtype=bool)
+    believed[np.unique(pieces[(found == lesion) & (lesion > 0)])] = True
+    places = ndimage.find_objects(pieces)
+    every = np.arange(len(sizes))
+    part_of = every.copy()  # the piece that each has become part of
+    doubtful = np.flatnonzero(~believed & (sizes < most_voxels))
+    for piece in sorted(doubtful[doubtful > 0], key=lambda each: int(sizes[each])):
+        place = places[piece - 1]
+        assert place is not None
+        wider = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in place)
+        own = pieces[wider] == piece
+        touched = pieces[wider][ndimage.binary_dilation(own, _AROUND) & ~own]
+        touched = _roots(part_of, touched[touched > 0])
+        touched = touched[touched != piece]
+        if len(touched):
+            part_of[piece] = np.bincount(touched).argmax()
+        elif sizes[_roots(part_of, every) == piece].sum() < most_voxels:
+            part_of[piece] = 0
+    class_of = np.zeros(len(sizes), np.uint8)
+    class_of[pieces.ravel()] = lesion.ravel()
+    new = class_of[_roots(part_of, every)]
+    new[0] = 0
+    changed = (pieces > 0) & (new[pieces] != lesion)
+    classes[changed] = np.where(new[pieces][changed] > 0, new[pieces][changed], LUNG)
+
+
+def _roots(part_of: NDArray[np.intp], pieces: NDArray[np.integer]) -> NDArray[np.intp]:
+    """The pieces that others have become part of in the end."""
+    found = part_of[pieces]
+    while (nxt := part_of[found]).tolist() != found.tolist():
+        found = nxt
+    return found
 
 
 def _box_of(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
@@ -60,34 +112,3 @@ def _box_of(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
     ends = [np.flatnonzero(each) for each in (planes, section.any(axis=1), section.any(axis=0))]
     z, y, x = (slice(int(each[0]), int(each[-1]) + 1) for each in ends)
     return z, y, x
-
-
-def _numbers(
-    classes: NDArray[np.uint8],
-    instance_classes: NDArray[np.uint8],
-    instances: NDArray[np.int32],
-    spacing: tuple[float, float, float],
-) -> NDArray[np.int32]:
-    """A number for each lesion voxel, in no particular order."""
-    lesion = np.where(classes >= FIRST_LESION, classes, 0).astype(np.uint8)
-    pieces = cc3d.connected_components(lesion, connectivity=26)
-    numbers = np.where(instance_classes == lesion, instances, 0).astype(np.int32)
-    numbers[lesion == 0] = 0
-    fresh = int(numbers.max(initial=0)) + 1
-    for piece, where in enumerate(ndimage.find_objects(pieces), start=1):
-        if where is None:
-            continue
-        inside, own = pieces[where] == piece, numbers[where]
-        seeds = inside & (own > 0)
-        if not seeds.any():
-            own[inside], fresh = fresh, fresh + 1
-            continue
-        found = np.unique(own[seeds])
-        if len(found) == 1:
-            own[inside] = found[0]
-        elif not seeds[inside].all():
-            nearest = ndimage.distance_transform_edt(
-                ~seeds, sampling=spacing, return_distances=False, return_indices=True
-            )
-            own[inside] = own[tuple(nearest)][inside]
-    return numbers

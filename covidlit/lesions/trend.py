@@ -22,12 +22,13 @@ TREND_COLUMNS = (
 )  # fmt: skip
 CHANGE_COLUMNS = (
     "patient_id", "scan_before", "scan_after", "change", "lesions_before", "lesions_after",
-    "volume_before_ml", "volume_after_ml", "tracking_uid", "reason",
+    "volume_before_ml", "volume_after_ml", "tracking_uid", "reason", "by_limits_of_total",
 )  # fmt: skip
 NOT_MATCHED = "not matched"
 """In the column `change`: of two scans, whose lesions cannot be followed for the `reason` beside.
 A column that other rows leave empty."""
 
+_WITHIN = "within limits"
 SAME_DAY = "another scan on this day"
 UNDATED = "no date: not in the trend"
 
@@ -121,7 +122,9 @@ def changes_table(
         labels_of: gives the labels of a scan_id.
 
     Returns:
-        `CHANGE_COLUMNS`, a row per change; and the lesions, in which a lesion that was there before
+        `CHANGE_COLUMNS`, a row per change, in which `by_limits_of_total` says "more", "less" or
+        "within limits" by the limits of agreement of the total volume, since none were measured of
+        single lesions (`SINGLE_LESIONS`); and the lesions, in which a lesion that was there before
         has the `tracking_uid` it had then (of merged ones that of the largest; of split ones the
         largest part keeps it).
     """
@@ -145,6 +148,9 @@ def changes_table(
                     "volume_before_ml": change.volume_before_ml,
                     "volume_after_ml": change.volume_after_ml,
                     "tracking_uid": uid,
+                    "by_limits_of_total": verdict(
+                        "total_volume_ml", change.volume_before_ml, change.volume_after_ml
+                    ),
                 }
             )
     return pd.DataFrame(rows, columns=list(CHANGE_COLUMNS)), lesions
@@ -186,9 +192,19 @@ def change_text(row: Mapping[str, Any], factor: str = "total_volume_ml") -> str:
 
 
 def changes_text(changes: pd.DataFrame) -> str:
-    """How many lesions became what, as "2 grown, 1 new"; empty where nothing was matched."""
-    counts = changes.loc[changes["change"] != NOT_MATCHED, "change"].value_counts()
-    return ", ".join(f"{n} {kind}" for kind, n in counts.items())
+    """How many lesions became what, as "2 grown, 1 new (within limits)".
+
+    How many stand within the limits of the total volume is said of those that are new or gone.
+    Empty where nothing was matched.
+    """
+    matched = changes[changes["change"] != NOT_MATCHED]
+    parts = []
+    for kind, n in matched["change"].value_counts().items():
+        small = matched[matched["change"].eq(kind) & matched["by_limits_of_total"].eq(_WITHIN)]
+        within = len(small) if kind in ("new", "gone") else 0
+        said = f" ({'' if within == n else f'{within} of them '}within limits)" if within else ""
+        parts.append(f"{n} {kind}{said}")
+    return ", ".join(parts)
 
 
 def _with_identifiers(lesions: pd.DataFrame) -> pd.DataFrame:

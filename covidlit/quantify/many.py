@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from covidlit.cohort.scan_sources import ScanSource, find_scans, refusal_reason
 from covidlit.dicom import Checks
+from covidlit.dicom.other_objects import OtherObject
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.files import make_folder
 from covidlit.preprocess.conversion import scan_name
@@ -67,7 +68,8 @@ def quantify(
     n_known = 0
     names: set[str] = set()
     of_patient: dict[str, list[_Done]] = {}
-    ordered = _by_patient_and_date(find_scans(path, checks), out)
+    others: list[OtherObject] = []
+    ordered = _by_patient_and_date(find_scans(path, checks, others), out)
     labeller.look_at([source for source, _ in ordered])
     patient_of = {source.scan_id: who.patient_id for source, who in ordered if source.scan_id}
     places = {_place(source) for source, _ in ordered}
@@ -114,7 +116,8 @@ def quantify(
     ):
         again = quantify(path, labeller, out, checks=checks, progress=progress, **asdict(writing))
         return replace(again, dropped=tuple(dropped))
-    return replace(written(done, rows, out), n_known=n_known, dropped=tuple(dropped))
+    results = written(done, rows, out)
+    return replace(results, n_known=n_known, dropped=tuple(dropped), others=tuple(others))
 
 
 def _with_fix(reason: str, error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -100,8 +100,8 @@ class MaskLabeller:
 
     def look_at(self, sources: Sequence[ScanSource]) -> None:
         """See `Labeller`: names of files and folders that several scans have tell of none."""
-        paths = {source.path for source in sources}
-        stems = Counter(image_stem(path) for path in paths)
+        readable = [source.path for source in sources if source.read is not None]
+        stems = Counter(name for path in readable for name in _names_of(path))
         self._shared.clear()
         self._shared.update(stem for stem, count in stems.items() if count > 1)
 
@@ -117,9 +117,8 @@ class MaskLabeller:
     def files_of(self, source: ScanSource, name: str = "") -> list[Path]:
         """One mask, or classes and instances; empty where nothing tells of the scan."""
         # The name last: without it, as before the scan is read, the same files are found.
-        stem = image_stem(source.path)
-        stem = "" if stem in self._shared else stem
-        for known in dict.fromkeys(filter(None, (source.scan_id, stem, name))):
+        own = [one for one in _names_of(source.path) if one not in self._shared]
+        for known in dict.fromkeys(filter(None, (source.scan_id, *own, name))):
             pair = [self.folder / f"{known}{suffix}" for suffix in (_CLASSES, _INSTANCES)]
             if all(path.is_file() for path in pair):
                 return pair
@@ -203,6 +202,11 @@ class MaskLabeller:
             classes = classes.copy()
             classes[lungs & (classes == 0)] = LUNG
         return LesionLabels(classes, instances, scan.affine)
+
+
+def _names_of(path: str) -> list[str]:
+    """The name of a file without its ending, and that of a folder, which may have a dot in it."""
+    return list(dict.fromkeys((image_stem(path), PurePosixPath(path).name)))
 
 
 def _lungs_where_missing(classes: NDArray[np.uint8], scan: Scan) -> NDArray[np.bool_] | None:

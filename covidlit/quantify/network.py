@@ -14,15 +14,15 @@ from torch import Tensor
 from covidlit.cohort.scan_sources import ScanSource
 from covidlit.datamodules.slices.channels import check_takes_scans, resize_labels, slice_images
 from covidlit.deploy.load_slices import load_slice_network
-from covidlit.deploy.torch_engine import torch_threads
 from covidlit.dicom.out import Algorithm
-from covidlit.lesions.diffuse import number_by_instances
+from covidlit.lesions.diffuse import lesions_of_map
 from covidlit.lesions.lungs import segment_lungs
 from covidlit.lesions.matching import LUNG, match_slices
 from covidlit.lesions.slice_instances import SliceInstances, no_instances
 from covidlit.models.maskrcnn.slices import SlicePrediction, class_values, predict_slices
 from covidlit.scans.lesion_labels import LabelError, LesionLabels
 from covidlit.scans.scan import Scan
+from covidlit.tasks.threads import torch_threads
 from covidlit.version import __version__
 
 MIN_SCORE = 0.5
@@ -30,6 +30,9 @@ MIN_SCORE = 0.5
 
 MIN_VOLUME_ML = 0.05
 """Smaller lesions are left out: a ball of 4.6 mm, less than two voxels of a thick slice."""
+
+DOUBTFUL_ML = 1.0
+"""A smaller piece of the map, a ball of 12 mm, is a lesion where an object was found in it."""
 
 BEYOND_MM = 60.0
 """How far from the lungs of the thresholds the network is followed."""
@@ -44,7 +47,7 @@ class NetworkLabeller:
     The network looks at the slices in which thresholds on HU find lungs, at those next to them, and
     on from there as long as it finds lung or lesion itself, for at most `BEYOND_MM`: of a base that
     is dense or under fluid, thresholds find nothing.
-    Its map of classes says where lesions are, its instances which are one; see
+    Its map of classes says where lesions are, its objects which small pieces of it are some; see
     `covidlit.lesions.diffuse`. The lungs are those of its map, with what thresholds find as well.
 
     Args:
@@ -93,7 +96,7 @@ class NetworkLabeller:
         """See `Labeller`."""
         return {
             "network": self._network.sha256, "engine": self.engine, "min_score": MIN_SCORE,
-            "min_volume_ml": MIN_VOLUME_ML,
+            "min_volume_ml": MIN_VOLUME_ML, "doubtful_ml": DOUBTFUL_ML,
         }  # fmt: skip
 
     def look_at(self, sources: Sequence[ScanSource]) -> None:
@@ -114,10 +117,10 @@ class NetworkLabeller:
         first, last = max(0, int(present[0]) - 1), min(len(scan.hu), int(present[-1]) + 2)
         semantic = np.zeros(scan.hu.shape, np.uint8)
         found = self._found(scan, first, last, semantic)
-        classes, instances = match_slices(found, scan.spacing, min_score=MIN_SCORE)
+        objects, _ = match_slices(found, scan.spacing, min_score=MIN_SCORE)
         semantic[lungs & (semantic == 0)] = LUNG
-        labels = number_by_instances(
-            semantic, classes, instances, scan.spacing, min_volume_ml=MIN_VOLUME_ML
+        labels = lesions_of_map(
+            semantic, objects, scan.spacing, min_volume_ml=MIN_VOLUME_ML, doubtful_ml=DOUBTFUL_ML
         )
         return LesionLabels(*labels, scan.affine)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from covidlit.cohort.factor_definitions import definitions_markdown
+from covidlit.dicom.other_objects import OtherObject
 from covidlit.files import write_text
 from covidlit.lesions import FACTORS_SCHEMA, LESIONS_SCHEMA, validate_factors, validate_lesions
 from covidlit.lesions.spread import SPREAD_COLUMNS, spread_markdown
@@ -36,6 +37,7 @@ class Results:
         changes: what became of the lesions between a patient's scans, `CHANGE_COLUMNS`.
         n_known: scans that an earlier call had done.
         dropped: scans of an earlier call that are not there now: their rows and pages are gone.
+        others: what lies among the scans and is none, such as results of an earlier call.
     """
 
     factors: pd.DataFrame
@@ -45,6 +47,7 @@ class Results:
     changes: pd.DataFrame
     n_known: int
     dropped: tuple[str, ...] = ()
+    others: tuple[OtherObject, ...] = ()
 
 
 def check_own_tables(out: Path, path: Path) -> None:
@@ -60,12 +63,17 @@ def check_own_tables(out: Path, path: Path) -> None:
     for name, columns in (
         (FACTORS_TABLE, FACTORS_SCHEMA.columns),
         (LESIONS_TABLE, LESIONS_SCHEMA.columns),
-        (SCANS_TABLE, SCAN_COLUMNS[:-1]),  # earlier ones lack the last
+        (SCANS_TABLE, SCAN_COLUMNS[:-1]),  # earlier ones lack the last, as of changes
         (TREND_TABLE, TREND_COLUMNS),
-        (CHANGES_TABLE, CHANGE_COLUMNS),
+        (CHANGES_TABLE, CHANGE_COLUMNS[:-1]),
         (SPREAD_TABLE, SPREAD_COLUMNS),
     ):
         check_own_table(out / name, columns, "covidlit quantify", [path])
+
+
+def is_results_folder(folder: Path) -> bool:
+    """Whether a folder is one that `covidlit quantify` has written."""
+    return all((folder / name).is_file() for name in (SCANS_TABLE, FACTORS_TABLE, DEFINITIONS))
 
 
 def written(done: list[Quantified], rows: list[dict[str, Any]], out: Path) -> Results:

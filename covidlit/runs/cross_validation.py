@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from covidlit.arguments import n_cores, require_n_jobs
 from covidlit.datamodules.cohort_data import rows_hash
 from covidlit.errors import ConfigError
 from covidlit.preprocess.backends import run_in_parallel
+from covidlit.runs.folds import Fold
+from covidlit.runs.folds_together import keeping, train_together
 from covidlit.runs.lightning_runner import LightningRunner
 from covidlit.runs.memory import available_memory, peak_memory
 from covidlit.runs.outcomes import outcome_of
@@ -22,7 +24,6 @@ from covidlit.runs.processes import started_from_outside
 from covidlit.runs.records import write_run_records
 from covidlit.runs.run_folder import run_folder
 from covidlit.runs.steps import (
-    EVALUATED,
     begin,
     build_runner,
     going_on,
@@ -44,29 +45,6 @@ log = logging.getLogger(__name__)
 ALL = "all"
 ROWS = "rows"
 """Of the facts of a fold: what it was trained and tested on."""
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One training of a cross-validation.
-
-    Args:
-        number: from 0.
-        config: the resolved configuration, of this fold.
-        run_dir: of the fold.
-        data: with the split of the fold.
-        parts: which are scored.
-        run: `run_id`, and `fold` where it is not the split's.
-        n_after: folds that are trained after it, one by one.
-    """
-
-    number: int
-    config: dict[str, Any]
-    run_dir: Path
-    data: CohortData
-    parts: Sequence[str] = EVALUATED
-    run: Mapping[str, Any] = field(default_factory=dict)
-    n_after: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,7 +106,8 @@ def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
         write_run_records(config, [fold.data for fold in folds], run_dir)
         by_fold = {fold.number: fold for fold in folds}
         done: dict[int, TrainedFold] = {}
-        for trained in train_folds(folds, n_jobs=n_jobs, backend=backend):
+        adapt = keeping(train_together(folds, runner)) if n_jobs == 1 else None
+        for trained in train_folds(folds, n_jobs=n_jobs, backend=backend, adapt=adapt):
             done[trained.number] = trained
             log.info(
                 "Fold %d is done (%d of %d): %s.", trained.number, len(done), len(folds),

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from hydra.utils import get_class, instantiate
 
 from covidlit.errors import ConfigError
+from covidlit.runs import training
 from covidlit.runs.outcomes import outcome_of
-from covidlit.runs.training import finish_wandb, instead_of, log_start, without_unusable_sync
 from covidlit.settings.targets import allow_target
 from covidlit.settings.trainer import cut_short
 from covidlit.settings.words import Node, settings_text
@@ -90,6 +90,11 @@ class LightningRunner:
         self.further_callbacks: list[pl.callbacks.Callback] = []
         self.belongs_to: dict[str, str] = {}
         self._resumed_from = ""
+        self._trained: BaseTask | None = None
+
+    def adopt(self, task: BaseTask) -> None:
+        """Let `fit` keep the weights of a task that was trained already, beside those of others."""
+        self._trained = task
 
     @property
     def task(self) -> BaseTask:
@@ -181,12 +186,14 @@ class LightningRunner:
         self.task.record = self.record
         if self.ckpt_path is not None:
             self._check_resumable()
-        self._trainer_node = without_unusable_sync(self._trainer_node)
+        self._trainer_node = training.without_unusable_sync(self._trainer_node)
         trainer = self._build_trainer(data, run_dir)
         self._check_scheduler(data)
         if trainer.is_global_zero:
-            log_start(self.describe(), trainer)
-        if needs_processes(trainer, self._trainer_node.get("strategy")):
+            training.log_start(self.describe(), trainer)
+        if self._trained is not None:
+            self.judged = training.keep_trained(self.task, self._trained, trainer, run_dir)
+        elif needs_processes(trainer, self._trainer_node.get("strategy")):
             self._fit_in_processes(trainer, data, run_dir)
         else:
             self._fit(trainer, data)
@@ -200,7 +207,7 @@ class LightningRunner:
                 weights_only=True,
             )
         finally:
-            finish_wandb(trainer)
+            training.finish_wandb(trainer)
         if not self._trainer_node.get("fast_dev_run"):
             self._take_weights(trainer)
 
@@ -345,22 +352,20 @@ class LightningRunner:
         """Whether a callback follows the task's monitor, which must then be defined."""
         if node.get("monitor") != "task":
             return False
-        where, instead = f"callbacks.{name}", instead_of(name)
-        outcome_of(self).check_selection(data, self.task.monitor, where, instead)
+        where, instead = f"callbacks.{name}", training.instead_of(name)
+        outcome_of(self).check_selection(data, self._task_class.monitor, where, instead)
         return True
 
     def _check_scheduler(self, data: CohortData) -> None:
-        scheduler = self.task.hparams.get("scheduler") or {}
+        scheduler, monitor = self._task_node.get("scheduler") or {}, self._task_class.monitor
         if not str(scheduler.get("_target_")).endswith("ReduceLROnPlateau"):
             return
         where, instead = "model.task.scheduler", "model.task.scheduler=null"
         if self._trainer_node.get("limit_val_batches") == 0:
-            raise ConfigError(
-                f"ReduceLROnPlateau follows {self.task.monitor}, which is never measured.",
-                where=where,
-                fix=f"set trainer.limit_val_batches=null, or {instead}.",
-            )
-        outcome_of(self).check_selection(data, self.task.monitor, where, instead)
+            what = f"ReduceLROnPlateau follows {monitor}, which is never measured."
+            fix = f"set trainer.limit_val_batches=null, or {instead}."
+            raise ConfigError(what, where=where, fix=fix)
+        outcome_of(self).check_selection(data, monitor, where, instead)
 
     def _build_loggers(self, run_dir: Path) -> list[pl.loggers.Logger]:
         from covidlit.runs.weights_and_biases import RunLogger

@@ -53,6 +53,11 @@ class RunFolder:
         self.finished = True
 
 
+def is_begun(path: Path) -> bool:
+    """Whether a run has left anything in a folder."""
+    return any((path / name).exists() for name in (*_RESULTS, STATE))
+
+
 @contextmanager
 def run_folder(
     path: Path, config: Mapping[str, Any], *, keep_finished: bool = False

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.settings.words import Node
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
+
+    from covidlit.tasks import BaseTask
 
 log = logging.getLogger(__name__)
 
@@ -51,3 +54,30 @@ def finish_wandb(trainer: pl.Trainer) -> None:
     for logger in trainer.loggers:
         if isinstance(logger, RunLogger):
             logger.finish(failed=trainer.state.status != TrainerStatus.FINISHED)
+
+
+def keep_trained(task: BaseTask, trained: BaseTask, trainer: pl.Trainer, run_dir: Path) -> Path:
+    """Give a task the weights of one that was trained elsewhere, and keep them as its checkpoint.
+
+    Returns:
+        The checkpoint, in `run_dir`.
+    """
+    task.load_state_dict(trained.state_dict())
+    import pytorch_lightning as pl
+
+    class Ended(pl.Callback):
+        """What the checkpoint of a training's last epoch says of the epoch."""
+
+        def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: Any) -> None:
+            checkpoint["epoch"] = n_epochs - 1
+
+    n_epochs = int(trainer.max_epochs or 1)
+    trainer.strategy.connect(task)  # what saving needs
+    trainer.callbacks.append(Ended())  # type: ignore[attr-defined]  # a property
+    progress: Any = trainer.fit_loop.epoch_progress  # a run that goes on has nothing left to train
+    for each in (progress.current, progress.total):
+        each.ready = each.started = each.processed = n_epochs
+        each.completed = n_epochs - 1
+    path = run_dir / "checkpoints" / "last.ckpt"
+    trainer.save_checkpoint(path)
+    return path

@@ -84,6 +84,14 @@ def check_place(
     )
 
 
+_CLASSES, _INSTANCES = ".classes.nii.gz", ".instances.nii.gz"
+
+
+def is_label_file(path: str | Path) -> bool:
+    """Whether a file is called as a label volume of contract 7."""
+    return str(path).endswith((_CLASSES, _INSTANCES))
+
+
 def label_paths(folder: str | Path, scan_id: str) -> tuple[Path, Path]:
     """The files of a scan: `<scan_id>.classes.nii.gz` and `<scan_id>.instances.nii.gz`.
 
@@ -91,7 +99,7 @@ def label_paths(folder: str | Path, scan_id: str) -> tuple[Path, Path]:
         LabelError: `scan_id` is no name of a file (contract 12).
     """
     check_name(scan_id, "scan_id", LabelError)
-    return Path(folder, f"{scan_id}.classes.nii.gz"), Path(folder, f"{scan_id}.instances.nii.gz")
+    return Path(folder, f"{scan_id}{_CLASSES}"), Path(folder, f"{scan_id}{_INSTANCES}")
 
 
 def validate_labels(

@@ -52,12 +52,20 @@ def areas(counts: Sequence[str], shape: tuple[int, int]) -> NDArray[np.int64]:
 
 
 def overlaps(
-    one: Sequence[str], other: Sequence[str], shape: tuple[int, int]
+    one: Sequence[str],
+    other: Sequence[str],
+    shape: tuple[int, int],
+    crowd: Sequence[bool] | NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
-    """(one, other) intersection over union of each mask with each of the others."""
+    """(one, other) intersection over union of each mask with each of the others.
+
+    With those that are a crowd it is the intersection over the area of the one, as COCO's is: the
+    share of it that lies there.
+    """
     if len(one) == 0 or len(other) == 0:
         return np.zeros((len(one), len(other)))
-    found = coco.iou(encoded(one, shape), encoded(other, shape), [False] * len(other))
+    crowds = [False] * len(other) if crowd is None else [bool(each) for each in crowd]
+    found = coco.iou(encoded(one, shape), encoded(other, shape), crowds)
     return np.asarray(found, dtype=np.float64)
 
 

@@ -33,10 +33,15 @@ SCHEDULERS = (
 ALLOWED_TARGETS: dict[str, set[str]] = {
     "models": {
         "covidlit.models.CSACNet3D",
+        "covidlit.models.FusionANN",
         "covidlit.models.MaskRCNN",
         "covidlit.models.ResNet3D",
     },
-    "tasks": {"covidlit.tasks.LesionSegmentation", "covidlit.tasks.VolumeClassification"},
+    "tasks": {
+        "covidlit.tasks.LesionSegmentation",
+        "covidlit.tasks.SeverityPrediction",
+        "covidlit.tasks.VolumeClassification",
+    },
     "optimizers": {f"torch.optim.{name}" for name in OPTIMIZERS},
     "schedulers": {f"torch.optim.lr_scheduler.{name}" for name in SCHEDULERS},
     "data": {

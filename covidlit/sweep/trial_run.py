@@ -26,7 +26,7 @@ from covidlit.sweep.trial_checks import check_trial
 
 if TYPE_CHECKING:
     from covidlit.datamodules.cohort_data import CohortData
-    from covidlit.runs.cross_validation import Fold
+    from covidlit.runs.folds import Fold
     from covidlit.runs.outcomes.outcome import Outcome
     from covidlit.runs.runner import Runner
     from covidlit.sweep.pruning import PruningCallback
@@ -125,7 +125,7 @@ def _cross_validate(
 def _folds(
     config: dict[str, Any], run_dir: Path, trial: SweepTrial, data: CohortData
 ) -> Sequence[Fold]:
-    from covidlit.runs.cross_validation import Fold
+    from covidlit.runs.folds import Fold
 
     assert trial.folds is not None
     return [

@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from covidlit.tasks.base import BaseTask
     from covidlit.tasks.classification import VolumeClassification
     from covidlit.tasks.segmentation import LesionSegmentation
+    from covidlit.tasks.severity import SeverityPrediction
 
-__all__ = ["BaseTask", "LesionSegmentation", "VolumeClassification"]
+__all__ = ["BaseTask", "LesionSegmentation", "SeverityPrediction", "VolumeClassification"]
 
 _MODULES = {
     "BaseTask": "base",
     "LesionSegmentation": "segmentation",
+    "SeverityPrediction": "severity",
     "VolumeClassification": "classification",
 }
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from covidlit.scans.run_length import overlaps, union
+
 HIT = 0.1
 """Intersection over union from which a lesion counts as found. Lesions have no sharp edge, and
 readers disagree about theirs: half, as COCO asks for, would count a lesion that is seen as missed
 (nnDetection uses 0.1 as well: Baumgartner et al., MICCAI 2021)."""
+
+
+MOSTLY = 0.5
+"""Share of a detection from which it lies mostly on what is ignored."""
 
 
 class Matched(NamedTuple):
@@ -19,7 +26,8 @@ class Matched(NamedTuple):
     Args:
         hit: (detections,) the first on a lesion, by score.
         false: (detections,) on no lesion. A second one on the same lesion is neither: it calls
-            nothing that is not there (as in LUNA16, Setio et al. 2017).
+            nothing that is not there (as in LUNA16, Setio et al. 2017). Nor is one on what is
+            ignored.
         found: (lesions,) the score of the detection that found it; minus infinity: none.
     """
 
@@ -29,7 +37,10 @@ class Matched(NamedTuple):
 
 
 def match(
-    overlap: NDArray[np.floating], scores: NDArray[np.floating], least: float = HIT
+    overlap: NDArray[np.floating],
+    scores: NDArray[np.floating],
+    least: float = HIT,
+    ignored: NDArray[np.bool_] | None = None,
 ) -> Matched:
     """Match detections with lesions, the surest first.
 
@@ -37,6 +48,7 @@ def match(
         overlap: (detections, lesions) intersection over union.
         scores: (detections,).
         least: intersection over union of a hit.
+        ignored: (detections,) those that are not false where they are no hit; see `on_ignored`.
     """
     n_found, n_true = overlap.shape
     hit, found = np.zeros(n_found, dtype=bool), np.full(n_true, -np.inf)
@@ -47,7 +59,30 @@ def match(
             best = int(np.where(free, overlap[index], -1.0).argmax())
             found[best], hit[index] = scores[index], True
     false = np.logical_not(np.asarray(near.any(axis=1)))
-    return Matched(hit, false, found)
+    return Matched(hit, false if ignored is None else false & ~ignored, found)
+
+
+def on_ignored(
+    detections: Sequence[str],
+    ignored: Sequence[str],
+    shape: tuple[int, int],
+    least: float = HIT,
+) -> NDArray[np.bool_]:
+    """(detections,) those on regions that are no object, such as crowds and very small pieces.
+
+    A detection is where it lies mostly on them all, or meets one of them as it would a lesion.
+
+    Args:
+        detections, ignored: run lengths of masks.
+        shape: of the slice, rows and columns.
+        least: intersection over union of a hit.
+    """
+    if not len(detections) or not len(ignored):
+        return np.zeros(len(detections), dtype=bool)
+    inside = overlaps(detections, [union(ignored, shape)], shape, [True])[:, 0]
+    met = overlaps(detections, ignored, shape).max(axis=1)
+    found: NDArray[np.bool_] = (inside >= MOSTLY) | (met >= least)
+    return found
 
 
 def sensitivity_at(

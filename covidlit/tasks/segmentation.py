@@ -34,7 +34,9 @@ class LesionSegmentation(SegmenterMixin, BaseTask):
     A batch holds lists with an element for each slice: "image" (channels, rows, columns) float32 in
     [0, 1]; "target" with `boxes` (n, 4) half-open pixel edges, `labels` (n,) from 1, `masks`
     (n, rows, columns), `semantic` (rows, columns) and `annotated` (classes + 1,), which classes
-    were looked for; "slice_id"; "affine" (4, 4) and "spacing" (2,) in mm, NaN where unknown; and
+    were looked for; where there are any, `ignored_boxes`, `ignored_labels` and `ignored_masks` of
+    crowds and pieces that are no object: to find one is neither right nor wrong; "slice_id";
+    "affine" (4, 4) and "spacing" (2,) in mm, NaN where unknown; and
     "voxel_ml", the volume of a voxel.
 
     Args:

@@ -12,7 +12,7 @@ from torchmetrics import Metric
 from torchmetrics.detection import MeanAveragePrecision
 
 from covidlit.scans.run_length import encode_masks, overlaps
-from covidlit.tasks.matching import match, sensitivity_at
+from covidlit.tasks.matching import match, on_ignored, sensitivity_at
 
 LUNG = "lung"
 _OUTSIDE_THE_LUNG = "pleural_effusion"
@@ -115,11 +115,20 @@ class DetectionMetric(Metric):
         self.precision = coco_metric()
 
     def update(self, found: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
-        """Add a slice; see `MaskRCNN.forward` and its targets."""
-        truth = {name: target[name] for name in ("boxes", "labels")}
+        """Add a slice; see `MaskRCNN.forward` and its targets.
+
+        What is ignored counts as COCO's crowds.
+        """
+        kinds = ["", "ignored_"] if "ignored_labels" in target else [""]
+        truth = {
+            name: torch.cat([target[f"{kind}{name}"] for kind in kinds])
+            for name in ("boxes", "labels", "masks")
+        }
+        crowd = torch.zeros(len(truth["labels"]), dtype=torch.int64, device=truth["labels"].device)
+        crowd[len(target["labels"]) :] = 1
         self.precision.update(
             [{**found, "masks": found["masks"].bool()}],
-            [{**truth, "masks": target["masks"].bool()}],
+            [{**truth, "masks": truth["masks"].bool(), "iscrowd": crowd}],
         )
 
     def compute(self) -> dict[str, Tensor]:
@@ -158,12 +167,13 @@ class FrocMetric(Metric):
         own, true = found["labels"] != lung, target["labels"] != lung
         shape = (int(target["masks"].shape[1]), int(target["masks"].shape[2]))
         scores = found["scores"][own].float().cpu().numpy()
-        overlap = overlaps(
-            encode_masks(found["masks"][own].cpu().numpy()),
-            encode_masks(target["masks"][true].cpu().numpy()),
-            shape,
-        )
-        matched = match(overlap, scores)
+        masks = encode_masks(found["masks"][own].cpu().numpy())
+        truth = encode_masks(target["masks"][true].cpu().numpy())
+        ignored = None
+        if "ignored_labels" in target:
+            regions = target["ignored_masks"][target["ignored_labels"] != lung].cpu().numpy()
+            ignored = on_ignored(masks, encode_masks(regions), shape)
+        matched = match(overlaps(masks, truth, shape), scores, ignored=ignored)
         device = self.n_slices.device
         self.found.append(torch.as_tensor(matched.found, device=device))
         self.false.append(torch.as_tensor(scores[matched.false], device=device))

@@ -71,12 +71,18 @@ def rows_of_slice(
             own | {"score": float(score)}
             for own, score in zip(_objects(slice_id, found, classes), scores, strict=True)
         ],
-        _objects(slice_id, target, classes),
+        [
+            own | {"ignored": bool(prefix)}
+            for prefix in (("", "ignored_") if "ignored_labels" in target else ("",))
+            for own in _objects(slice_id, target, classes, prefix)
+        ],
     )
 
 
-def _objects(slice_id: str, of: Mapping[str, Tensor], classes: Sequence[str]) -> list[Row]:
-    masks = _array(of["masks"])
+def _objects(
+    slice_id: str, of: Mapping[str, Tensor], classes: Sequence[str], prefix: str = ""
+) -> list[Row]:
+    masks, labels, boxes = (_array(of[f"{prefix}{name}"]) for name in ("masks", "labels", "boxes"))
     counts, pixels = encode_masks(masks), masks.astype(bool).sum(axis=(1, 2))
     return [
         {
@@ -86,9 +92,7 @@ def _objects(slice_id: str, of: Mapping[str, Tensor], classes: Sequence[str]) ->
             "pixels": int(n),
             "mask": text,
         }
-        for label, box, n, text in zip(
-            _array(of["labels"]), _array(of["boxes"]), pixels, counts, strict=True
-        )
+        for label, box, n, text in zip(labels, boxes, pixels, counts, strict=True)
     ]
 
 

@@ -56,6 +56,10 @@ def test_every_command_has_a_help(command: str, shown: Any) -> None:
     assert len(text.splitlines()) > 5
 
 
+def test_the_least_number_of_scans_to_compare_is_in_the_help(shown: Any) -> None:
+    assert "at least 2" in " ".join(shown[0]["export"][1].replace("│", " ").split())
+
+
 @pytest.mark.parametrize(
     "module", ["torch", "pytorch_lightning", "monai", "torchio", "pandas", "scipy", "pydicom"]
 )

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,3 +138,25 @@ def test_the_state_keeps_when_a_run_began_at_first(tmp_path: Path) -> None:
     assert state["state"] == "finished"
     assert state["started"] == first
     assert state["ended"] > first
+
+
+def test_every_job_that_failed_says_its_own_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(config: dict[str, Any], *_: object) -> None:
+        setting = {"svm": "model.calibration.folds", "random_forest": "model.tune"}
+        name = config["model"]["name"]
+        if name in setting:
+            raise ConfigError("too few.", where=name, fix=f"use {setting[name]}=2.")
+
+    monkeypatch.setattr(covidlit.runs.steps, "train_and_evaluate", refuse)
+    models = "model=svm,csacnet,random_forest"
+    assert _end(monkeypatch, "-m", models, "seed=1", f"hydra.sweep.dir={tmp_path}") == 2
+    said = capfd.readouterr().err
+    assert "error: model=svm: svm: too few. Fix: use model.calibration.folds=2." in said
+    assert "error: model=random_forest: random_forest: too few. Fix: use model.tune=2." in said
+    assert said.count("error: ") == 2
+    capfd.readouterr()
+    alone = ["-m", "model=svm,csacnet", "seed=1", f"hydra.sweep.dir={tmp_path}"]
+    assert _end(monkeypatch, *alone) == 2
+    assert "error: svm: too few." in capfd.readouterr().err

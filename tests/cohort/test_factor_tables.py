@@ -4,6 +4,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from covidlit.cohort.factor_tables import undefined_factors
 from covidlit.errors import ManifestError
 from covidlit.lesions import (
     FACTORS,
@@ -124,3 +125,17 @@ def test_a_cohort_may_have_no_lesion_but_not_no_scan() -> None:
     assert validate_lesions(lesions().iloc[:0]).empty
     with pytest.raises(ManifestError, match=r"no row"):
         validate_factors(factors().iloc[:0])
+
+
+def test_what_no_scan_has_is_named_with_the_reason() -> None:
+    table = validate_factors(factors())
+    assert undefined_factors(table) == {}
+    first = table.iloc[:1]
+    assert list(undefined_factors(first)) == ["volume_change_ml"]
+    healthy = undefined_factors(table.iloc[1:])
+    assert healthy["form"] == healthy["mean_density_hu"] == "no scan has a lesion"
+    assert "total_volume_ml" not in healthy
+    assert "volume_change_ml" not in healthy
+    no_lung = table.assign(proportion_percent=None, pleural_distance_mm=None)
+    assert set(undefined_factors(no_lung).values()) == {"the labels show no lung"}
+    assert undefined_factors(table[:0]) == {}

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 import pytest
 import torch
 from segmentation_runs import record_of, save_segmentation
@@ -23,6 +22,7 @@ from covidlit.deploy.export import export
 from covidlit.deploy.exported import SLICE_FILES, default_folder
 from covidlit.deploy.load import load_engine
 from covidlit.deploy.load_slices import load_slice_network
+from covidlit.deploy.openvino_core import openvino_core
 from covidlit.deploy.slice_parity import LIMITS, compare
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, ExportError
@@ -71,7 +71,7 @@ def test_the_graphs_take_other_sizes_and_batches_than_they_were_traced_with(
 ) -> None:
     """Run by OpenVINO itself, against the network."""
     net = load_slice_network(exported, "torch").task.net
-    core = openvino.Core()
+    core = openvino_core()
     path = default_folder(exported) / "dense.xml"
     graph = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     for size, count in (((128, 96), 1), ((64, 64), 3), ((32, 160), 2)):

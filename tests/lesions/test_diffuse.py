@@ -1,59 +1,113 @@
-"""Lesions from a map of classes, numbered by instances."""
+"""Lesions of a map of classes, and which of its small pieces count."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
 
-from covidlit.lesions.diffuse import number_by_instances
+from covidlit.lesions.diffuse import lesions_of_map
+from covidlit.lesions.matching import number_lesions
 from covidlit.scans.lesion_labels import validate_labels
 
 SPACING = (1.0, 1.0, 1.0)
 
 
-def _volume(*boxes: tuple[slice, int], length: int = 20) -> np.ndarray:
+def _line(*parts: tuple[slice, int], length: int = 30) -> np.ndarray:
     line = np.zeros((1, 1, length), np.uint8)
-    for where, value in boxes:
+    for where, value in parts:
         line[0, 0, where] = value
     return line
 
 
-def test_a_piece_with_two_instances_is_shared_by_distance() -> None:
-    semantic = _volume((slice(2, 12), 3))
-    found = _volume((slice(2, 4), 3), (slice(10, 12), 3))
-    instances = _volume((slice(2, 4), 1), (slice(10, 12), 2)).astype(np.int32)
-    classes, numbers = number_by_instances(semantic, found, instances, SPACING)
+def _found(semantic: np.ndarray, objects: np.ndarray, doubtful: int = 4) -> tuple[list[int], int]:
+    """Classes along the line, and how many lesions there are."""
+    classes, numbers = lesions_of_map(semantic, objects, SPACING, doubtful_ml=doubtful / 1000)
     validate_labels(classes, numbers)
-    assert (classes == semantic).all()
-    first, last = numbers[0, 0, 2], numbers[0, 0, 11]
-    assert first != last
-    assert (numbers[0, 0, 2:7] == first).all()
-    assert (numbers[0, 0, 7:12] == last).all()
+    return classes[0, 0].tolist(), int(numbers.max())
 
 
-def test_pieces_without_an_instance_are_lesions_and_classes_do_not_mix() -> None:
-    semantic = _volume((slice(0, 5), 1), (slice(5, 8), 2), (slice(8, 12), 3), (slice(15, 17), 3))
-    claimed = _volume((slice(5, 12), 2))  # beyond what the map calls class 2
-    instances = (claimed > 0).astype(np.int32)
-    classes, numbers = number_by_instances(semantic, claimed, instances, SPACING)
-    validate_labels(classes, numbers)
-    assert (classes == semantic).all()
-    assert sorted(np.unique(numbers[numbers > 0])) == [1, 2, 3]
-    assert (numbers[0, 0, 8:12] == 1).all()  # the largest
+NONE = np.zeros((1, 1, 30), np.uint8)
 
 
-def test_one_instance_over_two_pieces_stays_one_lesion() -> None:
-    semantic = _volume((slice(2, 5), 3), (slice(6, 9), 3))
-    found = _volume((slice(2, 9), 3))
-    classes, numbers = number_by_instances(semantic, found, (found > 0).astype(np.int32), SPACING)
-    assert np.unique(numbers).tolist() == [0, 1]
-    assert (classes[0, 0, 5], numbers[0, 0, 5]) == (0, 0)
+def test_objects_do_not_cut_what_hangs_together() -> None:
+    semantic = _line((slice(2, 12), 3))
+    objects = _line((slice(2, 4), 3), (slice(10, 12), 3))
+    assert _found(semantic, objects) == (semantic[0, 0].tolist(), 1)
 
 
-def test_small_lesions_become_lung() -> None:
-    semantic = _volume((slice(0, 1), 3), (slice(5, 9), 3))
-    none = np.zeros_like(semantic)
-    classes, numbers = number_by_instances(
-        semantic, none, none.astype(np.int32), SPACING, min_volume_ml=0.002
-    )
+def test_a_doubtful_piece_is_part_of_what_it_touches_or_lung() -> None:
+    semantic = _line((slice(0, 8), 3), (slice(8, 10), 4), (slice(20, 22), 2))
+    classes, n = _found(semantic, NONE)
+    assert n == 1
+    assert classes[:10] == [3] * 10
+    assert classes[20:22] == [1, 1]
+
+
+def test_a_small_piece_counts_where_an_object_of_its_class_was_found() -> None:
+    semantic = _line((slice(0, 8), 3), (slice(8, 10), 4), (slice(20, 22), 2))
+    objects = _line((slice(9, 12), 4), (slice(21, 22), 2))
+    assert _found(semantic, objects) == (semantic[0, 0].tolist(), 3)
+    another = _line((slice(8, 10), 5), (slice(20, 22), 3))  # objects of other classes
+    assert _found(semantic, another)[1] == 1
+
+
+def test_large_pieces_count_whatever_was_found() -> None:
+    semantic = _line((slice(0, 4), 3), (slice(4, 8), 2), (slice(20, 24), 5))
+    assert _found(semantic, NONE) == (semantic[0, 0].tolist(), 3)
+
+
+def test_specks_in_a_row_go_to_the_lesion_at_its_end() -> None:
+    semantic = _line((slice(0, 8), 3), (slice(8, 10), 4), (slice(10, 11), 5), (slice(11, 13), 2))
+    classes, n = _found(semantic, NONE)
+    assert n == 1
+    assert classes[:13] == [3] * 13
+
+
+def test_two_lesions_that_share_a_speck_become_one() -> None:
+    semantic = _line((slice(0, 8), 3), (slice(8, 9), 4), (slice(9, 15), 3))
+    assert _found(semantic, NONE)[1] == 1
+
+
+def test_small_lesions_become_lung_whatever_was_found() -> None:
+    semantic = _line((slice(0, 1), 3), (slice(5, 9), 3))
+    classes, numbers = lesions_of_map(semantic, semantic, SPACING, min_volume_ml=0.002)
     assert classes[0, 0].tolist()[:2] == [1, 0]
     assert np.unique(numbers).tolist() == [0, 1]
+
+
+def test_no_lesion() -> None:
+    lung = _line((slice(3, 9), 1))
+    classes, numbers = lesions_of_map(lung, NONE, SPACING, min_volume_ml=1, doubtful_ml=1)
+    assert (classes == lung).all()
+    assert numbers.max() == 0
+
+
+@given(seed=st.integers(0, 10_000), doubtful=st.sampled_from([0, 5, 40]))
+def test_what_stays_is_large_or_was_found(seed: int, doubtful: int) -> None:
+    rng = np.random.default_rng(seed)
+    smooth = ndimage.gaussian_filter(rng.normal(size=(6, 14, 14)), 1.2)
+    semantic = np.digitize(smooth, [-0.1, 0.05, 0.12, 0.2]).astype(np.uint8)
+    objects = np.where(rng.random(semantic.shape) < 0.01, semantic, 0).astype(np.uint8)
+    classes, numbers = lesions_of_map(semantic, objects, SPACING, doubtful_ml=doubtful / 1000)
+    assert (numbers == number_lesions(classes)).all()
+    assert (classes[semantic < 2] == semantic[semantic < 2]).all()
+    assert set(np.unique(classes[semantic >= 2])) <= {1, 2, 3, 4}
+    for lesion in range(1, int(numbers.max()) + 1):
+        inside = numbers == lesion
+        assert inside.sum() >= doubtful or (objects[inside] == classes[inside]).any()
+    if not doubtful:
+        assert (classes == semantic).all()
+
+
+@pytest.mark.parametrize("flipped", [0, 1, 2])
+def test_the_direction_of_the_axes_does_not_matter(flipped: int) -> None:
+    rng = np.random.default_rng(3)
+    smooth = ndimage.gaussian_filter(rng.normal(size=(8, 20, 20)), 1.5)
+    semantic = np.digitize(smooth, [-0.05, 0.03, 0.08]).astype(np.uint8)
+    none = np.zeros_like(semantic)
+    one, _ = lesions_of_map(semantic, none, SPACING, doubtful_ml=0.03)
+    other, _ = lesions_of_map(np.flip(semantic, flipped), none, SPACING, doubtful_ml=0.03)
+    assert (np.flip(other, flipped) >= 2).sum() == (one >= 2).sum()

@@ -11,7 +11,7 @@ from covidlit.errors import CovidlitError
 from covidlit.lesions import LesionLabels, tracking_uid, validate_factors, validate_lesions
 from covidlit.lesions.changes import Change, lesion_changes
 from covidlit.lesions.registration import align_lungs
-from covidlit.lesions.trend import changes_table, trend_table, with_changes
+from covidlit.lesions.trend import changes_table, changes_text, trend_table, with_changes
 
 Ball = tuple[tuple[float, float, float], float]
 
@@ -240,3 +240,20 @@ def test_lesions_of_others_without_identifiers_get_one() -> None:
     first, second = (tracked[tracked["scan_id"] == scan]["tracking_uid"] for scan in labels)
     assert first.tolist() == second.tolist()
     assert first.nunique() == 2
+
+
+def test_new_and_gone_lesions_are_held_against_the_limits_of_the_total() -> None:
+    small, large = (A[0], 4.0), (B[0], 20.0)  # 0.3 and 34 mL
+    volumes = {"S1": scanned([small]), "S2": scanned([large])}
+    table = factors(("P", "S1", "2020-01-01", 0.3), ("P", "S2", "2020-01-05", 34.0))
+    rows = [("S1", 1, 0.3), ("S2", 1, 34.0)]
+    lesions = pd.DataFrame(rows, columns=["scan_id", "lesion_id", "volume_ml"])
+    lesions["patient_id"], lesions["class_name"] = "P", "ground_glass"
+    changes, _ = changes_table(trend_table(table), validate_lesions(lesions), volumes.__getitem__)
+    said = changes.set_index("change")["by_limits_of_total"].to_dict()
+    assert said == {"gone": "within limits", "new": "more"}
+    assert changes_text(changes) in (
+        "1 gone (within limits), 1 new", "1 new, 1 gone (within limits)",
+    )  # fmt: skip
+    again = pd.concat([changes, changes.assign(by_limits_of_total="less")])
+    assert "2 gone (1 of them within limits)" in changes_text(again)

@@ -13,47 +13,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from sklearn.metrics import recall_score
 from typer.testing import CliRunner
 
 from covidlit.baselines import load_model
 from covidlit.cli.app import app
-from covidlit.cli.train import whole_run
 from covidlit.cohort.factor_tables import FACTORS
 from covidlit.errors import ConfigError
 from covidlit.evaluation.predictions import read_predictions
-from covidlit.settings.tree import config_dir
 from covidlit.tables import write_table
 
 Run = Callable[..., Path]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Trains on the cohort, or on other factors of it, and returns the run's folder."""
-
-    def made(
-        model: str, *overrides: str, measured: pd.DataFrame | None = None, name: str = ""
-    ) -> Path:
-        place = tmp_path / (name or model)
-        place.mkdir()
-        manifest, quantified = factor_cohort.write_cohort(place, None, measured)
-        given = [
-            f"model={model}", "data=factors", f"data.source.path={manifest}",
-            f"data.factors={quantified}", "split=k_fold", "split.n_folds=3",
-            "evaluation.n_bootstrap=100", "name=test", f"data_dir={place}", "data.n_jobs=1",
-        ]  # fmt: skip
-        if model == "random_forest":
-            given.append("model.classifier.n_estimators=20")
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            config = compose("train", [*given, *overrides])
-        plain: Any = OmegaConf.to_container(config, resolve=True)
-        whole_run(plain, place / "run")
-        return place / "run"
-
-    return made
+def run(factor_run: Run) -> Run:
+    """Trains on a cohort of factors; see conftest.py."""
+    return factor_run
 
 
 def test_a_run_leaves_thresholds_with_units_intervals_and_the_papers_figures(run: Run) -> None:

@@ -86,9 +86,7 @@ def test_a_logger_is_closed_after_a_divergence(
     tmp_path: Path, datamodule: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[bool] = []
-    monkeypatch.setattr(
-        "covidlit.runs.lightning_runner.finish_wandb", lambda trainer: closed.append(True)
-    )
+    monkeypatch.setattr("covidlit.runs.training.finish_wandb", lambda trainer: closed.append(True))
     trainer = {
         "_target_": "pytorch_lightning.Trainer", "accelerator": "cpu", "max_epochs": 2,
         "enable_progress_bar": False, "enable_checkpointing": False,

@@ -18,7 +18,8 @@ from covidlit.scans.run_length import decode_masks
 from covidlit.settings.targets import is_allowed
 from covidlit.tasks import LesionSegmentation
 from covidlit.tasks.load import load_task
-from covidlit.tasks.segmentation_metrics import DetectionMetric
+from covidlit.tasks.segmentation_metrics import DetectionMetric, FrocMetric
+from covidlit.tasks.segmentation_rows import rows_of_slice
 
 NET: dict[str, Any] = {
     "_target_": "covidlit.models.MaskRCNN", "backbone": "efficientnet_lite0", "fpn_channels": 16,
@@ -232,3 +233,31 @@ def test_a_process_without_an_object_takes_part_in_the_common_precision(
     monkeypatch.setattr(metric.precision, "compute", lambda: calls.append(1) or own())
     assert all(value.isnan() for value in metric.compute().values())
     assert calls
+
+
+def test_detections_on_crowds_count_neither_as_right_nor_as_wrong() -> None:
+    batch = collate([drawn_slice(1)])
+    target = batch["target"][0]
+    lesion = int((target["labels"] > 1).nonzero()[0])
+    names = ("boxes", "labels", "masks")
+    first = {name: target[name][: lesion + 1] for name in names}
+    crowd = {f"ignored_{name}": target[name][lesion + 1 :] for name in names}
+    assert len(crowd["ignored_labels"])
+    scores = torch.linspace(0.5, 0.9, len(target["labels"]))
+    found = {**{name: target[name] for name in names}, "scores": scores}
+    measured = {}
+    for kind, known in (("with", {**first, **crowd}), ("without", first)):
+        precision, froc = DetectionMetric(), FrocMetric()
+        precision.update(found, known)
+        froc.update(found, known, lung=1)
+        measured[kind] = (float(precision.compute()["map_mask"]), len(froc.false[0]))
+    assert measured["with"] == (1.0, 0)
+    assert measured["without"][1] == len(crowd["ignored_labels"])
+    batch["target"][0] = {**target, **first, **crowd}
+    found["semantic"] = target["semantic"]
+    rows = rows_of_slice(batch, 0, found, CLASSES).objects
+    n = len(crowd["ignored_labels"])
+    assert [row["ignored"] for row in rows] == [False] * (lesion + 1) + [True] * n
+    batch["target"][0] = target  # of data that say nothing of what to ignore
+    rows = rows_of_slice(batch, 0, found, CLASSES).objects
+    assert [row["ignored"] for row in rows] == [False] * len(target["labels"])

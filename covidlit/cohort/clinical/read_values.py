@@ -12,7 +12,7 @@ import pandas as pd
 from covidlit.cohort.clinical.cells import Cells, as_numbers, as_text, is_empty
 from covidlit.cohort.clinical.find_header import Sheet
 from covidlit.cohort.clinical.mapping import ClinicalMapping, Further, Lab
-from covidlit.cohort.clinical.plausible import alone_looks_like, limits_of, looks_like
+from covidlit.cohort.clinical.plausible import Limits, alone_looks_like, limits_of, looks_like
 from covidlit.cohort.clinical.problems import Problems
 from covidlit.cohort.clinical.read_people import days_of
 from covidlit.cohort.clinical.units import factor, spelled
@@ -235,12 +235,15 @@ def _check(
 ) -> None:  # fmt: skip
     """Hold values against what a patient can have: the unit of all of them first, then each."""
     limits, molar = limits_of(mapping, name), mapping.molar_mass(name)
-    of_unit = np.array([unit or "" for unit in units], dtype=object)
+    raw = np.where(np.isfinite(values), read.values, np.nan)
     with np.errstate(invalid="ignore"):
         wrong = np.isfinite(values) & ~((values >= limits.low) & (values <= limits.high))
+    of_unit = np.array([unit or "" for unit in units], dtype=object)
     for unit in dict.fromkeys(of_unit) if mapping.check_units else ():
         same = of_unit == unit
-        if text := looks_like(np.where(same, values, np.nan), limits, molar):
+        if not unit or not np.isfinite(raw[same]).any():
+            continue
+        if text := looks_like(np.where(same, raw, np.nan), unit, limits, molar):
             first = np.flatnonzero(same & np.isfinite(values))
             worst = next((k for k in first if wrong[k]), first[0])
             problems.of_cell(
@@ -261,10 +264,14 @@ def _check(
         problems.of_cell(
             sheet, int(rows[k]), place,
             f"{values[k]:g} {limits.unit} of {name}: must be {limits.low:g} to {limits.high:g} "
-            f"{limits.unit}{alone_looks_like(float(values[k]), limits, molar)}",
+            f"{limits.unit}{_alone(float(raw[k]), units[k], limits, molar)}",
             "correct the cell or its unit, or have such values emptied and counted: implausible: "
             "missing in the mapping",
         )  # fmt: skip
+
+
+def _alone(value: float, unit: str | None, limits: Limits, molar: float | None) -> str:
+    return alone_looks_like(value, unit, limits, molar) if unit else ""
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:

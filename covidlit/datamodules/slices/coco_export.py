@@ -14,7 +14,7 @@ from PIL import Image
 
 from covidlit.cohort.coco import Coco, CocoAnnotation, rle
 from covidlit.cohort.scan_reader import load_scan
-from covidlit.cohort.slice_table import read_labelled_slices
+from covidlit.cohort.slice_table import place_from, read_labelled_slices
 from covidlit.datamodules.slices.label_volumes import CLASSES
 from covidlit.datamodules.slices.objects import LUNG
 from covidlit.datamodules.slices.targets import Instances, detection_target
@@ -25,6 +25,9 @@ from covidlit.names import tidy_name
 from covidlit.progress import progress_bar
 from covidlit.scans.images import write_nifti
 from covidlit.scans.lesion_labels import FIRST_LESION, label_paths, validate_labels
+
+_MADE_ANEW = ("slice_id", "original_id")
+"""Columns of slices that come of others where mask pictures are read."""
 
 
 def write_label_volumes(slices: str | Path, out: str | Path, checks: Any = None) -> list[Path]:
@@ -87,12 +90,20 @@ def write_label_volumes(slices: str | Path, out: str | Path, checks: Any = None)
     return written
 
 
-def write_mask_pictures(coco: Coco, out: str | Path) -> pd.DataFrame:
+def write_mask_pictures(
+    coco: Coco, out: str | Path, slices: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Mask pictures, 0 and 255, `<out>/<class>/<image>.png`: of each image one of each class.
 
+    Args:
+        coco: content of the COCO file.
+        out: folder of the pictures.
+        slices: contract 11 of its images in their order, see `rows_of_images`; None: not known.
+
     Returns:
-        The table of the images: `file` (of its masks), `file_name` (as in the COCO file), `rows`,
-        `columns`, `n_objects`.
+        The table of the images, which `mask_images` reads: `file` (of its masks), `file_name` (as
+        in the COCO file), `rows`, `columns`, `n_objects`, and what is known of the slices, such as
+        `patient_id`, spacing and grading; `path` as seen from `out`.
 
     Raises:
         CovidlitError: two images would have masks of one name.
@@ -128,7 +139,14 @@ def write_mask_pictures(coco: Coco, out: str | Path) -> pd.DataFrame:
                 }
             )
             bar.advance()
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    if slices is None:
+        return table
+    own = slices.dropna(axis="columns", how="all")
+    own = own.drop(columns=[name for name in (*_MADE_ANEW, *table) if name in own])
+    if "path" in own:
+        own["path"] = [place_from(Path(place), Path(out)) for place in own["path"]]
+    return table.join(own.reset_index(drop=True))
 
 
 def class_map(

@@ -15,7 +15,7 @@ import pandas as pd
 from covidlit.cohort.coco import Coco, CocoAnnotation, CocoImage, read_coco, rle
 from covidlit.cohort.slice_table import SLICES, read_slices, write_labelled_slices
 from covidlit.datamodules.slices.label_volumes import CLASSES
-from covidlit.datamodules.slices.mask_images import slice_rows
+from covidlit.datamodules.slices.mask_images import as_texts, paths_from, slice_rows
 from covidlit.datamodules.slices.objects import LUNG
 from covidlit.datamodules.slices.targets import each_lung, middle_of
 from covidlit.errors import ConfigError, ManifestError
@@ -66,11 +66,11 @@ def coco_slices(
     names = tuple(CLASSES if classes is None else classes)
     coco = read_coco(source, names, category_map)
     place = source.parent if images is None else Path(images)
-    rows = _rows(coco, table, patient_pattern, place)
+    rows = rows_of_images(coco, table, patient_pattern, place)
     if out is not None:
         return write_labelled_slices(rows, _renamed(coco, rows), out)
     content = hashlib.sha256(source.read_bytes()).hexdigest()
-    key = fingerprint([FORMAT, content, str(place.resolve()), rows.astype(str).to_dict("list"),
+    key = fingerprint([FORMAT, content, str(place.resolve()), as_texts(rows),
                        dict(category_map or {}), list(names)])  # fmt: skip
     kept = Path(folder) / f"{tidy_name(source.stem)}-{key[:8]}"
     if not (kept / SLICES).is_file():
@@ -94,8 +94,23 @@ def existing_slices(path: str) -> Path:
     return place
 
 
-def _rows(coco: Coco, table: str | None, pattern: str | None, place: Path) -> pd.DataFrame:
-    """Contract 11 of the file's images, in their order."""
+def pictures_of(coco: Coco, place: Path) -> list[str]:
+    """The paths of the images of a COCO file in a folder, whether there or not."""
+    return [str((place / image.file_name).resolve()) for image in coco.images]
+
+
+def rows_of_images(coco: Coco, table: str | None, pattern: str | None, place: Path) -> pd.DataFrame:
+    """Contract 11 of the images of a COCO file, in their order.
+
+    Args:
+        coco: content of the file.
+        table, pattern: see `coco_slices`.
+        place: folder of the pictures.
+
+    Raises:
+        ConfigError: neither table nor pattern, or a pattern that is none.
+        ManifestError: an image is not in the table, or has no patient.
+    """
     files = pd.DataFrame(
         {
             "file_name": [image.file_name for image in coco.images],
@@ -116,13 +131,15 @@ def _rows(coco: Coco, table: str | None, pattern: str | None, place: Path) -> pd
         )
     rows = slice_rows(rows, rows["patient_id"].astype(str), table or pattern)
     scans = rows["source"] == "scan"
-    pictures = [str((place / name).resolve()) for name in rows["file_name"]]
+    pictures = pictures_of(coco, place)
     rows["path"] = rows["path"].where(scans, pictures) if "path" in rows else pictures
     return rows.rename(columns={"file_name": "original_id"})
 
 
 def _of_table(files: pd.DataFrame, path: Path) -> pd.DataFrame:
     table = read_slices(path) if path.suffix == ".parquet" else read_table(path, ManifestError)
+    if path.suffix != ".parquet" and "path" in table:
+        table["path"] = paths_from(table["path"], path)
     if "file_name" not in table and "slice_id" in table:
         table["file_name"] = table["slice_id"] + ".png"
     for column in ("file_name", "patient_id"):

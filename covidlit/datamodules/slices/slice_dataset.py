@@ -200,9 +200,10 @@ def largest_slice(size: Sequence[int] | None, rows: pd.DataFrame) -> int:
 
     Args:
         size: rows and columns to which slices are scaled; None: each its own.
-        rows: of the table, with `rows`, `columns` and `n_objects`.
+        rows: of the table, with `rows`, `columns`, `n_objects`, `n_too_small` and `n_crowds`.
     """
     pixels = rows["rows"] * rows["columns"]
     if size is not None:
         pixels = pixels * 0 + size[0] * size[1]
-    return int((pixels * (13 + rows["n_objects"])).max()) if len(rows) else 0
+    masks = rows["n_objects"] + rows["n_too_small"] + rows["n_crowds"]
+    return int((pixels * (13 + masks)).max()) if len(rows) else 0

@@ -129,8 +129,9 @@ def detection_target(
 ) -> tuple[Target, int]:
     """The target of a slice for torchvision's detection networks, and how many pieces it lacks.
 
-    Pieces below a size are no object, nor are masks without a pixel; what they cover stays in
-    `semantic`, as do crowds.
+    Pieces below a size are no object, nor are crowds, nor masks without a pixel; what they cover
+    stays in `semantic`, and those with pixels are `ignored`: to find one is neither right nor
+    wrong.
 
     Args:
         instances: of the slice.
@@ -143,8 +144,9 @@ def detection_target(
     Returns:
         `boxes` float32 (n, 4), of positive width and height; `labels` int64 (n,); `masks` uint8
         (n, rows, columns); `semantic` uint8 (rows, columns), lesions over lung, smaller over
-        larger ones; `annotated` bool (n_classes + 1,). And the number of pieces with pixels that
-        were left out for their size.
+        larger ones; `annotated` bool (n_classes + 1,); `ignored_boxes`, `ignored_labels` and
+        `ignored_masks`, the same as of objects. And the number of pieces with pixels that were
+        left out for their size.
 
     Raises:
         ValueError: a label outside 1..n_classes, which networks take for background.
@@ -156,17 +158,28 @@ def detection_target(
     scale = float(np.prod([mm if np.isfinite(mm) else 1.0 for mm in spacing]))
     single = np.ones(len(labels), bool) if crowd is None else ~crowd
     large = areas * scale >= min_area_mm2 - 1e-9
-    kept = single & large & (areas > 0)
+    there = areas > 0
+    kept, ignored = single & large & there, ~(single & large) & there
     looked_for = np.zeros(n_classes + 1, bool)
     looked_for[[0, *(range(1, n_classes + 1) if annotated is None else annotated)]] = True
     target = {
-        "boxes": torch.from_numpy(boxes_of(masks[kept])),
-        "labels": torch.from_numpy(labels[kept].astype(np.int64)),
-        "masks": torch.from_numpy(np.ascontiguousarray(masks[kept], dtype=np.uint8)),
+        f"{prefix}{name}": value
+        for prefix, chosen in (("", kept), ("ignored_", ignored))
+        for name, value in _tensors(masks[chosen], labels[chosen]).items()
+    }
+    target |= {
         "semantic": torch.from_numpy(_semantic(masks, labels, areas, lung)),
         "annotated": torch.from_numpy(looked_for),
     }
-    return target, int((single & ~large & (areas > 0)).sum())
+    return target, int((single & ~large & there).sum())
+
+
+def _tensors(masks: NDArray[np.uint8], labels: NDArray[np.int64]) -> Target:
+    return {
+        "boxes": torch.from_numpy(boxes_of(masks)),
+        "labels": torch.from_numpy(labels.astype(np.int64)),
+        "masks": torch.from_numpy(np.ascontiguousarray(masks, dtype=np.uint8)),
+    }
 
 
 def boxes_of(masks: NDArray[np.generic]) -> NDArray[np.float32]:

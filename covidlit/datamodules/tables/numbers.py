@@ -110,6 +110,42 @@ def join(manifest: pd.DataFrame, numbers: Numbers, name: str) -> Joined:
     return Joined(rows, values, tuple(lines), int(without.sum()), n_left)
 
 
+def undefined_lines(
+    values: pd.DataFrame,
+    train: pd.DataFrame,
+    name: str,
+    unit: str = "scan",
+    mend: str = "data.columns",
+) -> list[str]:
+    """Sentences on numbers that no row has, or none of the training part.
+
+    Args:
+        values: of all rows that are used, a column per number.
+        train: those of the training part.
+        name: of the numbers in sentences, such as "factors".
+        unit: what a row is: scan or patient.
+        mend: the setting that leaves a number out.
+    """
+    lines = []
+    nowhere = [column for column in values if values[column].isna().all()]
+    for rows, where, columns in (
+        (values, f"all {len(values)} {unit}s with {name}", nowhere),
+        (
+            train,
+            f"all {len(train)} {unit}s of the training part",
+            [column for column in train if column not in nowhere and train[column].isna().all()],
+        ),
+    ):
+        if len(rows) and columns:
+            one = len(columns) == 1
+            lines.append(
+                f"{', '.join(map(str, columns))} {'is' if one else 'are'} undefined in {where}: a "
+                f"model learns nothing from {'it' if one else 'them'}; {mend} leaves "
+                f"{'it' if one else 'them'} out."
+            )
+    return lines
+
+
 def same_numbers(table: pd.DataFrame, values: pd.DataFrame, unit: str = "scan") -> list[Suspicion]:
     """Rows of different parts that have the same numbers, as one scan under two names has.
 

@@ -23,6 +23,7 @@ from covidlit.datamodules.tables.numbers import (
     chosen_features,
     join,
     same_numbers,
+    undefined_lines,
 )
 from covidlit.datamodules.tables.table_dataset import TableDataset
 from covidlit.datamodules.volume_table import (
@@ -65,6 +66,8 @@ class TableDataModule(SplitDataModule):
     """Of `input_record`."""
     numbers_name = "numbers"
     """What the numbers are called in sentences."""
+    left_out_by = "data.columns"
+    """The setting that leaves a number out."""
 
     def __init__(
         self,
@@ -150,7 +153,17 @@ class TableDataModule(SplitDataModule):
         self.suspicions = check_leakage(table, self.split)
         self.suspicions += same_numbers(table, self._join().values, self.unit)
         self._table = table
-        self._notices.of_join(self, self._join().lines)
+        used = {part: self.rows_of(part).index for part in ("train", "validation", "test")}
+        values = self._join().values
+        everywhere = [row for rows in used.values() for row in rows]
+        undefined = undefined_lines(
+            values.loc[everywhere],
+            values.loc[used["train"]],
+            self.numbers_name,
+            self.unit,
+            self.left_out_by,
+        )
+        self._notices.of_join(self, [*self._join().lines, *undefined])
 
     def dataset_of(self, part: str, *, augment: bool = False) -> TableDataset:
         """The examples of a part, in the table's order; numbers have no augmentation."""

@@ -22,6 +22,7 @@ from covidlit.dicom.out.terms import (
     VALUE_OF_CLASS,
     ClassTerms,
 )
+from covidlit.dicom.tracking import tracking_identifier
 
 MOST_SEGMENTS = 255
 """Labels in one label map: viewers show those above it modulo 256."""
@@ -103,7 +104,7 @@ def write_instances(
                 f"Lesion {row.lesion_id}",
                 CLASS_TERMS[VALUE_OF_CLASS[row.class_name]],
                 algorithm,
-                (f"Lesion {row.lesion_id}", row.tracking_uid),
+                (tracking_identifier(str(row.tracking_uid)), row.tracking_uid),
             )
             for number, row in zip(numbers, lesions[rows].itertuples(), strict=True)
         ]

@@ -49,7 +49,7 @@ from covidlit.dicom.out.terms import (
     VALUE_OF_CLASS,
     FactorTerms,
 )
-from covidlit.dicom.tracking import scan_tracking_uid
+from covidlit.dicom.tracking import scan_tracking_uid, tracking_identifier
 from covidlit.errors import DicomError
 
 _PIXEL_CENTRE = 0.5
@@ -182,7 +182,9 @@ def _lesion_group(
     header = source.headers[outline.slice_index]
     image = SourceImageForRegion(str(header.SOPClassUID), str(header.SOPInstanceUID))
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(uid=lesion["tracking_uid"], identifier=name),
+        tracking_identifier=TrackingIdentifier(
+            uid=lesion["tracking_uid"], identifier=tracking_identifier(str(lesion["tracking_uid"]))
+        ),
         referenced_regions=[
             ImageRegion("POLYLINE", line + _PIXEL_CENTRE, image) for line in outline.lines
         ],

@@ -33,10 +33,13 @@ DEFINITIONS = {
     "threshold.",
     "iou": "common pixels by those of either.",
     "map": "COCO's mean average precision over intersections over union of 0.5 to 0.95 and the "
-    "classes of which there is an object.",
+    "classes of which there is an object. Crowds, and pieces below the smallest size of an object, "
+    "are regions to ignore (COCO's iscrowd): a detection that lies there is neither right nor "
+    "wrong.",
     "froc": "share of the lesions, whatever the class, that a detection meets with at least the "
     "intersection over union of a hit, at so many detections per slice that meet none. A second "
-    "detection of the same lesion is neither a hit nor a false positive.",
+    "detection of the same lesion is neither a hit nor a false positive; nor is one that lies by "
+    "half or more on regions to ignore, or meets one of them as it would a lesion.",
     "surface": "in each slice with lesions in both: distances of all outline pixels to the other "
     "outline, their mean and the larger 95th percentile; then the mean over slices.",
     "volume": "of the slices that were looked at, by scan: predicted - true.",

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.estimate import Estimate
 from covidlit.evaluation.segmentation.intervals import interval_of
+from covidlit.evaluation.segmentation.tables import is_ignored
 from covidlit.scans.run_length import overlaps
-from covidlit.tasks.matching import HIT, match, sensitivity_at
+from covidlit.tasks.matching import HIT, match, on_ignored, sensitivity_at
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 """False positives per slice at which the sensitivity is given; those up to 4 of LUNA16."""
@@ -45,18 +46,28 @@ def match_slices(
 
     Args:
         slices: those that were looked at.
-        detections, objects: lesions alone, with `place`, the row of their slice.
+        detections, objects: lesions alone, with `place`, the row of their slice. Objects that are
+            `ignored` are none, and detections on them neither right nor wrong.
         least: intersection over union of a hit.
     """
     found_of = {int(k): v for k, v in detections.groupby("place")}
-    true_of = {int(k): v for k, v in objects.groupby("place")}
+    regions = is_ignored(objects)
+    true_of = {int(k): v for k, v in objects[~regions].groupby("place")}
+    ignored_of = {int(k): v for k, v in objects[regions].groupby("place")}
     parts: dict[str, list[Any]] = {"lesion": [], "found": [], "false": [], "score": []}
     for place, (rows, columns) in enumerate(zip(slices["rows"], slices["columns"], strict=True)):
         own, true = found_of.get(place), true_of.get(place)
         masks = [] if own is None else own["mask"].tolist()
         truth = [] if true is None else true["mask"].tolist()
         scores = np.array([] if own is None else own["score"], dtype=np.float64)
-        matched = match(overlaps(masks, truth, (int(rows), int(columns))), scores, least)
+        shape = (int(rows), int(columns))
+        ignored = ignored_of[place]["mask"].tolist() if place in ignored_of else []
+        matched = match(
+            overlaps(masks, truth, shape),
+            scores,
+            least,
+            on_ignored(masks, ignored, shape, least),
+        )
         parts["lesion"].append(np.full(len(truth), place))
         parts["found"].append(matched.found)
         parts["false"].append(np.full(int(matched.false.sum()), place))

@@ -24,7 +24,7 @@ from covidlit.evaluation.segmentation.overlap import (
     masks_of,
 )
 from covidlit.evaluation.segmentation.precision import precision_estimates
-from covidlit.evaluation.segmentation.tables import PREDICTED, TRUTH
+from covidlit.evaluation.segmentation.tables import PREDICTED, TRUTH, is_ignored
 from covidlit.evaluation.segmentation.volume import volume_errors, volumes_of_scans
 from covidlit.scans.run_length import areas, decode_masks, intersection, union
 from covidlit.scans.surface import surface_distance
@@ -46,7 +46,7 @@ def part_metrics(
 
     Args:
         slices: of the part, those that were looked at.
-        detections, objects: with `place`, the row of their slice.
+        detections, objects: with `place`, the row of their slice; objects may be `ignored`.
         score_threshold, hit_overlap: see `evaluate_segmentation`.
         settings: seed, n_bootstrap and confidence.
     """
@@ -54,9 +54,10 @@ def part_metrics(
     groups = groups_of(slices)
     counts = {name: count_pixels(slices, name, members) for name, members in groups.items()}
     sure = detections[detections["score"] >= score_threshold]
-    lesions, found = objects[objects["class_name"] != LUNG], sure[sure["class_name"] != LUNG]
+    regions, found = objects[objects["class_name"] != LUNG], sure[sure["class_name"] != LUNG]
+    lesions = regions[~is_ignored(regions)]
     every = detections[detections["class_name"] != LUNG]
-    matches = match_slices(slices, every, lesions, hit_overlap)
+    matches = match_slices(slices, every, regions, hit_overlap)
     n_lesions = np.bincount(lesions["place"], minlength=len(slices))
     n_found = np.bincount(found["place"], minlength=len(slices))
     surfaces, unit = _surfaces(slices, groups[LESION])

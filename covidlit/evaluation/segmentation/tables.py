@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+from numpy.typing import NDArray
 
 from covidlit.errors import PredictionsError
 from covidlit.tables import read_table, validate, write_table
@@ -62,6 +64,8 @@ def split_rows(found: pd.DataFrame, rows: pd.DataFrame, **run: object) -> Tables
         for column in wanted:
             if column not in joined:  # not one object in all slices
                 joined[column] = pd.Series(dtype="string" if column in _TEXTS else "float64")
+        if name == OBJECTS:
+            joined["ignored"] = is_ignored(joined)
         tables[name] = joined.assign(**run)[[*RUN, *joined.columns]]
     return tables
 
@@ -96,6 +100,16 @@ def read_segmentation_tables(folder: Path) -> Tables:
 def classes_of(slices: pd.DataFrame) -> list[str]:
     """The names of the classes of a table of slices, in the order of the labels."""
     return [c.removeprefix(PREDICTED) for c in slices if str(c).startswith(PREDICTED)]
+
+
+def is_ignored(objects: pd.DataFrame) -> NDArray[np.bool_]:
+    """(objects,) regions that are no object: crowds, and pieces below the smallest size.
+
+    Tables of earlier versions have none of them.
+    """
+    if "ignored" not in objects:
+        return np.zeros(len(objects), dtype=bool)
+    return objects["ignored"].eq(True).to_numpy(dtype=bool)
 
 
 def used(slices: pd.DataFrame) -> pd.DataFrame:
@@ -143,5 +157,5 @@ def _schemas() -> dict[str, pa.DataFrameSchema]:
     return {
         SLICES: pa.DataFrameSchema(slices, unique=unique),
         DETECTIONS: pa.DataFrameSchema({**item, "score": score}),
-        OBJECTS: pa.DataFrameSchema(item),
+        OBJECTS: pa.DataFrameSchema({**item, "ignored": pa.Column(bool, required=False)}),
     }

@@ -24,6 +24,7 @@ from covidlit.dicom.out.terms import (
     VALUE_OF_CLASS,
     value_text,
 )
+from covidlit.dicom.tracking import tracking_identifier
 from covidlit.errors import CovidlitError
 from covidlit.files import write_text
 from covidlit.lesions.report.limits import limits_of
@@ -157,7 +158,12 @@ def _facts(scan: Scan, factors: Mapping[str, Any], drawn_by: str) -> list[tuple[
 
 
 def _lesion_heads(lesions: pd.DataFrame) -> list[str]:
-    return ["No.", "Class", *(_head(name) for name in _lesion_columns(lesions))]
+    heads = ["No.", "Class", *(_head(name) for name in _lesion_columns(lesions))]
+    return [*heads, "In DICOM"] if _is_tracked(lesions) else heads
+
+
+def _is_tracked(lesions: pd.DataFrame) -> bool:
+    return "tracking_uid" in lesions and bool(lesions["tracking_uid"].notna().all())
 
 
 def _head(name: str) -> str:
@@ -173,6 +179,7 @@ def _lesion_rows(lesions: pd.DataFrame) -> list[list[str]]:
     if not len(lesions):
         return []
     table = lesions.sort_values("volume_ml", ascending=False, kind="stable")
+    tracked = _is_tracked(lesions)
     return [
         [
             str(int(row["lesion_id"])),
@@ -183,6 +190,7 @@ def _lesion_rows(lesions: pd.DataFrame) -> list[list[str]]:
                 .strip()
                 for name in _lesion_columns(lesions)
             ),
+            *([tracking_identifier(str(row["tracking_uid"]))] if tracked else []),
         ]
         for row in table.to_dict("records")
     ]

@@ -15,12 +15,15 @@ from matplotlib.figure import Figure
 from covidlit.dicom.out.terms import SCAN_TERMS, UNDEFINED, value_text
 from covidlit.errors import ManifestError
 from covidlit.figure_text import PLAIN_TEXT
+from covidlit.lesions.agreement import SINGLE_LESIONS
 from covidlit.lesions.trend import NOT_MATCHED, change_text, trend_table
 
 SHOWN = ("total_volume_ml", "proportion_percent", "mean_density_hu", "n_lesions")
 """The factors that the figure and the table of the trend show."""
 
-CHANGE_HEADS = ["Change", "No. before", "No. now", "Before (mL)", "Now (mL)"]
+CHANGE_HEADS = [
+    "Change", "No. before", "No. now", "Before (mL)", "Now (mL)", "By the limits of the total",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Trend:
         verdict: whether the scan differs from the one before, by the limits of agreement; empty
             where there is none before it.
         changes: cells of `CHANGE_HEADS`, what became of the lesions since then.
+        change_heads, change_remark: what stands above and below them.
     """
 
     heads: list[str]
@@ -44,6 +48,7 @@ class Trend:
     verdict: str
     changes: list[list[str]]
     change_heads: Sequence[str] = tuple(CHANGE_HEADS)
+    change_remark: str = SINGLE_LESIONS
 
 
 def trend_of(
@@ -153,16 +158,21 @@ def _changes(changes: pd.DataFrame | None, factors: Mapping[str, Any]) -> list[l
         return []
     own = changes[changes["scan_after"] == factors["scan_id"]]
     return [
-        [f"{NOT_MATCHED}: {row['reason']}", "", "", "", ""]
+        [f"{NOT_MATCHED}: {row['reason']}", *[""] * (len(CHANGE_HEADS) - 1)]
         if row["change"] == NOT_MATCHED
         else [
             row["change"],
             row["lesions_before"],
             row["lesions_after"],
             *(f"{row[f'volume_{when}_ml']:.2f}" for when in ("before", "after")),
+            _said_of(row.get("by_limits_of_total")),
         ]
         for row in own.to_dict("records")
     ]
+
+
+def _said_of(verdict: Any) -> str:
+    return verdict if isinstance(verdict, str) else ""
 
 
 def _head(column: str) -> str:

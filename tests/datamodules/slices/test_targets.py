@@ -43,6 +43,9 @@ def test_an_empty_slice_has_targets_of_the_right_shapes_and_types() -> None:
         "masks": ((0, 5, 7), torch.uint8),
         "semantic": ((5, 7), torch.uint8),
         "annotated": ((7,), torch.bool),
+        "ignored_boxes": ((0, 4), torch.float32),
+        "ignored_labels": ((0,), torch.int64),
+        "ignored_masks": ((0, 5, 7), torch.uint8),
     }
     assert target["annotated"].all()
 
@@ -140,7 +143,7 @@ def test_lesions_are_of_the_lung_s_field_and_fluid_is_not() -> None:
     assert not bool(lung[100:104, 40:50].any())
 
 
-def test_crowds_are_in_the_map_alone_and_smaller_lesions_lie_on_top() -> None:
+def test_crowds_are_no_objects_and_smaller_lesions_lie_on_top() -> None:
     masks = np.zeros((3, 8, 8), np.uint8)
     masks[0, :6, :6], masks[1, 1:3, 1:3], masks[2, 7, :] = 1, 1, 1
     found = Instances(masks, np.array([2, 3, 4]), np.array([False, False, True]))
@@ -151,6 +154,22 @@ def test_crowds_are_in_the_map_alone_and_smaller_lesions_lie_on_top() -> None:
     assert int(target["semantic"][0, 0]) == 2
     assert (target["semantic"][7] == 4).all()
     assert target["annotated"].tolist() == [True, False, True, True, False, False, False]
+    assert target["ignored_labels"].tolist() == [4]
+    assert target["ignored_boxes"].tolist() == [[0, 7, 8, 8]]
+    assert np.array_equal(target["ignored_masks"][0], masks[2])
+
+
+def test_pieces_below_the_size_are_ignored_and_those_without_a_pixel_are_nothing() -> None:
+    masks = np.zeros((3, 8, 8), np.uint8)
+    masks[0, :4, :4], masks[1, 6, 6] = 1, 1
+    found = Instances(masks, np.array([2, 3, 4]))
+    target, dropped = detection_target(found, (1.0, 1.0), 6, min_area_mm2=2.0)
+    assert (target["labels"].tolist(), dropped) == ([2], 1)
+    assert target["ignored_labels"].tolist() == [3]
+    assert target["ignored_boxes"].tolist() == [[6, 6, 7, 7]]
+    whole, _ = detection_target(found, (1.0, 1.0), 6)
+    assert whole["ignored_masks"].shape == (0, 8, 8)
+    assert whole["ignored_boxes"].shape == (0, 4)
 
 
 def test_masks_without_a_pixel_are_no_objects() -> None:

@@ -251,3 +251,24 @@ def test_unknown_features_are_named(make: Make) -> None:
     with pytest.raises(ConfigError, match="no feature is chosen"):
         make().feature_table([])
     assert validate_factors(factor_cohort.factors(factor_cohort.manifest(3)))["form"].notna().any()
+
+
+def test_a_factor_that_no_scan_has_is_told(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    scans = factor_cohort.manifest()
+    measured = factor_cohort.factors(scans).assign(edge_clarity_hu_per_mm=np.nan)
+    measured.loc[measured["n_lesions"] == 0, "n_lesions"] = 1  # else it counts as nothing found
+    data = make(scans, measured)
+    data.setup()
+    said = "edge_clarity_hu_per_mm, volume_change_ml are undefined in all 70 scans with factors"
+    assert said in caplog.text
+    caplog.clear()
+    train = set(data.rows_of("train")["scan_id"])
+    partly = factor_cohort.factors(scans).assign(volume_change_ml=1.0)
+    partly.loc[partly["scan_id"].isin(train), "volume_change_ml"] = np.nan
+    make(scans, partly).setup()
+    assert "all 70 scans" not in caplog.text
+    said = f"volume_change_ml is undefined in all {len(train)} scans of the training part"
+    assert said in caplog.text
+    caplog.clear()
+    make(scans, partly, columns=["n_lesions", "total_volume_ml"]).setup()
+    assert "undefined" not in caplog.text

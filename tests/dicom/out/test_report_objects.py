@@ -16,7 +16,12 @@ import pytest
 from pydicom.sr.codedict import codes
 from series_in_layouts import CHECKS, LAYOUTS, Balls, Made, points_of
 
-from covidlit.dicom.out import pdf_pages, scan_tracking_uid, tracking_uid
+from covidlit.dicom.out import (
+    pdf_pages,
+    scan_tracking_uid,
+    tracking_identifier,
+    tracking_uid,
+)
 from covidlit.dicom.out.report_back import check_report
 from covidlit.dicom.out.source import read_source
 from covidlit.errors import DicomError
@@ -74,7 +79,11 @@ def test_one_tracking_uid_in_segmentation_report_and_table(make: Callable[..., M
     assert by_label == {f"Lesion {number}": uid for number, uid in table.items()}
     report = hd.sr.srread(_out(made, "factors.dcm"))
     groups = report.content.get_volumetric_roi_measurement_groups()
-    assert {g.tracking_identifier: g.tracking_uid for g in groups} == by_label
+    names = {g.tracking_uid: g.tracking_identifier for g in groups}
+    assert names == {uid: tracking_identifier(uid) for uid in table.values()}
+    in_seg = {s.TrackingUID: s.TrackingID for s in seg.SegmentSequence if s.SegmentNumber}
+    assert in_seg == names
+    assert len(set(names.values())) == 4
     (whole,) = report.content.get_image_measurement_groups()
     assert whole.tracking_uid == scan_tracking_uid(made.series.series_uid)
     assert whole.tracking_uid not in by_label.values()
@@ -84,7 +93,7 @@ def test_the_report_says_what_the_tables_say_and_leaves_out_what_is_undefined(
     make: Callable[..., Made],
 ) -> None:
     made = make()
-    made.write()
+    written = made.write()
     report = hd.sr.srread(_out(made, "factors.dcm"))
     (whole,) = report.content.get_image_measurement_groups()
     said = {(m.name.meaning, m.unit.value): m.value for m in whole.get_measurements()}
@@ -99,11 +108,12 @@ def test_the_report_says_what_the_tables_say_and_leaves_out_what_is_undefined(
     volumes = {m.derivation.meaning: m.value for m in whole.get_measurements(codes.SCT.Volume)}
     assert volumes["Total"] == pytest.approx(made.lesions["volume_ml"].sum())
     assert volumes["Mean"] == pytest.approx(made.lesions["volume_ml"].mean())
+    numbers = dict(zip(written.lesions["tracking_uid"], written.lesions["lesion_id"], strict=True))
     forms = {}
     for group in report.content.get_volumetric_roi_measurement_groups():
         found = group.get_measurements(codes.IBSI.Sphericity)
-        forms[group.tracking_identifier] = [m.value for m in found]
-    assert forms == {"Lesion 3": [0.75], "Lesion 7": [0.75], "Lesion 12": [0.75], "Lesion 300": []}
+        forms[numbers[group.tracking_uid]] = [m.value for m in found]
+    assert forms == {3: [0.75], 7: [0.75], 12: [0.75], 300: []}
 
 
 @pytest.mark.parametrize("name", ["axial", "oblique_head_last"])
@@ -111,12 +121,13 @@ def test_outlines_lie_on_the_lesion_in_the_slice_where_it_is_largest(
     name: str, make: Callable[..., Made]
 ) -> None:
     made = make(LAYOUTS[name])
-    made.write()
+    table = made.write().lesions
+    numbers = dict(zip(table["tracking_uid"], table["lesion_id"], strict=True))
     report = hd.sr.srread(_out(made, "factors.dcm"))
     sources = made.sources()
     balls = {7: 3.0, 3: 2.0, 12: 4.0}
     for group in report.content.get_volumetric_roi_measurement_groups():
-        number = int(group.tracking_identifier.split()[1])
+        number = numbers[group.tracking_uid]
         (region,) = [item for item in group[0].ContentSequence if item.ValueType == "SCOORD"]
         image = region.ContentSequence[0].ReferencedSOPSequence[0]
         ds = sources[image.ReferencedSOPInstanceUID]

@@ -102,6 +102,32 @@ def test_a_higher_demand_on_a_hit_and_another_threshold() -> None:
     assert low["without_lesion"]["false_positives"]["value"] == pytest.approx(1.0)
 
 
+def test_what_is_to_be_ignored_is_neither_right_nor_wrong(tmp_path: Path) -> None:
+    tables = example()
+    crowd = example()
+    far = (20, 30, 4, 4)
+    rows = [
+        item("b.0", "ground_glass", SPOT, ignored=True),
+        item("c.0", "ground_glass", far, ignored=True),
+    ]
+    found = [item("c.0", "ground_glass", far, score=0.95)]
+    for name, further in (("objects", rows), ("detections", found)):
+        added = crowd[name].iloc[: len(further)].assign(**pd.DataFrame(further).to_dict("list"))
+        added["patient_id"] = added["scan_id"] = added["slice_id"].str[0]
+        crowd[name] = pd.concat([crowd[name], added], ignore_index=True)
+    write_segmentation_tables(crowd, tmp_path)
+    before, after = measured(tables), measured(read_segmentation_tables(tmp_path))
+    assert after["n_lesions"] == before["n_lesions"] == 2
+    assert after["n_slices_with_lesion"] == before["n_slices_with_lesion"]
+    # The detections of b.0 and c.0 lie on what is ignored: only that of b.1 is wrong.
+    assert after["froc_curve"]["false_positives"][-1] == pytest.approx(1 / 4)
+    assert before["froc_curve"]["false_positives"][-1] == pytest.approx(2 / 4)
+    assert after["map"]["mask"]["n"] == before["map"]["mask"]["n"] == 6
+    old = crowd | {"objects": tables["objects"].drop(columns="ignored")}  # of an earlier version
+    write_segmentation_tables(old, tmp_path)
+    assert measured(read_segmentation_tables(tmp_path))["n_lesions"] == 2
+
+
 def test_what_nobody_looked_for_is_neither_right_nor_wrong() -> None:
     slices = [
         slice_row("a.0", BOTH, BOTH),

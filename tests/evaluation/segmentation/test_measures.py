@@ -29,7 +29,7 @@ from covidlit.scans.run_length import (
     union,
 )
 from covidlit.scans.surface import surface_distance
-from covidlit.tasks.matching import match, sensitivity_at
+from covidlit.tasks.matching import match, on_ignored, sensitivity_at
 
 SHAPE = (48, 64)
 
@@ -115,7 +115,8 @@ def _pycocotools(slices: Any, found: pd.DataFrame, true: pd.DataFrame, kind: str
         return {
             "id": number, "image_id": int(row.place) + 1, "category_id": names[row.class_name],
             "bbox": [row.x0, row.y0, row.x1 - row.x0, row.y1 - row.y0], "area": row.pixels,
-            "segmentation": {"size": list(SHAPE), "counts": row.mask}, "iscrowd": 0,
+            "segmentation": {"size": list(SHAPE), "counts": row.mask},
+            "iscrowd": int(getattr(row, "ignored", False)),
         }  # fmt: skip
 
     truth = COCO()
@@ -147,6 +148,57 @@ def test_mean_average_precision_is_that_of_pycocotools(seed: int) -> None:
         assert (values[name], values[f"{name}_50"]) == pytest.approx(tuple(expected), abs=1e-6)
         own = mean_precision(match_classes(slices, found, true, name), ones)
         assert own == pytest.approx(tuple(expected), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_regions_to_ignore_are_crowds_of_pycocotools(seed: int) -> None:
+    slices, found, true = _random_items(seed, n_slices=20)
+    rng = np.random.default_rng(seed)
+    mixed = true.assign(ignored=rng.random(len(true)) < 0.4)
+    values = coco_precision(slices, found, mixed)
+    for name, kind in (("box", "bbox"), ("mask", "segm")):
+        expected = _pycocotools(slices, found, mixed, kind)
+        assert (values[name], values[f"{name}_50"]) == pytest.approx(tuple(expected), abs=1e-6)
+        own = mean_precision(match_classes(slices, found, mixed, name), np.ones(len(slices)))
+        assert own == pytest.approx(tuple(expected), abs=1e-6)
+        dropped = coco_precision(slices, found, mixed[~mixed["ignored"]])
+        assert values[name] > dropped[name]  # else the detections there count as wrong
+    sampling = Sampling(slices["patient_id"].to_numpy(), n_bootstrap=2)
+    measured = precision_estimates(slices, found, mixed, sampling)
+    assert measured["mask"].n == (~mixed["ignored"]).sum()
+    everything = precision_estimates(slices, found, mixed.assign(ignored=True), sampling)
+    assert everything["mask"].reason == "there is no object in these slices"
+
+
+def _mask(y: int, x: int, height: int, width: int) -> str:
+    mask = np.zeros((1, *SHAPE), bool)
+    mask[0, y : y + height, x : x + width] = True
+    return encode_masks(mask)[0]
+
+
+def test_a_detection_on_a_region_to_ignore_is_no_false_positive() -> None:
+    regions = [_mask(0, 0, 10, 20), _mask(0, 20, 10, 20), _mask(40, 60, 1, 2)]
+    cases = {
+        _mask(2, 2, 4, 4): True,  # inside one
+        _mask(2, 16, 4, 8): True,  # half in one, half in its neighbour
+        _mask(7, 2, 6, 4): True,  # 3 of 6 rows inside
+        _mask(8, 2, 6, 4): False,  # 2 of 6
+        _mask(39, 59, 3, 4): True,  # 2 of 12 pixels: as a lesion is met
+        _mask(30, 30, 4, 4): False,
+    }
+    assert on_ignored(list(cases), regions, SHAPE).tolist() == list(cases.values())
+    assert not on_ignored(list(cases), [], SHAPE).any()
+    assert on_ignored([], regions, SHAPE).shape == (0,)
+    slices = pd.DataFrame({"rows": [SHAPE[0]], "columns": [SHAPE[1]], "patient_id": ["a"]})
+    lesion = _mask(20, 20, 6, 6)
+    objects = pd.DataFrame(
+        {"place": 0, "mask": [*regions, lesion], "ignored": [True] * 3 + [False]}
+    )
+    masks = [*cases, lesion]
+    detections = pd.DataFrame({"place": 0, "mask": masks, "score": np.linspace(0.9, 0.3, 7)})
+    found = match_slices(slices, detections, objects)
+    assert found.found.tolist() == [pytest.approx(0.3)]
+    assert found.false_score.tolist() == pytest.approx([0.6, 0.4])
 
 
 def test_a_replicate_is_the_table_with_its_slices_as_often_as_drawn() -> None:

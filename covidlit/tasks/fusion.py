@@ -1,0 +1,87 @@
+"""What a severity prediction scores with, in training and after it; without Lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from covidlit.errors import ConfigError
+from covidlit.settings.targets import build
+
+KEYS = ("patient_id", "scan_id")
+
+
+class FusionMixin:
+    """The network of a severity prediction and its scores; for an `nn.Module` with `hparams`."""
+
+    hparams: Any
+    net: nn.Module
+    n_scoring: int
+    calibration: Tensor
+
+    def build_net(self) -> nn.Module:
+        """The untrained network of the hyper-parameters, calibrating members among its members.
+
+        Raises:
+            ConfigError: nothing says how numbers are prepared, or see
+                `covidlit.settings.targets.build`.
+        """
+        settings = self.hparams["preparation"]
+        if not settings:
+            raise ConfigError(
+                "nothing says how numbers become features.",
+                where="preparation",
+                fix="let a run fit it (python train.py model=fusion_ann), or take it from "
+                "SeverityPrediction.fitted_to(arguments, data).",
+            )
+        node = dict(self.hparams["net"])
+        folds, each = self.hparams["calibration_folds"], self.hparams["calibration_members"]
+        _check_calibration(folds, each)
+        node["members"] = node.get("members", 8) + folds * each
+        net: nn.Module = build(node, "models", preparation=settings)
+        return net
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """(B,) calibrated probabilities of the positive class, of logits (members, B)."""
+        factor, offset = self.calibration
+        return torch.sigmoid(logits[: self.n_scoring].float().mean(0) * factor + offset)
+
+    def member_scores(self, logits: Tensor) -> Tensor:
+        """(members that score, B): what each would say by itself, calibrated alike."""
+        factor, offset = self.calibration
+        return torch.sigmoid(logits[: self.n_scoring].float() * factor + offset)
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """Logits (members, B) of raw numbers (B, columns), NaN where one is missing."""
+        logits: Tensor = self.net(numbers)
+        return logits
+
+    def predict_step(self, batch: Mapping[str, Any], batch_idx: int) -> dict[str, Any]:
+        """The rows' names and "score" (B,); without rows that only fill up the batch."""
+        key = key_of(batch)
+        score = self.scores(self.forward(batch["numbers"]))
+        counts = batch.get("counts")
+        if counts is None:
+            return {key: list(batch[key]), "score": score}
+        kept = [name for name, own in zip(batch[key], counts.tolist(), strict=True) if own]
+        return {key: kept, "score": score[counts]}
+
+
+def key_of(batch: Mapping[str, Any]) -> str:
+    """What the rows of a batch are called: `patient_id` or `scan_id`."""
+    return next((name for name in KEYS if name in batch), KEYS[-1])
+
+
+def _check_calibration(folds: Any, members: Any) -> None:
+    whole = all(
+        isinstance(value, int) and not isinstance(value, bool) for value in (folds, members)
+    )
+    if not whole or folds < 0 or folds == 1 or members < 1:
+        raise ConfigError(
+            f"must be 0 or at least 2 folds of at least 1 member, not {folds!r} of {members!r}.",
+            where="calibration_folds",
+            fix="use calibration_folds=5 calibration_members=2, or calibration_folds=0.",
+        )

@@ -1,0 +1,76 @@
+"""Runs of the fusion network: alone, in all folds at once, gone on with, and loaded again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hydra.errors import InstantiationException
+
+from covidlit.errors import ConfigError
+from covidlit.evaluation.predictions import read_predictions
+from covidlit.tasks.load import load_task
+
+pytestmark = pytest.mark.slow
+Run = Callable[..., Path]
+SMALL = ["trainer.max_epochs=3", "model.task.net.members=2", "model.task.net.hidden=[8]"]
+FOLDS = ["split.fold=all", *SMALL]
+
+
+def scores(folder: Path) -> pd.DataFrame:
+    return read_predictions(folder / "predictions.parquet").set_index(["fold", "part", "scan_id"])
+
+
+def test_a_run_leaves_all_that_a_run_leaves_and_its_checkpoint_is_plain(factor_run: Run) -> None:
+    folder = factor_run("fusion_ann", "cards=true", "model.task.k_best=5", *SMALL)
+    assert (folder / "report.html").is_file()
+    assert (folder / "model_card.md").is_file()
+    assert (folder / "logs" / "metrics.csv").is_file()
+    path = folder / "checkpoints" / "last.ckpt"
+    kept = torch.load(path, weights_only=True)
+    settings = kept["hyper_parameters"]["preparation"]
+    assert len(settings["names"]) == 5
+    assert json.loads(json.dumps(settings)) == settings
+    split = json.loads((folder / "split.json").read_text())
+    assert kept["covidlit"]["record"]["split_hash"] == split["hash"]
+    people = set(split["parts"])
+    assert not any(name in json.dumps(settings) for name in people)
+    task = load_task(path)
+    own = torch.full((1, len(kept["hyper_parameters"]["columns"])), float("nan"))
+    assert 0 < float(task.scores(task(own)).detach()) < 1  # a patient of whom nothing is known
+
+
+def test_folds_trained_as_one_are_those_trained_one_by_one(factor_run: Run) -> None:
+    together = factor_run("fusion_ann", *FOLDS, name="together")
+    alone = factor_run("fusion_ann", *FOLDS, "cross_validation.together=false", name="alone")
+    one, other = scores(together), scores(alone)
+    assert one.index.equals(other.index)
+    np.testing.assert_allclose(one["score"], other["score"], atol=1e-5)
+    assert one["score"].nunique() > 50
+    for fold in range(3):
+        assert (together / f"fold_{fold}" / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_finished_folds_are_kept(factor_run: Run) -> None:
+    folder = factor_run("fusion_ann", *FOLDS)
+    first = scores(folder)
+    kept = (folder / "fold_0" / "checkpoints" / "last.ckpt").stat().st_mtime_ns
+    for name in ("run.json", "report.html", "predictions.parquet"):
+        (folder / name).unlink()
+    (folder / "run.json").write_text(json.dumps({"state": "stopped"}))
+    (folder / "fold_1" / "run.json").write_text(json.dumps({"state": "stopped"}))
+    again = scores(factor_run("fusion_ann", *FOLDS))
+    pd.testing.assert_series_equal(first["score"], again["score"], atol=1e-5)
+    assert (folder / "fold_0" / "checkpoints" / "last.ckpt").stat().st_mtime_ns == kept
+
+
+def test_other_data_and_more_classes_are_refused(factor_run: Run) -> None:
+    with pytest.raises(InstantiationException, match="two classes"):  # train.py unwraps it
+        factor_run("fusion_ann", "label_rule=multi_class", *SMALL)
+    with pytest.raises(ConfigError, match="no feature or group of features"):
+        factor_run("fusion_ann", "model.task.features=[volume]", *SMALL, name="other")
