@@ -62,6 +62,7 @@ class ClinicalDataModule(TableDataModule):
     unit = "patient"
     kind = "clinical"
     numbers_name = "clinical values"
+    left_out_by = "model.features"
 
     def __init__(
         self,
