@@ -91,9 +91,8 @@ def _labs() -> tuple[list[Figure], list[str]]:
         for model, own in found.items():
             apart = compared(folders[NETWORK], folders[model]) if model != NETWORK else None
             said = "" if apart is None else apart.text()
-            rows.append(
-                f"| {what} | {model}{' (best peer)' if model == best else ''} | {own.text()} | {said} |"
-            )
+            named = f"{model} (best peer)" if model == best else model
+            rows.append(f"| {what} | {named} | {own.text()} | {said} |")
             target = {"labs": ">= 0.945", "labs and age": ">= 0.957"}[what]
             figures.append(figure(f"real labs, {what}, {model}: AUC", own.value, "labs",
                                   target if model == NETWORK else None))  # fmt: skip
@@ -103,7 +102,8 @@ def _labs() -> tuple[list[Figure], list[str]]:
     return figures, [
         "## (b) Real laboratory values, outcome death", "",
         "375 patients, first values, tenfold, five times; AUC of all folds together, mean of the "
-        "repeats; intervals by drawing patients.", "", "| features | model | AUC | network - model |",
+        "repeats; intervals by drawing patients.", "",
+        "| features | model | AUC | network - model |",
         "| --- | --- | --- | --- |", *rows, "",
     ]  # fmt: skip
 
