@@ -54,6 +54,7 @@ HEAVY = frozenset(
     [
         *("torch", "torchvision", "pytorch_lightning", "monai", "torchio", "captum"),
         *("openvino", "onnx", "onnxscript", "onnxruntime", "sklearn", "skops", "torchmetrics"),
+        "lightgbm",
         *("pandera", "matplotlib", "optuna"),
     ]
 )

@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.feature_selection import VarianceThreshold
-from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
+from covidlit.baselines.preparation import MISSING, Scale, check_preparation, preparation_steps
 from covidlit.datamodules.balance import draw_weights
 from covidlit.errors import ConfigError, did_you_mean
 from covidlit.settings.targets import is_allowed
@@ -44,6 +43,11 @@ class OwnPreparation(Protocol):
 
     def sentence(self) -> str:
         """After `fit`, what it has learnt, in words."""
+
+
+@runtime_checkable
+class LearnsThresholds(Protocol):
+    """A classifier that has learnt thresholds of its features, to be shown as a table."""
 
     def threshold_table(
         self,
@@ -116,32 +120,49 @@ def build_classifier(node: Mapping[str, Any], seed: int) -> ClassifierMixin:
         ) from error
 
 
-def build_pipeline(classifier: ClassifierMixin, *, scale: bool) -> Pipeline:
-    """The classifier behind what makes its input usable, all of it fitted on training scans alone.
+def build_pipeline(
+    classifier: ClassifierMixin, *, scale: Scale, missing: str | None = None, seed: int = 0
+) -> Pipeline:
+    """The classifier behind what makes its input usable, all of it fitted on training rows alone.
 
-    Features that a scan lacks become the training scans' median, features that are the same in all
-    of them are left out, and the others get mean 0 and standard deviation 1 where `scale` is set.
-    A classifier that prepares its numbers itself gets them as they are.
+    Features that are the same in all training rows are left out. A classifier of covidlit that
+    prepares its numbers itself gets them as they are.
+
+    Args:
+        classifier: not fitted.
+        scale, seed: see `covidlit.baselines.preparation.preparation_steps`.
+        missing: see there; None: "own" for a classifier that prepares its numbers itself, and
+            "median" for any other.
 
     Raises:
-        ConfigError: `scale` is set for a classifier that takes numbers in their units.
+        ConfigError: a choice that does not exist or does not suit the classifier.
     """
-    if isinstance(classifier, OwnPreparation):
+    own = isinstance(classifier, OwnPreparation)
+    missing = ("own" if own else "median") if missing is None else missing
+    check_preparation(scale, missing)
+    kind = type(classifier).__name__
+    if own:
         if scale:
             raise ConfigError(
-                f"{type(classifier).__name__} takes the features in their units.",
+                f"{kind} takes the features in their units.",
                 where="model.scale",
                 fix="set it to false.",
             )
+        if missing != "own":
+            raise ConfigError(
+                f"{kind} takes undefined values as they are.",
+                where="model.missing",
+                fix="set it to own.",
+            )
         return Pipeline([("classifier", classifier)])
-    return Pipeline(
-        [
-            ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
-            ("varying", VarianceThreshold()),
-            ("scale", StandardScaler() if scale else "passthrough"),
-            ("classifier", classifier),
-        ]
-    )
+    if missing == "own" and not get_tags(classifier).input_tags.allow_nan:
+        raise ConfigError(
+            f"{kind} takes no undefined values.",
+            where="model.missing",
+            fix=f"use one of {', '.join(way for way in MISSING if way != 'own')}, or a classifier "
+            "that takes them (model=lightgbm).",
+        )
+    return Pipeline([*preparation_steps(scale, missing, seed), ("classifier", classifier)])
 
 
 def takes_patients(classifier: ClassifierMixin) -> bool:

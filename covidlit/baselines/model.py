@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pydantic
 import skops.io
 from numpy.typing import NDArray
@@ -29,7 +30,13 @@ MODEL_FORMAT = 1
 """Number of the file's format: raised when what it holds changes its meaning."""
 
 ALLOWED_TYPES = {
+    "covidlit.baselines.best_single.BestSingle",
+    "covidlit.baselines.boosted_trees.BoostedTrees",
     "covidlit.baselines.factor_thresholds.classifier.FactorThresholds",
+    *(
+        f"covidlit.baselines.preparation.{name}"
+        for name in ("EmptyFeatures", "IterativeImputation", "QuantileNormal", "VaryingFeatures")
+    ),
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
@@ -39,6 +46,7 @@ ALLOWED_TYPES = {
         f"sklearn.gaussian_process.kernels.{name}"
         for name in ("ConstantKernel", "Matern", "Product", "RBF", "Sum", "WhiteKernel")
     ),
+    "sklearn.impute._iterative._ImputerTriplet",
     *(
         f"sklearn.metrics._dist_metrics.{name}Distance64"
         for name in ("Chebyshev", "Euclidean", "Manhattan", "Minkowski")
@@ -50,8 +58,8 @@ ALLOWED_TYPES = {
     "sklearn.tree._tree.Tree",
 }
 """What a model may hold beside what skops trusts by itself (arrays, plain values and scikit-learn's
-public estimators): covidlit's own classifier and the parts of scikit-learn's fitted ones, by their
-exact names."""
+public estimators): covidlit's own classifiers and preparation, and the parts of scikit-learn's
+fitted ones, by their exact names."""
 
 _PARTS = ("format", "feature_format", "features", "record", "versions", "estimator")
 _GARBLED = (
@@ -101,20 +109,36 @@ class ClassicalModel:
         table = np.asarray(rows, dtype=float).reshape(-1, len(FEATURE_NAMES))
         return self.scores_of(table[:, [FEATURE_NAMES.index(name) for name in self.features]])
 
-    def scores_of(self, table: NDArray[np.float64]) -> list[float] | list[list[float]]:
+    def scores_of(
+        self, table: NDArray[np.float64] | pd.DataFrame
+    ) -> list[float] | list[list[float]]:
         """Scores of rows of features, as `scores` gives them.
 
         Args:
-            table: (n, len(self.features)), its columns as in `features`.
+            table: (n, len(self.features)), its columns as in `features`; or a data frame, whose
+                columns are found by their names, in any order and among others.
+
+        Raises:
+            CheckpointError: a data frame lacks a feature.
         """
         if not len(table):
             return []
-        found = self.estimator.predict_proba(table)
+        found = self.estimator.predict_proba(self._by_name(table))
         # A class without a training scan is unknown to the classifier.
         probabilities = np.zeros((len(table), self.n_classes))
         probabilities[:, np.asarray(self.estimator.classes_, dtype=int)] = found
         probabilities = probabilities.clip(0.0, 1.0)
         return probabilities[:, 1].tolist() if self.n_classes == 2 else probabilities.tolist()
+
+    def _by_name(self, table: NDArray[np.float64] | pd.DataFrame) -> NDArray[np.float64]:
+        if isinstance(table, np.ndarray):
+            return table
+        if lacking := [name for name in self.features if name not in table]:
+            raise CheckpointError(
+                f"the table has no {', '.join(lacking)}, which the model takes.",
+                fix="give undefined values (NaN) where a feature was not measured.",
+            )
+        return table[list(self.features)].to_numpy(dtype=np.float64)
 
     def with_record(self, **fields: Any) -> ClassicalModel:
         """The same model with other fields of its record, for example `operating_point=0.41`."""

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.calibration import CalibratedClassifierCV
 
+from covidlit.baselines.calibration import checked_calibration, instead_of_calibration
 from covidlit.baselines.classifier import (
+    LearnsThresholds,
     OwnPreparation,
     build_classifier,
     build_pipeline,
@@ -21,6 +23,7 @@ from covidlit.baselines.classifier import (
 )
 from covidlit.baselines.folds import Folds, patient_folds
 from covidlit.baselines.model import ClassicalModel
+from covidlit.baselines.preparation import Scale, untold_features
 from covidlit.baselines.search import (
     SearchResult,
     TrainingScans,
@@ -30,10 +33,10 @@ from covidlit.baselines.search import (
 )
 from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.class_names import in_target_order
+from covidlit.cohort.feature_presets import absent_of_presets
 from covidlit.datamodules.cohort_data import Planned
 from covidlit.errors import ConfigError, TrainingError
 from covidlit.files import write_json
-from covidlit.settings.keys import check_keys
 from covidlit.settings.words import Node, settings_text
 from covidlit.tables import write_table
 from covidlit.tasks.scores import score_table
@@ -45,7 +48,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CALIBRATIONS = ("sigmoid", "isotonic")
 THRESHOLDS = "thresholds.csv"
 """In a run's folder: what a classifier by thresholds has learnt."""
 
@@ -59,8 +61,12 @@ class ClassicalRunner:
     Args:
         name: of the model, as it stands in the predictions table.
         classifier: a node with the `_target_` of a classifier of scikit-learn and its arguments.
-        features: groups of features, of those that the data have; None: all.
-        scale: give the features mean 0 and standard deviation 1 first.
+        features: groups of features, of those that the data have; of tables also features by name
+            and presets (`covidlit.cohort.feature_presets`). None: all.
+        scale: True: give the features mean 0 and standard deviation 1 first; "quantile": a normal
+            distribution.
+        missing: what is done about undefined values, see
+            `covidlit.baselines.preparation.preparation_steps`; None: what suits the classifier.
         calibration: `method` (sigmoid or isotonic) and `folds`, by patient, inside the training
             part: turns the classifier's values into probabilities. None: its own probabilities.
         class_weights: None, "balanced" (inverse frequency in the training part) or one per class.
@@ -87,7 +93,7 @@ class ClassicalRunner:
         name: str,
         classifier: Node,
         features: Sequence[str] | str | None = None,
-        scale: bool = True,
+        scale: Scale = True,
         calibration: Node | None = None,
         class_weights: str | Sequence[float] | None = None,
         tune: bool = False,
@@ -97,6 +103,7 @@ class ClassicalRunner:
         classes: Sequence[str] | None = None,
         record: Node | None = None,
         published: str | None = None,
+        missing: str | None = None,
     ) -> None:
         if ckpt_path is not None:
             raise ConfigError(
@@ -113,13 +120,17 @@ class ClassicalRunner:
         self.model: ClassicalModel | None = None
         self.found: SearchResult | None = None
         self._node = dict(classifier)
-        self._pipeline = build_pipeline(build_classifier(classifier, seed), scale=scale)
-        self._calibration = None if calibration is None else _checked_calibration(calibration)
+        self._pipeline = build_pipeline(
+            build_classifier(classifier, seed), scale=scale, missing=missing, seed=seed
+        )
+        self._scale, self._missing = scale, missing or "median"
+        self._calibration = None if calibration is None else checked_calibration(calibration)
         self._class_weights = class_weights
         self._search = dict(search or {}) if tune else None
         self._seed = seed
         self._path: Path | None = None
-        self._told = False
+        self._told: set[str] = set()
+        self._left_out: dict[str, str] = {}
         if self._calibration is None and not hasattr(self._pipeline, "predict_proba"):
             raise ConfigError(
                 f"{self._node['_target_']} gives no probabilities by itself.",
@@ -170,6 +181,16 @@ class ClassicalRunner:
             self._classifier.name_features(table)
         counts = table.groupby("group", sort=False).size()
         self._counts = ", ".join(f"{group} {count}" for group, count in counts.items())
+        every = data.feature_table(None)
+        absent = absent_of_presets(self._groups or (), [*every["group"], *every["name"]])
+        for preset, lacking in absent.items():
+            self._tell(f"Of the features {preset} the data lack {', '.join(lacking)}.")
+
+    def _tell(self, text: str) -> None:
+        """Once, however often the data are looked at."""
+        if text not in self._told:
+            log.warning("%s", text)
+        self._told.add(text)
 
     def settle(self, config: dict[str, Any], data: CohortData) -> dict[str, Any]:
         """Nothing depends on the machine."""
@@ -187,7 +208,17 @@ class ClassicalRunner:
         self._check_features(data)
         data.check_learnable()
         scans = self._training_scans(data)
-        write_table(data.feature_table(self._groups), run_dir / "features.csv")
+        features = data.feature_table(self._groups)
+        self._left_out = untold_features(features["name"], scans.x)
+        if self._left_out:
+            self._tell(
+                f"Features that tell nothing in the training part: {_listed(self._left_out)}."
+            )
+        said = {
+            "n_missing": np.isnan(scans.x).sum(axis=0),
+            "left_out": [self._left_out.get(name) for name in features["name"]],
+        }
+        write_table(features.assign(**said), run_dir / "features.csv")
         try:
             pipeline = self._pipeline
             if self._search is not None:
@@ -203,8 +234,7 @@ class ClassicalRunner:
             ) from error
         self.record = self.record or _plain_record(data, self.name, self.classes)
         record = RunRecord.model_validate(self.record)
-        if (own := _own_part(estimator)) is not None:
-            features = data.feature_table(self._groups)
+        if isinstance(own := _own_part(estimator), LearnsThresholds):
             table = own.threshold_table(scans.x, scans.target, scans.patients, features)
             write_table(table, run_dir / THRESHOLDS)
         self.model = ClassicalModel(estimator, self.features, record)
@@ -250,6 +280,7 @@ class ClassicalRunner:
         return {
             **({"rule": own.sentence()} if own else {}),
             "settings": settings_text({**self._node, **chosen}),
+            **({"features that tell nothing": _listed(self._left_out)} if self._left_out else {}),
             "parameters": _search_text(self.found) if self.found else "as given",
             "calibration": f"{calibration['method']}, in {calibration['folds']} folds by patient "
             "of the training part"
@@ -257,6 +288,7 @@ class ClassicalRunner:
             else "none: its score ranks scans, and is no probability"
             if own
             else "none: the classifier's own probabilities",
+            **({} if own else {"scaled": str(self._scale), "missing values": self._missing}),
             "scans weighted": weighted or "alike",
             "class weights": str(self._class_weights or "none"),
             "augmentation": "none",
@@ -297,9 +329,7 @@ class ClassicalRunner:
                     where="model.class_weights",
                     fix="set it to null, or choose another classifier.",
                 )
-            if not self._told:
-                log.warning("%s takes no weights: data.balanced has no effect on it.", kind)
-            self._told = True
+            self._tell(f"{kind} takes no weights: data.balanced has no effect on it.")
             return None
         return weights
 
@@ -325,8 +355,12 @@ class ClassicalRunner:
             self._calibration["folds"],
             seed=self._seed,
             where="model.calibration.folds",
-            without=_uncalibrated(self._pipeline),
+            without=instead_of_calibration(self._pipeline),
         )
+
+
+def _listed(left_out: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({why})" for name, why in left_out.items())
 
 
 def _own_part(estimator: Any) -> OwnPreparation | None:
@@ -335,26 +369,6 @@ def _own_part(estimator: Any) -> OwnPreparation | None:
         estimator = estimator.calibrated_classifiers_[0].estimator
     part = estimator.named_steps["classifier"]
     return part if isinstance(part, OwnPreparation) else None
-
-
-def _uncalibrated(pipeline: Any) -> str:
-    """What to do where a class has too few patients to calibrate on."""
-    more = "choose a split that trains on two patients of each class at least, or "
-    if hasattr(pipeline, "predict_proba"):
-        return f"{more}set model.calibration=null"
-    return f"{more}model=random_forest, whose scores are probabilities by themselves"
-
-
-def _checked_calibration(node: Node) -> Node:
-    check_keys("model.calibration", node, ("method", "folds"))
-    method = node.get("method", "sigmoid")
-    if method not in CALIBRATIONS:
-        raise ConfigError(
-            f"there is no calibration {method!r}.",
-            where="model.calibration.method",
-            fix=f"use one of {', '.join(CALIBRATIONS)}, or set model.calibration=null.",
-        )
-    return {"method": method, "folds": node.get("folds", 5)}
 
 
 def _plain_record(data: CohortData, name: str, classes: Sequence[str]) -> Node:

@@ -218,10 +218,23 @@ def _imputation(facts: Facts) -> str:
             "in a scan without a lesion, what only a lesion can have counts as nothing_found of "
             "features.csv says; "
         )
-        if facts.get("config.yaml", "model.classifier._target_").startswith("covidlit."):
+        if last_name(facts.get("config.yaml", "model.classifier._target_")) == "FactorThresholds":
             return f"{none}a factor that is undefined otherwise is never beyond its threshold."
-        return f"{none}a factor that is undefined otherwise becomes the training scans' median."
+        return f"{none}a factor that is undefined otherwise {_of_undefined(facts)}."
     return (
-        "a feature that cannot be measured in a scan becomes the training scans' median of it; no "
-        "value of the manifest is imputed."
+        f"a feature that cannot be measured in a scan {_of_undefined(facts)}; no value of the "
+        "manifest is imputed."
     )
+
+
+def _of_undefined(facts: Facts) -> str:
+    """What becomes of an undefined feature, see `covidlit.baselines.preparation`."""
+    name = last_name(facts.get("config.yaml", "model.classifier._target_"))
+    if name == "BestSingle":
+        return "ranks at the training scans' median"
+    missing = str(facts.find("config.yaml", "model.missing"))  # None before there was a choice
+    return {
+        "median_indicator": "becomes the training scans' median, and a feature says that it did",
+        "iterative": "is estimated from the others, as fitted on the training scans",
+        "own": "is handled by the classifier itself",
+    }.get(missing, "becomes the training scans' median of it")

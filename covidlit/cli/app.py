@@ -28,7 +28,8 @@ app = typer.Typer(
 
 COMMANDS = (
     "inspect", "manifest", "prepare", "evaluate", "compare", "paper", "export", "predict",
-    "explain", "quantify", "trend", "convert", "coco", "cards", "synthesize", "sweep",
+    "explain", "quantify", "trend", "clinical", "associations", "convert", "coco", "cards",
+    "synthesize", "sweep",
 )  # fmt: skip
 
 

@@ -34,7 +34,9 @@ def evaluate(
         str | None,
         typer.Option(
             help="How to choose the threshold on the validation scans: youden, "
-            "'sensitivity>=0.9', 'specificity>=0.9'; or a number fixed beforehand. auto: youden "
+            "'sensitivity>=0.9', 'specificity>=0.9', cost:10:1@0.05 (the least cost where a missed "
+            "positive costs ten false alarms, at a prevalence of 0.05, or without @ that of these "
+            "scans); or a number fixed beforehand. auto: youden "
             "where the validation scans allow it, otherwise 0.5. Default: the run's, or auto."
         ),
     ] = None,

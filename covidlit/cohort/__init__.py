@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from covidlit.cohort.inclusion import InclusionCriteria
     from covidlit.cohort.label_rule import (
         ByClass,
+        ByColumn,
         LabelRule,
         ManifestTarget,
         MultiClass,
@@ -36,6 +37,7 @@ __all__ = [
     "REQUIRED",
     "BuiltManifest",
     "ByClass",
+    "ByColumn",
     "Flow",
     "FlowStep",
     "InclusionCriteria",
@@ -67,7 +69,14 @@ _MODULES = {
     "describe": ("show_table1", "table1", "table2"),
     "flow": ("Flow", "FlowStep"),
     "inclusion": ("InclusionCriteria",),
-    "label_rule": ("ByClass", "LabelRule", "ManifestTarget", "MultiClass", "TargetRule"),
+    "label_rule": (
+        "ByClass",
+        "ByColumn",
+        "LabelRule",
+        "ManifestTarget",
+        "MultiClass",
+        "TargetRule",
+    ),
     "leakage": ("check_leakage",),
     "manifest": (
         "MANIFEST_SCHEMA",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from covidlit.cohort.class_names import KNOWN_CLASSES
-from covidlit.cohort.split import PARTS, Split
+from covidlit.cohort.split import PARTS, Split, unit_key
 from covidlit.errors import ManifestError
 
 AETIOLOGIES = (
@@ -97,7 +97,7 @@ def table2(manifest: pd.DataFrame, split: Split) -> pd.DataFrame:
         is not RT-PCR positive has none.
     """
     split.check_fits(manifest)
-    table = manifest.assign(part=manifest["scan_id"].map(split.parts))
+    table = manifest.assign(part=manifest[unit_key(manifest)].map(split.parts))
     table = table[table["part"].notna()]
     missing = pd.Series(pd.NA, index=table.index, dtype="object")
     initial = table.get("rtpcr_initial", missing) == "positive"

@@ -11,7 +11,7 @@ import pandas as pd
 from covidlit.cohort.class_names import in_target_order, require_classes
 from covidlit.cohort.columns import TEXT, as_day, column_of
 from covidlit.cohort.scan_dates import DOUBTED, scan_days
-from covidlit.errors import ManifestError
+from covidlit.errors import ManifestError, did_you_mean
 
 _NO_CLASS = "no class_name"
 _NO_DAY = f"no RT-PCR result, and {DOUBTED}: state it in the labels"
@@ -227,6 +227,99 @@ class MultiClass:
         outcomes.append((name.isna(), None, _NO_CLASS))
         outcomes.append((name.notna(), None, "a class that the label rule does not name"))
         return _table(manifest, outcomes)
+
+
+class ByColumn:
+    """Binary targets from any column: 1 for the `positive` values, 0 for the others.
+
+    Texts are compared without case, true and false with `true` and `false`, numbers as numbers.
+
+    Args:
+        column: of the table, such as outcome or severity.
+        positive: values that become 1.
+        negative: values that become 0; null: every other value. Rows of further values, and those
+            without one, get no target, hence are left out and counted.
+    """
+
+    n_classes = 2
+
+    def __init__(
+        self,
+        column: str,
+        positive: Sequence[object],
+        negative: Sequence[object] | None = None,
+    ) -> None:
+        self.column = str(column)
+        self.positive = _values(positive, "positive")
+        self.negative = None if negative is None else _values(negative, "negative")
+        both = set(self.positive) & set(self.negative or ())
+        if both:
+            raise ManifestError(
+                f"the value(s) {', '.join(sorted(both))} are both positive and negative.",
+                where="label_rule",
+                fix="name each value once.",
+            )
+
+    def apply(self, manifest: pd.DataFrame) -> pd.Series:
+        """The target of each row: Int64, 0 or 1, null for values that the rule does not name.
+
+        Raises:
+            ManifestError: there is no such column, a value that the rule names is misspelt, or no
+                row gets a target.
+        """
+        self._check(manifest)
+        named = ", ".join([*self.positive, *(self.negative or ())])
+        return _checked(self.explain(manifest), f"the rule goes by {self.column}: {named}")
+
+    def explain(self, manifest: pd.DataFrame) -> pd.DataFrame:
+        """`target` and `reason` of each row; a reason stands where the target is null."""
+        words = column_of(manifest, self.column).map(_word, na_action="ignore")
+        known = words.notna()
+        is_negative = known if self.negative is None else words.isin(self.negative)
+        return _table(
+            manifest,
+            [
+                (~known, None, f"no {self.column}"),
+                (words.isin(self.positive), 1, ""),
+                (is_negative, 0, ""),
+                (known, None, f"a value of {self.column} that the label rule does not name"),
+            ],
+        )
+
+    def _check(self, manifest: pd.DataFrame) -> None:
+        columns = list(map(str, manifest.columns))
+        if self.column not in columns:
+            raise ManifestError(
+                f"there is no column {self.column!r}.",
+                where="label_rule.column",
+                fix=did_you_mean(self.column, columns)
+                or f"choose one of {', '.join(columns)}, or map it in the source's mapping.",
+            )
+        values = sorted(set(manifest[self.column].dropna().map(_word)))
+        for value in (*self.positive, *(self.negative or ())):
+            near = did_you_mean(value, values, cutoff=0.75)
+            if value not in values and near:
+                raise ManifestError(
+                    f"no row has the value {value!r} in column {self.column!r}.",
+                    where="label_rule",
+                    fix=f"{near} The column holds: {', '.join(values[:20])}.",
+                )
+
+
+def _word(value: object) -> str:
+    """A value as rules name it: `true`, `1` for 1.0, texts without case."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value).strip().casefold()
+
+
+def _values(values: Sequence[object], argument: str) -> tuple[str, ...]:
+    listed = [values] if isinstance(values, str | bool | int | float) else list(values)
+    if not listed:
+        raise ManifestError(
+            "no value is named.", where=f"label_rule.{argument}", fix="name at least one value."
+        )
+    return tuple(_word(value) for value in listed)
 
 
 def rule_that_keeps(rule: TargetRule | None, manifest: pd.DataFrame) -> str:

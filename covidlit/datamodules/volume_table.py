@@ -10,6 +10,7 @@ import pandas as pd
 
 from covidlit.cohort.label_rule import rule_that_keeps
 from covidlit.cohort.provenance import rules_of
+from covidlit.cohort.split import unit_key
 from covidlit.errors import ManifestError, SplitError
 from covidlit.tables import row_texts
 
@@ -100,7 +101,8 @@ def rows_of_split(table: pd.DataFrame, split: Split) -> pd.DataFrame:
 
     Any other scan is of a part that the split leaves out, and is none of the datamodule's business.
     """
-    return table[table["scan_id"].astype(str).isin(split.parts.keys()) | table["target"].isna()]
+    named = table[unit_key(table)].astype(str).isin(split.parts.keys())
+    return table[named | table["target"].isna()]
 
 
 def usable_rows(table: pd.DataFrame) -> pd.DataFrame:

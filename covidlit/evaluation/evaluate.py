@@ -112,8 +112,9 @@ def evaluate(
         predictions: table of contract 6 (see `PREDICTIONS_SCHEMA`) with a test part; see
             `covidlit.evaluation.runs` for several runs in it. A row that is ok without a score
             counts as refused.
-        operating_point: "youden", "sensitivity>=x" or "specificity>=x", applied to the validation
-            part of each fold; a number, fixed beforehand; or "auto": Youden's rule where the
+        operating_point: "youden", "sensitivity>=x", "specificity>=x" or "cost:a:b@p" (see
+            `covidlit.evaluation.operating_point.choose_threshold`), applied to the validation part
+            of each fold; a number, fixed beforehand; or "auto": Youden's rule where the
             validation part allows it, otherwise 0.5, marked as such.
         subgroups: columns to analyse; by default those of `DEFAULT_SUBGROUPS` that are present.
         n_bootstrap: replicates of the patient bootstrap.

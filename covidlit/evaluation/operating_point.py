@@ -19,8 +19,9 @@ from covidlit.evaluation.ties import rounding
 FIXED = 0.5
 """The threshold where there is nothing to choose it on."""
 
-_RULES = ("auto", "youden", "sensitivity>=0.9", "specificity>=0.9")
+_RULES = ("auto", "youden", "sensitivity>=0.9", "specificity>=0.9", "cost:10:1")
 _TARGETED = re.compile(r"(sensitivity|specificity)\s*>=\s*(\d*\.?\d+)")
+_COST = re.compile(r"cost:(\d*\.?\d+):(\d*\.?\d+)(?:@(\d*\.?\d+))?")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class OperatingPoint:
 
     Attributes:
         threshold: the threshold.
-        rule: "youden", "sensitivity >= x", "specificity >= x" or "fixed".
+        rule: "youden", "sensitivity >= x", "specificity >= x", "cost:a:b@p" or "fixed".
         chosen_on: "validation", or None if fixed beforehand.
         n: number of scans it was chosen on.
         n_positive: number of positive ones among them.
@@ -55,6 +56,13 @@ class OperatingPoint:
             why = f" ({self.note})" if self.note else ""
             return f"Threshold {self.threshold:.3g} was fixed beforehand, not chosen on data{why}."
         rule = {"youden": "the maximum of Youden's J"}.get(self.rule, self.rule)
+        if match := _COST.fullmatch(self.rule):
+            missed, false, prevalence = match.groups()
+            held = "that of these scans" if prevalence is None else prevalence
+            rule = (
+                f"the least expected cost (a missed positive costs {missed}, a false alarm "
+                f"{false}, prevalence {held})"
+            )
         return (
             f"Threshold {self.threshold:.3g} was chosen by {rule} on {self.n} {self.chosen_on} "
             f"scans ({self.n_positive} positive), without looking at the test part."
@@ -66,7 +74,10 @@ def choose_threshold(target: NDArray[np.generic], score: NDArray[np.floating], r
 
     "youden" maximises sensitivity + specificity - 1 (Youden, Cancer 1950;3:32); among equal ones
     the lowest threshold, hence the most sensitive, is taken. "sensitivity >= x" takes the highest
-    threshold that reaches x, "specificity >= x" the lowest.
+    threshold that reaches x, "specificity >= x" the lowest. "cost:a:b" minimises what decisions
+    cost on average, where a missed positive costs a and a false alarm b, at the prevalence of these
+    scans or, written "cost:a:b@p", at p; of equal ones again the lowest threshold (Zweig and
+    Campbell, Clinical Chemistry 1993;39:561).
 
     Args:
         target: shape (n,), 1 for positive.
@@ -84,6 +95,11 @@ def choose_threshold(target: NDArray[np.generic], score: NDArray[np.floating], r
     if rule == "youden":
         gain = sensitivity + specificity
         index = int(np.flatnonzero(gain >= gain.max() - 1e-12)[-1])
+    elif (cost := _COST.fullmatch(rule)) is not None:
+        missed, alarm = float(cost.group(1)), float(cost.group(2))
+        share = positive.mean() if cost.group(3) is None else float(cost.group(3))
+        price = missed * share * (1 - sensitivity) + alarm * (1 - share) * (1 - specificity)
+        index = int(np.flatnonzero(price <= price.min() + 1e-12 * max(missed, alarm))[-1])
     else:
         match = _TARGETED.fullmatch(rule)
         if match is None:
@@ -116,6 +132,9 @@ def parse_rule(operating_point: str | float) -> str | float:
         match = _TARGETED.fullmatch(text)
         if text in ("auto", "youden") or (match and float(match.group(2)) <= 1):
             return text
+        if cost := _COST.fullmatch(text):
+            _check_cost(text, *cost.groups())
+            return text
         guess = None if match else did_you_mean(text, _RULES)
         raise PredictionsError(
             f"unknown operating point {operating_point!r}.",
@@ -128,6 +147,21 @@ def parse_rule(operating_point: str | float) -> str | float:
             f"a threshold must lie in [0, 1], not {number}.", where="operating_point"
         )
     return number
+
+
+def _check_cost(text: str, missed: str, alarm: str, prevalence: str | None) -> None:
+    if float(missed) <= 0 or float(alarm) <= 0:
+        raise PredictionsError(
+            f"both costs must be above 0, not as in {text!r}.",
+            where="operating_point",
+            fix="write for example cost:10:1, where a missed positive costs ten false alarms.",
+        )
+    if prevalence is not None and not 0 < float(prevalence) < 1:
+        raise PredictionsError(
+            f"the prevalence must lie between 0 and 1, not {prevalence}.",
+            where="operating_point",
+            fix="write for example cost:10:1@0.05.",
+        )
 
 
 def check_operating_point(table: pd.DataFrame, operating_point: str | float) -> str | float:

@@ -15,6 +15,7 @@ from covidlit.evaluation.auc import auc_estimate, sampled_auc
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.calibration import calibration
 from covidlit.evaluation.classification import classification_measures, confusion
+from covidlit.evaluation.decision_curve import decision_curve
 from covidlit.evaluation.estimate import Estimate
 from covidlit.evaluation.multiclass import class_names, multiclass
 from covidlit.evaluation.predictions import accepted
@@ -65,6 +66,7 @@ def evaluate_part(
         "roc": None,
         "threshold_table": threshold_table(target, score, sampling, initially_negative),
         "calibration": calibration(target, score, sampling),
+        "decision_curve": decision_curve(target, score, sampling),
         "subgroups": subgroups(table, called, sampling, columns),
         "notes": count_notes(table["notes"]) if "notes" in table else {},
         "refused": refusals(rows, all_called, sampling_of(rows)),

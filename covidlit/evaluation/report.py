@@ -13,6 +13,8 @@ import jinja2
 import numpy as np
 
 from covidlit.evaluation import figures, report_tables, report_text
+from covidlit.evaluation.decision_curve import SHOWN
+from covidlit.evaluation.decision_figure import decision_figure
 from covidlit.evaluation.estimate import format_level
 from covidlit.evaluation.evaluate import Evaluation, evaluate
 from covidlit.evaluation.metrics_file import with_context, write_metrics
@@ -81,6 +83,9 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
         folds = [rows for _, rows in scored.groupby("fold")] if test["folds"] else []
         drawn["roc"] = figures.roc_figure(test, validation, confidence, synthetic, folds)
         drawn["threshold"] = figures.threshold_figure(scored, thresholds, synthetic)
+    if test["decision_curve"]["points"]:
+        points = test["decision_curve"]["points"]
+        drawn["decision"] = decision_figure(points, thresholds, confidence, synthetic)
     if context.training_curve is not None:
         drawn["training"] = figures.training_figure(context.training_curve, synthetic)
     centres = [
@@ -94,6 +99,7 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
         test=test,
         meaning=report_text.score_meaning(table[table["part"] == "test"]),
         validation=validation,
+        shown_decisions=SHOWN,
         figures=drawn,
         synthetic=synthetic,
         level=format_level(confidence),

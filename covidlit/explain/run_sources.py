@@ -79,7 +79,7 @@ def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
         CovidlitError: no configuration there, or it gives another split than the checkpoint's.
     """
     path = Path(run_dir) / CONFIG
-    datamodule = build_datamodule(_within(read_run_config(run_dir), Path(run_dir)))
+    datamodule = build_datamodule(config_within(read_run_config(run_dir), Path(run_dir)))
     if not isinstance(datamodule, VolumeDataModule):
         raise CovidlitError("the run's rows are no scans.", where=path, fix="give a run of scans.")
     saved = path.with_name("split.json")
@@ -94,7 +94,7 @@ def datamodule_of(run_dir: str | Path, split_hash: str) -> VolumeDataModule:
     return datamodule
 
 
-def _within(config: dict[str, Any], run_dir: Path) -> dict[str, Any]:
+def config_within(config: dict[str, Any], run_dir: Path) -> dict[str, Any]:
     """A run's configuration with which nothing is written but below its folder, or in its cache.
 
     Raises:

@@ -47,9 +47,14 @@ ALLOWED_TARGETS: dict[str, set[str]] = {
     "data": {
         "covidlit.datamodules.VolumeDataModule",
         "covidlit.datamodules.slices.SliceDataModule",
+        "covidlit.datamodules.tables.ClinicalDataModule",
         "covidlit.datamodules.tables.FactorDataModule",
     },
-    "classifiers": {"covidlit.baselines.FactorThresholds"},
+    "classifiers": {
+        "covidlit.baselines.BestSingle",
+        "covidlit.baselines.BoostedTrees",
+        "covidlit.baselines.FactorThresholds",
+    },
     "sources": {
         "covidlit.cohort.sources.existing_manifest",
         "covidlit.synthetic.source.synthetic_manifest",
@@ -58,6 +63,7 @@ ALLOWED_TARGETS: dict[str, set[str]] = {
         "covidlit.datamodules.slices.label_volumes.label_volumes",
         "covidlit.datamodules.slices.mask_images.mask_images",
         "covidlit.datamodules.slices.synthetic.synthetic_slices",
+        "covidlit.datamodules.tables.clinical_source.clinical_file",
     },
     "inclusion": {
         "covidlit.cohort.inclusion.InclusionCriteria",
@@ -65,7 +71,7 @@ ALLOWED_TARGETS: dict[str, set[str]] = {
     },
     "label_rules": {
         f"covidlit.cohort.label_rule.{name}"
-        for name in ("ByClass", "LabelRule", "ManifestTarget", "MultiClass")
+        for name in ("ByClass", "ByColumn", "LabelRule", "ManifestTarget", "MultiClass")
     },
     "splits": {
         f"covidlit.cohort.splits.{name}"

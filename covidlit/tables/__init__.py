@@ -1,5 +1,6 @@
 """Tables at the seams: read and write CSV or Parquet, and hold them against a schema."""
 
+from covidlit.tables.grid import Grid, Merged, read_grid
 from covidlit.tables.guard import cell_text, without_guard
 from covidlit.tables.reading import MISSING, csv_dialect, read_table
 from covidlit.tables.rows import (
@@ -15,12 +16,15 @@ from covidlit.tables.writing import check_own_table, check_table_path, csv_text,
 
 __all__ = [
     "MISSING",
+    "Grid",
+    "Merged",
     "cell_text",
     "check_own_table",
     "check_table_path",
     "csv_dialect",
     "csv_text",
     "listed_rows",
+    "read_grid",
     "read_table",
     "row_lines",
     "row_numbers",

@@ -15,7 +15,7 @@ from covidlit.errors import CovidlitError
 from covidlit.tables.guard import map_texts, without_guard
 from covidlit.tables.rows import lines_of_csv, note_lines, without_lines
 
-_START, _LARGEST_WORKBOOK = 1 << 16, 1 << 30  # bytes
+_START, LARGEST_WORKBOOK = 1 << 16, 1 << 30  # bytes
 _TEXT_COLUMNS = (
     "path", "centre", "class_name", "aetiology", "severity", "quality_grade", "epidemiology",
     "manufacturer", "scanner_model", "kernel", "model", "reason",
@@ -127,7 +127,7 @@ def _read_workbook(path: Path, error: type[CovidlitError]) -> pd.DataFrame:
     import pandas as pd
 
     with ZipFile(path) as parts:
-        if sum(part.file_size for part in parts.infolist()) > _LARGEST_WORKBOOK:
+        if sum(part.file_size for part in parts.infolist()) > LARGEST_WORKBOOK:
             raise error("the workbook is too large.", where=path, fix="save it as CSV.")
     with pd.ExcelFile(path, engine="openpyxl") as book:
         tops = {

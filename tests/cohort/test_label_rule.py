@@ -1,7 +1,9 @@
+from typing import Any
+
 import pandas as pd
 import pytest
 
-from covidlit.cohort import ByClass, LabelRule, MultiClass
+from covidlit.cohort import ByClass, ByColumn, LabelRule, MultiClass
 from covidlit.errors import ManifestError
 
 
@@ -140,3 +142,40 @@ def test_of_two_classes_the_class_of_interest_is_the_positive_one(classes: list[
 def test_a_wrong_date_is_named() -> None:
     with pytest.raises(ManifestError, match=r"'30.11.2019' is not a date"):
         LabelRule(untested_before="30.11.2019")
+
+
+def test_any_column_gives_a_target() -> None:
+    table = pd.DataFrame(
+        {
+            "outcome": ["died", "survived", "Died", "transferred", None],
+            "icu": pd.array([True, False, None, True, False], dtype="boolean"),
+            "grade": [1.0, 2.0, 3.0, 3.0, 1.0],
+        }
+    )
+    rule = ByColumn("outcome", ["died"], ["survived"])
+    assert rule.apply(table).tolist() == [1, 0, 1, pd.NA, pd.NA]
+    assert rule.explain(table)["reason"].tolist()[3:] == [
+        "a value of outcome that the label rule does not name", "no outcome",
+    ]  # fmt: skip
+    assert ByColumn("outcome", ["died"]).apply(table).tolist() == [1, 0, 1, 0, pd.NA]
+    assert ByColumn("icu", [True]).apply(table).tolist() == [1, 0, pd.NA, 1, 0]
+    assert ByColumn("grade", [3, 2]).apply(table).tolist() == [0, 1, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("outcom", ["died"]), "did you mean outcome"),
+        (("outcome", ["dyed"]), "did you mean died"),
+        (("outcome", ["gone"], ["away"]), "no row gets a target"),
+    ],
+)
+def test_a_column_or_value_that_is_not_there(arguments: tuple[Any, ...], said: str) -> None:
+    table = pd.DataFrame({"outcome": ["died", "survived"]})
+    with pytest.raises(ManifestError, match=said):
+        ByColumn(*arguments).apply(table)
+
+
+def test_a_value_on_both_sides() -> None:
+    with pytest.raises(ManifestError, match="both positive and negative"):
+        ByColumn("outcome", ["died"], ["Died"])

@@ -88,3 +88,46 @@ def test_every_fold_has_its_own_threshold(folds: list[pd.DataFrame]) -> None:
     assert {row["fold"]: row["threshold"] for row in listed} == thresholds
     tp = sum(round(row["sensitivity"]["value"] * row["n_positive"]) for row in listed)
     assert tp == result["parts"]["test"]["confusion"]["tp"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "missed", "alarm", "prevalence"),
+    [("cost:10:1", 10, 1, None), ("cost:1:4", 1, 4, None), ("cost:20:1@0.05", 20, 1, 0.05)],
+)
+def test_no_other_threshold_costs_less(
+    rule: str, missed: float, alarm: float, prevalence: float | None
+) -> None:
+    rng = np.random.default_rng(2)
+    target = rng.random(150) < 0.4
+    score = np.round(np.clip(rng.normal(0.4 + 0.2 * target, 0.2), 0, 1), 2)
+    share = target.mean() if prevalence is None else prevalence
+
+    def price(threshold: float) -> float:
+        called = score >= threshold
+        miss, false = (~called)[target].mean(), called[~target].mean()
+        return float(missed * share * miss + alarm * (1 - share) * false)
+
+    least = min(price(value) for value in [*np.unique(score), 2.0])
+    assert price(choose_threshold(target, score, rule)) == pytest.approx(least)
+
+
+def test_equal_costs_at_even_prevalence_are_youdens_rule() -> None:
+    rng = np.random.default_rng(3)
+    target = rng.random(100) < 0.2
+    score = rng.random(100) + 0.5 * target
+    found = choose_threshold(target, score, "cost:3:3@0.5")
+    assert found == choose_threshold(target, score, "youden")
+
+
+def test_a_cost_is_told_in_words_and_a_wrong_one_refused(predictions: Predictions) -> None:
+    point = operating_points(predictions(), "cost:10:1@0.05")[None]
+    assert "a missed positive costs 10, a false alarm 1, prevalence 0.05" in point.sentence()
+    point = operating_points(predictions(), "cost:10:1")[None]
+    assert "prevalence that of these scans" in point.sentence()
+    for wrong, message in {
+        "cost:0:1": "above 0",
+        "cost:10:1@1.5": "between 0 and 1",
+        "cost:10": "unknown operating point",
+    }.items():
+        with pytest.raises(PredictionsError, match=message):
+            operating_points(predictions(), wrong)

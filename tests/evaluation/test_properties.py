@@ -22,7 +22,9 @@ from covidlit.evaluation.paired import auc_difference, mcnemar_test, paired_inte
 from covidlit.evaluation.proportions import proportion
 from covidlit.evaluation.unpaired import fisher_test
 
-UNBOUNDED = ("slope", "intercept", "calibration_in_the_large", "scaled_brier")
+UNBOUNDED = (
+    "slope", "intercept", "calibration_in_the_large", "scaled_brier", "net_benefit", "ahead",
+)  # fmt: skip
 SCORES = st.sampled_from([0.0, 1e-9, 0.2, 0.5, 0.500001, 0.8, 1.0])
 
 quick = settings(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -208,3 +209,80 @@ def test_factors_as_csv_and_the_configuration_of_a_run(run: Run, tmp_path: Path)
     other = run("factor_thresholds", "split.fold=1", f"data.factors={csv}", name="csv")
     scores = [read_predictions(f / "predictions.parquet")["score"] for f in (folder, other)]
     assert scores[0].tolist() == pytest.approx(scores[1].tolist())
+
+
+PEERS = ["logistic_regression", "lightgbm", "best_single", "svm", "random_forest"]
+FEW = {"lightgbm": ["model.classifier.n_estimators=20"]}
+
+
+@pytest.mark.parametrize("model", PEERS)
+def test_every_peer_learns_from_tables_with_an_empty_column_by_name(
+    model: str, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        folder = run(model, "model.features=paper15", *FEW.get(model, []))
+    features = pd.read_csv(folder / "features.csv").set_index("name")
+    assert features.loc["volume_change_ml", "left_out"] == "missing throughout"
+    assert len(features) == 8  # of the fifteen, those of lesions
+    assert "paper15 the data lack neutrophil_percent, lymphocyte_percent" in caplog.text
+    assert "tell nothing in the training part: volume_change_ml (missing throu" in caplog.text
+    kept = load_model(folder / "checkpoints" / "model.skops")
+    assert "volume_change_ml" in kept.features
+    metrics = json.loads((folder / "metrics.json").read_text())["parts"]["test"]
+    assert metrics["auc"]["value"] > 0.7
+    page = (folder / "report.html").read_text()
+    assert "volume_change_ml (missing throughout)" in page
+    if model == "best_single":
+        said = (
+            r"<dt>rule</dt><dd>\w+ alone; (high|low) values speak for the positive class \(the la"
+        )
+        assert re.search(said, page)
+
+
+def test_what_differs_between_folds_is_told_of_each_and_the_rest_once(run: Run) -> None:
+    tuned = ["model.tune=true", "model.search.grid.C=[0.1,1.0]", "model.search.outer_folds=2"]
+    folder = run(
+        "logistic_regression", "split.fold=all", "model.features=[mean_density_hu]", *tuned
+    )
+    page = (folder / "report.html").read_text()
+    said = re.search(r"<dt>parameters</dt><dd>(.*?)</dd>", page)
+    assert said is not None
+    assert len(re.findall(r"folds? [0-9, ]+: C ", said[1])) >= 2  # nested estimates differ
+    assert "<dt>augmentation</dt><dd>none</dd>" in page
+
+
+@pytest.mark.parametrize("model", ["logistic_regression", "lightgbm"])
+def test_peers_are_tuned_by_their_grids(model: str, run: Run) -> None:
+    short = {
+        "logistic_regression": "model.search.grid.C=[0.1,1.0]",
+        "lightgbm": "model.search.grid={num_leaves: [3, 5], n_estimators: [10]}",
+    }
+    folder = run(model, "model.tune=true", short[model], "model.search.outer_folds=2")
+    assert json.loads((folder / "search.json").read_text())["estimate"] > 0.7
+
+
+def test_presets_are_taken_as_far_as_they_are_there(run: Run, tmp_path: Path) -> None:
+    names = pd.read_csv(run("svm", "model.features=all28") / "features.csv")["name"].tolist()
+    assert names == list(FACTORS)
+    with pytest.raises(ConfigError, match="none of the 17 features of 'clinical'"):
+        run("svm", "model.features=clinical", name="clinical")
+    with pytest.raises(ConfigError, match="did you mean paper15"):
+        run("svm", "model.features=paper_15", name="misspelt")
+
+
+@pytest.mark.parametrize("missing", ["median_indicator", "iterative"])
+def test_other_ways_with_missing_values_run_and_are_told(missing: str, run: Run) -> None:
+    folder = run("logistic_regression", f"model.missing={missing}", "model.scale=true")
+    assert f"<dt>missing values</dt><dd>{missing}</dd>" in (folder / "report.html").read_text()
+
+
+def test_a_run_judges_at_the_threshold_of_least_cost(run: Run) -> None:
+    point = {}
+    for cost in ("100:1", "1:100"):
+        rule = f"evaluation.operating_point=cost:{cost}@0.3"
+        folder = run("logistic_regression", "model.features=[mean_density_hu]", rule, name=cost[:3])
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert metrics["operating_points"][0]["rule"] == f"cost:{cost}@0.3"
+        point[cost] = metrics["operating_points"][0]["threshold"]
+        assert "the least expected cost" in (folder / "report.html").read_text()
+    assert point["100:1"] < point["1:100"]

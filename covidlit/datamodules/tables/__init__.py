@@ -6,12 +6,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from covidlit.datamodules.tables.clinical_datamodule import ClinicalDataModule
     from covidlit.datamodules.tables.factor_datamodule import FactorDataModule
     from covidlit.datamodules.tables.table_datamodule import TableDataModule
 
-__all__ = ["FactorDataModule", "TableDataModule"]
+__all__ = ["ClinicalDataModule", "FactorDataModule", "TableDataModule"]
 
-_MODULES = {"FactorDataModule": "factor_datamodule", "TableDataModule": "table_datamodule"}
+_MODULES = {
+    "ClinicalDataModule": "clinical_datamodule",
+    "FactorDataModule": "factor_datamodule",
+    "TableDataModule": "table_datamodule",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -42,7 +42,7 @@ def read_factor_numbers(
         ManifestError: there is no such file, or it breaks contract 8.
         ConfigError: a column that the table does not have, or that is no number.
     """
-    file = _file(Path(path))
+    file = factors_file(path)
     table = read_factors(file)
     names = list(FACTORS) if columns is None else list(map(str, columns))
     _check_columns(table, names, file)
@@ -58,7 +58,13 @@ def read_factor_numbers(
     )
 
 
-def _file(path: Path) -> Path:
+def factors_file(path: str | Path) -> Path:
+    """The table of factors in a folder of `covidlit quantify`, or the table itself.
+
+    Raises:
+        ManifestError: the folder has none.
+    """
+    path = Path(path)
     if not path.is_dir():
         return path
     for name in _FILES:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from covidlit.cohort.feature_presets import PRESETS
 from covidlit.cohort.leakage import Suspicion
 from covidlit.cohort.patient_ids import same_patient
 from covidlit.errors import ConfigError, ManifestError, did_you_mean
@@ -92,7 +93,7 @@ def join(manifest: pd.DataFrame, numbers: Numbers, name: str) -> Joined:
         )
     lines = _patients(manifest[found], known, numbers.place)
     values = known[numbers.names].astype("float64").reindex(ids).set_axis(manifest.index)
-    rows = manifest.assign(key=_keys(values).where(found))
+    rows = manifest.assign(key=keys_of(values).where(found))
     ok = rows["status"].eq("ok") if "status" in rows else pd.Series(True, rows.index)
     without = ok & ~found
     unlisted = f"it has no row in {Path(numbers.place).name}"
@@ -110,21 +111,29 @@ def join(manifest: pd.DataFrame, numbers: Numbers, name: str) -> Joined:
     return Joined(rows, values, tuple(lines), int(without.sum()), n_left)
 
 
-def undefined_lines(values: pd.DataFrame, train: pd.DataFrame, name: str) -> list[str]:
-    """Sentences on numbers that no scan has, or none of the training part.
+def undefined_lines(
+    values: pd.DataFrame,
+    train: pd.DataFrame,
+    name: str,
+    unit: str = "scan",
+    mend: str = "data.columns",
+) -> list[str]:
+    """Sentences on numbers that no row has, or none of the training part.
 
     Args:
-        values: of all scans that are used, a column per number.
+        values: of all rows that are used, a column per number.
         train: those of the training part.
         name: of the numbers in sentences, such as "factors".
+        unit: what a row is: scan or patient.
+        mend: the setting that leaves a number out.
     """
     lines = []
     nowhere = [column for column in values if values[column].isna().all()]
     for rows, where, columns in (
-        (values, f"all {len(values)} scans with {name}", nowhere),
+        (values, f"all {len(values)} {unit}s with {name}", nowhere),
         (
             train,
-            f"all {len(train)} scans of the training part",
+            f"all {len(train)} {unit}s of the training part",
             [column for column in train if column not in nowhere and train[column].isna().all()],
         ),
     ):
@@ -132,21 +141,22 @@ def undefined_lines(values: pd.DataFrame, train: pd.DataFrame, name: str) -> lis
             one = len(columns) == 1
             lines.append(
                 f"{', '.join(map(str, columns))} {'is' if one else 'are'} undefined in {where}: a "
-                f"model learns nothing from {'it' if one else 'them'}; data.columns leaves "
+                f"model learns nothing from {'it' if one else 'them'}; {mend} leaves "
                 f"{'it' if one else 'them'} out."
             )
     return lines
 
 
-def same_numbers(table: pd.DataFrame, values: pd.DataFrame) -> list[Suspicion]:
-    """Scans of different parts that have the same numbers, as one scan under two names has.
+def same_numbers(table: pd.DataFrame, values: pd.DataFrame, unit: str = "scan") -> list[Suspicion]:
+    """Rows of different parts that have the same numbers, as one scan under two names has.
 
     Rows of which too few numbers tell them from others, such as those of scans without a lesion,
     are not compared.
 
     Args:
-        table: with `scan_id`, `part` and `key`.
+        table: with the rows' names, `part` and `key`.
         values: the numbers, by the table's index.
+        unit: what a row is: scan or patient.
     """
     numbers = values.loc[table.index].to_numpy(dtype=float)
     telling = (np.isfinite(numbers) & (numbers != np.round(numbers))).sum(axis=1) >= _TELLING
@@ -156,32 +166,38 @@ def same_numbers(table: pd.DataFrame, values: pd.DataFrame) -> list[Suspicion]:
         if group["part"].nunique() > 1:
             named = " and ".join(
                 f"{scan} ({part})"
-                for scan, part in zip(group["scan_id"], group["part"], strict=True)
+                for scan, part in zip(group[f"{unit}_id"], group["part"], strict=True)
             )
             found.append(
                 Suspicion(
                     "same numbers",
-                    f"Scans {named} have the same numbers, as one scan under two names has. If "
-                    "they are of one person, give both the same patient_id.",
+                    f"{unit.capitalize()}s {named} have the same numbers, as one {unit} under two "
+                    "names has. If they are of one person, give both the same patient_id.",
                 )
             )
     return found
 
 
 def chosen_features(features: pd.DataFrame, asked: Sequence[str] | None) -> pd.DataFrame:
-    """The rows of a table of features that groups or names ask for, in the table's order.
+    """The rows of a table of features that are asked for, in the table's order.
+
+    Of a preset (`covidlit.cohort.feature_presets`) those are taken that the table has; a group of
+    the table comes before a preset of the same name.
 
     Args:
         features: name, group, ...
-        asked: names of groups or of features; None: all.
+        asked: names of groups, of presets or of features; None: all.
 
     Raises:
-        ConfigError: there is no such group or feature, or none is named.
+        ConfigError: there is no such group, preset or feature, a preset of which the table has
+            none, or none is named.
     """
     if asked is None:
         return features
     wanted = [asked] if isinstance(asked, str) else list(map(str, asked))
-    known = [*dict.fromkeys(features["group"]), *features["name"]]
+    groups, names = list(dict.fromkeys(features["group"])), list(features["name"])
+    known = [*groups, *PRESETS, *names]
+    chosen = pd.Series(False, index=features.index)
     for name in wanted or [""]:
         if name not in known:
             raise ConfigError(
@@ -189,9 +205,20 @@ def chosen_features(features: pd.DataFrame, asked: Sequence[str] | None) -> pd.D
                 if name
                 else "no feature is chosen.",
                 where="model.features",
-                fix=did_you_mean(name, known) or f"use null for all, or some of {', '.join(known)}",
+                fix=did_you_mean(name, known)
+                or f"use null for all, or some of {', '.join(dict.fromkeys(known))}.",
             )
-    chosen = features["group"].isin(wanted) | features["name"].isin(wanted)
+        if name in groups or name in names:
+            found = features["group"].eq(name) | features["name"].eq(name)
+        else:
+            found = features["name"].isin(PRESETS[name])
+        if not found.any():
+            raise ConfigError(
+                f"the data have none of the {len(PRESETS[name])} features of {name!r}.",
+                where="model.features",
+                fix=f"use null for all, or some of {', '.join([*groups, *names])}.",
+            )
+        chosen |= found
     return features[chosen].reset_index(drop=True)
 
 
@@ -233,7 +260,8 @@ def _patients(found: pd.DataFrame, known: pd.DataFrame, place: str) -> list[str]
     ]
 
 
-def _keys(values: pd.DataFrame) -> pd.Series:
+def keys_of(values: pd.DataFrame) -> pd.Series:
+    """A hash of the numbers of each row."""
     rows = values.astype("float64").to_numpy().tolist()
     return pd.Series([fingerprint([repr(v) for v in row])[:16] for row in rows], values.index,
                      dtype="string")  # fmt: skip

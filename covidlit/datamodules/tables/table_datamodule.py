@@ -41,8 +41,8 @@ class TableDataModule(SplitDataModule):
     configuration names it. What is fitted on numbers (scaling, imputation) belongs to the model.
 
     A batch is a dict: `numbers` float32 (B, features), NaN where one is undefined; `target` int64
-    (B,); `scan_id` list of B strings; `counts` bool (B,), False for a row that only fills up the
-    batch of one of several devices.
+    (B,); the rows' names, `scan_id` or `patient_id`, list of B strings; `counts` bool (B,), False
+    for a row that only fills up the batch of one of several devices.
 
     Args:
         manifest: path of the manifest (contract 2).
@@ -66,6 +66,8 @@ class TableDataModule(SplitDataModule):
     """Of `input_record`."""
     numbers_name = "numbers"
     """What the numbers are called in sentences."""
+    left_out_by = "data.columns"
+    """The setting that leaves a number out."""
 
     def __init__(
         self,
@@ -146,16 +148,20 @@ class TableDataModule(SplitDataModule):
         self.prepare_data()
         table = rows_of_split(self.manifest, self.split)
         table = table.assign(
-            part=table["scan_id"].astype(str).map(dict(self.split.parts)).astype("string")
+            part=table[f"{self.unit}_id"].astype(str).map(dict(self.split.parts)).astype("string")
         )
         self.suspicions = check_leakage(table, self.split)
-        self.suspicions += same_numbers(table, self._join().values)
+        self.suspicions += same_numbers(table, self._join().values, self.unit)
         self._table = table
         used = {part: self.rows_of(part).index for part in ("train", "validation", "test")}
         values = self._join().values
         everywhere = [row for rows in used.values() for row in rows]
         undefined = undefined_lines(
-            values.loc[everywhere], values.loc[used["train"]], self.numbers_name
+            values.loc[everywhere],
+            values.loc[used["train"]],
+            self.numbers_name,
+            self.unit,
+            self.left_out_by,
         )
         self._notices.of_join(self, [*self._join().lines, *undefined])
 
@@ -209,7 +215,7 @@ class TableDataModule(SplitDataModule):
         rows = self.rows_of("train")
         if rows.empty:
             raise SplitError(
-                f"no scan of the training part has {self.numbers_name}.",
+                f"no {self.unit} of the training part has {self.numbers_name}.",
                 where=self.numbers.place,
                 fix="see the reasons in the log.",
             )

@@ -6,7 +6,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def report_context(
         training_curve=training_curve(run_dir),
         model=facts["model"],
         training={
-            **facts["training"],
+            **_of_folds([training.facts["training"] for training in trainings]),
             **{name: described[name] for name in described if name not in _OF_THE_COHORT},
         },
         selected_on=facts["selected_on"],
@@ -89,6 +89,23 @@ def report_context(
         published=published_of(config),
         synthetic=bool(table["synthetic"].fillna(False).any()) if "synthetic" in table else None,
     )
+
+
+def _of_folds(facts: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    """Facts of the trainings; one that differs is told fold by fold, in their order."""
+    found: dict[str, object] = {}
+    for name in dict.fromkeys(name for each in facts for name in each):
+        said: dict[str, list[int]] = {}
+        for number, each in enumerate(facts):
+            said.setdefault(str(each.get(name, "–")), []).append(number)
+        if len(said) == 1:
+            found[name] = facts[0][name]
+            continue
+        found[name] = "; ".join(
+            f"fold{'s' if len(folds) > 1 else ''} {', '.join(map(str, folds))}: {text}"
+            for text, folds in said.items()
+        )
+    return found
 
 
 def _disjoint(table: pd.DataFrame, *, several: bool) -> str:

@@ -95,8 +95,8 @@ def table_config(patients: Path, tiny_overrides: list[str]) -> Callable[[str], C
 
 
 KINDS = [
-    "volumes of a network", "volumes of an SVM", "slices of a network", "factors", "network",
-    "ridge", "svm",
+    "volumes of a network", "volumes of an SVM", "slices of a network", "factors", "clinical",
+    "network", "ridge", "svm",
 ]  # fmt: skip
 
 
@@ -109,6 +109,9 @@ def config(
         manifest, quantified = factor_cohort.write_cohort(tmp_path)
         given = [f"data.source.path={manifest}", f"data.factors={quantified}", "split=k_fold"]
         return _volumes(["model=factor_thresholds", "data=factors", *given])
+    if request.param == "clinical":
+        given = [f"data_dir={tmp_path}", "data.source.n_scans=150", "data.n_jobs=1"]
+        return _volumes(["model=svm", "data=clinical", "model.calibration.folds=2", *given])
     if request.param == "slices of a network":
         slices: list[str] = request.getfixturevalue("slice_overrides")
         return _volumes([*slices, "model=maskrcnn_small"])

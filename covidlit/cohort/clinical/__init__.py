@@ -1,0 +1,77 @@
+"""Clinical tables: contract 9, and the reading of hospitals' own tables into it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from covidlit.cohort.clinical.contract import (
+        CLINICAL_SCHEMA,
+        INDICATORS,
+        OUTCOMES,
+        SEVERITIES,
+        Indicator,
+        read_clinical,
+        validate_clinical,
+        write_clinical,
+    )
+    from covidlit.cohort.clinical.join import JoinedByDate, join_by_date
+    from covidlit.cohort.clinical.mapping import ClinicalMapping
+    from covidlit.cohort.clinical.mapping_file import load_mapping
+    from covidlit.cohort.clinical.missingness import Missingness, missing_values
+    from covidlit.cohort.clinical.read_source import read_clinical_source
+    from covidlit.cohort.clinical.reduce import Reduced, reduce_measurements
+    from covidlit.cohort.clinical.source import ClinicalSource
+    from covidlit.cohort.clinical.units import convert
+
+__all__ = [
+    "CLINICAL_SCHEMA",
+    "INDICATORS",
+    "OUTCOMES",
+    "SEVERITIES",
+    "ClinicalMapping",
+    "ClinicalSource",
+    "Indicator",
+    "JoinedByDate",
+    "Missingness",
+    "Reduced",
+    "convert",
+    "join_by_date",
+    "load_mapping",
+    "missing_values",
+    "read_clinical",
+    "read_clinical_source",
+    "reduce_measurements",
+    "validate_clinical",
+    "write_clinical",
+]
+
+_MODULES = {
+    "contract": (
+        "CLINICAL_SCHEMA",
+        "INDICATORS",
+        "OUTCOMES",
+        "SEVERITIES",
+        "Indicator",
+        "read_clinical",
+        "validate_clinical",
+        "write_clinical",
+    ),
+    "join": ("JoinedByDate", "join_by_date"),
+    "mapping": ("ClinicalMapping",),
+    "mapping_file": ("load_mapping",),
+    "missingness": ("Missingness", "missing_values"),
+    "read_source": ("read_clinical_source",),
+    "source": ("ClinicalSource",),
+    "reduce": ("Reduced", "reduce_measurements"),
+    "units": ("convert",),
+}
+_WHERE = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    # The schemas (pandera) and the tests of missingness (SciPy) take long to import.
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
