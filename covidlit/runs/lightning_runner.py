@@ -313,7 +313,7 @@ class LightningRunner:
             **({"batch size": data["batch_size"]} if "batch_size" in data else {}),
             "draws balanced by": data.get("balanced") or "nothing: every row once",
             **{name: settings_text(task[name] or {}) for name in chosen},
-            **(task.get("anchor_fit") or {}),
+            **self.task.facts(),
             "augmentation": settings_text(config.get("augmentation") or {}),
         }
 

@@ -134,6 +134,21 @@ class SeverityPrediction(FusionMixin, BaseTask):
         self._fold_of: dict[str, int] = {}
         self._seen: list[tuple[Tensor, Tensor]] = []
 
+    def facts(self) -> dict[str, Any]:
+        """Which features are used, which are not and why, and how scores became probabilities."""
+        settings = self.hparams["preparation"]
+        reasons: dict[str, list[str]] = {}
+        for name, why in (settings.get("left_out") or {}).items():
+            reasons.setdefault(why, []).append(name)
+        factor, offset = (float(value) for value in self.calibration)
+        shown = f"Platt: {factor:.2f} x logit {offset:+.2f}, on rows held back in training"
+        return {
+            "features": f"{len(settings['names'])}: {', '.join(settings['names'])}",
+            **{f"features {why}": ", ".join(names) for why, names in reasons.items()},
+            "ensemble": f"{self.n_scoring} members",
+            "calibration": "none" if (factor, offset) == (1.0, 0.0) else shown,
+        }
+
     def configure_losses(self) -> None:
         weights = self.hparams["class_weights"]
         given = isinstance(weights, Sequence) and not isinstance(weights, str)
