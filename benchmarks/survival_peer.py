@@ -28,7 +28,9 @@ def values_of(table: Any, penalty: float) -> dict[str, Any]:
     places = np.searchsorted(ends.index, when, side="right") - 1
     frame = pd.DataFrame(x, columns=[f"x{k}" for k in range(x.shape[1])])
     frame = frame.assign(time=time, event=event)
-    cox = CoxPHFitter(penalizer=penalty).fit(frame, "time", "event", fit_options={"precision": 1e-10})
+    cox = CoxPHFitter(penalizer=penalty).fit(
+        frame, "time", "event", fit_options={"precision": 1e-10}
+    )
     check = proportional_hazard_test(cox, frame, time_transform="rank").summary
     names = [f"x{k}" for k in range(x.shape[1])]
     risk = cox.predict_log_partial_hazard(frame).to_numpy()

@@ -34,7 +34,7 @@ def coefficient_table(
     described = dict(zip(features["name"], features["description"], strict=True))
     error = fit.standard_errors
     with np.errstate(over="ignore"):
-        ratio = np.exp([fit.coefficients - _Z * error, fit.coefficients, fit.coefficients + _Z * error])
+        ratio = np.exp(fit.coefficients + np.array([[-_Z], [0.0], [_Z]]) * error)
     holm = np.full(len(names), np.nan)
     tested = np.isfinite(check.p_value)
     if tested.any():
@@ -45,7 +45,7 @@ def coefficient_table(
             "description": [described.get(name, "") for name in names],
             "coefficient": fit.coefficients,
             "standard_error": error,
-            "hazard_ratio": ratio[1],
+            "hazard_ratio": np.exp(fit.coefficients),
             "hazard_ratio_low": ratio[0],
             "hazard_ratio_high": ratio[2],
             "p_value": fit.p_values,

@@ -102,7 +102,9 @@ def fit_cox(
     x, time = np.asarray(x, dtype=float), np.asarray(time, dtype=float)
     event = np.asarray(event).astype(int)
     n, p = x.shape
-    called = [f"covariate {k}" for k in range(p)] if names is None else [str(name) for name in names]
+    called = (
+        [f"covariate {k}" for k in range(p)] if names is None else [str(name) for name in names]
+    )
     n_events = int(event.sum())
     beta, covariance = np.zeros(p), np.full((p, p), np.nan)
     if not n_events:
@@ -128,11 +130,12 @@ def fit_cox(
         problems += [*said, *text]
         covariance[np.ix_(varies, varies)] = covered
     if varies.any() and _is_separated(x @ beta, time, event):
-        problems.append(
-            "complete separation: at every event the patient with the highest risk is the one who "
-            "has it" + ("" if penalty else ", so that without a penalty coefficients have no finite "
-            "value (model.penalty=0.01 gives one)")
-        )  # fmt: skip
+        text = (
+            "complete separation: at each event it is the patient with the highest risk who has it"
+        )
+        if not penalty:
+            text += ", so that coefficients have no finite value (model.penalty=0.01 gives one)"
+        problems.append(text)
         if not penalty:
             covariance[:] = np.nan
     fitted = varies.copy()

@@ -67,9 +67,7 @@ def check_proportional_hazards(
     return HazardCheck(statistic, np.asarray(stats.chi2.sf(statistic, 1)), correlation)
 
 
-def schoenfeld_residuals(
-    x: ArrayLike, time: ArrayLike, event: ArrayLike, fit: CoxFit
-) -> Floats:
+def schoenfeld_residuals(x: ArrayLike, time: ArrayLike, event: ArrayLike, fit: CoxFit) -> Floats:
     """(events, p) covariates of who has an event less their weighted mean among those at risk.
 
     In the order of the rows with an event. Events at one time have one mean (Breslow).

@@ -88,7 +88,7 @@ def brier_score(
 def brier_score_of_all_alike(
     time: ArrayLike, event: ArrayLike, horizon: float, weights: ArrayLike | None = None
 ) -> Floats:
-    """The Brier score where everybody is given the risk of all (Kaplan-Meier); see `brier_score`."""
+    """The Brier score where everybody is given the Kaplan-Meier risk of all; see `brier_score`."""
     time, event, _ = _arrays(time, event, time)
     weight = np.ones((1, len(time))) if weights is None else np.asarray(weights, dtype=float)
     risk = 1 - survival_curve(time, event, weight).at([horizon])

@@ -47,7 +47,7 @@ def log_rank(time: ArrayLike, event: ArrayLike, group: ArrayLike) -> LogRank:
     if len(watched) < 2:
         return LogRank(None, 0, None, "fewer than two groups are under observation at an event")
     used = np.isin(group, watched)
-    times, events, _, at_risk = counts(time[used], event[used])
+    _, events, _, at_risk = counts(time[used], event[used])
     if not ((events > 0) & (at_risk > events)).any():
         return LogRank(None, 0, None, "nobody outlives an event, so that nothing is compared")
     try:

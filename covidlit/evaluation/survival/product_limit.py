@@ -98,7 +98,9 @@ def kaplan_meier(time: ArrayLike, event: ArrayLike, confidence: float = 0.95) ->
     return KaplanMeier(times, at_risk, events, survival, low, high)
 
 
-def survival_curve(time: ArrayLike, event: ArrayLike, weights: ArrayLike | None = None) -> StepCurve:
+def survival_curve(
+    time: ArrayLike, event: ArrayLike, weights: ArrayLike | None = None
+) -> StepCurve:
     """The Kaplan-Meier estimate alone.
 
     Args:
