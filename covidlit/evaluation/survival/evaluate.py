@@ -131,8 +131,9 @@ def competing_text(record: dict[str, Any] | None, horizons: list[float]) -> list
     n, whole = record["n"], record["n_without_event"]
     text = (
         f"Competing risk: {n} of {whole} patients without the event ({100 * n / whole:.0f}%) were "
-        "censored by another event, after which it could no longer come or be seen. Concordance, "
-        "AUC, hazard ratios and risks are of a world in which they could still have it."
+        "censored by another event, after which it could no longer come or be seen. Hazard ratios "
+        "are of patients still at risk (cause-specific); concordance, AUC and predicted risks take "
+        "these patients as if the event could still come."
     )
     if horizons:
         pairs = zip(horizons, record["as_censoring"], record["incidence"], strict=True)

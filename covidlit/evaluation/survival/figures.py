@@ -67,7 +67,7 @@ def kaplan_meier_figure(
         if tested["p_value"] is not None:
             p = tested["p_value"]
             text = f"log-rank p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
-            axes.text(0.98, 0.97, text, transform=axes.transAxes, ha="right", va="top", fontsize=9)
+            below.set_title(text, loc="right", fontsize=9, pad=2)
         axes.set(ylabel="without the event", ylim=(-0.02, 1.02), xlim=(-0.03 * end, 1.03 * end))
         axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(3, len(groups)))
@@ -118,7 +118,7 @@ def calibration_figure(test: dict[str, Any], synthetic: bool = False) -> str | N
     shown = [each for each in test["horizons"] if each["groups"]]
     if not shown:
         return None
-    with svg_figure((WIDE, 1.1 + WIDE / max(2, len(shown))), "calibration") as figure:
+    with svg_figure((WIDE, 1.1 + WIDE / max(2, len(shown))), "horizons") as figure:
         panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
         for axes, each in zip(panels, shown, strict=True):
             axes.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":")
@@ -132,8 +132,8 @@ def calibration_figure(test: dict[str, Any], synthetic: bool = False) -> str | N
             axes.errorbar(x, y, yerr=arms, color=BLUE, marker="o", ms=4.5, capsize=2, lw=1.3,
                           elinewidth=1)  # fmt: skip
             axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal",
-                     xticks=[0, 0.5, 1], title=f"until {each['days']:g} days",
+                     xticks=[0.2, 0.4, 0.6, 0.8], title=f"until {each['days']:g} days",
                      xlabel="predicted risk")  # fmt: skip
         panels[0].set_ylabel("observed risk")
         text = "Observed against predicted risk at each horizon"
-        return svg_text(figure, "calibration", text, synthetic)
+        return svg_text(figure, "horizons", text, synthetic)

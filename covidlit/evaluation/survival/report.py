@@ -92,7 +92,7 @@ def render_survival_report(
         figures={
             "survival": kaplan_meier_figure(rows, test, confidence, synthetic),
             "auc": auc_figure(test, confidence, synthetic),
-            "calibration": calibration_figure(test, synthetic),
+            "horizons": calibration_figure(test, synthetic),
         },
         synthetic=synthetic,
         level=format_level(confidence),

@@ -15,6 +15,9 @@ from covidlit.tables import read_table, validate, write_table
 SURVIVAL = "survival"
 FILE = f"{SURVIVAL}.parquet"
 
+COEFFICIENTS = "coefficients.csv"
+"""In the folder of a run or of a fold, where the model has such."""
+
 RUN = ("run_id", "model", "seed", "fold")
 _KNOWN = ("centre", "class_name", "age", "sex", "synthetic")
 
@@ -73,6 +76,20 @@ def read_survival(path: Path) -> pd.DataFrame:
     """
     path = path / FILE if path.is_dir() else path
     return _validated(read_table(path, PredictionsError), path)
+
+
+def coefficients_in(run_dir: Path) -> pd.DataFrame | None:
+    """The coefficients of a run's model, or of those of its folds; None where it has none."""
+    if (run_dir / COEFFICIENTS).is_file():
+        return read_table(run_dir / COEFFICIENTS, PredictionsError)
+    folds = sorted(run_dir.glob(f"fold_*/{COEFFICIENTS}"))
+    if not folds:
+        return None
+    found = [
+        read_table(path, PredictionsError).assign(fold=path.parent.name.removeprefix("fold_"))
+        for path in folds
+    ]
+    return pd.concat([each for each in found if len(each)] or found[:1], ignore_index=True)
 
 
 def _validated(table: pd.DataFrame, where: object) -> pd.DataFrame:

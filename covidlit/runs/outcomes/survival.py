@@ -20,6 +20,7 @@ from covidlit.evaluation.survival.part import NO_PAIR
 from covidlit.evaluation.survival.report import write_survival_report
 from covidlit.evaluation.survival.tables import (
     SURVIVAL,
+    coefficients_in,
     read_survival,
     survival_table,
     write_survival,
@@ -27,16 +28,12 @@ from covidlit.evaluation.survival.tables import (
 from covidlit.runs.outcomes.classification_report import report_context
 from covidlit.runs.outcomes.outcome import Tables, Training
 from covidlit.settings.keys import check_keys
-from covidlit.tables import read_table
 
 if TYPE_CHECKING:
     from covidlit.datamodules.cohort_data import CohortData
     from covidlit.runs.runner import Runner
 
 log = logging.getLogger(__name__)
-
-COEFFICIENTS = "coefficients.csv"
-"""In the folder of a run or of a fold, where the model has such."""
 
 _BOOTSTRAP = ("n_bootstrap", "confidence")
 _OF_CLASSIFICATION: dict[str, tuple[Any, ...]] = {
@@ -155,20 +152,6 @@ class Survival:
         for caution in evaluation.metrics["cautions"]:
             log.warning("%s", caution["text"])
         log.info("Report: %s", path.resolve())
-
-
-def coefficients_in(run_dir: Path) -> pd.DataFrame | None:
-    """The coefficients of a run's model, or of those of its folds; None where it has none."""
-    if (run_dir / COEFFICIENTS).is_file():
-        return read_table(run_dir / COEFFICIENTS, PredictionsError)
-    folds = sorted(run_dir.glob(f"fold_*/{COEFFICIENTS}"))
-    if not folds:
-        return None
-    found = [
-        read_table(path, PredictionsError).assign(fold=path.parent.name.removeprefix("fold_"))
-        for path in folds
-    ]
-    return pd.concat([each for each in found if len(each)] or found[:1], ignore_index=True)
 
 
 def _concordance(tables: Tables, part: str) -> float | None:
