@@ -18,8 +18,9 @@ FEW_EVENTS = 10
 
 _ROUNDS = 100
 _TINY = 1e-9
-_BOUND = 15.0
-"""A coefficient per standard deviation beyond which it has no finite value: e^15 is 3 million."""
+_BOUND, _STOP = 8.0, 30.0
+"""Coefficients per standard deviation: beyond the first one counts as without a finite value (e^8
+is 3,000), at the second the search ends."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,9 @@ def fit_cox(
         own, information, value = _maximum(model, n * penalty, spread[varies])
         beta[varies] = own
         which = [name for name, v in zip(called, varies, strict=True) if v]
-        said, covered = _unbounded(own * spread[varies], which)
-        covered, text = _inverse(information, covered)
-        problems += [*said, *text]
+        said, steady = _unbounded(own * spread[varies], which)
+        covered, more = _inverse(information, steady, spread[varies])
+        problems += [*said, *more]
         covariance[np.ix_(varies, varies)] = covered
     if varies.any() and _is_separated(x @ beta, time, event):
         text = (
@@ -171,7 +172,7 @@ def _maximum(model: PHReg, penalty: float, spread: Floats) -> tuple[Floats, Floa
         share = 1.0
         while share > 1e-6 and height(beta + share * step) < best:
             share /= 2
-        if share <= 1e-6 or (np.abs((beta + share * step) * spread) > 2 * _BOUND).any():
+        if share <= 1e-6 or (np.abs((beta + share * step) * spread) > _STOP).any():
             break
         beta = beta + share * step
         best = height(beta)
@@ -187,10 +188,12 @@ def _unbounded(per_sd: Floats, names: Sequence[str]) -> tuple[list[str], NDArray
     return [f"the coefficient has no finite value: {which}"], ~wild
 
 
-def _inverse(information: Floats, steady: NDArray[np.bool_]) -> tuple[Floats, list[str]]:
+def _inverse(
+    information: Floats, steady: NDArray[np.bool_], spread: Floats
+) -> tuple[Floats, list[str]]:
     """The covariance, NaN where the data say nothing of a coefficient."""
     found = np.full(information.shape, np.nan)
-    values = np.linalg.eigvalsh(information)
+    values = np.linalg.eigvalsh(information / np.outer(spread, spread))
     if values[0] <= 1e-8 * max(values[-1], 1e-12):
         if steady.all():
             return found, [

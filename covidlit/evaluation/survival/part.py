@@ -215,7 +215,8 @@ def _auc_over_time(
     if not event.any() or np.ptp(risk) == 0:
         return []
     fewer = replace(sampling, n_bootstrap=min(sampling.n_bootstrap, _CURVE_BOOTSTRAP))
-    grid = np.unique(np.quantile(time[event == 1], np.linspace(0.05, 0.95, _CURVE_POINTS)))
+    ends = np.quantile(time[event == 1], [0.05, 0.95])
+    grid = np.unique(np.linspace(*ends, _CURVE_POINTS))
     found = []
     for days in grid:
         if horizon_problem(time, event, days) is None:
