@@ -61,7 +61,7 @@ def evaluate_survival(
         PredictionsError: no row of the test part has a risk.
     """
     horizons = horizons_in(table)
-    settings = {"seed": seed, "n_bootstrap": n_bootstrap, "confidence": confidence}
+    settings: dict[str, Any] = {"seed": seed, "n_bootstrap": n_bootstrap, "confidence": confidence}
     parts, test = {}, pd.DataFrame()
     for name in ("test", "validation"):
         own = table[table["part"] == name]

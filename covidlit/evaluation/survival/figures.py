@@ -49,7 +49,8 @@ def kaplan_meier_figure(
     groups = sorted(rows["risk_group"].astype(int).unique())
     named = group_names(max(groups) + 1)
     end = float(rows[TIME].max()) or 1.0
-    ticks = mpl.ticker.MaxNLocator(_N_TICKS, integer=end > _N_TICKS).tick_values(0, end)
+    locator = mpl.ticker.MaxNLocator(_N_TICKS, integer=end > _N_TICKS)
+    ticks = np.asarray(locator.tick_values(0, end), dtype=float)
     ticks = ticks[(ticks >= 0) & (ticks <= end)]
     with svg_figure((WIDE, 3.6 + 0.25 * len(groups)), "survival") as figure:
         axes, below = figure.subplots(

@@ -215,15 +215,17 @@ def _auc_over_time(
     if not event.any() or np.ptp(risk) == 0:
         return []
     fewer = replace(sampling, n_bootstrap=min(sampling.n_bootstrap, _CURVE_BOOTSTRAP))
-    ends = np.quantile(time[event == 1], [0.05, 0.95])
-    grid = np.unique(np.linspace(*ends, _CURVE_POINTS))
+    first, last = (float(end) for end in np.quantile(time[event == 1], [0.05, 0.95]))
+    grid = np.unique(np.linspace(first, last, _CURVE_POINTS))
+
+    def auc_at(days: float) -> Callable[[Weights], Floats]:
+        return lambda w: cumulative_dynamic_auc(time, event, risk, days, w)
+
     found = []
-    for days in grid:
+    for days in map(float, grid):
         if horizon_problem(time, event, days) is None:
-            one = estimated(
-                lambda w, t=days: cumulative_dynamic_auc(time, event, risk, t, w), len(time), fewer
-            )  # type: ignore[misc]
-            found.append({"days": float(days), "auc": one.to_dict()})
+            auc = estimated(auc_at(days), len(time), fewer)
+            found.append({"days": days, "auc": auc.to_dict()})
     return found
 
 
