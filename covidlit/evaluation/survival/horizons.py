@@ -50,7 +50,7 @@ def cumulative_dynamic_auc(
     case = weight * _inverse(censoring_curve(time, event, weight), time, event, horizon)
     control = weight * (time > horizon)
     order = np.argsort(risk, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(risk[order]) > 0]) if len(risk) else []
+    starts = np.flatnonzero(np.r_[True, np.diff(risk[order]) > 0])
     up = np.add.reduceat(case[:, order], starts, axis=1)
     down = np.add.reduceat(control[:, order], starts, axis=1)
     below = np.cumsum(down, axis=1) - down / 2

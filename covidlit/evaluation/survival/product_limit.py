@@ -88,7 +88,7 @@ def kaplan_meier(time: ArrayLike, event: ArrayLike, confidence: float = 0.95) ->
     of Failure Time Data, 2002, section 1.4.
     """
     times, events, _, at_risk = counts(time, event)
-    survival = np.cumprod(1 - events / at_risk)
+    survival = _product(1 - events / at_risk)
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.cumsum(events / (at_risk * (at_risk - events)))
         spread = np.sqrt(variance) / np.log(survival) * stats.norm.ppf(0.5 + confidence / 2)
@@ -108,7 +108,7 @@ def survival_curve(
         weights: (n,) or (b, n), how often each counts; b curves at once.
     """
     times, events, _, at_risk = counts(time, event, weights)
-    return StepCurve(times, np.cumprod(1 - _share(events, at_risk), axis=-1))
+    return StepCurve(times, _product(1 - _share(events, at_risk)))
 
 
 def censoring_curve(
@@ -123,7 +123,7 @@ def censoring_curve(
         weights: (n,) or (b, n), how often each counts; b curves at once.
     """
     times, events, censored, at_risk = counts(time, event, weights)
-    return StepCurve(times, np.cumprod(1 - _share(censored, at_risk - events), axis=-1))
+    return StepCurve(times, _product(1 - _share(censored, at_risk - events)))
 
 
 def cumulative_incidence(time: ArrayLike, cause: ArrayLike, of: int = 1) -> StepCurve:
@@ -139,7 +139,7 @@ def cumulative_incidence(time: ArrayLike, cause: ArrayLike, of: int = 1) -> Step
     cause = np.asarray(cause)
     times, every, _, at_risk = counts(time, cause > 0)
     own = counts(time, cause == of)[1]
-    survival = StepCurve(times, np.cumprod(1 - every / at_risk))
+    survival = StepCurve(times, _product(1 - every / at_risk))
     return StepCurve(times, np.cumsum(survival.before(times) * own / at_risk), start=0.0)
 
 
@@ -160,6 +160,10 @@ def counts(
     leaving = events + censored
     at_risk = np.cumsum(leaving[..., ::-1], axis=-1)[..., ::-1]
     return times, events, censored, at_risk
+
+
+def _product(factors: Floats) -> Floats:
+    return np.asarray(np.cumprod(factors, axis=-1), dtype=np.float64)
 
 
 def _share(part: Floats, whole: Floats) -> Floats:

@@ -80,7 +80,8 @@ def render_survival_report(
 ) -> str:
     """The page as HTML text; everything it needs is inside."""
     metrics, rows = evaluation.metrics, evaluation.test
-    test, synthetic = metrics["parts"]["test"], bool(metrics["synthetic"])
+    test = {"folds": [], "concordance_pooled": None, **metrics["parts"]["test"]}
+    synthetic = bool(metrics["synthetic"])
     confidence = metrics["settings"]["confidence"]
     highest = max(group["group"] for group in test["risk_groups"])
     return page_template("survival.html.j2", "covidlit.evaluation.survival").render(
