@@ -1,7 +1,7 @@
 """LightGBM's text of a model, looked through before LightGBM reads it.
 
-LightGBM trusts its text: a feature that is not there makes it read other memory, a child that is
-its own parent never ends, and a list that is missing ends the process (findings/).
+LightGBM trusts its text: damaged ones were seen to end the process without an error, or never to
+end. So every list and every number that it follows is checked before.
 """
 
 from __future__ import annotations

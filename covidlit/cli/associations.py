@@ -161,7 +161,8 @@ def _of_run(run: Path) -> tuple[pd.DataFrame, list[str]]:
     data = build_datamodule(config)
     data.prepare_data()
     data.setup()
-    groups = config["model"].get("features")
+    model = config["model"]  # of a network the features are a setting of its task
+    groups = model.get("features") or (model.get("task") or {}).get("features")
     names = list(data.feature_table(groups)["name"])
     parts = []
     for part in ("train", "validation", "test"):

@@ -129,7 +129,8 @@ class LightningRunner:
         self._task_class.check_input(data.input_record())
         planned: Any = Planned(data)
         for name, node in self._callback_nodes.items():
-            self._check_monitor(name, node, planned)
+            if not training.is_idle(node, self.weights, planned):
+                self._check_monitor(name, node, planned)
         self._check_scheduler(planned)
 
     def settle(self, config: dict[str, Any], data: CohortData) -> dict[str, Any]:
@@ -339,7 +340,8 @@ class LightningRunner:
         callbacks = []
         for name, node in self._callback_nodes.items():
             arguments = dict(node)
-            if str(arguments["_target_"]).endswith("ProgressBar") and not self.show_progress:
+            hidden = str(node["_target_"]).endswith("ProgressBar") and not self.show_progress
+            if hidden or training.is_idle(node, self.weights, data):
                 continue
             if self._check_monitor(name, node, data):
                 arguments.update(monitor=self.task.monitor, mode=self.task.mode)

@@ -12,6 +12,7 @@ from covidlit.settings.words import Node
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
+    from covidlit.datamodules.cohort_data import CohortData
     from covidlit.tasks import BaseTask
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,18 @@ def instead_of(callback: str) -> str:
     """The setting by which a callback goes that follows validation scores."""
     own = ("best", "last", "early_stopping", "progress_bar")
     return "callbacks=last_epoch" if callback in own else f"~callbacks.{callback}"
+
+
+def is_idle(node: Node, weights: str, data: CohortData) -> bool:
+    """Whether a callback would keep the best weights of a run that takes the last anyway.
+
+    Args:
+        node: of the callback.
+        weights: that the run takes, "best" or "last".
+        data: of the run; with a validation part it does no harm.
+    """
+    best = str(node["_target_"]).endswith("Checkpoint") and node.get("monitor") == "task"
+    return best and weights == "last" and not data.split.scans("validation")
 
 
 def without_unusable_sync(trainer: Node) -> Node:

@@ -86,7 +86,7 @@ class SeverityPrediction(FusionMixin, BaseTask):
                 fix="use a label rule of two classes, such as label_rule=by_class.",
             )
         if optimizer is None:
-            optimizer = {"_target_": "torch.optim.AdamW", "lr": 3e-3, "weight_decay": 0.1}
+            optimizer = {"_target_": "torch.optim.AdamW", "lr": 1e-3, "weight_decay": 3.0}
         super().__init__()
 
     @classmethod

@@ -33,8 +33,8 @@ from covidlit.tasks.load import load_task
 
 SOURCES = ("true", "quantify", "instances", "semantic")
 """Labels that factors are measured on: the truth; those of `covidlit quantify`, the semantic
-branch's map numbered by the instances; and what these two are by themselves: instances matched over
-slices, and the map with its connected components as lesions."""
+branch's map, in which objects say what small pieces count; and what these two are by themselves:
+objects matched over slices, and the map with all its connected components as lesions."""
 
 NETWORK = "synthetic_even"
 """The training of (a) that knows all classes on its validation part."""

@@ -197,7 +197,7 @@ def _of_text(
         return value, "above a limit (>), it"
     if rest or bare != text:
         return value, "a mark or a unit beside the number, removed"
-    return value, "commas" if "," in match["number"] else ""
+    return value, "written with a comma" if "," in match["number"] else ""
 
 
 def _reader(decimal: str, texts: Sequence[str]) -> Callable[[str], float]:

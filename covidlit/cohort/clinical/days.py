@@ -146,6 +146,8 @@ def _parts(cell: Any) -> tuple[str, tuple[int, int, int, int]] | str:
     """The three numbers of a date and the seconds of its day, with how it is written."""
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
+    if isinstance(cell, str) and re.fullmatch(r"\d{5}(?:\.\d+)?", cell.strip()):
+        cell = float(cell)  # a spreadsheet's number of a day that went through CSV
     if isinstance(cell, int | float) and not isinstance(cell, bool):
         if _SERIAL[0] <= cell <= _SERIAL[1]:
             day = pd.Timestamp(1899, 12, 30) + pd.Timedelta(days=int(cell))

@@ -64,7 +64,7 @@ def moments_of(work: Reading, sheet: Sheet, people: People, values: Values) -> p
         if place is None:
             work.problems.of(
                 sheet.where,
-                f"row {sheet.row(row)}: patient {people.patients[row]} has no date",
+                f"row {sheet.row(int(row))}: patient {people.patients[row]} has no date",
                 "complete the index dates",
             )
         elif sheet.cells.iat[row, place] is None or moments.isna()[row]:

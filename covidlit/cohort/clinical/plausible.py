@@ -36,6 +36,9 @@ units apart and nothing else; the limits of single values are those of contract 
 _ENOUGH = 3
 """Values that tell the unit of a column."""
 
+_USUAL, _MANY = (95.0, 190.0), 30
+"""Of many patients the median haemoglobin is higher: mmol/L taken for g/dL gives 85 g/L."""
+
 
 class Limits(NamedTuple):
     """Of a feature, in the unit that it is held in."""
@@ -56,62 +59,61 @@ def limits_of(mapping: ClinicalMapping, name: str) -> Limits:
     return Limits(mapping.held_in(name), low, high, further.typical or (low, high))
 
 
-def looks_like(values: NDArray[np.floating], limits: Limits, molar_mass: float | None) -> str:
+def looks_like(
+    values: NDArray[np.floating], unit: str, limits: Limits, molar_mass: float | None
+) -> str:
     """The unit that a column seems to be in, where it is not the one that was said.
 
     Args:
-        values: in the unit that was said, NaN where missing.
+        values: as they stand in the table, NaN where missing.
+        unit: that was said.
         limits: of the feature.
         molar_mass: see `covidlit.cohort.clinical.units.factor`.
 
     Returns:
         A sentence without its point; empty where the values fit, or fit no unit that is known.
     """
-    known = values[np.isfinite(values)]
-    if len(known) < _ENOUGH:
+    raw = values[np.isfinite(values)]
+    if len(raw) < _ENOUGH:
         return ""
-    below = (known > 0) & (known <= 1)
-    if (
-        limits.unit.startswith("percent")
-        and limits.typical[0] > 1
-        and (below.mean() >= 0.2 and (known > 1).mean() >= 0.2)
-    ):
-        return f"{int(below.sum())} of {len(known)} values look like fractions, others like percent"
-    median = float(np.median(known))
-    inside = np.mean((known >= limits.low) & (known <= limits.high))
+    known = raw * factor(unit, limits.unit, molar_mass)
     is_percent = limits.unit.startswith("percent")
-    shares = is_percent and limits.typical[0] >= 1 and known.max() <= 1 and known.max() > 0
-    if limits.typical[0] <= median <= limits.typical[1] and inside > 0.5 and not shares:
+    below = (known > 0) & (known <= 1)
+    mixed = below.mean() >= 0.2 and (known > 1).mean() >= 0.2
+    if is_percent and limits.typical[0] > 1 and mixed:
+        return f"{int(below.sum())} of {len(known)} values look like fractions, others like percent"
+    low, high = limits.typical
+    if len(known) >= _MANY and limits.typical == TYPICAL["haemoglobin_g_per_l"]:
+        low, high = _USUAL
+    shares = is_percent and low >= 1 and 0 < known.max() <= 1
+    inside = np.mean((known >= limits.low) & (known <= limits.high))
+    if low <= np.median(known) <= high and inside > 0.5 and not shares:
         return ""
-    fitting = [
-        (unit, each)
-        for unit in other_units(limits.unit, molar_mass)
-        if _fits(known * (each := factor(unit, limits.unit, molar_mass)), limits)
-    ]
-    said = f"all values together (median {median:.4g}) cannot be {limits.unit}"
+    fitting: dict[float, str] = {}
+    for other in other_units(limits.unit, molar_mass, unit):
+        each = factor(other, limits.unit, molar_mass)
+        if _fits(raw * each, limits, (low, high)):
+            fitting.setdefault(each, other)
+    median = float(np.median(raw))
+    said = f"all values together (median {median:.4g}) cannot be {unit}"
     if not fitting:
         return f"{said}, nor another unit that is known" if inside < 0.5 else ""
-    by_factor: dict[float, str] = {}
-    for unit, each in fitting:
-        by_factor.setdefault(each, unit)
     texts = [
-        f"{unit} (median {median * f:.4g} {limits.unit} then)" for f, unit in by_factor.items()
+        f"{other} (median {median * each:.4g} {limits.unit} then)"
+        for each, other in fitting.items()
     ]
     return f"{said}: they look like {' or '.join(texts)}"
 
 
-def _fits(values: NDArray[np.floating], limits: Limits) -> bool:
+def _fits(values: NDArray[np.floating], limits: Limits, typical: tuple[float, float]) -> bool:
     inside = np.mean((values >= limits.low) & (values <= limits.high))
-    low, high = limits.typical
-    return bool(inside > 0.9 and low <= np.median(values) <= high)
+    return bool(inside > 0.9 and typical[0] <= np.median(values) <= typical[1])
 
 
-def alone_looks_like(value: float, limits: Limits, molar_mass: float | None) -> str:
-    """What a single value would be in other units, in brackets; empty where none fits."""
-    fitting = [
-        f"{value:g} {unit} would be {value * each:g} {limits.unit}"
-        for unit in other_units(limits.unit, molar_mass)
-        if limits.typical[0] < value * (each := factor(unit, limits.unit, molar_mass))
-        <= limits.typical[1]
-    ]  # fmt: skip
-    return f" ({fitting[0]})" if fitting else ""
+def alone_looks_like(value: float, unit: str, limits: Limits, molar_mass: float | None) -> str:
+    """What a single value of the table would be in other units, in brackets; empty if none fits."""
+    for other in other_units(limits.unit, molar_mass, unit):
+        each = value * factor(other, limits.unit, molar_mass)
+        if limits.typical[0] < each <= limits.typical[1]:
+            return f" ({value:g} {other} would be {each:g} {limits.unit})"
+    return ""

@@ -12,12 +12,12 @@ import pandas as pd
 from covidlit.cohort.clinical.cells import Cells, as_numbers, as_text, is_empty
 from covidlit.cohort.clinical.find_header import Sheet
 from covidlit.cohort.clinical.mapping import ClinicalMapping, Further, Lab
-from covidlit.cohort.clinical.plausible import alone_looks_like, limits_of, looks_like
+from covidlit.cohort.clinical.plausible import Limits, alone_looks_like, limits_of, looks_like
 from covidlit.cohort.clinical.problems import Problems
 from covidlit.cohort.clinical.read_people import days_of
 from covidlit.cohort.clinical.units import factor, spelled
 from covidlit.cohort.spellings import spelling
-from covidlit.errors import ConfigError
+from covidlit.errors import ConfigError, did_you_mean
 
 
 @dataclass
@@ -51,8 +51,31 @@ def wide_values(sheet: Sheet, mapping: ClinicalMapping, problems: Problems) -> V
         units = [lab.unit] * len(sheet.cells)
         rows = np.arange(len(sheet.cells))
         parts.append(_feature(sheet, mapping, name, lab, rows, place, units, problems, found))
+    named = {
+        place for lab in mapping.numbers.values() if (place := sheet.find(lab.names)) is not None
+    }
+    others = [name for k, name in enumerate(sheet.header) if name and k not in named]
+    found.notes += _perhaps_meant(mapping, found.absent, others, "column")
     found.records = _joined(parts)
     return found
+
+
+def _perhaps_meant(
+    mapping: ClinicalMapping, absent: list[str], others: list[str], what: str
+) -> list[str]:
+    """A sentence for each feature that is not there, but something that is spelt much like it."""
+    sentences = []
+    for name in absent:
+        hints = [_close(each, others) for each in mapping.numbers[name].names]
+        if hint := next(filter(None, hints), None):
+            sentences.append(
+                f"{name} is not there: {hint} If that {what} is meant, add its name to the mapping."
+            )
+    return sentences
+
+
+def _close(name: str, others: list[str]) -> str | None:
+    return did_you_mean(name, others, cutoff=0.8) if len(name) > 3 else None
 
 
 def _require_same_unit(sheet: Sheet, place: int, name: str, lab: Lab, problems: Problems) -> None:
@@ -97,6 +120,7 @@ def long_values(sheet: Sheet, mapping: ClinicalMapping, problems: Problems) -> V
         parts.append(_feature(sheet, mapping, name, lab, rows, place, own, problems, found))
     others = Counter(name for name, known in zip(names, meant, strict=True) if not known and name)
     if others:
+        found.notes += _perhaps_meant(mapping, found.absent, list(others), "test")
         first = ", ".join(f"{name!r} ({n})" for name, n in others.most_common(10))
         found.notes.append(
             f"{sum(others.values())} rows of {len(others)} tests that the mapping does not name "
@@ -140,6 +164,11 @@ def _feature(
         own = days_of(sheet, lab.date, mapping, f"{name}.date", problems, found.notes)
         if own is not None:
             records["moment"] = own.iloc[rows[there]].to_numpy()
+            for row in records.loc[records["moment"].isna(), "row"]:
+                problems.of_cell(
+                    sheet, int(row), place, f"{name} has no date of its own in this row",
+                    "fill in its date, or empty the value",
+                )  # fmt: skip
     return records
 
 
@@ -206,12 +235,15 @@ def _check(
 ) -> None:  # fmt: skip
     """Hold values against what a patient can have: the unit of all of them first, then each."""
     limits, molar = limits_of(mapping, name), mapping.molar_mass(name)
-    of_unit = np.array([unit or "" for unit in units], dtype=object)
+    raw = np.where(np.isfinite(values), read.values, np.nan)
     with np.errstate(invalid="ignore"):
         wrong = np.isfinite(values) & ~((values >= limits.low) & (values <= limits.high))
+    of_unit = np.array([unit or "" for unit in units], dtype=object)
     for unit in dict.fromkeys(of_unit) if mapping.check_units else ():
         same = of_unit == unit
-        if text := looks_like(np.where(same, values, np.nan), limits, molar):
+        if not unit or not np.isfinite(raw[same]).any():
+            continue
+        if text := looks_like(np.where(same, raw, np.nan), unit, limits, molar):
             first = np.flatnonzero(same & np.isfinite(values))
             worst = next((k for k in first if wrong[k]), first[0])
             problems.of_cell(
@@ -232,10 +264,14 @@ def _check(
         problems.of_cell(
             sheet, int(rows[k]), place,
             f"{values[k]:g} {limits.unit} of {name}: must be {limits.low:g} to {limits.high:g} "
-            f"{limits.unit}{alone_looks_like(float(values[k]), limits, molar)}",
+            f"{limits.unit}{_alone(float(raw[k]), units[k], limits, molar)}",
             "correct the cell or its unit, or have such values emptied and counted: implausible: "
             "missing in the mapping",
         )  # fmt: skip
+
+
+def _alone(value: float, unit: str | None, limits: Limits, molar: float | None) -> str:
+    return alone_looks_like(value, unit, limits, molar) if unit else ""
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:

@@ -139,11 +139,18 @@ def convert(values: _Values, unit: str, to: str, molar_mass: float | None = None
     return values * factor(unit, to, molar_mass)
 
 
-def other_units(to: str, molar_mass: float | None = None) -> list[str]:
-    """The common units that can be converted to one, itself left out."""
+def other_units(to: str, molar_mass: float | None = None, unit: str | None = None) -> list[str]:
+    """The common units that can be converted to one, except those that are the same as another.
+
+    Args:
+        to: the unit that is wanted.
+        molar_mass: see `factor`.
+        unit: the other; None: `to` itself.
+    """
+    own = 1.0 if unit is None else factor(unit, to, molar_mass)
     kinds = [*_wanted(to), *(["amount"] if molar_mass else [])]
     texts = [text for kind in kinds for text in _EXAMPLES[kind].split(", ")]
-    return [text for text in texts if factor(text, to, molar_mass) != 1.0]
+    return [text for text in texts if factor(text, to, molar_mass) != own]
 
 
 def _wanted(to: str) -> dict[str, float]:

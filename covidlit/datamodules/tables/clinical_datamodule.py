@@ -62,6 +62,7 @@ class ClinicalDataModule(TableDataModule):
     unit = "patient"
     kind = "clinical"
     numbers_name = "clinical values"
+    left_out_by = "model.features"
 
     def __init__(
         self,
@@ -100,6 +101,7 @@ class ClinicalDataModule(TableDataModule):
         self._scan_dates = None if scan_dates is None else as_path(scan_dates, "scan_dates")
         self._near = (tolerance_days, latest_days)
         self._rows: ClinicalRows | None = None
+        self._said_missing: list[bool] = []
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], run: RunSettings) -> Self:
@@ -130,7 +132,9 @@ class ClinicalDataModule(TableDataModule):
         if self._table is not None:
             return
         super().setup(stage)
-        self._notices.of_join(self, self.missingness().warnings)
+        if not self._said_missing:  # once for all copies with another split: it takes seconds
+            self._said_missing.append(True)
+            self._notices.of_join(self, self.missingness().warnings)
 
     def missingness(self) -> Missingness:
         """What is missing by centre and part; whether it tells the outcome in the training part."""

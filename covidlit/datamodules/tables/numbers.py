@@ -111,21 +111,29 @@ def join(manifest: pd.DataFrame, numbers: Numbers, name: str) -> Joined:
     return Joined(rows, values, tuple(lines), int(without.sum()), n_left)
 
 
-def undefined_lines(values: pd.DataFrame, train: pd.DataFrame, name: str) -> list[str]:
-    """Sentences on numbers that no scan has, or none of the training part.
+def undefined_lines(
+    values: pd.DataFrame,
+    train: pd.DataFrame,
+    name: str,
+    unit: str = "scan",
+    mend: str = "data.columns",
+) -> list[str]:
+    """Sentences on numbers that no row has, or none of the training part.
 
     Args:
-        values: of all scans that are used, a column per number.
+        values: of all rows that are used, a column per number.
         train: those of the training part.
         name: of the numbers in sentences, such as "factors".
+        unit: what a row is: scan or patient.
+        mend: the setting that leaves a number out.
     """
     lines = []
     nowhere = [column for column in values if values[column].isna().all()]
     for rows, where, columns in (
-        (values, f"all {len(values)} scans with {name}", nowhere),
+        (values, f"all {len(values)} {unit}s with {name}", nowhere),
         (
             train,
-            f"all {len(train)} scans of the training part",
+            f"all {len(train)} {unit}s of the training part",
             [column for column in train if column not in nowhere and train[column].isna().all()],
         ),
     ):
@@ -133,7 +141,7 @@ def undefined_lines(values: pd.DataFrame, train: pd.DataFrame, name: str) -> lis
             one = len(columns) == 1
             lines.append(
                 f"{', '.join(map(str, columns))} {'is' if one else 'are'} undefined in {where}: a "
-                f"model learns nothing from {'it' if one else 'them'}; data.columns leaves "
+                f"model learns nothing from {'it' if one else 'them'}; {mend} leaves "
                 f"{'it' if one else 'them'} out."
             )
     return lines

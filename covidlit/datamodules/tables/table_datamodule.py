@@ -66,6 +66,8 @@ class TableDataModule(SplitDataModule):
     """Of `input_record`."""
     numbers_name = "numbers"
     """What the numbers are called in sentences."""
+    left_out_by = "data.columns"
+    """The setting that leaves a number out."""
 
     def __init__(
         self,
@@ -155,7 +157,11 @@ class TableDataModule(SplitDataModule):
         values = self._join().values
         everywhere = [row for rows in used.values() for row in rows]
         undefined = undefined_lines(
-            values.loc[everywhere], values.loc[used["train"]], self.numbers_name
+            values.loc[everywhere],
+            values.loc[used["train"]],
+            self.numbers_name,
+            self.unit,
+            self.left_out_by,
         )
         self._notices.of_join(self, [*self._join().lines, *undefined])
 

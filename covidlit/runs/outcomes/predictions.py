@@ -39,9 +39,8 @@ def assemble_predictions(
     rows = rows.assign(scan_id=rows[key].astype("string"))
     if "class_name" not in rows:
         rows["class_name"] = rows["target"].astype("string")
-    scored = pd.concat(list(scores.values()), ignore_index=True)
-    if key != "scan_id":
-        scored = scored.rename(columns={key: "scan_id"})
+    named = [each.rename(columns={key: "scan_id"}) for each in scores.values()]
+    scored = pd.concat(named, ignore_index=True)
     joined = rows.merge(scored, on="scan_id", how="left", validate="1:1")
     facts = {"run_id": run_id, "model": model, "seed": seed, "fold": fold}
     return joined.assign(**facts)[[*facts, *joined.columns]]

@@ -73,6 +73,30 @@ def test_a_column_in_another_unit_than_was_said(
     assert "check_units: false" in text
 
 
+@pytest.mark.parametrize(
+    ("column", "scale", "name", "unit", "looks"),
+    [
+        ("Hb", 10, "haemoglobin_g_per_l", "g/dL", "g/L"),
+        ("LYM%", 100, "lymphocyte_percent", "fraction", "%"),
+        ("WBC", 0.001, "leukocytes_1e9_per_l", "/uL", "10^9/L"),
+        ("ALT", 60, "alt_u_per_l", "ukat/L", "U/L"),
+    ],
+)
+def test_a_column_in_the_unit_of_contract_9_that_is_said_to_be_in_another(
+    tmp_path: Path, column: str, scale: float, name: str, unit: str, looks: str
+) -> None:
+    table = hospital.frame()
+    table[column] = [None if value is None else value * scale for value in table[column]]
+    text = refused(tmp_path, table, hospital.with_unit(name, unit))
+    assert f"cannot be {unit}: they look like {looks} (" in text
+
+
+def test_haemoglobin_in_mmol_that_is_said_to_be_in_g_per_dl(tmp_path: Path) -> None:
+    rows = [[f"P{k}", *hospital.ROWS[2][1:]] for k in range(40)]
+    table = hospital.frame(rows).assign(Hb=[7.5 + k / 20 for k in range(40)])
+    assert "mmol/L (median 136.6 g/L then)" in refused(tmp_path, table)
+
+
 def test_implausible_values_are_emptied_where_that_is_said(tmp_path: Path) -> None:
     table = with_cell("Hb", 2, 133)
     source = hospital.read(tmp_path, table, hospital.changed(implausible="missing"))

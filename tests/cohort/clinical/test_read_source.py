@@ -180,6 +180,13 @@ def test_a_hospital_that_lacks_columns_needs_no_other_mapping(tmp_path: Path) ->
     assert any("alt_u_per_l, crp_mg_per_l" in note for note in source.notes)
 
 
+def test_a_column_spelt_much_like_one_that_is_not_there_is_named(tmp_path: Path) -> None:
+    labs = {"alt_u_per_l": {"names": "Transaminase", "unit": "ukat/L"}}
+    table = hospital.frame().rename(columns={"ALT": "Transaminse"})
+    source = hospital.read(tmp_path, table, hospital.changed(labs=labs))
+    assert any("did you mean Transaminse?" in note for note in source.notes)
+
+
 def test_one_row_per_patient_without_any_date(tmp_path: Path) -> None:
     table = hospital.frame([hospital.ROWS[0], *hospital.ROWS[2:]])
     table = table.drop(columns=["MRN", "Sampled", "Admitted", "Left"])
@@ -199,6 +206,11 @@ def test_whole_numbers_are_the_same_patients_in_every_file(tmp_path: Path) -> No
     path = hospital.workbook(tmp_path / "n.xlsx", [hospital.COLUMNS, *rows])
     source = read_clinical_source(path, hospital.MAPPING)
     assert source.patients["patient_id"].tolist() == ["7", "8", "9"]
+
+
+def test_days_as_a_spreadsheet_numbers_them(tmp_path: Path) -> None:
+    table = hospital.frame().assign(Sampled=[43862, 43864, 43863, 43866])
+    check(hospital.read(tmp_path, table))
 
 
 def test_days_since_admission_as_numbers(tmp_path: Path) -> None:

@@ -184,6 +184,32 @@ def test_the_window_and_the_rule_reach_the_numbers(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_another_column_is_the_index(tmp_path: Path) -> None:
+    table = hospital.frame().assign(Onset=["2020-02-03", "2020-02-03", "2020-02-02", "2020-02-05"])
+    table.to_csv(tmp_path / "labs.csv", index=False)
+    data = ClinicalDataModule(
+        tmp_path / "labs.csv", folds, mapping=hospital.MAPPING, label_rule=DIED, index="Onset",
+        rule="last", after_days=0,
+    )  # fmt: skip
+    assert data.numbers.table["haemoglobin_g_per_l"].tolist() == [120, 110, 142]
+
+
+def test_a_feature_of_the_day_of_the_outcome_is_refused_by_name(tmp_path: Path) -> None:
+    table = hospital.frame().assign(Ventilated=["yes", "no", "yes", "no"])
+    table.to_csv(tmp_path / "labs.csv", index=False)
+    further = {"ventilated": {"names": "Ventilated", "map": {"yes": 1, "no": 0}, "date": "Left"}}
+    data = ClinicalDataModule(
+        tmp_path / "labs.csv", folds, mapping=hospital.changed(further=further), label_rule=DIED
+    )
+    with pytest.raises(ManifestError, match="ventilated was known only after the outcome"):
+        data.setup()
+    table.loc[1, "Left"] = None
+    table.loc[0, "Left"] = None
+    table.to_csv(tmp_path / "labs.csv", index=False)
+    with pytest.raises(ManifestError, match=r"line 2 of the file.*has no date of its own"):
+        data.setup()
+
+
 def test_factors_and_scores_join_by_date(tmp_path: Path) -> None:
     import factor_cohort
 
