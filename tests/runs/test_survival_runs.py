@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from typer.testing import CliRunner
 
 from covidlit.baselines.cox.model import load_cox
 from covidlit.baselines.cox.runner import CoxRunner
+from covidlit.cli.app import app
 from covidlit.cli.train import whole_run
 from covidlit.errors import CheckpointError, ConfigError, CovidlitError
 from covidlit.evaluation.survival.concordance import concordance
@@ -85,6 +87,21 @@ def test_all_folds_as_one_run(tmp_path: Path) -> None:
     for part in ("log-rank p", "at risk", "Time-dependent AUC", "Hazard ratio per unit"):
         assert part in page
     assert (folder / "fold_2" / "checkpoints" / "cox.json").is_file()
+    again = CliRunner().invoke(app, ["evaluate", str(folder), "--out", str(tmp_path / "again")])
+    assert again.exit_code == 0, again.output
+    parts = metrics_of(tmp_path / "again")["parts"]
+    assert parts == metrics_of(folder)["parts"]
+    cards = CliRunner().invoke(app, ["cards", str(folder)])
+    assert cards.exit_code != 0
+    assert "a run of survival" in f"{cards.output}{cards.exception}"
+
+
+def test_a_model_of_classes_says_that_it_ignores_times(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = ["model=best_single", "model.calibration=null", "label_rule=endpoint"]
+    run(tmp_path, hospital(tmp_path), *settings)
+    assert "This model has no use for times" in caplog.text
 
 
 def test_the_kept_model_gives_the_risks_of_the_run(tmp_path: Path) -> None:
