@@ -70,8 +70,11 @@ ALLOWED_TARGETS: dict[str, set[str]] = {
         "covidlit.cohort.slice_criteria.SliceCriteria",
     },
     "label_rules": {
-        f"covidlit.cohort.label_rule.{name}"
-        for name in ("ByClass", "ByColumn", "LabelRule", "ManifestTarget", "MultiClass")
+        "covidlit.cohort.endpoint.Endpoint",
+        *(
+            f"covidlit.cohort.label_rule.{name}"
+            for name in ("ByClass", "ByColumn", "LabelRule", "ManifestTarget", "MultiClass")
+        ),
     },
     "splits": {
         f"covidlit.cohort.splits.{name}"

@@ -186,7 +186,9 @@ class ClinicalDataModule(TableDataModule):
         if self._predictions is not None:
             scores = with_scores(dated, self._predictions, self._scan_dates, *self._near)
             rows = _joined(rows, *scores)
-        return _without_target(rows, getattr(self._label_rule, "column", None))
+        for column in ("column", "time"):
+            rows = _without_target(rows, getattr(self._label_rule, column, None))
+        return rows
 
     def _join(self) -> Joined:
         if self._joined is None:

@@ -80,6 +80,10 @@ def rows_of_source(
     if index == "first_measurement" or (index == "auto" and days.isna().all()):
         days = first
     patients = patients.assign(index_date=days)
+    if index == "first_measurement" and "event_time_days" in patients:
+        known = patients["outcome_date"]  # where it is, the time runs from the index like all else
+        own = (known - days).dt.total_seconds() / 86400
+        patients["event_time_days"] = own.where(known.notna(), patients["event_time_days"])
     worse = dict(zip(source.features["name"], source.features["worse"], strict=True))
     found = reduce_measurements(
         measured, patients, rule, window_days, features=source.names, worse=worse

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from covidlit.cohort.endpoint import TIME
 from covidlit.datamodules import VolumeDataModule
 from covidlit.errors import TrainingError
 from covidlit.evaluation import evaluate, write_metrics, write_predictions, write_report
@@ -54,6 +55,11 @@ class Classification:
     def check(self, config: Mapping[str, Any], data: CohortData) -> None:
         """Check the node `evaluation` against the rows that will be evaluated."""
         check_evaluation(config, data)
+        if TIME in data.table:
+            log.warning(
+                "This model has no use for times: whoever has no event counts as negative, however "
+                "short the follow-up was. model=cox takes times and censoring."
+            )
 
     def check_selection(self, data: CohortData, metric: str, where: str, instead: str) -> None:
         """An AUC needs a validation part with every class."""
