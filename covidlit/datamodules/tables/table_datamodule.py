@@ -26,6 +26,7 @@ from covidlit.datamodules.tables.numbers import (
     undefined_lines,
 )
 from covidlit.datamodules.tables.table_dataset import TableDataset
+from covidlit.datamodules.tables.training_values import spread_of
 from covidlit.datamodules.volume_table import (
     naming_the_rule,
     rows_of_split,
@@ -191,8 +192,12 @@ class TableDataModule(SplitDataModule):
         return chosen_features(self.numbers.features, groups)
 
     def input_record(self) -> dict[str, Any]:
-        """The columns: what a new table must have."""
-        return {"kind": self.kind, "columns": self.numbers.names}
+        """The columns; once set up, how their numbers are spread in the training part."""
+        record = {"kind": self.kind, "columns": self.numbers.names}
+        if self._table is None:
+            return record
+        train = self._join().values.loc[self.rows_of("train").index, self.numbers.names]
+        return {**record, "training": spread_of(train)}
 
     def facts(self) -> dict[str, str]:
         """Both tables, how many rows found each other, and what to look at once set up."""
