@@ -9,11 +9,11 @@ from covidlit.checkpoints.file import load_checkpoint
 from covidlit.errors import CheckpointError
 from covidlit.settings.targets import CLASSIFICATION, SEVERITY
 from covidlit.tasks.classifier import Classifier
+from covidlit.tasks.fusion import Fusion
 from covidlit.tasks.restore import restore
 
 if TYPE_CHECKING:
     from covidlit.tasks.base import BaseTask
-    from covidlit.tasks.fusion import Fusion
     from covidlit.tasks.segmenter import Segmenter
 
 SEGMENTATION = "covidlit.tasks.segmentation.LesionSegmentation"
@@ -45,8 +45,6 @@ def load_fusion(path: str | Path) -> Fusion:
     Raises:
         CheckpointError: see `covidlit.tasks.restore.restore`; or it is another task's.
     """
-    from covidlit.tasks.fusion import Fusion
-
     name = str(load_checkpoint(path)["covidlit"]["task"])
     if name not in _SEVERITIES:
         raise CheckpointError(

@@ -24,7 +24,6 @@ from covidlit.cohort.columns import (
 from covidlit.errors import ManifestError
 from covidlit.tables import read_table, rows_text, validate, write_table
 
-
 _MOST_OF_LEUKOCYTES = ("neutrophil_percent", "lymphocyte_percent")
 
 

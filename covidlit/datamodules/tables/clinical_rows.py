@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from covidlit.cohort.clinical.indicators import SEVERITIES
 from covidlit.cohort.clinical.histories import COMORBIDITY, COUNT
 from covidlit.cohort.clinical.histories import SYMPTOM as SYMPTOMS
+from covidlit.cohort.clinical.indicators import SEVERITIES
 from covidlit.cohort.clinical.mapping import DateColumn
 from covidlit.cohort.clinical.mapping_file import load_mapping
 from covidlit.cohort.clinical.own_table import mapping_of_own

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from covidlit.arguments import require_whole_number
+from covidlit.cohort.feature_presets import absent_of_presets
 from covidlit.cohort.leakage import check_leakage, in_words
 from covidlit.cohort.manifest import read_manifest
 from covidlit.cohort.splits import Split, require_two_targets
@@ -189,7 +190,11 @@ class TableDataModule(SplitDataModule):
 
     def feature_table(self, groups: Sequence[str] | None = None) -> pd.DataFrame:
         """One row per feature: name, group, description, unit, source, and how it is read."""
-        return chosen_features(self.numbers.features, groups)
+        every = self.numbers.features
+        found = chosen_features(every, groups)
+        asked = [groups] if isinstance(groups, str) else groups or ()
+        self._notices.of_presets(absent_of_presets(asked, [*every["group"], *every["name"]]))
+        return found
 
     def input_record(self) -> dict[str, Any]:
         """The columns; once set up, how their numbers are spread in the training part."""

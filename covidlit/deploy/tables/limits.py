@@ -65,7 +65,7 @@ def refuse_impossible(texts: Sequence[str], values: pd.DataFrame, where: object)
         own = values[name].to_numpy(dtype=np.float64)
         wrong = np.isfinite(own) & ((own < limits.low) | (own > limits.high))
         share = _is_share(name) & (own > 0) & (own <= 1)
-        for place in np.flatnonzero(wrong | share | np.isinf(own)):
+        for place in map(int, np.flatnonzero(wrong | share | np.isinf(own))):
             value = float(own[place])
             what = (
                 "looks like a fraction of 1" if share[place] and not wrong[place]

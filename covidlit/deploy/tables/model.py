@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covidlit.checkpoints.of_run import model_of_run
+from covidlit.checkpoints.record import validated_record
 from covidlit.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -211,7 +212,6 @@ def load_table_model(path: str | Path) -> TableModel:
 
         found = ClassicalTableModel(load_model(path))
     else:
-        from covidlit.checkpoints.record import validated_record
         from covidlit.tasks.load import load_fusion
 
         task = load_fusion(path)

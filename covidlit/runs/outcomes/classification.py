@@ -27,6 +27,7 @@ from covidlit.runs.outcomes.classification_checks import (
 from covidlit.runs.outcomes.classification_report import report_context
 from covidlit.runs.outcomes.outcome import Tables, Training
 from covidlit.runs.outcomes.predictions import assemble_predictions
+from covidlit.runs.outcomes.table_importance import with_importance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,6 +115,7 @@ class Classification:
         write_metrics(evaluation, run_dir, context)
         pictures, note = _gallery(config, trainings, evaluation.table)
         context = replace(context, gallery=pictures, gallery_note=note)
+        context = with_importance(context, config, trainings, run_dir)
         path = write_report(predictions, run_dir, context=context, evaluation=evaluation)
         _log_result(evaluation, path, synthetic=bool(context.synthetic))
 

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 import torch
 
-from covidlit.cohort.factor_readings import READINGS
 from covidlit.cohort.factor_limits import FACTORS
+from covidlit.cohort.factor_readings import READINGS
 from covidlit.cohort.factor_tables import validate_factors
 from covidlit.cohort.label_rule import ByClass
 from covidlit.cohort.splits import from_column, patient_k_fold
