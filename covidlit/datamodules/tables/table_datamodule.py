@@ -130,8 +130,8 @@ class TableDataModule(SplitDataModule):
             rows = joined.rows
             without = rows[rows["status"].ne("ok") & rows["key"].isna() & rows["target"].notna()]
             raise ManifestError(
-                f"{joined.n_without} of {len(rows)} scans have no {self.numbers_name}, such as "
-                f"{without['scan_id'].iloc[0]}: {without['reason'].iloc[0]}.",
+                f"{joined.n_without} of {len(rows)} {self.unit}s have no {self.numbers_name}, such "
+                f"as {without['scan_id'].iloc[0]}: {without['reason'].iloc[0]}.",
                 where=self.numbers.place,
                 fix="measure these, or leave strict off.",
             )
