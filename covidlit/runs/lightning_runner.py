@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.utils import get_class, instantiate
 
+from covidlit.datamodules.cohort_data import Planned
 from covidlit.errors import ConfigError
 from covidlit.runs import training
 from covidlit.runs.outcomes import outcome_of
@@ -124,8 +125,6 @@ class LightningRunner:
         Raises:
             ConfigError: see `fit`; or data of another kind.
         """
-        from covidlit.datamodules.cohort_data import Planned
-
         self._task_class.check_input(data.input_record())
         planned: Any = Planned(data)
         for name, node in self._callback_nodes.items():

@@ -70,6 +70,30 @@ class FusionMixin:
         return {key: kept, "score": score[counts]}
 
 
+class Fusion(FusionMixin, nn.Module):
+    """A `SeverityPrediction` without its training: the same weights under the same names.
+
+    Args:
+        hparams: of the task: `net`, `preparation`, `columns`, and those of the calibration.
+
+    Raises:
+        ConfigError: they do not describe a network.
+    """
+
+    def __init__(self, hparams: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.hparams = dict(hparams)
+        self.record: dict[str, Any] = {}
+        self.net = self.build_net()
+        self.n_scoring = int(self.hparams["net"].get("members", 8))
+        self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the raw numbers that it takes, in order."""
+        return [str(name) for name in self.hparams["columns"]]
+
+
 def key_of(batch: Mapping[str, Any]) -> str:
     """What the rows of a batch are called: `patient_id` or `scan_id`."""
     return next((name for name in KEYS if name in batch), KEYS[-1])

@@ -123,7 +123,7 @@ def _f_values(
     from sklearn.feature_selection import f_classif
 
     names = settings["names"]
-    prepared = Preparation(settings)(torch.from_numpy(np.asarray(values, dtype=np.float64)))
+    prepared = Preparation(settings)(torch.from_numpy(np.array(values, dtype=np.float64)))
     features = prepared[:, : len(names)].double().numpy()
     varies = np.ptp(features, axis=0) > _SAME
     found = np.zeros(len(names))
