@@ -20,7 +20,9 @@ COMMAND = "python benchmarks/table_prediction.py"
 ROOT = Path(__file__).parents[1]
 REPEATS = 7
 TARGET = "< 1.5"
-_PREDICT = "import sys; from covidlit.cli.app import main; sys.argv[0] = 'covidlit'; main()"
+_AFTER_LIGHTNING = (
+    "import runpy, pytorch_lightning; runpy.run_module('covidlit', run_name='__main__')"
+)
 
 
 def seconds(command: list[str]) -> float:
@@ -52,11 +54,9 @@ def main() -> None:
         run, one = trained(Path(name))
         arguments = ["predict", str(run), str(one), "--out", str(Path(name) / "scores.csv")]
         commands = {
-            "own": [sys.executable, "-c", _PREDICT, *arguments],
-            "lightning": [
-                sys.executable, "-c", f"import pytorch_lightning; {_PREDICT}", *arguments,
-            ],
-        }  # fmt: skip
+            "own": [sys.executable, "-m", "covidlit", *arguments],
+            "lightning": [sys.executable, "-c", _AFTER_LIGHTNING, *arguments],
+        }
         for command in commands.values():
             seconds(command)  # the first fills the disk's cache
         times: dict[str, list[float]] = {name: [] for name in commands}

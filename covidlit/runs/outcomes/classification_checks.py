@@ -84,7 +84,8 @@ def check_selection(
     if missing:
         raise ConfigError(
             f"{metric} is undefined on the validation part: of its "
-            f"{len(targets)} {data.unit}s that can be loaded, none has target {' or '.join(missing)}.",
+            f"{len(targets)} {data.unit}s that can be loaded, none has target "
+            f"{' or '.join(missing)}.",
             where=where,
             fix=_fix(data, instead),
         )
