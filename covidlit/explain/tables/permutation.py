@@ -57,12 +57,12 @@ def permutation_importance(
     """
     rng = np.random.default_rng(seed)
     usable = [fold for fold in folds if 0 < int(np.sum(fold.target)) < len(fold.target)]
-    everyone = np.unique(np.concatenate([fold.patients for fold in usable])) if usable else []
-    if not len(everyone):
+    if not usable:
         nothing = np.full(len(features), np.nan)
         return pd.DataFrame(
             {"feature": list(features), "auc_drop": nothing, "low": nothing, "high": nothing}
         )
+    everyone = np.unique(np.concatenate([fold.patients for fold in usable]))
     draws = rng.multinomial(len(everyone), np.full(len(everyone), 1 / len(everyone)), n_bootstrap)
     weights = np.vstack([np.ones(len(everyone)), draws]).astype(np.float64)
     drops = np.zeros((len(features), len(weights)))

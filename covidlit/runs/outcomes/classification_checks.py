@@ -83,8 +83,9 @@ def check_selection(
     missing = [str(label) for label in range(n_classes) if label not in targets]
     if missing:
         raise ConfigError(
-            f"{metric} is undefined on the validation part: of its {len(targets)} {data.unit}s that "
-            f"can be loaded, none has target {' or '.join(missing)}.",
+            f"{metric} is undefined on the validation part: of its "
+            f"{len(targets)} {data.unit}s that can be loaded, none has target "
+            f"{' or '.join(missing)}.",
             where=where,
             fix=_fix(data, instead),
         )
