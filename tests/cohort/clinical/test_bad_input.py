@@ -276,6 +276,37 @@ def test_commas_of_which_nothing_tells_what_they_are(tmp_path: Path) -> None:
     assert source.table["leukocytes_1e9_per_l"].tolist() == [5, 8, 12, 6.5]
 
 
+def test_points_of_thousands(tmp_path: Path) -> None:
+    table = hospital.frame().assign(WBC=["12.400", "9800", "11.000", "4200"])
+    per_ul = {"leukocytes_1e9_per_l": {"names": "WBC", "unit": "/uL"}}
+    assert "point of which it cannot be told" in refused(tmp_path, table, hospital.changed(labs=per_ul))
+    mapping = hospital.changed(decimal="comma", labs=per_ul)
+    source = hospital.read(tmp_path, table, mapping)
+    assert source.table["leukocytes_1e9_per_l"].tolist() == [12.4, 9.8, 11, 4.2]
+
+
+@pytest.mark.parametrize(
+    ("decimal", "cell"),
+    [
+        ("point", "3,5"),  # not 35
+        ("comma", "1.2.2020"),  # not 122020
+        ("comma", "1.2,5"),
+        ("auto", "12 5"),  # not 125
+        ("comma", "12.400"),  # beside 5.5
+    ],
+)
+def test_marks_where_no_number_has_them(tmp_path: Path, decimal: str, cell: str) -> None:
+    table = hospital.frame().assign(WBC=[cell, "5.5", "6.5", "7.5"])
+    assert repr(cell) in refused(tmp_path, table, hospital.changed(decimal=decimal))
+
+
+def test_thousands_apart_as_usual(tmp_path: Path) -> None:
+    table = hospital.frame().assign(WBC=["1'200.5", "2,34,000", "12,400", "9 800"])
+    per_ul = {"leukocytes_1e9_per_l": {"names": "WBC", "unit": "/uL"}}
+    source = hospital.read(tmp_path, table, hospital.changed(decimal="point", labs=per_ul))
+    assert source.table["leukocytes_1e9_per_l"].tolist() == [1.2005, 234, 12.4, 9.8]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
