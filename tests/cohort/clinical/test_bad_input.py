@@ -279,7 +279,8 @@ def test_commas_of_which_nothing_tells_what_they_are(tmp_path: Path) -> None:
 def test_points_of_thousands(tmp_path: Path) -> None:
     table = hospital.frame().assign(WBC=["12.400", "9800", "11.000", "4200"])
     per_ul = {"leukocytes_1e9_per_l": {"names": "WBC", "unit": "/uL"}}
-    assert "point of which it cannot be told" in refused(tmp_path, table, hospital.changed(labs=per_ul))
+    said = refused(tmp_path, table, hospital.changed(labs=per_ul))
+    assert "point of which it cannot be told" in said
     mapping = hospital.changed(decimal="comma", labs=per_ul)
     source = hospital.read(tmp_path, table, mapping)
     assert source.table["leukocytes_1e9_per_l"].tolist() == [12.4, 9.8, 11, 4.2]
