@@ -258,6 +258,17 @@ def test_two_rows_that_may_be_the_header(tmp_path: Path) -> None:
     assert len(read_clinical_source(path, hospital.changed(header_row=2)).table) == 4
 
 
+def test_a_table_that_was_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "labs.csv"
+    hospital.frame().to_csv(path, index=False)
+    whole = path.read_text()
+    path.write_text(whole.rstrip("\n"))  # that alone is no cut
+    assert len(read_clinical_source(path, hospital.MAPPING).table) == 4
+    path.write_text(whole.rstrip("\n").rpartition(",")[0])
+    with pytest.raises(ManifestError, match=r"last line, 5, ends after .* cut off"):
+        read_clinical_source(path, hospital.MAPPING)
+
+
 def test_another_table_altogether(tmp_path: Path) -> None:
     (tmp_path / "labs.csv").write_text("id,hb\n1,2\n")
     with pytest.raises(ManifestError, match="no row has any of the column names"):
