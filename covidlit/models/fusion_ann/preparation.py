@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -98,7 +98,8 @@ def _problem_of(settings: Mapping[str, Any]) -> str:
     """Why numbers of a preparation fit no training, or were changed after it; empty if they fit."""
     if lacking := [name for name in FIELDS if name not in settings]:
         return f"the preparation lacks {', '.join(lacking)}."
-    columns, rows = settings["columns"] or (), settings["reference"] or ()
+    columns: Sequence[int] = settings["columns"] or ()
+    rows: Sequence[Sequence[float]] = settings["reference"] or ()
     n = len(columns)
     if not n or not n == len(rows) == len(settings["fill"]) == len(settings["names"]):
         return (
