@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -37,6 +37,7 @@ class FusionMixin:
                 fix="let a run fit it (python train.py model=fusion_ann), or take it from "
                 "SeverityPrediction.fitted_to(arguments, data).",
             )
+        _check_columns(settings, self.hparams.get("columns"))
         node = dict(self.hparams["net"])
         folds, each = self.hparams["calibration_folds"], self.hparams["calibration_members"]
         _check_calibration(folds, each)
@@ -97,6 +98,20 @@ class Fusion(FusionMixin, nn.Module):
 def key_of(batch: Mapping[str, Any]) -> str:
     """What the rows of a batch are called: `patient_id` or `scan_id`."""
     return next((name for name in KEYS if name in batch), KEYS[-1])
+
+
+def _check_columns(settings: Mapping[str, Any], columns: Sequence[str] | None) -> None:
+    """Refuse a preparation that takes other numbers than those that it names."""
+    if columns is None:
+        return
+    for place, name in zip(settings.get("columns", ()), settings.get("names", ()), strict=False):
+        if not isinstance(place, int) or not 0 <= place < len(columns) or columns[place] != name:
+            raise ConfigError(
+                f"the preparation takes {name} from column {place!r} of the {len(columns)} raw "
+                "numbers, where it is not.",
+                where="preparation",
+                fix="let a training fit it: set it to null.",
+            )
 
 
 def _check_calibration(folds: Any, members: Any) -> None:

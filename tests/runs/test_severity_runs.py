@@ -73,6 +73,14 @@ def test_folds_trained_as_one_are_those_trained_one_by_one(factor_run: Run) -> N
         assert (together / f"fold_{fold}" / "checkpoints" / "last.ckpt").is_file()
 
 
+def test_a_callback_that_changes_the_training_is_not_passed_over(factor_run: Run) -> None:
+    stop = "{_target_: pytorch_lightning.callbacks.EarlyStopping, monitor: val_loss, patience: 0}"
+    slow = ["model.task.optimizer.lr=1.0", "trainer.max_epochs=20"]
+    folder = factor_run("fusion_ann", *FOLDS, *slow, f"+callbacks.early={stop}")
+    path = folder / "fold_0" / "checkpoints" / "last.ckpt"
+    assert torch.load(path, weights_only=True)["epoch"] < 19
+
+
 def test_finished_folds_are_kept(factor_run: Run) -> None:
     folder = factor_run("fusion_ann", *FOLDS)
     first = scores(folder)
