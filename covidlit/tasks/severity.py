@@ -113,7 +113,11 @@ class SeverityPrediction(FusionMixin, BaseTask):
         asked = arguments.get("features")
         groups = [asked] if isinstance(asked, str) else asked
         columns = list(data.feature_table(None)["name"])
-        names = list(data.feature_table(groups)["name"])
+        try:
+            names = list(data.feature_table(groups)["name"])
+        except ConfigError as error:
+            where = str(error.where).replace("model.features", "model.task.features")
+            raise ConfigError(error.what, where=where, fix=error.fix) from error
         rows = data.rows_of("train")
         settings = fit_preparation(
             data.features_of("train", None)[columns].to_numpy(dtype=np.float64),

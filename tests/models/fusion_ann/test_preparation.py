@@ -112,7 +112,7 @@ def test_only_plain_numbers_are_kept() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [({"transform": "log"}, "no transform 'log'"), ({"k_best": 0}, "at least 1"),
-     ({"k_best": 1.5}, "at least 1")],
+     ({"k_best": 1.5}, "at least 1"), ({"k_best": 4}, "3 features to choose from")],
 )  # fmt: skip
 def test_arguments_out_of_range_are_named(given: dict[str, object], said: str) -> None:
     values, target = drawn()
