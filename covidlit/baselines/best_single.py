@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from covidlit.errors import ConfigError, did_you_mean
 
 DIRECTIONS = ("learnt", "definition")
-_SIDES = {"above": True, "below": False}
+_SIDES = {"high": True, "low": False}
 
 
 class BestSingle(ClassifierMixin, BaseEstimator):
@@ -54,13 +54,13 @@ class BestSingle(ClassifierMixin, BaseEstimator):
         self.sides = sides
 
     def name_features(self, features: pd.DataFrame) -> None:
-        """Take names and sides of the columns from a table of features: name, and disease.
+        """Take names and sides of the columns from a table of features: name, and worse.
 
         Raises:
             ConfigError: there is no such direction.
         """
         self.names = [str(name) for name in features["name"]]
-        given = features["disease"] if "disease" in features else [None] * len(features)
+        given = features["worse"] if "worse" in features else [None] * len(features)
         self.sides = [side if side in _SIDES else None for side in given]
         self._check()
 

@@ -33,7 +33,6 @@ from covidlit.baselines.search import (
 )
 from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.class_names import in_target_order
-from covidlit.cohort.feature_presets import absent_of_presets
 from covidlit.datamodules.cohort_data import Planned
 from covidlit.errors import ConfigError, TrainingError
 from covidlit.files import write_json
@@ -181,10 +180,6 @@ class ClassicalRunner:
             self._classifier.name_features(table)
         counts = table.groupby("group", sort=False).size()
         self._counts = ", ".join(f"{group} {count}" for group, count in counts.items())
-        every = data.feature_table(None)
-        absent = absent_of_presets(self._groups or (), [*every["group"], *every["name"]])
-        for preset, lacking in absent.items():
-            self._tell(f"Of the features {preset} the data lack {', '.join(lacking)}.")
 
     def _tell(self, text: str) -> None:
         """Once, however often the data are looked at."""

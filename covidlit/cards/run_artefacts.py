@@ -124,7 +124,15 @@ def _read(path: Path) -> dict[str, Any]:
     if path.name == "split.json":
         return Split.load(path).model_dump(mode="json")
     if path.name == "metrics.json":
-        return read_metrics(path)
+        metrics = read_metrics(path)
+        if kind := metrics.get("kind"):
+            raise CovidlitError(
+                f"the CLAIM sheet and the model card are of classifications, and this is a run of "
+                f"{kind}.",
+                where=path.parent,
+                fix="give the folder of a classification; report.html says what this run came to.",
+            )
+        return metrics
     try:
         text = path.read_text(encoding="utf-8")
         content = load_yaml(text) if path.suffix == ".yaml" else json.loads(text)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from covidlit.cli.evaluate_segmentation import evaluate_segmentation_run, is_segmentation
+from covidlit.cli.evaluate_survival import evaluate_survival_run, is_survival
 from covidlit.cli.recorded_command import recorded_command
 
 if TYPE_CHECKING:
@@ -78,8 +79,11 @@ def evaluate(
         "confidence": confidence,
         "seed": seed,
     }
-    if len(predictions) == 1 and is_segmentation(predictions[0]):
-        page = evaluate_segmentation_run(predictions[0], out, given, title)
+    kinds = (is_segmentation, evaluate_segmentation_run), (is_survival, evaluate_survival_run)
+    for is_of_kind, evaluate_run in kinds:
+        if len(predictions) != 1 or not is_of_kind(predictions[0]):
+            continue
+        page = evaluate_run(predictions[0], out, given, title)
         Console().print(f"Report: {page}", highlight=False, soft_wrap=True, markup=False)
         return
     table = read_runs(predictions)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from covidlit.cli.predict_table import predict_table
+from covidlit.errors import ConfigError
 from covidlit.version import __version__
 
 if TYPE_CHECKING:
@@ -31,7 +33,10 @@ def predict(
     ],
     path: Annotated[
         Path,
-        typer.Argument(help="Folder with DICOM files, an image (.nii.gz, ...), or a manifest."),
+        typer.Argument(
+            help="Folder with DICOM files, an image (.nii.gz, ...), or a manifest; for a model of "
+            "tables a table (.csv, .xlsx, .parquet) of patients or of scans."
+        ),
     ],
     out: Annotated[
         Path, typer.Option("--out", help="Where to write the scores (.csv or .parquet).")
@@ -73,6 +78,21 @@ def predict(
             "CHECKPOINT must be one. `covidlit explain` checks them."
         ),
     ] = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a hospital's own table, for a model of data=clinical: a name in conf/clinical "
+            "or the path of a .yaml file, as of `covidlit clinical`."
+        ),
+    ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Of a model of tables: what each value contributes to the score of its row, in "
+            "OUT.contributions.csv.",
+        ),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with an error if a scan was refused.")
     ] = False,
@@ -80,13 +100,35 @@ def predict(
         bool, typer.Option("--timings", help="Print how long each step took.")
     ] = False,
 ) -> None:
-    """Score CT scans with a trained network; for research, not for clinical use.
+    """Score CT scans or rows of a table with a trained model; for research, not for clinical use.
 
     Scans are read and prepared exactly as in the run that wrote the checkpoint. Series and files
     that cannot be used are listed with the reason, and keep a row without a score in the table.
     Scores are written as they come; where the command was stopped, the same command goes on (with
     --heatmaps it starts again). Ends with 1 where no scan could be scored.
+
+    A model of data=clinical takes a table with one row per patient and date (contract 9, as
+    `covidlit clinical` writes it; or a hospital's own by --mapping), reduced as in its run, or one
+    row per patient; a model of data=factors the factors of `covidlit quantify`. Columns are found
+    by name. Each row gets a score with the range of the ensemble's members, what is missing and
+    what lies outside the training range; units that cannot be right are refused.
     """
+    from covidlit.deploy.tables.model import is_table_model
+
+    if is_table_model(checkpoint):
+        _require_of_tables(
+            heatmaps=heatmaps, override=override, image_orientation=image_orientation,
+            engine=None if engine == "auto" else engine,
+            device=None if device in ("auto", "cpu") else device,
+        )  # fmt: skip
+        predict_table(checkpoint, path, out, mapping, explain, strict)
+        return
+    if mapping is not None or explain:
+        raise ConfigError(
+            "this is for models of tables, and the model takes scans.",
+            where="--mapping" if mapping is not None else "--explain",
+            fix="leave it out; --heatmaps explains scores of scans.",
+        )
     from covidlit.deploy import Timings, load_engine
     from covidlit.tables import check_own_table, write_table
 
@@ -150,6 +192,17 @@ def predict(
         require_all(table, path)
     if not table["status"].eq("ok").any():
         raise typer.Exit(1)
+
+
+def _require_of_tables(**options: object) -> None:
+    """Refuse options that say nothing of a model of tables."""
+    for name, value in options.items():
+        if value:
+            raise ConfigError(
+                "the option is of CT scans, and the model takes tables.",
+                where=f"--{name.replace('_', '-')}",
+                fix="leave it out.",
+            )
 
 
 def _print_timings(timings: Timings) -> None:

@@ -44,7 +44,8 @@ def trend(
     """
     from rich.console import Console
 
-    from covidlit.cohort.factor_tables import FACTORS, read_factors, read_lesions
+    from covidlit.cohort.factor_limits import FACTORS
+    from covidlit.cohort.factor_tables import read_factors, read_lesions
     from covidlit.lesions.agreement import SINGLE_LESIONS
     from covidlit.lesions.trend import (
         CHANGE_COLUMNS,

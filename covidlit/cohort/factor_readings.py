@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
-Side = Literal["above", "below"]
+Side = Literal["high", "low"]
 
 _FIGURE = "the severity paper, Figure 8"
 
@@ -15,38 +15,38 @@ class Reading(NamedTuple):
     """How one factor is read.
 
     Args:
-        disease: the side that speaks for pneumonia.
+        worse: the side that speaks for pneumonia.
         nothing_found: what the factor counts as in a scan without a lesion, where it is undefined;
             None: it stays undefined.
         why: where the two come from.
     """
 
-    disease: Side
+    worse: Side
     nothing_found: float | None
     why: str
 
 
 READINGS: dict[str, Reading] = {
-    "n_lesions": Reading("above", 0.0, f"{_FIGURE}: the more lesions, the more severe"),
-    "total_volume_ml": Reading("above", 0.0, "the severity paper, Table 2"),
-    "mean_volume_ml": Reading("above", 0.0, "no lesion has no volume"),
-    "proportion_percent": Reading("above", 0.0, "the severity paper, Table 2"),
-    "max_diameter_3d_mm": Reading("above", 0.0, f"{_FIGURE}: the larger, the more severe"),
-    "max_diameter_2d_mm": Reading("above", 0.0, f"{_FIGURE}: the larger, the more severe"),
+    "n_lesions": Reading("high", 0.0, f"{_FIGURE}: the more lesions, the more severe"),
+    "total_volume_ml": Reading("high", 0.0, "the severity paper, Table 2"),
+    "mean_volume_ml": Reading("high", 0.0, "no lesion has no volume"),
+    "proportion_percent": Reading("high", 0.0, "the severity paper, Table 2"),
+    "max_diameter_3d_mm": Reading("high", 0.0, f"{_FIGURE}: the larger, the more severe"),
+    "max_diameter_2d_mm": Reading("high", 0.0, f"{_FIGURE}: the larger, the more severe"),
     "mean_density_hu": Reading(
-        "above", -850.0, f"{_FIGURE}: the denser, the more serious; nothing denser than lung in "
+        "high", -850.0, f"{_FIGURE}: the denser, the more serious; nothing denser than lung in "
         "inspiration was found",
     ),
     "edge_clarity_hu_per_mm": Reading(
-        "below", 225.0, f"{_FIGURE}: inflammation is blurred; as clear as the step of 900 HU from "
+        "low", 225.0, f"{_FIGURE}: inflammation is blurred; as clear as the step of 900 HU from "
         "lung to soft tissue, whose fitted slope within 3 mm is 900 / 4",
     ),
     "pleural_distance_mm": Reading(
-        "below", 50.0, f"{_FIGURE}: COVID-19 often lies under the pleura; no place in a lung is "
+        "low", 50.0, f"{_FIGURE}: COVID-19 often lies under the pleura; no place in a lung is "
         "much further from it",
     ),
-    "form": Reading("below", 1.0, f"{_FIGURE}: the irregular are dangerous; as regular as a ball"),
-    "volume_change_ml": Reading("above", None, "undefined in a patient's first scan, lesion or no"),
+    "form": Reading("low", 1.0, f"{_FIGURE}: the irregular are dangerous; as regular as a ball"),
+    "volume_change_ml": Reading("high", None, "undefined in a patient's first scan, lesion or no"),
 }  # fmt: skip
 """The eleven factors. Undefined values of a scan that has lesions stay undefined, whatever stands
 here, and so does the volume change of a first scan: that is not known, which is not the same as

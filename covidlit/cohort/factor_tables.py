@@ -17,24 +17,10 @@ from covidlit.cohort.columns import (
     to_dates,
     whole_number,
 )
+from covidlit.cohort.factor_limits import FACTOR_LIMITS, FACTORS
 from covidlit.errors import ManifestError
 from covidlit.scans.lesion_labels import FIRST_LESION, LESION_CLASSES
 from covidlit.tables import read_table, row_texts, validate
-
-FACTORS: dict[str, str] = {
-    "n_lesions": "number of lesions",
-    "total_volume_ml": "total lesion volume",
-    "mean_volume_ml": "mean lesion volume",
-    "proportion_percent": "proportion of lesions, of the lung's volume",
-    "max_diameter_3d_mm": "maximum 3D long diameter",
-    "max_diameter_2d_mm": "maximum 2D long diameter, in an axial slice",
-    "mean_density_hu": "mean density",
-    "edge_clarity_hu_per_mm": "edge clarity: mean HU gradient across the lesions' border",
-    "pleural_distance_mm": "pleural distance: from the lesions to the lung's border",
-    "form": "form of the three largest lesions: mean sphericity, 0 to 1",
-    "volume_change_ml": "lesion volume change since the patient's previous scan",
-}
-"""The severity paper's eleven imaging features (its Table 2): column -> what it is."""
 
 _NEED_A_LESION = (
     "mean_volume_ml",
@@ -54,16 +40,11 @@ FACTORS_SCHEMA = pa.DataFrameSchema(
         "scan_id": file_name(required=True, nullable=False, fix="as in the manifest"),
         "acquisition_date": iso_date(required=True),
         "n_lesions": whole_number(0, required=True),
-        "total_volume_ml": number(_ML, required=True),
-        "mean_volume_ml": number(_ML, required=True),
-        "proportion_percent": number(between(0, 100, "percent"), required=True),
-        "max_diameter_3d_mm": number(_MM, required=True),
-        "max_diameter_2d_mm": number(_MM, required=True),
-        "mean_density_hu": number(between(-1100, 4000, "HU"), required=True),
-        "edge_clarity_hu_per_mm": number(between(0, 10000, "HU/mm"), required=True),
-        "pleural_distance_mm": number(_MM, required=True),
-        "form": number(between(0, 1, "(sphericity, no unit)"), required=True),
-        "volume_change_ml": number(between(-20000, 20000, "mL"), required=True),
+        **{
+            name: number(between(*limits), required=True)
+            for name, limits in FACTOR_LIMITS.items()
+            if name != "n_lesions"
+        },
     },
     unique=["scan_id"],
     unique_column_names=True,

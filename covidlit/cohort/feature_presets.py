@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from covidlit.cohort.clinical import INDICATORS
-from covidlit.cohort.factor_tables import FACTORS
+from covidlit.cohort.clinical.indicators import INDICATORS
+from covidlit.cohort.factor_limits import FACTORS
 
 PAPER15 = (
     "total_volume_ml", "mean_volume_ml", "volume_change_ml", "proportion_percent",

@@ -13,6 +13,7 @@ import pandas as pd
 
 from covidlit.cohort.class_names import count_classes
 from covidlit.cohort.columns import column_of
+from covidlit.cohort.endpoint import TIME
 from covidlit.cohort.spellings import require_one_spelling
 from covidlit.cohort.split import PARTS, Part, Split, patient_keys, unit_key
 from covidlit.errors import SplitError
@@ -357,7 +358,7 @@ def _finish(
             if kind == "from_column"
             else "use a larger manifest, fewer folds or a smaller validation_fraction.",
         )
-    if "target" in table:
+    if "target" in table and TIME not in table:  # times tell where all have the event
         trained = table[[parts[scan] == "train" for scan in table[unit_key(table)]]]
         mend = _other_split(table, kind, arguments, seed, fold)
         require_two_targets(trained, kind, whole=table, mend=mend)

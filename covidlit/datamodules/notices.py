@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytorch_lightning.utilities import rank_zero_only
@@ -53,6 +53,11 @@ class Notices:
     def of_join(self, data: CohortData, lines: Sequence[str]) -> None:
         """What found no counterpart in a join, and classes that a part lacks; the data set up."""
         self._warn(*lines, *noted_lines(data.table, data.unit), *_lacking(data, data.rows_of))
+
+    def of_presets(self, absent: Mapping[str, Sequence[str]]) -> None:
+        """Features of presets that the data lack, by preset."""
+        for preset, lacking in absent.items():
+            self._warn(f"Of the features {preset} the data lack {', '.join(lacking)}.")
 
     def of_slices(self, table: pd.DataFrame, flow: Flow) -> None:
         """What of labelled slices was left out, by inclusion, for its size or as unreadable."""

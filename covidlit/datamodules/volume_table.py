@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def with_target(manifest: pd.DataFrame, label_rule: Any = None, n_classes: int = 2) -> pd.DataFrame:
     """The manifest with a `target`: the label rule's, or its own where no rule is given.
 
-    Rows that get none are refused: `status` and `reason` say so.
+    Rows that get none are refused: `status` and `reason` say so. A rule of an endpoint in time adds
+    its columns of the follow-up.
 
     Raises:
         ManifestError: there is neither a target nor a rule, or a target is not in
@@ -40,6 +41,9 @@ def with_target(manifest: pd.DataFrame, label_rule: Any = None, n_classes: int =
         table["target"] = label_rule.apply(manifest)
         if hasattr(label_rule, "explain"):
             reasons = label_rule.explain(manifest)["reason"].astype("string")
+        if hasattr(label_rule, "follow_up"):  # an endpoint in time
+            own = label_rule.follow_up(manifest)
+            table = table.drop(columns=[name for name in own if name in table]).join(own)
     table["target"] = pd.to_numeric(table["target"]).astype("Int64")
     for row, value in zip(row_texts(table), table["target"], strict=True):
         if not pd.isna(value) and not 0 <= value < n_classes:

@@ -74,6 +74,8 @@ def read_metrics(path: str | Path) -> dict[str, Any]:
 def in_present_format(metrics: dict[str, Any], where: object = FILE) -> dict[str, Any]:
     """Metrics of any version with the keys that the present one gives them.
 
+    Those of other outcomes, which say their `kind`, have a format of their own.
+
     Raises:
         PredictionsError: a later version wrote them.
     """
@@ -85,7 +87,7 @@ def in_present_format(metrics: dict[str, Any], where: object = FILE) -> dict[str
             fix="use the version of covidlit that wrote it, or evaluate the run again.",
         )
     parts = metrics.get("parts")
-    if written == FORMAT or not isinstance(parts, dict):
+    if written == FORMAT or not isinstance(parts, dict) or "kind" in metrics:
         return metrics
     return metrics | {"parts": {name: _part_of_1(part) for name, part in parts.items()}}
 

@@ -20,6 +20,7 @@ from covidlit.evaluation.evaluate import Evaluation, evaluate
 from covidlit.evaluation.metrics_file import with_context, write_metrics
 from covidlit.evaluation.predictions import accepted
 from covidlit.evaluation.report_context import ReportContext
+from covidlit.evaluation.row_names import page_in_unit
 from covidlit.files import check_own_page, write_text
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
         for stratum in metrics["centre_check"]["strata"]
         for centre in stratum["centres"]
     ]
-    return page_template("report.html.j2").render(
+    page = page_template("report.html.j2").render(
         context=context,
         metrics=metrics,
         test=test,
@@ -110,6 +111,7 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
         centre_scale=report_text.Scale(0.0, 1.0, 0.5),
         has_centres=bool(centres),
     )
+    return page_in_unit(page, context.unit)
 
 
 @cache

@@ -42,6 +42,9 @@ class ReportContext:
         thresholds: what a classifier by thresholds has learnt, see `learnt_thresholds`.
         published: figures of a paper that stand beside the run's own.
         gallery: captions with PNG pictures of heatmaps, and `gallery_note`, what they show.
+        unit: what a row is, such as "patient".
+        importance: of features by shuffling them, by their description; with `importance_note`, a
+            sentence, and `importance_picture`, a PNG.
     """
 
     title: str = "Evaluation report"
@@ -69,3 +72,7 @@ class ReportContext:
     published: PublishedFigures | None = None
     gallery: Sequence[tuple[str, bytes]] = ()
     gallery_note: str = ""
+    unit: str = "scan"
+    importance: pd.DataFrame | None = None
+    importance_note: str = ""
+    importance_picture: bytes = b""

@@ -72,8 +72,8 @@ def _settle_doubtful(
     believed = np.zeros(len(sizes), dtype=bool)
     believed[np.unique(pieces[(found == lesion) & (lesion > 0)])] = True
     places = ndimage.find_objects(pieces)
-    every = np.arange(len(sizes))
-    part_of = every.copy()  # the piece that each has become part of
+    part_of = np.arange(len(sizes))  # the piece that each has become part of
+    grown = sizes.copy()  # with what has become part of it
     doubtful = np.flatnonzero(~believed & (sizes < most_voxels))
     for piece in sorted(doubtful[doubtful > 0], key=lambda each: int(sizes[each])):
         place = places[piece - 1]
@@ -84,12 +84,13 @@ def _settle_doubtful(
         touched = _roots(part_of, touched[touched > 0])
         touched = touched[touched != piece]
         if len(touched):
-            part_of[piece] = np.bincount(touched).argmax()
-        elif sizes[_roots(part_of, every) == piece].sum() < most_voxels:
+            part_of[piece] = largest = np.bincount(touched).argmax()
+            grown[largest] += grown[piece]
+        elif grown[piece] < most_voxels:
             part_of[piece] = 0
     class_of = np.zeros(len(sizes), np.uint8)
     class_of[pieces.ravel()] = lesion.ravel()
-    new = class_of[_roots(part_of, every)]
+    new = class_of[_roots(part_of, np.arange(len(sizes)))]
     new[0] = 0
     changed = (pieces > 0) & (new[pieces] != lesion)
     classes[changed] = np.where(new[pieces][changed] > 0, new[pieces][changed], LUNG)
@@ -98,7 +99,7 @@ def _settle_doubtful(
 def _roots(part_of: NDArray[np.intp], pieces: NDArray[np.integer]) -> NDArray[np.intp]:
     """The pieces that others have become part of in the end."""
     found = part_of[pieces]
-    while (nxt := part_of[found]).tolist() != found.tolist():
+    while ((nxt := part_of[found]) != found).any():
         found = nxt
     return found
 

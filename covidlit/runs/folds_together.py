@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WATCHING = ("BestCheckpoint", "ModelCheckpoint", "RichProgressBar", "TQDMProgressBar")
+"""Callbacks that change nothing of what a network learns; others, such as EarlyStopping, may."""
+
 
 def train_together(folds: Sequence[Fold], runner: Runner) -> dict[int, BaseTask]:
     """The trained tasks of the folds, by number; none where they have to be trained one by one.
@@ -37,8 +40,10 @@ def train_together(folds: Sequence[Fold], runner: Runner) -> dict[int, BaseTask]
     config = waiting[0].config
     loggers = (config["model"].get("logger") or {}).keys()
     wanted = (config.get("cross_validation") or {}).get("together", True) and loggers <= {"csv"}
+    nodes = (config["model"].get("callbacks") or {}).values()
+    watching = all(str(each["_target_"]).rpartition(".")[2] in WATCHING for each in nodes if each)
     tables = all(isinstance(fold.data, TableDataModule) for fold in waiting)
-    if not wanted or not tables or not isinstance(runner.task, SeverityPrediction):
+    if not wanted or not watching or not tables or not isinstance(runner.task, SeverityPrediction):
         return {}
     tasks = [_task_of(fold) for fold in waiting]
     trainer = config["trainer"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.utils import get_class, instantiate
 
+from covidlit.datamodules.cohort_data import Planned
 from covidlit.errors import ConfigError
 from covidlit.runs import training
 from covidlit.runs.outcomes import outcome_of
@@ -124,8 +125,6 @@ class LightningRunner:
         Raises:
             ConfigError: see `fit`; or data of another kind.
         """
-        from covidlit.datamodules.cohort_data import Planned
-
         self._task_class.check_input(data.input_record())
         planned: Any = Planned(data)
         for name, node in self._callback_nodes.items():
@@ -313,7 +312,7 @@ class LightningRunner:
             **({"batch size": data["batch_size"]} if "batch_size" in data else {}),
             "draws balanced by": data.get("balanced") or "nothing: every row once",
             **{name: settings_text(task[name] or {}) for name in chosen},
-            **(task.get("anchor_fit") or {}),
+            **self.task.facts(),
             "augmentation": settings_text(config.get("augmentation") or {}),
         }
 

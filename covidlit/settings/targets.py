@@ -70,8 +70,11 @@ ALLOWED_TARGETS: dict[str, set[str]] = {
         "covidlit.cohort.slice_criteria.SliceCriteria",
     },
     "label_rules": {
-        f"covidlit.cohort.label_rule.{name}"
-        for name in ("ByClass", "ByColumn", "LabelRule", "ManifestTarget", "MultiClass")
+        "covidlit.cohort.endpoint.Endpoint",
+        *(
+            f"covidlit.cohort.label_rule.{name}"
+            for name in ("ByClass", "ByColumn", "LabelRule", "ManifestTarget", "MultiClass")
+        ),
     },
     "splits": {
         f"covidlit.cohort.splits.{name}"
@@ -90,8 +93,9 @@ MOVED = {
 """Names in configurations of earlier runs, and what they are called today."""
 
 CLASSIFICATION = "covidlit.tasks.classification.VolumeClassification"
-"""The name that a task writes into its checkpoint; known here, because looking for it would import
-Lightning, which takes longer than scoring a scan."""
+SEVERITY = "covidlit.tasks.severity.SeverityPrediction"
+"""The names that tasks write into their checkpoints; known here, because looking for them would
+import Lightning, which takes longer than scoring a scan."""
 
 
 _OF_HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_")
@@ -121,7 +125,7 @@ def is_allowed(target: object, kind: str | None = None) -> bool:
 def _is_own_class(target: str, kind: str) -> bool:
     if kind not in ("models", "tasks"):
         return False
-    if target == CLASSIFICATION:
+    if target in (CLASSIFICATION, SEVERITY):
         return kind == "tasks"
     parts = target.split(".")
     if len(parts) != 4 or parts[:2] != ["covidlit", kind]:

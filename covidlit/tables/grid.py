@@ -187,6 +187,13 @@ def _of_csv(path: Path, encoding: str | None) -> Grid:
             starts.append(start)
         start = reader.line_num + 1 + skipped
     width = max(map(len, rows), default=0)
+    full = all(len(row) == width for row in rows[:-1])
+    if len(rows) > 2 and full and len(rows[-1]) < width and not text.endswith(("\n", "\r")):
+        # Spreadsheets leave empty cells out at ends of rows, but in no last row alone.
+        raise ValueError(
+            f"its last line, {starts[-1]}, ends after {len(rows[-1])} of {width} cells, as a file "
+            "does that was cut off; export it again, or complete that line"
+        )
     rows = [row + [None] * (width - len(row)) for row in rows]
     return Grid(rows, starts)
 

@@ -111,6 +111,10 @@ class BaseTask(pl.LightningModule, ABC):
         """
         return dict(arguments)
 
+    def facts(self) -> dict[str, Any]:
+        """What the training part has decided, for the report, such as the features it chose."""
+        return {}
+
     @abstractmethod
     def configure_models(self) -> None:
         """Build `self.net` from the hyper-parameters."""

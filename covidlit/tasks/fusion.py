@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -37,6 +37,7 @@ class FusionMixin:
                 fix="let a run fit it (python train.py model=fusion_ann), or take it from "
                 "SeverityPrediction.fitted_to(arguments, data).",
             )
+        _check_columns(settings, self.hparams.get("columns"))
         node = dict(self.hparams["net"])
         folds, each = self.hparams["calibration_folds"], self.hparams["calibration_members"]
         _check_calibration(folds, each)
@@ -70,9 +71,47 @@ class FusionMixin:
         return {key: kept, "score": score[counts]}
 
 
+class Fusion(FusionMixin, nn.Module):
+    """A `SeverityPrediction` without its training: the same weights under the same names.
+
+    Args:
+        hparams: of the task: `net`, `preparation`, `columns`, and those of the calibration.
+
+    Raises:
+        ConfigError: they do not describe a network.
+    """
+
+    def __init__(self, hparams: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.hparams = dict(hparams)
+        self.record: dict[str, Any] = {}
+        self.net = self.build_net()
+        self.n_scoring = int(self.hparams["net"].get("members", 8))
+        self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the raw numbers that it takes, in order."""
+        return [str(name) for name in self.hparams["columns"]]
+
+
 def key_of(batch: Mapping[str, Any]) -> str:
     """What the rows of a batch are called: `patient_id` or `scan_id`."""
     return next((name for name in KEYS if name in batch), KEYS[-1])
+
+
+def _check_columns(settings: Mapping[str, Any], columns: Sequence[str] | None) -> None:
+    """Refuse a preparation that takes other numbers than those that it names."""
+    if columns is None:
+        return
+    for place, name in zip(settings.get("columns", ()), settings.get("names", ()), strict=False):
+        if not isinstance(place, int) or not 0 <= place < len(columns) or columns[place] != name:
+            raise ConfigError(
+                f"the preparation takes {name} from column {place!r} of the {len(columns)} raw "
+                "numbers, where it is not.",
+                where="preparation",
+                fix="let a training fit it: set it to null.",
+            )
 
 
 def _check_calibration(folds: Any, members: Any) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from covidlit.checkpoints.file import load_checkpoint
 from covidlit.errors import CheckpointError
-from covidlit.settings.targets import CLASSIFICATION
+from covidlit.settings.targets import CLASSIFICATION, SEVERITY
 from covidlit.tasks.classifier import Classifier
+from covidlit.tasks.fusion import Fusion
 from covidlit.tasks.restore import restore
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 SEGMENTATION = "covidlit.tasks.segmentation.LesionSegmentation"
 _SEGMENTATIONS = (SEGMENTATION, "covidlit.tasks.LesionSegmentation")
 _CLASSIFICATIONS = (CLASSIFICATION, "covidlit.tasks.VolumeClassification")
+_SEVERITIES = (SEVERITY, "covidlit.tasks.SeverityPrediction")
 
 
 def load_task(path: str | Path) -> BaseTask:
@@ -34,6 +36,23 @@ def load_for_prediction(path: str | Path) -> Classifier | BaseTask:
         CheckpointError: see `covidlit.tasks.restore.restore`.
     """
     task: Classifier | BaseTask = restore(path, dict.fromkeys(_CLASSIFICATIONS, Classifier))
+    return task
+
+
+def load_fusion(path: str | Path) -> Fusion:
+    """The trained severity prediction of a checkpoint, without Lightning.
+
+    Raises:
+        CheckpointError: see `covidlit.tasks.restore.restore`; or it is another task's.
+    """
+    name = str(load_checkpoint(path)["covidlit"]["task"])
+    if name not in _SEVERITIES:
+        raise CheckpointError(
+            f"the checkpoint is of a {name.rpartition('.')[2]}, which takes no table of numbers.",
+            where=path,
+            fix="give one of `python train.py model=fusion_ann data=clinical`.",
+        )
+    task: Fusion = restore(path, dict.fromkeys(_SEVERITIES, Fusion))
     return task
 
 

@@ -129,6 +129,10 @@ class LesionSegmentation(SegmenterMixin, BaseTask):
             )
         self.net = self.build_net()
 
+    def facts(self) -> dict[str, Any]:
+        """What was measured of anchors that were fit."""
+        return dict(self.hparams["anchor_fit"] or {})
+
     def configure_losses(self) -> None:
         given = dict(self.hparams["loss_weights"] or {})
         if unknown := sorted(set(given) - set(LOSSES)):

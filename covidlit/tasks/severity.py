@@ -113,7 +113,11 @@ class SeverityPrediction(FusionMixin, BaseTask):
         asked = arguments.get("features")
         groups = [asked] if isinstance(asked, str) else asked
         columns = list(data.feature_table(None)["name"])
-        names = list(data.feature_table(groups)["name"])
+        try:
+            names = list(data.feature_table(groups)["name"])
+        except ConfigError as error:
+            where = str(error.where).replace("model.features", "model.task.features")
+            raise ConfigError(error.what, where=where, fix=error.fix) from error
         rows = data.rows_of("train")
         settings = fit_preparation(
             data.features_of("train", None)[columns].to_numpy(dtype=np.float64),
@@ -133,6 +137,21 @@ class SeverityPrediction(FusionMixin, BaseTask):
         self.register_buffer("calibration", torch.tensor([1.0, 0.0]))  # factor and offset of logits
         self._fold_of: dict[str, int] = {}
         self._seen: list[tuple[Tensor, Tensor]] = []
+
+    def facts(self) -> dict[str, Any]:
+        """Which features are used, which are not and why, and how scores became probabilities."""
+        settings = self.hparams["preparation"]
+        reasons: dict[str, list[str]] = {}
+        for name, why in (settings.get("left_out") or {}).items():
+            reasons.setdefault(why, []).append(name)
+        factor, offset = (float(value) for value in self.calibration)
+        shown = f"Platt: {factor:.2f} x logit {offset:+.2f}, on rows held back in training"
+        return {
+            "features": f"{len(settings['names'])}: {', '.join(settings['names'])}",
+            **{f"features {why}": ", ".join(names) for why, names in reasons.items()},
+            "ensemble": f"{self.n_scoring} members",
+            "calibration": "none" if (factor, offset) == (1.0, 0.0) else shown,
+        }
 
     def configure_losses(self) -> None:
         weights = self.hparams["class_weights"]

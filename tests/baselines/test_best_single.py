@@ -61,7 +61,7 @@ def test_the_variable_is_the_one_with_scikit_learns_largest_auc(seed: int) -> No
 def test_it_says_what_it_chose_and_is_kept(tmp_path: Path) -> None:
     x, y = table(0)
     made = BestSingle()
-    made.name_features(pd.DataFrame({"name": list("abcde"), "disease": ["above"] * 5}))
+    made.name_features(pd.DataFrame({"name": list("abcde"), "worse": ["high"] * 5}))
     pipeline = build_pipeline(made, scale=False).fit(x, y)
     assert made.sentence().startswith("c alone; low values speak for the positive class")
     assert "the largest AUC of 3 variables" in made.sentence()
@@ -70,7 +70,7 @@ def test_it_says_what_it_chose_and_is_kept(tmp_path: Path) -> None:
     again = load_model(model.save(tmp_path / "model.skops"))
     assert again.scores_of(x) == model.scores_of(x)
     defined = BestSingle(direction="definition")
-    defined.name_features(pd.DataFrame({"name": list("abcde"), "disease": ["above"] * 5}))
+    defined.name_features(pd.DataFrame({"name": list("abcde"), "worse": ["high"] * 5}))
     assert defined.fit(x, y).column_ != 2  # by its definition it tells the wrong way
 
 

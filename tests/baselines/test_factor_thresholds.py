@@ -215,7 +215,7 @@ def test_what_is_chosen_is_not_optimistic_where_there_is_nothing_to_learn() -> N
 
 def test_directions_are_those_of_the_definitions_unless_they_are_learnt() -> None:
     x, y = table(5)
-    features = pd.DataFrame({"name": list("abcd"), "disease": ["below", "above", None, "below"]})
+    features = pd.DataFrame({"name": list("abcd"), "worse": ["low", "high", None, "low"]})
     made = FactorThresholds(rule="any", n_factors=4, n_bootstrap=0)
     made.name_features(features)
     made.fit(x, y)
@@ -246,7 +246,7 @@ def test_a_bootstrap_sample_is_a_table_of_its_own(seed: int) -> None:
 
 def test_intervals_draw_patients_and_hold_the_true_threshold() -> None:
     rng = np.random.default_rng(0)
-    features = pd.DataFrame({"name": ["a"], "description": ["a"], "unit": ["mm"], "disease": None})
+    features = pd.DataFrame({"name": ["a"], "description": ["a"], "unit": ["mm"], "worse": None})
     held = []
     for _ in range(20):
         y = np.repeat([0, 1], 100)

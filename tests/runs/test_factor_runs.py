@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from covidlit.baselines import load_model
 from covidlit.cli.app import app
-from covidlit.cohort.factor_tables import FACTORS
+from covidlit.cohort.factor_limits import FACTORS
 from covidlit.errors import ConfigError
 from covidlit.evaluation.predictions import read_predictions
 from covidlit.tables import write_table

@@ -12,6 +12,8 @@ import pytest
 import torch
 from hydra.errors import InstantiationException
 
+from covidlit.deploy.tables.model import load_table_model
+from covidlit.deploy.tables.predict_rows import predict_rows
 from covidlit.errors import ConfigError
 from covidlit.evaluation.predictions import read_predictions
 from covidlit.tasks.load import load_task
@@ -45,6 +47,21 @@ def test_a_run_leaves_all_that_a_run_leaves_and_its_checkpoint_is_plain(factor_r
     assert 0 < float(task.scores(task(own)).detach()) < 1  # a patient of whom nothing is known
 
 
+def test_a_run_scores_new_factors_as_its_own_and_says_what_it_looks_at(factor_run: Run) -> None:
+    folder = factor_run("fusion_ann", *SMALL)
+    found = pd.read_csv(folder / "importance.csv")
+    assert found["auc_drop"].is_monotonic_decreasing
+    assert (found["low"] <= found["high"]).all()
+    assert (folder / "importance.png").is_file()
+    assert "Importance of features" in (folder / "report.html").read_text()
+    measured = next(folder.parent.rglob("factors.*"))
+    own = read_predictions(folder / "predictions.parquet").set_index("scan_id")["score"]
+    scored = predict_rows(load_table_model(folder), measured, checkpoint=folder).table
+    again = scored.set_index("scan_id")["score"].loc[own.index]
+    np.testing.assert_allclose(again, own, atol=1e-5)
+    assert scored["notes"].str.contains("in the training part").any()
+
+
 def test_folds_trained_as_one_are_those_trained_one_by_one(factor_run: Run) -> None:
     together = factor_run("fusion_ann", *FOLDS, name="together")
     alone = factor_run("fusion_ann", *FOLDS, "cross_validation.together=false", name="alone")
@@ -54,6 +71,14 @@ def test_folds_trained_as_one_are_those_trained_one_by_one(factor_run: Run) -> N
     assert one["score"].nunique() > 50
     for fold in range(3):
         assert (together / f"fold_{fold}" / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_a_callback_that_changes_the_training_is_not_passed_over(factor_run: Run) -> None:
+    stop = "{_target_: pytorch_lightning.callbacks.EarlyStopping, monitor: val_loss, patience: 0}"
+    slow = ["model.task.optimizer.lr=1.0", "trainer.max_epochs=20"]
+    folder = factor_run("fusion_ann", *FOLDS, *slow, f"+callbacks.early={stop}")
+    path = folder / "fold_0" / "checkpoints" / "last.ckpt"
+    assert torch.load(path, weights_only=True)["epoch"] < 19
 
 
 def test_finished_folds_are_kept(factor_run: Run) -> None:

@@ -329,3 +329,9 @@ def test_every_experiment_composes(experiment: str) -> None:
 def test_every_choice_composes(group: str) -> None:
     for path in sorted((config_dir() / group).glob("*.yaml")):
         composed(f"{group}={path.stem}")
+
+
+def test_hospitals_are_given_as_the_readme_says() -> None:
+    given = "{north: {path: north.csv, mapping: north.yaml}}"
+    data = composed("data=clinical", "model=svm", f"data.hospitals={given}")["data"]
+    assert data["hospitals"] == {"north": {"path": "north.csv", "mapping": "north.yaml"}}

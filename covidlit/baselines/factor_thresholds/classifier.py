@@ -24,7 +24,7 @@ from covidlit.baselines.factor_thresholds.table import table_of
 from covidlit.baselines.folds import Folds, patient_folds
 from covidlit.errors import ConfigError
 
-_SIDES = {"above": True, "below": False}
+_SIDES = {"high": True, "low": False}
 
 
 class FactorThresholds(ClassifierMixin, BaseEstimator):
@@ -91,13 +91,13 @@ class FactorThresholds(ClassifierMixin, BaseEstimator):
         self.sides = sides
 
     def name_features(self, features: pd.DataFrame) -> None:
-        """Take names and sides of the columns from a table of features: name, and disease.
+        """Take names and sides of the columns from a table of features: name, and worse.
 
         Raises:
             ConfigError: a setting that does not fit, such as more factors than there are.
         """
         self.names = [str(name) for name in features["name"]]
-        given = features["disease"] if "disease" in features else [None] * len(features)
+        given = features["worse"] if "worse" in features else [None] * len(features)
         self.sides = [side if side in _SIDES else None for side in given]
         self._check(len(self.names))
 

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from covidlit.cohort.clinical.contract import (
         CLINICAL_SCHEMA,
+        read_clinical,
+        validate_clinical,
+        write_clinical,
+    )
+    from covidlit.cohort.clinical.indicators import (
         INDICATORS,
         OUTCOMES,
         SEVERITIES,
         Indicator,
-        read_clinical,
-        validate_clinical,
-        write_clinical,
     )
     from covidlit.cohort.clinical.join import JoinedByDate, join_by_date
     from covidlit.cohort.clinical.mapping import ClinicalMapping
@@ -50,14 +52,11 @@ __all__ = [
 _MODULES = {
     "contract": (
         "CLINICAL_SCHEMA",
-        "INDICATORS",
-        "OUTCOMES",
-        "SEVERITIES",
-        "Indicator",
         "read_clinical",
         "validate_clinical",
         "write_clinical",
     ),
+    "indicators": ("INDICATORS", "OUTCOMES", "SEVERITIES", "Indicator"),
     "join": ("JoinedByDate", "join_by_date"),
     "mapping": ("ClinicalMapping",),
     "mapping_file": ("load_mapping",),

@@ -52,6 +52,17 @@ _NUMBER = r"[-+]?(?:\d[\d.,' \u00a0\u202f]*\d|\d)(?:e[-+]?\d+)?|[-+]?[.,]\d+"
 _CELL = re.compile(
     rf"(?P<sign>[<>≤≥＜＞]=?|=|~|ca\.?)?\s*(?P<number>{_NUMBER})\s*(?P<rest>.*)", re.I | re.S
 )
+_BLANKS = r"[' \u00a0\u202f]"
+
+
+def _form(mark: str, group: str) -> re.Pattern[str]:
+    """Numbers with this decimal mark, whose thousands (or lakhs) are apart, if at all, as usual."""
+    groups = rf"\d{{1,3}}(?:{group}\d{{2,3}})*{group}\d{{3}}|\d{{1,3}}(?:{_BLANKS}\d{{3}})+"
+    return re.compile(rf"[-+]?(?:{groups}|\d*)(?:{mark}\d*)?(?:e[-+]?\d+)?", re.I)
+
+
+_COMMA, _POINT = _form(",", r"\."), _form(r"\.", ",")
+_ONE_POINT = re.compile(r"[-+]?[1-9]\d{0,2}\.\d{3}")
 _FLAG = re.compile(r"[\[(]?(?:h|l|hh|ll|\*+|!+|[↑↓]+|high|low|abn|a|n)?[\])]?", re.I)
 _ASTERISK = re.compile(r"^[*!↑↓]+\s*")
 
@@ -161,7 +172,7 @@ def _of_text(
     text: str,
     texts: Texts,
     known: Mapping[str, float | None],
-    number_of: Callable[[str], float],
+    number_of: Callable[[str], tuple[float, str]],
     allowed: set[str],
 ) -> tuple[float, str]:
     if text in known:
@@ -185,7 +196,7 @@ def _of_text(
         if readings(rest):
             raise Unreadable(f"is in {rest}, and not in the unit of the mapping")
         raise Unreadable(f"is a number with {rest!r} behind it")
-    value, sign = number_of(match["number"]), match["sign"] or ""
+    (value, rule), sign = number_of(match["number"]), match["sign"] or ""
     if sign[:1] in "<≤＜" and sign:
         if texts.below == "missing":
             return np.nan, "below a limit (<), missing"
@@ -197,16 +208,16 @@ def _of_text(
         return value, "above a limit (>), it"
     if rest or bare != text:
         return value, "a mark or a unit beside the number, removed"
-    return value, "written with a comma" if "," in match["number"] else ""
+    return value, rule
 
 
-def _reader(decimal: str, texts: Sequence[str]) -> Callable[[str], float]:
-    """How the texts of a column become numbers: whether their commas are decimal."""
+def _reader(decimal: str, texts: Sequence[str]) -> Callable[[str], tuple[float, str]]:
+    """How the texts of a column become a number and the rule that was needed for it."""
     numbers = [m["number"] for text in texts if (m := _CELL.fullmatch(text))]
+    bare = [re.sub(_BLANKS, "", number) for number in numbers]
     comma = decimal == "comma"
     unclear = False
     if decimal == "auto":
-        bare = [re.sub(r"[' \u00a0\u202f]", "", number) for number in numbers]
         decimal_comma = [
             n for n in bare
             if re.fullmatch(r"[-+]?(?:\d*,\d{1,2}|\d*,\d{4,}|[-+]?0,\d+|\d{4,},\d+"
@@ -218,26 +229,37 @@ def _reader(decimal: str, texts: Sequence[str]) -> Callable[[str], float]:
         ]  # fmt: skip
         comma = bool(decimal_comma)
         unclear = bool(decimal_comma) == bool(decimal_point)
+    # 12.400 among 9800 and 11200 is no 12.4: a laboratory that writes decimals writes them in all.
+    points = any("." in n and "," not in n and not _ONE_POINT.fullmatch(n) for n in bare)
+    whole = any(n.isdigit() and int(n) >= 100 for n in bare)
+    doubtful = not points and whole and decimal == "auto" and not comma
 
-    def read(number: str) -> float:
-        text = re.sub(r"[' \u00a0\u202f]", "", number)
-        if "," in text:
-            if unclear:
-                raise Unreadable(
-                    "has a comma of which it cannot be told whether it is decimal or of "
-                    "thousands (set decimal: comma or decimal: point in the mapping)"
-                )
-            text = text.replace(".", "").replace(",", ".") if comma else text.replace(",", "")
-        elif text.count(".") > 1:
-            if not comma:
-                raise Unreadable("is no number")
-            text = text.replace(".", "")
+    def read(number: str) -> tuple[float, str]:
+        thousands = _ONE_POINT.fullmatch(number) is not None
+        if thousands and comma and points:
+            raise Unreadable(
+                "has a point that may be of thousands, and other points of the column are decimal "
+                "(write the column in one way, or set decimal: auto in the mapping)"
+            )
+        if (thousands and doubtful) or ("," in number and unclear):
+            raise Unreadable(
+                f"has a {'comma' if ',' in number else 'point'} of which it cannot be told whether "
+                "it is decimal or of thousands (set decimal: comma or decimal: point in the "
+                "mapping)"
+            )
+        by_comma = comma and ("," in number or thousands or number.count(".") > 1)
+        form, group, mark = (_COMMA, ".", ",") if by_comma else (_POINT, ",", ".")
+        if form.fullmatch(number) is None:
+            raise Unreadable("is no number")
+        text = re.sub(_BLANKS, "", number).replace(group, "").replace(mark, ".")
         try:
             value = float(text)
         except ValueError:
             raise Unreadable("is no number") from None
         if np.isinf(value):
             raise Unreadable("is too large")
-        return value
+        if thousands and by_comma:
+            return value, "written with a point of thousands"
+        return value, "written with a comma" if "," in number else ""
 
     return read

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from covidlit.cohort.clinical.contract import CLINICAL_SCHEMA, INDICATORS, validate_clinical
+from covidlit.cohort.clinical.contract import CLINICAL_SCHEMA, validate_clinical
+from covidlit.cohort.clinical.indicators import INDICATORS
 from covidlit.cohort.clinical.mapping import ClinicalMapping
 from covidlit.cohort.clinical.moments import Reading
 from covidlit.cohort.clinical.people import People

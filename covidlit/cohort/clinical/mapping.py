@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from covidlit.cohort.clinical.contract import INDICATORS, OUTCOMES, SEVERITIES
+from covidlit.cohort.clinical.indicators import INDICATORS, OUTCOMES, SEVERITIES
 from covidlit.cohort.clinical.units import ALBUMIN, HAEMOGLOBIN_MONOMER, factor
 from covidlit.errors import did_you_mean
 

@@ -116,9 +116,10 @@ def _tests(
             rows.append((feature, of, float(test.statistic), float(test.pvalue)))
             continue
         own = _chi_square(absent, codes, len(names))
-        drawn = [_chi_square(rng.permutation(absent), codes, len(names))
-                 for _ in range(n_permutations)]  # fmt: skip
-        above = sum(each >= own - 1e-12 for each in drawn)
+        # How many missing values each group has after a permutation, without permuting.
+        sizes = np.bincount(codes, minlength=len(names))
+        drawn = rng.multivariate_hypergeometric(sizes, int(absent.sum()), n_permutations)
+        above = int((_of_counts(drawn, sizes, absent.mean()) >= own - 1e-12).sum())
         rows.append((feature, of, own, (above + 1) / (n_permutations + 1)))
     found = pd.DataFrame(rows, columns=["feature", "of", "statistic", "p"])
     corrected = multipletests(found["p"], method="holm")[1] if len(found) else []
@@ -128,7 +129,10 @@ def _tests(
 def _chi_square(absent: np.ndarray, codes: np.ndarray, n: int) -> float:
     """Of the table of missing or not by groups; the margins are fixed, so expectations are too."""
     sizes = np.bincount(codes, minlength=n)
-    expected = sizes * absent.mean()
-    observed = np.bincount(codes, weights=absent, minlength=n)
-    variance = expected * (1 - absent.mean())
-    return float(((observed - expected) ** 2 / variance).sum())
+    return float(_of_counts(np.bincount(codes, weights=absent, minlength=n), sizes, absent.mean()))
+
+
+def _of_counts(observed: np.ndarray, sizes: np.ndarray, share: float) -> np.ndarray:
+    expected = sizes * share
+    found: np.ndarray = ((observed - expected) ** 2 / (expected * (1 - share))).sum(axis=-1)
+    return found

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from covidlit.cohort.clinical.contract import INDICATORS, read_clinical
+from covidlit.cohort.clinical.contract import read_clinical
+from covidlit.cohort.clinical.indicators import INDICATORS
 from covidlit.cohort.clinical.mapping import ClinicalMapping
 from covidlit.cohort.clinical.read_people import STATIC
 from covidlit.errors import ManifestError

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from covidlit.cohort.clinical.contract import INDICATORS
+from covidlit.cohort.clinical.indicators import INDICATORS
 from covidlit.cohort.clinical.mapping import ClinicalMapping
 from covidlit.cohort.clinical.units import factor, other_units
 

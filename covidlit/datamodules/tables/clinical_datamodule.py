@@ -101,7 +101,7 @@ class ClinicalDataModule(TableDataModule):
         self._scan_dates = None if scan_dates is None else as_path(scan_dates, "scan_dates")
         self._near = (tolerance_days, latest_days)
         self._rows: ClinicalRows | None = None
-        self._said_missing: list[bool] = []
+        self._tested: list[bool] = []  # one list for all copies with other splits
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], run: RunSettings) -> Self:
@@ -125,6 +125,8 @@ class ClinicalDataModule(TableDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Split the patients, and warn where parts or centres differ in what is missing.
 
+        Of several splits of the same patients, that is looked at in the first.
+
         Raises:
             LeakageError: two parts share a patient.
             SplitError: the split does not fit the patients.
@@ -132,8 +134,8 @@ class ClinicalDataModule(TableDataModule):
         if self._table is not None:
             return
         super().setup(stage)
-        if not self._said_missing:  # once for all copies with another split: it takes seconds
-            self._said_missing.append(True)
+        if not self._tested:  # once for all folds of a run: it is a third of their time
+            self._tested.append(True)
             self._notices.of_join(self, self.missingness().warnings)
 
     def missingness(self) -> Missingness:
@@ -186,7 +188,9 @@ class ClinicalDataModule(TableDataModule):
         if self._predictions is not None:
             scores = with_scores(dated, self._predictions, self._scan_dates, *self._near)
             rows = _joined(rows, *scores)
-        return _without_target(rows, getattr(self._label_rule, "column", None))
+        for column in ("column", "time"):
+            rows = _without_target(rows, getattr(self._label_rule, column, None))
+        return rows
 
     def _join(self) -> Joined:
         if self._joined is None:

@@ -9,16 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from covidlit.cohort.clinical.contract import SEVERITIES
 from covidlit.cohort.clinical.histories import COMORBIDITY, COUNT
 from covidlit.cohort.clinical.histories import SYMPTOM as SYMPTOMS
+from covidlit.cohort.clinical.indicators import SEVERITIES
 from covidlit.cohort.clinical.mapping import DateColumn
 from covidlit.cohort.clinical.mapping_file import load_mapping
 from covidlit.cohort.clinical.own_table import mapping_of_own
 from covidlit.cohort.clinical.read_source import read_clinical_source
 from covidlit.cohort.clinical.reduce import Reduced, Window, reduce_measurements
-from covidlit.cohort.clinical.source import ClinicalSource, with_centre
-from covidlit.datamodules.tables.numbers import FEATURE_COLUMNS
+from covidlit.cohort.clinical.source import FEATURE_COLUMNS, ClinicalSource, with_centre
 from covidlit.errors import ConfigError, ManifestError
 
 DEMOGRAPHIC, SYMPTOM = "demographic", "symptom"
@@ -80,6 +79,10 @@ def rows_of_source(
     if index == "first_measurement" or (index == "auto" and days.isna().all()):
         days = first
     patients = patients.assign(index_date=days)
+    if index == "first_measurement" and "event_time_days" in patients:
+        known = patients["outcome_date"]  # where it is, the time runs from the index like all else
+        own = (known - days).dt.total_seconds() / 86400
+        patients["event_time_days"] = own.where(known.notna(), patients["event_time_days"])
     worse = dict(zip(source.features["name"], source.features["worse"], strict=True))
     found = reduce_measurements(
         measured, patients, rule, window_days, features=source.names, worse=worse
@@ -95,7 +98,7 @@ def rows_of_source(
         numbers = pd.concat([numbers, own.table[symptoms]], axis=1)
         for name in symptoms:
             group = SYMPTOM if name.startswith(SYMPTOMS) else DEMOGRAPHIC
-            features.append((name, group, _words(name), "", "clinical table"))
+            features.append((name, group, _words(name), "", "clinical table", None))
     numbers, features = _with_demographics(patients, numbers, features)
     labels = _with_worst_severity(patients, measured)
     table = pd.DataFrame(features, columns=list(FEATURE_COLUMNS))
@@ -166,16 +169,16 @@ def _with_demographics(
     }
     if "sex" in patients:
         found["male"] = patients["sex"].map({"M": 1.0, "F": 0.0})
-        features.append(("male", DEMOGRAPHIC, "sex, 1: male", "", "clinical table"))
+        features.append(("male", DEMOGRAPHIC, "sex, 1: male", "", "clinical table", None))
     for name, (words, unit) in told.items():
         if name in patients:
             found[name] = patients[name].astype("float64")
-            features.append((name, DEMOGRAPHIC, words, unit, "clinical table"))
+            features.append((name, DEMOGRAPHIC, words, unit, "clinical table", None))
     for name in map(str, patients.columns):
         if name.startswith((SYMPTOMS, COMORBIDITY)) and name != COUNT:
             found[name] = patients[name].astype("float64")
             group = SYMPTOM if name.startswith(SYMPTOMS) else DEMOGRAPHIC
-            features.append((name, group, _words(name), "", "clinical table"))
+            features.append((name, group, _words(name), "", "clinical table", None))
     own = pd.DataFrame(found, index=patients.index).reset_index(drop=True).astype("float64")
     return pd.concat([numbers.reset_index(drop=True), own], axis=1), features
 
@@ -187,7 +190,14 @@ def _words(name: str) -> str:
 def _of_lab(features: pd.DataFrame, name: str, feature: str, rule: str) -> tuple[Any, ...]:
     own = features[features["name"] == feature].iloc[0]
     unit = f"{own['unit']} per day".strip() if rule == "slope" else own["unit"]
-    return name, own["group"], f"{own['description']}, {_RULES[rule]}", unit, own["source"]
+    return (
+        name,
+        own["group"],
+        f"{own['description']}, {_RULES[rule]}",
+        unit,
+        own["source"],
+        own["worse"],
+    )
 
 
 def _with_worst_severity(patients: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:

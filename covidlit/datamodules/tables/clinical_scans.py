@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from covidlit.cohort.clinical.join import JoinedByDate, join_by_date
+from covidlit.cohort.clinical.source import FEATURE_COLUMNS
 from covidlit.cohort.columns import column_of, parse_dates
 from covidlit.cohort.factor_tables import read_factors
 from covidlit.datamodules.tables.factors import factors_file, read_factor_numbers
-from covidlit.datamodules.tables.numbers import FEATURE_COLUMNS
 from covidlit.errors import ManifestError
 from covidlit.tables import read_table
 
@@ -81,7 +81,7 @@ def with_scores(
     joined = join_by_date(
         patients, scans, tolerance_days=tolerance_days, latest_days=latest_days, name="scores"
     )
-    features = [(name, SCORE, f"score of {_model(table)}", "", Path(path).name)]
+    features = [(name, SCORE, f"score of {_model(table)}", "", Path(path).name, "high")]
     return joined, pd.DataFrame(features, columns=list(FEATURE_COLUMNS))
 
 

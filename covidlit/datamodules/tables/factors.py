@@ -9,10 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from covidlit.cohort.clinical.source import FEATURE_COLUMNS
 from covidlit.cohort.factor_definitions import DEFINITIONS
+from covidlit.cohort.factor_limits import FACTORS
 from covidlit.cohort.factor_readings import READINGS, read_nothing_found
-from covidlit.cohort.factor_tables import FACTORS, read_factors
-from covidlit.datamodules.tables.numbers import FEATURE_COLUMNS, Numbers
+from covidlit.cohort.factor_tables import read_factors
+from covidlit.datamodules.tables.numbers import Numbers
 from covidlit.errors import ConfigError, ManifestError, did_you_mean
 from covidlit.tables import read_table
 
@@ -127,11 +129,11 @@ def _features(names: Sequence[str], values: Mapping[str, float]) -> pd.DataFrame
                 "description": FACTORS.get(name, name.replace("_", " ")),
                 "unit": known.unit if known else _UNITS.get(ending, ""),
                 "source": known.source if known else "covidlit quantify",
-                "disease": READINGS[name].disease if name in READINGS else None,
+                "worse": READINGS[name].worse if name in READINGS else None,
                 "nothing_found": values.get(name),
             }
         )
-    return pd.DataFrame(rows, columns=[*FEATURE_COLUMNS, "disease", "nothing_found"])
+    return pd.DataFrame(rows, columns=[*FEATURE_COLUMNS, "nothing_found"])
 
 
 def _reasons(path: Path) -> dict[str, str]:

@@ -15,8 +15,6 @@ from covidlit.cohort.patient_ids import same_patient
 from covidlit.errors import ConfigError, ManifestError, did_you_mean
 from covidlit.files import fingerprint
 
-FEATURE_COLUMNS = ("name", "group", "description", "unit", "source")
-
 _TELLING = 3
 """So many numbers that are neither missing nor whole tell one scan from another."""
 
@@ -28,8 +26,8 @@ class Numbers:
     Args:
         table: `scan_id`, `patient_id` where it is known, and the columns of `features`, float64
             with NaN where a number is undefined.
-        features: one row per number: name, group, description, unit, source, and further columns
-            that say how it is read.
+        features: one row per number: name, group, description, unit, source, worse ("high" or
+            "low": the side of the disease), and further columns that say how it is read.
         reasons: scan_id -> why a scan has no row, where that is known.
         place: of the table, for people.
         made_by: the command that makes the table, for errors.

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from covidlit.arguments import require_whole_number
+from covidlit.cohort.feature_presets import absent_of_presets
 from covidlit.cohort.leakage import check_leakage, in_words
 from covidlit.cohort.manifest import read_manifest
 from covidlit.cohort.splits import Split, require_two_targets
@@ -26,6 +27,7 @@ from covidlit.datamodules.tables.numbers import (
     undefined_lines,
 )
 from covidlit.datamodules.tables.table_dataset import TableDataset
+from covidlit.datamodules.tables.training_values import spread_of
 from covidlit.datamodules.volume_table import (
     naming_the_rule,
     rows_of_split,
@@ -128,8 +130,8 @@ class TableDataModule(SplitDataModule):
             rows = joined.rows
             without = rows[rows["status"].ne("ok") & rows["key"].isna() & rows["target"].notna()]
             raise ManifestError(
-                f"{joined.n_without} of {len(rows)} scans have no {self.numbers_name}, such as "
-                f"{without['scan_id'].iloc[0]}: {without['reason'].iloc[0]}.",
+                f"{joined.n_without} of {len(rows)} {self.unit}s have no {self.numbers_name}, such "
+                f"as {without['scan_id'].iloc[0]}: {without['reason'].iloc[0]}.",
                 where=self.numbers.place,
                 fix="measure these, or leave strict off.",
             )
@@ -188,11 +190,19 @@ class TableDataModule(SplitDataModule):
 
     def feature_table(self, groups: Sequence[str] | None = None) -> pd.DataFrame:
         """One row per feature: name, group, description, unit, source, and how it is read."""
-        return chosen_features(self.numbers.features, groups)
+        every = self.numbers.features
+        found = chosen_features(every, groups)
+        asked = [groups] if isinstance(groups, str) else groups or ()
+        self._notices.of_presets(absent_of_presets(asked, [*every["group"], *every["name"]]))
+        return found
 
     def input_record(self) -> dict[str, Any]:
-        """The columns: what a new table must have."""
-        return {"kind": self.kind, "columns": self.numbers.names}
+        """The columns; once set up, how their numbers are spread in the training part."""
+        record = {"kind": self.kind, "columns": self.numbers.names}
+        if self._table is None:
+            return record
+        train = self._join().values.loc[self.rows_of("train").index, self.numbers.names]
+        return {**record, "training": spread_of(train)}
 
     def facts(self) -> dict[str, str]:
         """Both tables, how many rows found each other, and what to look at once set up."""

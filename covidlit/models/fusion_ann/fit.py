@@ -65,6 +65,11 @@ def fit_preparation(
             f"must be null or a whole number of at least 1, not {k_best!r}.",
             where="model.task.k_best", fix="use 15, as the paper does, or null.",
         )  # fmt: skip
+    if k_best is not None and k_best > len(names):
+        raise ConfigError(
+            f"there are {len(names)} features to choose from, and {k_best} are to be kept.",
+            where="model.task.k_best", fix="use fewer, or null for all.",
+        )  # fmt: skip
     left_out, kept = {}, []
     for column, name in zip(columns, names, strict=True):
         known = values[np.isfinite(values[:, column]), column]
@@ -123,7 +128,7 @@ def _f_values(
     from sklearn.feature_selection import f_classif
 
     names = settings["names"]
-    prepared = Preparation(settings)(torch.from_numpy(np.asarray(values, dtype=np.float64)))
+    prepared = Preparation(settings)(torch.from_numpy(np.array(values, dtype=np.float64)))
     features = prepared[:, : len(names)].double().numpy()
     varies = np.ptp(features, axis=0) > _SAME
     found = np.zeros(len(names))

@@ -112,8 +112,12 @@ class FusionANN(nn.Module):
                 x = functional.dropout(x, self.dropout, self.training)
         return (found + self.out(x)).squeeze(-1)
 
-    def attention(self, numbers: Tensor) -> Tensor:
+    def attention(self, numbers: Tensor, members: int | None = None) -> Tensor:
         """Weights (B, features) of the prepared features, the mean of the members; they sum to 1.
+
+        Args:
+            numbers: (B, columns) raw, NaN where one is missing.
+            members: so many of them, from the first; None: all.
 
         Raises:
             ConfigError: the network has no attention.
@@ -124,7 +128,7 @@ class FusionANN(nn.Module):
                 where="model.task.net.attention",
                 fix="train one with model.task.net.attention=true.",
             )
-        return self._weights(self.prepare(numbers).expand(self.members, -1, -1)).mean(0)
+        return self._weights(self.prepare(numbers).expand(self.members, -1, -1))[:members].mean(0)
 
     def _weights(self, x: Tensor) -> Tensor:
         assert self.attend is not None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from covidlit.errors import ConfigError
 
 TRANSFORMS = ("quantile", "standard")
+_ROUNDING = 1e-9
 FIELDS = ("transform", "columns", "names", "reference", "bound", "fill", "indicators")
 
 
@@ -33,27 +36,26 @@ class Preparation(nn.Module):
             chosen ones and its share of missing values.
 
     Raises:
-        ConfigError: the settings do not fit together.
+        ConfigError: the settings do not fit together, or no training has fitted such numbers.
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__()
-        lacking = [name for name in FIELDS if name not in settings]
-        n = len(settings.get("columns") or ())
-        rows = settings.get("reference") or ()
-        if lacking or not n or not (n == len(rows) == len(settings["fill"])):
+        try:
+            problem = _problem_of(settings)
+        except (TypeError, ValueError) as error:
+            problem = f"the preparation holds something else than numbers ({error})."
+        if problem:
             raise ConfigError(
-                f"the preparation lacks {', '.join(lacking)}." if lacking
-                else f"the preparation has {n} columns, {len(rows)} rows of reference.",
-                where="preparation",
-                fix="let a training fit it: set it to null.",
-            )  # fmt: skip
+                problem, where="preparation", fix="let a training fit it: set it to null."
+            )
         self.transform = str(settings["transform"])
         self.names = [str(name) for name in settings["names"]]
         self.bound = float(settings["bound"])
         indicated = [(int(place), float(share)) for place, share in settings["indicators"]]
         self._buffer("columns", torch.tensor([int(c) for c in settings["columns"]]))
-        self._buffer("reference", torch.tensor([list(map(float, row)) for row in rows]).double())
+        rows = [list(map(float, row)) for row in settings["reference"]]
+        self._buffer("reference", torch.tensor(rows).double())
         self._buffer("fill", torch.tensor([float(value) for value in settings["fill"]]))
         self._buffer("indicated", torch.tensor([place for place, _ in indicated], dtype=torch.long))
         self._buffer("shares", torch.tensor([share for _, share in indicated]))
@@ -90,6 +92,45 @@ class Preparation(nn.Module):
     def _buffer(self, name: str, value: Tensor) -> None:
         # The checkpoint keeps them among the hyper-parameters.
         self.register_buffer(name, value, persistent=False)
+
+
+def _problem_of(settings: Mapping[str, Any]) -> str:
+    """Why numbers of a preparation fit no training, or were changed after it; empty if they fit."""
+    if lacking := [name for name in FIELDS if name not in settings]:
+        return f"the preparation lacks {', '.join(lacking)}."
+    columns: Sequence[int] = settings["columns"] or ()
+    rows: Sequence[Sequence[float]] = settings["reference"] or ()
+    n = len(columns)
+    if not n or not n == len(rows) == len(settings["fill"]) == len(settings["names"]):
+        return (
+            f"the preparation has {n} columns, {len(rows)} rows of reference, "
+            f"{len(settings['fill'])} fills and {len(settings['names'])} names."
+        )
+    if settings["transform"] not in TRANSFORMS:
+        return f"the preparation has a transform {settings['transform']!r}."
+    if not all(_is_place(column) for column in columns) or len(set(columns)) != n:
+        return f"the preparation's columns are {list(columns)}: one is no place, or there twice."
+    if not 0 < settings["bound"] < 0.5:
+        return f"the preparation's bound is {settings['bound']!r}, and must be between 0 and 0.5."
+    quantile = settings["transform"] == "quantile"
+    for name, row in zip(settings["names"], rows, strict=True):
+        size = len(rows[0]) if quantile else 2
+        if len(row) != size or not size or not all(map(math.isfinite, row)):
+            return f"the preparation's reference of {name} is not {size} finite numbers."
+        if quantile and any(a - b > _ROUNDING * abs(a) for a, b in pairwise(row)):
+            return f"the preparation's reference of {name} is not sorted."
+        if not quantile and not row[1] > 0:
+            return f"the preparation's deviation of {name} is {row[1]!r}, and must be above 0."
+    if not all(map(math.isfinite, settings["fill"])):
+        return "the preparation's fill is not finite."
+    for place, share in settings["indicators"]:
+        if not _is_place(place) or place >= n or not 0 <= share <= 1:
+            return f"the preparation's indicator [{place!r}, {share!r}] is of no feature or share."
+    return ""
+
+
+def _is_place(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _normal_places(values: Tensor, reference: Tensor, bound: float) -> Tensor:

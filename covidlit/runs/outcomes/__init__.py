@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 OUTCOMES = {
     "classification": "covidlit.runs.outcomes.classification.Classification",
     "segmentation": "covidlit.runs.outcomes.segmentation.Segmentation",
+    "survival": "covidlit.runs.outcomes.survival.Survival",
 }
 """Outcomes by the name that a task gives as its `outcome`."""
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from covidlit.cohort.endpoint import TIME
 from covidlit.datamodules import VolumeDataModule
 from covidlit.errors import TrainingError
 from covidlit.evaluation import evaluate, write_metrics, write_predictions, write_report
@@ -16,6 +17,7 @@ from covidlit.evaluation.estimate import Estimate
 from covidlit.evaluation.evaluate import as_binary
 from covidlit.evaluation.operating_point import operating_points
 from covidlit.evaluation.predictions import accepted, read_predictions, validate_predictions
+from covidlit.evaluation.row_names import in_unit
 from covidlit.evaluation.run_report import published_of
 from covidlit.explain.run_gallery import run_gallery
 from covidlit.runs.lightning_runner import LightningRunner
@@ -27,6 +29,7 @@ from covidlit.runs.outcomes.classification_checks import (
 from covidlit.runs.outcomes.classification_report import report_context
 from covidlit.runs.outcomes.outcome import Tables, Training
 from covidlit.runs.outcomes.predictions import assemble_predictions
+from covidlit.runs.outcomes.table_importance import with_importance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +57,11 @@ class Classification:
     def check(self, config: Mapping[str, Any], data: CohortData) -> None:
         """Check the node `evaluation` against the rows that will be evaluated."""
         check_evaluation(config, data)
+        if TIME in data.table:
+            log.warning(
+                "This model has no use for times: whoever has no event counts as negative, however "
+                "short the follow-up was. model=cox takes times and censoring."
+            )
 
     def check_selection(self, data: CohortData, metric: str, where: str, instead: str) -> None:
         """An AUC needs a validation part with every class."""
@@ -114,8 +122,9 @@ class Classification:
         write_metrics(evaluation, run_dir, context)
         pictures, note = _gallery(config, trainings, evaluation.table)
         context = replace(context, gallery=pictures, gallery_note=note)
+        context = with_importance(context, config, trainings, run_dir)
         path = write_report(predictions, run_dir, context=context, evaluation=evaluation)
-        _log_result(evaluation, path, synthetic=bool(context.synthetic))
+        _log_result(evaluation, path, synthetic=bool(context.synthetic), unit=context.unit)
 
 
 def _auc(tables: Tables, part: str) -> Estimate:
@@ -138,7 +147,7 @@ def _gallery(
     return run_gallery(runner.task, data, table, runner.judged)
 
 
-def _log_result(evaluation: Evaluation, path: Path, *, synthetic: bool) -> None:
+def _log_result(evaluation: Evaluation, path: Path, *, synthetic: bool, unit: str) -> None:
     auc = evaluation.estimate("auc")
     if auc.value is not None and auc.low is not None:
         level = 100 * evaluation.metrics["settings"]["confidence"]
@@ -146,8 +155,8 @@ def _log_result(evaluation: Evaluation, path: Path, *, synthetic: bool) -> None:
         folds = "auc_pooled" in evaluation.metrics["parts"]["test"]
         name = "Test AUC, mean of the folds," if folds else "Test AUC"
         interval = f"{level:g}% CI {auc.low:.3f} to {auc.high:.3f}"
-        log.info(f"{label}{name} {auc.value:.3f} ({interval}), {auc.n} scans.")
+        log.info(f"{label}{name} {auc.value:.3f} ({interval}), {auc.n} {unit}s.")
     for caution in evaluation.metrics["cautions"]:
         if caution["code"] == "no_spread":
-            log.warning("%s", caution["text"])
+            log.warning("%s", in_unit(caution["text"], unit))
     log.info("Report: %s", path.resolve())

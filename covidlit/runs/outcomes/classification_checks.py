@@ -75,7 +75,7 @@ def check_selection(
         empty = (
             "the split has no validation part"
             if not data.split.scans("validation")
-            else ("no scan of the validation part can be loaded")
+            else (f"no {data.unit} of the validation part can be loaded")
         )
         raise ConfigError(
             f"{empty}, so nothing can be selected on it.", where=where, fix=_fix(data, instead)
@@ -83,8 +83,9 @@ def check_selection(
     missing = [str(label) for label in range(n_classes) if label not in targets]
     if missing:
         raise ConfigError(
-            f"{metric} is undefined on the validation part: of its {len(targets)} scans that can "
-            f"be loaded, none has target {' or '.join(missing)}.",
+            f"{metric} is undefined on the validation part: of its "
+            f"{len(targets)} {data.unit}s that can be loaded, none has target "
+            f"{' or '.join(missing)}.",
             where=where,
             fix=_fix(data, instead),
         )

@@ -87,6 +87,7 @@ def report_context(
         cut_short=facts["cut_short"],
         thresholds=learnt_thresholds(run_dir),
         published=published_of(config),
+        unit=data.unit,
         synthetic=bool(table["synthetic"].fillna(False).any()) if "synthetic" in table else None,
     )
 
@@ -129,8 +130,11 @@ def _to_check(trainings: Sequence[Training]) -> list[str]:
 
 def _by_part(trainings: Sequence[Training]) -> pd.DataFrame:
     if len(trainings) == 1:
-        return split_summary(trainings[0].data.table)
-    return split_summary_by_fold([training.data.table for training in trainings])
+        found = split_summary(trainings[0].data.table)
+    else:
+        found = split_summary_by_fold([training.data.table for training in trainings])
+    # Where a row is a patient, one of the two counts says it.
+    return found.drop(columns="patients") if trainings[0].data.unit == "patient" else found
 
 
 def _command() -> str:

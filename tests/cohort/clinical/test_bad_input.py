@@ -258,6 +258,17 @@ def test_two_rows_that_may_be_the_header(tmp_path: Path) -> None:
     assert len(read_clinical_source(path, hospital.changed(header_row=2)).table) == 4
 
 
+def test_a_table_that_was_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "labs.csv"
+    hospital.frame().to_csv(path, index=False)
+    whole = path.read_text()
+    path.write_text(whole.rstrip("\n"))  # that alone is no cut
+    assert len(read_clinical_source(path, hospital.MAPPING).table) == 4
+    path.write_text(whole.rstrip("\n").rpartition(",")[0])
+    with pytest.raises(ManifestError, match=r"last line, 5, ends after .* cut off"):
+        read_clinical_source(path, hospital.MAPPING)
+
+
 def test_another_table_altogether(tmp_path: Path) -> None:
     (tmp_path / "labs.csv").write_text("id,hb\n1,2\n")
     with pytest.raises(ManifestError, match="no row has any of the column names"):
@@ -274,6 +285,38 @@ def test_commas_of_which_nothing_tells_what_they_are(tmp_path: Path) -> None:
     assert "decimal or of thousands" in refused(tmp_path, table)
     source = hospital.read(tmp_path, table, hospital.changed(decimal="point"))
     assert source.table["leukocytes_1e9_per_l"].tolist() == [5, 8, 12, 6.5]
+
+
+def test_points_of_thousands(tmp_path: Path) -> None:
+    table = hospital.frame().assign(WBC=["12.400", "9800", "11.000", "4200"])
+    per_ul = {"leukocytes_1e9_per_l": {"names": "WBC", "unit": "/uL"}}
+    said = refused(tmp_path, table, hospital.changed(labs=per_ul))
+    assert "point of which it cannot be told" in said
+    mapping = hospital.changed(decimal="comma", labs=per_ul)
+    source = hospital.read(tmp_path, table, mapping)
+    assert source.table["leukocytes_1e9_per_l"].tolist() == [12.4, 9.8, 11, 4.2]
+
+
+@pytest.mark.parametrize(
+    ("decimal", "cell"),
+    [
+        ("point", "3,5"),  # not 35
+        ("comma", "1.2.2020"),  # not 122020
+        ("comma", "1.2,5"),
+        ("auto", "12 5"),  # not 125
+        ("comma", "12.400"),  # beside 5.5
+    ],
+)
+def test_marks_where_no_number_has_them(tmp_path: Path, decimal: str, cell: str) -> None:
+    table = hospital.frame().assign(WBC=[cell, "5.5", "6.5", "7.5"])
+    assert repr(cell) in refused(tmp_path, table, hospital.changed(decimal=decimal))
+
+
+def test_thousands_apart_as_usual(tmp_path: Path) -> None:
+    table = hospital.frame().assign(WBC=["1'200.5", "2,34,000", "12,400", "9 800"])
+    per_ul = {"leukocytes_1e9_per_l": {"names": "WBC", "unit": "/uL"}}
+    source = hospital.read(tmp_path, table, hospital.changed(decimal="point", labs=per_ul))
+    assert source.table["leukocytes_1e9_per_l"].tolist() == [1.2005, 234, 12.4, 9.8]
 
 
 @pytest.mark.parametrize(

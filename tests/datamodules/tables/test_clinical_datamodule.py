@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from covidlit.cohort.endpoint import Endpoint
 from covidlit.cohort.label_rule import ByColumn
 from covidlit.cohort.splits import centre_held_out, patient_k_fold
 from covidlit.datamodules.tables import ClinicalDataModule
@@ -182,6 +183,23 @@ def test_the_window_and_the_rule_reach_the_numbers(tmp_path: Path) -> None:
     assert numbers(after_days=0, index="first_measurement")["haemoglobin_g_per_l"].tolist() == [
         135, 110, 142,
     ]  # fmt: skip
+
+
+def test_times_to_an_endpoint_run_from_the_index(tmp_path: Path) -> None:
+    hospital.frame().to_csv(tmp_path / "labs.csv", index=False)
+    rule = Endpoint("outcome", ["died"], competing=["survived"])
+    times = {}
+    for index in ("admission", "first_measurement"):
+        data = ClinicalDataModule(
+            tmp_path / "labs.csv", folds, mapping=hospital.MAPPING, label_rule=rule, index=index
+        )
+        rows = data.manifest
+        times[index] = rows["time_days"].tolist()
+        assert rows["target"].tolist() == [0, 1, 0]
+        assert rows["competing_event"].tolist() == [True, False, True]
+        assert not {"time_days", "event_time_days", "outcome"} & set(data.numbers.names)
+    # C was admitted a day before its first values.
+    assert times == {"admission": [19, 8, 24], "first_measurement": [19, 8, 23]}
 
 
 def test_another_column_is_the_index(tmp_path: Path) -> None:

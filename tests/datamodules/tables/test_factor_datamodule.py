@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 import torch
 
+from covidlit.cohort.factor_limits import FACTORS
 from covidlit.cohort.factor_readings import READINGS
-from covidlit.cohort.factor_tables import FACTORS, validate_factors
+from covidlit.cohort.factor_tables import validate_factors
 from covidlit.cohort.label_rule import ByClass
 from covidlit.cohort.splits import from_column, patient_k_fold
 from covidlit.datamodules.tables import FactorDataModule
@@ -86,7 +87,7 @@ def test_no_lesion_reads_as_nothing_found_and_not_as_0(make: Make) -> None:
             known = some[name].dropna()
             healthy = (
                 known > reading.nothing_found
-                if reading.disease == "above"
+                if reading.worse == "high"
                 else (known < reading.nothing_found)
             )
             assert healthy.all(), name
@@ -98,7 +99,7 @@ def test_no_lesion_reads_as_nothing_found_and_not_as_0(make: Make) -> None:
     assert record["columns"] == list(FACTORS)
     assert record["nothing_found"]["pleural_distance_mm"] == 50.0
     table = data.feature_table().set_index("name")
-    assert table.loc["form", ["unit", "disease", "nothing_found"]].tolist() == ["1", "below", 1.0]
+    assert table.loc["form", ["unit", "worse", "nothing_found"]].tolist() == ["1", "low", 1.0]
     assert table.loc["edge_clarity_hu_per_mm", "unit"] == "HU/mm"
 
 

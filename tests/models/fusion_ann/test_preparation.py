@@ -112,7 +112,7 @@ def test_only_plain_numbers_are_kept() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [({"transform": "log"}, "no transform 'log'"), ({"k_best": 0}, "at least 1"),
-     ({"k_best": 1.5}, "at least 1")],
+     ({"k_best": 1.5}, "at least 1"), ({"k_best": 4}, "3 features to choose from")],
 )  # fmt: skip
 def test_arguments_out_of_range_are_named(given: dict[str, object], said: str) -> None:
     values, target = drawn()
@@ -123,3 +123,32 @@ def test_arguments_out_of_range_are_named(given: dict[str, object], said: str) -
 def test_a_preparation_without_its_numbers_is_refused() -> None:
     with pytest.raises(ConfigError, match="lacks"):
         Preparation({"columns": [0]})
+
+
+@pytest.mark.parametrize(
+    ("transform", "change", "said"),
+    [
+        ("quantile", {"transform": "log"}, "transform 'log'"),
+        ("quantile", {"columns": [0, 1, -1]}, "no place"),
+        ("quantile", {"columns": [0, 1, 1]}, "there twice"),
+        ("quantile", {"names": ["a", "b"]}, "2 names"),
+        ("quantile", {"bound": 0.0}, "bound is 0"),
+        ("quantile", {"bound": float("nan")}, "bound is nan"),
+        ("quantile", {"reference": [[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]}, "b is not sorted"),
+        ("quantile", {"reference": [[0.0, 1.0], [1.0], [0.0, 1.0]]}, "b is not 2 finite"),
+        ("quantile", {"reference": [[0.0, float("inf")]] * 3}, "a is not 2 finite"),
+        ("quantile", {"fill": [0.0, float("nan"), 0.0]}, "fill is not finite"),
+        ("quantile", {"fill": [0.0, "x", 0.0]}, "else than numbers"),
+        ("quantile", {"indicators": [[3, 0.1]]}, "indicator"),
+        ("quantile", {"indicators": [[0, 1.5]]}, "indicator"),
+        ("standard", {"reference": [[0.0, 1.0], [0.0, 0.0], [0.0, 1.0]]}, "deviation of b"),
+        ("standard", {"reference": [[0.0, 1.0], [0.0, -1.0], [0.0, 1.0]]}, "deviation of b"),
+    ],
+)
+def test_numbers_that_no_training_fits_are_refused(
+    transform: str, change: dict[str, object], said: str
+) -> None:
+    values, target = drawn()
+    settings = fit_preparation(values, target, range(3), NAMES, transform=transform)
+    with pytest.raises(ConfigError, match=said):
+        Preparation({**settings, **change})

@@ -1,0 +1,1 @@
+"""Cox's proportional hazards model behind the same seam as the classical models."""

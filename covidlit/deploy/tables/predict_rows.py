@@ -1,0 +1,165 @@
+"""Scores of the rows of a table, with what is missing and what lies outside the training range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from covidlit.cohort.split import Split
+from covidlit.datamodules.tables.training_values import outside_text
+from covidlit.deploy.tables.limits import hint_of
+from covidlit.deploy.tables.model import TableModel
+from covidlit.deploy.tables.read_rows import Rows, read_rows
+from covidlit.errors import CovidlitError
+
+COLUMNS = (
+    "score", "score_low", "score_high", "predicted_class", "operating_point", "n_missing",
+    "missing", "n_outside", "outside", "status", "reason", "notes", "trained_on_synthetic",
+)  # fmt: skip
+
+NO_POINT = "called neither positive nor negative: the model has no operating point"
+SEEN = {
+    "train": "in the training part of this model's run: the score says nothing of new patients",
+    "validation": "in the validation part of this model's run, which its operating point was "
+    "chosen on: the score is optimistic",
+}
+_LEVELS = 3
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """A table of scores and what it came from.
+
+    Args:
+        table: `patient_id` or `scan_id`, a date where known, then `COLUMNS`.
+        rows: as the model took them.
+    """
+
+    table: pd.DataFrame
+    rows: Rows
+
+
+def predict_rows(
+    model: TableModel,
+    path: str | Path,
+    mapping: str | None = None,
+    checkpoint: str | Path | None = None,
+) -> ScoredRows:
+    """Score the rows of a table.
+
+    Args:
+        model: see `covidlit.deploy.tables.model.load_table_model`.
+        path: of the table; see `covidlit.deploy.tables.read_rows.read_rows`.
+        mapping: of a hospital's own table.
+        checkpoint: whose run's folder, if it lies in one, tells who the model was trained on.
+
+    Returns:
+        One row each: `score`; `score_low` and `score_high`, the lowest and the highest that a
+        member of the ensemble says (null without one); `predicted_class` from `operating_point`
+        on; features that are `missing`; and those `outside` the training range. A row of which no
+        feature is known is refused and has no score.
+
+    Raises:
+        ManifestError: see `read_rows`.
+    """
+    features = list(model.features)
+    rows = read_rows(path, model.record, features, mapping)
+    known = rows.values.notna()
+    usable = known.any(axis=1)
+    scores = pd.Series(np.nan, rows.values.index)
+    low, high = scores.copy(), scores.copy()
+    if usable.any():
+        own = rows.values[usable]
+        scores[usable] = model.scores(own)
+        members = model.member_scores(own)
+        if members is not None:
+            low[usable], high[usable] = members.min(axis=0), members.max(axis=0)
+    finite = np.isfinite(scores.to_numpy())
+    outside = _outside(rows.values, model.record.preprocess.model_dump().get("training") or {})
+    table = rows.names.assign(
+        score=scores,
+        score_low=low,
+        score_high=high,
+        predicted_class=_called(model, scores),
+        operating_point=pd.Series(model.record.operating_point, scores.index, dtype="float64"),
+        n_missing=(~known).sum(axis=1),
+        missing=_listed(~known),
+        n_outside=[len(texts) for texts in outside],
+        outside=pd.Series(["; ".join(texts) for texts in outside], scores.index, dtype="string"),
+        status=pd.Series(np.where(finite, "ok", "refused"), scores.index, dtype="string"),
+        reason=pd.Series(_reasons(usable.to_numpy(), finite), scores.index, dtype="string"),
+        notes=_notes(model, rows, checkpoint),
+        trained_on_synthetic=model.record.synthetic,
+    )
+    return ScoredRows(table, rows)
+
+
+def _called(model: TableModel, scores: pd.Series) -> pd.Series:
+    """The class of each score, by the operating point of the run; null without either."""
+    point = model.record.operating_point
+    if point is None:
+        return pd.Series(pd.NA, scores.index, dtype="string")
+    negative, positive = model.record.classes or ("negative", "positive")
+    called = pd.Series(np.where(scores >= point, positive, negative), scores.index, dtype="string")
+    return called.where(scores.notna())
+
+
+def _listed(which: pd.DataFrame) -> pd.Series:
+    names = np.asarray(which.columns, dtype=object)
+    texts = ["; ".join(names[row]) for row in which.to_numpy()]
+    return pd.Series(texts, which.index, dtype="string").replace("", pd.NA)
+
+
+def _outside(values: pd.DataFrame, training: Mapping[str, Any]) -> list[list[str]]:
+    """For each row the sentences on numbers outside the training rows' range."""
+    found: list[list[str]] = [[] for _ in range(len(values))]
+    for name in map(str, values.columns):
+        if name not in training or not training[name]["quantiles"]:
+            continue
+        for place, value in enumerate(values[name]):
+            if text := outside_text(name, float(value), training[name]):
+                found[place].append(text + hint_of(name, float(value)))
+    return found
+
+
+def _reasons(usable: Any, finite: Any) -> list[str | None]:
+    return [
+        None if scored
+        else "the model gave no finite score" if known
+        else "none of the features that the model takes is known"
+        for known, scored in zip(usable, finite, strict=True)
+    ]  # fmt: skip
+
+
+def _notes(model: TableModel, rows: Rows, checkpoint: str | Path | None) -> pd.Series:
+    notes: list[list[str]] = [[] for _ in range(len(rows.names))]
+    if model.record.operating_point is None:
+        notes = [[NO_POINT] for _ in notes]
+    parts = _parts(model.record.split_hash, checkpoint)
+    key = "scan_id" if model.record.preprocess.kind == "factors" else "patient_id"
+    if parts and key in rows.names:
+        for own, name in zip(notes, rows.names[key].astype(str), strict=True):
+            if (part := parts.get(name)) in SEEN:
+                own.append(SEEN[part])
+    texts = ["; ".join(own) or None for own in notes]
+    return pd.Series(texts, rows.names.index, dtype="string")
+
+
+def _parts(split_hash: str, checkpoint: str | Path | None) -> Mapping[str, str]:
+    """The parts of the model's run by name, where the checkpoint lies in its folder."""
+    if checkpoint is None:
+        return {}
+    path = Path(checkpoint).absolute()
+    for folder in (path, *path.parents[:_LEVELS]):
+        if (folder / "split.json").is_file():
+            try:
+                split = Split.load(folder / "split.json")
+            except CovidlitError:
+                return {}
+            return dict(split.parts) if split.hash == split_hash else {}
+    return {}

@@ -1,0 +1,85 @@
+"""What each value of a row contributes to its score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from covidlit.datamodules.tables.training_values import outside_text, place_of
+from covidlit.deploy.tables.model import TableModel
+from covidlit.deploy.tables.read_rows import Rows
+from covidlit.errors import CheckpointError
+from covidlit.explain.tables.shapley import shapley_values
+
+CONTRIBUTIONS = (
+    "row", "name", "feature", "value", "place", "outside", "contribution", "score",
+    "reference_score",
+)  # fmt: skip
+
+
+def reference_of(model: TableModel) -> pd.Series:
+    """The medians of the training part, by feature; missing where no training row had a value.
+
+    Raises:
+        CheckpointError: the model's record does not tell how its training rows were spread.
+    """
+    training: Mapping[str, Any] = model.record.preprocess.model_dump().get("training") or {}
+    if not training:
+        raise CheckpointError(
+            "its record does not say how the values of the training part are spread.",
+            where=model.name,
+            fix="train again: earlier versions did not keep this.",
+        )
+    found = {}
+    for name in model.features:
+        quantiles = training.get(name, {}).get("quantiles") or [np.nan]
+        found[name] = float(quantiles[len(quantiles) // 2])
+    return pd.Series(found, dtype="float64")
+
+
+def contributions_of(model: TableModel, rows: Rows, usable: pd.Series) -> pd.DataFrame:
+    """Shapley values of the scores' log odds, beside a patient with all medians of the training.
+
+    Args:
+        model: that scored them.
+        rows: as the model took them.
+        usable: (n,) bool, which rows have a score.
+
+    Returns:
+        For each row and feature: `row`, from 1; `name` of the patient or scan; `feature`; `value`
+        (null: missing); `place`, the share of training rows with a smaller value; `outside`, where
+        it lies outside their range; `contribution` to the log odds, which over the features of a
+        row sum to those of `score` less those of `reference_score`.
+
+    Raises:
+        CheckpointError: see `reference_of`.
+    """
+    reference = reference_of(model)
+    training = model.record.preprocess.model_dump()["training"]
+    names = list(reference.index)
+
+    def of_rows(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return model.log_odds(pd.DataFrame(values, columns=names))
+
+    own = rows.values.loc[usable.to_numpy(), names]
+    found = shapley_values(of_rows, own.to_numpy(dtype=np.float64), reference.to_numpy())
+    scores = model.scores(own) if len(own) else np.zeros(0)
+    of_reference = float(model.scores(reference.to_frame().T)[0])
+    key = "scan_id" if "scan_id" in rows.names else "patient_id"
+    lines = []
+    for place, (number, values) in enumerate(own.iterrows()):
+        for feature, contribution in zip(names, found[place], strict=True):
+            value = float(values[feature])
+            spread = training.get(feature, {"quantiles": []})
+            lines.append(
+                (
+                    int(number) + 1, str(rows.names.loc[number, key]), feature, value,
+                    place_of(value, spread), outside_text(feature, value, spread) or None,
+                    float(contribution), float(scores[place]), of_reference,
+                )
+            )  # fmt: skip
+    return pd.DataFrame(lines, columns=list(CONTRIBUTIONS))
