@@ -10,6 +10,7 @@ import pandas as pd
 from cohorts import PAPER, permuted_table, some_patients, synthetic_cohort
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from shortcut import selected_on_all
 
 from covidlit.cli.train import whole_run
 from covidlit.settings.tree import config_dir
@@ -100,6 +101,9 @@ def paper() -> None:
     cross_validated(
         "paper/best15/fusion_ann", [f"model={NETWORK}", *_of_paper(table, factors, 0), *best]
     )
+    shortcut = features_of(NETWORK, selected_on_all(table, factors, 15))
+    given = [f"model={NETWORK}", *_of_paper(table, factors, 0), *shortcut]
+    cross_validated(f"paper/shortcut15/{NETWORK}", given)
 
 
 def curve() -> None:
@@ -130,6 +134,10 @@ def permuted() -> None:
             ]
             extra = ["model.task.k_best=15"] if model == NETWORK else []
             cross_validated(f"permuted/{model}/{number}", [*chosen, *extra])
+            if model == NETWORK:
+                names = features_of(NETWORK, selected_on_all(own, factors, 15))
+                given = [f"model={NETWORK}", *_of_paper(own, factors, number), *names]
+                cross_validated(f"permuted/shortcut/{number}", given)
 
 
 STUDIES = {"paper": paper, "labs": labs, "curve": curve, "permuted": permuted}

@@ -78,7 +78,7 @@ def test_page_is_whole_and_self_contained(
     assert "@import" not in text
     assert 'name="viewport"' in text
     figures = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
-    assert len(figures) == 5
+    assert len(figures) == 6
     for figure in figures:
         ElementTree.fromstring(figure)
         assert 'role="img" aria-label="' in figure
@@ -351,7 +351,7 @@ def test_every_cell_of_a_wide_table_carries_its_heading(
         wide += 1
         assert 'class="stack' in head
         assert labelled == cells
-    assert wide == 5
+    assert wide == 6
     assert 'data-label="Prevalence (95% CI)"' in text
 
 

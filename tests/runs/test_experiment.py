@@ -34,8 +34,8 @@ from covidlit.tasks.load import load_task
 
 ROOT = Path(__file__).parents[2]
 MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
-OF_NUMBERS = ("fusion_ann",)
-"""Take no volumes; see tests/runs/test_severity_runs.py."""
+OF_NUMBERS = ("cox", "fusion_ann")
+"""Take no volumes; see tests/runs/test_survival_runs.py and test_severity_runs.py."""
 OF_SLICES = ("maskrcnn", "maskrcnn_small")
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
 SMALL_NET = {
@@ -171,11 +171,11 @@ def test_a_classifier_is_added_by_one_yaml(train: Run, tmp_path: Path) -> None:
     recipe = (ROOT / "README.md").read_text().partition("Any classifier of scikit-learn")[2]
     (tmp_path / "model").mkdir()
     node = recipe.partition("```yaml\n")[2].partition("```")[0]
-    (tmp_path / "model" / "logistic.yaml").write_text(node)
-    run_dir = train("model=logistic", f"hydra.searchpath=[file://{tmp_path}]")
-    assert set(read_predictions(run_dir / "predictions.parquet")["model"]) == {"logistic"}
+    (tmp_path / "model" / "naive_bayes.yaml").write_text(node)
+    run_dir = train("model=naive_bayes", f"hydra.searchpath=[file://{tmp_path}]")
+    assert set(read_predictions(run_dir / "predictions.parquet")["model"]) == {"naive_bayes"}
     report = (run_dir / "report.html").read_text()
-    assert "sklearn.linear_model.LogisticRegression (C 0.1)" in report
+    assert "sklearn.naive_bayes.GaussianNB" in report
     assert "280 (histogram 26, first_order 16, texture 22, coarse 216)" in report
     assert "checkpoint selected on" not in report
 
