@@ -156,7 +156,9 @@ def _refuse_constant(name: str) -> float:
     raise AssertionError(f"metrics.json holds {name}")
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings(
+    "error", "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 @pytest.mark.parametrize("name", CASES)
 def test_degenerate_tables_are_described_and_give_no_number_where_there_is_none(
     name: str, predictions: Predictions, tmp_path: Path

