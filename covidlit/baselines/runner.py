@@ -21,6 +21,7 @@ from covidlit.baselines.classifier import (
     takes_patients,
     takes_weights,
 )
+from covidlit.baselines.fitted_at_once import require_no_checkpoint
 from covidlit.baselines.folds import Folds, patient_folds
 from covidlit.baselines.model import ClassicalModel
 from covidlit.baselines.preparation import Scale, untold_features
@@ -104,12 +105,7 @@ class ClassicalRunner:
         published: str | None = None,
         missing: str | None = None,
     ) -> None:
-        if ckpt_path is not None:
-            raise ConfigError(
-                f"{name} is fitted at once, so that no run goes on from a checkpoint.",
-                where="ckpt_path",
-                fix="leave ckpt_path out.",
-            )
+        require_no_checkpoint(name, ckpt_path)
         self.name = name
         self.features: tuple[str, ...] = ()
         self._groups = [features] if isinstance(features, str) else features

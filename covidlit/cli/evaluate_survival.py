@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from covidlit.cli.recorded_command import recorded_command
-from covidlit.errors import PredictionsError
+from covidlit.cli.report_again import report_again
 from covidlit.settings.words import CONFIG
 
 _ITS_OWN = ("n_bootstrap", "confidence", "seed")
@@ -33,29 +31,14 @@ def evaluate_survival_run(
     Raises:
         PredictionsError: a setting that a survival run has not; the table cannot be read.
     """
-    from covidlit.evaluation import run_context
-    from covidlit.evaluation.run_report import run_evaluation
     from covidlit.evaluation.survival.evaluate import evaluate_survival
     from covidlit.evaluation.survival.report import write_survival_report
     from covidlit.evaluation.survival.tables import coefficients_in, read_survival
 
-    for name in ("operating_point", "subgroups"):
-        if given.get(name) is not None:
-            raise PredictionsError(
-                f"a survival run has no {name.replace('_', ' ')}.", where=name, fix="leave it out."
-            )
-    own = run_evaluation(folder)
-    settings = {name: own[name] for name in _ITS_OWN if name in own}
-    settings |= {name: value for name, value in given.items() if value is not None}
-    context = run_context(folder)
-    context = replace(context, title=title or context.title)
-    evaluation = evaluate_survival(read_survival(folder), **settings)
-    command = recorded_command(
-        "evaluate", [folder], out=out, bootstrap=settings.get("n_bootstrap"),
-        confidence=settings.get("confidence"), seed=settings.get("seed"), title=context.title,
+    return report_again(
+        folder, out, given, title, what="a survival run", own=_ITS_OWN,
+        evaluate=lambda path, **settings: evaluate_survival(read_survival(path), **settings),
+        write=lambda found, place, context: write_survival_report(
+            found, place, context, coefficients_in(folder)
+        ),
     )  # fmt: skip
-    if context.command:
-        context = replace(context, evaluated_by=command)
-    else:
-        context = replace(context, command=command)
-    return write_survival_report(evaluation, out, context, coefficients_in(folder))

@@ -42,7 +42,8 @@ class SeverityPrediction(FusionMixin, BaseTask):
     All that is fitted on data (which features, their scaling, what a missing one counts as, the
     calibration) is fitted on the training rows and kept in the checkpoint as plain numbers. Beside
     the members that score, further ones are trained on parts of the training rows; their scores of
-    the rows that each has not seen calibrate the ensemble (Platt; Large Margin Classifiers 2000).
+    the rows that each has not learnt from calibrate the ensemble (Platt; Large Margin Classifiers
+    2000). Features are chosen and scaled alike for all of them.
 
     Args:
         net: `_target_` (`covidlit.models.FusionANN`) and its arguments but `preparation`.

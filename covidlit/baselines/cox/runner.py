@@ -14,6 +14,7 @@ from covidlit.baselines.cox.coefficients import coefficient_table
 from covidlit.baselines.cox.fit import FEW_EVENTS, CoxFit, fit_cox
 from covidlit.baselines.cox.model import FILE, CoxModel, prepare
 from covidlit.baselines.cox.proportional_hazards import HazardCheck, check_proportional_hazards
+from covidlit.baselines.fitted_at_once import require_no_checkpoint
 from covidlit.baselines.preparation import untold_features
 from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.endpoint import TIME
@@ -70,12 +71,7 @@ class CoxRunner:
         ckpt_path: str | None = None,
         record: Node | None = None,
     ) -> None:
-        if ckpt_path is not None:
-            raise ConfigError(
-                f"{name} is fitted at once, so that no run goes on from a checkpoint.",
-                where="ckpt_path",
-                fix="leave ckpt_path out.",
-            )
+        require_no_checkpoint(name, ckpt_path)
         if transform not in TRANSFORMS:
             raise ConfigError(
                 f"there is no transform {transform!r}.", where="model.transform",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from covidlit.errors import ConfigError, PredictionsError, TrainingError
+from covidlit.errors import ConfigError, TrainingError
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.estimate import Estimate, format_estimate
 from covidlit.evaluation.segmentation.evaluate import SegmentationEvaluation, evaluate_segmentation
@@ -28,10 +28,9 @@ from covidlit.evaluation.segmentation.tables import (
     used,
     write_segmentation_tables,
 )
-from covidlit.evaluation.settings import check_settings
 from covidlit.runs.outcomes.outcome import Tables, Training
+from covidlit.runs.outcomes.plain_settings import BOOTSTRAP, check_plain_settings
 from covidlit.runs.outcomes.segmentation_report import example_slices, segmentation_context
-from covidlit.settings.keys import check_keys
 
 if TYPE_CHECKING:
     from covidlit.datamodules.cohort_data import CohortData
@@ -39,13 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_BOOTSTRAP = ("n_bootstrap", "confidence")
 _OWN = ("score_threshold", "hit_overlap")
-_OF_CLASSIFICATION: dict[str, tuple[Any, ...]] = {
-    "operating_point": ("auto", None),
-    "subgroups": (None, []),
-}
-"""Settings of the same node that say nothing here, and what leaves them unsaid."""
 
 
 class Segmentation:
@@ -56,26 +49,8 @@ class Segmentation:
 
     def check_settings(self, config: Mapping[str, Any]) -> None:
         """Check the node `evaluation` by itself."""
+        check_plain_settings(config, "a segmentation", _OWN)
         settings = config["evaluation"]
-        check_keys("evaluation", settings, (*_BOOTSTRAP, *_OWN, *_OF_CLASSIFICATION))
-        for name, unsaid in _OF_CLASSIFICATION.items():
-            if name in settings and settings[name] not in unsaid:
-                raise ConfigError(
-                    f"a segmentation has no {name.replace('_', ' ')}.",
-                    where=f"evaluation.{name}",
-                    fix="leave it out.",
-                )
-        try:
-            check_settings(**{name: settings[name] for name in _BOOTSTRAP if name in settings})
-        except PredictionsError as error:
-            where = f"evaluation.{error.where}"
-            raise ConfigError(error.what, where=where, fix=error.fix) from error
-        if config.get("cards"):
-            raise ConfigError(
-                "the CLAIM sheet and the model card are of classifications.",
-                where="cards",
-                fix="set cards=false.",
-            )
         for name in _OWN:
             value = settings.get(name, 0.5)
             if not isinstance(value, int | float) or not 0 < value < 1:
@@ -154,7 +129,8 @@ class Segmentation:
         trainings: Sequence[Training],
     ) -> None:
         """Write `metrics.json` and `report.html`, and say where."""
-        settings = {n: v for n, v in config["evaluation"].items() if n not in _OF_CLASSIFICATION}
+        given = config["evaluation"]
+        settings = {name: given[name] for name in (*BOOTSTRAP, *_OWN) if name in given}
         evaluation = evaluate_segmentation(tables, seed=config["seed"], **settings)
         context = segmentation_context(run_dir, config, trainings)
         pictures, note = example_slices(trainings, evaluation.by_slice)

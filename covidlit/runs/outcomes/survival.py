@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 
 from covidlit.cohort.endpoint import TIME
-from covidlit.errors import ConfigError, PredictionsError, TrainingError
+from covidlit.errors import ConfigError, TrainingError
 from covidlit.evaluation.estimate import Estimate, format_estimate
-from covidlit.evaluation.settings import check_settings
 from covidlit.evaluation.survival.concordance import concordance
 from covidlit.evaluation.survival.evaluate import evaluate_survival, scored_rows
 from covidlit.evaluation.survival.part import NO_PAIR
@@ -27,20 +26,13 @@ from covidlit.evaluation.survival.tables import (
 )
 from covidlit.runs.outcomes.classification_report import report_context
 from covidlit.runs.outcomes.outcome import Tables, Training
-from covidlit.settings.keys import check_keys
+from covidlit.runs.outcomes.plain_settings import BOOTSTRAP, check_plain_settings
 
 if TYPE_CHECKING:
     from covidlit.datamodules.cohort_data import CohortData
     from covidlit.runs.runner import Runner
 
 log = logging.getLogger(__name__)
-
-_BOOTSTRAP = ("n_bootstrap", "confidence")
-_OF_CLASSIFICATION: dict[str, tuple[Any, ...]] = {
-    "operating_point": ("auto", None),
-    "subgroups": (None, []),
-}
-"""Settings of the same node that say nothing here, and what leaves them unsaid."""
 
 
 class Survival:
@@ -51,26 +43,7 @@ class Survival:
 
     def check_settings(self, config: Mapping[str, Any]) -> None:
         """Check the node `evaluation` by itself."""
-        settings = config["evaluation"]
-        check_keys("evaluation", settings, (*_BOOTSTRAP, *_OF_CLASSIFICATION))
-        for name, unsaid in _OF_CLASSIFICATION.items():
-            if name in settings and settings[name] not in unsaid:
-                raise ConfigError(
-                    f"a survival run has no {name.replace('_', ' ')}.",
-                    where=f"evaluation.{name}",
-                    fix="leave it out.",
-                )
-        try:
-            check_settings(**{name: settings[name] for name in _BOOTSTRAP if name in settings})
-        except PredictionsError as error:
-            where = f"evaluation.{error.where}"
-            raise ConfigError(error.what, where=where, fix=error.fix) from error
-        if config.get("cards"):
-            raise ConfigError(
-                "the CLAIM sheet and the model card are of classifications.",
-                where="cards",
-                fix="set cards=false.",
-            )
+        check_plain_settings(config, "a survival run")
 
     def check(self, config: Mapping[str, Any], data: CohortData) -> None:
         """There must be times, and a patient to test on."""
@@ -137,7 +110,7 @@ class Survival:
         trainings: Sequence[Training],
     ) -> None:
         """Write `metrics.json` and `report.html`, and say where."""
-        settings = {name: config["evaluation"][name] for name in _BOOTSTRAP
+        settings = {name: config["evaluation"][name] for name in BOOTSTRAP
                     if name in config["evaluation"]}  # fmt: skip
         evaluation = evaluate_survival(tables[SURVIVAL], seed=config["seed"], **settings)
         context = report_context(run_dir, config, trainings, _by_part(trainings))
