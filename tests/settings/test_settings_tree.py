@@ -4,6 +4,7 @@ import subprocess
 import sys
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytorch_lightning as pl
@@ -331,7 +332,23 @@ def test_every_choice_composes(group: str) -> None:
         composed(f"{group}={path.stem}")
 
 
-def test_hospitals_are_given_as_the_readme_says() -> None:
-    given = "{north: {path: north.csv, mapping: north.yaml}}"
-    data = composed("data=clinical", "model=svm", f"data.hospitals={given}")["data"]
-    assert data["hospitals"] == {"north": {"path": "north.csv", "mapping": "north.yaml"}}
+@pytest.mark.parametrize(
+    ("chosen", "setting", "given", "expected"),
+    [
+        (
+            ["data=clinical", "model=svm"],
+            "data.hospitals",
+            "{north: {path: north.csv, mapping: north.yaml}}",
+            {"north": {"path": "north.csv", "mapping": "north.yaml"}},
+        ),
+        (["data=factors", "model=svm"], "data.nothing_found", "{form: 1.0}", {"form": 1.0}),
+    ],
+)
+def test_a_mapping_of_the_users_own_keys_is_taken_whole(
+    chosen: list[str], setting: str, given: str, expected: dict[str, object]
+) -> None:
+    # Hydra adds no key to a mapping that is there and empty: such a setting is null by default.
+    node: Any = composed(*chosen, f"{setting}={given}")
+    for name in setting.split("."):
+        node = node[name]
+    assert node == expected
