@@ -45,6 +45,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("runs",),
     ("sweep", "cards"),
     ("papers",),
+    ("platform",),
     ("cli",),
     ("__main__",),
 )

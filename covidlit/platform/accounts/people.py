@@ -1,0 +1,76 @@
+"""Making accounts and giving roles, with their traces in the audit trail."""
+
+from __future__ import annotations
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from covidlit.errors import ConfigError
+from covidlit.platform.accounts.models import Centre, Membership, StudyGroup, User
+from covidlit.platform.accounts.rights import Role
+from covidlit.platform.audit.trail import Person, record
+
+
+def make_user(
+    username: str, password: str, *, superuser: bool = False, by: Person | None = None
+) -> User:
+    """A new account.
+
+    Args:
+        username: to log in with.
+        password: of it.
+        superuser: may enter Django's administration.
+        by: who makes it; None: the platform itself.
+
+    Raises:
+        ConfigError: the name is taken or no name, or the password is too weak.
+    """
+    user = User(username=username, is_superuser=superuser, is_staff=superuser)
+    try:
+        user.full_clean(exclude=["password"])
+        validate_password(password, user)
+    except ValidationError as error:
+        raise ConfigError(
+            " ".join(error.messages), where=f"account {username!r}", fix="choose another."
+        ) from error
+    user.set_password(password)
+    with transaction.atomic():
+        user.save()
+        record(by, "made the account", username, details={"superuser": superuser})
+    return user
+
+
+def give_role(
+    user: User,
+    role: Role,
+    centre: Centre | None = None,
+    study_group: StudyGroup | None = None,
+    *,
+    by: Person | None = None,
+) -> Membership:
+    """Make somebody something in a centre and a study group; None: in all of them."""
+    with transaction.atomic():
+        found, new = Membership.objects.get_or_create(
+            user=user, role=role.name, centre=centre, study_group=study_group
+        )
+        if new:
+            record(by, "gave the role", user.username, str(centre or ""), _told(found))
+    return found
+
+
+def take_role(membership: Membership, *, by: Person | None = None) -> None:
+    """End a role; it counts from the person's next click."""
+    with transaction.atomic():
+        told, username = _told(membership), membership.user.username
+        centre = str(membership.centre or "")
+        membership.delete()
+        record(by, "took the role", username, centre, told)
+
+
+def _told(membership: Membership) -> dict[str, str]:
+    return {
+        "role": membership.role,
+        "centre": str(membership.centre or "all"),
+        "study_group": str(membership.study_group or "all"),
+    }
