@@ -38,6 +38,7 @@ max_files = 20000            # of one upload
 workers = 1                  # processes that read and measure scans
 max_minutes = 120.0          # of one job
 max_gib = 12.0               # memory of one job
+lost_seconds = 45.0          # without a sign of its worker, a job is given to another one
 
 [models]
 lesions = ""                 # run of model=maskrcnn, or its exported folder, that labels new scans
@@ -52,23 +53,24 @@ class _Strict(BaseModel):
 class SessionSettings(_Strict):
     """When a session ends."""
 
-    idle_minutes: float = Field(30.0, gt=0)
-    longest_hours: float = Field(12.0, gt=0)
+    idle_minutes: float = Field(default=30.0, gt=0)
+    longest_hours: float = Field(default=12.0, gt=0)
 
 
 class UploadSettings(_Strict):
     """How much one upload may be."""
 
-    max_gib: float = Field(8.0, gt=0)
-    max_files: int = Field(20_000, gt=0)
+    max_gib: float = Field(default=8.0, gt=0)
+    max_files: int = Field(default=20_000, gt=0)
 
 
 class JobSettings(_Strict):
     """How many jobs run at a time, and what one may take."""
 
-    workers: int = Field(1, ge=1)
-    max_minutes: float = Field(120.0, gt=0)
-    max_gib: float = Field(12.0, gt=0)
+    workers: int = Field(default=1, ge=1)
+    max_minutes: float = Field(default=120.0, gt=0)
+    max_gib: float = Field(default=12.0, gt=0)
+    lost_seconds: float = Field(default=45.0, ge=5)
 
 
 class ModelSettings(_Strict):
@@ -148,7 +150,7 @@ def make_platform_folder(root: str | Path, title: str = "covidlit") -> PlatformF
             "there is a platform already.", where=root,
             fix=f"start it (covidlit platform serve {root}), or choose another folder.",
         )  # fmt: skip
-    make_folder(root)
+    make_folder(root).chmod(0o700)  # scans hold who the patients are
     for name in ("scans", "results", "uploads"):
         make_folder(root / name)
     secret = root / SECRET_FILE

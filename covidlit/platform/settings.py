@@ -20,6 +20,8 @@ INSTALLED_APPS = [
     "covidlit.platform.accounts",
     "covidlit.platform.registry",
     "covidlit.platform.audit",
+    "covidlit.platform.jobs",
+    "covidlit.platform.intake",
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -69,6 +71,10 @@ TEMPLATES: list[dict[str, Any]] = [
 DATABASES = {"default": database_settings(FOLDER)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+JOB_KINDS = {
+    "take in": "covidlit.platform.intake.take_in.take_in",
+    "measure": "covidlit.platform.measuring.measure.measure",
+}
 
 # People: local accounts with a second factor; a password is long rather than odd.
 AUTH_USER_MODEL = "accounts.User"

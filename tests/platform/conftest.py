@@ -7,6 +7,9 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from covidlit.platform.folder import VARIABLE, make_platform_folder
 
@@ -20,3 +23,16 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "covidlit.platform.settings"
 import django  # noqa: E402
 
 django.setup()
+
+from django.conf import settings  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+
+call_command("collectstatic", interactive=False, verbosity=0)
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # in no time
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """The database of a platform, with the table that counts log-ins."""
+    with django_db_blocker.unblock():
+        call_command("createcachetable", verbosity=0)

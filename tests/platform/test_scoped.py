@@ -36,7 +36,9 @@ class World:
                     patient=patient, scan_id=f"scan-{name}", n_slices=3, spacing_mm=[5, 1, 1]
                 )
                 labelling = Labelling.objects.create(scan=scan, version=1, factors={})
-                Lesion.objects.create(labelling=labelling, number=1, kind="fibrosis", factors={})
+                Lesion.objects.create(
+                    labelling=labelling, number=1, kind="fibrosis", slice_index=1, factors={}
+                )
 
     def user(self, *roles: tuple[Role, int | None, int | None]) -> User:
         user = make_user("somebody", "a long enough phrase")

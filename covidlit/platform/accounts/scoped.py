@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.http import Http404
 
 from covidlit.platform.accounts.models import User
-from covidlit.platform.accounts.rights import Right
+from covidlit.platform.accounts.rights import Right, Scope
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -19,25 +19,42 @@ class ScopedQuerySet(models.QuerySet[Row]):
     """Rows that lie in a centre and in study groups.
 
     A model says by `to_patient` how its rows lead to a patient, as "scan__patient"; of patients
-    themselves it is empty.
+    themselves it is empty. Where it is None, rows have a `centre` and a `study_group` of their own.
     """
 
     def seen_by(self, user: User, right: Right) -> ScopedQuerySet[Row]:
         """Those for which the user has the right; none without any."""
+        path: str | None = self.model.to_patient
+        scopes = user.scopes_with(right)
+        if path is None:
+            return self.filter(_any_of([_own(scope, "study_group") for scope in scopes]))
         patients = apps.get_model("registry", "Patient").objects.all()
-        wanted = Q(pk__in=[])
-        for scope in user.scopes_with(right):
-            own = Q(pk__isnull=False)
-            if scope.centre_id is not None:
-                own &= Q(centre_id=scope.centre_id)
-            if scope.study_group_id is not None:
-                own &= Q(study_groups=scope.study_group_id)
-            # A subquery for each scope: joins to several study groups would double the rows.
-            wanted |= Q(pk__in=patients.filter(own).values("pk"))
-        path: str = self.model.to_patient  # type: ignore[attr-defined]
+        # A subquery for each scope: joins to several study groups would double the rows.
+        wanted = _any_of(
+            [
+                Q(pk__in=patients.filter(_own(scope, "study_groups")).values("pk"))
+                for scope in scopes
+            ]
+        )
         if not path:
             return self.filter(wanted)
         return self.filter(**{f"{path}__in": patients.filter(wanted).values("pk")})
+
+
+def _own(scope: Scope, group_field: str) -> Q:
+    found = Q(pk__isnull=False)
+    if scope.centre_id is not None:
+        found &= Q(centre_id=scope.centre_id)
+    if scope.study_group_id is not None:
+        found &= Q(**{group_field: scope.study_group_id})
+    return found
+
+
+def _any_of(conditions: list[Q]) -> Q:
+    found = Q(pk__in=[])
+    for each in conditions:
+        found |= each
+    return found
 
 
 def one_seen_by(rows: ScopedQuerySet[Row], user: User, right: Right, **key: Any) -> Row:

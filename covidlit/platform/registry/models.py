@@ -52,12 +52,12 @@ class Identity(models.Model):
 
 
 class Scan(models.Model):
-    """A CT series or an image, as it came; the same one twice is one."""
+    """A CT series, as it came; the same one of a patient twice is one."""
 
     to_patient: ClassVar[str] = "patient"
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="scans")
-    scan_id = models.CharField(max_length=128, unique=True)
+    scan_id = models.CharField(max_length=128)
     acquired_on = models.DateField(null=True, blank=True)
     modality = models.CharField(max_length=16, default="CT")
     n_slices = models.PositiveIntegerField()
@@ -71,6 +71,10 @@ class Scan(models.Model):
     class Meta:
         ordering = ("patient", "acquired_on", "scan_id")
         indexes = (models.Index(fields=("patient", "acquired_on")),)
+        constraints = (
+            # By patient: what another centre has nobody learns from here.
+            models.UniqueConstraint(fields=("patient", "scan_id"), name="one_scan_of_an_id"),
+        )
 
     def __str__(self) -> str:
         return self.scan_id
@@ -88,6 +92,9 @@ class Labelling(models.Model):
     corrects = models.ForeignKey("self", models.PROTECT, null=True, blank=True)
     folder = models.CharField(max_length=200, help_text="below the platform's folder of results")
     factors = models.JSONField(help_text="contract 8; null where undefined")
+    changes = models.JSONField(
+        default=list, help_text="what became of the lesions since the scan before"
+    )
     made_at = models.DateTimeField(auto_now_add=True)
 
     objects = ScopedQuerySet.as_manager()
@@ -110,6 +117,7 @@ class Lesion(models.Model):
     labelling = models.ForeignKey(Labelling, models.CASCADE, related_name="lesions")
     number = models.PositiveIntegerField(help_text="its value in the label map of lesions")
     kind = models.CharField(max_length=40, help_text="class of the lesion")
+    slice_index = models.PositiveIntegerField(help_text="plane in which most of it lies, from 0")
     factors = models.JSONField(help_text="contract 8; null where undefined")
 
     objects = ScopedQuerySet.as_manager()
@@ -119,6 +127,11 @@ class Lesion(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("labelling", "number"), name="one_lesion_of_a_number"),
         )
+
+    @property
+    def kind_in_words(self) -> str:
+        """The class as people write it."""
+        return self.kind.replace("_", " ")
 
     def __str__(self) -> str:
         return f"lesion {self.number} of {self.labelling_id}"
