@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 import torch
 from hydra.errors import InstantiationException
+from typer.testing import CliRunner
 
+from covidlit.cli.app import app
 from covidlit.deploy.tables.model import load_table_model
 from covidlit.deploy.tables.predict_rows import predict_rows
 from covidlit.errors import ConfigError
@@ -60,6 +62,20 @@ def test_a_run_scores_new_factors_as_its_own_and_says_what_it_looks_at(factor_ru
     again = scored.set_index("scan_id")["score"].loc[own.index]
     np.testing.assert_allclose(again, own, atol=1e-5)
     assert scored["notes"].str.contains("in the training part").any()
+
+
+def test_a_report_made_again_has_the_same_importance(factor_run: Run, tmp_path: Path) -> None:
+    folder = factor_run("fusion_ann", "model.task.net.attention=true", *SMALL)
+    command = ["evaluate", str(folder), "--out", str(tmp_path)]
+    made = CliRunner().invoke(app, command)
+    assert made.exit_code == 0, made.output
+    sections = [
+        (place / "report.html").read_text().partition('<section id="importance">')[2]
+        for place in (folder, tmp_path)
+    ]
+    first, again = (section.partition("</section>")[0] for section in sections)
+    assert "Spearman correlation" in first
+    assert again == first
 
 
 def test_folds_trained_as_one_are_those_trained_one_by_one(factor_run: Run) -> None:
