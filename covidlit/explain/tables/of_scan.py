@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from covidlit.cohort.clinical.mapping_file import load_mapping
 from covidlit.cohort.factor_limits import FACTORS
 from covidlit.deploy.exported import file_hash, network_hash
 from covidlit.deploy.tables.at_scan import ClinicalAtScan, rows_of_scan
@@ -147,6 +148,8 @@ class SeverityOfScans:
     def _label(self, name: str) -> str:
         told = {} if self._clinical is None else self._clinical.descriptions
         text = FACTORS.get(name) or told.get(name) or name.replace("_", " ")
+        if self._unit(name).startswith("%"):
+            text = text.removesuffix(" percent")
         return text[:1].upper() + text[1:]
 
     def _unit(self, name: str) -> str:
@@ -174,6 +177,4 @@ def _content_of(mapping: str | None) -> str | None:
     """Hash of a mapping by its content, which may change under its name."""
     if mapping is None:
         return None
-    from covidlit.cohort.clinical.mapping_file import load_mapping
-
     return fingerprint(load_mapping(mapping).model_dump(mode="json"))

@@ -31,7 +31,7 @@ from covidlit.lesions.report.limits import limits_of
 from covidlit.lesions.report.pictures import key_slice_pictures, side_views
 from covidlit.lesions.report.regions import REGION_HEADS, region_rows
 from covidlit.lesions.report.scene import scene, scene_json
-from covidlit.lesions.report.severity import OPEN_BARS, Severity, severity_section
+from covidlit.lesions.report.severity import Severity, severity_section
 from covidlit.lesions.report.trend import trend_of
 from covidlit.scans.lesion_labels import FIRST_LESION
 from covidlit.scans.scan import Scan
@@ -119,7 +119,6 @@ def write_patient_report(
         trend=trend_of(history, row, changes),
         spread=_spread_rows(spread),
         severity=(section := severity_section(severity)),
-        open_bars=OPEN_BARS,
         limits=limits_of(row, scored=section is not None and bool(section.score)),
         notes=list(dict.fromkeys([*scan.notes, *notes])),
         # What follows is script and data, and no text of the user's that could be mistaken for it.

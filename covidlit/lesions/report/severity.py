@@ -114,6 +114,16 @@ class SeveritySection:
     notes: tuple[str, ...]
 
     @property
+    def open_bars(self) -> tuple[Bar, ...]:
+        """What is shown at once: what contributes most, and all that lies outside the training."""
+        return tuple(b for k, b in enumerate(self.bars) if k < OPEN_BARS or b.outside)
+
+    @property
+    def folded_bars(self) -> tuple[Bar, ...]:
+        """The others."""
+        return tuple(b for k, b in enumerate(self.bars) if k >= OPEN_BARS and not b.outside)
+
+    @property
     def has_attention(self) -> bool:
         """Whether the model gave weights to the values."""
         return any(bar.attention for bar in self.bars)
@@ -164,11 +174,11 @@ def _like(point: float, score: float) -> str:
 
 def _bar(each: ScoredValue, largest: float) -> Bar:
     place = each.place
-    unit = f" {each.unit}" if each.unit else ""
+    unit = f" {each.unit.replace('10^9', '10⁹').replace('10^12', '10¹²')}" if each.unit else ""
     return Bar(
         each.label,
         "missing" if each.value is None else f"{each.value:.5g}{unit}",
-        f"{each.contribution:+.2f}",
+        f"{each.contribution:+.2f}" if abs(each.contribution) >= 0.005 else "0.00",
         "up" if each.contribution > 0 else "down",
         100 * abs(each.contribution) / largest if largest else 0.0,
         None if place is None else 100 * place,
