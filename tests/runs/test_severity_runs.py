@@ -14,6 +14,7 @@ from hydra.errors import InstantiationException
 from typer.testing import CliRunner
 
 from covidlit.cli.app import app
+from covidlit.deploy.tables.all_folds import load_all_folds
 from covidlit.deploy.tables.model import load_table_model
 from covidlit.deploy.tables.predict_rows import predict_rows
 from covidlit.errors import ConfigError
@@ -85,6 +86,10 @@ def test_folds_trained_as_one_are_those_trained_one_by_one(factor_run: Run) -> N
     assert one.index.equals(other.index)
     np.testing.assert_allclose(one["score"], other["score"], atol=1e-5)
     assert one["score"].nunique() > 50
+    measured = next(together.parent.rglob("factors.*"))
+    scored = predict_rows(load_all_folds(together), measured).table
+    assert scored["status"].eq("ok").all()
+    assert scored["notes"].str.contains("2 of the 3 folds' models have learnt from it").all()
     for fold in range(3):
         assert (together / f"fold_{fold}" / "checkpoints" / "last.ckpt").is_file()
 

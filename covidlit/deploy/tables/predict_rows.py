@@ -12,6 +12,7 @@ import pandas as pd
 
 from covidlit.cohort.split import Split
 from covidlit.datamodules.tables.training_values import outside_text
+from covidlit.deploy.tables.all_folds import AllFolds
 from covidlit.deploy.tables.limits import hint_of
 from covidlit.deploy.tables.model import TableModel
 from covidlit.deploy.tables.read_rows import Rows, read_rows
@@ -23,6 +24,10 @@ COLUMNS = (
 )  # fmt: skip
 
 NO_POINT = "called neither positive nor negative: the model has no operating point"
+OF_ALL_FOLDS = (
+    "mean of the models of all folds, of which the cross-validation has tested each alone: its "
+    "results are not exactly those of the mean, which has no operating point and is not called"
+)
 SEEN = {
     "train": "in the training part of this model's run: the score says nothing of new patients",
     "validation": "in the validation part of this model's run, which its operating point was "
@@ -155,13 +160,17 @@ def seen_by(model: TableModel, checkpoint: str | Path | None) -> dict[str, str]:
         checkpoint: the folder of its run, or a path in it; None, or without the split: nobody is
             known.
     """
+    if isinstance(model, AllFolds):
+        return model.seen
     parts = _parts(model.record.split_hash, checkpoint)
     return {name: SEEN[part] for name, part in parts.items() if part in SEEN}
 
 
 def _notes(model: TableModel, rows: Rows, seen: Mapping[str, str]) -> pd.Series:
     notes: list[list[str]] = [[] for _ in range(len(rows.names))]
-    if model.record.operating_point is None:
+    if isinstance(model, AllFolds):
+        notes = [[OF_ALL_FOLDS] for _ in notes]
+    elif model.record.operating_point is None:
         notes = [[NO_POINT] for _ in notes]
     key = "scan_id" if model.record.preprocess.kind == "factors" else "patient_id"
     if seen and key in rows.names:
