@@ -49,10 +49,10 @@ def predict_table(
     write_table(scored.table, out)
     _print(scored, out, model.name)
     if explain:
-        from covidlit.explain.tables.contributions import CONTRIBUTIONS, contributions_of
+        from covidlit.explain.tables.contributions import EARLIER, contributions_of
 
         beside = out.with_suffix(".contributions.csv")
-        check_own_table(beside, CONTRIBUTIONS, "covidlit predict --explain", [path, checkpoint])
+        check_own_table(beside, EARLIER, "covidlit predict --explain", [path, checkpoint])
         found = contributions_of(model, scored.rows, scored.table["status"].eq("ok"))
         write_table(found, beside)
         _print_contributions(found, beside)

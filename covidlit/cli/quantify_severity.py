@@ -31,7 +31,7 @@ def print_severity(table: pd.DataFrame, out: Path, model: str) -> None:
     scored = table[table["status"].eq("ok")]
     refused = table[table["status"].eq("refused")]
     if len(scored):
-        shown = Table("Scan", "Score", "Members", "Class", "Missing", "Outside", title="Severity")
+        shown = Table("Scan", "Score", "Members", "Class", "Missing", "Outside*", title="Severity")
         points = scored["operating_point"].dropna()
         point = None if points.empty else float(points.iloc[0])
         first = scored.head(_SHOWN)
@@ -40,12 +40,13 @@ def print_severity(table: pd.DataFrame, out: Path, model: str) -> None:
             low, high = row["score_low"], row["score_high"]
             members = "" if low is None or low != low else f"{low:.3f}–{high:.3f}"
             called = row["predicted_class"] if isinstance(row["predicted_class"], str) else ""
-            outside = row["outside"] if isinstance(row["outside"], str) else ""
             shown.add_row(
                 escape(str(row["scan_id"])), text, members, escape(called),
-                str(int(row["n_missing"])), escape(outside),
+                str(int(row["n_missing"])), str(int(row["n_outside"])),
             )  # fmt: skip
         console.print(shown)
+        if scored["n_outside"].gt(0).any():
+            console.print("* values outside the training range: the page and the table name them.")
         if len(scored) > _SHOWN:
             console.print(f"The first {_SHOWN} of {len(scored)} scans.")
     said = [Said(str(r["scan_id"]), "", str(r["reason"])) for r in refused.to_dict("records")]

@@ -92,7 +92,7 @@ class SeverityOfScans:
             rows = self._rows(factors)
         except CovidlitError as error:
             empty = dict.fromkeys(COLUMNS)
-            reason = f"{error.what} {error.fix}".strip() if error.fix else error.what
+            reason = f"{error.what} Fix: {error.fix}" if error.fix else error.what
             row = {
                 **empty, "status": "refused", "reason": reason,
                 "trained_on_synthetic": self._model.record.synthetic,
@@ -103,7 +103,6 @@ class SeverityOfScans:
         scored = score_rows(self._model, rows, self._seen).table
         usable = scored["status"].eq("ok")
         found = contributions_of(self._model, rows, usable)
-        attention = self._model.attention(rows.values) if usable.all() else None
         row = {name: _plain(value) for name, value in scored[list(COLUMNS)].iloc[0].items()}
         values = tuple(
             ScoredValue(
@@ -114,7 +113,7 @@ class SeverityOfScans:
                 place=_plain(line["place"]),
                 outside=_plain(line["outside"]) or "",
                 contribution=float(line["contribution"]),
-                attention=None if attention is None else float(attention[name].iloc[0]),
+                attention=_plain(line["attention"]),
             )
             for line in found.to_dict("records")
         )

@@ -161,9 +161,8 @@ def _called(row: Mapping[str, Any], known: Mapping[str, float]) -> str:
     if "score" not in known or called is None or "point" not in known:
         return ""
     side = "at or above" if known["score"] >= known["point"] else "below"
-    return (
-        f"{called}: {side} {_like(known['point'], known['score'])}, the operating point of the run"
-    )
+    point = _like(known["point"], known["score"])
+    return f"{called}: {side} {point}, the operating point of the model's run"
 
 
 def _like(point: float, score: float) -> str:

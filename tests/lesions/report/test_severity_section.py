@@ -39,7 +39,7 @@ def test_score_range_call_and_values_by_their_contribution(tmp_path: Path) -> No
     text = section(tmp_path, severity(value(1, 0.5), value(2, -1.0), value(3, 0.0, value=None)))
     assert "<b>0.731</b>" in text
     assert "its members: 0.610 to 0.840" in text
-    assert "Called severe: at or above 0.420" in text
+    assert "Called severe: at or above 0.420, the operating point of the model&#39;s run." in text
     assert "left:61.00%;width:23.00%" in text
     assert re.findall(r'class="what">([^<]+)', text) == ["Feature 2", "Feature 1", "Feature 3"]
     assert re.findall(r'class="(up|down)" style="width:([\d.]+)%', text) == [
