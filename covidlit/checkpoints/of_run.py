@@ -30,7 +30,8 @@ def model_of_run(run_dir: str | Path) -> Path:
             f"this is the folder of a cross-validation, whose models are those of {len(folds)} "
             "folds.",
             where=run_dir,
-            fix=f"give the folder of one of them, such as {Path(run_dir) / folds[0]}.",
+            fix=f"give the folder of one of them, such as {Path(run_dir) / folds[0]}; `covidlit "
+            "predict --all-folds` scores tables by all of them.",
         )
     raise CheckpointError(
         "this is not the folder of a training run: it holds no checkpoint.",

@@ -93,6 +93,14 @@ def predict(
             "OUT.contributions.csv.",
         ),
     ] = False,
+    all_folds: Annotated[
+        bool,
+        typer.Option(
+            "--all-folds",
+            help="Of a cross-validation of a model of tables (CHECKPOINT is its folder): the mean "
+            "of all folds' scores, with the range over the members of all.",
+        ),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with an error if a scan was refused.")
     ] = False,
@@ -115,13 +123,13 @@ def predict(
     """
     from covidlit.deploy.tables.model import is_table_model
 
-    if is_table_model(checkpoint):
+    if all_folds or is_table_model(checkpoint):
         _require_of_tables(
             heatmaps=heatmaps, override=override, image_orientation=image_orientation,
             engine=None if engine == "auto" else engine,
             device=None if device in ("auto", "cpu") else device,
         )  # fmt: skip
-        predict_table(checkpoint, path, out, mapping, explain, strict)
+        predict_table(checkpoint, path, out, mapping, explain, strict, all_folds)
         return
     if mapping is not None or explain:
         raise ConfigError(

@@ -22,9 +22,16 @@ _SHOWN = 20
 
 
 def predict_table(
-    checkpoint: Path, path: Path, out: Path, mapping: str | None, explain: bool, strict: bool
+    checkpoint: Path,
+    path: Path,
+    out: Path,
+    mapping: str | None,
+    explain: bool,
+    strict: bool,
+    all_folds: bool = False,
 ) -> None:
     """Score the rows of a table and print a summary; see `covidlit.cli.predict`."""
+    from covidlit.deploy.tables.all_folds import load_all_folds
     from covidlit.deploy.tables.model import load_table_model
     from covidlit.deploy.tables.predict_rows import predict_rows
     from covidlit.process import let_waiting_threads_sleep
@@ -37,15 +44,15 @@ def predict_table(
             fix=f"give one that ends in {', '.join(TABLES)}.",
         )  # fmt: skip
     check_own_table(out, OWN, "covidlit predict", [path, checkpoint])
-    model = load_table_model(checkpoint)
+    model = load_all_folds(checkpoint) if all_folds else load_table_model(checkpoint)
     scored = predict_rows(model, path, mapping, checkpoint)
     write_table(scored.table, out)
     _print(scored, out, model.name)
     if explain:
-        from covidlit.explain.tables.contributions import CONTRIBUTIONS, contributions_of
+        from covidlit.explain.tables.contributions import EARLIER, contributions_of
 
         beside = out.with_suffix(".contributions.csv")
-        check_own_table(beside, CONTRIBUTIONS, "covidlit predict --explain", [path, checkpoint])
+        check_own_table(beside, EARLIER, "covidlit predict --explain", [path, checkpoint])
         found = contributions_of(model, scored.rows, scored.table["status"].eq("ok"))
         write_table(found, beside)
         _print_contributions(found, beside)
@@ -60,6 +67,7 @@ def _print(scored: ScoredRows, out: Path, name: str) -> None:
     from rich.table import Table
 
     from covidlit.deploy.score_text import point_text, score_texts
+    from covidlit.deploy.tables.predict_rows import OF_ALL_FOLDS
 
     table = scored.table
     key = "scan_id" if "scan_id" in table else "patient_id"
@@ -78,6 +86,7 @@ def _print(scored: ScoredRows, out: Path, name: str) -> None:
             "" if row.score_low != row.score_low else f"{row.score_low:.3f}–{row.score_high:.3f}"
         )
         remarks = [text for text in (row.reason, row.outside, row.notes) if isinstance(text, str)]
+        remarks = [text.removeprefix(OF_ALL_FOLDS).removeprefix("; ") for text in remarks]
         called = row.predicted_class if isinstance(row.predicted_class, str) else ""
         shown.add_row(
             escape(str(getattr(row, key))), score, members, escape(called), str(row.n_missing),
@@ -101,6 +110,8 @@ def _print(scored: ScoredRows, out: Path, name: str) -> None:
     if known is not None:
         said = point_text(known, table["score"])
         say(f"Class: positive from a score of {said} on, the operating point of the model's run.")
+    if table["notes"].str.startswith(OF_ALL_FOLDS).fillna(False).any():
+        say(f"Of every row: {OF_ALL_FOLDS}.")
     if table["trained_on_synthetic"].any():
         say("The model was trained on synthetic data: its scores mean nothing for patients.")
     refused = int(table["status"].eq("refused").sum())

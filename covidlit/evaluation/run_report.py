@@ -15,6 +15,7 @@ import yaml
 
 from covidlit.cohort.split import Split
 from covidlit.errors import PredictionsError
+from covidlit.evaluation.importance import read_importance
 from covidlit.evaluation.learnt_thresholds import learnt_thresholds
 from covidlit.evaluation.metrics_file import FILE, read_metrics
 from covidlit.evaluation.published_figures import PublishedFigures, published_figures
@@ -57,7 +58,8 @@ def run_context(folder: str | Path) -> ReportContext:
 
     `config.yaml`, `split.json`, `cohort.json`, `hardware.json` and `logs/metrics.csv` are of the
     run itself; what no file repeats (model, training, command, versions) comes from the record in
-    its `metrics.json`, and heatmaps from its `report.html`.
+    its `metrics.json`, heatmaps from its `report.html`, and the importance of features from
+    `importance.csv`.
 
     Raises:
         PredictionsError: a file cannot be read.
@@ -83,6 +85,7 @@ def _context(folder: Path) -> ReportContext:
         _Gallery(page.read_text(encoding="utf-8", errors="replace")) if page.is_file() else None
     )
     n_synthetic = cohort.get("n_synthetic")
+    importance = read_importance(folder)
     return ReportContext(
         title=str(config.get("name") or folder.resolve().name),
         run_id=folder.resolve().name,
@@ -108,6 +111,9 @@ def _context(folder: Path) -> ReportContext:
         published=published_of(config),
         gallery=gallery.images if gallery else (),
         gallery_note=gallery.note.strip() if gallery else "",
+        importance=importance.table if importance else None,
+        importance_note=importance.note if importance else "",
+        importance_picture=importance.picture if importance else b"",
     )
 
 

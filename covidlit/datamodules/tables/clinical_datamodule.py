@@ -10,6 +10,8 @@ from typing import Any, Self
 import pandas as pd
 
 from covidlit.cohort.clinical.missingness import Missingness, missing_values
+from covidlit.cohort.factor_limits import FACTORS
+from covidlit.cohort.factor_readings import READINGS
 from covidlit.cohort.patient_ids import same_patient
 from covidlit.cohort.splits import Split
 from covidlit.datamodules.arguments import as_path
@@ -156,7 +158,18 @@ class ClinicalDataModule(TableDataModule):
             "rule": self._rule if isinstance(self._rule, str) else dict(self._rule),
             "before_days": self._window[0],
             "after_days": self._window[1],
+            **self._join_record(),
         }
+
+    def _join_record(self) -> dict[str, Any]:
+        """How scans were joined, and what one without a lesion counts as; empty without scans."""
+        if self._factors is None and self._predictions is None:
+            return {}
+        found = dict(zip(("tolerance_days", "latest_days"), map(float, self._near), strict=True))
+        if self._factors is None:
+            return found
+        values = {name: READINGS[name].nothing_found for name in FACTORS}
+        return {**found, "nothing_found": {k: v for k, v in values.items() if v is not None}}
 
     def facts(self) -> dict[str, str]:
         """The sources, the window and the number of values, and what to look at once set up."""

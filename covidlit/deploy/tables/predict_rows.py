@@ -12,6 +12,7 @@ import pandas as pd
 
 from covidlit.cohort.split import Split
 from covidlit.datamodules.tables.training_values import outside_text
+from covidlit.deploy.tables.all_folds import AllFolds
 from covidlit.deploy.tables.limits import hint_of
 from covidlit.deploy.tables.model import TableModel
 from covidlit.deploy.tables.read_rows import Rows, read_rows
@@ -23,6 +24,10 @@ COLUMNS = (
 )  # fmt: skip
 
 NO_POINT = "called neither positive nor negative: the model has no operating point"
+OF_ALL_FOLDS = (
+    "mean of the models of all folds, of which the cross-validation has tested each alone: its "
+    "results are not exactly those of the mean, which has no operating point and is not called"
+)
 SEEN = {
     "train": "in the training part of this model's run: the score says nothing of new patients",
     "validation": "in the validation part of this model's run, which its operating point was "
@@ -67,8 +72,19 @@ def predict_rows(
     Raises:
         ManifestError: see `read_rows`.
     """
-    features = list(model.features)
-    rows = read_rows(path, model.record, features, mapping)
+    rows = read_rows(path, model.record, list(model.features), mapping)
+    return score_rows(model, rows, seen_by(model, checkpoint))
+
+
+def score_rows(model: TableModel, rows: Rows, seen: Mapping[str, str] | None = None) -> ScoredRows:
+    """Score rows as `predict_rows` does.
+
+    Args:
+        model: see `covidlit.deploy.tables.model.load_table_model`.
+        rows: of its features.
+        seen: what is to be said of a patient (of a scan, where the model takes factors) by name;
+            see `seen_by`.
+    """
     known = rows.values.notna()
     usable = known.any(axis=1)
     scores = pd.Series(np.nan, rows.values.index)
@@ -93,7 +109,7 @@ def predict_rows(
         outside=pd.Series(["; ".join(texts) for texts in outside], scores.index, dtype="string"),
         status=pd.Series(np.where(finite, "ok", "refused"), scores.index, dtype="string"),
         reason=pd.Series(_reasons(usable.to_numpy(), finite), scores.index, dtype="string"),
-        notes=_notes(model, rows, checkpoint),
+        notes=_notes(model, rows, seen or {}),
         trained_on_synthetic=model.record.synthetic,
     )
     return ScoredRows(table, rows)
@@ -136,16 +152,31 @@ def _reasons(usable: Any, finite: Any) -> list[str | None]:
     ]  # fmt: skip
 
 
-def _notes(model: TableModel, rows: Rows, checkpoint: str | Path | None) -> pd.Series:
-    notes: list[list[str]] = [[] for _ in range(len(rows.names))]
-    if model.record.operating_point is None:
-        notes = [[NO_POINT] for _ in notes]
+def seen_by(model: TableModel, checkpoint: str | Path | None) -> dict[str, str]:
+    """What the score of each row that the model has learnt from is worth, by the row's name.
+
+    Args:
+        model: whose rows' split is looked for.
+        checkpoint: the folder of its run, or a path in it; None, or without the split: nobody is
+            known.
+    """
+    if isinstance(model, AllFolds):
+        return model.seen
     parts = _parts(model.record.split_hash, checkpoint)
+    return {name: SEEN[part] for name, part in parts.items() if part in SEEN}
+
+
+def _notes(model: TableModel, rows: Rows, seen: Mapping[str, str]) -> pd.Series:
+    notes: list[list[str]] = [[] for _ in range(len(rows.names))]
+    if isinstance(model, AllFolds):
+        notes = [[OF_ALL_FOLDS] for _ in notes]
+    elif model.record.operating_point is None:
+        notes = [[NO_POINT] for _ in notes]
     key = "scan_id" if model.record.preprocess.kind == "factors" else "patient_id"
-    if parts and key in rows.names:
+    if seen and key in rows.names:
         for own, name in zip(notes, rows.names[key].astype(str), strict=True):
-            if (part := parts.get(name)) in SEEN:
-                own.append(SEEN[part])
+            if name in seen:
+                own.append(seen[name])
     texts = ["; ".join(own) or None for own in notes]
     return pd.Series(texts, rows.names.index, dtype="string")
 

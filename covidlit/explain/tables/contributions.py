@@ -17,8 +17,10 @@ from covidlit.explain.tables.shapley import shapley_values
 
 CONTRIBUTIONS = (
     "row", "name", "feature", "value", "place", "outside", "contribution", "score",
-    "reference_score",
+    "reference_score", "attention",
 )  # fmt: skip
+EARLIER = CONTRIBUTIONS[:-1]
+"""Columns by which a table of an earlier version is known, too."""
 
 
 def reference_of(model: TableModel) -> pd.Series:
@@ -53,7 +55,8 @@ def contributions_of(model: TableModel, rows: Rows, usable: pd.Series) -> pd.Dat
         For each row and feature: `row`, from 1; `name` of the patient or scan; `feature`; `value`
         (null: missing); `place`, the share of training rows with a smaller value; `outside`, where
         it lies outside their range; `contribution` to the log odds, which over the features of a
-        row sum to those of `score` less those of `reference_score`.
+        row sum to those of `score` less those of `reference_score`; `attention`, the weight that
+        the network gave the value (null without attention).
 
     Raises:
         CheckpointError: see `reference_of`.
@@ -68,6 +71,7 @@ def contributions_of(model: TableModel, rows: Rows, usable: pd.Series) -> pd.Dat
     own = rows.values.loc[usable.to_numpy(), names]
     found = shapley_values(of_rows, own.to_numpy(dtype=np.float64), reference.to_numpy())
     scores = model.scores(own) if len(own) else np.zeros(0)
+    attention = model.attention(own) if len(own) else None
     of_reference = float(model.scores(reference.to_frame().T)[0])
     key = "scan_id" if "scan_id" in rows.names else "patient_id"
     lines = []
@@ -80,6 +84,7 @@ def contributions_of(model: TableModel, rows: Rows, usable: pd.Series) -> pd.Dat
                     int(number) + 1, str(rows.names.loc[number, key]), feature, value,
                     place_of(value, spread), outside_text(feature, value, spread) or None,
                     float(contribution), float(scores[place]), of_reference,
+                    np.nan if attention is None else float(attention[feature].iloc[place]),
                 )
             )  # fmt: skip
-    return pd.DataFrame(lines, columns=list(CONTRIBUTIONS))
+    return pd.DataFrame(lines, columns=list(CONTRIBUTIONS)).astype({"attention": "float64"})
