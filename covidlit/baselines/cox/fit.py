@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from statsmodels.duration.hazard_regression import PHReg
 
+from covidlit.baselines.survival.hazards import RiskSets, risk_until
+
 Floats = NDArray[np.float64]
 
 FEW_EVENTS = 10
@@ -71,10 +73,7 @@ class CoxFit:
 
     def risk(self, x: ArrayLike, horizon: float) -> Floats:
         """(n,) probability of the event until a time."""
-        place = int(np.searchsorted(self.times, horizon, side="right"))
-        base = self.hazard[place - 1] if place else 0.0
-        with np.errstate(over="ignore"):
-            return -np.expm1(-base * np.exp(self.log_hazard(x)))
+        return risk_until(self.times, self.hazard, self.log_hazard(x), horizon)
 
 
 def fit_cox(
@@ -146,7 +145,7 @@ def fit_cox(
             f"{n_events} events for {int(fitted.sum())} variables, {each:.1f} each: below "
             f"{FEW_EVENTS} coefficients are unsteady and a good fit means little"
         )
-    times, hazard = _baseline(x @ beta, time, event)
+    times, hazard = RiskSets(time, event).baseline(x @ beta)
     return CoxFit(
         beta, covariance, value, times, hazard, n, n_events, fitted, tuple(problems)
     )  # fmt: skip
@@ -213,16 +212,3 @@ def _is_separated(risk: Floats, time: Floats, event: NDArray[np.integer]) -> boo
     top = (risk >= later[place] - _TINY) | (event == 0)
     outlived = (event == 1) & (lower[place] < risk - _TINY)
     return bool(top.all() and outlived.sum() >= 2)
-
-
-def _baseline(risk: Floats, time: Floats, event: NDArray[np.integer]) -> tuple[Floats, Floats]:
-    """Breslow's cumulative hazard at covariates 0."""
-    order = np.argsort(time, kind="stable")
-    times, starts = np.unique(time[order], return_index=True)
-    shift = float(risk.max(initial=0.0))
-    hazard = np.exp(risk - shift)[order]
-    at_risk = np.add.reduceat(hazard, starts)[::-1].cumsum()[::-1]
-    events = np.add.reduceat(event[order].astype(float), starts)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        steps = np.where(events > 0, events / at_risk, 0.0) * np.exp(-shift)
-    return times, np.cumsum(steps)
