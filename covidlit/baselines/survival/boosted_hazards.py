@@ -136,7 +136,7 @@ def fit_boosted_hazards(
         problems += said
     if len(folds) < n_folds:
         problems.append(
-            f"{n_events} events are too few for {n_folds} folds of patients held back: "
+            f"{n_events} event(s) are too few for {n_folds} folds of patients held back: "
             + (f"there are {len(folds)}" if folds else "predicted risks are too extreme")
         )
     times, hazard = RiskSets(time, event).baseline(factor * found)

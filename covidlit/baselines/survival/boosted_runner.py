@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from covidlit.baselines.boosted_trees import BoostedTrees
 from covidlit.baselines.classifier import build_classifier
 from covidlit.baselines.preparation import untold_features
 from covidlit.baselines.runner import ClassicalRunner
@@ -24,6 +23,8 @@ from covidlit.settings.words import Node, settings_text
 from covidlit.tables import write_table
 
 log = logging.getLogger(__name__)
+
+_TREES = "covidlit.baselines.BoostedTrees"
 
 _OF_CLASSES = {
     "scale": (False, None), "missing": ("own", None), "calibration": (None,),
@@ -121,13 +122,12 @@ class BoostedHazardRunner(SurvivalRunner):
     ) -> None:
         kind = "boosted trees of the hazard"
         super().__init__(name, kind, features, horizons, risk_groups, ckpt_path, record)
-        parameters = build_classifier(classifier, seed)
-        if not isinstance(parameters, BoostedTrees):
+        if classifier.get("_target_") != _TREES:
             raise ConfigError(
                 f"{classifier.get('_target_')} learns classes, and label_rule=endpoint asks when "
                 "an event comes.",
                 where="model.classifier",
-                fix="use model=lightgbm or model=cox.",
+                fix=f"use {_TREES} (model=lightgbm), or model=cox.",
             )
         folds = held_back_folds
         if isinstance(folds, bool) or not isinstance(folds, int) or folds < 0 or folds == 1:
@@ -135,7 +135,8 @@ class BoostedHazardRunner(SurvivalRunner):
                 f"must be 0 or a whole number of at least 2, not {folds!r}.",
                 where="model.held_back_folds", fix="use 5.",
             )  # fmt: skip
-        self._parameters, self._node = parameters.get_params(), dict(classifier)
+        self._node = dict(classifier)
+        self._parameters = build_classifier(classifier, seed).get_params()
         self._folds, self._seed = folds, seed
         self._fit: BoostedHazards | None = None
         self._untold: dict[str, str] = {}

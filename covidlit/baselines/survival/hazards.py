@@ -34,9 +34,8 @@ class RiskSets:
         Source: Cox, JRSS B 1972;34:187; ties: Breslow, Biometrics 1974;30:89.
         """
         score = np.asarray(log_hazard, dtype=float)
-        at_risk, shift = self._at_risk(score)
         happens = self._events > 0
-        whole = self._events[happens] @ (np.log(at_risk[happens]) + shift)
+        whole = self._events[happens] @ self._log_at_risk(score)[happens]
         return float(whole - score[self.event].sum())
 
     def derivatives(self, log_hazard: ArrayLike) -> tuple[Floats, Floats]:
@@ -45,26 +44,27 @@ class RiskSets:
         The second are the diagonal of the matrix of second derivatives, as boosting takes them.
         """
         score = np.asarray(log_hazard, dtype=float)
-        at_risk, shift = self._at_risk(score)
-        own = np.exp(score - shift)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            once = np.where(self._events > 0, self._events / at_risk, 0.0)
-            twice = np.where(self._events > 0, self._events / at_risk**2, 0.0)
-        expected = own * np.cumsum(once)[self._place]
-        return expected - self.event, expected - own**2 * np.cumsum(twice)[self._place]
+        log_at_risk = self._log_at_risk(score)
+        once, twice = (self._log_sums(power * log_at_risk)[self._place] for power in (1, 2))
+        expected = np.exp(score + once)
+        return expected - self.event, expected - np.exp(2 * score + twice)
 
     def baseline(self, log_hazard: ArrayLike) -> tuple[Floats, Floats]:
         """Distinct times (k,), and Breslow's cumulative hazard (k,) at a log hazard of 0."""
-        at_risk, shift = self._at_risk(np.asarray(log_hazard, dtype=float))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            steps = np.where(self._events > 0, self._events / at_risk, 0.0) * np.exp(-shift)
-        return self.times, np.cumsum(steps)
+        log_at_risk = self._log_at_risk(np.asarray(log_hazard, dtype=float))
+        with np.errstate(over="ignore"):
+            return self.times, np.exp(self._log_sums(log_at_risk))
 
-    def _at_risk(self, score: Floats) -> tuple[Floats, float]:
-        """Summed hazards (k,) at each time, less a factor exp(shift) that keeps them finite."""
-        shift = float(score.max(initial=0.0))
-        hazard = np.exp(score - shift)[self._order]
-        return np.add.reduceat(hazard, self._starts)[::-1].cumsum()[::-1], shift
+    def _log_at_risk(self, score: Floats) -> Floats:
+        """Logarithm of the summed hazards (k,) of those at risk at each time."""
+        found: Floats = np.logaddexp.accumulate(score[self._order][::-1])[::-1][self._starts]
+        return found
+
+    def _log_sums(self, log_weight: Floats) -> Floats:
+        """Logarithm of the sums (k,), up to each time, of events / exp(log_weight)."""
+        with np.errstate(divide="ignore"):
+            found: Floats = np.logaddexp.accumulate(np.log(self._events) - log_weight)
+        return found
 
 
 def risk_until(times: Floats, hazard: Floats, log_hazard: Floats, horizon: float) -> Floats:
