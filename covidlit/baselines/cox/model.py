@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from covidlit.baselines.cox.fit import CoxFit
@@ -58,7 +57,7 @@ class CoxModel:
         values = values_by_name(table, self.columns)
         if self.preparation is None:
             return np.zeros((len(table), 0))
-        return prepare(values, self.preparation)
+        return Preparation(self.preparation)(values)
 
     def scores(self, table: pd.DataFrame) -> pd.DataFrame:
         """`risk_score` (log hazard relative to the mean), `risk_group` and `risk_<days>_days`.
@@ -106,12 +105,6 @@ class CoxModel:
             "record": self.record.model_dump(mode="json"),
         }
         return write_json(path, content)
-
-
-def prepare(values: Floats, settings: dict[str, Any]) -> Floats:
-    """(n, features) prepared features of raw ones (n, columns)."""
-    with torch.inference_mode():
-        return Preparation(settings)(torch.from_numpy(values)).double().numpy()
 
 
 def load_cox(path: str | Path) -> CoxModel:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from covidlit.baselines.cox.coefficients import coefficient_table
 from covidlit.baselines.cox.fit import FEW_EVENTS, CoxFit, fit_cox
-from covidlit.baselines.cox.model import FILE, CoxModel, prepare
+from covidlit.baselines.cox.model import FILE, CoxModel
 from covidlit.baselines.cox.proportional_hazards import HazardCheck, check_proportional_hazards
 from covidlit.baselines.preparation import untold_features
 from covidlit.baselines.survival.runner import Floats, SurvivalRunner, endpoint_words
@@ -20,7 +20,8 @@ from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.endpoint import TIME
 from covidlit.errors import ConfigError
 from covidlit.models.fusion_ann.fit import fit_preparation
-from covidlit.models.fusion_ann.preparation import TRANSFORMS
+from covidlit.models.fusion_ann.preparation import Preparation
+from covidlit.models.fusion_ann.settings import TRANSFORMS
 from covidlit.settings.words import Node
 from covidlit.tables import write_table
 
@@ -106,7 +107,7 @@ class CoxRunner(SurvivalRunner):
         event = rows["target"].to_numpy(dtype=np.int64)
         preparation, names = self._preparation(values, event, columns)
         self._names = names
-        x = np.zeros((len(rows), 0)) if preparation is None else prepare(values, preparation)
+        x = np.zeros((len(rows), 0)) if preparation is None else Preparation(preparation)(values)
         fit = fit_cox(x, time, event, penalty=self._penalty, names=names)
         check = check_proportional_hazards(x, time, event, fit)
         table = coefficient_table(names, fit, check, features)
