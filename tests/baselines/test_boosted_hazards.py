@@ -13,7 +13,8 @@ from statsmodels.duration.hazard_regression import PHReg
 
 from covidlit.baselines import BoostedTrees
 from covidlit.baselines.cox.fit import fit_cox
-from covidlit.baselines.survival.boosted_hazards import BoostedHazards, fit_boosted_hazards
+from covidlit.baselines.survival.boosted_fit import fit_boosted_hazards
+from covidlit.baselines.survival.boosted_hazards import BoostedHazards
 from covidlit.baselines.survival.hazards import RiskSets
 from covidlit.evaluation.survival.concordance import concordance
 from covidlit.evaluation.survival.horizons import observed_risk

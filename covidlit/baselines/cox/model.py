@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from covidlit.baselines.cox.fit import CoxFit
+from covidlit.baselines.cox.fitted import CoxFit
 from covidlit.baselines.survival.kept import risk_table, values_by_name
 from covidlit.checkpoints.kept_survival import COX
 from covidlit.checkpoints.record import RunRecord, validated_record

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from covidlit.baselines.cox.coefficients import coefficient_table
-from covidlit.baselines.cox.fit import FEW_EVENTS, CoxFit, fit_cox
+from covidlit.baselines.cox.fit import FEW_EVENTS, fit_cox
+from covidlit.baselines.cox.fitted import CoxFit
 from covidlit.baselines.cox.model import FILE, CoxModel
 from covidlit.baselines.cox.proportional_hazards import HazardCheck, check_proportional_hazards
 from covidlit.baselines.preparation import untold_features

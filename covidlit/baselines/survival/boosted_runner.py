@@ -13,7 +13,8 @@ import pandas as pd
 from covidlit.baselines.classifier import build_classifier
 from covidlit.baselines.preparation import untold_features
 from covidlit.baselines.runner import ClassicalRunner
-from covidlit.baselines.survival.boosted_hazards import BoostedHazards, fit_boosted_hazards
+from covidlit.baselines.survival.boosted_fit import fit_boosted_hazards
+from covidlit.baselines.survival.boosted_hazards import BoostedHazards
 from covidlit.baselines.survival.boosted_model import FILE, BoostedHazardModel
 from covidlit.baselines.survival.runner import Floats, SurvivalRunner, endpoint_words
 from covidlit.checkpoints.record import RunRecord
@@ -96,7 +97,7 @@ class BoostedHazardRunner(SurvivalRunner):
         horizons: days at which risks are given; None: quartiles of the times of all events.
         risk_groups: by quantiles of the training patients' risk, each by trees without him.
         held_back_folds: by patient, see
-            `covidlit.baselines.survival.boosted_hazards.fit_boosted_hazards`; 0: none.
+            `covidlit.baselines.survival.boosted_fit.fit_boosted_hazards`; 0: none.
         seed: of the folds and the trees.
         ckpt_path: must be None: it is fitted at once.
         record: what the kept model says about the run; `covidlit.checkpoints.record.RunRecord`.
