@@ -12,6 +12,12 @@ FILES = tuple(f"{kind}.json" for kind in (COX, BOOSTED))
 """In the `checkpoints/` of a run."""
 
 
+def is_survival_file(path: str | Path) -> bool:
+    """Whether a file is a model of times to an event, or lies where one is expected."""
+    path = Path(path)
+    return path.is_file() and (path.name in FILES or survival_kind(path) is not None)
+
+
 def survival_kind(path: str | Path) -> str | None:
     """The kind of model that a file holds; None where it holds no such model."""
     path = Path(path)
