@@ -239,6 +239,17 @@ def test_lightgbm_learns_the_hazard_of_an_endpoint(tmp_path: Path) -> None:
     for part in ("log-rank p", "Time-dependent AUC", "partial likelihood", "held back in 5 folds"):
         assert part in page
     assert "Hazard ratio per unit" not in page
+    peer = run(
+        tmp_path, hospital(tmp_path), "split.fold=all", "split.n_folds=3",
+        "label_rule.competing=[survived]", "model.horizons=[5,10]", name="cox",
+    )  # fmt: skip
+    called = ["compare", str(folder), str(peer), "--out", str(tmp_path / "both")]
+    said = CliRunner().invoke(app, [*called, "--bootstrap", "100"])
+    assert said.exit_code == 0, said.output
+    found = json.loads((tmp_path / "both" / "comparison.json").read_text())
+    assert [model["model"] for model in found["models"]] == ["lightgbm", "cox"]
+    assert found["models"][0]["measures"]["concordance"]["value"] == record["concordance"]["value"]
+    assert [note["code"] for note in found["notes"]] == ["competing_risk"]  # one split, all known
 
 
 def test_the_kept_trees_give_the_risks_of_the_run(tmp_path: Path) -> None:
