@@ -167,6 +167,20 @@ def test_few_events_have_fewer_folds_or_none() -> None:
     assert "predicted risks are too extreme" in said(one)
 
 
+def test_few_held_back_events_hardly_change_how_steep_risks_are() -> None:
+    rng = np.random.default_rng(0)
+    x, time = rng.normal(size=(30, 3)), np.arange(1.0, 31)
+    found = fitted(x, time, time < 3)
+    assert found.n_folds == 2
+    assert found.factor == pytest.approx(1, abs=0.3)
+
+
+def test_one_row_is_no_error() -> None:
+    found = fitted(np.ones((1, 2)), [3.0], [1])
+    assert "no tree finds a split" in said(found)
+    assert np.isfinite(found.risk(np.ones((1, 2)), 3)).all()
+
+
 def test_nothing_varies() -> None:
     found = fitted(np.ones((40, 2)), np.arange(1.0, 41), np.arange(40) % 2)
     assert "no tree finds a split with 4 rows on either side" in said(found)

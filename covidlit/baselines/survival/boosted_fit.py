@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
 
 from covidlit.baselines.boosted_growth import grow, rows_in_a_leaf
 from covidlit.baselines.boosted_text import has_a_split
-from covidlit.baselines.cox.fit import fit_cox
 from covidlit.baselines.folds import deal_folds
 from covidlit.baselines.survival.boosted_hazards import BoostedHazards, tree_sums
 from covidlit.baselines.survival.hazards import RiskSets
@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 
 _FLATTEST, _STEEPEST = 0.01, 3.0
 """Limits of the factor of log hazards. Below the first the order of patients would be lost with the
-differences of their risks; beyond the second few held back events say more than they know."""
+differences of their risks; beyond the second they would be steeper than shrunk trees can learn."""
 
 
 def fit_boosted_hazards(
@@ -70,13 +70,13 @@ def fit_boosted_hazards(
         text = f"none of {n} patients has the event: no hazard can be estimated, all risks are 0"
         return replace(none, problems=(text,))
     problems = [f"all {n} patients have the event: there is no censoring"] * (n_events == n)
-    grown = _grown(x, time, event, parameters)
+    sets, grown = RiskSets(time, event), _grown(x, time, event, parameters)
     if not grown:
         problems.append(
             f"no tree finds a split with {rows_in_a_leaf(parameters, n)} rows on either side of "
             f"it, in {n} rows: all risks are alike"
         )
-        times, hazard = RiskSets(time, event).baseline(np.zeros(n))
+        times, hazard = sets.baseline(np.zeros(n))
         return replace(none, times=times, hazard=hazard, problems=tuple(problems))
     own = tree_sums(grown, x)
     centre = float(own.mean())
@@ -87,14 +87,14 @@ def fit_boosted_hazards(
         found[held] = tree_sums(text, x[held]) - tree_sums(text, x[learnt]).mean()
     factor = 1.0
     if folds:
-        factor, said = _steepness(found, time, event)
+        factor, said = _steepness(found, sets)
         problems += said
     if len(folds) < n_folds:
         problems.append(
             f"{n_events} event(s) are too few for {n_folds} folds of patients held back: "
             + (f"there are {len(folds)}" if folds else "predicted risks are too extreme")
         )
-    times, hazard = RiskSets(time, event).baseline(factor * found)
+    times, hazard = sets.baseline(factor * found)
     return BoostedHazards(
         grown, x.shape[1], centre, factor, times, hazard, n, n_events, tuple(problems),
         factor * found, len(folds),
@@ -105,6 +105,8 @@ def _grown(
     x: Floats, time: Floats, event: NDArray[np.integer], parameters: Mapping[str, Any]
 ) -> str:
     """The text of the trees; empty if none has a split."""
+    if len(x) < 2:
+        return ""  # LightGBM draws no row of one
     sets = RiskSets(time, event)
 
     def objective(sums: Floats, _: Any) -> tuple[Floats, Floats]:
@@ -125,14 +127,18 @@ def _folds(
     return []
 
 
-def _steepness(found: Floats, time: Floats, event: NDArray[np.integer]) -> tuple[float, list[str]]:
-    """The factor by which Cox's model takes log hazards of patients held back."""
-    spread = float(found.std())
-    if spread == 0:
-        return _FLATTEST, ["patients held back all have one risk: all risks are nearly alike"]
-    factor = float(fit_cox(found[:, None] / spread, time, event).coefficients[0]) / spread
-    if factor <= _FLATTEST:
-        return _FLATTEST, [
-            "the order of risks does not hold in patients held back: all risks are nearly alike"
-        ]
-    return min(factor, _STEEPEST), []
+def _steepness(found: Floats, sets: RiskSets) -> tuple[float, list[str]]:
+    """The factor that makes log hazards of patients held back most likely.
+
+    Few events say little of it: the trees' own, 1, counts as a normal prior with deviation 1.
+    """
+
+    def unlikely(factor: float) -> float:
+        return sets.loss(factor * found) + (factor - 1) ** 2 / 2
+
+    best = minimize_scalar(unlikely, bounds=(_FLATTEST, _STEEPEST), method="bounded")
+    if best.x > 2 * _FLATTEST:
+        return float(best.x), []
+    return _FLATTEST, [
+        "the order of risks does not hold in patients held back: all risks are nearly alike"
+    ]
