@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from covidlit.checkpoints.kept_survival import FILES
 from covidlit.errors import CheckpointError
 from covidlit.settings.run_config import read_run_config
 from covidlit.settings.words import CONFIG
@@ -15,10 +16,12 @@ CLASSICAL = "model.skops"
 def model_of_run(run_dir: str | Path) -> Path:
     """The checkpoint `best.ckpt`, or `last.ckpt` where none was selected; or `model.skops`.
 
+    Of a run of times to an event: `cox.json` or `boosted_hazards.json`.
+
     Raises:
         CheckpointError: the folder holds no model, or those of the folds of a cross-validation.
     """
-    folder, names = Path(run_dir) / "checkpoints", ["best.ckpt", "last.ckpt", CLASSICAL]
+    folder, names = Path(run_dir) / "checkpoints", ["best.ckpt", "last.ckpt", CLASSICAL, *FILES]
     if (Path(run_dir) / CONFIG).is_file() and folder.is_dir():
         weights = read_run_config(run_dir)["model"].get("weights")
         names = names[1:] if weights == "last" else names

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from covidlit.cli.compare_survival import compare_survival_runs, of_survival
 from covidlit.cli.recorded_command import recorded_command
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def compare(
 ) -> None:
     """Compare models on the same test scans: differences with intervals, tests, spread over seeds.
 
-    Runs with other test scans are refused, and which ones differ is said.
+    Runs with other test scans are refused, and which ones differ is said. Of runs of times to an
+    event concordance, time-dependent AUC and Brier score are compared.
     """
     from rich.console import Console
 
@@ -58,6 +60,13 @@ def compare(
     from covidlit.evaluation.seed_runs import read_labelled
 
     check_own_comparison(out)
+    if of_survival(runs):
+        given = {
+            "operating_point": operating_point, "mcnemar": mcnemar, "bootstrap": bootstrap,
+            "confidence": confidence, "seed": seed,
+        }  # fmt: skip
+        compare_survival_runs(runs, out, given, title=title)
+        return
     runs, skipped = finished_runs(runs, at_least=2)
     comparison = compute(
         read_labelled(runs),

@@ -28,7 +28,7 @@ def predict(
         Path,
         typer.Argument(
             help="The folder of a run, whose judged model is taken; a model in its checkpoints/ "
-            "(best.ckpt, last.ckpt, model.skops); or a folder of `covidlit export`."
+            "(best.ckpt, last.ckpt, model.skops, cox.json); or a folder of `covidlit export`."
         ),
     ],
     path: Annotated[
@@ -120,6 +120,9 @@ def predict(
     row per patient; a model of data=factors the factors of `covidlit quantify`. Columns are found
     by name. Each row gets a score with the range of the ensemble's members, what is missing and
     what lies outside the training range; units that cannot be right are refused.
+
+    A model of times to an event (label_rule=endpoint) gives a risk score, a risk group and the risk
+    until each of its run's horizons.
     """
     from covidlit.deploy.tables.model import is_table_model
 

@@ -16,25 +16,27 @@ def conclusion(test: dict[str, Any], n_tests: int, confidence: float) -> str:
     """What one test shows, as a sentence; a difference is shown if its Holm p is below 1 - level.
 
     Args:
-        test: a record of `Comparison.results["tests"]`.
+        test: a record of `Comparison.results["tests"]`; its `name`, where it has one, is that of
+            the measure.
         n_tests: how many tests its family has.
         confidence: level of the intervals.
     """
-    a, b, measure = test["first"], test["second"], _MEASURES[test["measure"]]
+    a, b, measure = test["first"], test["second"], test.get("name") or _MEASURES[test["measure"]]
+    as_share = test["measure"] in ("sensitivity", "specificity")
     difference, p_holm, p_value = test["difference"], test["p_holm"], test["p_value"]
     if difference["value"] is None:
         return (
             f"{measure[0].upper()}{measure[1:]}: {a} and {b} cannot be compared: "
             f"{difference['reason']}."
         )
-    size = _size(difference, test["measure"] == "auc", confidence)
+    size = _size(difference, not as_share, confidence)
     if p_holm is None:
         return f"No test of the {measure} of {a} and {b} ({size}): {test['reason']}."
     correction = f", Holm-corrected for {n_tests} tests" if n_tests > 1 else ""
     if p_holm < 1 - confidence:
         if difference["value"] < 0:
             a, b, difference = b, a, _turned(difference)
-            size = _size(difference, test["measure"] == "auc", confidence)
+            size = _size(difference, not as_share, confidence)
         return (
             f"A difference was shown: {a} has a higher {measure} than {b} "
             f"({size}; {format_p(p_holm)}{correction})."

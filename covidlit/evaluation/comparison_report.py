@@ -12,7 +12,7 @@ from covidlit.evaluation.report import page_template
 from covidlit.files import check_own_json, check_own_page, write_json, write_text
 from covidlit.tables import check_own_table, write_table
 
-_PAGE, _TABLE, _JSON = "comparison.html", "comparison.csv", "comparison.json"
+PAGE, TABLE, JSON = "comparison.html", "comparison.csv", "comparison.json"
 _COMMAND = "covidlit compare"
 
 
@@ -23,9 +23,9 @@ def check_own_comparison(out_dir: str | Path) -> None:
         CovidlitError: another file lies there, or the folder cannot be written.
     """
     folder = Path(out_dir)
-    check_own_page(folder / _PAGE, _COMMAND, older="<footer>Made by covidlit from the predictions")
-    check_own_table(folder / _TABLE, COLUMNS, _COMMAND)
-    check_own_json(folder / _JSON, ("format", "models", "tests", "command"), _COMMAND)
+    check_own_page(folder / PAGE, _COMMAND, older="<footer>Made by covidlit from the predictions")
+    check_own_table(folder / TABLE, COLUMNS, _COMMAND)
+    check_own_json(folder / JSON, ("format", "models", "tests", "command"), _COMMAND)
 
 
 def write_comparison(
@@ -48,9 +48,9 @@ def write_comparison(
     """
     folder = Path(out_dir)
     page = render_comparison(comparison, title=title, command=command)
-    write_json(folder / _JSON, comparison.to_dict() | {"command": command})
-    write_table(comparison_table(comparison.results), folder / _TABLE)
-    return write_text(folder / _PAGE, page)
+    write_json(folder / JSON, comparison.to_dict() | {"command": command})
+    write_table(comparison_table(comparison.results), folder / TABLE)
+    return write_text(folder / PAGE, page)
 
 
 def render_comparison(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
+from covidlit.models.fusion_ann.network import FusionANN
 from covidlit.settings.targets import build
 from covidlit.tasks.base import diverged
 from covidlit.tasks.threads import torch_threads
@@ -44,7 +45,8 @@ def can_be_together(task: SeverityPrediction, trainer: Mapping[str, Any]) -> boo
         "max_steps": (-1, None), "max_time": (None,), "overfit_batches": (0, 0.0, None),
     }  # fmt: skip
     return (
-        optimizer in ELEMENTWISE
+        isinstance(task.net, FusionANN)
+        and optimizer in ELEMENTWISE
         and (not scheduler or name in _PER_STEP)
         and not task.hparams["net"].get("dropout")
         and isinstance(trainer.get("max_epochs"), int)

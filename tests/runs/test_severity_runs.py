@@ -120,3 +120,24 @@ def test_other_data_and_more_classes_are_refused(factor_run: Run) -> None:
         factor_run("fusion_ann", "label_rule=multi_class", *SMALL)
     with pytest.raises(ConfigError, match="no feature or group of features"):
         factor_run("fusion_ann", "model.task.features=[volume]", *SMALL, name="other")
+
+
+def test_tabm_learns_on_the_folds_and_features_of_the_fusion_network(factor_run: Run) -> None:
+    pytest.importorskip("tabm")
+    small = ["trainer.max_epochs=3", "model.task.net.d_block=8", "model.task.net.members=4"]
+    folder = factor_run("tabm", "split.fold=all", *small)
+    network = factor_run("fusion_ann", *FOLDS, name="network")
+    assert scores(folder).index.equals(scores(network).index)
+    assert set(read_predictions(folder / "predictions.parquet")["model"]) == {"tabm"}
+    kept = [
+        torch.load(run / "fold_1" / "checkpoints" / "last.ckpt", weights_only=True)
+        for run in (folder, network)
+    ]
+    own, other = (each["hyper_parameters"]["preparation"] for each in kept)
+    assert own == other  # fitted on the same training rows
+    fold = folder / "fold_1"
+    own_scores = read_predictions(fold / "predictions.parquet").set_index("scan_id")["score"]
+    measured = next(folder.parent.rglob("factors.*"))
+    scored = predict_rows(load_table_model(fold), measured).table.set_index("scan_id")
+    np.testing.assert_allclose(scored.loc[own_scores.index, "score"], own_scores, atol=1e-5)
+    assert (scored["score_low"] < scored["score_high"]).any()

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from covidlit.cohort.split import Split
-from covidlit.datamodules.tables.training_values import outside_text
 from covidlit.deploy.tables.all_folds import AllFolds
-from covidlit.deploy.tables.limits import hint_of
 from covidlit.deploy.tables.model import TableModel
 from covidlit.deploy.tables.read_rows import Rows, read_rows
-from covidlit.errors import CovidlitError
+from covidlit.deploy.tables.row_facts import notes_of_rows, row_facts, seen_rows
 
 COLUMNS = (
     "score", "score_low", "score_high", "predicted_class", "operating_point", "n_missing",
@@ -33,7 +29,6 @@ SEEN = {
     "validation": "in the validation part of this model's run, which its operating point was "
     "chosen on: the score is optimistic",
 }
-_LEVELS = 3
 
 
 @dataclass(frozen=True)
@@ -85,8 +80,7 @@ def score_rows(model: TableModel, rows: Rows, seen: Mapping[str, str] | None = N
         seen: what is to be said of a patient (of a scan, where the model takes factors) by name;
             see `seen_by`.
     """
-    known = rows.values.notna()
-    usable = known.any(axis=1)
+    usable = rows.values.notna().any(axis=1)
     scores = pd.Series(np.nan, rows.values.index)
     low, high = scores.copy(), scores.copy()
     if usable.any():
@@ -95,21 +89,18 @@ def score_rows(model: TableModel, rows: Rows, seen: Mapping[str, str] | None = N
         members = model.member_scores(own)
         if members is not None:
             low[usable], high[usable] = members.min(axis=0), members.max(axis=0)
-    finite = np.isfinite(scores.to_numpy())
-    outside = _outside(rows.values, model.record.preprocess.model_dump().get("training") or {})
+    if isinstance(model, AllFolds):
+        always = [OF_ALL_FOLDS]
+    else:
+        always = [NO_POINT] if model.record.operating_point is None else []
     table = rows.names.assign(
         score=scores,
         score_low=low,
         score_high=high,
         predicted_class=_called(model, scores),
         operating_point=pd.Series(model.record.operating_point, scores.index, dtype="float64"),
-        n_missing=(~known).sum(axis=1),
-        missing=_listed(~known),
-        n_outside=[len(texts) for texts in outside],
-        outside=pd.Series(["; ".join(texts) for texts in outside], scores.index, dtype="string"),
-        status=pd.Series(np.where(finite, "ok", "refused"), scores.index, dtype="string"),
-        reason=pd.Series(_reasons(usable.to_numpy(), finite), scores.index, dtype="string"),
-        notes=_notes(model, rows, seen or {}),
+        **row_facts(rows, model.record, np.isfinite(scores.to_numpy())),
+        notes=notes_of_rows(rows, model.record, seen or {}, always),
         trained_on_synthetic=model.record.synthetic,
     )
     return ScoredRows(table, rows)
@@ -125,33 +116,6 @@ def _called(model: TableModel, scores: pd.Series) -> pd.Series:
     return called.where(scores.notna())
 
 
-def _listed(which: pd.DataFrame) -> pd.Series:
-    names = np.asarray(which.columns, dtype=object)
-    texts = ["; ".join(names[row]) for row in which.to_numpy()]
-    return pd.Series(texts, which.index, dtype="string").replace("", pd.NA)
-
-
-def _outside(values: pd.DataFrame, training: Mapping[str, Any]) -> list[list[str]]:
-    """For each row the sentences on numbers outside the training rows' range."""
-    found: list[list[str]] = [[] for _ in range(len(values))]
-    for name in map(str, values.columns):
-        if name not in training or not training[name]["quantiles"]:
-            continue
-        for place, value in enumerate(values[name]):
-            if text := outside_text(name, float(value), training[name]):
-                found[place].append(text + hint_of(name, float(value)))
-    return found
-
-
-def _reasons(usable: Any, finite: Any) -> list[str | None]:
-    return [
-        None if scored
-        else "the model gave no finite score" if known
-        else "none of the features that the model takes is known"
-        for known, scored in zip(usable, finite, strict=True)
-    ]  # fmt: skip
-
-
 def seen_by(model: TableModel, checkpoint: str | Path | None) -> dict[str, str]:
     """What the score of each row that the model has learnt from is worth, by the row's name.
 
@@ -162,35 +126,4 @@ def seen_by(model: TableModel, checkpoint: str | Path | None) -> dict[str, str]:
     """
     if isinstance(model, AllFolds):
         return model.seen
-    parts = _parts(model.record.split_hash, checkpoint)
-    return {name: SEEN[part] for name, part in parts.items() if part in SEEN}
-
-
-def _notes(model: TableModel, rows: Rows, seen: Mapping[str, str]) -> pd.Series:
-    notes: list[list[str]] = [[] for _ in range(len(rows.names))]
-    if isinstance(model, AllFolds):
-        notes = [[OF_ALL_FOLDS] for _ in notes]
-    elif model.record.operating_point is None:
-        notes = [[NO_POINT] for _ in notes]
-    key = "scan_id" if model.record.preprocess.kind == "factors" else "patient_id"
-    if seen and key in rows.names:
-        for own, name in zip(notes, rows.names[key].astype(str), strict=True):
-            if name in seen:
-                own.append(seen[name])
-    texts = ["; ".join(own) or None for own in notes]
-    return pd.Series(texts, rows.names.index, dtype="string")
-
-
-def _parts(split_hash: str, checkpoint: str | Path | None) -> Mapping[str, str]:
-    """The parts of the model's run by name, where the checkpoint lies in its folder."""
-    if checkpoint is None:
-        return {}
-    path = Path(checkpoint).absolute()
-    for folder in (path, *path.parents[:_LEVELS]):
-        if (folder / "split.json").is_file():
-            try:
-                split = Split.load(folder / "split.json")
-            except CovidlitError:
-                return {}
-            return dict(split.parts) if split.hash == split_hash else {}
-    return {}
+    return seen_rows(model.record, checkpoint, SEEN)
