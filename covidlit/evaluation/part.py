@@ -17,8 +17,8 @@ from covidlit.evaluation.calibration import calibration
 from covidlit.evaluation.classification import classification_measures, confusion
 from covidlit.evaluation.decision_curve import decision_curve
 from covidlit.evaluation.estimate import Estimate
-from covidlit.evaluation.multiclass import class_names, multiclass
 from covidlit.evaluation.folds import fold_and_repeat, model_numbers
+from covidlit.evaluation.multiclass import class_names, multiclass
 from covidlit.evaluation.predictions import accepted, of_one_repeat
 from covidlit.evaluation.proportions import proportion
 from covidlit.evaluation.refusals import misclassified, refusals

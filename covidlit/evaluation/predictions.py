@@ -74,8 +74,9 @@ PREDICTIONS_SCHEMA = pa.DataFrameSchema(
 `target` is the class index (1 = positive in a binary table). `score` is the probability of the
 positive class; with more than two classes there is also one `score_<class>` column per class, in
 the order of the class index. `status` is "ok", or anything else (usually "refused") for a scan
-without a score, whose `reason` says why. `repeat` tells the repeats of a repeated cross-validation
-apart, whose test parts hold every scan once each; null where there is one only. Every column that is not named here is a subgroup column.
+without a score, whose `reason` says why. `repeat` tells the repeats of a cross-validation apart, in
+each of which every scan is tested once; null where there is one only. Every column that is not
+named here is a subgroup column.
 """
 
 
