@@ -144,8 +144,10 @@ def results_table(evaluation: Evaluation) -> Table:
         n = metrics["parts"][part]["n_scored"]
         table.add_column(f"{part} (n = {n}), {level} CI")
     folds = any("auc_pooled" in record for record in metrics["parts"].values())
+    repeats = metrics["parts"]["test"]["n_repeats"]
+    of_which = f"folds of {repeats} repeats" if repeats > 1 else "folds"
     rows = {
-        **({"AUC, mean of folds": "auc", "AUC, folds pooled": "auc_pooled"} if folds else {}),
+        **({f"AUC, mean of {of_which}": "auc", "AUC, folds pooled": "auc_pooled"} if folds else {}),
         **({} if folds else {"AUC": "auc"}),
         "sensitivity": "sensitivity",
         "specificity": "specificity",
@@ -173,6 +175,8 @@ def _caption(metrics: dict[str, Any]) -> str:
     points, folds = metrics["operating_points"], metrics["parts"]["test"]["folds"]
     if not folds:
         return str(points[0]["sentence"])
+    if (repeats := metrics["parts"]["test"]["n_repeats"]) > 1:
+        return f"{len(folds)} folds in {repeats} repeats, each at its own threshold."
     runs = (f" ({fold['run_id']})" if fold["run_id"] else "" for fold in folds)
     named = ", ".join(f"{fold['fold']}{run}" for fold, run in zip(folds, runs, strict=True))
     return f"Folds, each at its own threshold: {named}."

@@ -48,6 +48,7 @@ class Classification:
 
     metric = "AUC"
     mode = "max"
+    repeatable = True
 
     def check_settings(self, config: Mapping[str, Any]) -> None:
         """Check the node `evaluation` by itself, and that there are the figures to stand beside."""
