@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +19,14 @@ from covidlit.datamodules.cohort_data import rows_hash
 from covidlit.errors import ConfigError
 from covidlit.evaluation.folds import fold_folder
 from covidlit.preprocess.backends import run_in_parallel
+from covidlit.runs.fold_configs import check_processes, check_repeatable, fold_configs
+from covidlit.runs.fold_log import fold_log
 from covidlit.runs.folds import Fold
 from covidlit.runs.folds_together import keeping, train_together
 from covidlit.runs.lightning_runner import LightningRunner
 from covidlit.runs.memory import available_memory, peak_memory
 from covidlit.runs.outcomes import outcome_of
-from covidlit.runs.outcomes.outcome import Outcome, Repeatable, Tables, Tested, Training
-from covidlit.runs.processes import started_from_outside
+from covidlit.runs.outcomes.outcome import Outcome, Tables, Tested, Training
 from covidlit.runs.records import write_run_records
 from covidlit.runs.run_folder import run_folder
 from covidlit.runs.steps import (
@@ -84,14 +86,15 @@ def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
     n_repeats = settings.get("repeats", 1)
     require_n_jobs(n_jobs)
     require_whole_number(n_repeats, "cross_validation.repeats", at_least=1)
-    _check_processes(config, n_jobs)
-    configs = _configs(config, n_repeats)
-    with run_folder(run_dir, config) as folder:
+    check_processes(config, n_jobs)
+    configs = fold_configs(config, n_repeats)
+    with run_folder(run_dir, config) as folder, ExitStack() as stack:
         runner = begin(configs[0], run_dir)
         outcome = outcome_of(runner)
         if n_repeats > 1:
-            _check_repeatable(outcome, config, n_repeats)
+            check_repeatable(outcome, config, n_repeats)
         data = load_data(configs[0], runner)
+        told = stack.enter_context(fold_log())
         folds = _folds_of(configs, data, run_dir, n_repeats)
         for fold in folds:
             runner.check(fold.data)
@@ -111,11 +114,13 @@ def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
         done: dict[int, TrainedFold] = {}
         for trained in _all_trained(folds, runner, n_jobs, backend):
             done[trained.number] = trained
+            told.first_is_done = True
             fold = folds[trained.number]
             log.info(
                 "%s is done (%d of %d): %s.", fold.title.capitalize(), len(done), len(folds),
                 _result(outcome, trained.tables, fold),
             )  # fmt: skip
+        stack.close()
         tables = join_tables([done[fold.number].tables for fold in folds])
         outcome.write(tables, run_dir)
         trainings = [
@@ -175,18 +180,6 @@ def _all_trained(
     for repeat in dict.fromkeys(fold.repeat for fold in folds):
         own = [fold for fold in folds if fold.repeat == repeat]
         yield from train_folds(own, adapt=keeping(train_together(own, runner)))
-
-
-def _check_repeatable(outcome: Outcome, config: Mapping[str, Any], n_repeats: int) -> None:
-    if not isinstance(outcome, Repeatable):
-        seed = config["split"].get("seed", 0)
-        raise ConfigError(
-            f"the outcome of this model ({outcome.metric}) is not evaluated over repeats in one "
-            "run.",
-            where="cross_validation.repeats",
-            fix="set it to 1, and make a run of each repeat: "
-            f"-m split.seed={','.join(str(seed + number) for number in range(n_repeats))}.",
-        )
 
 
 def _result(outcome: Outcome, tables: Tables, fold: Fold) -> str:
@@ -326,53 +319,6 @@ def _train_apart(fold: Fold) -> tuple[int, TrainedFold]:
     finally:
         root.removeHandler(handler)
         handler.close()
-
-
-def _check_processes(config: Mapping[str, Any], n_jobs: int) -> None:
-    """Refuse processes that were started for one training, and several folds on one GPU."""
-    if started_from_outside():
-        raise ConfigError(
-            "a cross-validation is started once, not by every process of srun or torchrun.",
-            where="split.fold=all",
-            fix="give the command itself; each fold may use the devices of its machine "
-            "(trainer.devices).",
-        )
-    trainer = config["model"].get("trainer") or {}
-    if n_jobs != 1 and trainer.get("accelerator", "cpu") != "cpu":
-        raise ConfigError(
-            "folds side by side would share the GPU and its memory.",
-            where="cross_validation.n_jobs",
-            fix="set it to 1, or trainer=cpu.",
-        )
-
-
-def _configs(config: dict[str, Any], n_repeats: int) -> list[dict[str, Any]]:
-    """The configuration of each fold, that of a run of it alone, repeat after repeat."""
-    n_folds = config["split"].get("n_folds")
-    if not isinstance(n_folds, int) or isinstance(n_folds, bool) or n_folds < 2:
-        raise ConfigError(
-            f"split.fold=all needs a split with a number of folds, not {n_folds!r}.",
-            where="split",
-            fix="give split=k_fold, and split.n_folds of at least 2.",
-        )
-    if config.get("ckpt_path"):
-        raise ConfigError(
-            "a cross-validation goes on in its own folder, not from one checkpoint.",
-            where="ckpt_path",
-            fix="leave it out, and give the folder: hydra.run.dir=RUN.",
-        )
-    split = config["split"]
-    if n_repeats > 1 and not isinstance(split.get("seed"), int):
-        raise ConfigError(
-            f"repeats need a split that is drawn with a seed, not {split.get('seed')!r}.",
-            where="split.seed",
-            fix="set split.seed=0 of split=k_fold; each repeat adds its number.",
-        )
-    return [
-        {**config, "split": {**split, "fold": fold, **({"seed": split["seed"] + r} if r else {})}}
-        for r in range(n_repeats)
-        for fold in range(n_folds)
-    ]
 
 
 def _with_split_of(data: CohortData, config: dict[str, Any]) -> CohortData:

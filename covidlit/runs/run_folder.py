@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from covidlit.checkpoints.same_run import changed_run, changed_settings
 from covidlit.errors import ConfigError
 from covidlit.files import write_json, write_text
-from covidlit.runs.stopped import last_checkpoint
+from covidlit.runs.stopped import last_checkpoint, stopped_by_sigterm
 from covidlit.settings.run_config import load_yaml
 from covidlit.settings.words import CONFIG
 
@@ -94,7 +94,8 @@ def run_folder(
         write_text(path / CONFIG, yaml.safe_dump(dict(config), sort_keys=False))
         state, reason = "stopped", ""
         try:
-            yield folder
+            with stopped_by_sigterm():
+                yield folder
         except (KeyboardInterrupt, SystemExit):  # Lightning leaves by SystemExit on both signals
             reason = "stopped from outside"
             raise

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
+import signal
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +21,8 @@ from covidlit.cli.app import app
 from covidlit.cohort import Split
 from covidlit.errors import ConfigError
 from covidlit.evaluation import read_predictions
+from covidlit.runs import folds_together
+from covidlit.runs.stopped import INTERRUPTED, TERMINATED
 
 pytestmark = pytest.mark.slow
 Run = Callable[..., Path]
@@ -134,6 +140,58 @@ def test_a_stopped_run_keeps_its_finished_folds(peer: Path, factor_run: Run) -> 
 def test_folds_side_by_side_give_the_same(peer: Path, factor_run: Run) -> None:
     side = factor_run("logistic_regression", *TWICE, "cross_validation.n_jobs=2", name="side")
     pd.testing.assert_series_equal(scores(peer), scores(side))
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, INTERRUPTED), (signal.SIGTERM, TERMINATED)]
+)
+def test_a_stop_while_folds_are_trained_as_one_is_noted(
+    number: signal.Signals,
+    code: int,
+    factor_run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fit, begun = folds_together.fit_together, []
+
+    def stopped_in_the_second_repeat(*args: object, **kwargs: object) -> None:
+        begun.append(1)
+        if len(begun) == 2:
+            os.kill(os.getpid(), number)
+        fit(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(folds_together, "fit_together", stopped_in_the_second_repeat)
+    with pytest.raises(KeyboardInterrupt) as stop:
+        factor_run("fusion_ann", *TWICE, *SMALL)
+    assert getattr(stop.value, "exit_code", INTERRUPTED) == code
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    folder = tmp_path / "fusion_ann" / "run"
+    assert json.loads((folder / "run.json").read_text())["state"] == "stopped"
+    kept = (folder / "fold_1_repeat_0" / "run.json").read_text()
+    factor_run("fusion_ann", *TWICE, *SMALL)
+    assert json.loads((folder / "run.json").read_text())["state"] == "finished"
+    assert (folder / "fold_1_repeat_0" / "run.json").read_text() == kept
+    assert set(read_predictions(folder / "predictions.parquet")["repeat"]) == {0, 1}
+
+
+def test_the_log_says_each_thing_once(factor_run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        factor_run("fusion_ann", *TWICE, *SMALL)
+    lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.INFO]
+    told = Counter(
+        kind
+        for line in lines
+        for kind in ("A training step takes", "Training ended", "Cohort:", "tell nothing", "done (")
+        if kind in line
+    )
+    assert told["A training step takes"] == 1
+    assert told["Training ended"] == 0
+    assert told["Cohort:"] == 1
+    assert told["tell nothing"] <= 1
+    assert told["done ("] == 6
+    done = [place for place, line in enumerate(lines) if "is done (" in line]
+    assert done[2] - done[1] == 1  # nothing between the folds of a repeat
+    assert "Fold 2 of repeat 1 is done (6 of 6): validation AUC" in lines[done[-1]]
 
 
 @pytest.mark.parametrize("repeats", [0, -1, 1.5, "many"])
