@@ -53,6 +53,13 @@ class RunFolder:
         self.finished = True
 
 
+def is_finished(path: Path, config: Mapping[str, Any]) -> bool:
+    """Whether a folder holds the finished run of a configuration."""
+    state, before = _read(path / STATE), _read(path / CONFIG)
+    done = state.get("state") == "finished" and (path / "report.html").is_file()
+    return done and bool(before) and not changed_run(before, config)
+
+
 def is_begun(path: Path) -> bool:
     """Whether a run has left anything in a folder."""
     return any((path / name).exists() for name in (*_RESULTS, STATE))
