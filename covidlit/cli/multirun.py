@@ -30,7 +30,7 @@ _SAME_MODEL = ("seed", "split.fold")
 """Settings of which `covidlit compare` itself takes several runs together."""
 
 
-class ComparisonOfRuns(Callback):  # type: ignore[misc]  # Hydra is untyped
+class ComparisonOfRuns(Callback):
     """Compares the runs of a multirun when all are done; a sweep for settings never.
 
     Leaves `comparison/` in the folder of the multirun, as `covidlit compare` writes it. Nothing is

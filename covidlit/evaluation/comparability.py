@@ -28,9 +28,9 @@ def check_comparable(runs: Sequence[SeedRun]) -> None:
     """
     repeats = {run.name: run.repeats for run in runs}
     if len(set(repeats.values())) > 1:
-        named = "; ".join(f"{name} {n}" for name, n in repeats.items())
+        counted = "; ".join(f"{name} {n}" for name, n in repeats.items())
         raise PredictionsError(
-            f"the repeats differ: {named}.",
+            f"the repeats differ: {counted}.",
             where="runs",
             fix="compare cross-validations with the same cross_validation.repeats.",
         )

@@ -101,8 +101,8 @@ def multiclass(table: pd.DataFrame, sampling: Sampling) -> dict[str, Any]:
 def _of_a_repeat(matrix: np.ndarray, n_repeats: int) -> list[list[int | float]]:
     """Counts; of several repeats the mean counts of a repeat, to a tenth."""
     if n_repeats == 1:
-        return matrix.tolist()  # type: ignore[no-any-return]
-    return (matrix / n_repeats).round(1).tolist()  # type: ignore[no-any-return]
+        return matrix.tolist()
+    return (matrix / n_repeats).round(1).tolist()
 
 
 def _macro_auc(target: np.ndarray, scores: np.ndarray, sampling: Sampling) -> Estimate:
