@@ -55,11 +55,12 @@ HEAVY = frozenset(
         *("torch", "torchvision", "pytorch_lightning", "monai", "torchio", "captum"),
         *("openvino", "onnx", "onnxscript", "onnxruntime", "sklearn", "skops", "torchmetrics"),
         "lightgbm",
-        *("pandera", "matplotlib", "optuna"),
+        *("pandera", "matplotlib", "optuna", "hydra"),
     ]
 )
 """Libraries kept away from commands that do without them: torch takes two seconds to import, skops
-with scikit-learn four, pandera and Optuna more than half a second, Matplotlib a quarter."""
+with scikit-learn four, pandera and Optuna more than half a second, Matplotlib a quarter, Hydra a
+tenth."""
 
 EXTRAS = frozenset(("dask", "distributed", "ray"))
 """Libraries that come with an extra and may be missing."""

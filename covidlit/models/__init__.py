@@ -1,7 +1,8 @@
 """Networks: plain modules from a volume (B, channels, z, y, x) to logits, slices to lesions, or
 numbers to logits.
 
-`MaskRCNN` is imported at its first use: torchvision and timm take seconds, and volumes do without.
+They are imported at their first use: torch, torchvision and timm take seconds, and a prepared table
+of numbers does without.
 """
 
 from __future__ import annotations
@@ -9,17 +10,23 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from covidlit.models.csacnet import CSACNet3D
-from covidlit.models.fusion_ann.network import FusionANN
-from covidlit.models.resnet3d import ResNet3D
-
 if TYPE_CHECKING:
+    from covidlit.models.csacnet import CSACNet3D
+    from covidlit.models.fusion_ann.network import FusionANN
     from covidlit.models.maskrcnn.network import MaskRCNN
+    from covidlit.models.resnet3d import ResNet3D
 
 __all__ = ["CSACNet3D", "FusionANN", "MaskRCNN", "ResNet3D"]
 
+_MODULES = {
+    "CSACNet3D": "csacnet",
+    "FusionANN": "fusion_ann.network",
+    "MaskRCNN": "maskrcnn.network",
+    "ResNet3D": "resnet3d",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name != "MaskRCNN":
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module("covidlit.models.maskrcnn.network").MaskRCNN
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

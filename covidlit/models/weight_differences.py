@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 _LISTED = 3
 
 
-def weight_differences(own: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> str:
+class Shaped(Protocol):
+    """A tensor of torch or an array of NumPy."""
+
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+
+def weight_differences(own: Mapping[str, Shaped], saved: Mapping[str, Shaped]) -> str:
     """Compare names and shapes of two state dicts.
 
     Args:
@@ -28,7 +32,7 @@ def weight_differences(own: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -
         "of another shape": [
             f"{name} {tuple(saved[name].shape)} instead of {tuple(own[name].shape)}"
             for name in own
-            if name in saved and saved[name].shape != own[name].shape
+            if name in saved and tuple(saved[name].shape) != tuple(own[name].shape)
         ],
     }
     return "; ".join(

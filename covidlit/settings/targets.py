@@ -15,8 +15,6 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from hydra.utils import instantiate
-
 from covidlit.errors import ConfigError, did_you_mean
 
 # fmt: off
@@ -94,6 +92,7 @@ MOVED = {
 
 CLASSIFICATION = "covidlit.tasks.classification.VolumeClassification"
 SEVERITY = "covidlit.tasks.severity.SeverityPrediction"
+SEVERITIES = (SEVERITY, "covidlit.tasks.SeverityPrediction")
 """The names that tasks write into their checkpoints; known here, because looking for them would
 import Lightning, which takes longer than scoring a scan."""
 
@@ -184,6 +183,8 @@ def _instantiate(node: Mapping[str, Any], target: str, arguments: Mapping[str, A
 
     Hydra would make configurations of those that are dataclasses.
     """
+    from hydra.utils import instantiate
+
     factory = instantiate({**node, "_target_": target, "_partial_": True})
     if node.get("_partial_"):
         return partial(factory, **arguments)

@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from covidlit.checkpoints.file import CHECKPOINT_FORMAT
+from covidlit.checkpoints.checks import CHECKPOINT_FORMAT
 from covidlit.datamodules.sampling import derive_seed
 from covidlit.errors import CheckpointError, ConfigError, TrainingError
 from covidlit.settings.targets import build

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from covidlit.errors import ConfigError
+from covidlit.models.fusion_ann.settings import check_calibration, check_columns
 from covidlit.settings.targets import build
 
 KEYS = ("patient_id", "scan_id")
@@ -37,10 +38,10 @@ class FusionMixin:
                 fix="let a run fit it (python train.py model=fusion_ann), or take it from "
                 "SeverityPrediction.fitted_to(arguments, data).",
             )
-        _check_columns(settings, self.hparams.get("columns"))
+        check_columns(settings, self.hparams.get("columns"))
         node = dict(self.hparams["net"])
         folds, each = self.hparams["calibration_folds"], self.hparams["calibration_members"]
-        _check_calibration(folds, each)
+        check_calibration(folds, each)
         node["members"] = node.get("members", 8) + folds * each
         net: nn.Module = build(node, "models", preparation=settings)
         return net
@@ -98,29 +99,3 @@ class Fusion(FusionMixin, nn.Module):
 def key_of(batch: Mapping[str, Any]) -> str:
     """What the rows of a batch are called: `patient_id` or `scan_id`."""
     return next((name for name in KEYS if name in batch), KEYS[-1])
-
-
-def _check_columns(settings: Mapping[str, Any], columns: Sequence[str] | None) -> None:
-    """Refuse a preparation that takes other numbers than those that it names."""
-    if columns is None:
-        return
-    for place, name in zip(settings.get("columns", ()), settings.get("names", ()), strict=False):
-        if not isinstance(place, int) or not 0 <= place < len(columns) or columns[place] != name:
-            raise ConfigError(
-                f"the preparation takes {name} from column {place!r} of the {len(columns)} raw "
-                "numbers, where it is not.",
-                where="preparation",
-                fix="let a training fit it: set it to null.",
-            )
-
-
-def _check_calibration(folds: Any, members: Any) -> None:
-    whole = all(
-        isinstance(value, int) and not isinstance(value, bool) for value in (folds, members)
-    )
-    if not whole or folds < 0 or folds == 1 or members < 1:
-        raise ConfigError(
-            f"must be 0 or at least 2 folds of at least 1 member, not {folds!r} of {members!r}.",
-            where="calibration_folds",
-            fix="use calibration_folds=5 calibration_members=2, or calibration_folds=0.",
-        )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from covidlit.checkpoints.file import load_checkpoint
 from covidlit.errors import CheckpointError
-from covidlit.settings.targets import CLASSIFICATION, SEVERITY
+from covidlit.settings.targets import CLASSIFICATION, SEVERITIES
 from covidlit.tasks.classifier import Classifier
 from covidlit.tasks.fusion import Fusion
 from covidlit.tasks.restore import restore
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 SEGMENTATION = "covidlit.tasks.segmentation.LesionSegmentation"
 _SEGMENTATIONS = (SEGMENTATION, "covidlit.tasks.LesionSegmentation")
 _CLASSIFICATIONS = (CLASSIFICATION, "covidlit.tasks.VolumeClassification")
-_SEVERITIES = (SEVERITY, "covidlit.tasks.SeverityPrediction")
 
 
 def load_task(path: str | Path) -> BaseTask:
@@ -46,13 +45,13 @@ def load_fusion(path: str | Path) -> Fusion:
         CheckpointError: see `covidlit.tasks.restore.restore`; or it is another task's.
     """
     name = str(load_checkpoint(path)["covidlit"]["task"])
-    if name not in _SEVERITIES:
+    if name not in SEVERITIES:
         raise CheckpointError(
             f"the checkpoint is of a {name.rpartition('.')[2]}, which takes no table of numbers.",
             where=path,
             fix="give one of `python train.py model=fusion_ann data=clinical`.",
         )
-    task: Fusion = restore(path, dict.fromkeys(_SEVERITIES, Fusion))
+    task: Fusion = restore(path, dict.fromkeys(SEVERITIES, Fusion))
     return task
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from covidlit.checkpoints.file import described, load_checkpoint
-from covidlit.checkpoints.size import no_larger_than
+from covidlit.checkpoints.checks import described
+from covidlit.checkpoints.file import load_checkpoint
+from covidlit.checkpoints.growth import no_larger_than
 from covidlit.checkpoints.weights import check_weights
 from covidlit.settings.targets import build
 

@@ -93,7 +93,7 @@ class _Trained:
         dataset: Any = loader.dataset
         task.hold_out(data.rows_of("train"), dataset.key)
         with torch.no_grad():
-            self.features: Tensor = self.net.prepare(dataset.numbers)
+            self.features: Tensor = self.net.prepared(dataset.numbers)
         self.target = torch.from_numpy(np.asarray(dataset.targets))
         self.names = [str(name) for name in dataset.names]
         self.key = dataset.key

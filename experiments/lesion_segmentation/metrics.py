@@ -7,13 +7,10 @@ from typing import Any
 
 import pandas as pd
 import studies
-from trainings import FINISHED, FOLDS, RUNS, SHARED
+from trainings import FINISHED, POOLED, RUNS, SHARED
 
 from covidlit.evaluation.segmentation import evaluate_segmentation, split_rows
 from covidlit.files import write_json
-
-POOLED = {f"real_{net}": [f"real_{net}_{fold}" for fold in FOLDS] for net in ("maskrcnn", "unet")}
-"""The test parts of the folds together: each case once."""
 
 
 def trainings(name: str) -> list[str]:

@@ -44,6 +44,9 @@ NAMES = {
 }
 """The trainings of each part."""
 
+POOLED = {f"real_{net}": [f"real_{net}_{fold}" for fold in FOLDS] for net in ("maskrcnn", "unet")}
+"""The test parts of the folds together: each case once."""
+
 
 def checkpoint(name: str) -> Path:
     """The last checkpoint of a training; those of real slices stay in `runs/`, as all do."""
@@ -117,6 +120,8 @@ def one(name: str) -> None:
     parts = ("validation",) if part == "tune" else ("validation", "test")
     counts, tables = measure.slices_of(module.eval(), data, parts)
     counts.to_csv(kept / "slices.csv", index=False)
+    for each in (name, *(pool for pool, folds in POOLED.items() if name in folds)):
+        (FINISHED / each / "metrics.json").unlink(missing_ok=True)  # of an earlier measurement
     tables.to_parquet(folder / "tables.parquet")
     record = {
         "asked": asked(name),

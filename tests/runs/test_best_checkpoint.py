@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader
 
-from covidlit.checkpoints.file import CHECKPOINT_FORMAT
+from covidlit.checkpoints.checks import CHECKPOINT_FORMAT
 from covidlit.checkpoints.io import RunCheckpointIO
 from covidlit.errors import CheckpointError
 from covidlit.runs.best_checkpoint import BestCheckpoint

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from covidlit.baselines.cox.fit import CoxFit
@@ -60,7 +59,7 @@ class CoxModel:
             )
         if self.preparation is None:
             return np.zeros((len(table), 0))
-        return prepare(table[list(self.columns)].to_numpy(dtype=np.float64), self.preparation)
+        return Preparation(self.preparation)(table[list(self.columns)].to_numpy(dtype=np.float64))
 
     def scores(self, table: pd.DataFrame) -> pd.DataFrame:
         """`risk_score` (log hazard relative to the mean), `risk_group` and `risk_<days>_days`.
@@ -108,12 +107,6 @@ class CoxModel:
 def risk_column(days: float) -> str:
     """The column of risks until a time, such as `risk_14_days`."""
     return f"risk_{days:g}_days"
-
-
-def prepare(values: Floats, settings: dict[str, Any]) -> Floats:
-    """(n, features) prepared features of raw ones (n, columns)."""
-    with torch.inference_mode():
-        return Preparation(settings)(torch.from_numpy(values)).double().numpy()
 
 
 def load_cox(path: str | Path) -> CoxModel:

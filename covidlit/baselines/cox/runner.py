@@ -12,7 +12,7 @@ import pandas as pd
 
 from covidlit.baselines.cox.coefficients import coefficient_table
 from covidlit.baselines.cox.fit import FEW_EVENTS, CoxFit, fit_cox
-from covidlit.baselines.cox.model import FILE, CoxModel, prepare
+from covidlit.baselines.cox.model import FILE, CoxModel
 from covidlit.baselines.cox.proportional_hazards import HazardCheck, check_proportional_hazards
 from covidlit.baselines.fitted_at_once import require_no_checkpoint
 from covidlit.baselines.preparation import untold_features
@@ -21,7 +21,8 @@ from covidlit.cohort.endpoint import TIME
 from covidlit.datamodules.cohort_data import Planned
 from covidlit.errors import ConfigError, SplitError, TrainingError
 from covidlit.models.fusion_ann.fit import fit_preparation
-from covidlit.models.fusion_ann.preparation import TRANSFORMS
+from covidlit.models.fusion_ann.preparation import Preparation
+from covidlit.models.fusion_ann.settings import TRANSFORMS
 from covidlit.settings.words import Node
 from covidlit.tables import write_table
 
@@ -154,7 +155,7 @@ class CoxRunner:
         time = rows[TIME].to_numpy(dtype=float)
         event = rows["target"].to_numpy(dtype=np.int64)
         preparation, names = self._preparation(values, event, columns)
-        x = np.zeros((len(rows), 0)) if preparation is None else prepare(values, preparation)
+        x = np.zeros((len(rows), 0)) if preparation is None else Preparation(preparation)(values)
         fit = fit_cox(x, time, event, penalty=self._penalty, names=names)
         check = check_proportional_hazards(x, time, event, fit)
         score = fit.log_hazard(x)

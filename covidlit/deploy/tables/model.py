@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -12,13 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covidlit.checkpoints.of_run import model_of_run
-from covidlit.checkpoints.record import validated_record
+from covidlit.deploy.tables.fusion import load_fusion_model
 from covidlit.errors import CheckpointError
 
 if TYPE_CHECKING:
     from covidlit.baselines.model import ClassicalModel
     from covidlit.checkpoints.record import RunRecord
-    from covidlit.tasks.fusion import Fusion
 
 KINDS = ("clinical", "factors")
 """Of the input record: data whose rows are numbers of a table."""
@@ -56,79 +55,6 @@ class TableModel(Protocol):
 
     def attention(self, values: pd.DataFrame) -> pd.DataFrame | None:
         """(n, features) attention weights, by feature; None where the model has none."""
-
-
-class FusionModel:
-    """The fusion network of a checkpoint.
-
-    Args:
-        task: the trained network.
-        record: of its run.
-    """
-
-    def __init__(self, task: Fusion, record: RunRecord) -> None:
-        self._task, self._record = task, record
-
-    @property
-    def record(self) -> RunRecord:
-        """Of the run that it was trained in."""
-        return self._record
-
-    @property
-    def features(self) -> Sequence[str]:
-        """The chosen ones."""
-        return [str(name) for name in self._task.hparams["preparation"]["names"]]
-
-    @property
-    def name(self) -> str:
-        """The model and the size of its ensemble."""
-        return f"{self._record.model or 'fusion_ann'}, {self._task.n_scoring} networks"
-
-    def scores(self, values: pd.DataFrame) -> NDArray[np.float64]:
-        """See `TableModel`."""
-        return self._array(self._task.scores(self._logits(values)))
-
-    def member_scores(self, values: pd.DataFrame) -> NDArray[np.float64] | None:
-        """See `TableModel`; calibrated alike."""
-        return self._array(self._task.member_scores(self._logits(values)))
-
-    def log_odds(self, values: pd.DataFrame) -> NDArray[np.float64]:
-        """See `TableModel`."""
-        factor, offset = self._task.calibration.double()
-        members = self._logits(values)[: self._task.n_scoring].double()
-        return self._array(members.mean(0) * factor + offset)
-
-    def attention(self, values: pd.DataFrame) -> pd.DataFrame | None:
-        """The weights of each feature and of its indicator together, members' mean."""
-        import torch
-
-        net: Any = self._task.net
-        if net.attend is None:
-            return None
-        with torch.inference_mode():
-            weights = self._array(net.attention(self._numbers(values), self._task.n_scoring))
-        names = self.features
-        found = weights[:, : len(names)].copy()
-        for place, feature in enumerate(net.prepare.indicated.tolist()):
-            found[:, feature] += weights[:, len(names) + place]
-        return pd.DataFrame(found, columns=list(names), index=values.index)
-
-    def _logits(self, values: pd.DataFrame) -> Any:
-        import torch
-
-        with torch.inference_mode():
-            return self._task(self._numbers(values))
-
-    def _numbers(self, values: pd.DataFrame) -> Any:
-        import torch
-
-        ordered = values.reindex(columns=self._task.columns).to_numpy(dtype=np.float32)
-        return torch.from_numpy(ordered.copy())
-
-    @staticmethod
-    def _array(found: Any) -> NDArray[np.float64]:
-        array: NDArray[np.float64] = found.detach().double().numpy()
-        return array
 
 
 class ClassicalTableModel:
@@ -212,10 +138,7 @@ def load_table_model(path: str | Path) -> TableModel:
 
         found = ClassicalTableModel(load_model(path))
     else:
-        from covidlit.tasks.load import load_fusion
-
-        task = load_fusion(path)
-        found = FusionModel(task, validated_record(task.record, path))
+        found = load_fusion_model(path)
     if found.record.preprocess.kind not in KINDS:
         raise CheckpointError(
             f"the model takes input of the kind {found.record.preprocess.kind!r}, not tables.",

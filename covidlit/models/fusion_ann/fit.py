@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from covidlit.errors import ConfigError
-from covidlit.models.fusion_ann.preparation import TRANSFORMS, Preparation
+from covidlit.models.fusion_ann.preparation import Preparation
+from covidlit.models.fusion_ann.settings import TRANSFORMS
 
 N_QUANTILES = 100
 MISSING_OFTEN = 0.02
@@ -118,7 +118,7 @@ def _fitted(
     }
     medians = np.full((1, values.shape[1]), np.nan)
     medians[0, columns] = np.nanmedian(chosen, axis=0)
-    prepared = Preparation(settings)(torch.from_numpy(medians))[0]
+    prepared = Preparation(settings)(medians)[0]
     return {**settings, "fill": [float(value) for value in prepared[: len(columns)]]}
 
 
@@ -128,8 +128,7 @@ def _f_values(
     from sklearn.feature_selection import f_classif
 
     names = settings["names"]
-    prepared = Preparation(settings)(torch.from_numpy(np.array(values, dtype=np.float64)))
-    features = prepared[:, : len(names)].double().numpy()
+    features = Preparation(settings)(values)[:, : len(names)]
     varies = np.ptp(features, axis=0) > _SAME
     found = np.zeros(len(names))
     with warnings.catch_warnings():

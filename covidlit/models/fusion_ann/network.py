@@ -99,7 +99,14 @@ class FusionANN(nn.Module):
 
     def forward(self, numbers: Tensor) -> Tensor:
         """Logits (members, B) of raw numbers (B, columns), NaN where one is missing."""
-        return self.of_prepared(self.prepare(numbers).expand(self.members, -1, -1))
+        return self.of_prepared(self.prepared(numbers).expand(self.members, -1, -1))
+
+    def prepared(self, numbers: Tensor) -> Tensor:
+        """Features float32 (B, features) of raw numbers (B, columns); no gradient goes through."""
+        if numbers.is_meta:  # only the sizes are asked for
+            return numbers.new_empty(len(numbers), self.prepare.n_features, dtype=torch.float32)
+        found = self.prepare(numbers.detach().cpu().numpy())
+        return torch.from_numpy(found).to(numbers.device, torch.float32)
 
     def of_prepared(self, x: Tensor) -> Tensor:
         """Logits (members, B) of prepared features (members, B, features)."""
@@ -128,7 +135,7 @@ class FusionANN(nn.Module):
                 where="model.task.net.attention",
                 fix="train one with model.task.net.attention=true.",
             )
-        return self._weights(self.prepare(numbers).expand(self.members, -1, -1))[:members].mean(0)
+        return self._weights(self.prepared(numbers).expand(self.members, -1, -1))[:members].mean(0)
 
     def _weights(self, x: Tensor) -> Tensor:
         assert self.attend is not None

@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from covidlit.deploy.tables.model import FusionModel
+from covidlit.deploy.tables.fusion import FusionModel
 from covidlit.explain.tables.figure import importance_figure
 from covidlit.explain.tables.importance import importance_of
 from covidlit.explain.tables.permutation import ScoredPart, permutation_importance
 from covidlit.explain.tables.shapley import shapley_values
+from covidlit.models.fusion_ann.ensemble import FusionEnsemble
 from covidlit.models.fusion_ann.fit import fit_preparation
 from covidlit.tasks.fusion import Fusion
 
@@ -112,7 +113,8 @@ def trained(attention: bool) -> FusionModel:
         functional.binary_cross_entropy_with_logits(task(numbers), wanted).backward()
         optimizer.step()
     record: Any = SimpleNamespace(model="fusion_ann")
-    return FusionModel(task.eval(), record)
+    weights = {name: weight.numpy() for name, weight in task.state_dict().items()}
+    return FusionModel(FusionEnsemble(hparams, weights), record)
 
 
 def test_attention_and_permutation_find_the_planted_features(tmp_path: Path) -> None:
