@@ -57,7 +57,8 @@ def is_finished(path: Path, config: Mapping[str, Any]) -> bool:
     """Whether a folder holds the finished run of a configuration."""
     state, before = _read(path / STATE), _read(path / CONFIG)
     done = state.get("state") == "finished" and (path / "report.html").is_file()
-    return done and bool(before) and not changed_run(before, config)
+    repeats = [(each.get("cross_validation") or {}).get("repeats", 1) for each in (before, config)]
+    return done and bool(before) and repeats[0] == repeats[1] and not changed_run(before, config)
 
 
 def is_begun(path: Path) -> bool:
