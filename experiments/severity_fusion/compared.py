@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
+
+from covidlit.evaluation.predictions import read_predictions
 
 N_BOOTSTRAP = 2000
 
@@ -27,28 +28,26 @@ class Compared:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
-def single(folders: Sequence[Path]) -> Compared | None:
-    """The mean over repeats of the AUC of all folds together; None where one is not finished."""
-    if not all((folder / "report.html").is_file() for folder in folders):
-        return None
-    return _of(_aucs([_scores(folder) for folder in folders]))
+def single(folder: Path) -> Compared | None:
+    """The mean over a run's repeats of the AUC of all folds together; None where not finished."""
+    return _of(_aucs(folder)) if (folder / "report.html").is_file() else None
 
 
-def compared(one: Sequence[Path], other: Sequence[Path]) -> Compared:
-    """The difference of two models on the same patients, one - other, in the same draws."""
-    return _of(
-        _aucs([_scores(folder) for folder in one]) - _aucs([_scores(folder) for folder in other])
-    )
+def compared(one: Path, other: Path) -> Compared:
+    """The difference of two runs on the same patients, one - other, in the same draws."""
+    return _of(_aucs(one) - _aucs(other))
 
 
-def _scores(folder: Path) -> pd.DataFrame:
-    table = pd.read_parquet(folder / "predictions.parquet")
+def _repeats(folder: Path) -> list[pd.DataFrame]:
+    table = read_predictions(folder / "predictions.parquet")
     table = table[table["part"] == "test"].sort_values("patient_id")
-    return table[["patient_id", "target", "score"]].reset_index(drop=True)
+    kept = ["patient_id", "target", "score"]
+    return [rows[kept].reset_index(drop=True) for _, rows in table.groupby("repeat", dropna=False)]
 
 
-def _aucs(repeats: Sequence[pd.DataFrame]) -> NDArray[np.float64]:
+def _aucs(folder: Path) -> NDArray[np.float64]:
     """(1 + draws,): of all patients, then of patients drawn with replacement; mean of repeats."""
+    repeats = _repeats(folder)
     n = len(repeats[0])
     rng = np.random.default_rng(0)
     draws = np.concatenate([np.arange(n)[None], rng.integers(n, size=(N_BOOTSTRAP, n))])

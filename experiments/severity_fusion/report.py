@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import recipe
 from compared import Compared, compared, single
-from studies import FEATURES, MODELS, NETWORK, REPEATS, RUNS, SETS, SIZES
+from studies import FEATURES, MODELS, NETWORK, RUNS, SETS, SIZES
 
 from covidlit.files import write_json, write_text
 
@@ -57,7 +57,7 @@ def _paper() -> tuple[list[Figure], list[str]]:
     figures, rows = [], []
     names = [*((each, NETWORK) for each in SETS), *((each, "logistic_regression") for each in SETS),
              ("best15", NETWORK), ("shortcut15", NETWORK)]  # fmt: skip
-    found = {key: single([RUNS / "paper" / "/".join(key)]) for key in names}
+    found = {key: single(RUNS / "paper" / "/".join(key)) for key in names}
     found = {key: value for key, value in found.items() if value is not None}
     for (features, model), own in found.items():
         rows.append(f"| {features} | {model} | {own.text()} |")
@@ -70,7 +70,7 @@ def _paper() -> tuple[list[Figure], list[str]]:
     rows = []
     for one, other in pairs:
         if (one, NETWORK) in found and (other, NETWORK) in found:
-            apart = compared([RUNS / "paper" / one / NETWORK], [RUNS / "paper" / other / NETWORK])
+            apart = compared(RUNS / "paper" / one / NETWORK, RUNS / "paper" / other / NETWORK)
             rows.append(f"| {one} - {other} | {apart.text()} |")
             figures.append(figure(f"paper's design, {one} - {other}: AUC", apart.value, "paper"))
     return figures, [*lines, "| fusion network | difference of AUC |", "| --- | --- |", *rows, ""]
@@ -79,10 +79,7 @@ def _paper() -> tuple[list[Figure], list[str]]:
 def _labs() -> tuple[list[Figure], list[str]]:
     figures, rows = [], []
     for what in FEATURES:
-        folders = {
-            model: [RUNS / "labs" / what.replace(" ", "_") / model / str(seed) for seed in REPEATS]
-            for model in MODELS
-        }
+        folders = {model: RUNS / "labs" / what.replace(" ", "_") / model for model in MODELS}
         found = {m: own for m in MODELS if (own := single(folders[m])) is not None}
         if NETWORK not in found:
             continue
@@ -112,7 +109,7 @@ def _curve() -> tuple[list[Figure], list[str]]:
     points: dict[str, list[tuple[int, Compared]]] = {}
     for model in (NETWORK, "logistic_regression"):
         for size in SIZES:
-            own = single([RUNS / "curve" / str(size) / model / str(seed) for seed in range(2)])
+            own = single(RUNS / "curve" / str(size) / model)
             if own is not None:
                 points.setdefault(model, []).append((size, own))
     if not points:
@@ -138,7 +135,7 @@ def _curve() -> tuple[list[Figure], list[str]]:
 def _permuted() -> tuple[list[Figure], list[str]]:
     figures, rows = [], []
     for model, times in (("logistic_regression", 30), (NETWORK, 5), ("shortcut", 5)):
-        own = [single([RUNS / "permuted" / model / str(number)]) for number in range(times)]
+        own = [single(RUNS / "permuted" / model / str(number)) for number in range(times)]
         values = [each.value for each in own if each is not None]
         if values:
             mean = float(np.mean(values))
