@@ -57,6 +57,7 @@ def clinical(
     from rich.table import Table
 
     from covidlit.cohort.clinical.contract import write_clinical
+    from covidlit.cohort.clinical.event_times import TIME
     from covidlit.cohort.clinical.missingness import missing_values
     from covidlit.cohort.clinical.own_table import features_path
     from covidlit.cohort.clinical.reduce import within_days
@@ -71,9 +72,10 @@ def clinical(
     if rule == "last":
         days = within_days(found.measurements, "last")[["patient_id", "date", *found.names]]
         table = table.drop(columns=found.names).merge(days, on=["patient_id", "date"])
-    dates = rows.patients[["patient_id", "index_date"]].merge(
-        found.dates[["patient_id", "outcome_date"]], on="patient_id"
-    )
+    dates = rows.patients[["patient_id", "index_date", "outcome_date"]].reset_index(drop=True)
+    if TIME in table:  # from the index dates that are written beside it
+        table = table.drop(columns=TIME)
+        dates = dates.assign(**{TIME: rows.patients[TIME].where(rows.patients[TIME] >= 0)})
     table = table.merge(dates, on="patient_id", validate="m:1")
     write_clinical(table.dropna(axis=1, how="all"), out)
     write_table(found.features, features_path(out))

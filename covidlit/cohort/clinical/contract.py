@@ -46,8 +46,10 @@ CLINICAL_SCHEMA = pa.DataFrameSchema(
         "severity_at_admission": one_of(*SEVERITIES),
         # Whether a patient who was mild or moderate at admission became severe or critical.
         "progressed": flag(),
+        "progressed_date": iso_date(),
         "outcome": one_of(*OUTCOMES),
-        # From the patient's first date to the event (death, progression) or to the last news.
+        # From the patient's first date to the event, or to the last news. Where outcome_date or
+        # progressed_date are known, times are counted from them.
         "event_time_days": number(between(0, 36525, "days")),
         **{
             name: number(between(i.low, i.high, i.unit), *_whole(name))

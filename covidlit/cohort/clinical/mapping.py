@@ -241,6 +241,7 @@ class ClinicalMapping(_Strict):
     date: DateOf | None = None
     index_date: DateOf | None = None
     outcome_date: DateOf | None = None
+    progressed_date: DateOf | None = None
     centre: ColumnOf | None = None
     age: ColumnOf | None = None
     sex: ColumnOf | None = None

@@ -10,11 +10,9 @@ import pandas as pd
 from covidlit.cohort.clinical.contract import read_clinical
 from covidlit.cohort.clinical.indicators import INDICATORS
 from covidlit.cohort.clinical.mapping import ClinicalMapping
-from covidlit.cohort.clinical.read_people import STATIC
+from covidlit.cohort.clinical.read_people import DATES, STATIC
 from covidlit.errors import ManifestError
 from covidlit.tables import read_table
-
-_DATES = ("index_date", "outcome_date")
 
 
 def mapping_of_own(path: str | Path) -> ClinicalMapping:
@@ -33,14 +31,14 @@ def mapping_of_own(path: str | Path) -> ClinicalMapping:
             name: {"names": name, "unit": _unit(name)} for name in INDICATORS if name in table
         },
     }
-    content |= {name: {"column": name, "order": "ymd"} for name in _DATES if name in table}
+    content |= {name: {"column": name, "order": "ymd"} for name in DATES if name in table}
     content |= {name: name for name in (*STATIC, "severity") if name in table}
     if "comorbidity_count" in table:
         content["comorbidities"] = {"count": "comorbidity_count"}
     symptoms = [str(name) for name in table if str(name).startswith("symptom_")]
     if symptoms:
         content["symptoms"] = {"flags": {name.removeprefix("symptom_"): name for name in symptoms}}
-    taken = {"patient_id", "date", "comorbidity_count", "severity", *_DATES, *STATIC, *symptoms,
+    taken = {"patient_id", "date", "comorbidity_count", "severity", *DATES, *STATIC, *symptoms,
              *INDICATORS}  # fmt: skip
     known, further, groups = _known(Path(path)), {}, {}
     for name in map(str, table.columns):

@@ -23,6 +23,9 @@ STATIC = (
 )  # fmt: skip
 """Columns with one value for each patient."""
 
+DATES = ("index_date", "outcome_date", "progressed_date")
+"""Columns of dates, likewise."""
+
 _OLDER = 2.0
 """Years by which ages of one patient may differ: of dates, and of rounding."""
 
@@ -95,7 +98,7 @@ def days_of(
 def _order_of_others(sheet: Sheet, mapping: ClinicalMapping) -> str:
     """The order of day and month that other columns of dates show, where they agree."""
     shown = set()
-    for column in (mapping.date, mapping.index_date, mapping.outcome_date):
+    for column in (mapping.date, *(getattr(mapping, key) for key in DATES)):
         if column is None or column.column is None or column.origin is not None:
             continue
         if (place := sheet.find(column.column)) is not None:
@@ -108,7 +111,7 @@ def read_people(
     sheet: Sheet, mapping: ClinicalMapping, patients: list[str], problems: Problems, into: People
 ) -> None:
     """Add what a table says of its patients; what is known already stays."""
-    for key in ("index_date", "outcome_date"):
+    for key in DATES:
         column: DateColumn | None = getattr(mapping, key)
         if column is None or key in into.dates:
             continue

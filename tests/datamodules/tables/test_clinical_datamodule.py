@@ -191,8 +191,9 @@ def test_times_to_an_endpoint_run_from_the_index(tmp_path: Path) -> None:
     times = {}
     for index in ("admission", "first_measurement"):
         data = ClinicalDataModule(
-            tmp_path / "labs.csv", folds, mapping=hospital.MAPPING, label_rule=rule, index=index
-        )
+            tmp_path / "labs.csv", folds, mapping=hospital.MAPPING, label_rule=rule, index=index,
+            after_days=0,
+        )  # fmt: skip
         rows = data.manifest
         times[index] = rows["time_days"].tolist()
         assert rows["target"].tolist() == [0, 1, 0]
@@ -200,6 +201,72 @@ def test_times_to_an_endpoint_run_from_the_index(tmp_path: Path) -> None:
         assert not {"time_days", "event_time_days", "outcome"} & set(data.numbers.names)
     # C was admitted a day before its first values.
     assert times == {"admission": [19, 8, 24], "first_measurement": [19, 8, 23]}
+
+
+def died_after(folder: Path, days: list[int], **options: Any) -> ClinicalDataModule:
+    """Patients admitted on 1 February with values of that day and the next two, who all died."""
+    rows = []
+    for k, day in enumerate(days):
+        left = f"2020-02-{1 + day:02d}"
+        for seen in range(3):
+            rows.append([f"P{k:02d}", f"2020-02-{1 + seen:02d} 07:00", "2020-02-01 07:00", left, 60,
+                         1, "dead", 13.0 + seen, 5000, 0.25, 0.5, 1.0])  # fmt: skip
+    hospital.frame(rows).to_csv(folder / "labs.csv", index=False)
+    return ClinicalDataModule(
+        folder / "labs.csv", folds, mapping=hospital.MAPPING, rule="last", **options
+    )
+
+
+DAYS = [0, 1, 2, 3, 5, 9, 9, 9, 9, 9]
+
+
+@pytest.mark.parametrize(
+    ("after", "times"),
+    [(0, DAYS), (1, [None, None, 1, 2, 4, *[8] * 5]), (2, [None, None, None, 1, 3, *[7] * 5])],
+)
+def test_time_counts_from_the_end_of_the_window(
+    tmp_path: Path, after: float, times: list[float | None]
+) -> None:
+    data = died_after(tmp_path, DAYS, after_days=after, label_rule=Endpoint("outcome", ["died"]))
+    rows = data.manifest
+    assert rows["time_days"].fillna(-1).tolist() == [-1 if t is None else t for t in times]
+    left = times.count(None)
+    assert rows["target"].isna().sum() == left
+    reasons = rows.loc[rows["target"].isna(), "reason"]
+    assert reasons.str.contains(f"within {after} day").all()
+    if after:
+        assert f"{left} of 10 patients had the event or were lost" in data.facts()["times"]
+    assert data.input_record()["landmark_days"] == after
+    # A value after the clock's start is never used, so none tells that a day was survived.
+    haemoglobin = data.numbers.table["haemoglobin_g_per_l"][rows["target"].notna()]
+    assert haemoglobin.max() <= 130 + 10 * after
+
+
+def test_scans_of_later_than_the_window_move_the_clock(tmp_path: Path) -> None:
+    import factor_cohort
+
+    scans = factor_cohort.manifest(60).assign(acquisition_date="2020-02-01")
+    _, quantified = factor_cohort.write_cohort(tmp_path, scans)
+    data = clinical(
+        tmp_path, factors=quantified, latest_days=8, label_rule=Endpoint("outcome", ["died"])
+    )
+    rows = data.manifest
+    assert data.input_record()["landmark_days"] == 8
+    assert rows["time_days"].isna().tolist()[:4] == [False, False, True, False]  # 8 days after
+    assert rows["time_days"].tolist()[0] == 19 - 8
+
+
+def test_a_window_up_to_the_outcome_has_no_clock(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"data\.after_days.*data\.after_days=1"):
+        died_after(tmp_path, DAYS, after_days=None, label_rule=Endpoint("outcome", ["died"]))
+    died_after(tmp_path, DAYS, after_days=None, label_rule=DIED)  # as a class it can be
+
+
+def test_a_horizon_counts_from_the_end_of_the_window(tmp_path: Path) -> None:
+    rule = Endpoint("outcome", ["died"], horizon=3)
+    rows = died_after(tmp_path, DAYS, after_days=2, label_rule=rule).manifest
+    assert rows["target"].fillna(-1).tolist() == [-1, -1, -1, 1, 1, 0, 0, 0, 0, 0]
+    assert rows["time_days"].max() == 3
 
 
 def test_another_column_is_the_index(tmp_path: Path) -> None:
