@@ -55,8 +55,8 @@ CLINICAL_SCHEMA = pa.DataFrameSchema(
             name: number(between(i.low, i.high, i.unit), *_whole(name))
             for name, i in INDICATORS.items()
         },
-        # Symptoms: one true-or-false column each, such as symptom_fever.
-        r"^symptom_.+$": pa.Column(
+        # Symptoms and diseases: one true-or-false column each, such as symptom_fever.
+        r"^(?:symptom_|comorbidity_(?!count$)).+$": pa.Column(
             "boolean", coerce=True, nullable=True, required=False, regex=True
         ),
     },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from covidlit.cohort.clinical.histories import SYMPTOM as SYMPTOMS
 from covidlit.cohort.clinical.indicators import SEVERITIES
 from covidlit.cohort.clinical.mapping import DateColumn
 from covidlit.cohort.clinical.mapping_file import load_mapping
-from covidlit.cohort.clinical.own_table import mapping_of_own
+from covidlit.cohort.clinical.own_table import own_table
 from covidlit.cohort.clinical.read_source import read_clinical_source
 from covidlit.cohort.clinical.reduce import Reduced, Window, reduce_measurements
 from covidlit.cohort.clinical.source import FEATURE_COLUMNS, ClinicalSource, with_centre
@@ -63,7 +63,7 @@ def read_source(path: str | Path, mapping: Any, index: str) -> ClinicalSource:
         mapping: name, path or content; None: a table of contract 9.
         index: "auto", "admission", "first_measurement", or a column of dates of the table.
     """
-    own = mapping_of_own(path) if mapping is None else load_mapping(mapping)
+    own, notes = own_table(path) if mapping is None else (load_mapping(mapping), [])
     if index not in INDEXES:
         own = own.model_copy(update={"index_date": DateColumn(column=[index])})
     source = read_clinical_source(path, own)
@@ -73,7 +73,7 @@ def read_source(path: str | Path, mapping: Any, index: str) -> ClinicalSource:
             where=path,
             fix="name its column in the mapping (index_date), or use index=first_measurement.",
         )
-    return source
+    return replace(source, notes=(*source.notes, *notes))
 
 
 def rows_of_source(
