@@ -10,7 +10,7 @@ import pandas as pd
 
 from covidlit.cohort.clinical.cells import as_text, is_blank
 from covidlit.cohort.clinical.days import as_days
-from covidlit.cohort.clinical.find_header import Sheet, column_letters
+from covidlit.cohort.clinical.find_header import Sheet
 from covidlit.cohort.clinical.histories import read_histories
 from covidlit.cohort.clinical.mapping import ClinicalMapping, Column, DateColumn, PatientColumn
 from covidlit.cohort.clinical.meanings import meaning_of, number_of
@@ -80,9 +80,10 @@ def days_of(
     if found.problem is not None:
         what, rows = found.problem
         shown = " and ".join(f"{as_text(cells[r])!r} in row {sheet.row(r)}" for r in rows)
-        problems.of(
-            sheet.where,
-            f"column {sheet.header[place]!r} ({column_letters(place)}) {what} ({shown})",
+        problems.of_column(
+            sheet,
+            place,
+            f"{what} ({shown})",
             "write all dates as YYYY-MM-DD, or say which comes first: "
             f"{key}: {{column: ..., order: dmy}} (or mdy) in the mapping",
         )

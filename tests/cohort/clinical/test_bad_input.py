@@ -118,8 +118,26 @@ def test_implausible_values_are_emptied_where_that_is_said(tmp_path: Path) -> No
 )
 def test_dates(tmp_path: Path, dates: list[str], said: list[str]) -> None:
     text = refused(tmp_path, hospital.frame().assign(Sampled=dates))
-    for part in [*said, "'Sampled'"]:
+    for part in [*said, "'Sampled'", ": 1 problem(s): "]:
         assert part in text
+
+
+TWO_ORDERS = ["31.01.2020", "02.03.2020", "01/25/2020", "05.02.2020"]
+
+
+def test_dates_in_two_orders_are_one_problem_wherever_they_stand(tmp_path: Path) -> None:
+    further = {"ferritin": {"names": "CRP", "unit": "mg/L", "date": "Sampled at"}}
+    text = refused(
+        tmp_path, hospital.frame().assign(**{"Sampled at": TWO_ORDERS}),
+        hospital.changed(further=further),
+    )  # fmt: skip
+    assert ": 1 problem(s): column 'Sampled at' (M) holds dates in two orders" in text
+    people = hospital.frame()[["MRN", "Age", "Sex", "Status"]].assign(Admitted=TWO_ORDERS)
+    people.assign(MRN=list("ABCD")).to_csv(tmp_path / "people.csv", index=False)
+    values = hospital.frame()[["MRN", "Hb", "WBC", "LYM%", "ALT", "CRP"]].assign(MRN=list("ABCD"))
+    mapping = hospital.changed(patients={"file": "people.csv", "patient": "MRN"}, date=None)
+    with pytest.raises(ManifestError, match=r": 1 problem\(s\): column 'Admitted'"):
+        hospital.read(tmp_path, values, mapping)
 
 
 def test_dates_that_a_spreadsheet_turned_and_texts_that_it_left(tmp_path: Path) -> None:
