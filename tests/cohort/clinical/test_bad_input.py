@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import clinical_tables as hospital
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -203,6 +204,47 @@ def test_fractions_among_percentages(tmp_path: Path) -> None:
     table["LYM%"] = [25, 10, 0.05, 0.3]
     text = refused(tmp_path, table, hospital.with_unit("lymphocyte_percent", "%"))
     assert "2 of 4 values look like fractions" in text
+
+
+def differential(eosinophils: list[float], counts: bool) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """White cells in percent, and eosinophils as they are given."""
+    rng = np.random.default_rng(0)
+    n = len(eosinophils)
+    own = np.array(eosinophils)
+    percent = 100 * own if own.max() < 0.2 else own
+    parts = rng.dirichlet([65, 25, 7], n) * (100 - percent - rng.uniform(0.1, 1.0, n))[:, None]
+    table = pd.DataFrame(parts.round(1), columns=["N", "L", "M"])
+    table = table.assign(E=own, MRN=[f"P{k}" for k in range(n)], Sampled="2020-02-01")
+    labs = {
+        f"{name}_percent": {"names": name[0].upper(), "unit": "%"}
+        for name in ("neutrophil", "lymphocyte", "monocyte", "eosinophil")
+    }
+    if counts:
+        table = table.drop(columns=["N", "L", "M"]).assign(WBC=7.0, EOS=(0.07 * percent).round(4))
+        labs = {"eosinophil_percent": labs["eosinophil_percent"],
+                "leukocytes_1e9_per_l": {"names": "WBC", "unit": "G/L"},
+                "eosinophils_1e9_per_l": {"names": "EOS", "unit": "G/L"}}  # fmt: skip
+    return table, {"patient": "MRN", "date": "Sampled", "labs": labs}
+
+
+FRACTIONS = [0.021, 0.0, 0.013, 0.034, 0.008, 0.015, 0.027]
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_eosinophils_as_fractions_beside_percentages(tmp_path: Path, counts: bool) -> None:
+    table, mapping = differential(FRACTIONS, counts)
+    text = refused(tmp_path, table, mapping)
+    for part in ("column 'E'", "'0.021'", "look like fractions", "unit: fraction"):
+        assert part in text
+    mapping["labs"]["eosinophil_percent"]["unit"] = "fraction"
+    values = hospital.read(tmp_path, table, mapping).table["eosinophil_percent"]
+    assert values.tolist() == pytest.approx([100 * e for e in FRACTIONS])
+    # Few eosinophils, as in severe disease, are percentages.
+    for percent in ([0.1, 0.0, 0.3, 0.5, 0.2, 0.9, 0.4], [0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3]):
+        table, mapping = differential(percent, counts)
+        assert hospital.read(tmp_path, table, mapping).table["eosinophil_percent"].tolist() == (
+            percent
+        )
 
 
 def test_a_row_of_units_below_the_header(tmp_path: Path) -> None:
