@@ -25,7 +25,7 @@ def clinical(
     index: Annotated[
         str,
         typer.Option(
-            help="The date up to which values count: admission, first_measurement, a column of "
+            help="The date about which values count: admission, first_measurement, a column of "
             "dates, or auto: admission where it is known."
         ),
     ] = "auto",
@@ -40,7 +40,11 @@ def clinical(
         float | None, typer.Option(help="Days before the index that count; by default all.")
     ] = None,
     after_days: Annotated[
-        float, typer.Option(help="Days after it that still count; -1: all before the outcome.")
+        float,
+        typer.Option(
+            help="Days after it that still count (results of its day); 0: none, -1: all before "
+            "the outcome."
+        ),
     ] = 1.0,
 ) -> None:
     """Read a hospital's table of laboratory values and patients by its mapping.

@@ -1,4 +1,4 @@
-"""Repeated measurements as one row per patient, from nothing later than the index allows."""
+"""Repeated measurements as one row per patient, from nothing later than a window allows."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ import clinical_tables as hospital
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from covidlit.cohort.endpoint import Endpoint
 from covidlit.cohort.label_rule import ByColumn
@@ -72,45 +71,10 @@ def test_values_after_the_index_do_not_matter(labs: Path, tmp_path: Path) -> Non
     pd.testing.assert_frame_equal(*both)
 
 
-def hospitals(folder: Path, labs: Path) -> dict[str, Any]:
-    """Two further hospitals: one lacks columns, one has other units and names, by YAML alone."""
-    table = pd.read_csv(labs)
-    names = [name for name in table if name.endswith(("_l", "_percent", "_mmhg"))]
-    second = table.assign(patient_id="s" + table["patient_id"])
-    write_table(second.drop(columns=["albumin_g_per_l", "smoker", "centre"]), folder / "s.csv")
-    third = table.assign(patient_id="t" + table["patient_id"]).drop(columns="centre")
-    third["haemoglobin_g_per_l"] /= 16.114
-    third["leukocytes_1e9_per_l"] *= 1000
-    third["lymphocyte_percent"] /= 100
-    third["alt_u_per_l"] /= 60
-    third["date"] = pd.to_datetime(third["date"]).dt.strftime("%d.%m.%Y")
-    third = third.rename(columns={name: name.split("_")[0] + f" {k}" for k, name in
-                                  enumerate(names)})  # fmt: skip
-    write_table(third, folder / "t.csv")
-    from covidlit.cohort.clinical.own_table import mapping_of_own
-
-    content = mapping_of_own(labs).model_dump(exclude_none=True, exclude_defaults=True)
-    for key in ("centre", "further"):
-        content.pop(key, None)
-    content["date"] = "date"
-    units = {"haemoglobin_g_per_l": "mmol/L", "leukocytes_1e9_per_l": "/uL",
-             "lymphocyte_percent": "L/L", "alt_u_per_l": "µkat/L"}  # fmt: skip
-    for k, name in enumerate(names):
-        if name in content["labs"]:
-            lab = content["labs"][name]
-            lab["names"] = [f"{name.split('_')[0]} {k}"]
-            lab["unit"] = units.get(name, lab["unit"])
-    (folder / "t.yaml").write_text(yaml.safe_dump(content, allow_unicode=True))
-    return {
-        "second": {"path": str(folder / "s.csv")},
-        "third": {"path": str(folder / "t.csv"), "mapping": str(folder / "t.yaml")},
-    }
-
-
 def test_other_hospitals_by_configuration_alone(labs: Path, tmp_path: Path) -> None:
     data = ClinicalDataModule(
         labs, lambda table: centre_held_out(table, ["second", "third"]), centre="first",
-        hospitals=hospitals(tmp_path, labs), label_rule=SEVERE,
+        hospitals=hospital.others(tmp_path, pd.read_csv(labs)), label_rule=SEVERE,
     )  # fmt: skip
     data.setup()
     tested = data.rows_of("test")
