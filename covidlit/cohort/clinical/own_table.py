@@ -89,7 +89,9 @@ def _further(
     path: Path, table: pd.DataFrame, named: set[str]
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Features and groups of the columns that contract 9 does not name, and notes on them."""
-    known, further, groups = _known(path), {}, {}
+    known = _known(path)
+    further: dict[str, Any] = {}
+    groups: dict[str, Any] = {}
     unnamed: list[str] = []
     left: list[str] = []
     for column in map(str, table.columns):
@@ -131,6 +133,8 @@ def _further(
 
 def _feature_name(column: str) -> str:
     """A column as features are called: `CRP (mg/L)` is crp_mg_l; empty where nothing is left."""
+    if re.fullmatch("[a-z][a-z0-9_]*", column.lower()):
+        return column.lower()
     letters = unicodedata.normalize("NFKD", column).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9]+", "_", letters).strip("_")
     return name if re.match("[a-z]", name) else ""
