@@ -233,6 +233,40 @@ def test_a_horizon_counts_from_the_end_of_the_window(tmp_path: Path) -> None:
     assert rows["time_days"].max() == 3
 
 
+def test_deterioration_is_timed_by_its_own_date(tmp_path: Path) -> None:
+    rows, visits = [], {1: "mild", 3: "moderate", 6: "critical", 9: "severe"}
+    for k in range(12):
+        for day, severity in visits.items():
+            own = "moderate" if k % 3 and severity in ("critical", "severe") else severity
+            rows.append([f"P{k:02d}", f"2020-02-{day:02d}", "2020-02-01", "2020-02-27", 60, 1,
+                         "home", 12 + day / 2, 5000, 0.25, 0.5, 1.0, own])  # fmt: skip
+    table = pd.DataFrame(rows, columns=[*hospital.COLUMNS, "Severity"])
+    table.to_csv(tmp_path / "labs.csv", index=False)
+    for severity, said in (("Severity", None), (None, "none of the 4 patients")):
+        flag = ["yes" if k % 3 == 0 else "no" for k in range(12) for _ in visits]
+        table.assign(Worse=flag).to_csv(tmp_path / "labs.csv", index=False)
+        data = ClinicalDataModule(
+            tmp_path / "labs.csv", folds, rule="last", after_days=2,
+            mapping=hospital.changed(severity=severity, progressed="Worse"),
+            label_rule=Endpoint("progressed", [True]),
+        )  # fmt: skip
+        if said:
+            with pytest.raises(ManifestError, match=said):
+                data.setup()
+            continue
+        found = data.manifest
+        assert found["target"].tolist() == [1, 0, 0] * 4
+        # Worse after 5 days, home after 26; the clock starts with the end of the window, after 2.
+        assert found["time_days"].tolist() == [3, 24, 24] * 4
+    late = ClinicalDataModule(
+        tmp_path / "labs.csv", folds, rule="last", after_days=None,
+        mapping=hospital.changed(severity="Severity", progressed="Worse"),
+        label_rule=ByColumn("progressed", [True]),
+    )  # fmt: skip
+    # As a class too, no value of who was found worse is of that day or later.
+    assert late.numbers.table["haemoglobin_g_per_l"].tolist() == [135, 165, 165] * 4
+
+
 def test_another_column_is_the_index(tmp_path: Path) -> None:
     table = hospital.frame().assign(Onset=["2020-02-03", "2020-02-03", "2020-02-02", "2020-02-05"])
     table.to_csv(tmp_path / "labs.csv", index=False)
