@@ -242,7 +242,7 @@ def test_deterioration_is_timed_by_its_own_date(tmp_path: Path) -> None:
                          "home", 12 + day / 2, 5000, 0.25, 0.5, 1.0, own])  # fmt: skip
     table = pd.DataFrame(rows, columns=[*hospital.COLUMNS, "Severity"])
     table.to_csv(tmp_path / "labs.csv", index=False)
-    for severity, said in (("Severity", None), (None, "none of the 4 patients")):
+    for severity, said in (("Severity", ""), (None, "none of the 4 patients")):
         flag = ["yes" if k % 3 == 0 else "no" for k in range(12) for _ in visits]
         table.assign(Worse=flag).to_csv(tmp_path / "labs.csv", index=False)
         data = ClinicalDataModule(
