@@ -68,7 +68,12 @@ def test_all_folds_as_one_run(tmp_path: Path) -> None:
     )  # fmt: skip
     table = read_survival(folder)
     test = table[table["part"] == "test"]
-    assert sorted(test["patient_id"]) == [f"P{k:03d}" for k in range(90)]
+    raw = pd.read_csv(tmp_path / "clinical.csv").set_index("patient_id")["event_time_days"]
+    # Values of a day after the index are used: time counts from then on, of who was there.
+    later = raw[raw > 1]
+    assert sorted(test["patient_id"]) == sorted(later.index)
+    times = test.set_index("patient_id")["time_days"].astype(float)
+    np.testing.assert_allclose(times, later[times.index] - 1)
     each = [
         float(concordance(own["time_days"], own["event"], own["risk_score"]))
         for _, own in test.groupby("fold")
@@ -87,6 +92,8 @@ def test_all_folds_as_one_run(tmp_path: Path) -> None:
     assert competing["incidence"][1] < competing["as_censoring"][1]
     page = (folder / "report.html").read_text()
     assert "Competing risk:" in page
+    assert f"{90 - len(later)} of 90 patients are in no part" in page
+    assert "from 1 day after the index, the end of the window" in page
     for part in ("log-rank p", "at risk", "Time-dependent AUC", "Hazard ratio per unit"):
         assert part in page
     assert (folder / "fold_2" / "checkpoints" / "cox.json").is_file()
@@ -165,7 +172,7 @@ def test_all_have_the_event(tmp_path: Path) -> None:
 
 def test_nobody_has_the_event(tmp_path: Path) -> None:
     source = hospital(tmp_path, outcome="survived")
-    with pytest.raises(ConfigError, match="none of 90 patients has the event"):
+    with pytest.raises(ConfigError, match=r"none of \d+ patients has the event"):
         run(tmp_path, source)
 
 

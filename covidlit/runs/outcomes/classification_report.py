@@ -18,7 +18,7 @@ from covidlit.cohort.describe import show_table1, table1, table2
 from covidlit.cohort.sources import flow_of
 from covidlit.cohort.summary import fold_titles, split_summary, split_summary_by_fold
 from covidlit.datamodules.cohort_data import TO_CHECK
-from covidlit.datamodules.row_lines import noted_lines
+from covidlit.datamodules.row_lines import in_no_part, noted_lines
 from covidlit.evaluation import ReportContext
 from covidlit.evaluation.learnt_thresholds import learnt_thresholds
 from covidlit.evaluation.run_report import published_of, training_curve
@@ -69,7 +69,17 @@ def report_context(
         centres=sorted(map(str, table["centre"].dropna().unique())) if "centre" in table else [],
         disjointness=(_disjoint(table, several=len(trainings) > 1),),
         flow=flow,
-        notes=[*filter(None, [flow_note, *noted_lines(table, data.unit), *_to_check(trainings)])],
+        notes=[
+            *filter(
+                None,
+                [
+                    flow_note,
+                    *noted_lines(table, data.unit),
+                    *_to_check(trainings),
+                    in_no_part(table, data.unit),
+                ],
+            )
+        ],
         tables=tables,
         versions={
             "python": platform.python_version(),
