@@ -172,7 +172,7 @@ def _prognosis() -> tuple[list[Figure], list[str]]:
         "## (b) Time to death", "",
         f"{said}values of the day of admission, with age; tenfold, five times; risks are ranked "
         "within their fold, mean of folds and repeats; intervals by drawing patients. A discharge "
-        "alive ends what can be seen, or counts as surviving (controls of Blanche et al., Statistics "
+        "alive ends what can be seen, or counts as survival (Blanche et al., Statistics "
         "in Medicine 2013;32:5381).", "",
         "| model | measure | value |", "| --- | --- | --- |", *rows, "",
     ]  # fmt: skip
