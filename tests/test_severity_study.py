@@ -34,7 +34,7 @@ def study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleTyp
     for module in (report, studies):
         monkeypatch.setattr(module, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(report, "HERE", tmp_path)
-    monkeypatch.setattr(report, "REPEATS", range(2))
+    monkeypatch.setattr(report, "REPEATS", 2)
     monkeypatch.setattr(report, "PERMUTED", {"logistic_regression": 3})
     yield report
     for name in MODULES:
@@ -55,9 +55,11 @@ def scores(seed: int, strength: float) -> pd.DataFrame:
     target = np.arange(N) % 2
     fold = np.arange(N) // 2 % 5
     score = strength * target + rng.normal(size=N) + 2.0 * fold  # a level of its own in each fold
+    names = [f"P{k:02d}" for k in range(N)]
     return pd.DataFrame(
-        {"patient_id": [f"P{k:02d}" for k in range(N)], "target": target, "score": score,
-         "fold": fold, "part": "test"}
+        {"run_id": "one", "model": "any", "seed": seed, "fold": fold, "part": "test",
+         "patient_id": names, "scan_id": names, "centre": "A", "class_name": "any",
+         "target": target, "score": 1 / (1 + np.exp(-score / 8)), "status": "ok", "reason": None}
     )  # fmt: skip
 
 
@@ -73,13 +75,12 @@ def test_the_best_peer_is_the_best_of_tuned_and_untuned_and_commits_are_told(
                  ("labs", "lightgbm"): 5.5}  # fmt: skip
     aucs = {}
     for (part, model), strength in strengths.items():
-        own = []
-        for seed in range(2):
-            table = scores(seed, strength)
-            write_run(tmp_path / "runs" / part / "labs" / model / str(seed), table,
-                      "predictions.parquet", commit=part)  # fmt: skip
-            own.append(roc_auc_score(table["target"], table["score"]))
-        aucs[part, model] = float(np.mean(own))
+        tables = [scores(seed, strength).assign(repeat=seed, seed=0) for seed in range(2)]
+        write_run(tmp_path / "runs" / part / "labs" / model, pd.concat(tables),
+                  "predictions.parquet", commit=part)  # fmt: skip
+        aucs[part, model] = float(
+            np.mean([roc_auc_score(own["target"], own["score"]) for own in tables])
+        )
     study.write()
     found = figures(tmp_path)
     assert found["real labs, labs, svm, tuned: AUC"]["value"] == pytest.approx(

@@ -287,11 +287,11 @@ class ClassicalRunner:
             "calibration": f"{calibration['method']}, in {calibration['folds']} folds by patient "
             "of the training part"
             if calibration
-            else "none: its score ranks scans, and is no probability"
+            else "none: its score ranks rows, and is no probability"
             if own
             else "none: the classifier's own probabilities",
             **({} if own else {"scaled": str(self._scale), "missing values": self._missing}),
-            "scans weighted": weighted or "alike",
+            "rows weighted": weighted or "alike",
             "class weights": str(self._class_weights or "none"),
             "augmentation": "none",
         }

@@ -87,7 +87,7 @@ def check_manifest_columns(manifest: pd.DataFrame, where: object) -> None:
     Raises:
         ManifestError: names the columns that cannot.
     """
-    taken = {"run_id", "model", "seed", "fold", "score"}  # contract 6
+    taken = {"run_id", "model", "seed", "fold", "repeat", "score"}  # contract 6
     names = [
         str(name) for name in manifest.columns if name in taken or str(name).startswith("score_")
     ]

@@ -8,6 +8,7 @@ from typing import Any
 from covidlit.evaluation.cautions import MIN_PER_CLASS, few_for_threshold, no_spread
 from covidlit.evaluation.difference import format_p
 from covidlit.evaluation.estimate import format_level
+from covidlit.evaluation.folds import fold_name, model_number
 
 _MEASURES = {"auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity"}
 
@@ -101,6 +102,16 @@ def comparison_notes(results: dict[str, Any], split_note: str | None) -> list[di
                 "intervals and p-values come from a bootstrap that draws patients.",
             )
         )
+    if (repeats := test.get("n_repeats", 1)) > 1:
+        found.append(
+            (
+                "repeats",
+                f"Each scan was scored in {repeats} repeats, and models are compared repeat by "
+                "repeat: differences are means over the repeats, paired by patient. Patients are "
+                "counted and drawn once; tests of sensitivity and specificity come from a "
+                "bootstrap that draws them.",
+            )
+        )
     found += _about_thresholds(models)
     found += _about_spread(models, test["n_compared"])
     found += _about_folds(models, results["by_fold"])
@@ -185,7 +196,7 @@ def _about_folds(
             "AUCs of cross-validations are means of the folds' AUCs, and their tests are paired by "
             "patient within the folds; sensitivity and specificity count the decisions of all "
             "folds. The tests hold for these trainings: they do not hold how much trainings on "
-            "other patients would differ."
+            "other patients would differ, which the corrected resampled t-test does."
         )
         found.append(("folds", text))
     if other := [m["model"] for m in models if len(m["folds"]) > 1 and not m["cross_validated"]]:
@@ -194,7 +205,11 @@ def _about_folds(
             "those of no one model, and their AUC pools them."
         )
         found.append(("folds_of_seeds", text))
-    lacking = {row["fold"]: row["reason"] for row in by_fold if row["value"] is None}
+    lacking = {
+        fold_name(model_number(row["fold"], row.get("repeat"))): row["reason"]
+        for row in by_fold
+        if row["value"] is None
+    }
     if lacking:
         named = "; ".join(f"fold {fold}: {reason}" for fold, reason in lacking.items())
         found.append(("fold_without_auc", f"Folds without an AUC are left out ({named})."))

@@ -58,6 +58,7 @@ def fit_together(
     data: Sequence[SplitDataModule],
     max_epochs: int,
     advance: Callable[[], None] = lambda: None,
+    expect: Callable[[int], None] = lambda number: None,
 ) -> None:
     """Train tasks, each on its own data, in place.
 
@@ -66,6 +67,7 @@ def fit_together(
         data: of each, set up.
         max_epochs: of each.
         advance: called after each epoch of a stack.
+        expect: called with the number of epochs of all stacks, before the first.
 
     Raises:
         TrainingError: a loss is not finite.
@@ -74,6 +76,7 @@ def fit_together(
     for task, own in zip(tasks, data, strict=True):
         one = _Trained(task, own)
         stacks.setdefault((one.features.shape[1], one.n_batches), []).append(one)
+    expect(max_epochs * len(stacks))
     with torch_threads(1):  # so small that threads cost more than they save
         for stack in stacks.values():
             _fit(stack, max_epochs, advance)

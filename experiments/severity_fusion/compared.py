@@ -13,6 +13,8 @@ from scipy.stats import rankdata, t
 from sklearn.metrics import roc_auc_score
 from studies import finished
 
+from covidlit.evaluation.predictions import read_predictions
+
 N_BOOTSTRAP = 2000
 
 
@@ -29,29 +31,26 @@ class Compared:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
-def single(folders: Sequence[Path]) -> Compared | None:
-    """The mean over repeats of the AUC of all folds together; None where one is not finished."""
-    if not all(finished(folder) for folder in folders):
-        return None
-    return interval_of(_aucs([_scores(folder) for folder in folders]))
+def single(folder: Path) -> Compared | None:
+    """The mean over a run's repeats of the AUC of all folds together; None where not finished."""
+    return interval_of(_aucs(_repeats(folder))) if finished(folder) else None
 
 
-def compared(one: Sequence[Path], other: Sequence[Path]) -> Compared:
-    """The difference of two models on the same patients, one - other, in the same draws."""
-    return interval_of(
-        _aucs([_scores(folder) for folder in one]) - _aucs([_scores(folder) for folder in other])
-    )
+def compared(one: Path, other: Path) -> Compared:
+    """The difference of two runs on the same patients, one - other, in the same draws."""
+    return interval_of(_aucs(_repeats(one)) - _aucs(_repeats(other)))
 
 
-def _scores(folder: Path) -> pd.DataFrame:
-    table = pd.read_parquet(folder / "predictions.parquet")
+def _repeats(folder: Path) -> list[pd.DataFrame]:
+    table = read_predictions(folder / "predictions.parquet")
     table = table[table["part"] == "test"].sort_values("patient_id")
-    return table[["patient_id", "target", "score", "fold"]].reset_index(drop=True)
+    kept = ["patient_id", "target", "score", "fold"]
+    return [rows[kept].reset_index(drop=True) for _, rows in table.groupby("repeat", dropna=False)]
 
 
 def aucs_of(folder: Path) -> tuple[float, float]:
-    """The mean AUC of the folds of a cross-validation, and that of all its scores together."""
-    table = _scores(folder)
+    """The mean AUC of the folds of one cross-validation, and that of all its scores together."""
+    (table,) = _repeats(folder)
     each = [roc_auc_score(own["target"], own["score"]) for _, own in table.groupby("fold")]
     return float(np.mean(each)), float(roc_auc_score(table["target"], table["score"]))
 

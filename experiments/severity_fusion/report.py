@@ -96,7 +96,7 @@ def _paper() -> tuple[list[Figure], list[str]]:
     figures, rows = [], []
     names = [*((each, NETWORK) for each in SETS), *((each, "logistic_regression") for each in SETS),
              ("best15", NETWORK), ("shortcut15", NETWORK)]  # fmt: skip
-    found = {key: single([RUNS / "paper" / "/".join(key)]) for key in names}
+    found = {key: single(RUNS / "paper" / "/".join(key)) for key in names}
     found = {key: value for key, value in found.items() if value is not None}
     for (features, model), own in found.items():
         rows.append(f"| {features} | {model} | {own.text()} |")
@@ -109,7 +109,7 @@ def _paper() -> tuple[list[Figure], list[str]]:
     rows = []
     for one, other in pairs:
         if (one, NETWORK) in found and (other, NETWORK) in found:
-            apart = compared([RUNS / "paper" / one / NETWORK], [RUNS / "paper" / other / NETWORK])
+            apart = compared(RUNS / "paper" / one / NETWORK, RUNS / "paper" / other / NETWORK)
             rows.append(f"| {one} - {other} | {apart.text()} |")
             figures.append(figure(f"paper's design, {one} - {other}: AUC", apart.value, "paper"))
     return figures, [*lines, "| fusion network | difference of AUC |", "| --- | --- |", *rows, ""]
@@ -119,7 +119,7 @@ def _labs() -> tuple[list[Figure], list[str]]:
     figures, rows = [], []
     for what in FEATURES:
         folders = {
-            (part, model): [folder_of(part, what, model, seed) for seed in REPEATS]
+            (part, model): folder_of(part, what, model)
             for part in ("labs", "tuned")
             for model in MODELS
             if what in sets_of(model)
@@ -159,7 +159,8 @@ def _named(part: str, model: str) -> str:
 def _prognosis() -> tuple[list[Figure], list[str]]:
     figures, rows, said = [], [], ""
     for model in PROGNOSIS:
-        found = of_prognosis([RUNS / "prognosis" / model / str(seed) for seed in REPEATS], HORIZONS)
+        folders = [RUNS / "prognosis" / model / str(seed) for seed in range(REPEATS)]
+        found = of_prognosis(folders, HORIZONS)
         if found is None:
             continue
         measures, n, n_events = found
@@ -183,7 +184,7 @@ def _curve() -> tuple[list[Figure], list[str]]:
     points: dict[str, list[tuple[int, Compared]]] = {}
     for model in (NETWORK, "logistic_regression"):
         for size in SIZES:
-            own = single([RUNS / "curve" / str(size) / model / str(seed) for seed in range(2)])
+            own = single(RUNS / "curve" / str(size) / model)
             if own is not None:
                 points.setdefault(model, []).append((size, own))
     if not points:

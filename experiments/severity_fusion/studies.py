@@ -29,7 +29,7 @@ LABS = SHARED / "data" / "clinical" / "hairlab_375.xlsx"
 NETWORK = "fusion_ann"
 PEERS = ("logistic_regression", "best_single", "svm", "random_forest", "lightgbm")
 MODELS = (NETWORK, *PEERS)
-REPEATS = range(5)
+REPEATS = 5
 
 PROGNOSIS = ("cox",)
 """Models of time to death; each takes `label_rule=endpoint` and `model.horizons`."""
@@ -96,11 +96,15 @@ def cross_validated(name: str, overrides: list[str]) -> None:
     whole_run(plain, folder)
 
 
-def _of_labs(seed: int, outcome: str = "died", after_days: str = "null") -> list[str]:
+def repeated(times: int) -> str:
+    """The setting that repeats a cross-validation, each time with other folds."""
+    return f"cross_validation.repeats={times}"
+
+
+def _of_labs(outcome: str, after_days: str) -> list[str]:
     return [
         "data=clinical", f"data.source.path={LABS}", "data.mapping=wuhan_2020",
-        f"data.after_days={after_days}", f"label_rule={outcome}", f"split.seed={seed}",
-        f"seed={seed}",
+        f"data.after_days={after_days}", f"label_rule={outcome}",
     ]  # fmt: skip
 
 
@@ -115,9 +119,9 @@ def sets_of(model: str) -> dict[str, list[str]]:
     return {key: own for key, own in FEATURES.items() if model != "best_single" or key == "labs"}
 
 
-def folder_of(part: str, what: str, model: str, seed: int) -> Path:
-    """Where a cross-validation of (b) lies."""
-    return RUNS / part / what.replace(" ", "_") / model / str(seed)
+def folder_of(part: str, what: str, model: str) -> Path:
+    """Where a cross-validation of (b) lies, with its repeats."""
+    return RUNS / part / what.replace(" ", "_") / model
 
 
 def labs() -> None:
@@ -131,20 +135,24 @@ def tuned() -> None:
 
 
 def _of_death(part: str, models: tuple[str, ...], further: list[str]) -> None:
-    for seed in REPEATS if _has_labs("(b)") else ():
-        for model in models:
-            for what, names in sets_of(model).items():
-                chosen = [f"model={model}", *_of_labs(seed), *features_of(model, names), *further]
-                name = folder_of(part, what, model, seed).relative_to(RUNS)
-                cross_validated(str(name), chosen)
+    for model in models if _has_labs("(b)") else ():
+        for what, names in sets_of(model).items():
+            chosen = [
+                f"model={model}", *_of_labs("died", "null"), repeated(REPEATS),
+                *features_of(model, names), *further,
+            ]  # fmt: skip
+            cross_validated(str(folder_of(part, what, model).relative_to(RUNS)), chosen)
 
 
 def prognosis() -> None:
-    """(b): time to death from the values of the day of admission, a discharge alive competing."""
-    for seed in REPEATS if _has_labs("(b), prognosis,") else ():
+    """(b): time to death from the values of the day of admission, a discharge alive competing.
+
+    A run for each repeat: what is learnt of times is not evaluated over repeats in one.
+    """
+    for seed in range(REPEATS) if _has_labs("(b), prognosis,") else ():
         for model in PROGNOSIS:
             chosen = [
-                f"model={model}", *_of_labs(seed, "endpoint", "1"),
+                f"model={model}", *_of_labs("endpoint", "1"), f"split.seed={seed}", f"seed={seed}",
                 "label_rule.competing=[survived]", f"model.horizons={list(HORIZONS)}",
                 *features_of(model, FEATURES["labs and age"]),
             ]  # fmt: skip
@@ -180,13 +188,13 @@ def curve() -> None:
     for size in SIZES:
         own = some_patients(table, size)
         for model in (NETWORK, "logistic_regression"):
-            for seed in range(2):
-                chosen = [
-                    f"model={model}",
-                    *_of_paper(own, factors, seed),
-                    *features_of(model, "all28"),
-                ]
-                cross_validated(f"curve/{size}/{model}/{seed}", chosen)
+            chosen = [
+                f"model={model}",
+                *_of_paper(own, factors, 0),
+                *features_of(model, "all28"),
+                repeated(2),
+            ]
+            cross_validated(f"curve/{size}/{model}", chosen)
 
 
 def permuted() -> None:

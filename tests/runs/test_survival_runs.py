@@ -186,6 +186,12 @@ def test_nothing_varies(tmp_path: Path) -> None:
     assert test["log_rank"]["p_value"] is None
 
 
+def test_repeats_are_runs_of_their_own(tmp_path: Path) -> None:
+    folds = ("split.fold=all", "split.n_folds=3", "cross_validation.repeats=3", "split.seed=4")
+    with pytest.raises(ConfigError, match=r"-m split\.seed=4,5,6"):
+        run(tmp_path, hospital(tmp_path), *folds)
+
+
 def test_rows_without_times_need_another_rule(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="label_rule=endpoint"):
         run(tmp_path, hospital(tmp_path), "label_rule=died")

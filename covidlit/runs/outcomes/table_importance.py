@@ -60,9 +60,9 @@ def _importance(
     tables = all(isinstance(own, TableDataModule) and own.n_classes == 2 for own in data)
     if not tables or repeats < 1 or debugging:
         return None
-    folders = [run_dir / f"fold_{number}" for number in range(len(data))]
+    folders = [run_dir] if len(data) == 1 else [run_dir / each.folder for each in trainings]
     try:
-        models = [load_table_model(each) for each in (folders if len(data) > 1 else [run_dir])]
+        models = [load_table_model(each) for each in folders]
     except CheckpointError as error:
         log.warning("The importance of features is not known: %s", error)
         return None
