@@ -17,7 +17,6 @@ from covidlit.errors import ConfigError, CovidlitError, machine_trouble
 from covidlit.names import check_name
 from covidlit.process import check_address_space, collect_less, let_waiting_threads_sleep
 from covidlit.runs.processes import ProcessError, process_rank
-from covidlit.runs.run_folder import is_finished
 from covidlit.runs.stopped import INTERRUPTED, RunStopped, end_with_way_on
 from covidlit.settings.errors import translate
 from covidlit.settings.paths import absolute_paths
@@ -189,7 +188,7 @@ def _run(config: DictConfig, hydra_config: Any) -> float | None:
         {str(key): value for key, value in resolved.items()}, hydra_config.runtime.cwd
     )
     trial = current_trial(hydra_config)
-    if trial is None and _is_multirun(hydra_config) and is_finished(run_dir, plain):
+    if trial is None and _is_multirun(hydra_config) and _is_finished(run_dir, plain):
         log.info("%s was finished before; it is taken as it is.", run_dir)
         return None
     with end_with_way_on(run_dir):
@@ -262,3 +261,9 @@ def _check_mode(config: DictConfig, hydra_config: Any) -> None:
 
 def _is_multirun(hydra_config: Any) -> bool:
     return str(hydra_config.mode).endswith("MULTIRUN")
+
+
+def _is_finished(run_dir: Path, config: dict[str, Any]) -> bool:
+    from covidlit.runs.run_folder import is_finished
+
+    return is_finished(run_dir, config)
