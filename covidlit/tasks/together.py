@@ -96,6 +96,7 @@ class _Trained:
         task.hold_out(data.rows_of("train"), dataset.key)
         with torch.no_grad():
             self.features: Tensor = self.net.prepared(dataset.numbers)
+        self.dataset = dataset
         self.target = torch.from_numpy(np.asarray(dataset.targets))
         self.names = [str(name) for name in dataset.names]
         self.key = dataset.key
@@ -126,13 +127,9 @@ def _fit(stack: Sequence[_Trained], max_epochs: int, advance: Callable[[], None]
     }
     optimizer, scheduler = _optimizer(first, list(stacked.values()), stack[0].n_batches, max_epochs)
     for epoch in range(max_epochs):
-        last, seen = epoch == max_epochs - 1, [one.batches(epoch) for one in stack]
+        seen = [one.batches(epoch) for one in stack]
         for number in range(stack[0].n_batches):
-            rows = [each[number] for each in seen]
-            logits, loss = _step(net, stacked, stack, rows)
-            if last:
-                for one, found, chosen in zip(stack, logits.split(members), rows, strict=True):
-                    one.task.see(found[:, : len(chosen)], one.batch(chosen))
+            loss = _step(net, stacked, stack, [each[number] for each in seen])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -146,7 +143,7 @@ def _fit(stack: Sequence[_Trained], max_epochs: int, advance: Callable[[], None]
         with torch.no_grad():
             for name, parameter in one.net.named_parameters():
                 parameter.copy_(stacked[name][start : start + members[place]])
-        one.task.calibrate()
+        one.task.calibrate(one.dataset)
 
 
 def _step(
@@ -154,8 +151,8 @@ def _step(
     stacked: dict[str, nn.Parameter],
     stack: Sequence[_Trained],
     rows: Sequence[NDArray[np.int64]],
-) -> tuple[Tensor, Tensor]:
-    """Logits (members of all, B) and the sum of all losses; shorter batches are filled up."""
+) -> Tensor:
+    """The sum of all losses; shorter batches are filled up."""
     size = max(len(each) for each in rows)
     inputs, targets, weights = [], [], []
     for one, chosen in zip(stack, rows, strict=True):
@@ -168,7 +165,7 @@ def _step(
     losses = functional.binary_cross_entropy_with_logits(
         logits, torch.cat(targets), reduction="none"
     )
-    return logits, (losses * torch.cat(weights)).sum()
+    return (losses * torch.cat(weights)).sum()
 
 
 def _call(net: nn.Module, stacked: dict[str, nn.Parameter], x: Tensor) -> Tensor:

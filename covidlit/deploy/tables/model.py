@@ -71,8 +71,8 @@ class ClassicalTableModel:
 
     @property
     def features(self) -> Sequence[str]:
-        """All that it was given in training."""
-        return self._model.features
+        """Those that it was given in training and, with a selection, has selected."""
+        return self._model.used_features
 
     @property
     def name(self) -> str:

@@ -56,8 +56,8 @@ def read_rows(
         mapping: of a hospital's own table: a name in `conf/clinical`, or the path of a file.
 
     Raises:
-        ManifestError: names row, column and value of what cannot be; or the table lacks most of
-            the features.
+        ManifestError: names row, column and value of what cannot be, or a column that is in
+            another unit than its name says; or the table lacks most of the features.
         ConfigError: a mapping for a model of scans.
     """
     settings = record.preprocess.model_dump()
@@ -92,7 +92,10 @@ def _of_source(
     absent = absent_features(features, list(rows.values), path)
     values = rows.values.reindex(columns=features).astype("float64").reset_index(drop=True)
     names = rows.patients[["patient_id", "index_date"]].reset_index(drop=True)
-    refuse_impossible([f"patient {name}" for name in names["patient_id"]], values, path)
+    refuse_impossible(
+        [f"patient {name}" for name in names["patient_id"]], values, path,
+        settings.get("training"), units_said=mapping is not None,
+    )  # fmt: skip
     return Rows(names, values, absent, rows.lines)
 
 
@@ -120,11 +123,11 @@ def rows_of_table(
         none = _numbers(table, "n_lesions", path).eq(0)
         for name in set(found) & set(features) - set(absent):
             values[name] = values[name].mask(none & values[name].isna(), found[name])
-    refuse_impossible([f"row {text}" for text in row_texts(table)], values, path)
+    texts = [f"row {text}" for text in row_texts(table)]
+    refuse_impossible(texts, values, path, settings.get("training"))
     keys = [name for name in (*_KEYS, "acquisition_date") if name in table]
     names = table[keys].astype("string")
     if not set(_KEYS) & set(names):
-        texts = [f"row {text}" for text in row_texts(table)]
         names = names.assign(patient_id=pd.Series(texts, table.index, dtype="string"))
     return Rows(names.reset_index(drop=True), values.reset_index(drop=True), absent, ())
 
