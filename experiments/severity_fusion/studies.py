@@ -31,7 +31,7 @@ PEERS = ("logistic_regression", "best_single", "svm", "random_forest", "lightgbm
 MODELS = (NETWORK, *PEERS)
 REPEATS = 5
 
-PROGNOSIS = ("cox",)
+PROGNOSIS = ("cox", "lightgbm")
 """Models of time to death; each takes `label_rule=endpoint` and `model.horizons`."""
 
 HORIZONS = (5, 10, 15)
@@ -47,7 +47,7 @@ SIZES = (40, 60, 90, 140, 200, 280)
 """(c): patients."""
 
 K_BEST = 15
-PERMUTED = {"logistic_regression": 30, NETWORK: 30}
+PERMUTED = {"logistic_regression": 30, NETWORK: 10}
 """(d): permutations of each model."""
 
 ASKED = "asked.json"
