@@ -34,6 +34,7 @@ ALLOWED_TARGETS: dict[str, set[str]] = {
         "covidlit.models.FusionANN",
         "covidlit.models.MaskRCNN",
         "covidlit.models.ResNet3D",
+        "covidlit.models.TabM",
     },
     "tasks": {
         "covidlit.tasks.LesionSegmentation",

@@ -32,7 +32,7 @@ BOOTSTRAP = "bootstrap of patients"
 N_CALIBRATION = 5
 _CURVE_POINTS, _CURVE_BOOTSTRAP = 15, 500
 NO_PAIR = "no two patients can be compared: it needs an event while another is under observation"
-_ALIKE = "all risks are the same"
+ALIKE = "all risks are the same"
 
 
 def part_metrics(
@@ -112,7 +112,7 @@ def _concordance(
     if not defined:
         return Estimate.undefined(NO_PAIR, len(time))
     if np.ptp(risk) == 0:
-        return Estimate.undefined(_ALIKE, len(time))
+        return Estimate.undefined(ALIKE, len(time))
     return estimated(
         lambda w: fold_concordance(time, event, risk, sampling, w), len(time), sampling, method
     )
@@ -162,7 +162,7 @@ def _of_horizon(
     def expected(w: Weights) -> Floats:
         return (w * predicted).sum(axis=1) / w.sum(axis=1)
 
-    auc = Estimate.undefined(_ALIKE, n) if alike else estimated(
+    auc = Estimate.undefined(ALIKE, n) if alike else estimated(
         lambda w: cumulative_dynamic_auc(time, event, risk, days, w), n, sampling
     )  # fmt: skip
     nobody = Estimate.undefined("all predicted risks are 0", n)
