@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from django.utils import timezone
-
 from covidlit.files import write_text
+from covidlit.platform.accounts.rights import Role
 from covidlit.platform.folder import SETTINGS_FILE, PlatformFolder
 from covidlit.platform.setup import make_platform
 from covidlit.synthetic import make_cohort
@@ -61,9 +60,10 @@ def make_demo(root: Path, say: Callable[[str], None]) -> tuple[PlatformFolder, l
 
 def _fill(dicom: Path) -> list[Account]:
     """Centres, people and one upload for each centre, of every other patient."""
+    from django.utils import timezone
+
     from covidlit.platform.accounts.models import Centre, StudyGroup
     from covidlit.platform.accounts.people import give_role, make_user
-    from covidlit.platform.accounts.rights import Role
     from covidlit.platform.intake.models import Upload
     from covidlit.platform.intake.receiving import folder_of
     from covidlit.platform.intake.take_in import KIND

@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from django.db import DatabaseError, close_old_connections
-
 from covidlit.platform.folder import PlatformFolder
 from covidlit.platform.setup import prepare
 
@@ -32,7 +30,7 @@ def serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], N
         on_ready: called when everything was started.
     """
     prepare(folder)
-    from covidlit.platform.jobs.queue import requeue_lost
+    from covidlit.platform.jobs.lost import look_for_lost
 
     running: dict[str, subprocess.Popen[bytes]] = {}
     asked = _asked_to_end()
@@ -51,13 +49,7 @@ def serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], N
                     running[name] = subprocess.Popen(commands[name], start_new_session=True)
             if time.monotonic() - looked > _LOST_SECONDS:
                 looked = time.monotonic()
-                try:
-                    for number in requeue_lost():
-                        log.warning("The worker of job %s was lost.", number)
-                except DatabaseError as error:  # gone for a while: the next look may find it back
-                    log.error("The database does not answer: %s", error)
-                finally:
-                    close_old_connections()
+                look_for_lost()
     finally:
         _end(running)
 

@@ -9,8 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Protocol
 
-import django
-from django.utils.module_loading import import_string
+from covidlit.errors import CovidlitError, machine_trouble
 
 REFUSED = 3
 """Exit code of a job that ended with a message for people."""
@@ -38,10 +37,12 @@ def main(number: int) -> int:
     """Do a job; its message for people goes to standard error."""
     end_with_parent()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "covidlit.platform.settings")
+    import django
+
     django.setup()
     from django.conf import settings
+    from django.utils.module_loading import import_string
 
-    from covidlit.errors import CovidlitError, machine_trouble
     from covidlit.platform.jobs.models import Job
 
     job = Job.objects.get(pk=number)
