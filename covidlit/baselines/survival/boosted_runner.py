@@ -29,11 +29,12 @@ _TREES = "covidlit.baselines.BoostedTrees"
 
 _OF_CLASSES = {
     "scale": (False, None), "missing": ("own", None), "calibration": (None,),
-    "class_weights": (None,), "tune": (False,), "classes": (None, []),
+    "class_weights": (None,), "tune": (False,), "classes": (None, []), "k_best": (None,),
 }  # fmt: skip
 """Settings of a classifier, and their values that ask nothing of boosted hazards."""
 
 _INSTEAD = {
+    "k_best": "leave it out, or name the features (model.features=[...])",
     "calibration": "leave it out: risks are set by patients held back (model.held_back_folds)",
     "tune": "leave it out, or search by a sweep: python train.py -m model=lightgbm ... "
     "model.classifier.num_leaves=3,5,8",

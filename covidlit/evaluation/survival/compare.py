@@ -21,10 +21,15 @@ from covidlit.evaluation.settings import check_settings
 from covidlit.evaluation.survival.evaluate import FEW_EVENTS
 from covidlit.evaluation.survival.horizons import (
     brier_score,
-    cumulative_dynamic_auc,
     horizon_problem,
 )
-from covidlit.evaluation.survival.part import ALIKE, BOOTSTRAP, NO_PAIR, fold_concordance
+from covidlit.evaluation.survival.part import (
+    ALIKE,
+    BOOTSTRAP,
+    NO_PAIR,
+    fold_auc,
+    fold_concordance,
+)
 from covidlit.evaluation.survival.runs import ComparedModel, ComparedRuns, compared_runs
 
 FORMAT = 1
@@ -148,7 +153,7 @@ def _measures(runs: ComparedRuns, sampling: Sampling) -> Iterator[_Measure]:
         problem = horizon_problem(time, event, days)
 
         def auc(model: ComparedModel, w: Weights, days: float = days) -> Floats:
-            return cumulative_dynamic_auc(time, event, model.risk, days, w)
+            return fold_auc(time, event, model.risk, days, _folds(model, sampling), w)
 
         def without_auc(model: ComparedModel, problem: str | None = problem) -> str | None:
             return ALIKE if np.ptp(model.risk) == 0 else problem

@@ -160,6 +160,7 @@ def _seed_runs(tables: Sequence[pd.DataFrame]) -> list[SeedRun]:
     for table in tables:
         named = table.rename(columns={"row_id": "scan_id", "event": "target"})
         named["target"] = named["target"].fillna(_UNKNOWN)  # so that runs can be compared by it
+        named["repeat"] = pd.array([pd.NA] * len(named), dtype="Int64")  # such runs have none
         for (model, seed), own in named.groupby(["model", "seed"], sort=False):
             pieces.setdefault((str(model), int(seed)), []).append(own)
     found = []
@@ -179,7 +180,7 @@ def _seed_runs(tables: Sequence[pd.DataFrame]) -> list[SeedRun]:
 
 def _as_survival(rows: pd.DataFrame) -> pd.DataFrame:
     known = rows.assign(target=rows["target"].where(rows["target"] != _UNKNOWN))
-    return known.rename(columns={"scan_id": "row_id", "target": "event"})
+    return known.drop(columns="repeat").rename(columns={"scan_id": "row_id", "target": "event"})
 
 
 def _check_times(runs: Sequence[SeedRun], unit: str) -> None:

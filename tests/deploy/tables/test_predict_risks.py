@@ -81,7 +81,8 @@ def test_risks_are_those_of_the_run(trained: Path, tmp_path: Path) -> None:
     assert (found["risk_5_days"] <= found["risk_10_days"]).all()
     noted = found["notes"].fillna("").str.contains("in the training part of this model's run")
     parts = json.loads((trained / "split.json").read_text())["parts"]
-    assert noted.to_dict() == {name: parts[name] == "train" for name in found.index}
+    # Whoever had the event within the window of the values is in no part.
+    assert noted.to_dict() == {name: parts.get(name) == "train" for name in found.index}
     for text in ("Risk of the event", "5 days", "90 rows scored, 0 refused", "For research"):
         assert text in said.output
 
