@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -10,3 +12,7 @@ class AccountsConfig(AppConfig):
 
     name = "covidlit.platform.accounts"
     label = "accounts"
+
+    def ready(self) -> None:
+        """Let log-ins be recorded."""
+        import_module("covidlit.platform.accounts.sessions")

@@ -13,6 +13,7 @@ from covidlit.platform.accounts.models import Centre, StudyGroup
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
+from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.models import Upload
 from covidlit.platform.intake.receiving import (
     MOST_PIECE,
@@ -51,7 +52,9 @@ def begin(request: HttpRequest) -> HttpResponse:
     group = StudyGroup.objects.filter(name=request.POST.get("study_group", "")).first()
     if centre is None or group is None or (centre, group) not in _places(request):
         raise PermissionDenied
-    upload = Upload.objects.create(owner=person(request), centre=centre, study_group=group)
+    with transaction.atomic():
+        upload = Upload.objects.create(owner=person(request), centre=centre, study_group=group)
+        record(person(request), "began", str(upload), centre.name)
     if request.headers.get("accept") == "application/json":
         return JsonResponse({"upload": upload.pk, "most_piece": MOST_PIECE})
     return redirect("upload", pk=upload.pk)

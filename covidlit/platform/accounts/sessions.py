@@ -1,0 +1,37 @@
+"""Log-ins, log-outs and log-ins that failed, in the audit trail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.dispatch import receiver
+
+from covidlit.platform.accounts.models import User
+from covidlit.platform.audit.trail import record
+
+UNKNOWN = "an unknown account"
+
+
+@receiver(user_logged_in)
+def note_log_in(sender: Any, user: User, **_: Any) -> None:
+    """Record a log-in."""
+    record(user, "logged in", user.get_username())
+
+
+@receiver(user_logged_out)
+def note_log_out(sender: Any, user: User | None, **_: Any) -> None:
+    """Record the end of a session, by the person or by its time."""
+    if user is not None:
+        record(user, "logged out", user.get_username())
+
+
+@receiver(user_login_failed)
+def note_failure(sender: Any, credentials: dict[str, Any], **_: Any) -> None:
+    """Record a log-in that failed; what was typed only where it is the name of an account.
+
+    Else it may be a password that was typed into the wrong field.
+    """
+    name = str(credentials.get("username", ""))
+    known = User.objects.filter(username=name).exists()
+    record(None, "refused to log in", name if known else UNKNOWN)
