@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -45,10 +46,16 @@ def init(
         _require_extra()
         from covidlit.platform.setup import make_platform
 
+        was_there = folder.exists()
         make_platform(folder, title)
         from covidlit.platform.first_account import make_first_account
 
-        make_first_account(admin, password, centre, study_group)
+        try:
+            make_first_account(admin, password, centre, study_group)
+        except CovidlitError:
+            if not was_there:  # lest the next try finds half a platform
+                shutil.rmtree(folder)
+            raise
     typer.echo(
         f"The platform is in {folder}. Start it: covidlit platform serve {folder}\n"
         f"Its settings: {folder / 'platform.toml'}; [models] lesions names the model that labels "
@@ -95,6 +102,37 @@ def demo(
             typer.echo("Its scans are being measured, a patient at a time.")
 
         serve_platform(own, host, port, ready)
+
+
+@app.command()
+def administrator(
+    folder: _Folder,
+    username: Annotated[str, typer.Argument(help="Of an account that is there, or a new one.")],
+    password: Annotated[
+        str,
+        typer.Option(
+            envvar="COVIDLIT_PLATFORM_PASSWORD",
+            prompt="Password of at least 12 characters",
+            hide_input=True,
+            confirmation_prompt=True,
+            help="The new one; better asked for than given here.",
+        ),
+    ] = "",
+) -> None:
+    """Make somebody an administrator, with a new password and without a second factor.
+
+    For whoever has the folder, where nobody can log in any more.
+    """
+    with _friendly():
+        _require_extra()
+        from covidlit.platform.folder import PlatformFolder
+        from covidlit.platform.setup import use_platform
+
+        use_platform(PlatformFolder(folder))
+        from covidlit.platform.accounts.people import restore_administrator
+
+        user = restore_administrator(username, password)
+    typer.echo(f"{user.username} can log in and give roles in all centres.")
 
 
 @app.command()

@@ -78,7 +78,7 @@ def _fill(dicom: Path) -> list[Account]:
         (Role.READER, centres[1]),
     ):  # fmt: skip
         name, password = role.name.lower(), secrets.token_urlsafe(12)
-        people[role] = make_user(name, password, superuser=role is Role.ADMINISTRATOR)
+        people[role] = make_user(name, password)
         give_role(people[role], role, centre)
         accounts.append(Account(name, password, f"{role.value} of {centre or 'all centres'}"))
     for number, centre in enumerate(centres):

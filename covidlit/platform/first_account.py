@@ -28,5 +28,5 @@ def make_first_account(username: str, password: str, centre: str, study_group: s
                     fix="use letters, digits, - and _, such as north-hospital.",
                 ) from error  # fmt: skip
             row.save()
-        user = make_user(username, password, superuser=True)
+        user = make_user(username, password)
         give_role(user, Role.ADMINISTRATOR)

@@ -157,7 +157,8 @@ def make_platform_folder(root: str | Path, title: str = "covidlit") -> PlatformF
     if not secret.exists():
         with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(64))
-    escaped = title.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = "".join(c for c in title if c.isprintable()).replace("\\", "\\\\")
+    escaped = escaped.replace('"', '\\"')
     write_text(root / SETTINGS_FILE, TEMPLATE.format(title=escaped))  # last: it is a platform now
     return PlatformFolder(root)
 

@@ -6,8 +6,7 @@ asks all of them as all roles.
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from covidlit.platform.accounts import views as accounts
 from covidlit.platform.intake import views as intake
@@ -33,7 +32,8 @@ urlpatterns = [
     path("people/roles/<int:pk>/take/", accounts.take, name="take_role"),
     path("trail/", audit_views.trail, name="trail"),
     path("health/", health.health, name="health"),
+    # Accounts are made, and passwords reset, by an administrator: there are no e-mails.
+    re_path("^account/(signup|email|confirm-email|password/reset)(/|$)", health.not_there),
     path("account/", include("allauth.account.urls")),
     path("account/second-factor/", include("allauth.mfa.urls")),
-    path("admin/", admin.site.urls),
 ]

@@ -1,4 +1,4 @@
-"""Sessions that end."""
+"""Sessions that end, and pages that are not kept."""
 
 from __future__ import annotations
 
@@ -25,3 +25,16 @@ class LimitedSessions:
             if now - started > settings.SESSION_LONGEST_SECONDS:
                 logout(request)
         return self._get_response(request)
+
+
+class NotStored:
+    """Lets no browser keep a page, so that nobody reads it there after a log-out."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self._get_response(request)
+        if "Cache-Control" not in response:
+            response["Cache-Control"] = "no-store"
+        return response

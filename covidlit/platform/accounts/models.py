@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.db.models.functions import Lower
 
 from covidlit.platform.accounts.rights import RIGHTS, Right, Role, Scope
 
@@ -35,8 +36,11 @@ class StudyGroup(models.Model):
 class User(AbstractUser):
     """A person with an account; what he may do follows from his memberships alone.
 
-    `is_superuser` lets one into Django's own administration, and gives no right to patients.
+    Names that differ in capitals alone are one.
     """
+
+    class Meta:
+        constraints = (models.UniqueConstraint(Lower("username"), name="one_account_of_a_name"),)
 
     def rights_anywhere(self) -> frozenset[Right]:
         """What the person may do in one scope at least."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.signals import password_changed
+from allauth.mfa.signals import authenticator_added, authenticator_removed, authenticator_reset
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.dispatch import receiver
 
@@ -35,3 +37,15 @@ def note_failure(sender: Any, credentials: dict[str, Any], **_: Any) -> None:
     name = str(credentials.get("username", ""))
     known = User.objects.filter(username=name).exists()
     record(None, "refused to log in", name if known else UNKNOWN)
+
+
+@receiver(password_changed)
+def note_password(sender: Any, user: User, **_: Any) -> None:
+    """Record that a person chose another password."""
+    record(user, "changed the password", user.get_username())
+
+
+@receiver([authenticator_added, authenticator_removed, authenticator_reset])
+def note_factor(sender: Any, user: User, **_: Any) -> None:
+    """Record a change of a person's second factor."""
+    record(user, "changed the second factor", user.get_username())

@@ -74,7 +74,10 @@ def take(request: HttpRequest, pk: int) -> HttpResponse:
     membership = get_object_or_404(Membership, pk=pk)
     if not _manages(request, membership):
         raise PermissionDenied
-    take_role(membership, by=person(request))
+    try:
+        take_role(membership, by=person(request))
+    except ConfigError as error:
+        messages.error(request, error.what)
     return redirect("people")
 
 

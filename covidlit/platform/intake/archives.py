@@ -12,7 +12,13 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 from covidlit.platform.intake.receiving import UploadRefused, safe_place
 
 _CHUNK = 1 << 20
-_DAMAGE = (BadZipFile, NotImplementedError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+_DAMAGE = (
+    BadZipFile, NotImplementedError, EOFError, ValueError, OSError, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What reading an archive has been seen to raise; also of a file that is a folder too."""
+
+_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EROFS)
+"""Of these the archive is not to blame."""
 _KIND_BITS, _LINK_BITS = 0o170000, 0o120000
 
 
@@ -74,8 +80,8 @@ def unpack(path: Path, folder: Path, budget: Budget) -> None:
                     _unpack_one(archive, entry, folder, budget, path.name)
     except Exception as error:
         shutil.rmtree(folder, ignore_errors=True)
-        odd_place = isinstance(error, OSError) and error.errno == errno.EINVAL
-        if not isinstance(error, _DAMAGE) and not odd_place:
+        of_the_machine = isinstance(error, OSError) and error.errno in _MACHINE
+        if of_the_machine or not isinstance(error, _DAMAGE):
             raise
         raise UploadRefused(
             "the archive is damaged, or compressed in a way that is not read.", where=path.name,

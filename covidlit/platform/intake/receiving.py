@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
 import shutil
 from pathlib import Path, PurePosixPath
@@ -48,41 +50,75 @@ def size_of(upload: Upload, name: str) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def add_piece(upload: Upload, name: str, offset: int, piece: bytes) -> int:
+def add_piece(upload: Upload, name: str, offset: int, piece: bytes, of: str = "") -> int:
     """Add a piece to a file; the new size.
 
-    A piece that has come before is not added again, so that a sender that heard nothing may repeat.
+    A piece that has come before is compared and not added again, so that a sender that heard
+    nothing may repeat; of several at a time one is added after the other.
+
+    Args:
+        upload: that is not finished.
+        name: of the file, with its folders.
+        offset: bytes of the file before the piece.
+        piece: at most `MOST_PIECE` bytes.
+        of: what tells the file from another one of the same name, such as its size and day.
 
     Raises:
-        UploadRefused: a name that leads elsewhere, too many or too large files, or the upload is
-            finished.
+        UploadRefused: a name that leads elsewhere, too many or too large files, another file of
+            this name, or the upload is finished.
         WrongOffset: bytes before it are missing.
     """
-    if upload.finished_at is not None:
-        raise UploadRefused("it is finished.", where=str(upload), fix="begin another upload.")
     path = _place(upload, name)
-    size = path.stat().st_size if path.is_file() else 0
-    if path.is_file() and offset + len(piece) <= size:
-        return size
-    if offset != size:
-        raise WrongOffset(size)
     if len(piece) > MOST_PIECE:
         raise UploadRefused(
             f"a piece of {len(piece)} bytes.", where=name, fix=f"send at most {MOST_PIECE}."
         )
-    _count(upload, path, len(piece))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        is_new = not path.exists()
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise UploadRefused(
             "there is a file and a folder of this name.", where=name, fix="rename one of them."
         ) from error
-    with os.fdopen(handle, "ab") as file:
-        file.write(piece)
+    with os.fdopen(handle, "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        size = file.seek(0, os.SEEK_END)
+        if offset > size:
+            raise WrongOffset(size)
+        file.seek(offset)
+        known = file.read(min(len(piece), size - offset))
+        if known != piece[: len(known)] or not _is_same(upload, name, of):
+            raise UploadRefused(
+                "another file of this name has come.", where=name,
+                fix="send it in a folder of its own, or in another upload.",
+            )  # fmt: skip
+        more = piece[len(known) :]
+        try:
+            _count(upload, more=len(more), new=is_new)
+        except UploadRefused:
+            if is_new and size == 0:
+                path.unlink(missing_ok=True)
+            raise
+        file.seek(0, os.SEEK_END)
+        file.write(more)
         file.flush()
         os.fsync(file.fileno())
-    return size + len(piece)
+    return size + len(more)
+
+
+def _is_same(upload: Upload, name: str, of: str) -> bool:
+    """Whether a file is the one that was begun under this name; the first to say it decides."""
+    if not of:
+        return True
+    told = folder_of(upload) / "told" / hashlib.sha256(name.encode()).hexdigest()
+    told.parent.mkdir(exist_ok=True)
+    try:
+        with told.open("x") as file:
+            file.write(of)
+    except FileExistsError:
+        return told.read_text() == of
+    return True
 
 
 def remove_files(upload: Upload) -> None:
@@ -114,18 +150,23 @@ def _place(upload: Upload, name: str) -> Path:
     return safe_place(folder_of(upload) / "files", name)
 
 
-def _count(upload: Upload, path: Path, more: int) -> None:
-    """Count a piece against the limits, before it is written."""
+def _count(upload: Upload, more: int, new: bool) -> None:
+    """Count a piece against the limits, before it is written, unless the upload is finished."""
     limits = settings.FOLDER.settings.uploads
-    new = 0 if path.exists() else 1
     most_bytes = round(limits.max_gib * 2**30)
-    counted = Upload.objects.filter(
-        pk=upload.pk, n_bytes__lte=most_bytes - more, n_files__lte=limits.max_files - new
-    ).update(n_bytes=F("n_bytes") + more, n_files=F("n_files") + new)
-    if not counted:
-        raise UploadRefused(
-            f"the upload would be larger than {limits.max_gib:g} GiB, or have more than "
-            f"{limits.max_files} files.",
-            where=str(upload),
-            fix="upload less at a time ([uploads] in platform.toml holds the limits).",
-        )
+    own = Upload.objects.filter(pk=upload.pk)
+    counted = own.filter(
+        finished_at__isnull=True,
+        n_bytes__lte=most_bytes - more,
+        n_files__lte=limits.max_files - new,
+    ).update(n_bytes=F("n_bytes") + more, n_files=F("n_files") + int(new))
+    if counted:
+        return
+    if own.filter(finished_at__isnull=False).exists():
+        raise UploadRefused("it is finished.", where=str(upload), fix="begin another upload.")
+    raise UploadRefused(
+        f"the upload would be larger than {limits.max_gib:g} GiB, or have more than "
+        f"{limits.max_files} files.",
+        where=str(upload),
+        fix="upload less at a time ([uploads] in platform.toml holds the limits).",
+    )

@@ -7,13 +7,16 @@ import shutil
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from pydicom import dcmread
 
+from covidlit.platform.accounts.rights import Right
+from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.models import Upload
+from covidlit.platform.intake.receiving import UploadRefused
 from covidlit.platform.registry.models import Identity, Patient, Scan
 from covidlit.platform.viewing.planes import write_planes
 from covidlit.scans.scan import Scan as Volume
@@ -46,8 +49,15 @@ def store(
     without a row are those of an attempt that was lost, and are written over.
     """
     own = Scan.objects.filter(patient__pseudonym=pseudonym, scan_id=scan_id)
+    _check_person(upload, pseudonym, _who(files[0]))
     if (known := own.select_related("patient").first()) is not None:
-        known.patient.study_groups.add(upload.study_group)
+        if known.n_slices != len(volume.hu):
+            raise UploadRefused(
+                f"it is here with {known.n_slices} slices, and has {len(volume.hu)} now.",
+                where=scan_id,
+                fix="a scan is not written over: have an administrator look which one is whole.",
+            )
+        _join(known.patient, upload)
         return Found(known, is_new=False)
     folder = f"{pseudonym}/{scan_id}"
     _put(files, volume, settings.FOLDER.scans / folder)
@@ -56,7 +66,7 @@ def store(
             patient, new = Patient.objects.get_or_create(
                 pseudonym=pseudonym, defaults={"centre": upload.centre}
             )
-            patient.study_groups.add(upload.study_group)
+            _join(patient, upload)
             if new:
                 Identity.objects.create(patient=patient, hospital_id=hospital_id, **_who(files[0]))
             scan = Scan.objects.create(
@@ -65,8 +75,46 @@ def store(
                 folder=folder, notes="\n".join(volume.notes),
             )  # fmt: skip
     except IntegrityError:  # another job has stored it in the meantime
-        return Found(own.get(), is_new=False)
+        found = own.select_related("patient").get()
+        _join(found.patient, upload)
+        return Found(found, is_new=False)
     return Found(scan, is_new=True)
+
+
+def _check_person(upload: Upload, pseudonym: str, who: dict[str, Any]) -> None:
+    """Refuse a scan for a patient whom the uploader may not see, or who is somebody else.
+
+    Otherwise anybody could open a patient by a file with his number, or mix two persons.
+    """
+    patient = Patient.objects.filter(pseudonym=pseudonym).first()
+    if patient is None:
+        return
+    own = Patient.objects.seen_by(upload.owner, Right.UPLOAD).filter(pk=patient.pk).exists()
+    if not own and not patient.study_groups.filter(pk=upload.study_group_id).exists():
+        raise UploadRefused(
+            "its PatientID is one that another study group of this centre has.",
+            where=pseudonym,
+            fix="have somebody upload it who works for that study group too.",
+        )
+    known = Identity.objects.get(patient=patient)
+    for field, words in (("name", "PatientName"), ("birth_date", "PatientBirthDate")):
+        before, now = getattr(known, field), who[field]
+        if before and now and before != now:
+            raise UploadRefused(
+                f"its {words} is another one than that of the earlier scans of this PatientID.",
+                where=pseudonym,
+                fix="find out which number is wrong, and mend it at the source.",
+            )
+
+
+def _join(patient: Patient, upload: Upload) -> None:
+    """Let the patient be in the upload's study group too."""
+    if not patient.study_groups.filter(pk=upload.study_group_id).exists():
+        patient.study_groups.add(upload.study_group)
+        record(
+            upload.owner, "put into a study group", f"patient {patient.pseudonym}",
+            upload.centre.name, {"study_group": upload.study_group.name},
+        )  # fmt: skip
 
 
 def _put(files: Sequence[Path], volume: Volume, folder: Path) -> None:
@@ -84,7 +132,7 @@ def _put(files: Sequence[Path], volume: Volume, folder: Path) -> None:
         shutil.rmtree(waiting, ignore_errors=True)
 
 
-def _who(file: Path) -> dict[str, object]:
+def _who(file: Path) -> dict[str, Any]:
     header = dcmread(
         file, stop_before_pixels=True, specific_tags=["PatientName", "PatientBirthDate"]
     )

@@ -14,6 +14,7 @@ from covidlit.cohort.pseudonyms import Pseudonyms, read_or_make_key
 from covidlit.cohort.scan_sources import ScanSource, find_scans, refusal_reason
 from covidlit.dicom import Checks, Series
 from covidlit.dicom.facts import metadata_of
+from covidlit.dicom.other_objects import OtherObject
 from covidlit.errors import CovidlitError
 from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.archives import Budget, is_archive, unpack
@@ -41,9 +42,10 @@ def take_in(job: Job, say: Say) -> None:
     files = folder_of(upload) / "files"
     refused: list[tuple[str, str]] = []
     say("unpacking", 0.0)
-    places = [files, *_unpacked(files, folder_of(upload) / "unpacked", refused)]
+    packed: list[Path] = []
+    places = [files, *_unpacked(files, folder_of(upload) / "unpacked", refused, packed)]
     stored: list[Found] = []
-    sources = [(place, source) for place in places for source in _sources(place, refused)]
+    sources = [(place, source) for place in places for source in _sources(place, refused, packed)]
     for number, (place, source) in enumerate(sources):
         say(f"series {number + 1} of {len(sources)}", number / len(sources))
         try:
@@ -68,14 +70,17 @@ def take_in(job: Job, say: Say) -> None:
     remove_files(upload)
 
 
-def _unpacked(files: Path, folder: Path, refused: list[tuple[str, str]]) -> Iterator[Path]:
-    """Folders of the archives among the files, which are removed once they are unpacked."""
+def _unpacked(
+    files: Path, folder: Path, refused: list[tuple[str, str]], packed: list[Path]
+) -> Iterator[Path]:
+    """Folders of what the archives among the files hold; `packed` gets the archives."""
     limits = settings.FOLDER.settings.uploads
     budget = Budget(round(limits.max_gib * 2**30), limits.max_files)
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was lost
     for number, path in enumerate(sorted(each for each in files.rglob("*") if each.is_file())):
         if not is_archive(path):
             continue
+        packed.append(path)
         own = folder / str(number)
         try:
             own.mkdir(parents=True)
@@ -85,14 +90,18 @@ def _unpacked(files: Path, folder: Path, refused: list[tuple[str, str]]) -> Iter
             refused.append((str(path.relative_to(files)), str(error)))
 
 
-def _sources(place: Path, refused: list[tuple[str, str]]) -> list[ScanSource]:
+def _sources(place: Path, refused: list[tuple[str, str]], packed: list[Path]) -> list[ScanSource]:
+    others: list[OtherObject] = []
     try:
-        found = find_scans(place, Checks(), [])
+        found = find_scans(place, Checks(), others)
     except CovidlitError:
-        return []  # no scan there
-    for source in found:
-        if source.read is None:
-            refused.append((source.path, source.reason))
+        found = []
+    told = [(source.path, source.reason) for source in found if source.read is None]
+    told += [(other.path, f"a {other.kind}, and no scan.") for other in others]
+    refused += [each for each in told if place / each[0] not in packed]
+    files = [each for each in place.rglob("*") if each.is_file() and each not in packed]
+    if files and not found and not told:
+        refused.append((place.name, f"{len(files)} file(s), none of them a CT scan."))
     return [source for source in found if source.read is not None]
 
 

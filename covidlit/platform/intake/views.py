@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -9,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from covidlit.platform.accounts.models import Centre, StudyGroup
+from covidlit.platform.accounts.models import Centre, StudyGroup, User
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
@@ -23,6 +24,7 @@ from covidlit.platform.intake.receiving import (
     size_of,
 )
 from covidlit.platform.intake.take_in import KIND
+from covidlit.platform.jobs.models import JobState
 from covidlit.platform.jobs.queue import enqueue
 
 
@@ -76,16 +78,17 @@ def upload(request: HttpRequest, pk: int) -> HttpResponse:
 @page(Right.UPLOAD)
 def piece(request: HttpRequest, pk: int) -> JsonResponse:
     """Send a piece of a file (PUT, with `name` and `offset`), or ask how much of it has come."""
-    found = one_seen_by(
-        Upload.objects.all(), person(request), Right.UPLOAD, pk=pk, owner=person(request)
-    )
+    body = request.body  # first: it may take minutes to come, and rights may have changed since
+    asking = User.objects.get(pk=person(request).pk)
+    found = one_seen_by(Upload.objects.all(), asking, Right.UPLOAD, pk=pk, owner=asking)
     name, offset = request.GET.get("name", ""), request.GET.get("offset", "0")
+    of = request.GET.get("of", "")[:100]
     try:
         if request.method == "GET":
             return JsonResponse({"size": size_of(found, name)})
         if not offset.isdecimal() or len(offset) > 15:
             raise UploadRefused(f"got {offset[:20]!r}.", where="offset", fix="give a number.")
-        return JsonResponse({"size": add_piece(found, name, int(offset), request.body)})
+        return JsonResponse({"size": add_piece(found, name, int(offset), body, of)})
     except WrongOffset as error:
         return JsonResponse({"error": str(error), "size": error.size}, status=409)
     except UploadRefused as error:
@@ -101,7 +104,9 @@ def finish(request: HttpRequest, pk: int) -> HttpResponse:
     )
     with transaction.atomic():
         own = Upload.objects.select_for_update().get(pk=found.pk)
-        if own.job is None:
+        if own.n_files == 0:
+            messages.error(request, "No file has come yet.")
+        elif own.job is None or own.job.state in (JobState.FAILED, JobState.CANCELLED):
             own.finished_at = timezone.now()
             own.job = enqueue(KIND, own.owner, own.centre, own.study_group, upload=own.pk)
             own.save(update_fields=["finished_at", "job"])

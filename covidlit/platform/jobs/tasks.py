@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from django.conf import settings
 from django.db.models import F
@@ -39,14 +40,17 @@ def _perform(job_id: int) -> None:
     if not claimed:
         return  # another worker has it, or it was cancelled
     command = [sys.executable, "-m", "covidlit.platform.jobs.process", str(job_id)]
-    own = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        why = _watch(job_id, own)
-    finally:
-        _end(own)
-    _close(job_id, own.returncode, why, own.stderr.read() if own.stderr else b"")
+    # A file and no pipe: what a job writes must not stop it when nobody reads.
+    with TemporaryFile() as said:
+        own = subprocess.Popen(
+            command, stderr=said, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            why = _watch(job_id, own)
+        finally:
+            _end(own)
+        said.seek(0)
+        _close(job_id, own.returncode, why, said.read())
 
 
 class _Perform:

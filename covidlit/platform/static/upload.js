@@ -11,12 +11,14 @@ async function sizeOf(name) {
   return (await answer.json()).size;
 }
 
-async function sendPiece(name, offset, piece) {
-  const answer = await fetch(`${form.dataset.piece}?${new URLSearchParams({ name, offset })}`, {
+async function sendPiece(name, offset, piece, of) {
+  const answer = await fetch(`${form.dataset.piece}?${new URLSearchParams({ name, offset, of })}`, {
     method: "PUT",
     headers: { "X-CSRFToken": form.querySelector("[name=csrfmiddlewaretoken]").value },
     body: piece,
   });
+  const kind = answer.headers.get("content-type") || "";
+  if (!kind.includes("json")) throw new Error("the session has ended, or the piece is too large.");
   const content = await answer.json();
   if (answer.status === 409) return content.size;
   if (!answer.ok) throw new Error(content.error);
@@ -33,10 +35,12 @@ async function send() {
   try {
     for (const file of files) {
       const name = file.webkitRelativePath || file.name;
+      const of = `${file.size} ${file.lastModified}`;
       let size = await sizeOf(name);
-      if (file.size === 0) size = await sendPiece(name, 0, new Blob([]));
+      // Asked even where all has come: another file of this name is told apart.
+      if (size >= file.size) size = await sendPiece(name, 0, file.slice(0, most), of);
       while (size < file.size) {
-        size = await sendPiece(name, size, file.slice(size, size + most));
+        size = await sendPiece(name, size, file.slice(size, size + most), of);
         document.getElementById("progress").value = (before + size) / Math.max(1, total);
       }
       before += file.size;

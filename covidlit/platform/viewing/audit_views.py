@@ -18,8 +18,14 @@ PER_PAGE = 100
 @require_GET
 @page(Right.AUDIT)
 def trail(request: HttpRequest) -> HttpResponse:
-    """Who did what, the newest first; entries of no centre for those who see all centres."""
-    scopes = person(request).scopes_with(Right.AUDIT)
+    """Who did what, the newest first.
+
+    Entries of a centre for those who see all of it, entries of none for those who see all centres;
+    none for those who see one study group alone, since an entry does not say which it is of.
+    """
+    scopes = [
+        scope for scope in person(request).scopes_with(Right.AUDIT) if scope.study_group_id is None
+    ]
     rows = Entry.objects.all()
     if not any(scope.centre_id is None for scope in scopes):
         own = Centre.objects.filter(pk__in=[scope.centre_id for scope in scopes])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from typing import NoReturn
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.http import require_GET
 
 _LEAST_FREE = 1 << 30
@@ -29,3 +30,12 @@ def health(request: HttpRequest) -> JsonResponse:
 
 
 health.is_public = True
+
+
+@login_not_required
+def not_there(request: HttpRequest, *_: str) -> NoReturn:
+    """An address of the packages that this platform does without."""
+    raise Http404
+
+
+not_there.is_public = True

@@ -127,7 +127,7 @@ def slice_picture(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     )  # fmt: skip
     response = HttpResponse(picture, content_type="image/png")
     # The browser keeps it while the address is the same, and nobody between keeps it at all.
-    response["Cache-Control"] = "private, max-age=600"
+    response["Cache-Control"] = "private, max-age=60"
     return response
 
 

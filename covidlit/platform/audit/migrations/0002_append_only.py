@@ -10,6 +10,11 @@ SQLITE = [
     f"""CREATE TRIGGER audit_entry_no_{event.lower()} BEFORE {event} ON audit_entry
     BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END"""
     for event in ("UPDATE", "DELETE")
+] + [
+    # INSERT OR REPLACE would remove an entry without a DELETE.
+    """CREATE TRIGGER audit_entry_at_the_end BEFORE INSERT ON audit_entry
+    WHEN NEW.number <= (SELECT COALESCE(MAX(number), 0) FROM audit_entry)
+    BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END"""
 ]
 POSTGRESQL = [
     """CREATE FUNCTION audit_entry_refuse() RETURNS trigger AS $$
