@@ -124,6 +124,7 @@ def predict(
     A model of times to an event (label_rule=endpoint) gives a risk score, a risk group and the risk
     until each of its run's horizons.
     """
+    from covidlit.checkpoints.of_run import model_of_run
     from covidlit.deploy.tables.model import is_table_model
 
     if all_folds or is_table_model(checkpoint):
@@ -135,6 +136,8 @@ def predict(
         predict_table(checkpoint, path, out, mapping, explain, strict, all_folds)
         return
     if mapping is not None or explain:
+        if checkpoint.is_dir():
+            model_of_run(checkpoint)  # of a cross-validation it says what to give
         raise ConfigError(
             "this is for models of tables, and the model takes scans.",
             where="--mapping" if mapping is not None else "--explain",

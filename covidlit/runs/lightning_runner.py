@@ -16,7 +16,7 @@ from covidlit.datamodules.cohort_data import Planned
 from covidlit.errors import ConfigError
 from covidlit.runs import training
 from covidlit.runs.outcomes import outcome_of
-from covidlit.settings.targets import allow_target
+from covidlit.settings.targets import allow_target, build_fitted
 from covidlit.settings.trainer import cut_short
 from covidlit.settings.words import Node, settings_text
 
@@ -101,8 +101,7 @@ class LightningRunner:
     @property
     def task(self) -> BaseTask:
         """The LightningModule, built at first use."""
-        if self._task is None:
-            self._task = instantiate(self._task_node, _recursive_=False, _convert_="all")
+        self._task = self._task or build_fitted(self._task_node)
         return self._task
 
     @property

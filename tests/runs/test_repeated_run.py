@@ -161,8 +161,13 @@ def test_a_stop_while_folds_are_trained_as_one_is_noted(
         fit(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(folds_together, "fit_together", stopped_in_the_second_repeat)
-    with pytest.raises(KeyboardInterrupt) as stop:
-        factor_run("fusion_ann", *TWICE, *SMALL)
+    # Where tests run in the background, Ctrl-C is ignored from the start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt) as stop:
+            factor_run("fusion_ann", *TWICE, *SMALL)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert getattr(stop.value, "exit_code", INTERRUPTED) == code
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     folder = tmp_path / "fusion_ann" / "run"

@@ -315,7 +315,7 @@ def test_trees_of_few_or_no_events_are_told(tmp_path: Path) -> None:
     metrics = metrics_of(run(tmp_path, source, *LIGHTGBM, "split.fold=all", "split.n_folds=3"))
     codes = {c["code"]: c["text"] for c in metrics["cautions"]}
     assert "none of" in codes["model"]
-    with pytest.raises(ConfigError, match="none of 90 patients has the event"):
+    with pytest.raises(ConfigError, match=r"none of \d+ patients has the event"):
         run(tmp_path, hospital(tmp_path, outcome="survived"), *LIGHTGBM, name="none")
 
 

@@ -278,7 +278,8 @@ class ClinicalDataModule(TableDataModule):
                 f"rows {rows_text(unknown)}, column 'patient_id': {len(unknown)} label(s) are of "
                 f"patients without a clinical row, such as {unknown['patient_id'].iloc[0]!r}.",
                 where=path,
-                fix="write the patients alike in both tables, or leave these out: "
+                fix="write the patients alike in both tables (`covidlit manifest "
+                "--keep-identifiers` names scans by the hospital's numbers), or leave these out: "
                 "data.unknown_patients=leave_out.",
             )
         if len(unknown):

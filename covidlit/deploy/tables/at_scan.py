@@ -142,7 +142,8 @@ class ClinicalAtScan:
             where=self._path,
             fix="leading zeros may have been lost: write the patients alike."
             if zeros
-            else "write the patients alike in both: a manifest says who each scan is of.",
+            else "write the patients alike in both: `covidlit manifest --keep-identifiers` names "
+            "scans by the hospital's numbers.",
         )
 
     def _reduced(self, patient: str, day: pd.Timestamp) -> _AtDay:

@@ -147,7 +147,8 @@ def load_table_model(path: str | Path) -> TableModel:
         raise CheckpointError(
             "the model is of times to an event, whose risks are no scores of classes.",
             where=path,
-            fix="use covidlit.deploy.tables.survival.load_survival_table_model.",
+            fix="give the folder of one fold, such as RUN/fold_0, to `covidlit predict`; "
+            "--all-folds and --severity are for models of classes.",
         )
     found: TableModel
     if path.suffix == ".skops":
