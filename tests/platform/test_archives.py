@@ -88,6 +88,16 @@ def test_too_many_files_and_doubled_names_are_refused(tmp_path: Path) -> None:
         unpack(twice, tmp_path / "out", budget())
 
 
+def test_a_file_that_is_a_folder_too_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with ZipFile(path, "w") as archive:
+        archive.writestr("a", b"1")
+        archive.writestr("a/b", b"2")
+    with pytest.raises(UploadRefused):
+        unpack(path, tmp_path / "out", budget())
+    assert not (tmp_path / "out").exists()
+
+
 def test_damage_is_refused_with_nothing_left(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     buffer = io.BytesIO()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 from django.conf import settings
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from platform_world import Hospital, hospital
 
 from covidlit.platform.accounts.rights import Role
+from covidlit.platform.intake import receiving
 from covidlit.platform.intake.models import Upload
 from covidlit.platform.intake.receiving import (
     MOST_PIECE,
@@ -53,6 +56,35 @@ def test_pieces_make_the_file_however_they_are_cut_and_repeated(
         for _ in range(repeats + 1):  # whoever heard no answer sends again
             assert add_piece(upload, "a/b.dcm", start, content[start:end]) >= end
     assert (folder_of(upload) / "files/a/b.dcm").read_bytes() == content
+
+
+def test_another_file_of_the_same_name_is_refused(upload: Upload) -> None:
+    add_piece(upload, "DICOM/IM1", 0, b"AAAA", "4 1")
+    for offset, piece, of in ((0, b"BBBB", "4 2"), (0, b"BBBB", ""), (4, b"BB", "6 2"),
+                              (0, b"AAAABB", "6 2")):  # fmt: skip
+        with pytest.raises(UploadRefused, match="another file of this name"):
+            add_piece(upload, "DICOM/IM1", offset, piece, of)
+    assert (folder_of(upload) / "files/DICOM/IM1").read_bytes() == b"AAAA"
+
+
+def test_equal_pieces_at_once_are_one(upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Threads do not see the database of a test; what is counted there is not asked here.
+    monkeypatch.setattr(receiving, "_count", lambda upload, more, new: None)
+    content = bytes(range(256)) * 2000
+    with ThreadPoolExecutor(4) as pool:
+        sizes = set(pool.map(lambda _: add_piece(upload, "a", 0, content), range(16)))
+    assert sizes == {len(content)}
+    assert (folder_of(upload) / "files/a").read_bytes() == content
+
+
+def test_nothing_is_added_to_a_finished_upload(upload: Upload) -> None:
+    add_piece(upload, "a", 0, b"1")
+    upload.finished_at = timezone.now()
+    upload.save()
+    for name in ("a", "b"):
+        with pytest.raises(UploadRefused, match="finished"):
+            add_piece(upload, name, 1 if name == "a" else 0, b"2")
+    assert [p.name for p in (folder_of(upload) / "files").iterdir()] == ["a"]
 
 
 def test_a_gap_is_said_with_the_place_to_go_on_from(upload: Upload) -> None:
@@ -112,6 +144,7 @@ def test_limits_hold_before_anything_is_written(
     add_piece(upload, "b", 0, b"1")
     with pytest.raises(UploadRefused, match="more than 2 files"):
         add_piece(upload, "c", 0, b"")
+    assert not (folder_of(upload) / "files/c").exists()
     upload.refresh_from_db()
     assert (upload.n_files, upload.n_bytes) == (2, 9)
     with pytest.raises(UploadRefused, match="a piece of"):

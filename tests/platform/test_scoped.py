@@ -109,9 +109,3 @@ def test_a_right_that_was_taken_is_gone_in_the_next_request() -> None:
     assert not Patient.objects.seen_by(again, Right.VIEW).exists()
     again.is_active = False
     assert again.rights_anywhere() == frozenset()
-
-
-def test_a_superuser_has_no_right_to_patients_by_that_alone() -> None:
-    World()
-    user = make_user("root-of-all", "a long enough phrase", superuser=True)
-    assert not Patient.objects.seen_by(user, Right.VIEW).exists()
