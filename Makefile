@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-quick lint format types install clean
+.PHONY: demo platform-demo test test-quick lint format types install clean
 
 $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -19,6 +19,10 @@ install: $(STAMP)
 
 demo: $(STAMP)  ## the main job on an embedded synthetic cohort
 	@$(BIN)/python train.py experiment=quickstart
+
+platform-demo: $(STAMP)  ## the web platform with synthetic patients, in ./platform-demo
+	@test -e platform-demo/platform.toml && $(BIN)/covidlit platform serve platform-demo \
+	  || $(BIN)/covidlit platform demo platform-demo
 
 test: $(STAMP)  ## the whole test suite
 	@$(PYTEST)

@@ -45,6 +45,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("runs",),
     ("sweep", "cards"),
     ("papers",),
+    ("platform",),
     ("cli",),
     ("__main__",),
 )
@@ -62,7 +63,7 @@ HEAVY = frozenset(
 with scikit-learn four, pandera and Optuna more than half a second, Matplotlib a quarter, Hydra a
 tenth."""
 
-EXTRAS = frozenset(("dask", "distributed", "ray"))
+EXTRAS = frozenset(("dask", "distributed", "ray", "tabm", "django"))
 """Libraries that come with an extra and may be missing."""
 
 MOST_LINES = 400

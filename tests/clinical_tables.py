@@ -7,8 +7,10 @@ from typing import Any
 
 import openpyxl
 import pandas as pd
+import yaml
 
-from covidlit.cohort.clinical import ClinicalSource, read_clinical_source
+from covidlit.cohort.clinical import ClinicalSource, read_clinical_source, write_clinical
+from covidlit.cohort.clinical.own_table import mapping_of_own
 
 MAPPING: dict[str, Any] = {
     "patient": ["MRN", "病案号"],
@@ -80,3 +82,48 @@ def workbook(path: Path, rows: list[list[Any]], merged: list[str] | None = None)
         sheet.merge_cells(cells)
     book.save(path)
     return path
+
+
+UNITS = {
+    "haemoglobin_g_per_l": "mmol/L", "leukocytes_1e9_per_l": "/uL", "lymphocyte_percent": "L/L",
+    "alt_u_per_l": "µkat/L",
+}  # fmt: skip
+"""Of the third hospital."""
+
+
+def others(folder: Path, table: pd.DataFrame, third: pd.DataFrame | None = None) -> dict[str, Any]:
+    """Two further hospitals: one lacks columns, one has other units and names, by YAML alone.
+
+    Args:
+        folder: where they are written.
+        table: of contract 9: the second's, and what the third's is made of.
+        third: another one of the third; None: the same.
+    """
+    names = [name for name in table if name.endswith(("_l", "_percent", "_mmhg"))]
+    second = table.assign(patient_id="s" + table["patient_id"])
+    lacking = ["albumin_g_per_l", "smoker", "centre"]
+    second.drop(columns=lacking).to_csv(folder / "s.csv", index=False)
+    own = (table if third is None else third).drop(columns="centre")
+    own = own.assign(patient_id="t" + own["patient_id"])
+    write_clinical(own, folder / "third.csv")
+    content = mapping_of_own(folder / "third.csv").model_dump(
+        exclude_none=True, exclude_defaults=True
+    )
+    for name, times in (("haemoglobin_g_per_l", 1 / 16.114), ("leukocytes_1e9_per_l", 1000),
+                        ("lymphocyte_percent", 1 / 100), ("alt_u_per_l", 1 / 60)):  # fmt: skip
+        own[name] *= times
+    own["date"] = pd.to_datetime(own["date"]).dt.strftime("%d.%m.%Y")
+    renamed = {name: f"{name.split('_')[0]} {k}" for k, name in enumerate(names)}
+    own.rename(columns=renamed).to_csv(folder / "t.csv", index=False)
+    content.pop("further", None)
+    content["date"] = "date"
+    for name in names:
+        lab = content["labs"][name]
+        content["labs"][name] = {
+            "names": [renamed[name]], "unit": UNITS.get(name, lab["unit"]),
+        }  # fmt: skip
+    (folder / "t.yaml").write_text(yaml.safe_dump(content, allow_unicode=True))
+    return {
+        "second": {"path": str(folder / "s.csv")},
+        "third": {"path": str(folder / "t.csv"), "mapping": str(folder / "t.yaml")},
+    }

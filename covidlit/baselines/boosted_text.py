@@ -20,6 +20,12 @@ _OF_LEAVES = ("leaf_value", "leaf_weight", "leaf_count")
 def check_model_text(text: object, n_features: int, n_classes: int) -> None:
     """Refuse a text that is not a whole model of these features and classes.
 
+    Args:
+        text: of `lightgbm.Booster.model_to_string`.
+        n_features: that it takes.
+        n_classes: that it tells apart; 1: none, it was grown for an objective of covidlit's own,
+            which LightGBM's text does not name.
+
     Raises:
         CheckpointError: says what is wrong.
     """
@@ -40,7 +46,8 @@ def _problem(text: object, n_features: int, n_classes: int) -> str:
         return "this is no text of LightGBM"
     head = _fields(text.partition(_TREE)[0])
     per_step = n_classes if n_classes > 2 else 1
-    objective = f"multiclass num_class:{n_classes}" if n_classes > 2 else "binary sigmoid:1"
+    objectives = {1: None, 2: "binary sigmoid:1"}
+    objective = objectives.get(n_classes, f"multiclass num_class:{n_classes}")
     wanted = {
         "max_feature_idx": str(n_features - 1),
         "num_class": str(per_step),

@@ -6,8 +6,7 @@ on a hundred rows, and below forty the base rate alone, without a word.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -15,14 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 
-from covidlit.baselines.boosted_text import check_model_text, has_a_split
-from covidlit.errors import CheckpointError, ConfigError
-
-if TYPE_CHECKING:
-    from lightgbm import Booster
-
-_LEAVES = 10
-"""At least so many leaves of the smallest size would fit into the training rows."""
+from covidlit.baselines.boosted_growth import grow, raw_scores, rows_in_a_leaf
+from covidlit.baselines.boosted_text import has_a_split
 
 
 class BoostedTrees(ClassifierMixin, BaseEstimator):
@@ -94,7 +87,6 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
             ConfigError: LightGBM cannot be loaded, or a parameter is not one of its own values.
             ValueError: fewer than two classes, or no tree finds a split.
         """
-        lightgbm = _lightgbm()
         if isinstance(x, pd.DataFrame):
             self.feature_names_in_ = np.asarray(x.columns, dtype=object)
         elif hasattr(self, "feature_names_in_"):
@@ -104,34 +96,13 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise ValueError("two classes are needed, and there is one")
         self.n_features_in_ = values.shape[1]
-        self.min_child_samples_ = max(1, min(self.min_child_samples, len(values) // _LEAVES))
+        self.min_child_samples_ = rows_in_a_leaf(self.get_params(), len(values))
         several = len(self.classes_) > 2
-        settings: dict[str, Any] = {
+        objective: dict[str, Any] = {
             "objective": "multiclass" if several else "binary",
             **({"num_class": len(self.classes_)} if several else {}),
-            "learning_rate": self.learning_rate,
-            "num_leaves": self.num_leaves,
-            "min_data_in_leaf": self.min_child_samples_,
-            "min_data_in_bin": 1,
-            "lambda_l2": self.reg_lambda,
-            "bagging_fraction": self.subsample,
-            "bagging_freq": 1 if self.subsample < 1 else 0,
-            "feature_fraction": self.colsample_bytree,
-            "seed": self.random_state,
-            "num_threads": _threads(self.n_jobs),
-            "deterministic": True,
-            "force_row_wise": True,
-            "feature_pre_filter": False,
-            "verbosity": -1,
         }
-        rows = lightgbm.Dataset(values, index, weight=sample_weight, params={"verbosity": -1})
-        try:
-            booster = lightgbm.train(settings, rows, self.n_estimators)
-        except lightgbm.basic.LightGBMError as error:
-            raise ConfigError(
-                f"LightGBM says: {error}.", where="model.classifier", fix="correct its arguments."
-            ) from error
-        self.text_ = booster.model_to_string()
+        self.text_ = grow(self.get_params(), values, objective, index, sample_weight)
         if not has_a_split(self.text_):
             raise ValueError(
                 f"no tree finds a split with {self.min_child_samples_} rows on either side of it, "
@@ -149,8 +120,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
         values = np.asarray(self._by_name(x), dtype=np.float64)
         if values.ndim != 2 or values.shape[1] != self.n_features_in_:
             raise ValueError(f"{self.n_features_in_} features are needed, not {values.shape}")
-        booster = _booster(self.text_, self.n_features_in_, len(self.classes_))
-        found = np.asarray(booster.predict(values, num_threads=_threads(self.n_jobs)))
+        found = raw_scores(self.text_, values, len(self.classes_), self.n_jobs)
         return np.stack([1 - found, found], axis=1) if found.ndim == 1 else found
 
     def predict(self, x: ArrayLike | pd.DataFrame) -> NDArray[np.generic]:
@@ -165,31 +135,3 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
         if lacking:
             raise ValueError(f"the table has no {', '.join(lacking)}")
         return x[list(self.feature_names_in_)]
-
-
-def _threads(n_jobs: int) -> int:
-    return 0 if n_jobs < 0 else n_jobs  # 0: as many as OpenMP takes
-
-
-@lru_cache(maxsize=16)
-def _booster(text: str, n_features: int, n_classes: int) -> Booster:
-    lightgbm = _lightgbm()
-    check_model_text(text, n_features, n_classes)
-    try:
-        return lightgbm.Booster(model_str=text)
-    except lightgbm.basic.LightGBMError as error:
-        raise CheckpointError(
-            f"LightGBM cannot read the model's trees: {error}.", fix="train again."
-        ) from error
-
-
-def _lightgbm() -> Any:
-    try:
-        import lightgbm
-    except (ImportError, OSError) as error:  # OSError: a library of the system is missing
-        raise ConfigError(
-            f"LightGBM cannot be loaded: {error}.",
-            where="model.classifier",
-            fix="pip install lightgbm; on Linux it needs libgomp1 as well.",
-        ) from error
-    return lightgbm

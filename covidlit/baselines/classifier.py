@@ -121,7 +121,12 @@ def build_classifier(node: Mapping[str, Any], seed: int) -> ClassifierMixin:
 
 
 def build_pipeline(
-    classifier: ClassifierMixin, *, scale: Scale, missing: str | None = None, seed: int = 0
+    classifier: ClassifierMixin,
+    *,
+    scale: Scale,
+    missing: str | None = None,
+    seed: int = 0,
+    k_best: int | None = None,
 ) -> Pipeline:
     """The classifier behind what makes its input usable, all of it fitted on training rows alone.
 
@@ -130,7 +135,7 @@ def build_pipeline(
 
     Args:
         classifier: not fitted.
-        scale, seed: see `covidlit.baselines.preparation.preparation_steps`.
+        scale, seed, k_best: see `covidlit.baselines.preparation.preparation_steps`.
         missing: see there; None: "own" for a classifier that prepares its numbers itself, and
             "median" for any other.
 
@@ -154,6 +159,12 @@ def build_pipeline(
                 where="model.missing",
                 fix="set it to own.",
             )
+        if k_best is not None:
+            raise ConfigError(
+                f"{kind} chooses among the features itself.",
+                where="model.k_best",
+                fix="set it to null.",
+            )
         return Pipeline([("classifier", classifier)])
     if missing == "own" and not get_tags(classifier).input_tags.allow_nan:
         raise ConfigError(
@@ -162,7 +173,8 @@ def build_pipeline(
             fix=f"use one of {', '.join(way for way in MISSING if way != 'own')}, or a classifier "
             "that takes them (model=lightgbm).",
         )
-    return Pipeline([*preparation_steps(scale, missing, seed), ("classifier", classifier)])
+    steps = preparation_steps(scale, missing, seed, k_best)
+    return Pipeline([*steps, ("classifier", classifier)])
 
 
 def takes_patients(classifier: ClassifierMixin) -> bool:

@@ -43,12 +43,12 @@ def patient_folds(
             f"must be a whole number of at least 2, not {n_folds!r}.", where=where, fix="use 5."
         )
     people = np.asarray(patients).astype(str)
-    if (folds := _dealt(target, people, n_folds, seed, scored)) is not None:
+    if (folds := deal_folds(target, people, n_folds, seed, scored)) is not None:
         return folds
     found = {int(label): len({*people[target == label]}) for label in np.unique(target)}
     rarest = min(found, key=lambda label: found[label])
     fewer = range(min(n_folds - 1, found[rarest]), 1, -1)
-    works = [n for n in fewer if _dealt(target, people, n, seed, scored) is not None]
+    works = [n for n in fewer if deal_folds(target, people, n, seed, scored) is not None]
     other = without or "choose a split that trains on more of them"
     raise ConfigError(
         f"{n_folds} folds need as many patients of each class to learn from; target {rarest} has "
@@ -61,10 +61,14 @@ def patient_folds(
     )
 
 
-def _dealt(
+def deal_folds(
     target: NDArray[np.integer], people: NDArray[np.str_], n_folds: int, seed: int, scored: bool
 ) -> Folds | None:
-    """The folds, if each of them learns from every class."""
+    """The folds, if each of them learns from every class; None if one does not.
+
+    Args:
+        target, people, n_folds, seed, scored: see `patient_folds`; `people` is its `patients`.
+    """
     labels = np.unique(target)
     if min(len({*people[target == label]}) for label in labels) < n_folds:
         return None

@@ -21,6 +21,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
 from covidlit.baselines.archive import check_archive
+from covidlit.baselines.selection import used_features
 from covidlit.checkpoints.record import PreprocessRecord, RunRecord
 from covidlit.errors import CheckpointError
 from covidlit.files import atomic_path
@@ -37,6 +38,7 @@ ALLOWED_TYPES = {
         f"covidlit.baselines.preparation.{name}"
         for name in ("EmptyFeatures", "IterativeImputation", "QuantileNormal", "VaryingFeatures")
     ),
+    "covidlit.baselines.selection.KBestFeatures",
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
@@ -88,6 +90,11 @@ class ClassicalModel:
     def name(self) -> str:
         """What computes the scores, for people."""
         return f"scikit-learn ({self.record.model})"
+
+    @property
+    def used_features(self) -> tuple[str, ...]:
+        """Those of `features` that its scores hang on, where it was told to select."""
+        return used_features(self.estimator, self.features)
 
     @property
     def n_classes(self) -> int:

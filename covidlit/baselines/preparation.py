@@ -20,6 +20,8 @@ from sklearn.experimental import enable_iterative_imputer  # noqa: F401  what th
 from sklearn.impute import IterativeImputer, SimpleImputer
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
+from covidlit.baselines.selection import KBestFeatures
+from covidlit.cohort.feature_ranking import check_k_best, varies
 from covidlit.errors import ConfigError, did_you_mean
 
 log = logging.getLogger(__name__)
@@ -51,9 +53,10 @@ class EmptyFeatures(TransformerMixin, BaseEstimator):
 
 
 class VaryingFeatures(TransformerMixin, BaseEstimator):
-    """Drops features that have one value in all training rows.
+    """Drops features that have one value in all training rows, but for rounding.
 
-    Without it a constant may rank first in a selection by F, where rounding is divided by rounding.
+    Before scaling, which would make a feature of the rounding, and before a selection, where a
+    constant may rank first.
 
     Args:
         count_missing: a feature that has one value in some rows and none in the others varies.
@@ -73,9 +76,7 @@ class VaryingFeatures(TransformerMixin, BaseEstimator):
         """
         values = np.asarray(x, dtype=np.float64)
         missing = np.isnan(values)
-        spread = np.where(missing, -np.inf, values).max(axis=0) > np.where(
-            missing, np.inf, values
-        ).min(axis=0)
+        spread = varies(values)
         mixed = missing.any(axis=0) & ~missing.all(axis=0)
         self.varying_ = spread | mixed if self.count_missing else spread
         if not self.varying_.any():
@@ -145,7 +146,9 @@ class IterativeImputation(IterativeImputer):
         return found
 
 
-def preparation_steps(scale: Scale, missing: str, seed: int) -> list[tuple[str, Any]]:
+def preparation_steps(
+    scale: Scale, missing: str, seed: int, k_best: int | None = None
+) -> list[tuple[str, Any]]:
     """The steps before a classifier.
 
     Args:
@@ -153,16 +156,20 @@ def preparation_steps(scale: Scale, missing: str, seed: int) -> list[tuple[str, 
         missing: one of `MISSING`. Median and iterative fill values that are undefined;
             `median_indicator` adds a column per feature that has such values in training.
         seed: of the iterative imputation.
+        k_best: so many features with the largest F values stay, see
+            `covidlit.baselines.selection.KBestFeatures`; None: all.
 
     Raises:
         ConfigError: there is no such choice.
     """
     check_preparation(scale, missing)
+    check_k_best(k_best, None, "model.k_best")
     counts = missing in ("own", "median_indicator")
     steps: list[tuple[str, Any]] = [
         ("empty", EmptyFeatures()),
-        ("scale", _scaler(scale)),
         ("varying", VaryingFeatures(count_missing=counts)),
+        ("scale", _scaler(scale)),
+        *([] if k_best is None else [("k_best", KBestFeatures(k_best))]),
         ("impute", _imputer(missing, seed)),
     ]
     if missing == "median_indicator":  # of a feature with one value, its absence alone may tell
@@ -220,6 +227,6 @@ def untold_features(names: Iterable[str], x: NDArray[np.floating]) -> dict[str, 
         known = column[~np.isnan(column)]
         if not len(known):
             found[str(name)] = "missing throughout"
-        elif known.min() == known.max():
+        elif not varies(known[:, None])[0]:
             found[str(name)] = f"{known[0]:g} throughout"
     return found

@@ -32,8 +32,10 @@ from covidlit.baselines.search import (
     nested_search,
     set_parameters,
 )
+from covidlit.baselines.selection import Selection, pipeline_of, selection_of, told_of_features
 from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.class_names import in_target_order
+from covidlit.cohort.feature_ranking import check_k_best
 from covidlit.datamodules.cohort_data import Planned
 from covidlit.errors import ConfigError, TrainingError
 from covidlit.files import write_json
@@ -67,6 +69,8 @@ class ClassicalRunner:
             distribution.
         missing: what is done about undefined values, see
             `covidlit.baselines.preparation.preparation_steps`; None: what suits the classifier.
+        k_best: so many features with the largest F values stay, chosen wherever the classifier is
+            fitted, in the folds of a search and of the calibration too; None: all.
         calibration: `method` (sigmoid or isotonic) and `folds`, by patient, inside the training
             part: turns the classifier's values into probabilities. None: its own probabilities.
         class_weights: None, "balanced" (inverse frequency in the training part) or one per class.
@@ -104,6 +108,7 @@ class ClassicalRunner:
         record: Node | None = None,
         published: str | None = None,
         missing: str | None = None,
+        k_best: int | None = None,
     ) -> None:
         require_no_checkpoint(name, ckpt_path)
         self.name = name
@@ -116,8 +121,13 @@ class ClassicalRunner:
         self.found: SearchResult | None = None
         self._node = dict(classifier)
         self._pipeline = build_pipeline(
-            build_classifier(classifier, seed), scale=scale, missing=missing, seed=seed
+            build_classifier(classifier, seed),
+            scale=scale,
+            missing=missing,
+            seed=seed,
+            k_best=k_best,
         )
+        self._k_best = k_best
         self._scale, self._missing = scale, missing or "median"
         self._calibration = None if calibration is None else checked_calibration(calibration)
         self._class_weights = class_weights
@@ -126,6 +136,7 @@ class ClassicalRunner:
         self._path: Path | None = None
         self._told: set[str] = set()
         self._left_out: dict[str, str] = {}
+        self._selected: Selection | None = None
         if self._calibration is None and not hasattr(self._pipeline, "predict_proba"):
             raise ConfigError(
                 f"{self._node['_target_']} gives no probabilities by itself.",
@@ -172,6 +183,7 @@ class ClassicalRunner:
     def _check_features(self, data: CohortData) -> None:
         table = data.feature_table(self._groups)
         self.features = tuple(table["name"])
+        check_k_best(self._k_best, len(table), "model.k_best")
         if isinstance(self._classifier, OwnPreparation):
             self._classifier.name_features(table)
         counts = table.groupby("group", sort=False).size()
@@ -205,16 +217,11 @@ class ClassicalRunner:
             self._tell(
                 f"Features that tell nothing in the training part: {_listed(self._left_out)}."
             )
-        said = {
-            "n_missing": np.isnan(scans.x).sum(axis=0),
-            "left_out": [self._left_out.get(name) for name in features["name"]],
-        }
-        write_table(features.assign(**said), run_dir / "features.csv")
         try:
             pipeline = self._pipeline
             if self._search is not None:
                 self.found = nested_search(pipeline, scans, self._search, seed=self._seed)
-                write_json(run_dir / "search.json", _as_json(self.found))
+                write_json(run_dir / "search.json", self.found.as_json())
                 pipeline = set_parameters(pipeline, self.found.chosen)
             estimator = self._fit_estimator(pipeline, scans)
         except ValueError as error:
@@ -223,6 +230,9 @@ class ClassicalRunner:
                 where="model.classifier",
                 fix="correct its arguments.",
             ) from error
+        self._selected = selection_of(pipeline_of(estimator), self.features)
+        said = told_of_features(features, scans.x, self._left_out, self._selected)
+        write_table(said, run_dir / "features.csv")
         self.record = self.record or _plain_record(data, self.name, self.classes)
         record = RunRecord.model_validate(self.record)
         if isinstance(own := _own_part(estimator), LearnsThresholds):
@@ -272,15 +282,16 @@ class ClassicalRunner:
             **({"rule": own.sentence()} if own else {}),
             "settings": settings_text({**self._node, **chosen}),
             **({"features that tell nothing": _listed(self._left_out)} if self._left_out else {}),
-            "parameters": _search_text(self.found) if self.found else "as given",
+            **({"features selected": self._selected.sentence()} if self._selected else {}),
+            "parameters": self.found.sentence() if self.found else "as given",
             "calibration": f"{calibration['method']}, in {calibration['folds']} folds by patient "
             "of the training part"
             if calibration
-            else "none: its score ranks scans, and is no probability"
+            else "none: its score ranks rows, and is no probability"
             if own
             else "none: the classifier's own probabilities",
             **({} if own else {"scaled": str(self._scale), "missing values": self._missing}),
-            "scans weighted": weighted or "alike",
+            "rows weighted": weighted or "alike",
             "class weights": str(self._class_weights or "none"),
             "augmentation": "none",
         }
@@ -356,9 +367,7 @@ def _listed(left_out: Mapping[str, str]) -> str:
 
 def _own_part(estimator: Any) -> OwnPreparation | None:
     """The fitted classifier of covidlit's own in a pipeline, calibrated or not, if it is one."""
-    if isinstance(estimator, CalibratedClassifierCV):
-        estimator = estimator.calibrated_classifiers_[0].estimator
-    part = estimator.named_steps["classifier"]
+    part = pipeline_of(estimator).named_steps["classifier"]
     return part if isinstance(part, OwnPreparation) else None
 
 
@@ -374,15 +383,3 @@ def _plain_record(data: CohortData, name: str, classes: Sequence[str]) -> Node:
         }
     )
     return record.model_dump(mode="json")
-
-
-def _as_json(found: SearchResult) -> dict[str, Any]:
-    return {**vars(found), "estimate": found.estimate}
-
-
-def _search_text(found: SearchResult) -> str:
-    chosen = ", ".join(f"{name} {value}" for name, value in found.chosen.items())
-    text = f"{chosen}, of {len(found.candidates)} candidates by {found.scoring}"
-    if found.estimate is None:
-        return text
-    return f"{text}; nested cross-validation of the training part: {found.estimate:.3f}"

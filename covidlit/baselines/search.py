@@ -83,6 +83,18 @@ class SearchResult:
         """Mean score of the outer folds; None without any."""
         return float(np.mean([fold["score"] for fold in self.outer])) if self.outer else None
 
+    def as_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return {**vars(self), "estimate": self.estimate}
+
+    def sentence(self) -> str:
+        """For the report: what was chosen, of how many, and what that is worth."""
+        chosen = ", ".join(f"{name} {value}" for name, value in self.chosen.items())
+        text = f"{chosen}, of {len(self.candidates)} candidates by {self.scoring}"
+        if self.estimate is None:
+            return text
+        return f"{text}; nested cross-validation of the training part: {self.estimate:.3f}"
+
 
 def nested_search(
     pipeline: Pipeline,

@@ -170,7 +170,9 @@ def _hardware(facts: Facts) -> str:
 def _number_of_models(facts: Facts) -> str:
     count, folds = facts.find(MULTIRUN, "n_runs"), facts.run.files.get(FOLDS)
     if folds:
-        return f"Number of models: {len(folds)}, one per fold, trained alike."
+        repeated = len({split.get("fold") for split in folds.values()}) < len(folds)
+        each = "one per fold and repeat" if repeated else "one per fold"
+        return f"Number of models: {len(folds)}, {each}, trained alike."
     if count is None:
         return "Number of models: this run is part of no sweep."
     varied = facts.find(MULTIRUN, "varied")

@@ -14,7 +14,11 @@ def assignment(facts: Facts) -> list[str]:
     folds = facts.run.files.get(FOLDS)
     if not folds:
         return _assignment(facts, "split.json", "")
-    lines = [f"Cross-validation of {len(folds)} folds: each scan is tested once, in one of them."]
+    repeats = len(folds) // len({split.get("fold") for split in folds.values()})
+    whole = f"Cross-validation of {len(folds) // repeats} folds"
+    lines = [f"{whole}: each scan is tested once, in one of them."]
+    if repeats > 1:
+        lines = [f"{whole}, {repeats} times: each scan is tested once in each repeat."]
     for fold in folds:
         lines += [f"{fold}: {line}" for line in _assignment(facts, FOLDS, f"{fold}.")]
     return lines

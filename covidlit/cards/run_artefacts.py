@@ -15,6 +15,8 @@ from covidlit.cards.network_facts import network_facts
 from covidlit.cohort import Split
 from covidlit.errors import CheckpointError, CovidlitError, PredictionsError
 from covidlit.evaluation import read_metrics, read_predictions
+from covidlit.evaluation.folds import number_of_folder
+from covidlit.evaluation.predictions import of_one_repeat
 from covidlit.files import fingerprint
 from covidlit.settings.run_config import load_yaml
 
@@ -148,10 +150,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _splits_of_folds(folder: Path) -> dict[str, Any]:
     """The split of each finished fold of a cross-validation, by the fold's folder, in order."""
-    found = [Split.load(path) for path in folder.glob(FOLDS)]
+    found = {path.parent.name: Split.load(path) for path in folder.glob(FOLDS)}
     return {
-        f"fold_{split.fold}": split.model_dump(mode="json")
-        for split in sorted(found, key=lambda split: split.fold or 0)
+        name: found[name].model_dump(mode="json") for name in sorted(found, key=number_of_folder)
     }
 
 
@@ -209,7 +210,7 @@ def _check_predictions(run: RunArtefacts) -> None:
     parts = run.files.get("metrics.json", {}).get("parts")
     if not path.is_file() or not isinstance(parts, Mapping):
         return
-    counted = read_predictions(path)["part"].value_counts()
+    counted = of_one_repeat(read_predictions(path))["part"].value_counts()
     for part, record in parts.items():
         if record["n_scans"] != counted.get(part, 0):
             raise PredictionsError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from covidlit.checkpoints.kept_survival import FILES
 from covidlit.errors import CheckpointError
 from covidlit.settings.run_config import read_run_config
 from covidlit.settings.words import CONFIG
@@ -15,10 +16,12 @@ CLASSICAL = "model.skops"
 def model_of_run(run_dir: str | Path) -> Path:
     """The checkpoint `best.ckpt`, or `last.ckpt` where none was selected; or `model.skops`.
 
+    Of a run of times to an event: `cox.json` or `boosted_hazards.json`.
+
     Raises:
         CheckpointError: the folder holds no model, or those of the folds of a cross-validation.
     """
-    folder, names = Path(run_dir) / "checkpoints", ["best.ckpt", "last.ckpt", CLASSICAL]
+    folder, names = Path(run_dir) / "checkpoints", ["best.ckpt", "last.ckpt", CLASSICAL, *FILES]
     if (Path(run_dir) / CONFIG).is_file() and folder.is_dir():
         weights = read_run_config(run_dir)["model"].get("weights")
         names = names[1:] if weights == "last" else names
@@ -30,7 +33,8 @@ def model_of_run(run_dir: str | Path) -> Path:
             f"this is the folder of a cross-validation, whose models are those of {len(folds)} "
             "folds.",
             where=run_dir,
-            fix=f"give the folder of one of them, such as {Path(run_dir) / folds[0]}.",
+            fix=f"give the folder of one of them, such as {Path(run_dir) / folds[0]}; `covidlit "
+            "predict --all-folds` scores tables by all of them.",
         )
     raise CheckpointError(
         "this is not the folder of a training run: it holds no checkpoint.",

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from covidlit.cli.platform import app as platform
 from covidlit.cli.several_values import WithCommas
 from covidlit.errors import CovidlitError, machine_trouble
 from covidlit.process import check_address_space, collect_less, let_waiting_threads_sleep
@@ -105,3 +106,5 @@ def _train(context: typer.Context) -> None:
 for _name in COMMANDS:
     _module = import_module(f"covidlit.cli.{_name}")
     app.command(_name, cls=WithCommas)(_friendly(getattr(_module, _name)))
+
+app.add_typer(platform, name="platform")

@@ -25,7 +25,7 @@ def clinical(
     index: Annotated[
         str,
         typer.Option(
-            help="The date up to which values count: admission, first_measurement, a column of "
+            help="The date about which values count: admission, first_measurement, a column of "
             "dates, or auto: admission where it is known."
         ),
     ] = "auto",
@@ -40,7 +40,11 @@ def clinical(
         float | None, typer.Option(help="Days before the index that count; by default all.")
     ] = None,
     after_days: Annotated[
-        float, typer.Option(help="Days after it that still count; -1: all before the outcome.")
+        float,
+        typer.Option(
+            help="Days after it that still count (results of its day); 0: none, -1: all before "
+            "the outcome."
+        ),
     ] = 1.0,
 ) -> None:
     """Read a hospital's table of laboratory values and patients by its mapping.
@@ -57,6 +61,7 @@ def clinical(
     from rich.table import Table
 
     from covidlit.cohort.clinical.contract import write_clinical
+    from covidlit.cohort.clinical.event_times import TIME
     from covidlit.cohort.clinical.missingness import missing_values
     from covidlit.cohort.clinical.own_table import features_path
     from covidlit.cohort.clinical.reduce import within_days
@@ -71,9 +76,10 @@ def clinical(
     if rule == "last":
         days = within_days(found.measurements, "last")[["patient_id", "date", *found.names]]
         table = table.drop(columns=found.names).merge(days, on=["patient_id", "date"])
-    dates = rows.patients[["patient_id", "index_date"]].merge(
-        found.dates[["patient_id", "outcome_date"]], on="patient_id"
-    )
+    dates = rows.patients[["patient_id", "index_date", "outcome_date"]].reset_index(drop=True)
+    if TIME in table:  # from the index dates that are written beside it
+        table = table.drop(columns=TIME)
+        dates = dates.assign(**{TIME: rows.patients[TIME].where(rows.patients[TIME] >= 0)})
     table = table.merge(dates, on="patient_id", validate="m:1")
     write_clinical(table.dropna(axis=1, how="all"), out)
     write_table(found.features, features_path(out))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from covidlit.cli.compare_survival import compare_survival_runs, of_survival
 from covidlit.cli.recorded_command import recorded_command
 
 if TYPE_CHECKING:
@@ -48,16 +49,26 @@ def compare(
 ) -> None:
     """Compare models on the same test scans: differences with intervals, tests, spread over seeds.
 
-    Runs with other test scans are refused, and which ones differ is said.
+    Runs with other test scans are refused, and which ones differ is said. Of runs of times to an
+    event concordance, time-dependent AUC and Brier score are compared.
     """
     from rich.console import Console
 
     from covidlit.evaluation.compare import compare as compute
     from covidlit.evaluation.comparison_report import check_own_comparison, write_comparison
+    from covidlit.evaluation.row_names import in_unit
+    from covidlit.evaluation.run_report import unit_of_runs
     from covidlit.evaluation.runs import finished_runs
     from covidlit.evaluation.seed_runs import read_labelled
 
     check_own_comparison(out)
+    if of_survival(runs):
+        given = {
+            "operating_point": operating_point, "mcnemar": mcnemar, "bootstrap": bootstrap,
+            "confidence": confidence, "seed": seed,
+        }  # fmt: skip
+        compare_survival_runs(runs, out, given, title=title)
+        return
     runs, skipped = finished_runs(runs, at_least=2)
     comparison = compute(
         read_labelled(runs),
@@ -79,23 +90,30 @@ def compare(
         seed=seed,
         title=title,
     )
-    page = write_comparison(comparison, out, title=title, command=command)
+    unit = unit_of_runs(runs)
+    page = write_comparison(comparison, out, title=title, command=command, unit=unit)
     console = Console()
-    console.print(models_table(comparison.results))
+    console.print(models_table(comparison.results, unit))
     if comparison.results["tests"]:
         console.print(tests_table(comparison.results))
     for test, text in zip(
         comparison.results["tests"], comparison.results["conclusions"], strict=True
     ):
         if test["measure"] == "auc":
-            console.print(f"• {text}", highlight=False, markup=False)
+            console.print(f"• {in_unit(text, unit)}", highlight=False, markup=False)
     for note in comparison.results["notes"]:
-        console.print(f"• {note['text']}", style="yellow", highlight=False, markup=False)
+        text = in_unit(note["text"], unit)
+        console.print(f"• {text}", style="yellow", highlight=False, markup=False)
     console.print(f"Report: {page}", highlight=False, soft_wrap=True)
 
 
-def models_table(results: dict[str, Any]) -> Table:
-    """The models with their intervals and the spread over their seeds, for the terminal."""
+def models_table(results: dict[str, Any], unit: str = "scan") -> Table:
+    """The models with their intervals and the spread over their seeds, for the terminal.
+
+    Args:
+        results: of `covidlit.evaluation.compare.compare`.
+        unit: what a row is.
+    """
     from rich.markup import escape
     from rich.table import Table
 
@@ -103,7 +121,9 @@ def models_table(results: dict[str, Any]) -> Table:
 
     level, test = format_level(results["settings"]["confidence"]), results["test"]
     synthetic = " (SYNTHETIC DATA)" if results["synthetic"] else ""
-    table = Table(title=f"Models on {test['n_compared']} test scans, {level} CI{synthetic}")
+    repeats = f" in {test['n_repeats']} repeats" if test["n_repeats"] > 1 else ""
+    rows = f"{test['n_compared']} test {unit}s{repeats}"
+    table = Table(title=f"Models on {rows}, {level} CI{synthetic}")
     for name in ("model", "seeds", "AUC", "AUC by seed: mean, SD", "sensitivity", "specificity"):
         table.add_column(name)
     for model in results["models"]:
@@ -144,6 +164,15 @@ def tests_table(results: dict[str, Any]) -> Table:
             format_estimate(difference, percent=test["measure"] != "auc"),
             format_p(test["p_value"]).removeprefix("p ").removeprefix("= "),
             format_p(test["p_holm"]).removeprefix("p ").removeprefix("= "),
+            test["method"],
+        )
+    for test in results.get("over_trainings", ()):
+        table.add_row(
+            escape(f"{test['first']} − {test['second']}"),
+            "auc, other trainings",
+            format_estimate(Estimate.from_dict(test["difference"])),
+            format_p(test["p_value"]).removeprefix("p ").removeprefix("= "),
+            "–",
             test["method"],
         )
     return table

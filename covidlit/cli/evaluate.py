@@ -69,6 +69,7 @@ def evaluate(
     from covidlit.evaluation import read_runs, write_report
     from covidlit.evaluation.metrics_file import check_own_metrics, with_context
     from covidlit.evaluation.report import check_own_report
+    from covidlit.evaluation.row_names import in_unit
 
     check_own_report(out)
     check_own_metrics(out)
@@ -110,9 +111,10 @@ def evaluate(
     )
     page = write_report(table, out, context=context, evaluation=evaluation)
     console = Console()
-    console.print(results_table(evaluation))
+    console.print(results_table(evaluation, context.unit))
     for caution in with_context(evaluation.to_dict(), context)["cautions"]:
-        console.print(f"[yellow]•[/yellow] {escape(caution['text'])}", highlight=False)
+        text = escape(in_unit(caution["text"], context.unit))
+        console.print(f"[yellow]•[/yellow] {text}", highlight=False)
     console.print(f"Report: {page}", highlight=False, soft_wrap=True, markup=False)
 
 
@@ -126,26 +128,29 @@ def _run_of(predictions: list[Path]) -> tuple[ReportContext, dict[str, Any]]:
     return ReportContext(), {}
 
 
-def results_table(evaluation: Evaluation) -> Table:
-    """The main results with intervals as a table for the terminal."""
+def results_table(evaluation: Evaluation, unit: str = "scan") -> Table:
+    """The main results with intervals as a table for the terminal; `unit` is what a row is."""
     from rich.markup import escape
     from rich.table import Table
 
     from covidlit.evaluation import format_estimate
     from covidlit.evaluation.estimate import format_level
+    from covidlit.evaluation.row_names import in_unit
 
     metrics = evaluation.to_dict()
     level = format_level(metrics["settings"]["confidence"])
     synthetic = " (SYNTHETIC DATA)" if metrics["synthetic"] else ""
-    table = Table(title=f"Results{synthetic}", caption=escape(_caption(metrics)))
+    table = Table(title=f"Results{synthetic}", caption=escape(in_unit(_caption(metrics), unit)))
     table.add_column("measure")
     parts = list(metrics["parts"])
     for part in parts:
         n = metrics["parts"][part]["n_scored"]
         table.add_column(f"{part} (n = {n}), {level} CI")
     folds = any("auc_pooled" in record for record in metrics["parts"].values())
+    repeats = metrics["parts"]["test"]["n_repeats"]
+    of_which = f"folds of {repeats} repeats" if repeats > 1 else "folds"
     rows = {
-        **({"AUC, mean of folds": "auc", "AUC, folds pooled": "auc_pooled"} if folds else {}),
+        **({f"AUC, mean of {of_which}": "auc", "AUC, folds pooled": "auc_pooled"} if folds else {}),
         **({} if folds else {"AUC": "auc"}),
         "sensitivity": "sensitivity",
         "specificity": "specificity",
@@ -159,7 +164,7 @@ def results_table(evaluation: Evaluation) -> Table:
     for label, name in rows.items():
         percent = name not in ("auc", "auc_pooled", "f1", "mcc")
         cells = [
-            escape(format_estimate(evaluation.estimate(name, part), percent=percent))
+            escape(in_unit(format_estimate(evaluation.estimate(name, part), percent=percent), unit))
             if name != "auc_pooled" or name in metrics["parts"][part]
             else "–"
             for part in parts
@@ -173,6 +178,8 @@ def _caption(metrics: dict[str, Any]) -> str:
     points, folds = metrics["operating_points"], metrics["parts"]["test"]["folds"]
     if not folds:
         return str(points[0]["sentence"])
+    if (repeats := metrics["parts"]["test"]["n_repeats"]) > 1:
+        return f"{len(folds)} folds in {repeats} repeats, each at its own threshold."
     runs = (f" ({fold['run_id']})" if fold["run_id"] else "" for fold in folds)
     named = ", ".join(f"{fold['fold']}{run}" for fold, run in zip(folds, runs, strict=True))
     return f"Folds, each at its own threshold: {named}."

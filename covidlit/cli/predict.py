@@ -28,7 +28,7 @@ def predict(
         Path,
         typer.Argument(
             help="The folder of a run, whose judged model is taken; a model in its checkpoints/ "
-            "(best.ckpt, last.ckpt, model.skops); or a folder of `covidlit export`."
+            "(best.ckpt, last.ckpt, model.skops, cox.json); or a folder of `covidlit export`."
         ),
     ],
     path: Annotated[
@@ -93,6 +93,14 @@ def predict(
             "OUT.contributions.csv.",
         ),
     ] = False,
+    all_folds: Annotated[
+        bool,
+        typer.Option(
+            "--all-folds",
+            help="Of a cross-validation of a model of tables (CHECKPOINT is its folder): the mean "
+            "of all folds' scores, with the range over the members of all.",
+        ),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with an error if a scan was refused.")
     ] = False,
@@ -112,18 +120,24 @@ def predict(
     row per patient; a model of data=factors the factors of `covidlit quantify`. Columns are found
     by name. Each row gets a score with the range of the ensemble's members, what is missing and
     what lies outside the training range; units that cannot be right are refused.
+
+    A model of times to an event (label_rule=endpoint) gives a risk score, a risk group and the risk
+    until each of its run's horizons.
     """
+    from covidlit.checkpoints.of_run import model_of_run
     from covidlit.deploy.tables.model import is_table_model
 
-    if is_table_model(checkpoint):
+    if all_folds or is_table_model(checkpoint):
         _require_of_tables(
             heatmaps=heatmaps, override=override, image_orientation=image_orientation,
             engine=None if engine == "auto" else engine,
             device=None if device in ("auto", "cpu") else device,
         )  # fmt: skip
-        predict_table(checkpoint, path, out, mapping, explain, strict)
+        predict_table(checkpoint, path, out, mapping, explain, strict, all_folds)
         return
     if mapping is not None or explain:
+        if checkpoint.is_dir():
+            model_of_run(checkpoint)  # of a cross-validation it says what to give
         raise ConfigError(
             "this is for models of tables, and the model takes scans.",
             where="--mapping" if mapping is not None else "--explain",

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from covidlit.cli.quantify_severity import print_severity
 from covidlit.runs.stopped import INTERRUPTED
 
 if TYPE_CHECKING:
     from covidlit.dicom.other_objects import OtherObject
     from covidlit.quantify.labeller import Labeller
     from covidlit.quantify.results import Results
+    from covidlit.quantify.severity import SeverityModel
 
 
 def quantify(
@@ -67,6 +69,29 @@ def quantify(
             help="Write the factors under other published definitions too, beside ours.",
         ),
     ] = False,
+    severity: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Score each scan by a severity model too: a run of data=factors, or of "
+            "data=clinical with --clinical; one of its checkpoints; or model.skops.",
+        ),
+    ] = None,
+    clinical: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE",
+            help="Laboratory values for --severity, by patient and date (contract 9, as `covidlit "
+            "clinical` writes it; or a hospital's own by --mapping). Of each the nearest before "
+            "the scan counts.",
+        ),
+    ] = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a hospital's own table: a name in conf/clinical or the path of a .yaml file."
+        ),
+    ] = None,
     override: Annotated[
         list[str] | None,
         typer.Option(help="A check to switch off, by name; may be given several times."),
@@ -89,14 +114,19 @@ def quantify(
         int | None, typer.Option(help="CPU threads of the network; by default one per core.")
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="End with an error if a scan was refused.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="End with an error if a scan was refused, or has no severity score.",
+        ),
     ] = False,
 ) -> None:
     """Measure the lesions of CT scans; for research, not for clinical use.
 
     Writes labels (NIfTI), factors.parquet and lesions.parquet (their definitions in factors.md),
     DICOM SEG and SR in the study of each series, and a page per patient; of patients with several
-    scans trend.csv and lesion_changes.csv, as covidlit trend does. Scans that cannot be used are
+    scans trend.csv and lesion_changes.csv, as covidlit trend does. With --severity the page says
+    how ill the patient is and why, with severity.csv beside it. Scans that cannot be used are
     listed in scans.csv with the reason. Where the command was stopped, or scans were added, the
     same command goes on. Ends with 1 where no scan could be measured.
     """
@@ -109,12 +139,18 @@ def quantify(
         idle = ["--segmentation"] * (segmentation != "binary")
         idle += ["--absent-as-empty"] * absent_as_empty
         _refuse_idle(idle, "with --no-dicom, where no DICOM object is written")
+    if severity is None:
+        named = {"--clinical": clinical, "--mapping": mapping}
+        idle = [name for name, given in named.items() if given is not None]
+        _refuse_idle(idle, "without --severity, whose model takes laboratory values")
     labeller, path = _labeller(of, masks, label or [], engine, device, threads)
     checks = Checks(override=frozenset(override or ()), image_orientation=image_orientation)
+    model = _severity_model(severity, clinical, mapping)
     try:
         results = quantify_all(
             path, labeller, out, checks=checks, dicom=dicom, segmentation=segmentation,
-            absent_as_empty=absent_as_empty, report=report, spread=spread, progress=True,
+            absent_as_empty=absent_as_empty, report=report, spread=spread,
+            severity=model, progress=True,
         )  # fmt: skip
     except KeyboardInterrupt as stop:
         typer.echo(
@@ -124,9 +160,23 @@ def quantify(
         )
         raise typer.Exit(INTERRUPTED) from stop
     _print(results, out, path)
-    refused = results.scans["status"].ne("ok").any()
+    if model is not None:
+        print_severity(results.severity, out, model.name)
+    refused = results.scans["status"].ne("ok").any() or results.severity["status"].ne("ok").any()
     if results.factors.empty or (strict and refused):
         raise typer.Exit(1)
+
+
+def _severity_model(
+    checkpoint: Path | None, clinical: Path | None, mapping: str | None
+) -> SeverityModel | None:
+    if checkpoint is None:
+        return None
+    from covidlit.explain.tables.of_scan import SeverityOfScans
+    from covidlit.process import let_waiting_threads_sleep
+
+    let_waiting_threads_sleep()
+    return SeverityOfScans(checkpoint, clinical, mapping)
 
 
 def _of_network(engine: str, device: str, threads: int | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -25,6 +26,9 @@ from covidlit.sweep.trial_checks import refuse_several_devices
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -184,6 +188,9 @@ def _run(config: DictConfig, hydra_config: Any) -> float | None:
         {str(key): value for key, value in resolved.items()}, hydra_config.runtime.cwd
     )
     trial = current_trial(hydra_config)
+    if trial is None and _is_multirun(hydra_config) and _is_finished(run_dir, plain):
+        log.info("%s was finished before; it is taken as it is.", run_dir)
+        return None
     with end_with_way_on(run_dir):
         if trial is None:
             return whole_run(plain, run_dir)
@@ -242,7 +249,7 @@ def whole_run(config: dict[str, Any], run_dir: Path) -> float | None:
 
 def _check_mode(config: DictConfig, hydra_config: Any) -> None:
     """Refuse several devices under -m, and a sweep without it."""
-    if str(hydra_config.mode).endswith("MULTIRUN"):
+    if _is_multirun(hydra_config):
         refuse_several_devices(config.trainer)
     elif (sweep := hydra_config.runtime.choices.get("sweep")) not in (None, "null"):
         raise ConfigError(
@@ -250,3 +257,13 @@ def _check_mode(config: DictConfig, hydra_config: Any) -> None:
             where=f"sweep={sweep}",
             fix=f"give `python train.py -m sweep={sweep} ...`, or leave it out.",
         )
+
+
+def _is_multirun(hydra_config: Any) -> bool:
+    return str(hydra_config.mode).endswith("MULTIRUN")
+
+
+def _is_finished(run_dir: Path, config: dict[str, Any]) -> bool:
+    from covidlit.runs.run_folder import is_finished
+
+    return is_finished(run_dir, config)

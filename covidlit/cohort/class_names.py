@@ -70,3 +70,21 @@ def require_classes(named: Sequence[str], names: pd.Series, where: str) -> None:
             where=where,
             fix=f"{hint}The column class_name holds: {count_classes(names)}.",
         )
+
+
+def class_column(table: pd.DataFrame) -> pd.Series:
+    """The column `class_name`, by which rules of classes of scans go.
+
+    Raises:
+        ManifestError: there is none, as in tables of patients.
+    """
+    if "class_name" not in table:
+        raise ManifestError(
+            "there is no column 'class_name', and none 'target'."
+            if "target" not in table
+            else "there is no column 'class_name', by which the rule goes.",
+            where="label_rule",
+            fix="of patients use label_rule=died, severe, progressed, or by_column with a column "
+            "of the table; label_rule=manifest goes by a column 'target'.",
+        )
+    return table["class_name"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -18,8 +20,9 @@ TIME, COMPETING = "time_days", "competing_event"
 class Endpoint:
     """Targets of an event with censoring: 1 for who has it, 0 for who was followed without it.
 
-    Beside the target the rows get `time_days`, from the index to the event or the last news, and,
-    where competing values are named, `competing_event`: whether another event ended the follow-up.
+    Beside the target the rows get `time_days`, from the start of the clock to the event or the last
+    news, and, where competing values are named, `competing_event`: whether another event ended the
+    follow-up. The clock starts at the index, or `after` it where values of later are used.
 
     Args:
         column: whose values say how the follow-up ended, such as outcome or progressed.
@@ -27,7 +30,8 @@ class Endpoint:
         negative: values that are censoring; null: every other value. Rows of further values, and
             those without one, get no target, hence are left out and counted.
         time: column of days to the event or the last news, such as event_time_days.
-        horizon: days; later events do not count, everybody's follow-up ends there. Null: none.
+        horizon: days from the start of the clock; later events do not count, everybody's follow-up
+            ends there. Null: none.
         competing: values, of those that are no event, after which the event is no longer seen, such
             as a discharge alive where the event is death in hospital.
     """
@@ -54,6 +58,7 @@ class Endpoint:
                 fix="use 28, or null.",
             )
         self.horizon = None if horizon is None else float(horizon)
+        self.landmark = 0.0
         both = set(self._ended.positive) & set(self._other.positive if self._other else ())
         if both:
             raise ManifestError(
@@ -66,6 +71,18 @@ class Endpoint:
     def positive(self) -> tuple[str, ...]:
         """The values that are the event."""
         return self._ended.positive
+
+    def after(self, days: float) -> Self:
+        """The rule whose clock starts so many days after the index, at a landmark.
+
+        Whoever has the event, or is lost, up to then gets no target. Otherwise a model would be
+        told, by a value of the second day, that the first was survived.
+
+        Source: Anderson, Cain and Gelber, J Clin Oncol 1983; van Houwelingen, Scand J Stat 2007.
+        """
+        other = copy(self)
+        other.landmark = float(days)
+        return other
 
     def apply(self, manifest: pd.DataFrame) -> pd.Series:
         """The target of each row: Int64, 1: event, 0: censored, null where the rule gives none.
@@ -84,7 +101,9 @@ class Endpoint:
                 "no row gets a target: "
                 + "; ".join(f"{n} row(s): {reason}" for reason, n in told.items()) + ".",
                 where="label_rule",
-                fix=f"complete the columns {self.column} and {self.time}.",
+                fix=f"complete the columns {self.column} and {self.time}"
+                + (", or use values of a shorter window: data.after_days=0." if self.landmark
+                   else "."),
             )  # fmt: skip
         return labels["target"]
 
@@ -96,12 +115,13 @@ class Endpoint:
         for wrong, why in (
             (days.isna(), f"no {self.time}"),
             (days < 0, f"a negative {self.time}"),
+            (self._before_clock(days), self.too_early),
         ):
             # A row without an outcome keeps that reason.
             reason = reason.mask(wrong & target.notna(), why)
             target = target.mask(wrong)
         if self.horizon is not None:
-            target = target.mask(target.eq(1) & (days > self.horizon), 0)
+            target = target.mask(target.eq(1) & (days - self.landmark > self.horizon), 0)
         return pd.DataFrame({"target": target, "reason": reason})
 
     def follow_up(self, manifest: pd.DataFrame) -> pd.DataFrame:
@@ -117,12 +137,26 @@ class Endpoint:
                 fix=f"set label_rule.time={TIME}, or give the column another name.",
             )
         days = self._days(manifest)
+        days = (days - self.landmark).mask(self._before_clock(days))
         end = np.inf if self.horizon is None else self.horizon
         found = pd.DataFrame({TIME: days.clip(upper=end)}, index=manifest.index)
         if self._other is not None:
             other = self._other.explain(manifest)["target"].eq(1) & (days <= end)
             found[COMPETING] = other.fillna(False).astype(bool)
         return found
+
+    def _before_clock(self, days: pd.Series) -> pd.Series:
+        """Whose follow-up ends before the clock starts; at 0, the index itself, nobody's does."""
+        return (days >= 0) & (days <= self.landmark) & (self.landmark > 0)
+
+    @property
+    def too_early(self) -> str:
+        """The reason of a row whose follow-up ends before the clock starts."""
+        plural = "" if self.landmark == 1 else "s"
+        return (
+            f"the event or the last news is within {self.landmark:g} day{plural} of the index, of "
+            "which values are used: time counts from then on"
+        )
 
     def _days(self, manifest: pd.DataFrame) -> pd.Series:
         columns = list(map(str, manifest.columns))

@@ -8,8 +8,9 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from covidlit.cohort.class_names import in_target_order, require_classes
+from covidlit.cohort.class_names import class_column, in_target_order, require_classes
 from covidlit.cohort.columns import TEXT, as_day, column_of
+from covidlit.cohort.own_target import has_targets, own_targets
 from covidlit.cohort.scan_dates import DOUBTED, scan_days
 from covidlit.errors import ManifestError, did_you_mean
 
@@ -51,13 +52,13 @@ class ManifestTarget:
         Raises:
             ManifestError: no row gets a target.
         """
-        if _has_targets(manifest):
-            return pd.to_numeric(manifest["target"]).astype("Int64")
+        if has_targets(manifest):
+            return own_targets(manifest)
         return LabelRule().apply(manifest)
 
     def explain(self, manifest: pd.DataFrame) -> pd.DataFrame:
         """`target` and `reason` of each row; a reason stands where the target is null."""
-        if not _has_targets(manifest):
+        if not has_targets(manifest):
             return LabelRule().explain(manifest)
         target = self.apply(manifest)
         reason = pd.Series("the column is empty", index=manifest.index, dtype=TEXT)
@@ -99,7 +100,7 @@ class LabelRule:
         Raises:
             ManifestError: no row gets a target, or a class that the rule names is misspelt.
         """
-        require_classes(self.positive, manifest["class_name"], "label_rule.positive")
+        require_classes(self.positive, class_column(manifest), "label_rule.positive")
         return _checked(self.explain(manifest), "the RT-PCR rule needs rtpcr_initial and dates")
 
     def explain(self, manifest: pd.DataFrame) -> pd.DataFrame:
@@ -114,8 +115,8 @@ class LabelRule:
             early = pd.Series(False, index=manifest.index)
         else:
             early = days < self.untested_before
-        is_positive = manifest["class_name"].isin(self.positive)
-        known = manifest["class_name"].notna()
+        is_positive = class_column(manifest).isin(self.positive)
+        known = class_column(manifest).notna()
         outcomes: list[tuple[pd.Series, int | None, str]] = [
             (~known, None, _NO_CLASS),
             (is_positive & tested_positive, 1, ""),
@@ -164,12 +165,12 @@ class ByClass:
             ManifestError: no row gets a target, or a class that the rule names is misspelt.
         """
         classes = [*self.positive, *(self.negative or ())]
-        require_classes(classes, manifest["class_name"], "label_rule")
+        require_classes(classes, class_column(manifest), "label_rule")
         return _checked(self.explain(manifest), f"the rule knows the classes {', '.join(classes)}")
 
     def explain(self, manifest: pd.DataFrame) -> pd.DataFrame:
         """`target` and `reason` of each row; a reason stands where the target is null."""
-        name = manifest["class_name"]
+        name = class_column(manifest)
         is_negative = name.notna() if self.negative is None else name.isin(self.negative)
         return _table(
             manifest,
@@ -215,12 +216,12 @@ class MultiClass:
             ManifestError: no row gets a target, or a class that the rule names is misspelt.
         """
         known = ", ".join(self.classes)
-        require_classes(self.classes, manifest["class_name"], "label_rule.classes")
+        require_classes(self.classes, class_column(manifest), "label_rule.classes")
         return _checked(self.explain(manifest), f"the rule knows the classes {known}")
 
     def explain(self, manifest: pd.DataFrame) -> pd.DataFrame:
         """`target` and `reason` of each row; a reason stands where the target is null."""
-        name = manifest["class_name"]
+        name = class_column(manifest)
         outcomes: list[tuple[pd.Series, int | None, str]] = [
             (name == known, target, "") for target, known in enumerate(self.classes)
         ]
@@ -332,11 +333,11 @@ def rule_that_keeps(rule: TargetRule | None, manifest: pd.DataFrame) -> str:
     Returns:
         A sentence; empty where the rule leaves out no such scan, or labels some.
     """
-    if isinstance(rule, ManifestTarget) and not _has_targets(manifest):
+    if isinstance(rule, ManifestTarget) and not has_targets(manifest):
         rule = LabelRule()
     if not isinstance(rule, LabelRule):
         return ""
-    positive = manifest["class_name"].isin(rule.positive).to_numpy(dtype=bool)
+    positive = class_column(manifest).isin(rule.positive).to_numpy(dtype=bool)
     labels = rule.explain(manifest)[positive]
     if labels.empty or labels["target"].notna().any():
         return ""
@@ -350,10 +351,6 @@ def rule_that_keeps(rule: TargetRule | None, manifest: pd.DataFrame) -> str:
         f"{names} ({why}); the rule by class alone keeps them: `covidlit manifest --label-rule "
         f"by-class{option}`, or in training label_rule=by_class{named}."
     )
-
-
-def _has_targets(manifest: pd.DataFrame) -> bool:
-    return "target" in manifest and bool(manifest["target"].notna().any())
 
 
 def _table(

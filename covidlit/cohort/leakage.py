@@ -21,10 +21,10 @@ _WRITTEN = 20
 
 
 class Suspicion(NamedTuple):
-    """What looks like a leak between two parts, but need not be one.
+    """What looks like a leak between two parts, or of the outcome, but need not be one.
 
     Args:
-        kind: "patient ids alike" or "near copies".
+        kind: "patient ids alike", "near copies", "same numbers" or "tells the class alone".
         text: what it is and in which rows, a sentence.
     """
 

@@ -111,14 +111,15 @@ class Split(BaseModel):
         if _hash_rows(table) == self.manifest_hash:
             return
         have, want = set(table[unit_key(table)]), set(self.parts)
+        unit = unit_key(table).removesuffix("_id")
         differences = [
-            f"{len(ids)} scan(s) {text}, such as {min(ids)}"
+            f"{len(ids)} {unit}(s) {text}, such as {min(ids)}"
             for ids, text in (
                 (want - have, "of the split are not in the manifest (or have no target there)"),
                 (have - want, "of the manifest are not in the split"),
             )
             if ids
-        ] or ["the scans are the same, but the patient or the target of some has changed"]
+        ] or [f"the {unit}s are the same, but the patient or the target of some has changed"]
         raise SplitError(
             f"the split was made from another manifest: {'; '.join(differences)}.",
             where=f"split {self.hash[:12]}",

@@ -218,8 +218,8 @@ def require_two_targets(
         where=where,
         fix=mend
         if whole["target"].nunique() > 1
-        else f"all scans have this target: check class_name ({count_classes(whole[column])}) and "
-        "the label rule.",
+        else f"all {_unit(whole)}s have this target: check class_name "
+        f"({count_classes(whole[column])}) and the label rule.",
     )
 
 
@@ -243,13 +243,18 @@ def _require_centres(table: pd.DataFrame) -> None:
     every = len(unknown) == len(table)
     rows = unknown.sort_index() if unknown.index.is_unique else unknown
     raise SplitError(
-        "the centre of no scan is known."
+        f"the centre of no {_unit(table)} is known."
         if every
-        else f"the centre of {len(rows)} scan(s) is not known (rows {rows_text(rows)}); they "
-        "may be of a test centre.",
+        else f"the centre of {len(rows)} {_unit(table)}(s) is not known (rows {rows_text(rows)}); "
+        "they may be of a test centre.",
         where="manifest, column 'centre'",
         fix="fill the column, or split by patient: split=k_fold (patient_k_fold).",
     )
+
+
+def _unit(table: pd.DataFrame) -> str:
+    """What a row is, in words."""
+    return unit_key(table).removesuffix("_id")
 
 
 def ranked_strata(table: pd.DataFrame, seed: int) -> list[list[str]]:

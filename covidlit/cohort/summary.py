@@ -41,10 +41,27 @@ def _centres(centres: pd.Series) -> str:
     return ", ".join([*known, NOT_KNOWN] if centres.isna().any() else known)
 
 
-def split_summary_by_fold(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The rows of `split_summary` for each fold of a cross-validation, such as "fold 0, train"."""
+def split_summary_by_fold(
+    tables: Sequence[pd.DataFrame], folds: Sequence[int | None]
+) -> pd.DataFrame:
+    """The rows of `split_summary` for each fold of a cross-validation, such as "fold 0, train".
+
+    Args:
+        tables: of the folds' datamodules.
+        folds: number of each; one that comes again is of a further repeat, which is named.
+    """
     named = [
-        summary.assign(part=[f"fold {fold}, {part}" for part in summary["part"]])
-        for fold, summary in enumerate(map(split_summary, tables))
+        summary.assign(part=[f"{fold}, {part}" for part in summary["part"]])
+        for fold, summary in zip(fold_titles(folds), map(split_summary, tables), strict=True)
     ]
     return pd.concat(named, ignore_index=True)
+
+
+def fold_titles(folds: Sequence[int | None]) -> list[str]:
+    """Such as "fold 3"; where numbers come again, "fold 3 of repeat 1"."""
+    known = [fold or 0 for fold in folds]
+    several = len(set(known)) < len(known)
+    return [
+        f"fold {fold}" + (f" of repeat {known[:place].count(fold)}" if several else "")
+        for place, fold in enumerate(known)
+    ]

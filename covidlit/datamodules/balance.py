@@ -41,7 +41,7 @@ def draw_weights(
         )
     if unknown := sum(not (isinstance(centre, str) and centre) for centre in centres):
         raise ConfigError(
-            f"the centre of {unknown} training scan(s) is not known.",
+            f"the centre of {unknown} training row(s) is not known.",
             where="data.balanced=centre",
             fix="fill the manifest's column centre, or use data.balanced=class.",
         )
@@ -52,7 +52,7 @@ def draw_weights(
     common = own.min(axis=0)
     if not common.any():
         raise ConfigError(
-            "no training centre has scans of every class, so the centre tells the class.",
+            "no training centre has every class, so the centre tells the class.",
             where="data.balanced=centre",
             fix="use data.balanced=class, and do not trust the result: see the centre check.",
         )

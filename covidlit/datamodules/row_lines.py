@@ -28,13 +28,30 @@ def refused_line(table: pd.DataFrame, unit: str = "scan") -> str:
     refused = table[table["status"] != "ok"]
     if refused.empty:
         return ""
+    return (
+        f"{len(refused)} of {len(table)} {unit}s were refused and train nothing: "
+        f"{_reasons(refused)}." + _listed(table, unit)
+    )
+
+
+def in_no_part(table: pd.DataFrame, unit: str = "scan") -> str:
+    """How many rows have no target, hence are in no part, with the most frequent reasons.
+
+    Args:
+        table: the data's rows: part, status, reason.
+        unit: what a row is.
+    """
+    rows = table[table["part"].isna() & table["status"].ne("ok")]
+    if rows.empty:
+        return ""
+    return f"{len(rows)} of {len(table)} {unit}s are in no part: {_reasons(rows)}."
+
+
+def _reasons(refused: pd.DataFrame) -> str:
     counts = refused["reason"].fillna("no reason given").value_counts()
     reasons = [f"{count} x {str(name).rstrip('.')}" for name, count in counts.items()]
     more = f"; {len(reasons) - _REASONS} more reasons" if len(reasons) > _REASONS else ""
-    return (
-        f"{len(refused)} of {len(table)} {unit}s were refused and train nothing: "
-        f"{'; '.join(reasons[:_REASONS])}{more}." + _listed(table, unit)
-    )
+    return f"{'; '.join(reasons[:_REASONS])}{more}"
 
 
 def _listed(table: pd.DataFrame, unit: str) -> str:

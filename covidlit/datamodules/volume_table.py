@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from covidlit.cohort.label_rule import rule_that_keeps
+from covidlit.cohort.own_target import own_targets
 from covidlit.cohort.provenance import rules_of
 from covidlit.cohort.split import unit_key
 from covidlit.errors import ManifestError, SplitError
@@ -44,7 +45,7 @@ def with_target(manifest: pd.DataFrame, label_rule: Any = None, n_classes: int =
         if hasattr(label_rule, "follow_up"):  # an endpoint in time
             own = label_rule.follow_up(manifest)
             table = table.drop(columns=[name for name in own if name in table]).join(own)
-    table["target"] = pd.to_numeric(table["target"]).astype("Int64")
+    table["target"] = own_targets(table)
     for row, value in zip(row_texts(table), table["target"], strict=True):
         if not pd.isna(value) and not 0 <= value < n_classes:
             raise ManifestError(
@@ -87,7 +88,7 @@ def check_manifest_columns(manifest: pd.DataFrame, where: object) -> None:
     Raises:
         ManifestError: names the columns that cannot.
     """
-    taken = {"run_id", "model", "seed", "fold", "score"}  # contract 6
+    taken = {"run_id", "model", "seed", "fold", "repeat", "score"}  # contract 6
     names = [
         str(name) for name in manifest.columns if name in taken or str(name).startswith("score_")
     ]

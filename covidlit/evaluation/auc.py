@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from covidlit.evaluation.bootstrap import ONE_PATIENT, Sampling, weighted_auc
+from covidlit.evaluation.bootstrap import ONE_PATIENT, Sampling, Weights, weighted_auc
 from covidlit.evaluation.cross_validation import fold_aucs
 from covidlit.evaluation.delong import delong_covariance
 from covidlit.evaluation.estimate import Estimate, logit_interval
@@ -60,10 +60,13 @@ def sampled_auc(
     That is DeLong's, or a patient bootstrap where a patient has several scans; where the bootstrap
     has no width, Newcombe's interval with the number of patients; scans of one patient alone give
     none. Where the models of several folds scored the scans, it is the mean of the folds' AUCs; see
-    `covidlit.evaluation.cross_validation`.
+    `covidlit.evaluation.cross_validation`. Of repeats without folds it is the mean of the repeats'
+    AUCs.
     """
     if sampling.cross_validated:
         return fold_aucs(target, score, sampling).estimate(sampling.confidence)
+    if sampling.repeated:
+        return _mean_of_repeats(target, score, sampling)
     estimate = auc_estimate(target, score, sampling.confidence)
     if estimate.value is None or not sampling.clustered:
         return estimate
@@ -78,3 +81,51 @@ def sampled_auc(
     interval = newcombe_interval(estimate.value, *sizes, sampling.confidence)
     method = "Newcombe score interval with n = patients"
     return Estimate(estimate.value, *interval, estimate.n, method)
+
+
+def repeat_aucs(
+    target: NDArray[np.generic], score: NDArray[np.floating], sampling: Sampling, weights: Weights
+) -> NDArray[np.float64]:
+    """Mean over the repeats of the AUC of each, with all its scores as one model's.
+
+    Args:
+        target: shape (n,), 1 for positive scans.
+        score: shape (n,).
+        sampling: with repeats.
+        weights: shape (b, n), how often each scan counts in each replicate.
+
+    Returns:
+        Shape (b,); NaN where a class is absent.
+    """
+    target, score = np.asarray(target), np.asarray(score)
+    each = [
+        weighted_auc(target[rows], score[rows], weights[:, rows])
+        for rows in sampling.by_repeat.rows_by_fold().values()
+    ]
+    return np.asarray(np.mean(each, axis=0), dtype=np.float64)
+
+
+def _mean_of_repeats(
+    target: NDArray[np.generic], score: NDArray[np.floating], sampling: Sampling
+) -> Estimate:
+    """The interval is DeLong's by patient, or a patient bootstrap as in `sampled_auc`."""
+    found = fold_aucs(target, score, sampling.by_repeat)
+    named = f"mean of {len(found.aucs)} repeats"
+    if found.left_out:
+        return Estimate.undefined(next(iter(found.left_out.values())), sampling.n_scans)
+    value, n = found.mean, sampling.n_scans
+    if sampling.single_patient:
+        return Estimate(value, None, None, n, "none", ONE_PATIENT)
+    positive = np.asarray(target).astype(bool)
+    sizes = sampling.count_patients(positive), sampling.count_patients(~positive)
+    if sampling.several_scans:
+        replicates = sampling.distribution(lambda w: repeat_aucs(target, score, sampling, w))
+        interval = sampling.percentile(replicates, value)
+        if interval is not None:
+            return Estimate(value, *interval, n, f"{named}, patient bootstrap, percentile")
+    elif found.variance >= 1e-12 and min(sizes) > 1:
+        half = float(stats.norm.ppf(0.5 + sampling.confidence / 2) * np.sqrt(found.variance))
+        ends = max(0.0, value - half), min(1.0, value + half)
+        return Estimate(value, *ends, n, f"{named}, DeLong by patient")
+    interval = newcombe_interval(value, *sizes, sampling.confidence)
+    return Estimate(value, *interval, n, f"{named}, Newcombe score interval with n = patients")

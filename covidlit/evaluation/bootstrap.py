@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from covidlit.evaluation.folds import model_numbers
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -31,12 +33,16 @@ class Sampling:
     patients with all their scans. Where each fold of a cross-validation has a model of its own, an
     AUC is the mean of the folds' AUCs; see `covidlit.evaluation.cross_validation`.
 
+    In a repeated cross-validation a scan stands in each repeat: so many rows say no more of how
+    patients differ than one of each, so that patients are what is counted and drawn.
+
     Attributes:
         patient: shape (n,), patient of each scan.
         confidence: confidence level of every interval.
         n_bootstrap: number of replicates.
         seed: seed of the replicates.
-        fold: shape (n,), the fold whose model scored each scan; None for one model.
+        fold: shape (n,), the `model_number` of the model that scored each scan; None for one model.
+        repeat: shape (n,), the repeat of the cross-validation; None where there is one only.
     """
 
     patient: NDArray[np.generic]
@@ -44,13 +50,17 @@ class Sampling:
     n_bootstrap: int = 2000
     seed: int = 0
     fold: NDArray[np.integer] | None = None
+    repeat: NDArray[np.integer] | None = None
     _index: NDArray[np.intp] = field(init=False, repr=False, compare=False)
     n_patients: int = field(init=False)
+    n_repeats: int = field(init=False)
 
     def __post_init__(self) -> None:
         unique, index = np.unique(np.asarray(self.patient, dtype=str), return_inverse=True)
+        repeats = 1 if self.repeat is None else len(np.unique(self.repeat))
         object.__setattr__(self, "_index", index.reshape(-1))
         object.__setattr__(self, "n_patients", len(unique))
+        object.__setattr__(self, "n_repeats", max(1, repeats))
 
     @classmethod
     def independent(cls, n: int, confidence: float = 0.95) -> Sampling:
@@ -59,15 +69,17 @@ class Sampling:
 
     @classmethod
     def of(cls, rows: pd.DataFrame, **settings: Any) -> Sampling:
-        """The sampling of rows with a `patient_id` and perhaps a `fold`.
+        """The sampling of rows with a `patient_id` and perhaps a `fold` and a `repeat`.
 
         Args:
             rows: of a predictions table.
             settings: confidence, n_bootstrap and seed.
         """
         known = "fold" in rows.columns and bool(rows["fold"].notna().all()) and len(rows) > 0
-        fold = rows["fold"].to_numpy(np.int64) if known else None
-        return cls(rows["patient_id"].to_numpy(str), fold=fold, **settings)
+        fold = model_numbers(rows).to_numpy(np.int64) if known else None
+        known = "repeat" in rows.columns and bool(rows["repeat"].notna().all()) and len(rows) > 0
+        repeat = rows["repeat"].to_numpy(np.int64) if known else None
+        return cls(rows["patient_id"].to_numpy(str), fold=fold, repeat=repeat, **settings)
 
     @property
     def cross_validated(self) -> bool:
@@ -75,19 +87,48 @@ class Sampling:
         return self.fold is not None and len(np.unique(self.fold)) > 1
 
     @property
+    def repeated(self) -> bool:
+        """Whether the scans stand in several repeats of a cross-validation."""
+        return self.n_repeats > 1
+
+    @property
     def clustered(self) -> bool:
-        """Whether any patient has more than one scan."""
+        """Whether any patient has more than one row: several scans, or several repeats."""
         return self.n_patients < len(self._index)
+
+    @property
+    def several_scans(self) -> bool:
+        """Whether any patient has more than one scan."""
+        if self.repeat is None or not self.repeated:
+            return self.clustered
+        pairs = np.stack([self._index, self.repeat])
+        return np.unique(pairs, axis=1).shape[1] < len(self._index)
+
+    @property
+    def n_scans(self) -> int:
+        """Number of scans; each counts once, in however many repeats it stands."""
+        return self.per_repeat(len(self._index))
+
+    def per_repeat(self, rows: int) -> int:
+        """How many scans so many rows are: their number in a repeat, on average."""
+        return rows if not self.repeated else max(min(rows, 1), round(rows / self.n_repeats))
 
     @property
     def single_patient(self) -> bool:
         """Whether several scans are all of one patient, so that nothing shows how patients vary."""
         return self.clustered and self.n_patients == 1
 
+    @property
+    def by_repeat(self) -> Sampling:
+        """The same scans, those of each repeat as one model's; of one repeat, of one model."""
+        repeat = self.repeat if self.repeated else None
+        return replace(self, fold=repeat, repeat=None)
+
     def subset(self, rows: NDArray[np.bool_]) -> Sampling:
         """The same sampling for the scans where `rows` (shape (n,)) is true."""
         fold = None if self.fold is None else self.fold[rows]
-        return replace(self, patient=np.asarray(self.patient)[rows], fold=fold)
+        repeat = None if self.repeat is None else self.repeat[rows]
+        return replace(self, patient=np.asarray(self.patient)[rows], fold=fold, repeat=repeat)
 
     def sum_by_patient(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """Sum over each patient's scans of values of shape (n,); shape (n_patients,)."""

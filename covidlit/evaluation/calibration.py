@@ -111,10 +111,10 @@ def calibration(
     n = len(score)
     if n == 0:
         return {"reason": "no scored scan"}
-    bins = calibration_bins(score, n_bins)
+    bins = calibration_bins(score, int(max(1, min(n_bins, sampling.n_scans // 5))))
     curve = [
         {
-            "n": int((bins == index).sum()),
+            "n": sampling.per_repeat(int((bins == index).sum())),
             "mean_score": float(np.mean(score[bins == index])),
             "observed": proportion(target, bins == index, sampling).to_dict(),
         }
@@ -137,13 +137,17 @@ def calibration(
         record[name] = _estimate(
             values[column],
             sampling.percentile(replicates[:, column], values[column]),
-            n,
+            sampling.n_scans,
             "only one class",
         ).to_dict()
     ece = float(calibration_error(target, score, bins, one)[0])
     spread = sampling.distribution(lambda w: calibration_error(target, score, bins, w))
     record["ece"] = _estimate(
-        ece, sampling.bias_corrected(spread, ece), n, "", "patient bootstrap, bias-corrected"
+        ece,
+        sampling.bias_corrected(spread, ece),
+        sampling.n_scans,
+        "",
+        "patient bootstrap, bias-corrected",
     ).to_dict()
     record["ece_if_perfect"] = _ece_by_chance(score, bins, sampling)
     return record
@@ -155,7 +159,7 @@ def _summaries(
     names = ("slope", "intercept", "calibration_in_the_large")
     if target.all() or not target.any():
         reason = "only one class"
-        return {name: Estimate.undefined(reason, len(score)).to_dict() for name in names}
+        return {name: Estimate.undefined(reason, sampling.n_scans).to_dict() for name in names}
     values = recalibration(target, score, np.ones((1, len(score))))[0]
     replicates = sampling.distribution(lambda weights: recalibration(target, score, weights))
     slope_reason = _why_no_slope(target, score)
@@ -164,7 +168,7 @@ def _summaries(
         name: _estimate(
             values[column],
             sampling.percentile(replicates[:, column], values[column]),
-            len(score),
+            sampling.n_scans,
             reason,
         ).to_dict()
         for column, (name, reason) in enumerate(zip(names, reasons, strict=True))

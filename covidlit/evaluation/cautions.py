@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from covidlit.evaluation.folds import fold_name, model_number
 from covidlit.evaluation.subgroups import MISSING
 
 MIN_PER_CLASS = 100
@@ -136,13 +137,23 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
                 "the scores of different models cannot be compared; sensitivity, specificity and "
                 "the like count the decisions of all folds, each at its own threshold. Curves, "
                 "calibration and tables of thresholds pool the scores all the same. Intervals do "
-                "not hold how much trainings on other patients would differ.",
+                "not hold how much trainings on other patients would differ; that of the corrected "
+                "t does.",
+            )
+        )
+    if (repeats := test.get("n_repeats", 1)) > 1:
+        found.append(
+            (
+                "repeats",
+                f"Each test scan is scored in {repeats} repeats, by a model that was not trained "
+                "on it: results are means over the repeats. Patients are counted and drawn once, "
+                "so that repeats do not make intervals narrower than the patients allow.",
             )
         )
     for name, part in metrics["parts"].items():
         without = [fold for fold in part.get("folds", ()) if fold["auc"]["value"] is None]
         if without and len(without) < len(part["folds"]):
-            named = "; ".join(f"fold {fold['fold']}: {fold['auc']['reason']}" for fold in without)
+            named = "; ".join(f"{_fold(fold)}: {fold['auc']['reason']}" for fold in without)
             found.append(
                 (
                     "fold_without_auc",
@@ -151,6 +162,11 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
                 )
             )
     return [{"code": code, "text": text} for code, text in found]
+
+
+def _fold(record: dict[str, Any]) -> str:
+    """Such as "fold 3" or "fold 3 of repeat 1"."""
+    return f"fold {fold_name(model_number(record['fold'], record.get('repeat')))}"
 
 
 def few_for_threshold(points: Sequence[dict[str, Any]]) -> int | None:

@@ -13,7 +13,7 @@ from scipy import stats
 from covidlit.evaluation.auc import sampled_auc
 from covidlit.evaluation.bootstrap import ONE_PATIENT, Sampling
 from covidlit.evaluation.estimate import Estimate
-from covidlit.evaluation.predictions import accepted
+from covidlit.evaluation.predictions import accepted, of_one_repeat
 
 MIN_SCANS = 5
 """Centres with fewer scans in a stratum are left out of it."""
@@ -77,7 +77,8 @@ def centres_left_out(
     used = {centre["centre"] for stratum in strata for centre in stratum["centres"]}
     records = []
     for name, rows in table[~table["centre"].isin(list(used))].groupby("centre"):
-        scored, n = accepted(rows), int((checked["centre"] == name).sum())
+        rows = of_one_repeat(rows)
+        scored, n = accepted(rows), int((of_one_repeat(checked)["centre"] == name).sum())
         if len(scored) == 0:
             reason = f"no scan with a score, {len(rows)} refused"
         elif n == 0:
@@ -94,14 +95,14 @@ def _too_few(n: int) -> str:
 
 def _stratum(table: pd.DataFrame, sampling: Sampling, everyone: Sequence[str]) -> dict[str, Any]:
     centre = table["centre"].astype("string").fillna("").to_numpy(str)
-    counts = {name: int((centre == name).sum()) for name in everyone}
+    counts = {name: sampling.per_repeat(int((centre == name).sum())) for name in everyone}
     names = [name for name in everyone if counts[name] >= MIN_SCANS]
     keep = np.isin(centre, names)
-    record: dict[str, Any] = {"n": int(keep.sum()), "n_centres": len(names)}
+    record: dict[str, Any] = {"n": sampling.per_repeat(int(keep.sum())), "n_centres": len(names)}
     record["left_out"] = [
         {"centre": name, "reason": _too_few(counts[name])} for name in everyone if name not in names
     ]
-    if unknown := int((centre == "").sum()):
+    if unknown := sampling.per_repeat(int((centre == "").sum())):
         reason = f"{unknown} scan{'s' * (unknown > 1)} without a centre"
         record["left_out"].append({"centre": None, "reason": reason})
     score, centre, sampling = (
@@ -114,7 +115,7 @@ def _stratum(table: pd.DataFrame, sampling: Sampling, everyone: Sequence[str]) -
     record["centres"] = [
         {
             "centre": str(name),
-            "n": int((centre == name).sum()),
+            "n": sampling.per_repeat(int((centre == name).sum())),
             "auc": sampled_auc(centre == name, score, sampling).to_dict(),
         }
         for name in names
@@ -232,5 +233,5 @@ def _guessed(centre: NDArray[np.str_], score: NDArray[np.floating], sampling: Sa
     interval = sampling.percentile(replicates, value)
     method = "5-fold cross-validation; patient bootstrap of its guesses, percentile"
     if interval is None:
-        return Estimate(value, None, None, len(code), method, "the replicates do not vary")
-    return Estimate(value, *interval, len(code), method)
+        return Estimate(value, None, None, sampling.n_scans, method, "the replicates do not vary")
+    return Estimate(value, *interval, sampling.n_scans, method)

@@ -14,14 +14,22 @@ from covidlit.evaluation.proportions import proportion
 ONE_CLASS = "only one class is present"
 
 
-def confusion(target: NDArray[np.bool_], decision: NDArray[np.bool_]) -> dict[str, int]:
-    """Counts tp, fn, fp, tn of decisions (true = called positive), both of shape (n,)."""
-    return {
+def confusion(
+    target: NDArray[np.bool_], decision: NDArray[np.bool_], n_repeats: int = 1
+) -> dict[str, int | float]:
+    """Counts tp, fn, fp, tn of decisions (true = called positive), both of shape (n,).
+
+    Of several repeats of a cross-validation the mean counts of a repeat, to a tenth.
+    """
+    counts = {
         "tp": int((target & decision).sum()),
         "fn": int((target & ~decision).sum()),
         "fp": int((~target & decision).sum()),
         "tn": int((~target & ~decision).sum()),
     }
+    if n_repeats == 1:
+        return dict(counts)
+    return {name: round(count / n_repeats, 1) for name, count in counts.items()}
 
 
 def classification_measures(
@@ -50,9 +58,9 @@ def classification_measures(
         **_composite_measures(target, decision, sampling),
     }
     if target.all() or not target.any():
-        measures["ppv"] = measures["npv"] = Estimate.undefined(ONE_CLASS, len(target))
-    if not sampling.clustered:
-        measures["balanced_accuracy"] = _mean_of(sensitivity, specificity, len(target))
+        measures["ppv"] = measures["npv"] = Estimate.undefined(ONE_CLASS, sampling.n_scans)
+    if not sampling.several_scans:
+        measures["balanced_accuracy"] = _mean_of(sensitivity, specificity, sampling.n_scans)
     return measures
 
 
@@ -82,7 +90,7 @@ _COMPOSITE: dict[str, Callable[..., NDArray[np.float64]]] = {
 def _composite_measures(
     target: NDArray[np.bool_], decision: NDArray[np.bool_], sampling: Sampling
 ) -> dict[str, Estimate]:
-    n = len(target)
+    n = sampling.n_scans
     if target.all() or not target.any():
         return {name: Estimate.undefined(ONE_CLASS, n) for name in _COMPOSITE}
     cells = np.stack(

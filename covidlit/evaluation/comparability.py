@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from covidlit.errors import PredictionsError
+from covidlit.evaluation.folds import model_numbers
 from covidlit.evaluation.run_splits import (
     SPLIT_HASH,
     SPLIT_PARTS,
@@ -25,6 +26,14 @@ def check_comparable(runs: Sequence[SeedRun]) -> None:
     Raises:
         PredictionsError: names the runs and up to five of the scans.
     """
+    repeats = {run.name: run.repeats for run in runs}
+    if len(set(repeats.values())) > 1:
+        counted = "; ".join(f"{name} {n}" for name, n in repeats.items())
+        raise PredictionsError(
+            f"the repeats differ: {counted}.",
+            where="runs",
+            fix="compare cross-validations with the same cross_validation.repeats.",
+        )
     tests = {run.name: run.test for run in runs}
     union = sorted(set().union(*(test.index for test in tests.values())))
     lacking = {name: sorted(set(union) - set(test.index)) for name, test in tests.items()}
@@ -68,7 +77,8 @@ def check_splits(runs: Sequence[SeedRun]) -> str | None:
             unknown.append(run.name)
             continue
         columns = ["run_id", "fold", SPLIT_HASH, SPLIT_PARTS, SPLIT_SETTINGS]
-        for row in run.table.reindex(columns=columns).drop_duplicates().itertuples(index=False):
+        table = run.table.assign(fold=model_numbers(run.table))
+        for row in table.reindex(columns=columns).drop_duplicates().itertuples(index=False):
             place = (run.seed, None if pd.isna(row.fold) else int(row.fold))
             texts = (None if pd.isna(value) else str(value) for value in row[2:])
             known.setdefault(place, []).append(_RunSplit(f"{run.name} ({row.run_id})", *texts))

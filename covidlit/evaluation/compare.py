@@ -16,14 +16,14 @@ from covidlit.evaluation.auc import sampled_auc
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.comparability import check_comparable, check_splits, listed
 from covidlit.evaluation.comparison_notes import comparison_notes, conclusion
-from covidlit.evaluation.cross_validation import fold_aucs
 from covidlit.evaluation.difference import DifferenceTest, corrected
+from covidlit.evaluation.fold_differences import differences_by_fold, differences_over_trainings
 from covidlit.evaluation.paired import McNemar, auc_difference, proportion_difference
 from covidlit.evaluation.part import score_spread
-from covidlit.evaluation.predictions import count_scoreless
+from covidlit.evaluation.predictions import count_scoreless, of_one_repeat
 from covidlit.evaluation.proportions import proportion
 from covidlit.evaluation.runs import skipped_note
-from covidlit.evaluation.seed_average import Scores, run_scores, same_folds, seed_average
+from covidlit.evaluation.seed_average import Scores, run_scores, seed_average
 from covidlit.evaluation.seed_runs import SeedRun, seed_runs
 from covidlit.evaluation.settings import check_settings
 
@@ -75,7 +75,10 @@ def compare(
     these; how much one training differs from the next stands beside it, by seed and uncorrected.
 
     Of cross-validations the means of the folds' AUCs are compared, paired by patient and so, on the
-    same folds, by fold; see `covidlit.evaluation.cross_validation`.
+    same folds, by fold; see `covidlit.evaluation.cross_validation`. Repeats are further folds of
+    the same patients. Beside these tests, which hold for these trainings, stands the corrected
+    resampled t-test over the folds, uncorrected for the number of pairs; see
+    `covidlit.evaluation.corrected_t`.
 
     Scans that any run refused are left out for all, and said so. Where patients have several scans,
     a bootstrap of patients takes the place of DeLong's and McNemar's tests.
@@ -109,7 +112,8 @@ def compare(
     scans = list(scored.index)
     target = scored["target"].to_numpy(bool)
     settings = {"confidence": confidence, "n_bootstrap": n_bootstrap, "seed": seed}
-    sampling = Sampling.of(scored[["patient_id"]], **settings)
+    sampling = Sampling.of(scored[["patient_id", "repeat"]], **settings)
+    n_positive = sampling.per_repeat(int(target.sum()))
     models: dict[str, list[SeedRun]] = {}
     for run in runs:
         models.setdefault(run.model, []).append(run)
@@ -127,12 +131,13 @@ def compare(
         },
         "positive_class": next((run.positive_class for run in runs if run.positive_class), None),
         "test": {
-            "n_scans": len(runs[0].test),
-            "n_compared": len(scans),
+            "n_scans": len(of_one_repeat(runs[0].test)),
+            "n_compared": sampling.n_scans,
             "n_patients": sampling.n_patients,
-            "several_scans_per_patient": sampling.clustered,
-            "n_positive": int(target.sum()),
-            "n_negative": int((~target).sum()),
+            "n_repeats": sampling.n_repeats,
+            "several_scans_per_patient": sampling.several_scans,
+            "n_positive": n_positive,
+            "n_negative": sampling.n_scans - n_positive,
             "centres": sorted(map(str, scored["centre"].dropna().unique())),
         },
         "models": [
@@ -144,7 +149,10 @@ def compare(
             for name in dict.fromkeys(FAMILIES.values())
         },
         "tests": tests,
-        "by_fold": _by_fold(scores, target, sampling),
+        "by_fold": differences_by_fold(scores, target, sampling),
+        "over_trainings": differences_over_trainings(
+            scores, target, sampling, {name: own[0].table for name, own in models.items()}
+        ),
         "by_seed": _by_seed(models, target, sampling, scans, operating_point),
     }
     results["conclusions"] = [
@@ -169,11 +177,14 @@ def _variant(mcnemar: str) -> McNemar:
 
 
 def _scored_by_all(runs: Sequence[SeedRun]) -> pd.DataFrame:
-    """The test rows of the first run for the scans that every run scored, by scan_id."""
+    """The test rows of the first run for the scans that every run scored, in every repeat."""
     test = runs[0].test
     scored = np.ones(len(test), bool)
     for run in runs:
         scored &= (run.test["status"] == "ok").to_numpy(bool)
+    if "scan_id" in test:  # one row for each repeat: a scan is left out of all of them
+        by_scan = pd.Series(scored, index=test.index).groupby(test["scan_id"])
+        scored = by_scan.transform("all").to_numpy(bool)
     if not scored.any():
         names = listed([run.name for run in runs])
         raise PredictionsError(
@@ -233,7 +244,7 @@ def _model(
         {
             "seed": run.seed,
             "run_ids": list(run.run_ids),
-            "n_refused": int((run.test["status"] != "ok").sum()),
+            "n_refused": int((of_one_repeat(run.test)["status"] != "ok").sum()),
             "without_score": count_scoreless(run.table),
             **_measures(one, target, sampling),
         }
@@ -305,25 +316,6 @@ def _by_seed(
                 test = _auc_test(target, first, second, sampling)
                 record = {"measure": "auc", "first": a, "second": b, "seed": run.seed}
                 records.append(record | test.to_dict())
-    return records
-
-
-def _by_fold(
-    scores: Mapping[str, Scores], target: NDArray[np.bool_], sampling: Sampling
-) -> list[dict[str, Any]]:
-    """AUC differences fold by fold, of models with the same folds; null without both AUCs."""
-    records = []
-    for a, b in combinations(scores, 2):
-        own = replace(sampling, fold=scores[a].fold)
-        if not own.cross_validated or not same_folds(scores[a], scores[b]):
-            continue
-        first, second = (fold_aucs(target, scores[name].score, own) for name in (a, b))
-        for fold in own.rows_by_fold():
-            record = {"measure": "auc", "first": a, "second": b, "fold": fold}
-            if fold in first.left_out:
-                records.append({**record, "value": None, "reason": first.left_out[fold]})
-            else:
-                records.append({**record, "value": first.aucs[fold] - second.aucs[fold]})
     return records
 
 

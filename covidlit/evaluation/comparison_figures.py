@@ -63,8 +63,10 @@ def overlay_figure(
         return svg_text(figure, "overlay", f"ROC curves of the test scans: {named}", synthetic)
 
 
-def forest_figure(tests: Sequence[dict[str, Any]], synthetic: bool = False) -> str | None:
-    """AUC differences with their intervals, one row per pair; None where none is defined."""
+def forest_figure(
+    tests: Sequence[dict[str, Any]], synthetic: bool = False, of_what: str = "AUCs"
+) -> str | None:
+    """Differences with their intervals, one row per pair; None where none is defined."""
     rows = [test for test in tests if test["difference"]["value"] is not None]
     if not rows:
         return None
@@ -77,10 +79,10 @@ def forest_figure(tests: Sequence[dict[str, Any]], synthetic: bool = False) -> s
                 axes.plot([record["low"], record["high"]], [place, place], color=BLUE, lw=2)
             axes.plot(record["value"], place, color=BLUE, marker="s", ms=6)
         axes.set_yticks(range(len(rows)), [_pair(test) for test in rows])
-        axes.set(xlabel="difference of the AUCs", ylim=(len(rows) - 0.5, -0.5))
+        axes.set(xlabel=f"difference of the {of_what}", ylim=(len(rows) - 0.5, -0.5))
         reach = 1.1 * max(map(abs, axes.get_xlim()))
         axes.set_xlim(-reach, reach)
-        return svg_text(figure, "forest", "Differences of the AUCs with intervals", synthetic)
+        return svg_text(figure, "forest", f"Differences of the {of_what} with intervals", synthetic)
 
 
 def spread_figure(models: Sequence[dict[str, Any]], synthetic: bool = False) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 from covidlit.evaluation.cautions import MIN_PER_CLASS, few_for_threshold, no_spread
 from covidlit.evaluation.difference import format_p
 from covidlit.evaluation.estimate import format_level
+from covidlit.evaluation.folds import fold_name, model_number
 
 _MEASURES = {"auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity"}
 
@@ -16,25 +17,27 @@ def conclusion(test: dict[str, Any], n_tests: int, confidence: float) -> str:
     """What one test shows, as a sentence; a difference is shown if its Holm p is below 1 - level.
 
     Args:
-        test: a record of `Comparison.results["tests"]`.
+        test: a record of `Comparison.results["tests"]`; its `name`, where it has one, is that of
+            the measure.
         n_tests: how many tests its family has.
         confidence: level of the intervals.
     """
-    a, b, measure = test["first"], test["second"], _MEASURES[test["measure"]]
+    a, b, measure = test["first"], test["second"], test.get("name") or _MEASURES[test["measure"]]
+    as_share = test["measure"] in ("sensitivity", "specificity")
     difference, p_holm, p_value = test["difference"], test["p_holm"], test["p_value"]
     if difference["value"] is None:
         return (
             f"{measure[0].upper()}{measure[1:]}: {a} and {b} cannot be compared: "
             f"{difference['reason']}."
         )
-    size = _size(difference, test["measure"] == "auc", confidence)
+    size = _size(difference, not as_share, confidence)
     if p_holm is None:
         return f"No test of the {measure} of {a} and {b} ({size}): {test['reason']}."
     correction = f", Holm-corrected for {n_tests} tests" if n_tests > 1 else ""
     if p_holm < 1 - confidence:
         if difference["value"] < 0:
             a, b, difference = b, a, _turned(difference)
-            size = _size(difference, test["measure"] == "auc", confidence)
+            size = _size(difference, not as_share, confidence)
         return (
             f"A difference was shown: {a} has a higher {measure} than {b} "
             f"({size}; {format_p(p_holm)}{correction})."
@@ -99,6 +102,16 @@ def comparison_notes(results: dict[str, Any], split_note: str | None) -> list[di
                 "several_scans",
                 "Some patients have several scans, so DeLong's and McNemar's tests do not hold: "
                 "intervals and p-values come from a bootstrap that draws patients.",
+            )
+        )
+    if (repeats := test.get("n_repeats", 1)) > 1:
+        found.append(
+            (
+                "repeats",
+                f"Each scan was scored in {repeats} repeats, and models are compared repeat by "
+                "repeat: differences are means over the repeats, paired by patient. Patients are "
+                "counted and drawn once; tests of sensitivity and specificity come from a "
+                "bootstrap that draws them.",
             )
         )
     found += _about_thresholds(models)
@@ -185,7 +198,7 @@ def _about_folds(
             "AUCs of cross-validations are means of the folds' AUCs, and their tests are paired by "
             "patient within the folds; sensitivity and specificity count the decisions of all "
             "folds. The tests hold for these trainings: they do not hold how much trainings on "
-            "other patients would differ."
+            "other patients would differ, which the corrected resampled t-test does."
         )
         found.append(("folds", text))
     if other := [m["model"] for m in models if len(m["folds"]) > 1 and not m["cross_validated"]]:
@@ -194,7 +207,11 @@ def _about_folds(
             "those of no one model, and their AUC pools them."
         )
         found.append(("folds_of_seeds", text))
-    lacking = {row["fold"]: row["reason"] for row in by_fold if row["value"] is None}
+    lacking = {
+        fold_name(model_number(row["fold"], row.get("repeat"))): row["reason"]
+        for row in by_fold
+        if row["value"] is None
+    }
     if lacking:
         named = "; ".join(f"fold {fold}: {reason}" for fold, reason in lacking.items())
         found.append(("fold_without_auc", f"Folds without an AUC are left out ({named})."))

@@ -9,10 +9,11 @@ from covidlit.evaluation.compare import FAMILIES, Comparison
 from covidlit.evaluation.comparison_table import COLUMNS, comparison_table
 from covidlit.evaluation.estimate import format_level
 from covidlit.evaluation.report import page_template
+from covidlit.evaluation.row_names import SCAN, page_in_unit
 from covidlit.files import check_own_json, check_own_page, write_json, write_text
 from covidlit.tables import check_own_table, write_table
 
-_PAGE, _TABLE, _JSON = "comparison.html", "comparison.csv", "comparison.json"
+PAGE, TABLE, JSON = "comparison.html", "comparison.csv", "comparison.json"
 _COMMAND = "covidlit compare"
 
 
@@ -23,9 +24,9 @@ def check_own_comparison(out_dir: str | Path) -> None:
         CovidlitError: another file lies there, or the folder cannot be written.
     """
     folder = Path(out_dir)
-    check_own_page(folder / _PAGE, _COMMAND, older="<footer>Made by covidlit from the predictions")
-    check_own_table(folder / _TABLE, COLUMNS, _COMMAND)
-    check_own_json(folder / _JSON, ("format", "models", "tests", "command"), _COMMAND)
+    check_own_page(folder / PAGE, _COMMAND, older="<footer>Made by covidlit from the predictions")
+    check_own_table(folder / TABLE, COLUMNS, _COMMAND)
+    check_own_json(folder / JSON, ("format", "models", "tests", "command"), _COMMAND)
 
 
 def write_comparison(
@@ -34,6 +35,7 @@ def write_comparison(
     *,
     title: str = "Comparison of models",
     command: str | None = None,
+    unit: str = SCAN,
 ) -> Path:
     """Write the page, the table and the JSON into `out_dir`, atomically; returns the page's path.
 
@@ -42,19 +44,24 @@ def write_comparison(
         out_dir: folder, made if needed.
         title: heading of the page.
         command: the command line that made it.
+        unit: what a row is, such as "patient".
 
     Raises:
         CovidlitError: the folder cannot be written.
     """
     folder = Path(out_dir)
-    page = render_comparison(comparison, title=title, command=command)
-    write_json(folder / _JSON, comparison.to_dict() | {"command": command})
-    write_table(comparison_table(comparison.results), folder / _TABLE)
-    return write_text(folder / _PAGE, page)
+    page = render_comparison(comparison, title=title, command=command, unit=unit)
+    write_json(folder / JSON, comparison.to_dict() | {"command": command})
+    write_table(comparison_table(comparison.results), folder / TABLE)
+    return write_text(folder / PAGE, page)
 
 
 def render_comparison(
-    comparison: Comparison, *, title: str = "Comparison of models", command: str | None = None
+    comparison: Comparison,
+    *,
+    title: str = "Comparison of models",
+    command: str | None = None,
+    unit: str = SCAN,
 ) -> str:
     """The page as HTML text; everything it needs is inside."""
     results = comparison.results
@@ -68,7 +75,7 @@ def render_comparison(
     if target.any() and not target.all():
         drawn["overlay"] = figures.overlay_figure(target, comparison.scores, models, synthetic)
     level = results["settings"]["confidence"]
-    return page_template("comparison.html.j2").render(
+    page = page_template("comparison.html.j2").render(
         title=title,
         command=command,
         results=results,
@@ -88,3 +95,4 @@ def render_comparison(
         cross_validated=any(model["cross_validated"] for model in models),
         several_seeds=any(model["n_seeds"] > 1 for model in models),
     )
+    return page_in_unit(page, unit)

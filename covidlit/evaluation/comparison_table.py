@@ -34,8 +34,9 @@ def comparison_table(results: dict[str, Any]) -> pd.DataFrame:
 
     `result` is "model" (of the score averaged over its seeds), "seed" (of one seed), "spread over
     seeds" (mean, SD, minimum and maximum of the seeds' AUCs), "difference" (`model` minus `minus`,
-    with its test) or "difference of one seed". `interval` names the method of the interval. Columns
-    that say nothing about a result are empty.
+    with its test), "difference over trainings" (the corrected resampled t-test of
+    cross-validations) or "difference of one seed". `interval` names the method of the interval.
+    Columns that say nothing about a result are empty.
     """
     rows = [*_models(results), *_differences(results)]
     return pd.DataFrame(rows).reindex(columns=list(COLUMNS)).astype({"seed": "Int64"})
@@ -63,6 +64,8 @@ def _differences(results: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for test in results["tests"]:
         n_tests = results["families"][test["family"]]
         yield _test(test, "difference") | {"family": test["family"], "n_tests": n_tests}
+    for test in results.get("over_trainings", ()):
+        yield _test(test, "difference over trainings")
     for test in results["by_seed"]:
         yield _test(test, "difference of one seed") | {"seed": test["seed"]}
 

@@ -4,6 +4,10 @@ Each fold has a model of its own, and nothing makes the scores of two models com
 0.4 may be another's 0.6. So scans are ranked within their fold only, and the mean of the folds'
 AUCs stands for the cross-validation. A single AUC of all scores, the pooled one, ranks scans of
 different models against each other, and DeLong's variance takes all these models for one.
+
+Repeats of a cross-validation are further folds: the mean is taken over the folds of all repeats,
+and what a patient moves in each repeat is summed before it is squared, so that repeats add no
+patients. A table that repeats itself has the interval of one copy.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from covidlit.evaluation.bootstrap import ONE_PATIENT, Sampling
 from covidlit.evaluation.delong import placements
 from covidlit.evaluation.difference import DifferenceTest
 from covidlit.evaluation.estimate import Estimate, logit_interval
+from covidlit.evaluation.folds import fold_and_repeat, fold_name
 from covidlit.evaluation.newcombe import newcombe_interval_of_mean, newcombe_variance
 
 CURVE = "influence curve"
@@ -31,9 +36,9 @@ class FoldAucs:
     """The AUCs of the folds, and what their mean owes to each patient.
 
     Attributes:
-        aucs: AUC of each fold that has one.
+        aucs: AUC of each fold that has one, by `covidlit.evaluation.folds.model_number`.
         left_out: why each of the other folds has none.
-        n: number of scans in the folds that have an AUC.
+        n: number of scans in the folds that have an AUC; of repeats, in one of them.
         influence: shape (patients,), influence of each patient on the mean, in the order of the
             sampling; the variance is the sum of its squares, and `rest`.
         rest: variance that folds add in which a class has a single patient, whose influence says
@@ -60,16 +65,27 @@ class FoldAucs:
 
     @property
     def named(self) -> str:
-        """Which mean it is, such as "mean of 5 folds" or "mean of 4 of 5 folds"."""
+        """Which mean it is: "mean of 5 folds", "mean of 4 of 5 folds", "... in 3 repeats"."""
         n, total = len(self.aucs), len(self.aucs) + len(self.left_out)
-        return f"mean of {total} folds" if n == total else f"mean of {n} of {total} folds"
+        repeats = {fold_and_repeat(number)[1] for number in (*self.aucs, *self.left_out)}
+        repeated = f" in {len(repeats)} repeats" if len(repeats) > 1 else ""
+        named = f"mean of {total} folds" if n == total else f"mean of {n} of {total} folds"
+        return named + repeated
+
+    @property
+    def _sizes_of_a_repeat(self) -> Sequence[tuple[int, int]]:
+        """The sizes of the folds of one repeat, for the others are of the same patients."""
+        repeats = [fold_and_repeat(number)[1] for number in self.aucs]
+        return [
+            size for size, repeat in zip(self.sizes, repeats, strict=True) if repeat == repeats[0]
+        ]
 
     @property
     def problem(self) -> str | None:
         """Why there is no mean: no fold has an AUC; None where there is one."""
         if self.aucs:
             return None
-        reasons = "; ".join(f"fold {fold}: {why}" for fold, why in self.left_out.items())
+        reasons = "; ".join(f"fold {fold_name(n)}: {why}" for n, why in self.left_out.items())
         return f"no fold has an AUC ({reasons})"
 
     def estimate(self, confidence: float) -> Estimate:
@@ -87,7 +103,7 @@ class FoldAucs:
         if len(self.influence) == 1:
             return Estimate(self.mean, None, None, self.n, "none", ONE_PATIENT)
         if self.variance < _TINY or not 0 < self.mean < 1:
-            ends = newcombe_interval_of_mean(self.mean, self.sizes, confidence)
+            ends = newcombe_interval_of_mean(self.mean, self._sizes_of_a_repeat, confidence)
             return Estimate(self.mean, *ends, self.n, f"{self.named}, Newcombe score interval")
         ends = logit_interval(self.mean, self.variance, confidence)
         return Estimate(self.mean, *ends, self.n, f"{self.named}, {CURVE}")
@@ -140,8 +156,10 @@ def fold_aucs(
     count = max(1, len(aucs))
     mean = float(np.mean(list(aucs.values()))) if aucs else 0.0
     alone = [size for size in sizes.values() if min(size) < 2]
-    rest = sum(newcombe_variance(mean, *size) for size in alone) / count**2
+    # What repeats add of it is of the same patients: as much as if they had moved together.
+    rest = sampling.n_repeats * sum(newcombe_variance(mean, *size) for size in alone) / count**2
     influence = sampling.sum_by_patient(moves) / count
+    n = sampling.per_repeat(n)
     return FoldAucs(aucs, left_out, n, influence, rest, list(sizes.values()))
 
 

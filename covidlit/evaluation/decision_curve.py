@@ -105,7 +105,7 @@ def decision_curve(
 
 
 def _estimate(value: float, replicates: NDArray[np.float64], sampling: Sampling) -> Estimate:
-    n = len(np.asarray(sampling.patient))
+    n = sampling.n_scans
     if sampling.single_patient:
         return Estimate(float(value), None, None, n, "none", ONE_PATIENT)
     interval = sampling.percentile(replicates, float(value))

@@ -100,7 +100,7 @@ def bootstrap_test(value: float, replicates: ArrayLike, sampling: Sampling) -> D
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, section 15.4; one is added
     to both counts as in Davison and Hinkley 1997, equation 4.11.
     """
-    n = len(np.asarray(sampling.patient))
+    n = sampling.n_scans
     values = np.asarray(replicates, dtype=np.float64)
     interval = sampling.percentile(values, value)
     if interval is None:

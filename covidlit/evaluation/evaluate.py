@@ -11,10 +11,13 @@ import pandas as pd
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.cautions import cautions
 from covidlit.evaluation.centre_check import centre_check, centres_left_out
+from covidlit.evaluation.corrected_t import corrected_interval, training_ratios
+from covidlit.evaluation.cross_validation import fold_aucs
 from covidlit.evaluation.estimate import Estimate
+from covidlit.evaluation.folds import model_numbers
 from covidlit.evaluation.multiclass import positive_class
 from covidlit.evaluation.operating_point import OperatingPoint, operating_points
-from covidlit.evaluation.part import evaluate_folds, evaluate_part
+from covidlit.evaluation.part import SamplingOf, evaluate_folds, evaluate_part, evaluate_repeats
 from covidlit.evaluation.predictions import (
     PARTS,
     accepted,
@@ -106,7 +109,8 @@ def evaluate(
     """Compute every statistic of one run, or of the folds of one cross-validation together.
 
     Of several folds an AUC is the mean of the folds' AUCs (`covidlit.evaluation.cross_validation`);
-    decisions are counted over all folds, each at its own fold's threshold.
+    decisions are counted over all folds, each at its own fold's threshold. Repeats of a
+    cross-validation are further folds of the same patients, which never count twice.
 
     Args:
         predictions: table of contract 6 (see `PREDICTIONS_SCHEMA`) with a test part; see
@@ -138,7 +142,8 @@ def evaluate(
     points = operating_points(table, operating_point)
     folds = list(points)
     table["threshold"] = [
-        points[None if pd.isna(fold) else int(fold)].threshold for fold in table["fold"]
+        points[None if pd.isna(number) else int(number)].threshold
+        for number in model_numbers(table)
     ]
 
     def sampling_of(rows: pd.DataFrame) -> Sampling:
@@ -150,6 +155,9 @@ def evaluate(
         if len(accepted(rows)):
             parts[part] = evaluate_part(rows, sampling_of, subgroups)
             parts[part]["folds"] = evaluate_folds(rows, sampling_of) if len(folds) > 1 else []
+            parts[part]["repeats"] = evaluate_repeats(rows, sampling_of)
+    if len(folds) > 1:
+        parts["test"]["auc_corrected"] = _corrected(table, sampling_of, confidence).to_dict()
     scored = accepted(table)
     checked = scored if len(folds) == 1 else scored[scored["part"] == "test"]
     check = centre_check(checked, sampling_of(checked))
@@ -176,6 +184,14 @@ def evaluate(
     }
     metrics["cautions"] = cautions(metrics)
     return Evaluation(metrics, table)
+
+
+def _corrected(table: pd.DataFrame, sampling_of: SamplingOf, confidence: float) -> Estimate:
+    rows = accepted(table[table["part"] == "test"])
+    target, score = rows["target"].to_numpy(bool), rows["score"].to_numpy(float)
+    sampling = sampling_of(rows)
+    found = fold_aucs(target, score, sampling)
+    return corrected_interval(found.aucs, training_ratios(table), sampling.n_scans, confidence)
 
 
 def _described(point: OperatingPoint) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.estimate import format_level
+from covidlit.evaluation.folds import fold_and_repeat, fold_name, number_of_folder
 from covidlit.tables import read_table
 
 FILE = "thresholds.csv"
@@ -27,13 +28,15 @@ def learnt_thresholds(folder: str | Path) -> pd.DataFrame | None:
     own = _read(folder / FILE)
     if own is not None:
         return _shown(own)
-    folds = sorted(folder.glob(f"fold_*/{FILE}"), key=lambda path: _number(path.parent.name))
+    folds = sorted(
+        folder.glob(f"fold_*/{FILE}"), key=lambda path: number_of_folder(path.parent.name)
+    )
     tables = [(path.parent.name, _read(path)) for path in folds]
     shown = []
     for name, table in tables:
         if table is not None:
             rows = _shown(table[table["decides"].astype(bool)])
-            rows.insert(0, "fold", _number(name))
+            rows.insert(0, "fold", _title(name))
             shown.append(rows)
     return pd.concat(shown, ignore_index=True) if shown else None
 
@@ -73,6 +76,7 @@ def _interval(low: float, high: float, unit: str) -> str | None:
     return None if pd.isna(low) or pd.isna(high) else f"{low:.4g} to {high:.4g}{unit}"
 
 
-def _number(name: str) -> int:
-    text = name.rpartition("_")[2]
-    return int(text) if text.isdecimal() else -1
+def _title(folder: str) -> int | str:
+    number = number_of_folder(folder)
+    fold, repeat = fold_and_repeat(max(0, number))
+    return fold if repeat is None else fold_name(number)

@@ -135,6 +135,7 @@ def with_context(metrics: dict[str, Any], context: ReportContext) -> dict[str, A
         "evaluated_by": context.evaluated_by,
         "selected_on": context.selected_on,
         "cut_short": context.cut_short,
+        "unit": context.unit,
         "model": dict(context.model),
         "training": dict(context.training),
         "versions": dict(context.versions),

@@ -12,6 +12,7 @@ from covidlit.evaluation.auc import sampled_auc
 from covidlit.evaluation.bootstrap import Sampling, Weights, weighted_auc
 from covidlit.evaluation.cross_validation import fold_aucs, mean_over_classes
 from covidlit.evaluation.estimate import Estimate
+from covidlit.evaluation.folds import fold_name
 from covidlit.evaluation.predictions import accepted, class_score_columns
 from covidlit.evaluation.proportions import proportion
 
@@ -93,22 +94,29 @@ def multiclass(table: pd.DataFrame, sampling: Sampling) -> dict[str, Any]:
         },
         "macro_auc": _macro_auc(target, scores, sampling).to_dict(),
         "accuracy": proportion(guess == target, np.ones(len(target), bool), sampling).to_dict(),
-        "confusion": matrix.tolist(),
+        "confusion": _of_a_repeat(matrix, sampling.n_repeats),
     }
+
+
+def _of_a_repeat(matrix: np.ndarray, n_repeats: int) -> list[list[int | float]]:
+    """Counts; of several repeats the mean counts of a repeat, to a tenth."""
+    if n_repeats == 1:
+        return matrix.tolist()
+    return (matrix / n_repeats).round(1).tolist()
 
 
 def _macro_auc(target: np.ndarray, scores: np.ndarray, sampling: Sampling) -> Estimate:
     classes = range(scores.shape[1])
     absent = [index for index in classes if (target == index).sum() in (0, len(target))]
     if absent:
-        return Estimate.undefined("a class has no scan in this part", len(target))
+        return Estimate.undefined("a class has no scan in this part", sampling.n_scans)
 
     if sampling.cross_validated:
         each = [fold_aucs(target == index, scores[:, index], sampling) for index in classes]
         lacking = sorted({fold for one in each for fold in one.left_out})
         if lacking:
-            named = ", ".join(map(str, lacking))
-            return Estimate.undefined(f"a class has no scan in fold {named}", len(target))
+            named = ", ".join(map(fold_name, lacking))
+            return Estimate.undefined(f"a class has no scan in fold {named}", sampling.n_scans)
         return mean_over_classes(each).estimate(sampling.confidence)
 
     def mean_auc(weights: Weights) -> np.ndarray:
@@ -119,5 +127,5 @@ def _macro_auc(target: np.ndarray, scores: np.ndarray, sampling: Sampling) -> Es
     interval = sampling.percentile(sampling.distribution(mean_auc), value)
     method = "patient bootstrap, percentile"
     if interval is None:
-        return Estimate(value, None, None, len(target), method, "the replicates do not vary")
-    return Estimate(value, *interval, len(target), method)
+        return Estimate(value, None, None, sampling.n_scans, method, "the replicates do not vary")
+    return Estimate(value, *interval, sampling.n_scans, method)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covidlit.errors import PredictionsError, did_you_mean
+from covidlit.evaluation.folds import fold_and_repeat, fold_name, model_number, model_numbers
 from covidlit.evaluation.predictions import accepted
 from covidlit.evaluation.roc import roc_points
 from covidlit.evaluation.ties import rounding
@@ -35,6 +36,7 @@ class OperatingPoint:
         n: number of scans it was chosen on.
         n_positive: number of positive ones among them.
         fold: the fold it belongs to, None without folds.
+        repeat: the repeat of the cross-validation, None where there is one only.
         note: why the rule that was asked for was not used, or None.
     """
 
@@ -45,6 +47,12 @@ class OperatingPoint:
     n_positive: int
     fold: int | None = None
     note: str | None = None
+    repeat: int | None = None
+
+    @property
+    def number(self) -> int | None:
+        """The `model_number` of its fold and repeat."""
+        return None if self.fold is None else model_number(self.fold, self.repeat)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -176,7 +184,7 @@ def check_operating_point(table: pd.DataFrame, operating_point: str | float) -> 
         return rule
     for fold, rows in _by_fold(table):
         if problem := _problem(_validation(rows)):
-            place = "" if fold is None else f" of fold {fold}"
+            place = "" if fold is None else f" of fold {fold_name(fold)}"
             raise PredictionsError(
                 f"the rule {rule!r} cannot be applied{place}: {problem}.",
                 where="operating_point",
@@ -188,7 +196,9 @@ def check_operating_point(table: pd.DataFrame, operating_point: str | float) -> 
 def operating_points(
     table: pd.DataFrame, operating_point: str | float = "auto"
 ) -> dict[int | None, OperatingPoint]:
-    """One operating point per fold of a binary predictions table (key None without folds).
+    """One operating point per model of a binary predictions table.
+
+    The keys are `covidlit.evaluation.folds.model_number`: the folds, None without.
 
     "auto" is Youden's rule on the validation part, or 0.5, with a note, where there is no
     validation part with both classes and more than one score.
@@ -198,28 +208,30 @@ def operating_points(
     """
     rule = check_operating_point(table, operating_point)
     points: dict[int | None, OperatingPoint] = {}
-    for fold, rows in _by_fold(table):
+    for number, rows in _by_fold(table):
         if isinstance(rule, float):
-            points[fold] = OperatingPoint(rule, "fixed", None, 0, 0, fold)
+            point = OperatingPoint(rule, "fixed", None, 0, 0)
         else:
-            points[fold] = _chosen(_validation(rows), rule, fold)
+            point = _chosen(_validation(rows), rule)
+        fold, repeat = (None, None) if number is None else fold_and_repeat(number)
+        points[number] = replace(point, fold=fold, repeat=repeat)
     return points
 
 
-def _chosen(validation: pd.DataFrame, rule: str, fold: int | None) -> OperatingPoint:
+def _chosen(validation: pd.DataFrame, rule: str) -> OperatingPoint:
     if problem := _problem(validation):
-        return OperatingPoint(FIXED, "fixed", None, 0, 0, fold, problem)
+        return OperatingPoint(FIXED, "fixed", None, 0, 0, note=problem)
     name = "youden" if rule == "auto" else rule
     target, score = validation["target"].to_numpy(bool), validation["score"].to_numpy(float)
     if rule == "auto" and np.ptp(score) == 0:
         same = f"the {len(score)} validation scans all have the score {score[0]:.3g}"
-        return OperatingPoint(FIXED, "fixed", None, 0, 0, fold, same)
+        return OperatingPoint(FIXED, "fixed", None, 0, 0, note=same)
     threshold = choose_threshold(target, score, name)
-    return OperatingPoint(threshold, name, "validation", len(target), int(target.sum()), fold)
+    return OperatingPoint(threshold, name, "validation", len(target), int(target.sum()))
 
 
 def _by_fold(table: pd.DataFrame) -> Iterator[tuple[int | None, pd.DataFrame]]:
-    for value, rows in table.groupby("fold", dropna=False):
+    for value, rows in table.groupby(model_numbers(table), dropna=False):
         yield None if pd.isna(value) else int(str(value)), rows
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from covidlit.evaluation.auc import repeat_aucs
 from covidlit.evaluation.bootstrap import Sampling, Weights, weighted_auc
 from covidlit.evaluation.cross_validation import PAIRED, fold_aucs, mean_auc_difference
 from covidlit.evaluation.delong import placements
@@ -93,6 +94,17 @@ def auc_difference(
             return DifferenceTest.undefined(problem, PAIRED, len(np.asarray(target)))
         aucs = fold_aucs(target, first, sampling), fold_aucs(target, second, other)
         return mean_auc_difference(*aucs, sampling.confidence)
+    if sampling.repeated:
+        *_, problem = _checked(target, first, second)
+        if problem is not None:
+            return DifferenceTest.undefined(problem, DELONG, sampling.n_scans)
+
+        def between(weights: Weights) -> NDArray[np.float64]:
+            one, two = (repeat_aucs(target, each, sampling, weights) for each in (first, second))
+            return one - two
+
+        value = float(between(np.ones((1, len(np.asarray(target)))))[0])
+        return bootstrap_test(value, sampling.distribution(between), sampling)
     test = delong_test(target, first, second, sampling.confidence)
     if not sampling.clustered or test.difference.value is None:
         return test
@@ -182,7 +194,7 @@ def proportion_difference(
     both, gain, loss, neither = (share * int(cell.sum()) for cell in cells)
     interval = paired_interval(both, gain, loss, neither, part.confidence)
     name = f"{PAIRED_INTERVAL}, n = patients"
-    estimate = Estimate(float(step.mean()), *interval, len(step), name)
+    estimate = Estimate(float(step.mean()), *interval, part.n_scans, name)
     return replace(test, difference=estimate)
 
 

@@ -17,8 +17,9 @@ from covidlit.evaluation.calibration import calibration
 from covidlit.evaluation.classification import classification_measures, confusion
 from covidlit.evaluation.decision_curve import decision_curve
 from covidlit.evaluation.estimate import Estimate
+from covidlit.evaluation.folds import fold_and_repeat, model_numbers
 from covidlit.evaluation.multiclass import class_names, multiclass
-from covidlit.evaluation.predictions import accepted
+from covidlit.evaluation.predictions import accepted, of_one_repeat
 from covidlit.evaluation.proportions import proportion
 from covidlit.evaluation.refusals import misclassified, refusals
 from covidlit.evaluation.roc import RocCurve, roc_curve
@@ -47,28 +48,31 @@ def evaluate_part(
     all_called = (rows["score"].fillna(0.0) >= rows["threshold"]).to_numpy(bool)
     initially_negative = _initially_negative(table)
     measures = classification_measures(target, called, sampling)
+    once, scored = of_one_repeat(rows), of_one_repeat(table)
+    n_positive = int(scored["target"].sum())
     record: dict[str, Any] = {
-        "n_scans": len(rows),
-        "n_scored": len(table),
-        "n_refused": len(rows) - len(table),
+        "n_scans": len(once),
+        "n_scored": len(scored),
+        "n_refused": len(once) - len(scored),
         "n_patients": sampling.n_patients,
-        "several_scans_per_patient": sampling.clustered,
-        "n_positive": int(target.sum()),
-        "n_negative": int((~target).sum()),
-        "by_class": _counts(table["class_name"]),
-        "by_centre": _counts(table["centre"]),
+        "n_repeats": sampling.n_repeats,
+        "several_scans_per_patient": sampling.several_scans,
+        "n_positive": n_positive,
+        "n_negative": len(scored) - n_positive,
+        "by_class": _counts(scored["class_name"]),
+        "by_centre": _counts(scored["centre"]),
         "prevalence": proportion(target, everything, sampling).to_dict(),
         "score_spread": score_spread(score),
         "auc": sampled_auc(target, score, sampling).to_dict(),
         "auc_logit": _auc_logit(target, score, sampling).to_dict(),
         "at_operating_point": {name: value.to_dict() for name, value in measures.items()},
-        "confusion": confusion(target, called),
+        "confusion": confusion(target, called, sampling.n_repeats),
         "roc": None,
         "threshold_table": threshold_table(target, score, sampling, initially_negative),
         "calibration": calibration(target, score, sampling),
         "decision_curve": decision_curve(target, score, sampling),
         "subgroups": subgroups(table, called, sampling, columns),
-        "notes": count_notes(table["notes"]) if "notes" in table else {},
+        "notes": count_notes(scored["notes"]) if "notes" in scored else {},
         "refused": refusals(rows, all_called, sampling_of(rows)),
         "misclassified": misclassified(table, called, threshold),
     }
@@ -88,14 +92,16 @@ def evaluate_part(
 
 def evaluate_folds(rows: pd.DataFrame, sampling_of: SamplingOf) -> list[dict[str, Any]]:
     """AUC, sensitivity and specificity of each fold; `rows` as in `evaluate_part`."""
-    records = []
-    for fold, part in accepted(rows).groupby("fold"):
+    records, table = [], accepted(rows)
+    for number, part in table.groupby(model_numbers(table)):
+        fold, repeat = fold_and_repeat(int(str(number)))
         target, score = part["target"].to_numpy(bool), part["score"].to_numpy(float)
         called = score >= part["threshold"].to_numpy(float)
         sampling = sampling_of(part)
         records.append(
             {
-                "fold": int(str(fold)),
+                "fold": fold,
+                **({} if repeat is None else {"repeat": repeat}),
                 "run_id": None if part["run_id"].isna().all() else str(part["run_id"].iloc[0]),
                 "n": len(part),
                 "n_positive": int(target.sum()),
@@ -108,11 +114,38 @@ def evaluate_folds(rows: pd.DataFrame, sampling_of: SamplingOf) -> list[dict[str
     return records
 
 
+def evaluate_repeats(rows: pd.DataFrame, sampling_of: SamplingOf) -> list[dict[str, Any]]:
+    """AUC of each repeat of a cross-validation: mean of its folds, and pooled; `rows` as before.
+
+    Empty where there is one repeat only.
+    """
+    table = accepted(rows)
+    if table["repeat"].nunique() < 2:
+        return []
+    records = []
+    for repeat, part in table.groupby("repeat"):
+        target, score = part["target"].to_numpy(bool), part["score"].to_numpy(float)
+        called, sampling = score >= part["threshold"].to_numpy(float), sampling_of(part)
+        pooled = sampled_auc(target, score, replace(sampling, fold=None))
+        records.append(
+            {
+                "repeat": int(str(repeat)),
+                "auc": sampled_auc(target, score, sampling).to_dict(),
+                "auc_pooled": pooled.to_dict(),
+                "sensitivity": proportion(called, target, sampling, "no positive scan").to_dict(),
+                "specificity": proportion(~called, ~target, sampling, "no negative scan").to_dict(),
+            }
+        )
+    return records
+
+
 def _auc_logit(
     target: NDArray[np.bool_], score: NDArray[np.floating], sampling: Sampling
 ) -> Estimate:
     if sampling.cross_validated:
-        return Estimate.undefined("the interval of auc is made on the logit scale", len(target))
+        return Estimate.undefined(
+            "the interval of auc is made on the logit scale", sampling.n_scans
+        )
     if sampling.clustered:
         reason = "DeLong's variance needs one scan per patient; see auc, from the patient bootstrap"
         return Estimate.undefined(reason, len(target))

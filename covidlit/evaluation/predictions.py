@@ -19,7 +19,7 @@ PARTS = ("validation", "test")
 REQUIRED = ("part", "patient_id", "scan_id", "class_name", "target", "score")
 """Columns that a table must bring; the other columns of the schema are added when absent."""
 
-RUN_COLUMNS = ("run_id", "model", "seed", "fold")
+RUN_COLUMNS = ("run_id", "model", "seed", "fold", "repeat")
 """Columns that say which run a row belongs to."""
 
 IDENTITY = (*RUN_COLUMNS, "scan_id")
@@ -41,6 +41,13 @@ PREDICTIONS_SCHEMA = pa.DataFrameSchema(
         "model": _text(nullable=True, required=False),
         "seed": pa.Column("Int64", nullable=True, required=False, coerce=True),
         "fold": pa.Column("Int64", nullable=True, required=False, coerce=True),
+        "repeat": pa.Column(
+            "Int64",
+            pa.Check.ge(0, error="a repeat is a whole number from 0"),
+            nullable=True,
+            required=False,
+            coerce=True,
+        ),
         "part": pa.Column(
             "string", pa.Check.isin(PARTS, error="must be 'validation' or 'test'"), coerce=True
         ),
@@ -67,7 +74,9 @@ PREDICTIONS_SCHEMA = pa.DataFrameSchema(
 `target` is the class index (1 = positive in a binary table). `score` is the probability of the
 positive class; with more than two classes there is also one `score_<class>` column per class, in
 the order of the class index. `status` is "ok", or anything else (usually "refused") for a scan
-without a score, whose `reason` says why. Every column that is not named here is a subgroup column.
+without a score, whose `reason` says why. `repeat` tells the repeats of a cross-validation apart, in
+each of which every scan is tested once; null where there is one only. Every column that is not
+named here is a subgroup column.
 """
 
 
@@ -94,7 +103,7 @@ def validate_predictions(table: pd.DataFrame, where: object = "predictions") -> 
             fix=f"a predictions table needs {', '.join(REQUIRED)}.",
         )
     table = table.reset_index(drop=True)
-    for name in ("run_id", "model", "seed", "fold", "centre", "reason"):
+    for name in (*RUN_COLUMNS, "centre", "reason"):
         if name not in table.columns:
             table[name] = None
     for name in ("score", *class_score_columns(table)):
@@ -172,6 +181,13 @@ def refused(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["status"] != "ok"]
 
 
+def of_one_repeat(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the first repeat of a cross-validation, for counts; all where there is one."""
+    if "repeat" not in table or table["repeat"].isna().all():
+        return table
+    return table[table["repeat"] == table["repeat"].min()]
+
+
 def class_score_columns(table: pd.DataFrame) -> list[str]:
     """The `score_<class>` columns, in the order of the class index."""
     return [str(name) for name in table.columns if str(name).startswith("score_")]
@@ -216,7 +232,7 @@ def _check_rows(table: pd.DataFrame, where: object) -> None:
         table,
         table.duplicated(list(IDENTITY), keep=False),
         "the same scan more than once in one run and fold",
-        "keep one row per scan, or tell the runs apart in run_id, model, seed or fold.",
+        "keep one row per scan, or tell the runs apart in run_id, model, seed, fold or repeat.",
         where,
     )
     parts = table.groupby([*RUN_COLUMNS, "patient_id"], dropna=False)["part"].transform("nunique")

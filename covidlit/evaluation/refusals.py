@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from covidlit.evaluation.auc import sampled_auc
 from covidlit.evaluation.bootstrap import Sampling
-from covidlit.evaluation.predictions import refused
+from covidlit.evaluation.predictions import of_one_repeat, refused
 from covidlit.evaluation.proportions import proportion
 
 
@@ -34,12 +34,14 @@ def refusals(
     """
     failed = (table["status"] != "ok").to_numpy(bool)
     target = table["target"].to_numpy(bool)
-    rows = refused(table)
+    once = of_one_repeat(table)
+    rows = refused(once)
+    n_positive = int(rows["target"].sum())
     record: dict[str, Any] = {
-        "n": int(failed.sum()),
-        "n_of": len(table),
-        "n_positive": int((failed & target).sum()),
-        "n_negative": int((failed & ~target).sum()),
+        "n": len(rows),
+        "n_of": len(once),
+        "n_positive": n_positive,
+        "n_negative": len(rows) - n_positive,
         "share": proportion(failed, np.ones(len(table), bool), sampling).to_dict(),
         "reasons": {str(key): int(n) for key, n in rows["reason"].value_counts().items()},
         "scans": [
@@ -74,6 +76,9 @@ def misclassified(
 ) -> list[dict[str, Any]]:
     """The scans called wrongly, those furthest from their threshold first.
 
+    Of several repeats of a cross-validation the scans that most repeats call wrongly, with the
+    means of their scores and thresholds.
+
     Args:
         table: scored rows with `target` 0 or 1.
         decision: shape (n,), true where the scan is called positive.
@@ -81,6 +86,12 @@ def misclassified(
         limit: how many to list.
     """
     wrong = decision != table["target"].to_numpy(bool)
+    if table["repeat"].nunique() > 1:
+        given = table.assign(threshold=threshold, wrong=wrong.astype(float))
+        means = given.groupby("scan_id")[["score", "threshold", "wrong"]].transform("mean")
+        table = table.assign(**means).drop_duplicates("scan_id")
+        wrong, threshold = (table[name].to_numpy(float) for name in ("wrong", "threshold"))
+        wrong = wrong > 0.5
     margin = np.abs(table["score"].to_numpy(float) - threshold)
     order = [place for place in np.argsort(-margin, kind="stable") if wrong[place]][:limit]
     records = []

@@ -81,7 +81,8 @@ def render_report(evaluation: Evaluation, context: ReportContext) -> str:
         "calibration": figures.calibration_figure(test["calibration"], synthetic),
     }
     if test["roc"] is not None:
-        folds = [rows for _, rows in scored.groupby("fold")] if test["folds"] else []
+        by = "repeat" if test["n_repeats"] > 1 else "fold"
+        folds = [rows for _, rows in scored.groupby(by)] if test["folds"] else []
         drawn["roc"] = figures.roc_figure(test, validation, confidence, synthetic, folds)
         drawn["threshold"] = figures.threshold_figure(scored, thresholds, synthetic)
     if test["decision_curve"]["points"]:

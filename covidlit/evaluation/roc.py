@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.evaluation.bootstrap import Sampling, Weights
-from covidlit.evaluation.proportions import wilson
+from covidlit.evaluation.proportions import effective_size, wilson
 
 BAND_METHOD = (
     "pointwise, the envelope of each threshold's joint confidence rectangle, made of {interval} "
@@ -69,7 +69,8 @@ def roc_curve(
     wanted confidence (Pepe 2003, The Statistical Evaluation of Medical Tests, section 2.2). The
     band is the envelope of these rectangles. Wilson intervals keep it open at the corners, where
     a bootstrap band would close. With several scans of a patient, the two intervals come from the
-    patient bootstrap.
+    patient bootstrap; with several repeats of a cross-validation and one scan of each patient, they
+    are Wilson's with the `effective_size`, at up to 401 of the thresholds.
 
     Raises:
         ValueError: only one class is present.
@@ -83,7 +84,12 @@ def roc_curve(
     fpr_low, fpr_high = wilson(false, n, level)
     tpr_low, tpr_high = wilson(true, m, level)
     name = "Wilson"
-    if sampling.clustered:
+    if sampling.repeated and not sampling.several_scans:
+        name = "Wilson (by patient)"
+        some = np.unique(np.linspace(0, len(threshold) - 1, 401).round().astype(int))
+        fpr_low, fpr_high = _wilson_by_patient(~positive, score, threshold[some], sampling, level)
+        tpr_low, tpr_high = _wilson_by_patient(positive, score, threshold[some], sampling, level)
+    elif sampling.clustered:
         name = "patient-bootstrap"
         low, high = _bootstrap_rates(~positive, score, threshold, sampling, level)
         fpr_low, fpr_high = np.minimum(low, fpr_low), np.maximum(high, fpr_high)
@@ -119,6 +125,19 @@ def _lower_edge(
     worst = np.minimum.accumulate(tpr_low[order][::-1])[::-1]
     position = np.searchsorted(fpr_high[order], grid - 1e-12, side="left")
     return worst[np.minimum(position, len(worst) - 1)]
+
+
+def _wilson_by_patient(
+    group: NDArray[np.bool_],
+    score: NDArray[np.floating],
+    threshold: NDArray[np.float64],
+    sampling: Sampling,
+    level: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Intervals of the share of `group` at or above each threshold, shape (t,)."""
+    above = (np.asarray(score)[:, None] >= threshold[None, :]) & group[:, None]
+    size = effective_size(above, group, sampling)
+    return wilson(above.sum(axis=0) / group.sum() * size, size, level)
 
 
 def _bootstrap_rates(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,13 @@ import yaml
 
 from covidlit.cohort.split import Split
 from covidlit.errors import PredictionsError
+from covidlit.evaluation.importance import read_importance
 from covidlit.evaluation.learnt_thresholds import learnt_thresholds
 from covidlit.evaluation.metrics_file import FILE, read_metrics
 from covidlit.evaluation.published_figures import PublishedFigures, published_figures
 from covidlit.evaluation.report_context import ReportContext
+from covidlit.evaluation.row_names import SCAN
+from covidlit.evaluation.runs import split_label
 from covidlit.evaluation.settings import SETTINGS
 from covidlit.files import fingerprint
 from covidlit.settings.run_config import load_yaml
@@ -57,7 +60,8 @@ def run_context(folder: str | Path) -> ReportContext:
 
     `config.yaml`, `split.json`, `cohort.json`, `hardware.json` and `logs/metrics.csv` are of the
     run itself; what no file repeats (model, training, command, versions) comes from the record in
-    its `metrics.json`, and heatmaps from its `report.html`.
+    its `metrics.json`, heatmaps from its `report.html`, and the importance of features from
+    `importance.csv`.
 
     Raises:
         PredictionsError: a file cannot be read.
@@ -83,6 +87,7 @@ def _context(folder: Path) -> ReportContext:
         _Gallery(page.read_text(encoding="utf-8", errors="replace")) if page.is_file() else None
     )
     n_synthetic = cohort.get("n_synthetic")
+    importance = read_importance(folder)
     return ReportContext(
         title=str(config.get("name") or folder.resolve().name),
         run_id=folder.resolve().name,
@@ -108,7 +113,25 @@ def _context(folder: Path) -> ReportContext:
         published=published_of(config),
         gallery=gallery.images if gallery else (),
         gallery_note=gallery.note.strip() if gallery else "",
+        importance=importance.table if importance else None,
+        importance_note=importance.note if importance else "",
+        importance_picture=importance.picture if importance else b"",
+        unit=str(record.get("unit") or SCAN),
     )
+
+
+def unit_of_runs(runs: Sequence[str | Path]) -> str:
+    """What a row of some runs is, such as "patient"; "scan" where they do not say the same.
+
+    Args:
+        runs: run folders or predictions tables, each perhaps with "LABEL=" in front.
+    """
+    units = set()
+    for run in runs:
+        metrics = split_label(run)[1] / FILE
+        record = read_metrics(metrics).get("record") if metrics.is_file() else None
+        units.add(str((record or {}).get("unit") or SCAN))
+    return units.pop() if len(units) == 1 else SCAN
 
 
 def published_of(config: Mapping[str, Any]) -> PublishedFigures | None:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from covidlit.cohort.split import Split
 from covidlit.errors import PredictionsError
+from covidlit.evaluation.folds import model_numbers, number_of_folder
 from covidlit.files import fingerprint
 
 SPLIT_HASH = "split_hash"
@@ -39,16 +40,20 @@ def with_splits(table: pd.DataFrame, file: Path) -> pd.DataFrame:
     record = _record(file.with_name("metrics.json"))
     whole = file.with_name("split.json")
     of_folds = sorted(file.parent.glob("fold_*/split.json"))
-    splits = [Split.load(path) for path in ([whole] if whole.is_file() else of_folds)]
+    paths = [whole] if whole.is_file() else of_folds
+    splits = [Split.load(path) for path in paths]
     if whole.is_file():
         table[SPLIT_HASH] = splits[0].hash
     elif "split_hash" in record:
         table[SPLIT_HASH] = record["split_hash"]
-    by_fold = {split.fold: split for split in splits}
-    if not splits or (len(splits) > 1 and not set(table["fold"].dropna()) <= set(by_fold)):
+    numbers = model_numbers(table)
+    by_fold = {
+        number_of_folder(path.parent.name): split for path, split in zip(paths, splits, strict=True)
+    }
+    if not splits or (len(splits) > 1 and not set(numbers.dropna()) <= set(by_fold)):
         return table
     command = record.get("command")
-    rows = [splits[0] if len(splits) == 1 else by_fold.get(fold) for fold in table["fold"]]
+    rows = [splits[0] if len(splits) == 1 else by_fold.get(number) for number in numbers]
     known = {id(split): (_parts(split), _settings(split, command)) for split in splits}
     for place, name in enumerate((SPLIT_PARTS, SPLIT_SETTINGS)):
         table[name] = [None if one is None else known[id(one)][place] for one in rows]

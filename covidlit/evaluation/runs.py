@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from covidlit.errors import PredictionsError
+from covidlit.evaluation.folds import fold_name, model_numbers
 from covidlit.evaluation.predictions import class_score_columns, read_predictions
 
 TABLE = "predictions.parquet"
@@ -43,10 +44,13 @@ def check_runs(table: pd.DataFrame) -> None:
 
     Raises:
         PredictionsError: several models or seeds; several runs, or rows of one run, of which some
-            have no fold; a fold in two runs; a patient or scan in the test parts of two folds.
+            have no fold; a fold in two runs; a patient or scan in the test parts of two folds (of
+            one repeat); rows of which some have a repeat and others none; repeats that do not test
+            the same scans.
     """
     runs = table[["run_id", "model", "seed"]].drop_duplicates()
-    folds = table[["run_id", "fold"]].drop_duplicates()
+    folds = table[["run_id"]].assign(fold=model_numbers(table)).drop_duplicates()
+    _check_repeats(table)
     if len(folds) == 1 and len(runs) == 1:
         return
     if len(runs) == 1 and folds["fold"].isna().any():
@@ -70,20 +74,43 @@ def check_runs(table: pd.DataFrame) -> None:
         fold = twice["fold"].iloc[0]
         names = twice.loc[twice["fold"] == fold, "run_id"]
         raise PredictionsError(
-            f"fold {fold} stands in the runs {' and '.join(map(str, names))}.",
+            f"fold {fold_name(fold)} stands in the runs {' and '.join(map(str, names))}.",
             where="predictions",
             fix="give one run for each fold.",
         )
     test = table[table["part"] == "test"]
     for column in ("scan_id", "patient_id"):
-        shared = test.groupby(column)["fold"].nunique()
+        shared = test.groupby(["repeat", column], dropna=False)["fold"].nunique()
         shared = shared[shared > 1]
         if len(shared):
             raise PredictionsError(
-                f"{len(shared)} {column}(s), such as {shared.index[0]}, stand in the test parts of "
-                "several folds.",
+                f"{len(shared)} {column}(s), such as {shared.index[0][1]}, stand in the test parts "
+                "of several folds.",
                 where="predictions",
                 fix="pool runs of one split: the same split.n_folds and split.seed.",
+            )
+
+
+def _check_repeats(table: pd.DataFrame) -> None:
+    """Refuse repeats that are not of the same test scans, or not known of every row."""
+    if table["repeat"].isna().all():
+        return
+    if table["repeat"].isna().any() or table["fold"].isna().any():
+        raise PredictionsError(
+            "some rows have a repeat and a fold and others have not.",
+            where="predictions",
+            fix="fill the columns 'repeat' and 'fold' in every row, or leave 'repeat' out.",
+        )
+    test = table[table["part"] == "test"]
+    tested = {int(repeat): set(rows["scan_id"]) for repeat, rows in test.groupby("repeat")}
+    every = set().union(*tested.values())
+    for repeat in sorted(table["repeat"].unique()):
+        if lacking := sorted(every - tested.get(int(repeat), set())):
+            raise PredictionsError(
+                f"repeat {repeat} does not test {len(lacking)} scan(s) that others test, such as "
+                f"{lacking[0]}.",
+                where="predictions",
+                fix="give all folds of each repeat.",
             )
 
 
@@ -101,6 +128,7 @@ def describe_runs(table: pd.DataFrame) -> dict[str, Any]:
         "model": None if pd.isna(first["model"]) else str(first["model"]),
         "seed": None if pd.isna(first["seed"]) else int(first["seed"]),
         "folds": sorted(int(fold) for fold in table["fold"].dropna().unique()),
+        "repeats": sorted(int(repeat) for repeat in table["repeat"].dropna().unique()),
     }
 
 

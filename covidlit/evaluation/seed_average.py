@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from covidlit.evaluation.folds import model_numbers
 from covidlit.evaluation.operating_point import OperatingPoint, operating_points
 from covidlit.evaluation.seed_runs import SeedRun
 from covidlit.evaluation.ties import tied, with_ties
@@ -24,8 +25,8 @@ class Scores:
         score: shape (n,).
         threshold: shape (n,), the threshold of each scan's fold.
         points: where the thresholds came from, one per fold.
-        fold: shape (n,), the fold whose model scored each scan; None for one model, and where
-            seeds with different folds were averaged.
+        fold: shape (n,), the `model_number` of the model that scored each scan; None for one
+            model, and where seeds with different folds were averaged.
     """
 
     score: NDArray[np.float64]
@@ -44,7 +45,7 @@ def run_scores(run: SeedRun, scans: Sequence[str], rule: str | float) -> Scores:
 
     Args:
         run: one model and seed.
-        scans: scan_ids of the test part, all with a score.
+        scans: names of rows of `SeedRun.test`, all with a score.
         rule: see `covidlit.evaluation.operating_point`.
 
     Raises:
@@ -52,8 +53,9 @@ def run_scores(run: SeedRun, scans: Sequence[str], rule: str | float) -> Scores:
     """
     points = operating_points(run.table, rule)
     test = run.test.loc[list(scans)]
-    threshold = [points[_fold(value)].threshold for value in test["fold"]]
-    fold = None if test["fold"].isna().any() else test["fold"].to_numpy(np.int64)
+    numbers = model_numbers(test)
+    threshold = [points[_number(value)].threshold for value in numbers]
+    fold = None if numbers.isna().any() else numbers.to_numpy(np.int64)
     score = test["score"].to_numpy(float)
     return Scores(score, np.array(threshold), tuple(points.values()), fold)
 
@@ -67,7 +69,7 @@ def seed_average(runs: Sequence[SeedRun], scans: Sequence[str], rule: str | floa
 
     Args:
         runs: one model's runs, at least one.
-        scans: scan_ids of the test part, all with a score in every run.
+        scans: names of rows of `SeedRun.test`, all with a score in every run.
         rule: see `covidlit.evaluation.operating_point`.
 
     Raises:
@@ -98,13 +100,13 @@ def same_scans(runs: Sequence[SeedRun]) -> bool:
 
 def _layout(run: SeedRun) -> pd.DataFrame:
     """Which scan stands in which fold and part, in a fixed order."""
-    columns = ["fold", "part", "scan_id"]
+    columns = ["repeat", "fold", "part", "scan_id"]
     return run.table[columns].sort_values(columns).reset_index(drop=True)
 
 
 def _mean_table(runs: Sequence[SeedRun]) -> pd.DataFrame:
     """The rows of the first run with the mean score; refused where any of the runs refused."""
-    keys = ["fold", "part", "scan_id"]
+    keys = ["repeat", "fold", "part", "scan_id"]
     tables = [run.table.sort_values(keys).reset_index(drop=True) for run in runs]
     scores = np.stack([table["score"].to_numpy(float) for table in tables])
     mean = scores.mean(axis=0)  # NaN where any run has none
@@ -114,15 +116,16 @@ def _mean_table(runs: Sequence[SeedRun]) -> pd.DataFrame:
 
 def _mean_points(scores: Sequence[Scores], runs: Sequence[SeedRun]) -> tuple[OperatingPoint, ...]:
     points = []
-    folds = {point.fold for one in scores for point in one.points}
-    for fold in sorted(folds, key=lambda value: (value is not None, value)):
-        own = [point for one in scores for point in one.points if point.fold == fold]
+    numbers = {point.number for one in scores for point in one.points}
+    for number in sorted(numbers, key=lambda value: (value is not None, value)):
+        own = [point for one in scores for point in one.points if point.number == number]
         threshold = float(np.mean([point.threshold for point in own]))
         chosen = all(point.chosen_on for point in own)
         notes = [point.note for point in own if point.note]
         rows = pd.concat([run.table for run in runs])
         rows = rows[(rows["part"] == "validation") & (rows["status"] == "ok")]
-        rows = rows[rows["fold"].isna() if fold is None else (rows["fold"] == fold).fillna(False)]
+        found = model_numbers(rows)
+        rows = rows[found.isna() if number is None else (found == number).fillna(False)]
         rows = rows.drop_duplicates("scan_id")
         points.append(
             OperatingPoint(
@@ -131,12 +134,13 @@ def _mean_points(scores: Sequence[Scores], runs: Sequence[SeedRun]) -> tuple[Ope
                 chosen_on="validation" if chosen else None,
                 n=len(rows) if chosen else 0,
                 n_positive=int(rows["target"].sum()) if chosen else 0,
-                fold=fold,
+                fold=own[0].fold,
+                repeat=own[0].repeat,
                 note=notes[0] if notes else None,
             )
         )
     return tuple(points)
 
 
-def _fold(value: object) -> int | None:
+def _number(value: object) -> int | None:
     return None if pd.isna(value) else int(str(value))

@@ -49,9 +49,20 @@ class SeedRun:
 
     @property
     def test(self) -> pd.DataFrame:
-        """The rows of the test part, refused scans included, by scan_id."""
+        """The rows of the test part, refused scans included, by scan_id.
+
+        Where a cross-validation is repeated, by scan_id and repeat: "S1, repeat 0".
+        """
         rows = self.table[self.table["part"] == "test"]
-        return rows.set_index("scan_id").sort_index()
+        if rows["repeat"].isna().all():
+            return rows.set_index("scan_id").sort_index()
+        named = rows["scan_id"] + ", repeat " + rows["repeat"].astype("string")
+        return rows.set_index(named.rename("scan_id")).sort_index()
+
+    @property
+    def repeats(self) -> int:
+        """How often the cross-validation was repeated; 1 without."""
+        return max(1, self.table["repeat"].nunique())
 
 
 def seed_runs(tables: Mapping[str, pd.DataFrame] | Sequence[pd.DataFrame]) -> list[SeedRun]:

@@ -105,7 +105,7 @@ def subgroups(
     records = []
     for name in columns:
         if table[name].isna().all():
-            records.append(_empty(name, table["target"]))
+            records.append(_empty(name, table["target"], sampling))
             continue
         labels = subgroup_labels(table[name], name)
         for group in _in_order(labels, table[name]):
@@ -156,14 +156,16 @@ def _record(
     y, called = target[rows], decision[rows]
     if y.all() or not y.any():
         only = "positive" if y.any() else "negative"
-        auc = Estimate.undefined(f"only {only} scans in this group", int(rows.sum()))
+        auc = Estimate.undefined(
+            f"only {only} scans in this group", sampling.per_repeat(int(rows.sum()))
+        )
     else:
         auc = sampled_auc(y, score[rows], part)
     return {
         "column": name,
         "group": group,
-        "n": int(own.sum()),
-        "n_positive": int((own & target).sum()),
+        "n": sampling.per_repeat(int(own.sum())),
+        "n_positive": sampling.per_repeat(int((own & target).sum())),
         "compared_with": compared_with,
         "auc": auc.to_dict(),
         "sensitivity": proportion(called, y & inside, part, "no positive scan").to_dict(),
@@ -171,11 +173,11 @@ def _record(
     }
 
 
-def _empty(name: str, target: pd.Series) -> dict[str, Any]:
+def _empty(name: str, target: pd.Series, sampling: Sampling) -> dict[str, Any]:
     """The record of a column without a single value: its one group would be the whole part."""
-    n = len(target)
+    n, n_positive = sampling.n_scans, sampling.per_repeat(int(target.sum()))
     nothing = Estimate.undefined(f"none of the {n} scans has a value in this column").to_dict()
-    record = {"column": name, "group": MISSING, "n": n, "n_positive": int(target.sum())}
+    record = {"column": name, "group": MISSING, "n": n, "n_positive": n_positive}
     record |= {"compared_with": "within the group", "auc": nothing}
     return record | {"sensitivity": nothing, "specificity": nothing}
 

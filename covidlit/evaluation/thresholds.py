@@ -46,10 +46,10 @@ def threshold_table(
             "specificity": proportion(~called, ~target, sampling, "no negative scan").to_dict(),
             "ppv": proportion(target, called, sampling, "no scan called positive").to_dict(),
             "npv": proportion(~target, ~called, sampling, "no scan called negative").to_dict(),
-            **confusion(target, called),
+            **confusion(target, called, sampling.n_repeats),
         }
         if one_class:  # a predictive value of 0 or 1 would be the prevalence, not the model's
-            row["ppv"] = row["npv"] = Estimate.undefined(ONE_CLASS, len(target)).to_dict()
+            row["ppv"] = row["npv"] = Estimate.undefined(ONE_CLASS, sampling.n_scans).to_dict()
         if initially_negative is not None:
             row["sensitivity_initially_negative"] = proportion(
                 called,

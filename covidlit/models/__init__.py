@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from covidlit.models.fusion_ann.network import FusionANN
     from covidlit.models.maskrcnn.network import MaskRCNN
     from covidlit.models.resnet3d import ResNet3D
+    from covidlit.models.tabm import TabM
 
-__all__ = ["CSACNet3D", "FusionANN", "MaskRCNN", "ResNet3D"]
+__all__ = ["CSACNet3D", "FusionANN", "MaskRCNN", "ResNet3D", "TabM"]
 
 _MODULES = {
     "CSACNet3D": "csacnet",
     "FusionANN": "fusion_ann.network",
     "MaskRCNN": "maskrcnn.network",
     "ResNet3D": "resnet3d",
+    "TabM": "tabm",
 }
 
 

@@ -76,12 +76,19 @@ def as_method(
         sampling_of: gives the sampling of some rows.
 
     Raises:
-        PredictionsError: the table breaks its contract, holds several runs that are not folds, has
-            no row of the test part, or the rule cannot be applied; or seeds cannot be averaged.
+        PredictionsError: the table breaks its contract, holds several runs that are not folds or
+            several repeats, has no row of the test part, or the rule cannot be applied; or seeds
+            cannot be averaged.
     """
     table = validate_predictions(scoreless_as_refused(predictions), where=name)
     counted = " and ".join(f"{n} {part}" for part, n in count_scoreless(table).items())
     remarks = (f"{counted} scan(s) have no score (NaN) and count as refused.",) if counted else ()
+    if table["repeat"].nunique() > 1:
+        raise PredictionsError(
+            "it repeats its cross-validation, and a paper's tables are of one.",
+            where=name,
+            fix="give a run with cross_validation.repeats=1; covidlit compare takes repeats.",
+        )
     if table["seed"].nunique(dropna=False) > 1:
         seeds = tuple(runs_by_seed(table, name))
         table = mean_table(seeds)

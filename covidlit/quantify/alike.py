@@ -28,12 +28,13 @@ class Said(NamedTuple):
     text: str
 
 
-def alike(rows: Iterable[Said], *, by_path: bool) -> list[str]:
+def alike(rows: Iterable[Said], *, by_path: bool, table: str = "scans.csv") -> list[str]:
     """A line for sentences that differ by their scan, by numbers and by what stands in brackets.
 
     Args:
         rows: of the scans.
         by_path: name scans by their paths, else by their ids.
+        table: that has the sentence of each.
 
     Returns:
         "name: text", or "3 scans (a, b and c): text of the first", in the order of the first ones.
@@ -42,7 +43,7 @@ def alike(rows: Iterable[Said], *, by_path: bool) -> list[str]:
     cores: dict[str, str] = {}
     for row in rows:
         groups.setdefault(cores.setdefault(row.text, _core(row)), []).append(row)
-    return [_line(own, by_path=by_path) for own in groups.values()]
+    return [_line(own, by_path=by_path, table=table) for own in groups.values()]
 
 
 def _core(row: Said) -> str:
@@ -54,10 +55,10 @@ def _core(row: Said) -> str:
     return " ".join(_NUMBER.sub("*", _IN_BRACKETS.sub("", text)).split())
 
 
-def _line(rows: list[Said], *, by_path: bool) -> str:
+def _line(rows: list[Said], *, by_path: bool, table: str) -> str:
     names = list(dict.fromkeys(row.path if by_path else row.scan_id for row in rows))
     if len(rows) == 1:
         return f"{names[0]}: {rows[0].text}"
     same = len({row.text for row in rows}) == 1
-    more = "" if same else " (so of the first; of each in scans.csv)"
+    more = "" if same else f" (so of the first; of each in {table})"
     return f"{len(rows)} scans ({name_some(names)}): {rows[0].text}{more}"

@@ -20,8 +20,10 @@ from covidlit.quantify.labeller import Labeller
 from covidlit.quantify.records import finished, keep, made_from, remove_old_pages
 from covidlit.quantify.reports import REPORTS, write_report
 from covidlit.quantify.results import Results, check_own_tables, written
-from covidlit.quantify.scan import Quantified, quantify_scan
+from covidlit.quantify.scan import LABELS, Quantified, quantify_scan
+from covidlit.quantify.severity import SeverityModel, key_of, with_severity
 from covidlit.quantify.writing import BINARY, Writing
+from covidlit.scans.lesion_labels import read_labels
 from covidlit.version import __version__
 
 
@@ -36,6 +38,7 @@ def quantify(
     absent_as_empty: bool = False,
     report: bool = True,
     spread: bool = False,
+    severity: SeverityModel | None = None,
     progress: bool = False,
 ) -> Results:
     """Label and measure every scan at a path.
@@ -53,6 +56,8 @@ def quantify(
         checks: which scans are refused.
         dicom, segmentation, absent_as_empty, report: see `Writing`.
         spread: write the factors under other published definitions too, `spread.parquet`.
+        severity: scores each scan from its factors: `severity.csv`, and a section of the page. By
+            another model a scan that is finished is scored again, and not measured again.
         progress: show a bar.
 
     Raises:
@@ -67,6 +72,7 @@ def quantify(
     done: list[Quantified] = []
     n_known = 0
     names: set[str] = set()
+    written_anew: set[str] = set()
     of_patient: dict[str, list[_Done]] = {}
     others: list[OtherObject] = []
     ordered = _by_patient_and_date(find_scans(path, checks, others), out)
@@ -88,6 +94,17 @@ def quantify(
                         source, identity, labeller, out, checks, writing,
                         _earlier(before, identity), names,
                     )  # fmt: skip
+                    is_new = True
+                else:
+                    n_known += 1
+                    is_new = found.severity_key != key_of(severity) or (
+                        found.factors["patient_id"] in written_anew  # its page is of the last scan
+                    )
+                    if is_new and report:
+                        found = _read_again(found, source, out)
+                if is_new:
+                    written_anew.add(found.factors["patient_id"])
+                    found = with_severity(found, severity)
                     if report:
                         found = write_report(
                             found, _of_patient(done, found), out, labeller.algorithm.name
@@ -95,8 +112,6 @@ def quantify(
                     if key is not None:
                         name = str(found.factors["scan_id"])
                         keep(out, name, key, _place(source), found)
-                else:
-                    n_known += 1
                 found = replace(found, scan=None, labels=None)
                 done.append(found)
                 names.add(str(found.factors["scan_id"]))
@@ -114,7 +129,10 @@ def quantify(
     if remove_old_pages(out, REPORTS, patient_of, places - refused) and any(
         not (out / file).is_file() for one in done for file in one.files
     ):
-        again = quantify(path, labeller, out, checks=checks, progress=progress, **asdict(writing))
+        again = quantify(
+            path, labeller, out, checks=checks, severity=severity, progress=progress,
+            **asdict(writing),
+        )  # fmt: skip
         return replace(again, dropped=tuple(dropped))
     results = written(done, rows, out)
     return replace(results, n_known=n_known, dropped=tuple(dropped), others=tuple(others))
@@ -228,6 +246,14 @@ def _measure(
         writing=writing,
         before=before,
     )
+
+
+def _read_again(found: Quantified, source: ScanSource, out: Path) -> Quantified:
+    """A finished scan with its volume and the labels of before, for its page."""
+    if source.read is None:
+        raise CovidlitError(source.reason)
+    labels = read_labels(out / LABELS, str(found.factors["scan_id"]))
+    return replace(found, scan=source.read(), labels=labels)
 
 
 def _of_patient(done: Iterable[Quantified], found: Quantified) -> list[dict[str, Any]]:

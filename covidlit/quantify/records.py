@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from covidlit.files import fingerprint, write_json
+from covidlit.lesions.report.severity import Severity
 from covidlit.quantify.scan import Quantified
 
 RECORDS = "records"
@@ -36,6 +38,8 @@ def keep(out_dir: Path, name: str, key: str, place: Sequence[str], done: Quantif
     folder = out_dir / RECORDS
     folder.mkdir(parents=True, exist_ok=True)
     kept |= {"notes": list(done.notes), "labelled_by": done.labelled_by}
+    severity = None if done.severity is None else asdict(done.severity)
+    kept |= {"severity": severity, "severity_key": done.severity_key}
     write_json(folder / f"{name}.json", kept)
 
 
@@ -94,6 +98,8 @@ def finished(out_dir: Path) -> dict[str, Quantified]:
                 str(kept["labelled_by"]),
                 tuple(map(dict, kept["changes"])),
                 tuple(map(dict, kept["spread"])),
+                Severity.of_plain(kept["severity"]) if kept.get("severity") else None,
+                str(kept.get("severity_key", "")),
             )
             key = str(kept["key"])
         except (OSError, ValueError, LookupError, TypeError):

@@ -42,10 +42,12 @@ def write_report(
         history=pd.DataFrame(history) if len(history) > 1 else None,
         changes=pd.DataFrame(done.changes),
         spread=pd.DataFrame(done.spread),
+        severity=done.severity,
         drawn_by=drawn_by,
         notes=(*done.scan.notes, *done.notes),
     )
-    return replace(done, files=(*done.files, str(path.relative_to(out_dir))))
+    files = dict.fromkeys([*done.files, str(path.relative_to(out_dir))])
+    return replace(done, files=tuple(files))
 
 
 def _page_name(patient_id: str) -> str:

@@ -16,6 +16,14 @@ from covidlit.lesions import FACTORS_SCHEMA, LESIONS_SCHEMA, validate_factors, v
 from covidlit.lesions.spread import SPREAD_COLUMNS, spread_markdown
 from covidlit.lesions.trend import CHANGE_COLUMNS, TREND_COLUMNS, trend_table
 from covidlit.quantify.scan import Quantified
+from covidlit.quantify.severity import (
+    SEVERITY_COLUMNS,
+    SEVERITY_TABLE,
+    VALUE_COLUMNS,
+    VALUES_TABLE,
+    severity_table,
+    values_table,
+)
 from covidlit.tables import check_own_table, write_table
 
 FACTORS_TABLE, LESIONS_TABLE = "factors.parquet", "lesions.parquet"
@@ -35,6 +43,7 @@ class Results:
         scans: a row for each scan that was found: `SCAN_COLUMNS`, `status` "ok" or "refused".
         trend: of `covidlit.lesions.trend.trend_table`, of the same scans.
         changes: what became of the lesions between a patient's scans, `CHANGE_COLUMNS`.
+        severity: `SEVERITY_COLUMNS`, a row for each scan that was measured; none without a model.
         n_known: scans that an earlier call had done.
         dropped: scans of an earlier call that are not there now: their rows and pages are gone.
         others: what lies among the scans and is none, such as results of an earlier call.
@@ -45,6 +54,7 @@ class Results:
     scans: pd.DataFrame
     trend: pd.DataFrame
     changes: pd.DataFrame
+    severity: pd.DataFrame
     n_known: int
     dropped: tuple[str, ...] = ()
     others: tuple[OtherObject, ...] = ()
@@ -67,6 +77,8 @@ def check_own_tables(out: Path, path: Path) -> None:
         (TREND_TABLE, TREND_COLUMNS),
         (CHANGES_TABLE, CHANGE_COLUMNS[:-1]),
         (SPREAD_TABLE, SPREAD_COLUMNS),
+        (SEVERITY_TABLE, SEVERITY_COLUMNS),
+        (VALUES_TABLE, VALUE_COLUMNS),
     ):
         check_own_table(out / name, columns, "covidlit quantify", [path])
 
@@ -100,6 +112,7 @@ def written(done: list[Quantified], rows: list[dict[str, Any]], out: Path) -> Re
         [{**_ids(one), **row} for one in done for row in one.spread],
         columns=["patient_id", "scan_id", *SPREAD_COLUMNS],
     )
+    severity, values = severity_table(done), values_table(done)
     if done:
         factors = validate_factors(factors)
         lesions = validate_lesions(lesions)
@@ -114,13 +127,15 @@ def written(done: list[Quantified], rows: list[dict[str, Any]], out: Path) -> Re
         (TREND_TABLE, trend, done),
         (CHANGES_TABLE, changes, len(changes)),
         (SPREAD_TABLE, spreads, len(spreads)),
+        (SEVERITY_TABLE, severity, len(severity)),
+        (VALUES_TABLE, values, len(values)),
     ):
         if there:
             write_table(table, out / name)
         else:  # lest one of a former call stands beside what is measured now
             (out / name).unlink(missing_ok=True)
     write_table(scans, out / SCANS_TABLE)
-    return Results(factors, lesions, scans, trend, changes, 0)
+    return Results(factors, lesions, scans, trend, changes, severity, 0)
 
 
 def _ids(one: Quantified) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from covidlit.lesions import spread, validate_factors, validate_lesions
 from covidlit.lesions.label_files import write_labels
 from covidlit.lesions.lungs import segment_airways
 from covidlit.lesions.quantify import quantify_labels
+from covidlit.lesions.report.severity import Severity
 from covidlit.lesions.trend import NOT_MATCHED, changes_table
 from covidlit.quantify.identity import Identity
 from covidlit.quantify.labeller import Labeller
@@ -41,6 +42,8 @@ class Quantified:
         labelled_by: the engine that labelled it; see `Labeller`.
         changes: rows of `CHANGE_COLUMNS`, what became of the lesions since the scan before.
         spread: factors under other definitions, rows of `SPREAD_COLUMNS`; empty unless asked for.
+        severity: by a trained model; None unless asked for.
+        severity_key: hash of what that depends on beside the factors; empty without.
         scan, labels: as they were measured; None where an earlier call did that.
     """
 
@@ -51,6 +54,8 @@ class Quantified:
     labelled_by: str = ""
     changes: tuple[dict[str, Any], ...] = ()
     spread: tuple[dict[str, Any], ...] = ()
+    severity: Severity | None = None
+    severity_key: str = ""
     scan: Scan | None = field(default=None, repr=False)
     labels: LesionLabels | None = field(default=None, repr=False)
 
@@ -122,7 +127,9 @@ def quantify_scan(
     relative = tuple(str(path.relative_to(out_dir)) for path in files)
     rows = tuple(_other_definitions(scan, labels)) if writing.spread else ()
     engine = labeller.engine
-    return Quantified(factors, lesions, relative, notes, engine, tuple(changes), rows, scan, labels)
+    return Quantified(
+        factors, lesions, relative, notes, engine, tuple(changes), rows, scan=scan, labels=labels
+    )
 
 
 def _other_definitions(scan: Scan, labels: LesionLabels) -> list[dict[str, Any]]:

@@ -67,7 +67,8 @@ def cohort_record_of(datamodules: Sequence[VolumeDataModule | TableDataModule]) 
     if len(datamodules) == 1:
         return record
     everyone = [{k: row[k] for k in ("characteristic", "all")} for row in record["table1"]]
-    parts = _records(split_summary_by_fold(tables))
+    folds = [datamodule.split.fold for datamodule in datamodules]
+    parts = _records(split_summary_by_fold(tables, folds))
     suspicions = Counter(s.kind for datamodule in datamodules for s in datamodule.suspicions)
     return {
         **record, "parts": parts, "table1": everyone, "table2": [], "suspicions": dict(suspicions),

@@ -1,26 +1,32 @@
-"""A cross-validation as one run: its data read and prepared once, a folder for each fold."""
+"""A cross-validation as one run: its data read and prepared once, a folder for each fold.
+
+Repeated, each repeat draws folds of its own, with the seed of the split raised by its number.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from covidlit.arguments import n_cores, require_n_jobs
+from covidlit.arguments import n_cores, require_n_jobs, require_whole_number
 from covidlit.datamodules.cohort_data import rows_hash
 from covidlit.errors import ConfigError
+from covidlit.evaluation.folds import fold_folder
 from covidlit.preprocess.backends import run_in_parallel
+from covidlit.runs.fold_configs import check_processes, check_repeatable, fold_configs
+from covidlit.runs.fold_log import fold_log
 from covidlit.runs.folds import Fold
 from covidlit.runs.folds_together import keeping, train_together
 from covidlit.runs.lightning_runner import LightningRunner
 from covidlit.runs.memory import available_memory, peak_memory
 from covidlit.runs.outcomes import outcome_of
 from covidlit.runs.outcomes.outcome import Outcome, Tables, Tested, Training
-from covidlit.runs.processes import started_from_outside
 from covidlit.runs.records import write_run_records
 from covidlit.runs.run_folder import run_folder
 from covidlit.runs.steps import (
@@ -64,8 +70,8 @@ def is_cross_validation(config: Mapping[str, Any]) -> bool:
 def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
     """Train and test every fold; leaves `fold_<k>/`, the tables of all and one report.
 
-    A run that was stopped goes on in its folder: finished folds are kept, the one that was being
-    trained goes on from its last epoch.
+    With several repeats the folders are `fold_<k>_repeat_<r>/`. A run that was stopped goes on in
+    its folder: finished folds are kept, the one that was being trained goes on from its last epoch.
 
     Args:
         config: the resolved tree of `conf/train.yaml`, with `split.fold` "all".
@@ -77,18 +83,19 @@ def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
     """
     settings = config.get("cross_validation") or {}
     n_jobs, backend = settings.get("n_jobs", 1), settings.get("backend", "loky")
+    n_repeats = settings.get("repeats", 1)
     require_n_jobs(n_jobs)
-    _check_processes(config, n_jobs)
-    configs = _configs(config)
-    with run_folder(run_dir, config) as folder:
+    require_whole_number(n_repeats, "cross_validation.repeats", at_least=1)
+    check_processes(config, n_jobs)
+    configs = fold_configs(config, n_repeats)
+    with run_folder(run_dir, config) as folder, ExitStack() as stack:
         runner = begin(configs[0], run_dir)
         outcome = outcome_of(runner)
+        if n_repeats > 1:
+            check_repeatable(outcome, config, n_repeats)
         data = load_data(configs[0], runner)
-        folds = []
-        for number, own in enumerate(configs):
-            other = data if number == 0 else _with_split_of(data, own)
-            run = {"run_id": run_dir.name}
-            folds.append(Fold(number, own, run_dir / f"fold_{number}", other, run=run))
+        told = stack.enter_context(fold_log())
+        folds = _folds_of(configs, data, run_dir, n_repeats)
         for fold in folds:
             runner.check(fold.data)
         settled: dict[int, dict[str, Any]] = {}
@@ -104,23 +111,75 @@ def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
             for fold in folds
         ]
         write_run_records(config, [fold.data for fold in folds], run_dir)
-        by_fold = {fold.number: fold for fold in folds}
         done: dict[int, TrainedFold] = {}
-        adapt = keeping(train_together(folds, runner)) if n_jobs == 1 else None
-        for trained in train_folds(folds, n_jobs=n_jobs, backend=backend, adapt=adapt):
+        for trained in _all_trained(folds, runner, n_jobs, backend):
             done[trained.number] = trained
+            told.first_is_done = True
+            fold = folds[trained.number]
             log.info(
-                "Fold %d is done (%d of %d): %s.", trained.number, len(done), len(folds),
-                _result(outcome, trained.tables, by_fold[trained.number]),
+                "%s is done (%d of %d): %s.", fold.title.capitalize(), len(done), len(folds),
+                _result(outcome, trained.tables, fold),
             )  # fmt: skip
+        stack.close()
         tables = join_tables([done[fold.number].tables for fold in folds])
         outcome.write(tables, run_dir)
-        trainings = [Training(fold.data, done[fold.number].facts) for fold in folds]
+        trainings = [
+            Training(
+                fold.data, done[fold.number].facts, fold=fold.data.split.fold, repeat=fold.repeat
+            )
+            for fold in folds
+        ]
         folder.finish(trainings[0].facts)
         make_report(tables, run_dir, config, trainings)
     values = [value_of(outcome, done[fold.number].tables) for fold in folds]
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if len(known) == len(values) else None
+
+
+def _folds_of(
+    configs: Sequence[dict[str, Any]], data: CohortData, run_dir: Path, n_repeats: int
+) -> list[Fold]:
+    """The folds of all repeats.
+
+    Args:
+        configs: of each fold, repeat after repeat.
+        data: with the split of the first.
+        run_dir: of the run.
+        n_repeats: how many there are.
+
+    Raises:
+        ConfigError: the folder of the run has folds of another number of folds or repeats.
+    """
+    folds = []
+    for number, own in enumerate(configs):
+        repeat, fold = divmod(number, len(configs) // n_repeats)
+        known = None if n_repeats == 1 else repeat
+        run = {"run_id": run_dir.name} | ({} if known is None else {"repeat": known})
+        other = data if number == 0 else _with_split_of(data, own)
+        folds.append(
+            Fold(number, own, run_dir / fold_folder(fold, known), other, run=run, repeat=known)
+        )
+    others = {path.name for path in run_dir.glob("fold_*")} - {fold.run_dir.name for fold in folds}
+    if others:
+        raise ConfigError(
+            f"the folder holds folds that are none of this run: {', '.join(sorted(others)[:3])}.",
+            where=run_dir,
+            fix="go on with the cross_validation.repeats and split.n_folds that it was begun with, "
+            "or give another folder: hydra.run.dir=RUN.",
+        )
+    return folds
+
+
+def _all_trained(
+    folds: Sequence[Fold], runner: Runner, n_jobs: int, backend: str
+) -> Iterator[TrainedFold]:
+    """Each fold as it is done; small networks are trained as one, repeat by repeat."""
+    if n_jobs != 1:
+        yield from train_folds(folds, n_jobs=n_jobs, backend=backend)
+        return
+    for repeat in dict.fromkeys(fold.repeat for fold in folds):
+        own = [fold for fold in folds if fold.repeat == repeat]
+        yield from train_folds(own, adapt=keeping(train_together(own, runner)))
 
 
 def _result(outcome: Outcome, tables: Tables, fold: Fold) -> str:
@@ -208,7 +267,7 @@ def _train_fold(fold: Fold, adapt: Callable[[Runner, Fold], None] | None = None)
     with run_folder(fold.run_dir, fold.config, keep_finished=True) as folder:
         if folder.finished:
             _check_same_rows(fold, folder.facts)
-            log.info("Fold %d was finished before; its tables are taken as they are.", fold.number)
+            log.info("%s was finished before; it is taken as it is.", fold.title.capitalize())
             tables = outcome_of(build_runner(fold.config)).read(fold.run_dir)
             return TrainedFold(fold.number, tables, folder.facts)
         config = going_on(fold.config, folder)
@@ -236,7 +295,7 @@ def _check_same_rows(fold: Fold, facts: Mapping[str, Any]) -> None:
     """Refuse a finished fold of other rows."""
     if facts.get(ROWS) != rows_hash(fold.data):
         raise ConfigError(
-            f"fold {fold.number} was trained on other rows than those of now.",
+            f"{fold.title} was trained on other rows than those of now.",
             where=fold.run_dir,
             fix="give the data as they were, or another folder: hydra.run.dir=RUN.",
         )
@@ -260,42 +319,6 @@ def _train_apart(fold: Fold) -> tuple[int, TrainedFold]:
     finally:
         root.removeHandler(handler)
         handler.close()
-
-
-def _check_processes(config: Mapping[str, Any], n_jobs: int) -> None:
-    """Refuse processes that were started for one training, and several folds on one GPU."""
-    if started_from_outside():
-        raise ConfigError(
-            "a cross-validation is started once, not by every process of srun or torchrun.",
-            where="split.fold=all",
-            fix="give the command itself; each fold may use the devices of its machine "
-            "(trainer.devices).",
-        )
-    trainer = config["model"].get("trainer") or {}
-    if n_jobs != 1 and trainer.get("accelerator", "cpu") != "cpu":
-        raise ConfigError(
-            "folds side by side would share the GPU and its memory.",
-            where="cross_validation.n_jobs",
-            fix="set it to 1, or trainer=cpu.",
-        )
-
-
-def _configs(config: dict[str, Any]) -> list[dict[str, Any]]:
-    """The configuration of each fold, that of a run of it alone."""
-    n_folds = config["split"].get("n_folds")
-    if not isinstance(n_folds, int) or isinstance(n_folds, bool) or n_folds < 2:
-        raise ConfigError(
-            f"split.fold=all needs a split with a number of folds, not {n_folds!r}.",
-            where="split",
-            fix="give split=k_fold, and split.n_folds of at least 2.",
-        )
-    if config.get("ckpt_path"):
-        raise ConfigError(
-            "a cross-validation goes on in its own folder, not from one checkpoint.",
-            where="ckpt_path",
-            fix="leave it out, and give the folder: hydra.run.dir=RUN.",
-        )
-    return [{**config, "split": {**config["split"], "fold": fold}} for fold in range(n_folds)]
 
 
 def _with_split_of(data: CohortData, config: dict[str, Any]) -> CohortData:

@@ -56,8 +56,10 @@ def train_together(folds: Sequence[Fold], runner: Runner) -> dict[int, BaseTask]
         len(waiting),
     )
     data: list[Any] = [fold.data for fold in waiting]
-    with progress_bar(f"Training {len(waiting)} folds", None) as bar:
-        fit_together(tasks, data, epochs, bar.advance)
+    repeat = waiting[0].repeat
+    which = "" if repeat is None else f" of repeat {repeat}"
+    with progress_bar(f"Training {len(waiting)} folds{which}", None) as bar:
+        fit_together(tasks, data, epochs, bar.advance, bar.expect)
     return {fold.number: task for fold, task in zip(waiting, tasks, strict=True)}
 
 
@@ -68,6 +70,7 @@ def keeping(trained: Mapping[int, BaseTask]) -> Callable[[Runner, Fold], None]:
         if fold.number in trained:
             assert isinstance(runner, LightningRunner)
             runner.adopt(trained[fold.number])
+            runner.show_progress = False  # what is left takes a moment
 
     return adapt
 

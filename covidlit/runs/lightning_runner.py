@@ -16,7 +16,7 @@ from covidlit.datamodules.cohort_data import Planned
 from covidlit.errors import ConfigError
 from covidlit.runs import training
 from covidlit.runs.outcomes import outcome_of
-from covidlit.settings.targets import allow_target
+from covidlit.settings.targets import allow_target, build_fitted
 from covidlit.settings.trainer import cut_short
 from covidlit.settings.words import Node, settings_text
 
@@ -51,6 +51,7 @@ class LightningRunner:
         further_callbacks: ready callbacks, beside the configured ones.
         show_progress: show a bar on the terminal.
         n_after: trainings that follow in the same run, for the time that is left.
+        adopted: whether `fit` has nothing to train, see `adopt`.
         belongs_to: how Weights & Biases files the run, such as its `group`; see `RunLogger`.
     """
 
@@ -87,7 +88,7 @@ class LightningRunner:
         self.judged: Path | None = None
         self.selected = False
         self.show_progress = True
-        self.n_after = 0
+        self.n_after, self.adopted = 0, False
         self.further_callbacks: list[pl.callbacks.Callback] = []
         self.belongs_to: dict[str, str] = {}
         self._resumed_from = ""
@@ -95,13 +96,12 @@ class LightningRunner:
 
     def adopt(self, task: BaseTask) -> None:
         """Let `fit` keep the weights of a task that was trained already, beside those of others."""
-        self._trained = task
+        self._trained, self.adopted = task, True
 
     @property
     def task(self) -> BaseTask:
         """The LightningModule, built at first use."""
-        if self._task is None:
-            self._task = instantiate(self._task_node, _recursive_=False, _convert_="all")
+        self._task = self._task or build_fitted(self._task_node)
         return self._task
 
     @property

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from covidlit.checkpoints.same_run import changed_run, changed_settings
 from covidlit.errors import ConfigError
 from covidlit.files import write_json, write_text
-from covidlit.runs.stopped import last_checkpoint
+from covidlit.runs.stopped import last_checkpoint, stopped_by_sigterm
 from covidlit.settings.run_config import load_yaml
 from covidlit.settings.words import CONFIG
 
@@ -51,6 +51,14 @@ class RunFolder:
         """Note that all is written, with plain facts to be kept."""
         self.facts = json.loads(json.dumps(dict(facts or {}), default=str))
         self.finished = True
+
+
+def is_finished(path: Path, config: Mapping[str, Any]) -> bool:
+    """Whether a folder holds the finished run of a configuration."""
+    state, before = _read(path / STATE), _read(path / CONFIG)
+    done = state.get("state") == "finished" and (path / "report.html").is_file()
+    repeats = [(each.get("cross_validation") or {}).get("repeats", 1) for each in (before, config)]
+    return done and bool(before) and repeats[0] == repeats[1] and not changed_run(before, config)
 
 
 def is_begun(path: Path) -> bool:
@@ -94,7 +102,8 @@ def run_folder(
         write_text(path / CONFIG, yaml.safe_dump(dict(config), sort_keys=False))
         state, reason = "stopped", ""
         try:
-            yield folder
+            with stopped_by_sigterm():
+                yield folder
         except (KeyboardInterrupt, SystemExit):  # Lightning leaves by SystemExit on both signals
             reason = "stopped from outside"
             raise

@@ -15,6 +15,7 @@ from covidlit.datamodules.build import build_datamodule
 from covidlit.datamodules.cohort_data import rows_hash
 from covidlit.errors import TrainingError
 from covidlit.evaluation.predictions import is_synthetic
+from covidlit.runs.lightning_runner import LightningRunner
 from covidlit.runs.log import keep_logged_metrics, log_cohort, quieten_lightning, timed_training
 from covidlit.runs.outcomes import outcome_of
 from covidlit.runs.outcomes.outcome import Tables, Training
@@ -161,7 +162,8 @@ def train(
         data.split.save(run_dir / "split.json")
         write_run_records(config, data, run_dir)
         log_cohort(data)
-    with timed_training(run_dir, silent=not first):
+    adopted = isinstance(runner, LightningRunner) and runner.adopted
+    with timed_training(run_dir, silent=not first or adopted):
         runner.fit(data, run_dir)
     return config
 

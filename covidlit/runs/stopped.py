@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from covidlit.errors import CovidlitError, TrainingError, machine_trouble
 
@@ -28,6 +32,38 @@ class RunStopped(KeyboardInterrupt):
 
 
 @contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """In the block SIGTERM ends the run as Ctrl-C does: by an exception, so that it can say so.
+
+    Else it would end the process on the spot, and the run would be called running for ever. While
+    Lightning trains it answers the signal itself, after the batch. Where somebody else answers it
+    already (a sweep, an application), or outside of the main thread, nothing is changed.
+
+    Raises:
+        RunStopped: the signal came.
+    """
+    owner = os.getpid()
+
+    def answer(number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != owner:  # a process that was forked off: not a run
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif signal.getsignal(signal.SIGTERM) is answer:
+            raise RunStopped("The run was stopped (SIGTERM).", TERMINATED)
+
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, answer)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGTERM) is answer:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
 def end_with_way_on(run_dir: Path) -> Iterator[None]:
     """Say of a run that is stopped or fails inside the block what is kept of it.
 
@@ -47,8 +83,8 @@ def end_with_way_on(run_dir: Path) -> Iterator[None]:
         code = _exit_code(stop)
         if code is None:
             raise
-        signal = "Ctrl-C" if code == INTERRUPTED else "SIGTERM"
-        raise RunStopped(f"The run was stopped ({signal}). {_way_on(run_dir)}", code) from None
+        name = "Ctrl-C" if code == INTERRUPTED else "SIGTERM"
+        raise RunStopped(f"The run was stopped ({name}). {_way_on(run_dir)}", code) from None
     except TrainingError as error:
         if (last := last_checkpoint(run_dir)) is None:
             raise
@@ -93,6 +129,8 @@ def _exit_code(stop: BaseException) -> int | None:
     """128 and the signal that ended the run; None where it left by itself."""
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+    if isinstance(stop, RunStopped):
+        return stop.exit_code
     if isinstance(stop, SIGTERMException):
         return TERMINATED
     causes = (stop, stop.__context__)

@@ -34,6 +34,7 @@ ALLOWED_TARGETS: dict[str, set[str]] = {
         "covidlit.models.FusionANN",
         "covidlit.models.MaskRCNN",
         "covidlit.models.ResNet3D",
+        "covidlit.models.TabM",
     },
     "tasks": {
         "covidlit.tasks.LesionSegmentation",
@@ -211,6 +212,30 @@ def require_allowed(target: object, kind: str) -> None:
             fix=_suggest(str(target), ALLOWED_TARGETS[kind])
             + " A class of your own is allowed by covidlit.checkpoints.allow_target.",
         )
+
+
+def build_fitted(node: Mapping[str, Any]) -> Any:
+    """What Hydra makes of the user's own node, to which a training has added what it fitted.
+
+    That is handed over as it is: as a configuration, lists of thousands of numbers take longer than
+    a small network to train, and an interruption in their midst ends in an odd error.
+    """
+    from hydra.utils import instantiate
+
+    fitted = {name: value for name, value in node.items() if _is_fitted(value)}
+    if not fitted:
+        return instantiate(dict(node), _recursive_=False, _convert_="all")
+    rest = {name: value for name, value in node.items() if name not in fitted}
+    made = instantiate({**rest, "_partial_": True}, _recursive_=False, _convert_="all")
+    return made(**fitted)
+
+
+def _is_fitted(value: Any) -> bool:
+    """Whether a setting is a mapping with lists of lists, and nothing in it to build."""
+    if not isinstance(value, dict) or "_target_" in value:
+        return False
+    lists = [each for each in value.values() if isinstance(each, list) and each]
+    return any(isinstance(each[0], list) for each in lists)
 
 
 def _check_arguments(factory: type, keywords: Mapping[str, Any], target: str) -> None:

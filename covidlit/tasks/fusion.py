@@ -44,6 +44,13 @@ class FusionMixin:
         check_calibration(folds, each)
         node["members"] = node.get("members", 8) + folds * each
         net: nn.Module = build(node, "models", preparation=settings)
+        if folds and getattr(net, "shares_weights", False):
+            raise ConfigError(
+                "the network's members share weights, so that none is kept from the rows that the "
+                "others learn from, as calibration needs.",
+                where="model.task.calibration_folds",
+                fix="set it to 0.",
+            )
         return net
 
     def scores(self, logits: Tensor) -> Tensor:

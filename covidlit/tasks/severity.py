@@ -28,8 +28,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from covidlit.datamodules.cohort_data import CohortData
+    from covidlit.datamodules.tables.table_dataset import TableDataset
 
 KINDS = ("clinical", "factors")
+
+CALIBRATED_AT_ONCE = 4096
+"""Rows that are scored at once to calibrate: what this takes is little beside a step."""
 
 
 class SeverityPrediction(FusionMixin, BaseTask):
@@ -137,7 +141,6 @@ class SeverityPrediction(FusionMixin, BaseTask):
         self.calibration: Tensor
         self.register_buffer("calibration", torch.tensor([1.0, 0.0]))  # factor and offset of logits
         self._fold_of: dict[str, int] = {}
-        self._seen: list[tuple[Tensor, Tensor]] = []
 
     def facts(self) -> dict[str, Any]:
         """Which features are used, which are not and why, and how scores became probabilities."""
@@ -198,10 +201,6 @@ class SeverityPrediction(FusionMixin, BaseTask):
     def on_fit_end(self) -> None:
         torch.set_num_threads(self._threads)
 
-    def on_train_epoch_start(self) -> None:
-        super().on_train_epoch_start()
-        self._seen.clear()
-
     def weights_of(self, batch: Batch) -> Tensor:
         """(members, B) share of each row in a member's loss; each member's sum to 1, or to 0."""
         target = batch["target"]
@@ -212,17 +211,17 @@ class SeverityPrediction(FusionMixin, BaseTask):
         elif given is not None:
             weights = torch.tensor([float(w) for w in given], device=target.device)[target]
         weights = weights * batch["counts"] if "counts" in batch else weights
-        own = weights * self._trains(batch).to(weights)
+        own = weights * self._trains(batch[key_of(batch)]).to(weights)
         return own / own.sum(1, keepdim=True).clamp_min(1e-6)
 
-    def _trains(self, batch: Batch) -> Tensor:
+    def _trains(self, names: Sequence[str]) -> Tensor:
         """(members, B) whether a row is of those that a member learns from."""
-        folds = torch.tensor([self._fold_of.get(name, -1) for name in batch[key_of(batch)]])
+        folds = torch.tensor([self._fold_of.get(name, -1) for name in names])
         held = torch.arange(self.hparams["calibration_folds"]).repeat_interleave(
             self.hparams["calibration_members"]
         )
         every = torch.ones(self.n_scoring, len(folds), dtype=torch.bool)
-        return torch.cat([every, folds[None] != held[:, None]]).to(batch["target"].device)
+        return torch.cat([every, folds[None] != held[:, None]]).to(self.calibration.device)
 
     def shared_step(self, batch: Batch, stage: str) -> Tensor:
         logits, target = self.net(batch["numbers"]), batch["target"]
@@ -237,8 +236,6 @@ class SeverityPrediction(FusionMixin, BaseTask):
         self.log(f"{stage}_loss", shown, on_step=False, on_epoch=True, batch_size=size,
                  sync_dist=True)  # fmt: skip
         self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=size)
-        if stage == "train":
-            self.see(logits, batch)
         return loss
 
     def loss_of(self, logits: Tensor, batch: Batch) -> Tensor:
@@ -255,28 +252,36 @@ class SeverityPrediction(FusionMixin, BaseTask):
         counts = batch.get("counts", torch.ones_like(batch["target"], dtype=torch.bool))
         return losses[:, counts].mean()
 
-    def see(self, logits: Tensor, batch: Batch) -> None:
-        """Keep what calibrating members say of training rows that they have not learnt from."""
-        unseen = ~self._trains(batch)
-        if "counts" in batch:
-            unseen &= batch["counts"]
-        rows = unseen.any(0)
-        found = (logits.detach() * unseen).sum(0)[rows] / unseen.sum(0)[rows]
-        self._seen.append((found, batch["target"][rows]))
-
     def on_train_epoch_end(self) -> None:
         super().on_train_epoch_end()
-        self.calibrate()
+        if self._fold_of:
+            self.calibrate(self.trainer.train_dataloader.dataset)  # type: ignore[union-attr]
 
-    def calibrate(self) -> None:
-        """Fit factor and offset of the logits to what was seen in this epoch."""
-        if self._n_processes() > 1 or not self._seen:
-            return  # every process has seen other rows
-        logits, target = (torch.cat(each) for each in zip(*self._seen, strict=True))
-        self._seen.clear()
-        if len(target):
-            found = calibrated(logits.double().cpu().numpy(), target.cpu().numpy())
-            self.calibration.copy_(torch.tensor(found))
+    @torch.no_grad()
+    def calibrate(self, rows: TableDataset) -> None:
+        """Fit factor and offset of the logits to rows that were held back, in place.
+
+        Each row counts once, scored by the members that have not learnt from it: a score is then a
+        probability among the rows as they are, however often each was drawn or weighted.
+
+        Args:
+            rows: all of the training part.
+        """
+        unseen = ~self._trains([str(name) for name in rows.names])
+        held = unseen.any(0).nonzero()[:, 0]
+        if not len(held):
+            return
+        was_training = self.net.training
+        self.net.eval()
+        found = []
+        for some in held.split(CALIBRATED_AT_ONCE):
+            logits = self.net(rows.numbers.to(held.device)[some])
+            found.append((logits * unseen[:, some]).sum(0) / unseen[:, some].sum(0))
+        self.net.train(was_training)
+        fitted = calibrated(
+            torch.cat(found).double().cpu().numpy(), rows.targets[held.cpu().numpy()]
+        )
+        self.calibration.copy_(torch.tensor(fitted))
 
     def example_batch(self, input_record: Mapping[str, Any], rows: int) -> Batch:
         """Numbers of as many columns as the data have."""

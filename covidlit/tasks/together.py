@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
+from covidlit.models.fusion_ann.network import FusionANN
 from covidlit.settings.targets import build
 from covidlit.tasks.base import diverged
 from covidlit.tasks.threads import torch_threads
@@ -44,7 +45,8 @@ def can_be_together(task: SeverityPrediction, trainer: Mapping[str, Any]) -> boo
         "max_steps": (-1, None), "max_time": (None,), "overfit_batches": (0, 0.0, None),
     }  # fmt: skip
     return (
-        optimizer in ELEMENTWISE
+        isinstance(task.net, FusionANN)
+        and optimizer in ELEMENTWISE
         and (not scheduler or name in _PER_STEP)
         and not task.hparams["net"].get("dropout")
         and isinstance(trainer.get("max_epochs"), int)
@@ -58,6 +60,7 @@ def fit_together(
     data: Sequence[SplitDataModule],
     max_epochs: int,
     advance: Callable[[], None] = lambda: None,
+    expect: Callable[[int], None] = lambda number: None,
 ) -> None:
     """Train tasks, each on its own data, in place.
 
@@ -66,6 +69,7 @@ def fit_together(
         data: of each, set up.
         max_epochs: of each.
         advance: called after each epoch of a stack.
+        expect: called with the number of epochs of all stacks, before the first.
 
     Raises:
         TrainingError: a loss is not finite.
@@ -74,6 +78,7 @@ def fit_together(
     for task, own in zip(tasks, data, strict=True):
         one = _Trained(task, own)
         stacks.setdefault((one.features.shape[1], one.n_batches), []).append(one)
+    expect(max_epochs * len(stacks))
     with torch_threads(1):  # so small that threads cost more than they save
         for stack in stacks.values():
             _fit(stack, max_epochs, advance)
@@ -91,6 +96,7 @@ class _Trained:
         task.hold_out(data.rows_of("train"), dataset.key)
         with torch.no_grad():
             self.features: Tensor = self.net.prepared(dataset.numbers)
+        self.dataset = dataset
         self.target = torch.from_numpy(np.asarray(dataset.targets))
         self.names = [str(name) for name in dataset.names]
         self.key = dataset.key
@@ -121,13 +127,9 @@ def _fit(stack: Sequence[_Trained], max_epochs: int, advance: Callable[[], None]
     }
     optimizer, scheduler = _optimizer(first, list(stacked.values()), stack[0].n_batches, max_epochs)
     for epoch in range(max_epochs):
-        last, seen = epoch == max_epochs - 1, [one.batches(epoch) for one in stack]
+        seen = [one.batches(epoch) for one in stack]
         for number in range(stack[0].n_batches):
-            rows = [each[number] for each in seen]
-            logits, loss = _step(net, stacked, stack, rows)
-            if last:
-                for one, found, chosen in zip(stack, logits.split(members), rows, strict=True):
-                    one.task.see(found[:, : len(chosen)], one.batch(chosen))
+            loss = _step(net, stacked, stack, [each[number] for each in seen])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -141,7 +143,7 @@ def _fit(stack: Sequence[_Trained], max_epochs: int, advance: Callable[[], None]
         with torch.no_grad():
             for name, parameter in one.net.named_parameters():
                 parameter.copy_(stacked[name][start : start + members[place]])
-        one.task.calibrate()
+        one.task.calibrate(one.dataset)
 
 
 def _step(
@@ -149,8 +151,8 @@ def _step(
     stacked: dict[str, nn.Parameter],
     stack: Sequence[_Trained],
     rows: Sequence[NDArray[np.int64]],
-) -> tuple[Tensor, Tensor]:
-    """Logits (members of all, B) and the sum of all losses; shorter batches are filled up."""
+) -> Tensor:
+    """The sum of all losses; shorter batches are filled up."""
     size = max(len(each) for each in rows)
     inputs, targets, weights = [], [], []
     for one, chosen in zip(stack, rows, strict=True):
@@ -163,7 +165,7 @@ def _step(
     losses = functional.binary_cross_entropy_with_logits(
         logits, torch.cat(targets), reduction="none"
     )
-    return logits, (losses * torch.cat(weights)).sum()
+    return (losses * torch.cat(weights)).sum()
 
 
 def _call(net: nn.Module, stacked: dict[str, nn.Parameter], x: Tensor) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -10,26 +13,62 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import recipe
-from compared import Compared, compared, single
-from studies import FEATURES, MODELS, NETWORK, REPEATS, RUNS, SETS, SIZES
+from compared import Compared, aucs_of, compared, mean_of, single
+from studies import (
+    ASKED,
+    FEATURES,
+    HORIZONS,
+    K_BEST,
+    MODELS,
+    NETWORK,
+    PERMUTED,
+    PROGNOSIS,
+    REPEATS,
+    RUNS,
+    SETS,
+    SIZES,
+    finished,
+    folder_of,
+    sets_of,
+)
+from survival_compared import of_prognosis
 
 from covidlit.files import write_json, write_text
 
 HERE = recipe.PATH.parent
+SELECTED = {"inside": "inside the folds", "shortcut": "on all patients"}
 Figure = dict[str, Any]
 
 
 def write() -> list[Figure]:
-    """`results.json`, `tables.md` and the pictures."""
+    """`results.json`, `tables.md` and the pictures.
+
+    Raises:
+        SystemExit: nothing has been run.
+    """
     figures: list[Figure] = []
     text = ["Written by `run.py report`; do not edit.", ""]
-    for part in (_recipe, _paper, _labs, _curve, _permuted):
+    measured_with = environment_of(RUNS.rglob(ASKED))
+    for part in (_recipe, _paper, _labs, _prognosis, _curve, _permuted):
         own, lines = part()
         figures += own
         text += lines
-    write_json(HERE / "results.json", {"figures": figures})
+    write_json(HERE / "results.json", {"environment": measured_with, "figures": figures})
     write_text(HERE / "tables.md", "\n".join(text) + "\n")
     return figures
+
+
+def environment_of(records: Iterable[Path]) -> dict[str, Any]:
+    """The environment of the runs that are finished, with all their commits.
+
+    Raises:
+        SystemExit: there are none.
+    """
+    found = [json.loads(path.read_text())["environment"] for path in sorted(records)
+             if finished(path.parent)]  # fmt: skip
+    if not found:
+        raise SystemExit(f"no cross-validation is finished in {RUNS}: run a part first.")
+    return found[-1] | {"commit": ", ".join(sorted({str(own["commit"]) for own in found}))}
 
 
 def figure(
@@ -57,7 +96,7 @@ def _paper() -> tuple[list[Figure], list[str]]:
     figures, rows = [], []
     names = [*((each, NETWORK) for each in SETS), *((each, "logistic_regression") for each in SETS),
              ("best15", NETWORK), ("shortcut15", NETWORK)]  # fmt: skip
-    found = {key: single([RUNS / "paper" / "/".join(key)]) for key in names}
+    found = {key: single(RUNS / "paper" / "/".join(key)) for key in names}
     found = {key: value for key, value in found.items() if value is not None}
     for (features, model), own in found.items():
         rows.append(f"| {features} | {model} | {own.text()} |")
@@ -70,7 +109,7 @@ def _paper() -> tuple[list[Figure], list[str]]:
     rows = []
     for one, other in pairs:
         if (one, NETWORK) in found and (other, NETWORK) in found:
-            apart = compared([RUNS / "paper" / one / NETWORK], [RUNS / "paper" / other / NETWORK])
+            apart = compared(RUNS / "paper" / one / NETWORK, RUNS / "paper" / other / NETWORK)
             rows.append(f"| {one} - {other} | {apart.text()} |")
             figures.append(figure(f"paper's design, {one} - {other}: AUC", apart.value, "paper"))
     return figures, [*lines, "| fusion network | difference of AUC |", "| --- | --- |", *rows, ""]
@@ -80,39 +119,72 @@ def _labs() -> tuple[list[Figure], list[str]]:
     figures, rows = [], []
     for what in FEATURES:
         folders = {
-            model: [RUNS / "labs" / what.replace(" ", "_") / model / str(seed) for seed in REPEATS]
+            (part, model): folder_of(part, what, model)
+            for part in ("labs", "tuned")
             for model in MODELS
+            if what in sets_of(model)
         }
-        found = {m: own for m in MODELS if (own := single(folders[m])) is not None}
-        if NETWORK not in found:
+        found = {key: own for key in folders if (own := single(folders[key])) is not None}
+        network = ("labs", NETWORK)
+        peers = [key for key in found if key != network]
+        if network not in found or not peers:
             continue
-        peers = {m: own for m, own in found.items() if m != NETWORK}
-        best = max(peers, key=lambda m: peers[m].value)
-        for model, own in found.items():
-            apart = compared(folders[NETWORK], folders[model]) if model != NETWORK else None
-            said = "" if apart is None else apart.text()
-            named = f"{model} (best peer)" if model == best else model
-            rows.append(f"| {what} | {named} | {own.text()} | {said} |")
+        best = max(peers, key=lambda key: found[key].value)
+        for key, own in found.items():
+            part = key[0]
+            apart = compared(folders[network], folders[key]).text() if key != network else ""
+            named = _named(*key)
+            marked = f"{named} (best peer)" if key == best else named
+            rows.append(f"| {what} | {marked} | {own.text()} | {apart} |")
             target = {"labs": ">= 0.945", "labs and age": ">= 0.957"}[what]
-            figures.append(figure(f"real labs, {what}, {model}: AUC", own.value, "labs",
-                                  target if model == NETWORK else None))  # fmt: skip
-        apart = compared(folders[NETWORK], folders[best])
-        figures.append(figure(f"real labs, {what}, fusion network - {best}: lower bound", apart.low,
-                              "labs", "> -0.01", best))  # fmt: skip
+            figures.append(figure(f"real labs, {what}, {named}: AUC", own.value, part,
+                                  target if key == network else None))  # fmt: skip
+        low = compared(folders[network], folders[best]).low
+        figures.append(figure(f"real labs, {what}, fusion network - best peer: lower bound", low,
+                              best[0], "> -0.01", _named(*best)))  # fmt: skip
     return figures, [
         "## (b) Real laboratory values, outcome death", "",
         "375 patients, first values, tenfold, five times; AUC of all folds together, mean of the "
-        "repeats; intervals by drawing patients.", "",
+        "repeats; intervals by drawing patients. Tuned: parameters chosen inside each training "
+        "part.", "",
         "| features | model | AUC | network - model |",
         "| --- | --- | --- | --- |", *rows, "",
     ]  # fmt: skip
+
+
+def _named(part: str, model: str) -> str:
+    return f"{model}, tuned" if part == "tuned" else model
+
+
+def _prognosis() -> tuple[list[Figure], list[str]]:
+    figures, rows, said = [], [], ""
+    for model in PROGNOSIS:
+        folders = [RUNS / "prognosis" / model / str(seed) for seed in range(REPEATS)]
+        found = of_prognosis(folders, HORIZONS)
+        if found is None:
+            continue
+        measures, n, n_events = found
+        said = f"{n} patients, {n_events} deaths; "
+        for name, own in measures.items():
+            rows.append(f"| {model} | {name} | {own.text()} |")
+            for end, value in (("", own.value), (", lower", own.low), (", upper", own.high)):
+                figures.append(figure(f"prognosis, {model}: {name}{end}", value, "prognosis"))
+    lines = [
+        "## (b) Time to death", "",
+        f"{said}values of the day of admission, with age; tenfold, five times; risks are ranked "
+        "within their fold, mean of folds and repeats; intervals by drawing patients. A discharge "
+        "alive ends what can be seen, or counts as survival (Blanche et al., Statistics "
+        "in Medicine 2013;32:5381).", "",
+        "| model | measure | value |", "| --- | --- | --- |", *rows, "",
+    ]  # fmt: skip
+    return figures, lines if rows else []
 
 
 def _curve() -> tuple[list[Figure], list[str]]:
     points: dict[str, list[tuple[int, Compared]]] = {}
     for model in (NETWORK, "logistic_regression"):
         for size in SIZES:
-            own = single([RUNS / "curve" / str(size) / model / str(seed) for seed in range(2)])
+            own = single(RUNS / "curve" / str(size) / model)
             if own is not None:
                 points.setdefault(model, []).append((size, own))
     if not points:
@@ -137,14 +209,31 @@ def _curve() -> tuple[list[Figure], list[str]]:
 
 def _permuted() -> tuple[list[Figure], list[str]]:
     figures, rows = [], []
-    for model, times in (("logistic_regression", 30), (NETWORK, 5), ("shortcut", 5)):
-        own = [single([RUNS / "permuted" / model / str(number)]) for number in range(times)]
-        values = [each.value for each in own if each is not None]
-        if values:
-            mean = float(np.mean(values))
-            rows.append(f"| {model} | {len(values)} | {mean:.3f} |")
-            target = "0.47 to 0.53" if model == "logistic_regression" else None
-            figures.append(figure(f"permuted labels, {model}: mean AUC", mean, "permuted", target))
-    lines = ["## (d) Labels that mean nothing", "", "| model | permutations | mean AUC |",
-             "| --- | --- | --- |", *rows, ""]  # fmt: skip
+    for model, times in PERMUTED.items():
+        folders = {
+            way: [RUNS / "permuted" / way / model / str(number) for number in range(times)]
+            for way in ("inside", "shortcut")
+        }
+        if not all(finished(folder) for own in folders.values() for folder in own):
+            continue
+        aucs = {way: np.array([aucs_of(folder) for folder in own]) for way, own in folders.items()}
+        for place, kind in enumerate(("mean of folds", "all folds together")):
+            cells = []
+            for way, target in (("inside", "0.47 to 0.53"), ("shortcut", None)):
+                own = mean_of(aucs[way][:, place])
+                cells.append(own.text())
+                named = f"permuted labels, {model}, {K_BEST} selected {SELECTED[way]}: {kind}"
+                figures.append(figure(named, own.value, "permuted", target if place == 0 else None))
+            apart = mean_of(aucs["shortcut"][:, place] - aucs["inside"][:, place])
+            rows.append(f"| {model} | {times} | {kind} | {' | '.join([*cells, apart.text()])} |")
+            for end, value in (("", apart.value), (", lower", apart.low), (", upper", apart.high)):
+                named = f"permuted labels, {model}, shortcut - inside: {kind}{end}"
+                figures.append(figure(named, value, "permuted"))
+    lines = [
+        "## (d) Labels that mean nothing", "",
+        f"{K_BEST} of 28 features selected inside the folds, or on all patients (the shortcut); "
+        "mean AUC of the permutations, their paired difference, intervals by Student's t.", "",
+        "| model | permutations | AUC | inside | shortcut | shortcut - inside |",
+        "| --- | --- | --- | --- | --- | --- |", *rows, "",
+    ]  # fmt: skip
     return figures, lines if rows else []

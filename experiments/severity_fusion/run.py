@@ -3,6 +3,8 @@
 python experiments/severity_fusion/run.py recipe     settings of the network, on other tables
 python experiments/severity_fusion/run.py paper      (a) the severity paper's design, synthetic
 python experiments/severity_fusion/run.py labs       (b) real laboratory values, outcome death
+python experiments/severity_fusion/run.py tuned      (b) peers with tuned parameters
+python experiments/severity_fusion/run.py prognosis  (b) time to death
 python experiments/severity_fusion/run.py curve      (c) how many patients are needed
 python experiments/severity_fusion/run.py permuted   (d) labels that mean nothing
 python experiments/severity_fusion/run.py report     tables and figures of these

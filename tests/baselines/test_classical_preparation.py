@@ -22,8 +22,10 @@ from sklearn.svm import SVC
 from covidlit.baselines import BoostedTrees, ClassicalModel, FactorThresholds, load_model
 from covidlit.baselines.classifier import build_classifier, build_pipeline
 from covidlit.baselines.preparation import MISSING, QuantileNormal, untold_features
+from covidlit.baselines.selection import selection_of
 from covidlit.checkpoints.record import RunRecord
 from covidlit.errors import ConfigError
+from covidlit.models.fusion_ann.fit import fit_preparation
 from covidlit.settings.tree import config_dir
 
 RECORD = RunRecord.model_validate(
@@ -101,8 +103,8 @@ def test_nothing_of_the_held_out_rows_enters_the_preparation() -> None:
     other[50:] = 1e6
     assert (clone(made).fit(x[:40], y[:40]).predict_proba(other[40:])[:10] == first).all()
     median = made.fit(x[:40], y[:40]).named_steps["impute"].statistics_
-    scaled = made[:2].transform(x[:40])
-    assert median == pytest.approx(np.nanmedian(scaled[:, made["varying"].get_support()], axis=0))
+    scaled = made[:3].transform(x[:40])
+    assert median == pytest.approx(np.nanmedian(scaled, axis=0))
 
 
 def test_own_leaves_gaps_to_a_classifier_that_takes_them() -> None:
@@ -135,6 +137,57 @@ def test_what_tells_nothing_is_named() -> None:
     assert untold_features("abcdef", x) == {
         "d": "missing throughout", "e": "0.3 throughout", "f": "1 throughout",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", MISSING)
+@pytest.mark.parametrize("scale", [True, False, "quantile"])
+def test_the_best_features_stay_whatever_is_done_about_gaps(
+    scale: Any, missing: str, tmp_path: Path
+) -> None:
+    x, y = table()
+    x[:, 2] = np.where(np.isnan(x[:, 2]), np.nan, 0.1 + 0.2)
+    x[::2, 2] = np.where(np.isnan(x[::2, 2]), np.nan, 0.3)  # one value but for rounding
+    classifier = BoostedTrees(n_estimators=5) if missing == "own" else LogisticRegression()
+    made = build_pipeline(classifier, scale=scale, missing=missing, k_best=1).fit(x, y)
+    assert selection_of(made, "abcdef").kept == ("a",)
+    gaps = 1 if missing == "median_indicator" else 0  # of the feature that stays alone
+    assert made[:-1].transform(x).shape == (40, 1 + gaps)
+    model = ClassicalModel(made, tuple("abcdef"), RECORD)
+    again = load_model(model.save(tmp_path / "model.skops"))
+    assert again.scores_of(x) == model.scores_of(x)
+    assert again.used_features == ("a",)
+    other = x.copy()
+    other[:, 1:] = 1e6
+    assert again.scores_of(other) == model.scores_of(x)
+
+
+def test_features_are_ranked_as_the_network_ranks_them() -> None:
+    rng = np.random.default_rng(3)
+    y = np.arange(90) % 2
+    x = rng.lognormal(size=(90, 12)) + 0.4 * y[:, None] * rng.random(12)
+    x[rng.random(x.shape) < 0.1] = np.nan
+    x[:, 4] = 7.0
+    names = [f"f{place}" for place in range(12)]
+    network = fit_preparation(x, y, range(12), names, transform="standard", k_best=5)
+    made = build_pipeline(LogisticRegression(), scale=True, k_best=5).fit(x, y)
+    found = selection_of(made, names)
+    assert list(found.kept) == network["names"]
+    assert found.f_values == pytest.approx(network["ranking"], rel=1e-5)
+    assert len(selection_of(made.set_params(k_best__k=99).fit(x, y), names).kept) == 11
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: build_pipeline(SVC(), scale=True, k_best=0), "at least 1, not 0"),
+        (lambda: build_pipeline(SVC(), scale=True, k_best=1.5), "whole number"),
+        (lambda: build_pipeline(FactorThresholds(), scale=False, k_best=3), "chooses among"),
+    ],
+)
+def test_a_selection_that_cannot_be_is_refused(made: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as refused:
+        made()
+    assert refused.value.where == "model.k_best"
 
 
 @pytest.mark.parametrize("model", ["logistic_regression", "best_single", "lightgbm"])

@@ -189,7 +189,7 @@ def test_a_classifier_that_takes_no_weights_says_so(
         made.fit(data, tmp_path)
     assert "data.balanced has no effect" in caplog.text
     facts = made.training_facts({"data": {"balanced": "class"}})
-    assert facts["scans weighted"].startswith("not at all")
+    assert facts["rows weighted"].startswith("not at all")
     with pytest.raises(ConfigError, match="takes no weights"):
         runner(NEIGHBOURS, class_weights="balanced").fit(data, tmp_path)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from covidlit.baselines.cox.fit import CoxFit, fit_cox
+from covidlit.baselines.cox.fit import fit_cox
+from covidlit.baselines.cox.fitted import CoxFit
 from covidlit.baselines.cox.proportional_hazards import (
     check_proportional_hazards,
     schoenfeld_residuals,

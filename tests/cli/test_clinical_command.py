@@ -56,3 +56,21 @@ def test_a_refusal_writes_nothing(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "labs.csv")])
     assert done.exit_code == 2  # its own input
     assert pd.read_csv(tmp_path / "labs.csv")["Hb"].tolist()[2] == 133
+
+
+def test_times_that_are_written_are_those_from_the_index_beside_them(tmp_path: Path) -> None:
+    table = hospital.frame().assign(ICU=["2020-02-05", "2020-02-05", "2020-02-06", "2020-02-08"],
+                                    Days=[19, 19, 8, 24])  # fmt: skip
+    table.to_csv(tmp_path / "labs.csv", index=False)
+    mapping = hospital.changed(event_time_days="Days")
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(mapping, allow_unicode=True))
+    out = tmp_path / "clinical.csv"
+    arguments = [str(tmp_path / "labs.csv"), "--mapping", str(tmp_path / "own.yaml")]
+    for index, days in (("auto", [19, 8, 24]), ("ICU", [15, 4, 20])):
+        found = CliRunner().invoke(
+            app, ["clinical", *arguments, "--out", str(out), "--index", index]
+        )
+        assert found.exit_code == 0, found.output
+        written = pd.read_csv(out).drop_duplicates("patient_id")
+        assert written["event_time_days"].tolist() == days
+        assert pd.to_datetime(written["outcome_date"]).dt.day.tolist() == [20, 10, 28]

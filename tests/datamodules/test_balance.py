@@ -41,7 +41,7 @@ def test_nothing_is_weighed_where_it_is_not_asked_for() -> None:
 
 
 def test_centres_without_a_class_in_common_are_refused() -> None:
-    with pytest.raises(ConfigError, match="no training centre has scans of every class"):
+    with pytest.raises(ConfigError, match="no training centre has every class"):
         draw_weights("centre", np.array([0, 1]), np.array(["one", "two"], dtype=object))
     # Scans without a centre are not of one.
     for unknown in (None, np.nan, ""):

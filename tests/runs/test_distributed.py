@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import factor_cohort
 import pandas as pd
 import pytest
 import torch
@@ -79,6 +80,25 @@ def test_two_processes_train_as_one(
     assert any(size % 2 for size in sizes), "two processes cannot have as many scans each"
     _finish(_start([*tiny_overrides, *EXACT, "trainer=ddp", *TWO, "data.batch_size=2"], tmp_path))
     _assert_same_training(tmp_path, one_process)
+
+
+def test_two_processes_calibrate_a_severity_as_one(tmp_path: Path) -> None:
+    """Each process draws half of the rows, and scores all that were held back."""
+    manifest, quantified = factor_cohort.write_cohort(tmp_path)
+    overrides = [
+        "model=fusion_ann", "data=factors", f"data.source.path={manifest}",
+        f"data.factors={quantified}", f"data_dir={tmp_path}", "data.balanced=class",
+        "split=k_fold", "split.n_folds=3", "trainer.max_epochs=3", "model.task.net.members=2",
+        "importance=0", "evaluation.n_bootstrap=100", "name=test", "data.n_jobs=1",
+    ]  # fmt: skip
+    found = {}
+    for n, given in ((1, []), (2, ["trainer=ddp", *TWO])):
+        run_dir = tmp_path / str(n)
+        _finish(_start([*overrides, f"data.batch_size={16 // n}", *given], run_dir))
+        kept = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+        found[n] = kept["state_dict"]["calibration"]
+    assert not torch.equal(found[2], torch.tensor([1.0, 0.0]))
+    torch.testing.assert_close(found[2], found[1], rtol=0.05, atol=0.05)
 
 
 def test_two_tasks_of_slurm_train_as_one(

@@ -34,7 +34,7 @@ from covidlit.tasks.load import load_task
 
 ROOT = Path(__file__).parents[2]
 MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
-OF_NUMBERS = ("cox", "fusion_ann")
+OF_NUMBERS = ("cox", "fusion_ann", "tabm")
 """Take no volumes; see tests/runs/test_survival_runs.py and test_severity_runs.py."""
 OF_SLICES = ("maskrcnn", "maskrcnn_small")
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))

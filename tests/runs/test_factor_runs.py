@@ -20,9 +20,11 @@ from typer.testing import CliRunner
 from covidlit.baselines import load_model
 from covidlit.cli.app import app
 from covidlit.cohort.factor_limits import FACTORS
+from covidlit.deploy.tables.model import load_table_model
+from covidlit.deploy.tables.predict_rows import predict_rows
 from covidlit.errors import ConfigError
 from covidlit.evaluation.predictions import read_predictions
-from covidlit.tables import write_table
+from covidlit.tables import read_table, write_table
 
 Run = Callable[..., Path]
 
@@ -259,6 +261,29 @@ def test_peers_are_tuned_by_their_grids(model: str, run: Run) -> None:
     }
     folder = run(model, "model.tune=true", short[model], "model.search.outer_folds=2")
     assert json.loads((folder / "search.json").read_text())["estimate"] > 0.7
+
+
+def test_a_selection_is_made_in_every_fold_told_and_all_that_is_asked_of_new_rows(
+    run: Run, tmp_path: Path
+) -> None:
+    tuned = ["model.tune=true", "model.search.grid={C: [1.0, 10.0], gamma: [scale]}"]
+    folder = run("svm", "split.fold=all", "model.k_best=3", "model.search.outer_folds=0", *tuned)
+    page, kept = (folder / "report.html").read_text(), {}
+    for fold in range(3):
+        told = pd.read_csv(folder / f"fold_{fold}" / "features.csv").set_index("name")
+        kept[fold] = told.index[told["left_out"].isna()].tolist()
+        assert len(kept[fold]) == 3
+        assert told["f_value"].nlargest(3).index.isin(kept[fold]).all()
+    assert "<dt>features selected</dt>" in page
+    assert "3 of 10 by F value" in page
+    model = load_table_model(folder / "fold_0" / "checkpoints" / "model.skops")
+    assert sorted(model.features) == sorted(kept[0])
+    measured = read_table(next(folder.parent.rglob("factors.*")), ValueError)
+    few = measured.dropna(subset=kept[0])[["patient_id", "scan_id", *kept[0]]].head(5)
+    few.to_csv(tmp_path / "few.csv", index=False)
+    found = predict_rows(model, tmp_path / "few.csv").table
+    assert (found["n_missing"] == 0).all()  # what was not selected is not missed
+    assert found["score"].between(0, 1).all()
 
 
 def test_presets_are_taken_as_far_as_they_are_there(run: Run, tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hydra.errors import InstantiationException
+from typer.testing import CliRunner
 
+from covidlit.cli.app import app
+from covidlit.deploy.tables.all_folds import load_all_folds
 from covidlit.deploy.tables.model import load_table_model
 from covidlit.deploy.tables.predict_rows import predict_rows
 from covidlit.errors import ConfigError
@@ -62,6 +64,20 @@ def test_a_run_scores_new_factors_as_its_own_and_says_what_it_looks_at(factor_ru
     assert scored["notes"].str.contains("in the training part").any()
 
 
+def test_a_report_made_again_has_the_same_importance(factor_run: Run, tmp_path: Path) -> None:
+    folder = factor_run("fusion_ann", "model.task.net.attention=true", *SMALL)
+    command = ["evaluate", str(folder), "--out", str(tmp_path)]
+    made = CliRunner().invoke(app, command)
+    assert made.exit_code == 0, made.output
+    sections = [
+        (place / "report.html").read_text().partition('<section id="importance">')[2]
+        for place in (folder, tmp_path)
+    ]
+    first, again = (section.partition("</section>")[0] for section in sections)
+    assert "Spearman correlation" in first
+    assert again == first
+
+
 def test_folds_trained_as_one_are_those_trained_one_by_one(factor_run: Run) -> None:
     together = factor_run("fusion_ann", *FOLDS, name="together")
     alone = factor_run("fusion_ann", *FOLDS, "cross_validation.together=false", name="alone")
@@ -69,6 +85,10 @@ def test_folds_trained_as_one_are_those_trained_one_by_one(factor_run: Run) -> N
     assert one.index.equals(other.index)
     np.testing.assert_allclose(one["score"], other["score"], atol=1e-5)
     assert one["score"].nunique() > 50
+    measured = next(together.parent.rglob("factors.*"))
+    scored = predict_rows(load_all_folds(together), measured).table
+    assert scored["status"].eq("ok").all()
+    assert scored["notes"].str.contains("2 of the 3 folds' models have learnt from it").all()
     for fold in range(3):
         assert (together / f"fold_{fold}" / "checkpoints" / "last.ckpt").is_file()
 
@@ -95,7 +115,28 @@ def test_finished_folds_are_kept(factor_run: Run) -> None:
 
 
 def test_other_data_and_more_classes_are_refused(factor_run: Run) -> None:
-    with pytest.raises(InstantiationException, match="two classes"):  # train.py unwraps it
+    with pytest.raises(ConfigError, match="two classes"):
         factor_run("fusion_ann", "label_rule=multi_class", *SMALL)
     with pytest.raises(ConfigError, match="no feature or group of features"):
         factor_run("fusion_ann", "model.task.features=[volume]", *SMALL, name="other")
+
+
+def test_tabm_learns_on_the_folds_and_features_of_the_fusion_network(factor_run: Run) -> None:
+    pytest.importorskip("tabm")
+    small = ["trainer.max_epochs=3", "model.task.net.d_block=8", "model.task.net.members=4"]
+    folder = factor_run("tabm", "split.fold=all", *small)
+    network = factor_run("fusion_ann", *FOLDS, name="network")
+    assert scores(folder).index.equals(scores(network).index)
+    assert set(read_predictions(folder / "predictions.parquet")["model"]) == {"tabm"}
+    kept = [
+        torch.load(run / "fold_1" / "checkpoints" / "last.ckpt", weights_only=True)
+        for run in (folder, network)
+    ]
+    own, other = (each["hyper_parameters"]["preparation"] for each in kept)
+    assert own == other  # fitted on the same training rows
+    fold = folder / "fold_1"
+    own_scores = read_predictions(fold / "predictions.parquet").set_index("scan_id")["score"]
+    measured = next(folder.parent.rglob("factors.*"))
+    scored = predict_rows(load_table_model(fold), measured).table.set_index("scan_id")
+    np.testing.assert_allclose(scored.loc[own_scores.index, "score"], own_scores, atol=1e-5)
+    assert (scored["score_low"] < scored["score_high"]).any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 from typer.testing import CliRunner
 
 from covidlit.baselines.cox.model import load_cox
 from covidlit.baselines.cox.runner import CoxRunner
+from covidlit.baselines.survival.load import load_survival_model
 from covidlit.cli.app import app
 from covidlit.cli.train import whole_run
 from covidlit.errors import CheckpointError, ConfigError, CovidlitError
@@ -65,7 +68,12 @@ def test_all_folds_as_one_run(tmp_path: Path) -> None:
     )  # fmt: skip
     table = read_survival(folder)
     test = table[table["part"] == "test"]
-    assert sorted(test["patient_id"]) == [f"P{k:03d}" for k in range(90)]
+    raw = pd.read_csv(tmp_path / "clinical.csv").set_index("patient_id")["event_time_days"]
+    # Values of a day after the index are used: time counts from then on, of who was there.
+    later = raw[raw > 1]
+    assert sorted(test["patient_id"]) == sorted(later.index)
+    times = test.set_index("patient_id")["time_days"].astype(float)
+    np.testing.assert_allclose(times, later[times.index] - 1)
     each = [
         float(concordance(own["time_days"], own["event"], own["risk_score"]))
         for _, own in test.groupby("fold")
@@ -84,6 +92,8 @@ def test_all_folds_as_one_run(tmp_path: Path) -> None:
     assert competing["incidence"][1] < competing["as_censoring"][1]
     page = (folder / "report.html").read_text()
     assert "Competing risk:" in page
+    assert f"{90 - len(later)} of 90 patients are in no part" in page
+    assert "from 1 day after the index, the end of the window" in page
     for part in ("log-rank p", "at risk", "Time-dependent AUC", "Hazard ratio per unit"):
         assert part in page
     assert (folder / "fold_2" / "checkpoints" / "cox.json").is_file()
@@ -162,7 +172,7 @@ def test_all_have_the_event(tmp_path: Path) -> None:
 
 def test_nobody_has_the_event(tmp_path: Path) -> None:
     source = hospital(tmp_path, outcome="survived")
-    with pytest.raises(ConfigError, match="none of 90 patients has the event"):
+    with pytest.raises(ConfigError, match=r"none of \d+ patients has the event"):
         run(tmp_path, source)
 
 
@@ -184,6 +194,12 @@ def test_nothing_varies(tmp_path: Path) -> None:
     test = metrics["parts"]["test"]
     assert test["concordance"]["reason"] == "all risks are the same"
     assert test["log_rank"]["p_value"] is None
+
+
+def test_repeats_are_runs_of_their_own(tmp_path: Path) -> None:
+    folds = ("split.fold=all", "split.n_folds=3", "cross_validation.repeats=3", "split.seed=4")
+    with pytest.raises(ConfigError, match=r"-m split\.seed=4,5,6"):
+        run(tmp_path, hospital(tmp_path), *folds)
 
 
 def test_rows_without_times_need_another_rule(tmp_path: Path) -> None:
@@ -211,3 +227,112 @@ def test_settings_that_do_not_fit_are_named(wrong: str, tmp_path: Path) -> None:
 def test_arguments_out_of_their_range_are_named(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         CoxRunner(**wrong)
+
+
+LIGHTGBM = ("model=lightgbm", "label_rule=endpoint")
+
+
+def test_lightgbm_learns_the_hazard_of_an_endpoint(tmp_path: Path) -> None:
+    folder = run(
+        tmp_path, hospital(tmp_path), *LIGHTGBM, "split.fold=all", "split.n_folds=3",
+        "label_rule.competing=[survived]", "model.horizons=[5,10]",
+    )  # fmt: skip
+    table = read_survival(folder)
+    assert set(table["model"]) == {"lightgbm"}
+    record = metrics_of(folder)["parts"]["test"]
+    assert record["concordance"]["value"] > 0.7
+    assert record["concordance"]["low"] < record["concordance"]["value"]
+    assert record["log_rank"]["p_value"] < 0.001
+    assert [h["days"] for h in record["horizons"]] == [5, 10]
+    assert all(h["brier"]["value"] < h["brier_all_alike"]["value"] for h in record["horizons"])
+    assert 0.6 < record["horizons"][1]["ratio"]["value"] < 1.6
+    test = table[table["part"] == "test"]
+    assert test["risk_group"].value_counts().min() >= 15  # of 90: cuts hold in patients held out
+    page = (folder / "report.html").read_text()
+    for part in ("log-rank p", "Time-dependent AUC", "partial likelihood", "held back in 5 folds"):
+        assert part in page
+    assert "Hazard ratio per unit" not in page
+    peer = run(
+        tmp_path, hospital(tmp_path), "split.fold=all", "split.n_folds=3",
+        "label_rule.competing=[survived]", "model.horizons=[5,10]", name="cox",
+    )  # fmt: skip
+    called = ["compare", str(folder), str(peer), "--out", str(tmp_path / "both")]
+    said = CliRunner().invoke(app, [*called, "--bootstrap", "100"])
+    assert said.exit_code == 0, said.output
+    found = json.loads((tmp_path / "both" / "comparison.json").read_text())
+    assert [model["model"] for model in found["models"]] == ["lightgbm", "cox"]
+    assert found["models"][0]["measures"]["concordance"]["value"] == record["concordance"]["value"]
+    assert [note["code"] for note in found["notes"]] == ["competing_risk"]  # one split, all known
+
+
+def test_the_kept_trees_give_the_risks_of_the_run(tmp_path: Path) -> None:
+    folder = run(tmp_path, hospital(tmp_path), *LIGHTGBM, "model.horizons=7")
+    table = read_survival(folder)
+    path = folder / "checkpoints" / "boosted_hazards.json"
+    model = load_survival_model(path)
+    raw = pd.read_csv(tmp_path / "clinical.csv").set_index("patient_id")
+    own = table[table["part"] == "test"].set_index("patient_id")
+    found = model.scores(raw.loc[own.index, [*reversed(model.columns)]])
+    np.testing.assert_allclose(found["risk_score"], own["risk_score"], atol=1e-9)
+    np.testing.assert_allclose(found["risk_7_days"], own["risk_7_days"], atol=1e-9)
+    with pytest.raises(CheckpointError, match="the table has no age"):
+        model.scores(raw.drop(columns="age"))
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [("text", "tree\n"), ("times", [1.0]), ("hazard", "many"), ("factor", -1.0), ("centre", None),
+     ("n_features", 7), ("text", None)],
+)  # fmt: skip
+def test_damaged_trees_are_refused(where: str, value: Any, tmp_path: Path) -> None:
+    folder = run(tmp_path, hospital(tmp_path), *LIGHTGBM)
+    content = json.loads((folder / "checkpoints" / "boosted_hazards.json").read_text())
+    content["fit"][where] = value
+    path = tmp_path / "boosted_hazards.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=re.escape(str(path))):
+        load_survival_model(path)
+
+
+def test_trees_learn_from_the_training_part_alone(tmp_path: Path) -> None:
+    source = hospital(tmp_path)
+    folder = run(tmp_path, source, *LIGHTGBM, "split.fold=0")
+    before = json.loads((folder / "checkpoints" / "boosted_hazards.json").read_text())
+    table = read_survival(folder)
+    tested = table.loc[table["part"] == "test", "patient_id"]
+    raw = pd.read_csv(tmp_path / "clinical.csv")
+    raw.loc[raw["patient_id"].isin(tested), ["age", "platelets_1e9_per_l"]] = [90, 900]
+    raw.to_csv(tmp_path / "clinical.csv", index=False)
+    folder = run(tmp_path, source, *LIGHTGBM, "split.fold=0", name="other")
+    after = json.loads((folder / "checkpoints" / "boosted_hazards.json").read_text())
+    assert before["fit"] == after["fit"]
+    assert before["cuts"] == after["cuts"]
+
+
+def test_trees_of_few_or_no_events_are_told(tmp_path: Path) -> None:
+    few = np.where(np.arange(90) == 4, "died", "survived")
+    source = hospital(tmp_path, outcome=few, event_time_days=np.arange(1.0, 91.0))
+    metrics = metrics_of(run(tmp_path, source, *LIGHTGBM, "split.fold=all", "split.n_folds=3"))
+    codes = {c["code"]: c["text"] for c in metrics["cautions"]}
+    assert "none of" in codes["model"]
+    with pytest.raises(ConfigError, match=r"none of \d+ patients has the event"):
+        run(tmp_path, hospital(tmp_path, outcome="survived"), *LIGHTGBM, name="none")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["model.tune=true", "model.calibration={method: sigmoid, folds: 5}", "model.scale=true",
+     "model.missing=median", "model.class_weights=balanced", "model.held_back_folds=1",
+     "model.risk_groups=1", "model.classifier._target_=sklearn.svm.SVC"],
+)  # fmt: skip
+def test_settings_of_classes_are_refused_of_an_endpoint(wrong: str, tmp_path: Path) -> None:
+    with pytest.raises(InstantiationException) as caught:  # the command shows its cause alone
+        run(tmp_path, hospital(tmp_path), *LIGHTGBM, wrong)
+    assert isinstance(caught.value.__cause__, ConfigError)
+    assert str(caught.value.__cause__.where) == wrong.partition("=")[0].removesuffix("._target_")
+
+
+def test_horizons_need_an_endpoint(tmp_path: Path) -> None:
+    given = ("model=lightgbm", "label_rule=died", "model.horizons=[7]")
+    with pytest.raises(InstantiationException, match=r"model\.horizons.*label_rule=endpoint"):
+        run(tmp_path, hospital(tmp_path), *given)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
-from covidlit.baselines.cox.fit import CoxFit
+from covidlit.baselines.cox.fitted import CoxFit
 from covidlit.baselines.cox.proportional_hazards import HazardCheck
 
 _Z = 1.959963984540054

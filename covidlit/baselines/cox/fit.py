@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 from statsmodels.duration.hazard_regression import PHReg
+
+from covidlit.baselines.cox.fitted import CoxFit
+from covidlit.baselines.survival.hazards import RiskSets
 
 Floats = NDArray[np.float64]
 
@@ -21,60 +22,6 @@ _TINY = 1e-9
 _BOUND, _STOP = 8.0, 30.0
 """Coefficients per standard deviation: beyond the first one counts as without a finite value (e^8
 is 3,000), at the second the search ends."""
-
-
-@dataclass(frozen=True)
-class CoxFit:
-    """What was fitted.
-
-    Attributes:
-        coefficients: (p,) log hazard ratios per unit; 0 for what could not be fitted.
-        covariance: (p, p) inverse of the (penalised) information; NaN where there is none.
-        log_likelihood: partial, without the penalty.
-        times, hazard: (k,) of Breslow's cumulative baseline hazard, at covariates 0.
-        n, n_events: rows and events.
-        fitted: (p,) which have a coefficient.
-        problems: sentences on what could not be fitted, or only just.
-    """
-
-    coefficients: Floats
-    covariance: Floats
-    log_likelihood: float
-    times: Floats
-    hazard: Floats
-    n: int
-    n_events: int
-    fitted: NDArray[np.bool_]
-    problems: tuple[str, ...] = field(default=())
-
-    @property
-    def standard_errors(self) -> Floats:
-        """(p,) NaN where there is none."""
-        with np.errstate(invalid="ignore"):
-            return np.sqrt(np.diag(self.covariance))
-
-    @property
-    def p_values(self) -> Floats:
-        """(p,) of Wald's test; NaN where there is none."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            z = self.coefficients / self.standard_errors
-        return 2 * np.asarray(stats.norm.sf(np.abs(z)))
-
-    @property
-    def events_per_variable(self) -> float:
-        """Events for each covariate with a coefficient."""
-        return self.n_events / max(1, int(self.fitted.sum()))
-
-    def log_hazard(self, x: ArrayLike) -> Floats:
-        """(n,) log hazard relative to covariates 0."""
-        return np.asarray(x, dtype=float) @ self.coefficients
-
-    def risk(self, x: ArrayLike, horizon: float) -> Floats:
-        """(n,) probability of the event until a time."""
-        place = int(np.searchsorted(self.times, horizon, side="right"))
-        base = self.hazard[place - 1] if place else 0.0
-        with np.errstate(over="ignore"):
-            return -np.expm1(-base * np.exp(self.log_hazard(x)))
 
 
 def fit_cox(
@@ -146,7 +93,7 @@ def fit_cox(
             f"{n_events} events for {int(fitted.sum())} variables, {each:.1f} each: below "
             f"{FEW_EVENTS} coefficients are unsteady and a good fit means little"
         )
-    times, hazard = _baseline(x @ beta, time, event)
+    times, hazard = RiskSets(time, event).baseline(x @ beta)
     return CoxFit(
         beta, covariance, value, times, hazard, n, n_events, fitted, tuple(problems)
     )  # fmt: skip
@@ -213,16 +160,3 @@ def _is_separated(risk: Floats, time: Floats, event: NDArray[np.integer]) -> boo
     top = (risk >= later[place] - _TINY) | (event == 0)
     outlived = (event == 1) & (lower[place] < risk - _TINY)
     return bool(top.all() and outlived.sum() >= 2)
-
-
-def _baseline(risk: Floats, time: Floats, event: NDArray[np.integer]) -> tuple[Floats, Floats]:
-    """Breslow's cumulative hazard at covariates 0."""
-    order = np.argsort(time, kind="stable")
-    times, starts = np.unique(time[order], return_index=True)
-    shift = float(risk.max(initial=0.0))
-    hazard = np.exp(risk - shift)[order]
-    at_risk = np.add.reduceat(hazard, starts)[::-1].cumsum()[::-1]
-    events = np.add.reduceat(event[order].astype(float), starts)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        steps = np.where(events > 0, events / at_risk, 0.0) * np.exp(-shift)
-    return times, np.cumsum(steps)

@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from covidlit.baselines.cox.fit import CoxFit
+from covidlit.baselines.cox.fitted import CoxFit
+from covidlit.baselines.survival.kept import risk_table, values_by_name
+from covidlit.checkpoints.kept_survival import COX
 from covidlit.checkpoints.record import RunRecord, validated_record
 from covidlit.errors import CheckpointError, ConfigError
 from covidlit.files import write_json
 from covidlit.models.fusion_ann.preparation import Preparation
 
 FORMAT = 1
-FILE = "cox.json"
+FILE = f"{COX}.json"
 
 Floats = NDArray[np.float64]
 
@@ -52,14 +54,10 @@ class CoxModel:
         Raises:
             CheckpointError: the table lacks a feature.
         """
-        if lacking := [name for name in self.columns if name not in table]:
-            raise CheckpointError(
-                f"the table has no {', '.join(lacking)}, which the model takes.",
-                fix="give undefined values (NaN) where a feature was not measured.",
-            )
+        values = values_by_name(table, self.columns)
         if self.preparation is None:
             return np.zeros((len(table), 0))
-        return Preparation(self.preparation)(table[list(self.columns)].to_numpy(dtype=np.float64))
+        return Preparation(self.preparation)(values)
 
     def scores(self, table: pd.DataFrame) -> pd.DataFrame:
         """`risk_score` (log hazard relative to the mean), `risk_group` and `risk_<days>_days`.
@@ -72,10 +70,15 @@ class CoxModel:
         """
         x = self.prepared(table)
         score = self.fit.log_hazard(x)
-        found = {"risk_score": score, "risk_group": np.searchsorted(self.cuts, score, side="left")}
-        for days in self.horizons:
-            found[risk_column(days)] = self.fit.risk(x, days)
-        return pd.DataFrame(found, index=table.index)
+
+        def risks(days: float) -> Floats:
+            return self.fit.risk(x, days)
+
+        return risk_table(score, self.cuts, risks, self.horizons, table.index)
+
+    def log_hazard(self, table: pd.DataFrame) -> Floats:
+        """(n,) log hazard relative to the mean; raw features by name, NaN where one is missing."""
+        return self.fit.log_hazard(self.prepared(table))
 
     def with_record(self, **fields: Any) -> CoxModel:
         """The same model with other fields of its record."""
@@ -92,7 +95,7 @@ class CoxModel:
         ]
         content = {
             "format": FORMAT,
-            "kind": "cox",
+            "kind": COX,
             "columns": list(self.columns),
             "preparation": self.preparation,
             "names": list(self.names),
@@ -104,11 +107,6 @@ class CoxModel:
         return write_json(path, content)
 
 
-def risk_column(days: float) -> str:
-    """The column of risks until a time, such as `risk_14_days`."""
-    return f"risk_{days:g}_days"
-
-
 def load_cox(path: str | Path) -> CoxModel:
     """The model of a `cox.json`.
 
@@ -118,7 +116,7 @@ def load_cox(path: str | Path) -> CoxModel:
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if (content["kind"], content["format"]) != ("cox", FORMAT):
+        if (content["kind"], content["format"]) != (COX, FORMAT):
             raise CheckpointError(
                 f"it is of kind {content['kind']!r} and format {content['format']!r}.",
                 where=path, fix=f"this version reads Cox models of format {FORMAT}.",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from covidlit.baselines.cox.fit import CoxFit
+from covidlit.baselines.cox.fitted import CoxFit
 
 Floats = NDArray[np.float64]
 

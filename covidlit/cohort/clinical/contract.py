@@ -46,15 +46,17 @@ CLINICAL_SCHEMA = pa.DataFrameSchema(
         "severity_at_admission": one_of(*SEVERITIES),
         # Whether a patient who was mild or moderate at admission became severe or critical.
         "progressed": flag(),
+        "progressed_date": iso_date(),
         "outcome": one_of(*OUTCOMES),
-        # From the patient's first date to the event (death, progression) or to the last news.
+        # From the patient's first date to the event, or to the last news. Where outcome_date or
+        # progressed_date are known, times are counted from them.
         "event_time_days": number(between(0, 36525, "days")),
         **{
             name: number(between(i.low, i.high, i.unit), *_whole(name))
             for name, i in INDICATORS.items()
         },
-        # Symptoms: one true-or-false column each, such as symptom_fever.
-        r"^symptom_.+$": pa.Column(
+        # Symptoms and diseases: one true-or-false column each, such as symptom_fever.
+        r"^(?:symptom_|comorbidity_(?!count$)).+$": pa.Column(
             "boolean", coerce=True, nullable=True, required=False, regex=True
         ),
     },

@@ -27,9 +27,6 @@ class Sheet:
         cells: columns by position, rows from 0; None where a cell is empty.
         header: names of the columns as they are written.
         where: path, and sheet where there are several.
-        grid_rows: row of the grid of each row.
-        merged: position of a column -> ranges merged inside it, first and last row.
-        title: the lines above the header.
         units: position of a column -> its unit, where a row of units stands below the header.
         lines: of the file, of each row; None where it has none. (Not in the attrs of the cells,
             which pandas copies with every selection.)
@@ -38,7 +35,6 @@ class Sheet:
     cells: pd.DataFrame
     header: list[str]
     where: str
-    title: int
     units: dict[int, str] = field(default_factory=dict)
     lines: list[int] | None = None
 
@@ -185,7 +181,7 @@ def below_header(
     header = ["" if is_empty(cell) else " ".join(as_text(cell).split()) for cell in grid.rows[top]]
     kept = [k for k in range(top + 1, len(grid.rows)) if any(c is not None for c in grid.rows[k])]
     body = [list(grid.rows[k]) for k in kept]
-    sheet = Sheet(pd.DataFrame(index=range(0)), header, where, top)
+    sheet = Sheet(pd.DataFrame(index=range(0)), header, where)
     if kept and (units := _units(body[0], grid.has_lines)):
         sheet.units = units
         notes.append(

@@ -8,6 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from covidlit.cohort.clinical.contract import CLINICAL_SCHEMA, validate_clinical
+from covidlit.cohort.clinical.deterioration import with_deterioration
+from covidlit.cohort.clinical.elapsed import is_before
+from covidlit.cohort.clinical.event_times import PROGRESSED_DATE, with_event_time
 from covidlit.cohort.clinical.indicators import INDICATORS
 from covidlit.cohort.clinical.mapping import ClinicalMapping
 from covidlit.cohort.clinical.moments import Reading
@@ -23,7 +26,7 @@ def finished(
 ) -> ClinicalSource:
     mapping = work.mapping
     patients = pd.DataFrame({"patient_id": everyone})
-    for key in ("index_date", "outcome_date"):
+    for key in ("index_date", "outcome_date", PROGRESSED_DATE):
         known = people.dates.get(key, {})
         days = [known.get(name, pd.NaT) for name in everyone]
         patients[key] = pd.Series(days, dtype="datetime64[ns]")
@@ -43,13 +46,14 @@ def finished(
             )
         extra = pd.DataFrame({"patient_id": without, "moment": days.to_numpy()})
         measured = pd.concat([measured, extra], ignore_index=True)
-    patients = _with_event_time(patients, measured)
+    patients, told = with_deterioration(patients, measured, str(work.path))
+    patients, more = with_event_time(patients, measured)
     features = _features(mapping, [n for n in mapping.numbers if n not in values.absent])
     table = _contract(measured, patients, features["name"].to_list(), work.path)
     counts = [
         (name, rule, n) for name, rules in values.changed.items() for rule, n in rules.items()
     ]
-    notes = [*work.notes, *people.notes, *values.notes]
+    notes = [*work.notes, *people.notes, *values.notes, *told, *more]
     if values.absent:
         notes.append(
             f"{len(values.absent)} of {len(mapping.numbers)} features of the mapping are not in "
@@ -77,17 +81,8 @@ def finished(
 
 def _after(measured: pd.DataFrame, patients: pd.DataFrame, key: str) -> int:
     limit = measured["patient_id"].map(patients.set_index("patient_id")[key])
-    return int((measured["moment"] >= limit).sum())
-
-
-def _with_event_time(patients: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """Days from a patient's first date to the outcome, where the source has no column of them."""
-    if "event_time_days" in patients or patients["outcome_date"].isna().all():
-        return patients
-    first = patients["patient_id"].map(measured.groupby("patient_id")["moment"].min())
-    first = first.where(patients["index_date"].isna(), patients["index_date"])
-    days = (patients["outcome_date"] - first).dt.total_seconds() / 86400
-    return patients.assign(event_time_days=days.where(days >= 0))
+    limit = limit.astype("datetime64[ns]")
+    return int((limit.notna() & ~is_before(measured["moment"], limit)).sum())
 
 
 def _features(mapping: ClinicalMapping, names: list[str]) -> pd.DataFrame:

@@ -19,20 +19,21 @@ def read_histories(
 ) -> None:
     """Add comorbidities and symptoms; what is known already stays.
 
-    Symptoms are of each row. So are comorbidities that change between the rows of a patient, since
-    one that was found later is not known before; those that do not change are of the patient.
+    Symptoms are of each row. Comorbidities are of the patient where they stand alike in every row
+    of each, or in a table of patients. Otherwise they are of their rows: what was found, or first
+    written down, later is not known before.
     """
     if mapping.comorbidities is not None:
         found = _of_rows(sheet, mapping.comorbidities, problems, "comorbidities", COMORBIDITY)
         counts = _counts(sheet, mapping.comorbidities, problems, found)
         if counts is not None:
             found[COUNT] = counts
-        changing = [name for name, values in found.items() if _changes(patients, values)]
+        changing = [name for name, values in found.items() if _differs(patients, values)]
         for name, values in found.items():
             _keep(name, values, patients, into, by_row=name in changing)
         if changing and patients is into.patients:
             into.notes.append(
-                f"{', '.join(changing)} change between rows of a patient: "
+                f"{', '.join(changing)} do not stand alike in every row of a patient: "
                 "the first of the window counts."
             )
     if mapping.symptoms is not None:
@@ -80,13 +81,13 @@ def _counts(
     return counts
 
 
-def _changes(patients: list[str], values: list[Any]) -> bool:
-    """Whether a patient has two values."""
+def _differs(patients: list[str], values: list[Any]) -> bool:
+    """Whether a patient has two values, or one in some rows and none in others."""
     known: dict[str, Any] = {}
-    for patient, value in zip(patients, values, strict=True):
-        if value is not None and known.setdefault(patient, value) != value:
-            return True
-    return False
+    return any(
+        known.setdefault(patient, value) != value
+        for patient, value in zip(patients, values, strict=True)
+    )
 
 
 def _keep(name: str, values: list[Any], patients: list[str], into: People, *, by_row: bool) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from covidlit.cohort.clinical.elapsed import days_between
 from covidlit.cohort.columns import parse_dates
 from covidlit.cohort.patient_ids import same_patient, without_zeros
 from covidlit.errors import ConfigError, ManifestError
@@ -97,7 +98,7 @@ def join_by_date(
          "row": np.arange(len(clinical))}
     )  # fmt: skip
     pairs = rows.merge(days.dropna(subset="day"), on="patient")
-    pairs["after"] = (pairs["day"] - pairs["own"]).dt.total_seconds() / 86400
+    pairs["after"] = days_between(pairs["own"], pairs["day"])
     near = pairs[(pairs["after"] <= latest_days) & (pairs["after"].abs() <= tolerance_days)]
     near = near.assign(away=near["after"].abs()).sort_values(["row", "away", "after", "scan"])
     best = near.drop_duplicates("row").set_index("row")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from covidlit.cohort.clinical.indicators import INDICATORS, OUTCOMES, SEVERITIES
+from covidlit.cohort.clinical.reserved import taken
 from covidlit.cohort.clinical.units import ALBUMIN, HAEMOGLOBIN_MONOMER, factor
 from covidlit.errors import did_you_mean
 
@@ -241,6 +242,7 @@ class ClinicalMapping(_Strict):
     date: DateOf | None = None
     index_date: DateOf | None = None
     outcome_date: DateOf | None = None
+    progressed_date: DateOf | None = None
     centre: ColumnOf | None = None
     age: ColumnOf | None = None
     sex: ColumnOf | None = None
@@ -272,6 +274,7 @@ class ClinicalMapping(_Strict):
             if name in INDICATORS or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
                 raise ValueError(f"further.{name}: use small letters, digits and _, and another "
                                  "name than the indicators'")  # fmt: skip
+        _check_names(self)
         _check_values(self)
         for name, lab in self.numbers.items():
             if lab.unit is None and not (self.long and self.long.unit) and not _free(lab):
@@ -297,6 +300,18 @@ class ClinicalMapping(_Strict):
         if name in self.further:
             return self.further[name].molar_mass
         return {"haemoglobin_g_per_l": HAEMOGLOBIN_MONOMER, "albumin_g_per_l": ALBUMIN}.get(name)
+
+
+def _check_names(mapping: ClinicalMapping) -> None:
+    for key, names in (("further", mapping.further), ("groups", mapping.groups)):
+        for name in names:
+            if why := taken(name, group=key == "groups"):
+                raise ValueError(f"{key}.{name}: {why}")
+    if mapping.comorbidities and "count" in {
+        *mapping.comorbidities.flags,
+        *(mapping.comorbidities.listed.known if mapping.comorbidities.listed else ()),
+    }:
+        raise ValueError("comorbidities.flags.count: their number is called so; use another name")
 
 
 def _free(lab: Lab) -> bool:

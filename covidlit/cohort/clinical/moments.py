@@ -59,7 +59,7 @@ def moments_of(work: Reading, sheet: Sheet, people: People, values: Values) -> p
     if place is None and mapping.date is None and mapping.index_date:
         place = sheet.find(mapping.index_date.column or [])
     for row in empty:
-        if not people.patients[row]:
+        if not people.patients[row] or (place is None and work.problems.has_column):
             continue
         if place is None:
             work.problems.of(

@@ -5,20 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from covidlit.cohort.clinical.cells import as_text
-from covidlit.cohort.clinical.find_header import Sheet
+from covidlit.cohort.clinical.find_header import Sheet, column_letters
 from covidlit.errors import ManifestError
 
 _LISTED, _LONGEST = 8, 60
 
 
 class Problems:
-    """Sentences on cells, each with row, column, value and mend."""
+    """Sentences on cells, each with row, column, value and mend; one of a cell, the first."""
 
     def __init__(self) -> None:
         self._found: list[tuple[str, str, str]] = []
+        self._told: set[tuple[str, int, int | None]] = set()
 
     def of_cell(self, sheet: Sheet, row: int, place: int, what: str, fix: str) -> None:
         """A cell: `what` goes on from "value ...:"."""
+        of_column, own = (sheet.where, place, None), (sheet.where, place, row)
+        if of_column in self._told or own in self._told:
+            return
+        self._told.add(own)
         cell = sheet.cells.iat[row, place]
         shown = "(empty)" if cell is None else repr(as_text(cell)[:_LONGEST])
         self._found.append(
@@ -28,6 +33,19 @@ class Problems:
                 fix,
             )
         )
+
+    def of_column(self, sheet: Sheet, place: int, what: str, fix: str) -> None:
+        """A column as a whole, of whose cells no more is said: `what` goes on from its name."""
+        if (sheet.where, place, None) in self._told:
+            return
+        self._told.add((sheet.where, place, None))
+        name = f"column {sheet.header[place]!r} ({column_letters(place)})"
+        self._found.append((sheet.where, f"{name} {what}", fix))
+
+    @property
+    def has_column(self) -> bool:
+        """Whether a whole column was refused, for want of which cells of others may seem wrong."""
+        return any(row is None for _, _, row in self._told)
 
     def of(self, where: str, what: str, fix: str) -> None:
         """Anything else: a sentence without its point."""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from covidlit.cohort.clinical.cells import as_text, is_blank
 from covidlit.cohort.clinical.days import as_days
-from covidlit.cohort.clinical.find_header import Sheet, column_letters
+from covidlit.cohort.clinical.find_header import Sheet
 from covidlit.cohort.clinical.histories import read_histories
 from covidlit.cohort.clinical.mapping import ClinicalMapping, Column, DateColumn, PatientColumn
 from covidlit.cohort.clinical.meanings import meaning_of, number_of
@@ -22,6 +22,9 @@ STATIC = (
     "outcome", "event_time_days",
 )  # fmt: skip
 """Columns with one value for each patient."""
+
+DATES = ("index_date", "outcome_date", "progressed_date")
+"""Columns of dates, likewise."""
 
 _OLDER = 2.0
 """Years by which ages of one patient may differ: of dates, and of rounding."""
@@ -77,9 +80,10 @@ def days_of(
     if found.problem is not None:
         what, rows = found.problem
         shown = " and ".join(f"{as_text(cells[r])!r} in row {sheet.row(r)}" for r in rows)
-        problems.of(
-            sheet.where,
-            f"column {sheet.header[place]!r} ({column_letters(place)}) {what} ({shown})",
+        problems.of_column(
+            sheet,
+            place,
+            f"{what} ({shown})",
             "write all dates as YYYY-MM-DD, or say which comes first: "
             f"{key}: {{column: ..., order: dmy}} (or mdy) in the mapping",
         )
@@ -95,7 +99,7 @@ def days_of(
 def _order_of_others(sheet: Sheet, mapping: ClinicalMapping) -> str:
     """The order of day and month that other columns of dates show, where they agree."""
     shown = set()
-    for column in (mapping.date, mapping.index_date, mapping.outcome_date):
+    for column in (mapping.date, *(getattr(mapping, key) for key in DATES)):
         if column is None or column.column is None or column.origin is not None:
             continue
         if (place := sheet.find(column.column)) is not None:
@@ -108,7 +112,7 @@ def read_people(
     sheet: Sheet, mapping: ClinicalMapping, patients: list[str], problems: Problems, into: People
 ) -> None:
     """Add what a table says of its patients; what is known already stays."""
-    for key in ("index_date", "outcome_date"):
+    for key in DATES:
         column: DateColumn | None = getattr(mapping, key)
         if column is None or key in into.dates:
             continue

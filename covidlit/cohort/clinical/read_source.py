@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from covidlit.cohort.clinical.find_header import Sheet, below_header
 from covidlit.cohort.clinical.finish import finished
 from covidlit.cohort.clinical.mapping import ClinicalMapping
@@ -13,7 +15,8 @@ from covidlit.cohort.clinical.mapping_file import load_mapping
 from covidlit.cohort.clinical.moments import Reading, measurements_of, moments_of
 from covidlit.cohort.clinical.people import People
 from covidlit.cohort.clinical.read_people import patients_of, read_people
-from covidlit.cohort.clinical.read_values import long_values, wide_values
+from covidlit.cohort.clinical.read_values import Values, long_values, wide_values
+from covidlit.cohort.clinical.shares import are_fractions
 from covidlit.cohort.clinical.source import ClinicalSource
 from covidlit.cohort.patient_ids import without_zeros
 from covidlit.errors import ManifestError
@@ -53,6 +56,7 @@ def read_clinical_source(
     work.problems.raise_all()
     everyone = _everyone(work, sheet, patients, others)
     measured = measurements_of(work, sheet, people, values, moments)
+    _check_shares(work, sheet, values, measured)
     work.problems.raise_all()
     return finished(work, people, values, measured, everyone)
 
@@ -109,6 +113,23 @@ def _names(mapping: ClinicalMapping) -> list[list[str]]:
 
     gather(content)
     return found
+
+
+def _check_shares(work: Reading, sheet: Sheet, values: Values, measured: pd.DataFrame) -> None:
+    """Eosinophils that are fractions beside what is in percent are a problem of their column."""
+    name = "eosinophil_percent"
+    by = are_fractions(measured) if work.mapping.check_units else ""
+    if not by:
+        return
+    own = values.records[values.records["feature"].eq(name)]
+    first = own[own["value"] > 0].iloc[0]
+    work.problems.of_cell(
+        sheet, int(first["row"]), int(first["place"]),
+        f"{name} is said to be in percent, and beside {by} all {len(own)} values look like "
+        "fractions",
+        f"say unit: fraction of {name} in the mapping; if percent is right, set check_units: false "
+        "there",
+    )  # fmt: skip
 
 
 def _check_outcomes(work: Reading, sheet: Sheet, people: People) -> None:

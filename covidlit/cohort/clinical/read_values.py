@@ -164,9 +164,10 @@ def _feature(
         own = days_of(sheet, lab.date, mapping, f"{name}.date", problems, found.notes)
         if own is not None:
             records["moment"] = own.iloc[rows[there]].to_numpy()
+            day = sheet.find(lab.date.column or []) or 0
             for row in records.loc[records["moment"].isna(), "row"]:
                 problems.of_cell(
-                    sheet, int(row), place, f"{name} has no date of its own in this row",
+                    sheet, int(row), day, f"{name} has no date of its own in this row",
                     "fill in its date, or empty the value",
                 )  # fmt: skip
     return records

@@ -1,4 +1,4 @@
-"""Repeated measurements as one row per patient, from nothing later than the index allows."""
+"""Repeated measurements as one row per patient, from nothing later than a window allows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
+from covidlit.cohort.clinical.elapsed import days_between, is_before, is_day
 from covidlit.errors import ConfigError, ManifestError, did_you_mean
 
 Rule = Literal["first", "last", "worst", "mean", "slope"]
@@ -43,8 +44,6 @@ Window = float | tuple[float | None, float | None]
 
 None before: everything earlier; None after: everything until the outcome.
 """
-
-_DAY = pd.Timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def reduce_measurements(
     rows = table[table["patient_id"].isin(set(dates.index))]
     rows = rows.assign(_moment=rows[key].astype("datetime64[ns]"))
     own = dates.reindex(rows["patient_id"]).set_axis(rows.index)
-    after = ~(own["outcome_date"].isna() | _earlier(rows["_moment"], own["outcome_date"]))
+    after = ~(own["outcome_date"].isna() | is_before(rows["_moment"], own["outcome_date"]))
     refuse_known_after(rows, after, features, dates)
     before_days, after_days = _window(window_days)
     early, late = _outside(rows["_moment"], own["index_date"], before_days, after_days)
@@ -252,25 +251,13 @@ def _window(window: Window) -> tuple[float | None, float | None]:
     return before, after
 
 
-def _earlier(moments: pd.Series, limit: pd.Series) -> pd.Series:
-    """Whether moments are before a limit; by whole days where either has no time of day."""
-    whole = _is_day(moments) | _is_day(limit)
-    exact = moments < limit
-    return exact.mask(whole, moments.dt.normalize() < limit.dt.normalize())
-
-
-def _is_day(moments: pd.Series) -> pd.Series:
-    return moments.eq(moments.dt.normalize())
-
-
 def _outside(
     moments: pd.Series, index: pd.Series, before: float | None, after: float | None
 ) -> tuple[pd.Series, pd.Series]:
     """Whether moments lie before a window about the index, and whether after it."""
-    whole = _is_day(moments) | _is_day(index)
+    whole = is_day(moments) | is_day(index)
     none = pd.Series(False, index=moments.index)
-    exact = (moments - index) / _DAY
-    days = exact.mask(whole, (moments.dt.normalize() - index.dt.normalize()) / _DAY)
+    days = days_between(index, moments)
     early = none if before is None else days < -before
     if after is None:
         return early, none
@@ -291,7 +278,7 @@ def _reduced(used: pd.DataFrame, name: str, rule: str, side: str | None) -> pd.S
 def _slopes(rows: pd.DataFrame, name: str) -> pd.Series:
     """Change per day by least squares; NaN where there are no two moments."""
     first = rows.groupby("patient_id")["_moment"].transform("min")
-    time = (rows["_moment"] - first).dt.total_seconds() / 86400
+    time = days_between(first, rows["_moment"])
     keyed = pd.DataFrame({"p": rows["patient_id"], "t": time, "y": rows[name]})
     centred = keyed[["t", "y"]] - keyed.groupby("p")[["t", "y"]].transform("mean")
     sums = (

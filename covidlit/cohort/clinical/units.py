@@ -27,6 +27,16 @@ _VOLUMES = {  # in litres
     "ul": 1e-6, "mcl": 1e-6, "mm3": 1e-6, "cmm": 1e-6, "cumm": 1e-6, "nl": 1e-9, "pl": 1e-12,
     "fl": 1e-15, "m3": 1e3, "dm3": 1.0,
 }  # fmt: skip
+_WORDS = {  # of volumes
+    **{f"{cubic}{mm}": "mm3" for cubic in ("cu", "cub", "cubic", "c")
+       for mm in ("mm", "millimetre", "millimeter")},
+    **{f"{prefix}{litre}": f"{short}l" for prefix, short in
+       (("", ""), ("deci", "d"), ("milli", "m"), ("micro", "u"), ("nano", "n"), ("pico", "p"))
+       for litre in ("litre", "liter", "litres", "liters", "ltr", "lt")},
+    "cucm": "cm3", "ccm": "cm3", "cubiccentimetre": "cm3", "cubiccentimeter": "cm3",
+}  # fmt: skip
+_PER = r"(?<=\S)\s+per\s+(?=\S)"
+_GRAMS = "(?:g|gm|gms|gr|grs|gram|grams)"
 _COUNTS = {
     "": 1.0, "1": 1.0, "#": 1.0, "n": 1.0, "k": 1e3, "th": 1e3, "thou": 1e3, "thousand": 1e3,
     "thousands": 1e3, "tsd": 1e3, "1000": 1e3, "103": 1e3, "m": 1e6, "mil": 1e6, "mill": 1e6,
@@ -61,12 +71,17 @@ def spelled(unit: str) -> str:
     """A unit without what laboratories write in one way or another: `×10⁹ / L` is `10^9/l`."""
     text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m: "^" + unicodedata.normalize("NFKC", m[0]), unit)
     text = unicodedata.normalize("NFKC", text).replace("μ", "u").replace("µ", "u").casefold()
+    text = re.sub(_PER, "/", text)
     text = re.sub(r"\s+", "", text).strip(".")
     text = re.sub(r"^[x×✕*](?=10|1000|e\d)", "", text)
     text = re.sub(
-        r"(?:10\s*(?:\^|\*\*?|e\+?|\(|\{)|(?:^|(?<=[\s/]))e)\+?(\d+)[)}]?", r"10^\1", text
+        r"(?:10\s*(?:\^|\*\*?|e(?:xp)?\+?|\(|\{)|(?:^|(?<=[\s/]))e)\+?(\d+)[)}]?", r"10^\1", text
     )
+    # Superscripts that a file lost: 109/L, 10 9/L and 1012/L are 10^9/L and 10^12/L.
+    text = re.sub(r"^10(3|6|9|12)(?=(?:cells?)?/)", r"10^\1", text)
     text = text.replace("mm^3", "mm3").replace("cm^3", "cm3").replace("[iu]", "iu")
+    above, slash, below = text.rpartition("/")
+    text = above + slash + _WORDS.get(below.replace(".", ""), below) if slash else text
     return re.sub(r"^(?:cells?|count)/", "/", text)
 
 
@@ -82,8 +97,8 @@ def readings(unit: str) -> dict[str, float]:
         found["percent"] = _FRACTIONS.get(text, 1.0)
     if text in _PRESSURES:
         found["pressure"] = _PRESSURES[text]
-    if text in ("g%", "gm%", "gr%"):
-        found["mass"] = 10.0
+    if mass := re.fullmatch(rf"(m|u|mc)?{_GRAMS}%", text):  # in 100 mL
+        found["mass"] = 10.0 * _PREFIXES[mass[1] or ""]
     above, slash, below = text.rpartition("/")
     if not slash or below not in _VOLUMES:
         return found
@@ -94,7 +109,7 @@ def readings(unit: str) -> dict[str, float]:
     letter = many in ("g", "t", "gpt", "tpt") and below != "l"  # giga and tera stand before litres
     if count is not None and not letter and not (many == "m" and below == "l"):
         found["count"] = count / litres / 1e9
-    if mass := re.fullmatch(r"(k|m|u|mc|n|p|f)?(?:g|gm|gms|gr|gram|grams)(?:hb|alb)?", above):
+    if mass := re.fullmatch(rf"(k|m|u|mc|n|p|f)?{_GRAMS}(?:hb|alb)?", above):
         found["mass"] = {**_PREFIXES, "f": 1e-15}[mass[1] or ""] / litres
     if amount := re.fullmatch(r"(m|u|mc|n|p)?mol(?:e|es)?", above):
         found["amount"] = _PREFIXES[amount[1] or ""] * 1e3 / litres

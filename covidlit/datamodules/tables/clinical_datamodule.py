@@ -9,7 +9,12 @@ from typing import Any, Self
 
 import pandas as pd
 
+from covidlit.cohort.clinical.event_times import TIME
 from covidlit.cohort.clinical.missingness import Missingness, missing_values
+from covidlit.cohort.clinical.read_people import DATES
+from covidlit.cohort.endpoint import Endpoint
+from covidlit.cohort.factor_limits import FACTORS
+from covidlit.cohort.factor_readings import READINGS
 from covidlit.cohort.patient_ids import same_patient
 from covidlit.cohort.splits import Split
 from covidlit.datamodules.arguments import as_path
@@ -35,8 +40,11 @@ _OF_SCANS = ("scan_id", "path", "study_uid", "series_uid", "acquisition_date", "
 class ClinicalDataModule(TableDataModule):
     """Laboratory values, demographics and, by option, factors and scores of scans: a row a patient.
 
-    Repeated measurements are reduced by rule within a window about an index date; nothing later,
-    and nothing from the outcome on, is used. Values are raw, NaN where missing.
+    Repeated measurements are reduced by rule within a window about an index date; nothing later
+    than the window, and nothing from the outcome on, is used. By default the window reaches a day
+    past the index: results of the day of an admission arrive within it. Times to an endpoint count
+    from the end of the window (`covidlit.cohort.endpoint.Endpoint.after`). Values are raw, NaN
+    where missing.
 
     Args:
         manifest: path of the clinical table.
@@ -56,7 +64,8 @@ class ClinicalDataModule(TableDataModule):
         options: see `TableDataModule`.
 
     Raises:
-        ConfigError: an argument out of range or of another type.
+        ConfigError: an argument out of range or of another type, or an endpoint in time with a
+            window without an end.
     """
 
     unit = "patient"
@@ -94,6 +103,10 @@ class ClinicalDataModule(TableDataModule):
         self._hospitals = dict(hospitals or {})
         self._index, self._rule = str(index), rule
         self._window = (before_days, after_days)
+        joined = factors is not None or predictions is not None
+        self._label_rule = _from_landmark(
+            self._label_rule, after_days, latest_days if joined else 0.0
+        )
         self._labels = None if labels is None else as_path(labels, "labels")
         self._unknown = unknown_patients
         self._factors = None if factors is None else as_path(factors, "factors")
@@ -156,7 +169,23 @@ class ClinicalDataModule(TableDataModule):
             "rule": self._rule if isinstance(self._rule, str) else dict(self._rule),
             "before_days": self._window[0],
             "after_days": self._window[1],
+            **self._join_record(),
+            **(
+                {"landmark_days": self._label_rule.landmark}
+                if isinstance(self._label_rule, Endpoint)
+                else {}
+            ),
         }
+
+    def _join_record(self) -> dict[str, Any]:
+        """How scans were joined, and what one without a lesion counts as; empty without scans."""
+        if self._factors is None and self._predictions is None:
+            return {}
+        found = dict(zip(("tolerance_days", "latest_days"), map(float, self._near), strict=True))
+        if self._factors is None:
+            return found
+        values = {name: READINGS[name].nothing_found for name in FACTORS}
+        return {**found, "nothing_found": {k: v for k, v in values.items() if v is not None}}
 
     def facts(self) -> dict[str, str]:
         """The sources, the window and the number of values, and what to look at once set up."""
@@ -170,15 +199,36 @@ class ClinicalDataModule(TableDataModule):
             "hospitals": ", ".join([self._centre or self.manifest_path.name, *self._hospitals]),
             "measurements": f"{self._rule if isinstance(self._rule, str) else 'by feature'} of "
             f"{since} to {until} the index ({self._index})",
+            **self._clock(),
+        }
+
+    def _clock(self) -> dict[str, str]:
+        """From when times count, and who had left by then."""
+        if not isinstance(self._label_rule, Endpoint):
+            return {}
+        days, rows = self._label_rule.landmark, self.manifest
+        early = int(
+            rows["reason"].fillna("").str.contains(self._label_rule.too_early, regex=False).sum()
+        )
+        if not days:
+            return {"times": "from the index"}
+        return {
+            "times": f"from {days:g} day{'' if days == 1 else 's'} after the index, the end of the "
+            f"window; {early} of {len(rows)} patients had the event or were lost by then, and are "
+            "left out"
         }
 
     def _read(self) -> ClinicalRows:
         sources = read_hospitals(
             self.manifest_path, self._mapping, self._centre, self._hospitals, self._index
         )
+        label = str(getattr(self._label_rule, "column", "outcome"))
+        timed = getattr(self._label_rule, "time", None) == TIME
         rows = of_hospitals(
             {
-                name: rows_of_source(source, self._index, self._rule, self._window)
+                name: rows_of_source(
+                    source, self._index, self._rule, self._window, label, timed=timed
+                )
                 for name, source in sources.items()
             }
         )
@@ -195,7 +245,7 @@ class ClinicalDataModule(TableDataModule):
     def _join(self) -> Joined:
         if self._joined is None:
             rows = self.rows
-            patients = rows.patients.drop(columns=["index_date", "outcome_date"], errors="ignore")
+            patients = rows.patients.drop(columns=list(DATES), errors="ignore")
             lines = list(rows.lines)
             if self._labels is not None:
                 patients, more = self._with_labels(patients, self._labels)
@@ -228,7 +278,8 @@ class ClinicalDataModule(TableDataModule):
                 f"rows {rows_text(unknown)}, column 'patient_id': {len(unknown)} label(s) are of "
                 f"patients without a clinical row, such as {unknown['patient_id'].iloc[0]!r}.",
                 where=path,
-                fix="write the patients alike in both tables, or leave these out: "
+                fix="write the patients alike in both tables (`covidlit manifest "
+                "--keep-identifiers` names scans by the hospital's numbers), or leave these out: "
                 "data.unknown_patients=leave_out.",
             )
         if len(unknown):
@@ -249,6 +300,29 @@ class ClinicalDataModule(TableDataModule):
             lines.append(f"{without} of {len(patients)} patients have no row in {path.name}.")
         kept = patients.drop(columns=[name for name in found if name in patients])
         return pd.concat([kept, found], axis=1), lines
+
+
+def _from_landmark(rule: Any, after_days: float | None, latest_days: float) -> Any:
+    """An endpoint in time whose clock starts when the last value that is used may be of.
+
+    Args:
+        rule: the label rule; any other than of an endpoint in time stays as it is.
+        after_days: of the window of values.
+        latest_days: of the scans that are joined.
+
+    Raises:
+        ConfigError: the window has no end.
+    """
+    if not isinstance(rule, Endpoint):
+        return rule
+    if after_days is None:
+        raise ConfigError(
+            "values up to the outcome are used, so that no time to it can be counted: a value of "
+            "the fifth day tells that four were survived.",
+            where="data.after_days",
+            fix="end the window: data.after_days=1 (the first values after the index), or 0.",
+        )
+    return rule.after(max(after_days, latest_days))
 
 
 def _without_target(rows: ClinicalRows, column: str | None) -> ClinicalRows:

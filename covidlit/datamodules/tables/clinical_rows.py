@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from covidlit.cohort.clinical.event_times import (
+    PROGRESSED,
+    ends,
+    first_dates,
+    from_index,
+    with_time_to_deterioration,
+)
 from covidlit.cohort.clinical.histories import COMORBIDITY, COUNT
 from covidlit.cohort.clinical.histories import SYMPTOM as SYMPTOMS
 from covidlit.cohort.clinical.indicators import SEVERITIES
 from covidlit.cohort.clinical.mapping import DateColumn
 from covidlit.cohort.clinical.mapping_file import load_mapping
-from covidlit.cohort.clinical.own_table import mapping_of_own
+from covidlit.cohort.clinical.own_table import own_table
 from covidlit.cohort.clinical.read_source import read_clinical_source
 from covidlit.cohort.clinical.reduce import Reduced, Window, reduce_measurements
 from covidlit.cohort.clinical.source import FEATURE_COLUMNS, ClinicalSource, with_centre
 from covidlit.errors import ConfigError, ManifestError
 
 DEMOGRAPHIC, SYMPTOM = "demographic", "symptom"
+
+INDEXES = ("auto", "admission", "first_measurement")
+"""Index dates beside those of a column."""
 
 _RULES = {
     "first": "first value", "last": "last value", "worst": "worst value", "mean": "mean",
@@ -53,8 +63,8 @@ def read_source(path: str | Path, mapping: Any, index: str) -> ClinicalSource:
         mapping: name, path or content; None: a table of contract 9.
         index: "auto", "admission", "first_measurement", or a column of dates of the table.
     """
-    own = mapping_of_own(path) if mapping is None else load_mapping(mapping)
-    if index not in ("auto", "admission", "first_measurement"):
+    own, notes = own_table(path) if mapping is None else (load_mapping(mapping), [])
+    if index not in INDEXES:
         own = own.model_copy(update={"index_date": DateColumn(column=[index])})
     source = read_clinical_source(path, own)
     if index not in ("auto", "first_measurement") and source.dates["index_date"].isna().all():
@@ -63,7 +73,7 @@ def read_source(path: str | Path, mapping: Any, index: str) -> ClinicalSource:
             where=path,
             fix="name its column in the mapping (index_date), or use index=first_measurement.",
         )
-    return source
+    return replace(source, notes=(*source.notes, *notes))
 
 
 def rows_of_source(
@@ -71,21 +81,41 @@ def rows_of_source(
     index: str,
     rule: str | Mapping[str, str | Sequence[str]],
     window_days: Window,
+    label: str = "outcome",
+    *,
+    timed: bool = False,
 ) -> ClinicalRows:
-    """One row per patient; see `covidlit.cohort.clinical.reduce_measurements`."""
+    """One row per patient; see `covidlit.cohort.clinical.reduce_measurements`.
+
+    Args:
+        source: as it was read.
+        index, rule, window_days: of the values.
+        label: the column that is predicted: of `progressed` no value from deterioration on counts.
+        timed: whether `event_time_days` are predicted.
+
+    Raises:
+        ManifestError: (timed) these days cannot be those to what is predicted.
+    """
     measured, patients = source.measurements, source.patients
+    base = first_dates(patients, measured)
     first = patients["patient_id"].map(measured.groupby("patient_id")["moment"].min())
     days = patients["index_date"]
     if index == "first_measurement" or (index == "auto" and days.isna().all()):
         days = first
     patients = patients.assign(index_date=days)
-    if index == "first_measurement" and "event_time_days" in patients:
-        known = patients["outcome_date"]  # where it is, the time runs from the index like all else
-        own = (known - days).dt.total_seconds() / 86400
-        patients["event_time_days"] = own.where(known.notna(), patients["event_time_days"])
+    lines = list(source.notes)
+    named = index not in INDEXES  # its dates stand in place of those from which times counted
+    patients, told = from_index(
+        patients, None if named else base, source.place, index, needed=timed
+    )
+    lines += told
+    if label == PROGRESSED:
+        patients, told = with_time_to_deterioration(patients, source.place, needed=timed)
+        lines += told
     worse = dict(zip(source.features["name"], source.features["worse"], strict=True))
+    limits = patients.assign(outcome_date=ends(patients, label))
     found = reduce_measurements(
-        measured, patients, rule, window_days, features=source.names, worse=worse
+        measured, limits, rule, window_days, features=source.names, worse=worse
     )
     symptoms = [str(name) for name in measured if str(name).startswith((SYMPTOMS, COMORBIDITY))]
     numbers = found.table.drop(columns="patient_id")
@@ -94,7 +124,7 @@ def rows_of_source(
         flags = measured[["patient_id", "moment"]].assign(
             **{name: measured[name].astype("float64") for name in symptoms}
         )
-        own = reduce_measurements(flags, patients, "first", window_days, features=symptoms)
+        own = reduce_measurements(flags, limits, "first", window_days, features=symptoms)
         numbers = pd.concat([numbers, own.table[symptoms]], axis=1)
         for name in symptoms:
             group = SYMPTOM if name.startswith(SYMPTOMS) else DEMOGRAPHIC
@@ -102,7 +132,7 @@ def rows_of_source(
     numbers, features = _with_demographics(patients, numbers, features)
     labels = _with_worst_severity(patients, measured)
     table = pd.DataFrame(features, columns=list(FEATURE_COLUMNS))
-    lines = [*source.notes, *_lines(found, len(patients))]
+    lines += _lines(found, len(patients))
     return ClinicalRows(labels.reset_index(drop=True), numbers, table, tuple(lines))
 
 

@@ -26,6 +26,7 @@ from covidlit.datamodules.tables.numbers import (
     same_numbers,
     undefined_lines,
 )
+from covidlit.datamodules.tables.separation import tells_alone
 from covidlit.datamodules.tables.table_dataset import TableDataset
 from covidlit.datamodules.tables.training_values import spread_of
 from covidlit.datamodules.volume_table import (
@@ -139,7 +140,8 @@ class TableDataModule(SplitDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Split the rows and check them for leakage by patient, study and series.
 
-        Scans of different parts that have the same numbers stand in `suspicions`.
+        Scans of different parts that have the same numbers, and numbers that tell the classes of
+        the training part apart by themselves, stand in `suspicions`.
 
         Raises:
             LeakageError: two parts share a patient, a study or a series.
@@ -157,6 +159,8 @@ class TableDataModule(SplitDataModule):
         self._table = table
         used = {part: self.rows_of(part).index for part in ("train", "validation", "test")}
         values = self._join().values
+        train = self.rows_of("train")
+        self.suspicions += tells_alone(values.loc[train.index], train["target"], self.left_out_by)
         everywhere = [row for rows in used.values() for row in rows]
         undefined = undefined_lines(
             values.loc[everywhere],

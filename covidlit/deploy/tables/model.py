@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from covidlit.checkpoints.kept_survival import is_survival_file
 from covidlit.checkpoints.of_run import model_of_run
 from covidlit.deploy.tables.fusion import load_fusion_model
 from covidlit.errors import CheckpointError
@@ -70,8 +71,8 @@ class ClassicalTableModel:
 
     @property
     def features(self) -> Sequence[str]:
-        """All that it was given in training."""
-        return self._model.features
+        """Those that it was given in training and, with a selection, has selected."""
+        return self._model.used_features
 
     @property
     def name(self) -> str:
@@ -105,6 +106,8 @@ def is_table_model(path: str | Path) -> bool:
     """
     try:
         path = model_of_run(path) if Path(path).is_dir() else Path(path)
+        if is_survival_file(path):
+            return True
         with ZipFile(path) as archive:
             for name in archive.namelist():
                 if name == "schema.json" or name.endswith("data.pkl"):
@@ -112,6 +115,14 @@ def is_table_model(path: str | Path) -> bool:
     except (CheckpointError, OSError, BadZipFile, NotImplementedError, RuntimeError):
         return False  # whoever loads it says what is wrong
     return False
+
+
+def is_survival_model(path: str | Path) -> bool:
+    """Whether a file or a run's folder seems to be of a model of times to an event."""
+    try:
+        return is_survival_file(model_of_run(path) if Path(path).is_dir() else path)
+    except CheckpointError:
+        return False  # whoever loads it says what is wrong
 
 
 def _speaks_of_tables(content: bytes, name: str) -> bool:
@@ -132,6 +143,13 @@ def load_table_model(path: str | Path) -> TableModel:
             two classes.
     """
     path = model_of_run(path) if Path(path).is_dir() else Path(path)
+    if is_survival_file(path):
+        raise CheckpointError(
+            "the model is of times to an event, whose risks are no scores of classes.",
+            where=path,
+            fix="give the folder of one fold, such as RUN/fold_0, to `covidlit predict`; "
+            "--all-folds and --severity are for models of classes.",
+        )
     found: TableModel
     if path.suffix == ".skops":
         from covidlit.baselines.model import load_model

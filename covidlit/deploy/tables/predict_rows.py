@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from covidlit.cohort.split import Split
-from covidlit.datamodules.tables.training_values import outside_text
-from covidlit.deploy.tables.limits import hint_of
+from covidlit.deploy.tables.all_folds import AllFolds
 from covidlit.deploy.tables.model import TableModel
 from covidlit.deploy.tables.read_rows import Rows, read_rows
-from covidlit.errors import CovidlitError
+from covidlit.deploy.tables.row_facts import notes_of_rows, row_facts, seen_rows
 
 COLUMNS = (
     "score", "score_low", "score_high", "predicted_class", "operating_point", "n_missing",
@@ -23,12 +20,15 @@ COLUMNS = (
 )  # fmt: skip
 
 NO_POINT = "called neither positive nor negative: the model has no operating point"
+OF_ALL_FOLDS = (
+    "mean of the models of all folds, of which the cross-validation has tested each alone: its "
+    "results are not exactly those of the mean, which has no operating point and is not called"
+)
 SEEN = {
     "train": "in the training part of this model's run: the score says nothing of new patients",
     "validation": "in the validation part of this model's run, which its operating point was "
     "chosen on: the score is optimistic",
 }
-_LEVELS = 3
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,20 @@ def predict_rows(
     Raises:
         ManifestError: see `read_rows`.
     """
-    features = list(model.features)
-    rows = read_rows(path, model.record, features, mapping)
-    known = rows.values.notna()
-    usable = known.any(axis=1)
+    rows = read_rows(path, model.record, list(model.features), mapping)
+    return score_rows(model, rows, seen_by(model, checkpoint))
+
+
+def score_rows(model: TableModel, rows: Rows, seen: Mapping[str, str] | None = None) -> ScoredRows:
+    """Score rows as `predict_rows` does.
+
+    Args:
+        model: see `covidlit.deploy.tables.model.load_table_model`.
+        rows: of its features.
+        seen: what is to be said of a patient (of a scan, where the model takes factors) by name;
+            see `seen_by`.
+    """
+    usable = rows.values.notna().any(axis=1)
     scores = pd.Series(np.nan, rows.values.index)
     low, high = scores.copy(), scores.copy()
     if usable.any():
@@ -79,21 +89,18 @@ def predict_rows(
         members = model.member_scores(own)
         if members is not None:
             low[usable], high[usable] = members.min(axis=0), members.max(axis=0)
-    finite = np.isfinite(scores.to_numpy())
-    outside = _outside(rows.values, model.record.preprocess.model_dump().get("training") or {})
+    if isinstance(model, AllFolds):
+        always = [OF_ALL_FOLDS]
+    else:
+        always = [NO_POINT] if model.record.operating_point is None else []
     table = rows.names.assign(
         score=scores,
         score_low=low,
         score_high=high,
         predicted_class=_called(model, scores),
         operating_point=pd.Series(model.record.operating_point, scores.index, dtype="float64"),
-        n_missing=(~known).sum(axis=1),
-        missing=_listed(~known),
-        n_outside=[len(texts) for texts in outside],
-        outside=pd.Series(["; ".join(texts) for texts in outside], scores.index, dtype="string"),
-        status=pd.Series(np.where(finite, "ok", "refused"), scores.index, dtype="string"),
-        reason=pd.Series(_reasons(usable.to_numpy(), finite), scores.index, dtype="string"),
-        notes=_notes(model, rows, checkpoint),
+        **row_facts(rows, model.record, np.isfinite(scores.to_numpy())),
+        notes=notes_of_rows(rows, model.record, seen or {}, always),
         trained_on_synthetic=model.record.synthetic,
     )
     return ScoredRows(table, rows)
@@ -109,57 +116,14 @@ def _called(model: TableModel, scores: pd.Series) -> pd.Series:
     return called.where(scores.notna())
 
 
-def _listed(which: pd.DataFrame) -> pd.Series:
-    names = np.asarray(which.columns, dtype=object)
-    texts = ["; ".join(names[row]) for row in which.to_numpy()]
-    return pd.Series(texts, which.index, dtype="string").replace("", pd.NA)
+def seen_by(model: TableModel, checkpoint: str | Path | None) -> dict[str, str]:
+    """What the score of each row that the model has learnt from is worth, by the row's name.
 
-
-def _outside(values: pd.DataFrame, training: Mapping[str, Any]) -> list[list[str]]:
-    """For each row the sentences on numbers outside the training rows' range."""
-    found: list[list[str]] = [[] for _ in range(len(values))]
-    for name in map(str, values.columns):
-        if name not in training or not training[name]["quantiles"]:
-            continue
-        for place, value in enumerate(values[name]):
-            if text := outside_text(name, float(value), training[name]):
-                found[place].append(text + hint_of(name, float(value)))
-    return found
-
-
-def _reasons(usable: Any, finite: Any) -> list[str | None]:
-    return [
-        None if scored
-        else "the model gave no finite score" if known
-        else "none of the features that the model takes is known"
-        for known, scored in zip(usable, finite, strict=True)
-    ]  # fmt: skip
-
-
-def _notes(model: TableModel, rows: Rows, checkpoint: str | Path | None) -> pd.Series:
-    notes: list[list[str]] = [[] for _ in range(len(rows.names))]
-    if model.record.operating_point is None:
-        notes = [[NO_POINT] for _ in notes]
-    parts = _parts(model.record.split_hash, checkpoint)
-    key = "scan_id" if model.record.preprocess.kind == "factors" else "patient_id"
-    if parts and key in rows.names:
-        for own, name in zip(notes, rows.names[key].astype(str), strict=True):
-            if (part := parts.get(name)) in SEEN:
-                own.append(SEEN[part])
-    texts = ["; ".join(own) or None for own in notes]
-    return pd.Series(texts, rows.names.index, dtype="string")
-
-
-def _parts(split_hash: str, checkpoint: str | Path | None) -> Mapping[str, str]:
-    """The parts of the model's run by name, where the checkpoint lies in its folder."""
-    if checkpoint is None:
-        return {}
-    path = Path(checkpoint).absolute()
-    for folder in (path, *path.parents[:_LEVELS]):
-        if (folder / "split.json").is_file():
-            try:
-                split = Split.load(folder / "split.json")
-            except CovidlitError:
-                return {}
-            return dict(split.parts) if split.hash == split_hash else {}
-    return {}
+    Args:
+        model: whose rows' split is looked for.
+        checkpoint: the folder of its run, or a path in it; None, or without the split: nobody is
+            known.
+    """
+    if isinstance(model, AllFolds):
+        return model.seen
+    return seen_rows(model.record, checkpoint, SEEN)

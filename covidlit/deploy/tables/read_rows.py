@@ -56,8 +56,8 @@ def read_rows(
         mapping: of a hospital's own table: a name in `conf/clinical`, or the path of a file.
 
     Raises:
-        ManifestError: names row, column and value of what cannot be; or the table lacks most of
-            the features.
+        ManifestError: names row, column and value of what cannot be, or a column that is in
+            another unit than its name says; or the table lacks most of the features.
         ConfigError: a mapping for a model of scans.
     """
     settings = record.preprocess.model_dump()
@@ -75,7 +75,7 @@ def read_rows(
         raise ManifestError("the table has no row.", where=path, fix="export it again.")
     if clinical and {"patient_id", "date"} <= set(table):
         return _of_source(path, None, settings, features)
-    return _of_table(table, path, settings, features)
+    return rows_of_table(table, path, record, features)
 
 
 def _of_source(
@@ -88,36 +88,56 @@ def _of_source(
     window = (settings.get("before_days"), settings.get("after_days"))
     source = read_source(path, mapping, index)
     rows = rows_of_source(source, index, settings.get("rule", "first"), window)
-    _same_units(rows.features, settings.get("units") or {}, path)
-    absent = _absent(features, list(rows.values), path)
+    require_same_units(rows.features, settings.get("units") or {}, path)
+    absent = absent_features(features, list(rows.values), path)
     values = rows.values.reindex(columns=features).astype("float64").reset_index(drop=True)
     names = rows.patients[["patient_id", "index_date"]].reset_index(drop=True)
-    refuse_impossible([f"patient {name}" for name in names["patient_id"]], values, path)
+    refuse_impossible(
+        [f"patient {name}" for name in names["patient_id"]], values, path,
+        settings.get("training"), units_said=mapping is not None,
+    )  # fmt: skip
     return Rows(names, values, absent, rows.lines)
 
 
-def _of_table(
-    table: pd.DataFrame, path: str | Path, settings: Mapping[str, Any], features: list[str]
+def rows_of_table(
+    table: pd.DataFrame, path: str | Path, record: RunRecord, features: list[str]
 ) -> Rows:
+    """The rows of a table that is in memory, such as factors of scans that were just measured.
+
+    Args:
+        table: a row for each row to score, columns by the features' names.
+        path: what errors name.
+        record: of the model.
+        features: that it takes.
+
+    Raises:
+        ManifestError: see `read_rows`.
+    """
+    settings = record.preprocess.model_dump()
     if "male" in features and "male" not in table and "sex" in table:
         table = _with_male(table, path)
-    absent = _absent(features, list(map(str, table)), path)
+    absent = absent_features(features, list(map(str, table)), path)
     values = pd.DataFrame({name: _numbers(table, name, path) for name in features})
     found = settings.get("nothing_found") or {}
     if "n_lesions" in table and found:
         none = _numbers(table, "n_lesions", path).eq(0)
         for name in set(found) & set(features) - set(absent):
             values[name] = values[name].mask(none & values[name].isna(), found[name])
-    refuse_impossible([f"row {text}" for text in row_texts(table)], values, path)
+    texts = [f"row {text}" for text in row_texts(table)]
+    refuse_impossible(texts, values, path, settings.get("training"))
     keys = [name for name in (*_KEYS, "acquisition_date") if name in table]
     names = table[keys].astype("string")
     if not set(_KEYS) & set(names):
-        texts = [f"row {text}" for text in row_texts(table)]
         names = names.assign(patient_id=pd.Series(texts, table.index, dtype="string"))
     return Rows(names.reset_index(drop=True), values.reset_index(drop=True), absent, ())
 
 
-def _absent(features: list[str], known: list[str], path: str | Path) -> tuple[str, ...]:
+def absent_features(features: list[str], known: list[str], path: str | Path) -> tuple[str, ...]:
+    """The features that a table has no column of.
+
+    Raises:
+        ManifestError: they are most of them.
+    """
     absent = [name for name in features if name not in known]
     if len(absent) > _MOST_ABSENT * len(features):
         meant = ((name, get_close_matches(name, known, 1, 0.75)) for name in absent)
@@ -162,8 +182,17 @@ def _with_male(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     return table.assign(male=sexes.map(_SEXES).astype("float64"))
 
 
-def _same_units(features: pd.DataFrame, units: Mapping[str, Any], path: str | Path) -> None:
-    """Refuse a number that is held in another unit than in the model's run."""
+def require_same_units(features: pd.DataFrame, units: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse numbers that are held in another unit than in the model's run.
+
+    Args:
+        features: `name` and `unit` of each.
+        units: of the run, by name.
+        path: what errors name.
+
+    Raises:
+        ManifestError: names column and units.
+    """
     for name, unit in zip(features["name"], features["unit"], strict=True):
         known = units.get(name)
         if known and unit and isinstance(unit, str) and known != unit:

@@ -25,7 +25,8 @@ DEFINITIONS = {
     "folds stands.",
     "auc": "between patients with the event until the horizon and those without it who are still "
     "under observation then (cumulative/dynamic). Who was censored before is in neither group; "
-    "those with the event are weighted by the inverse probability of not being censored.",
+    "those with the event are weighted by the inverse probability of not being censored. Of "
+    "several folds, patients are ranked within a fold, and the mean of the folds stands.",
     "brier": "mean squared difference of the predicted risk and what was seen at the horizon, "
     "weighted likewise (Graf). For all alike: where everybody is given the Kaplan-Meier risk of "
     "all. Skill: 1 - Brier / Brier of all alike; 0 is worthless, 1 perfect.",

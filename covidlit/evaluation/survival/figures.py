@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from covidlit.cohort.endpoint import TIME
+from covidlit.cohort.risk_groups import risk_group_names
 from covidlit.evaluation.estimate import format_level
 from covidlit.evaluation.figures import (
     BLUE,
@@ -26,15 +27,6 @@ COLOURS = (BLUE, GREEN, "#E69F00", ORANGE, PURPLE)
 _N_TICKS = 6
 
 
-def group_names(n_groups: int) -> list[str]:
-    """Names of risk groups, lowest first."""
-    if n_groups <= 3:
-        return {1: ["all"], 2: ["low risk", "high risk"]}.get(
-            n_groups, ["low risk", "medium risk", "high risk"]
-        )
-    return [f"risk group {k + 1}" for k in range(n_groups)]
-
-
 def kaplan_meier_figure(
     rows: pd.DataFrame, test: dict[str, Any], confidence: float, synthetic: bool = False
 ) -> str:
@@ -47,7 +39,7 @@ def kaplan_meier_figure(
         synthetic: whether to mark the figure.
     """
     groups = sorted(rows["risk_group"].astype(int).unique())
-    named = group_names(max(groups) + 1)
+    named = risk_group_names(max(groups) + 1)
     end = float(rows[TIME].max()) or 1.0
     locator = mpl.ticker.MaxNLocator(_N_TICKS, integer=end > _N_TICKS)
     ticks = np.asarray(locator.tick_values(0, end), dtype=float)

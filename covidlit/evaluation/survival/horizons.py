@@ -15,7 +15,7 @@ def horizon_problem(time: ArrayLike, event: ArrayLike, horizon: float) -> str | 
     time, event = np.asarray(time, dtype=float), np.asarray(event).astype(bool)
     if not (event & (time <= horizon)).any():
         return f"nobody has the event within {horizon:g} days"
-    if not (time > horizon).any():
+    if not _without_event(time, event, horizon).any():
         return f"nobody is under observation for more than {horizon:g} days"
     return None
 
@@ -48,7 +48,7 @@ def cumulative_dynamic_auc(
     time, event, risk = _arrays(time, event, risk)
     weight = np.ones((1, len(time))) if weights is None else np.asarray(weights, dtype=float)
     case = weight * _inverse(censoring_curve(time, event, weight), time, event, horizon)
-    control = weight * (time > horizon)
+    control = weight * _without_event(time, event, horizon)
     order = np.argsort(risk, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(risk[order]) > 0])
     up = np.add.reduceat(case[:, order], starts, axis=1)
@@ -110,6 +110,16 @@ def quantile_groups(values: ArrayLike, n_groups: int) -> NDArray[np.int64]:
     return np.unique(np.searchsorted(cuts, values, side="left"), return_inverse=True)[1]
 
 
+def _without_event(time: Floats, event: NDArray[np.generic], horizon: float) -> NDArray[np.bool_]:
+    """Who is known to be without the event at the horizon.
+
+    Where the follow-up of everybody ends there, as that of a label rule with a horizon does, those
+    whose ended on that very day have been followed until it.
+    """
+    beyond = time > horizon
+    return beyond if beyond.any() else (time == horizon) & (event == 0)
+
+
 def _arrays(time: ArrayLike, event: ArrayLike, other: ArrayLike) -> tuple[Floats, Floats, Floats]:
     return (
         np.asarray(time, dtype=float),
@@ -130,8 +140,10 @@ def _brier(
 ) -> Floats:
     censoring = censoring_curve(time, event, weight)
     case = _inverse(censoring, time, event, horizon)
-    still = censoring.at([horizon])
-    control = np.where((time > horizon) & (still > 0), 1 / np.where(still > 0, still, 1), 0.0)
+    # Where all are followed to the horizon at most, those who left on its day count as followed.
+    still = censoring.at([horizon]) if (time > horizon).any() else censoring.before([horizon])
+    without = _without_event(time, event, horizon)
+    control = np.where(without & (still > 0), 1 / np.where(still > 0, still, 1), 0.0)
     error = case * (1 - predicted) ** 2 + control * predicted**2
     with np.errstate(divide="ignore", invalid="ignore"):
         return (weight * error).sum(axis=1) / weight.sum(axis=1)

@@ -32,7 +32,7 @@ BOOTSTRAP = "bootstrap of patients"
 N_CALIBRATION = 5
 _CURVE_POINTS, _CURVE_BOOTSTRAP = 15, 500
 NO_PAIR = "no two patients can be compared: it needs an event while another is under observation"
-_ALIKE = "all risks are the same"
+ALIKE = "all risks are the same"
 
 
 def part_metrics(
@@ -86,11 +86,31 @@ def fold_concordance(
     time: Floats, event: NDArray[np.integer], risk: Floats, sampling: Sampling, weights: Weights
 ) -> Floats:
     """(b,) mean over the folds that have a pair of the concordance within each."""
-    each = [
-        concordance(time[own], event[own], risk[own], weights[:, own])
-        for own in sampling.rows_by_fold().values()
-    ]
-    values = np.array(each)
+    return _mean_of_folds(
+        lambda own: concordance(time[own], event[own], risk[own], weights[:, own]), sampling
+    )
+
+
+def fold_auc(
+    time: Floats,
+    event: NDArray[np.integer],
+    risk: Floats,
+    days: float,
+    sampling: Sampling,
+    weights: Weights,
+) -> Floats:
+    """(b,) mean over the folds that have one of the AUC until a time within each.
+
+    Risk scores of different folds are relative to different patients, and are not ranked together.
+    """
+    return _mean_of_folds(
+        lambda own: cumulative_dynamic_auc(time[own], event[own], risk[own], days, weights[:, own]),
+        sampling,
+    )
+
+
+def _mean_of_folds(of_rows: Callable[[NDArray[np.bool_]], Floats], sampling: Sampling) -> Floats:
+    values = np.array([of_rows(own) for own in sampling.rows_by_fold().values()])
     known = np.isfinite(values)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(known, values, 0).sum(axis=0) / known.sum(axis=0)
@@ -99,23 +119,27 @@ def fold_concordance(
 def _concordance(
     time: Floats, event: NDArray[np.integer], risk: Floats, sampling: Sampling
 ) -> Estimate:
-    folds = sampling.rows_by_fold()
-    defined = sum(
-        bool(np.isfinite(concordance(time[own], event[own], risk[own]))) for own in folds.values()
-    )
-    method = BOOTSTRAP
-    if sampling.cross_validated:
-        number = (
-            f"{len(folds)} folds" if defined == len(folds) else f"{defined} of {len(folds)} folds"
-        )
-        method = f"mean of {number}, {BOOTSTRAP}"
-    if not defined:
+    def of_fold(own: NDArray[np.bool_]) -> Floats:
+        return concordance(time[own], event[own], risk[own])
+
+    if not any(np.isfinite(of_fold(own)) for own in sampling.rows_by_fold().values()):
         return Estimate.undefined(NO_PAIR, len(time))
     if np.ptp(risk) == 0:
-        return Estimate.undefined(_ALIKE, len(time))
+        return Estimate.undefined(ALIKE, len(time))
     return estimated(
-        lambda w: fold_concordance(time, event, risk, sampling, w), len(time), sampling, method
-    )
+        lambda w: fold_concordance(time, event, risk, sampling, w), len(time), sampling,
+        _method(of_fold, sampling),
+    )  # fmt: skip
+
+
+def _method(of_fold: Callable[[NDArray[np.bool_]], Floats], sampling: Sampling) -> str:
+    """How an interval was made: of the mean of how many folds, if there are several."""
+    if not sampling.cross_validated:
+        return BOOTSTRAP
+    folds = sampling.rows_by_fold().values()
+    defined = sum(bool(np.isfinite(of_fold(own))) for own in folds)
+    number = f"{len(folds)} folds" if defined == len(folds) else f"{defined} of {len(folds)} folds"
+    return f"mean of {number}, {BOOTSTRAP}"
 
 
 def estimated(
@@ -162,8 +186,12 @@ def _of_horizon(
     def expected(w: Weights) -> Floats:
         return (w * predicted).sum(axis=1) / w.sum(axis=1)
 
-    auc = Estimate.undefined(_ALIKE, n) if alike else estimated(
-        lambda w: cumulative_dynamic_auc(time, event, risk, days, w), n, sampling
+    def auc_of_fold(own: NDArray[np.bool_]) -> Floats:
+        return cumulative_dynamic_auc(time[own], event[own], risk[own], days)
+
+    auc = Estimate.undefined(ALIKE, n) if alike else estimated(
+        lambda w: fold_auc(time, event, risk, days, sampling, w), n, sampling,
+        _method(auc_of_fold, sampling),
     )  # fmt: skip
     nobody = Estimate.undefined("all predicted risks are 0", n)
     return {
@@ -219,7 +247,7 @@ def _auc_over_time(
     grid = np.unique(np.linspace(first, last, _CURVE_POINTS))
 
     def auc_at(days: float) -> Callable[[Weights], Floats]:
-        return lambda w: cumulative_dynamic_auc(time, event, risk, days, w)
+        return lambda w: fold_auc(time, event, risk, days, fewer, w)
 
     found = []
     for days in map(float, grid):

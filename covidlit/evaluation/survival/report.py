@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from covidlit.cohort.risk_groups import risk_group_names
 from covidlit.evaluation.estimate import Estimate, format_estimate, format_level
 from covidlit.evaluation.report import page_template
 from covidlit.evaluation.report_context import ReportContext
@@ -15,7 +16,6 @@ from covidlit.evaluation.survival.evaluate import SurvivalEvaluation
 from covidlit.evaluation.survival.figures import (
     auc_figure,
     calibration_figure,
-    group_names,
     kaplan_meier_figure,
 )
 from covidlit.files import write_json, write_text
@@ -89,7 +89,7 @@ def render_survival_report(
         metrics=metrics,
         test=test,
         validation=metrics["parts"].get("validation"),
-        names=group_names(highest + 1),
+        names=risk_group_names(highest + 1),
         figures={
             "survival": kaplan_meier_figure(rows, test, confidence, synthetic),
             "auc": auc_figure(test, confidence, synthetic),

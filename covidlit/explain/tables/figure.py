@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from covidlit.explain.tables.importance import Importance
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _MOST = 30
 
 
 def importance_figure(found: Importance) -> bytes:
     """PNG of the loss of AUC of each feature with its interval, and of attention beside it."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     table = found.table.dropna(subset=["auc_drop"]).head(_MOST).iloc[::-1]
     attended = table["attention"].notna().any()
     figure = Figure(figsize=(9, 1.2 + 0.27 * len(table)), layout="constrained")

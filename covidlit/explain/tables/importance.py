@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from covidlit.deploy.tables.model import TableModel
+from covidlit.evaluation.importance import agreement_text, attention_correlation
 from covidlit.explain.tables.permutation import ScoredPart, permutation_importance
 
 
@@ -30,12 +31,7 @@ class Importance:
     @property
     def sentence(self) -> str:
         """How attention and importance agree; empty without attention."""
-        if self.spearman is None:
-            return ""
-        return (
-            f"Attention and permutation importance rank the {len(self.table)} features with a "
-            f"Spearman correlation of {self.spearman:.2f}."
-        )
+        return agreement_text(self.table)
 
 
 def importance_of(
@@ -89,7 +85,7 @@ def importance_of(
     table["attention"] = table["attention"].astype("float64")
     order = ["feature", "group", "description", "unit", "n_models", "auc_drop", "low", "high",
              "attention"]  # fmt: skip
-    return Importance(table[order], _spearman(table) if weights else None)
+    return Importance(table[order], attention_correlation(table) if weights else None)
 
 
 def _mean(weights: Sequence[tuple[pd.Series, int]], features: Sequence[str]) -> pd.Series:
@@ -98,11 +94,3 @@ def _mean(weights: Sequence[tuple[pd.Series, int]], features: Sequence[str]) -> 
     summed = sum(own.reindex(features).fillna(0.0) * n for own, n in weights)
     assert isinstance(summed, pd.Series)
     return summed / total
-
-
-def _spearman(table: pd.DataFrame) -> float | None:
-    known = table.dropna(subset=["auc_drop", "attention"])
-    one, other = known["auc_drop"].rank(), known["attention"].rank()
-    if len(known) < 3 or one.nunique() < 2 or other.nunique() < 2:
-        return None
-    return float(np.corrcoef(one, other)[0, 1])

@@ -19,8 +19,16 @@ ALWAYS = (
     "The number of lesions is the least stable of them: two that touch count as one, and a thinner "
     "slice splits them.",
     "Mean density mixes air and tissue, and contrast medium raises it.",
+)
+NO_SEVERITY = (
     "Nothing here says how ill the patient is: a small part of the lung may matter more than a "
-    "large one.",
+    "large one."
+)
+SEVERITY = (
+    "The severity score is what a model has learnt from patients of its training alone; of others, "
+    "and of values outside theirs, it may be wrong and sure. What a value contributes is what the "
+    "model makes of it, and no cause: of values that go together, one may stand for the others. "
+    "The range of its members shows how far they agree, and not how right they are."
 )
 
 NO_LUNG = (
@@ -37,13 +45,14 @@ CHANGE = (
 )
 
 
-def limits_of(factors: Mapping[str, Any]) -> list[str]:
+def limits_of(factors: Mapping[str, Any], scored: bool = False) -> list[str]:
     """The sentences that apply to a scan.
 
     Args:
         factors: its row of contract 8.
+        scored: whether the page has a severity score.
     """
-    found = list(ALWAYS)
+    found = [*ALWAYS, SEVERITY if scored else NO_SEVERITY]
     if _is_null(factors.get("proportion_percent")):
         found.insert(0, NO_LUNG)
     if not _is_null(factors.get("n_lesions")) and int(factors["n_lesions"]) == 0:

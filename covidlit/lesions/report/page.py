@@ -31,6 +31,7 @@ from covidlit.lesions.report.limits import limits_of
 from covidlit.lesions.report.pictures import key_slice_pictures, side_views
 from covidlit.lesions.report.regions import REGION_HEADS, region_rows
 from covidlit.lesions.report.scene import scene, scene_json
+from covidlit.lesions.report.severity import Severity, severity_section
 from covidlit.lesions.report.trend import trend_of
 from covidlit.scans.lesion_labels import FIRST_LESION
 from covidlit.scans.scan import Scan
@@ -61,13 +62,15 @@ def write_patient_report(
     history: pd.DataFrame | None = None,
     changes: pd.DataFrame | None = None,
     spread: pd.DataFrame | None = None,
+    severity: Severity | None = None,
     drawn_by: str = "",
     notes: Sequence[str] = (),
 ) -> Path:
     """Write the report of a patient's scan.
 
     Key slices with contours, the lungs and lesions to turn in space, the factors with units, the
-    lesions, the trend where there are several scans, and what the numbers cannot say.
+    lesions, the trend where there are several scans, the severity where a model has scored it, and
+    what the numbers cannot say.
 
     Args:
         scan: canonical.
@@ -79,6 +82,7 @@ def write_patient_report(
         changes: of `covidlit.lesions.trend.changes_table`; those of the scan since the one before
             are shown.
         spread: of `covidlit.lesions.spread`: the factors under other definitions.
+        severity: of the scan, by a trained model; a page without one has no such section.
         drawn_by: what drew the lesions, such as the checkpoint's name.
         notes: further remarks, such as those of the objects that were written.
 
@@ -114,7 +118,8 @@ def write_patient_report(
         has_lung=bool((present >= 1).any()),
         trend=trend_of(history, row, changes),
         spread=_spread_rows(spread),
-        limits=limits_of(row),
+        severity=(section := severity_section(severity)),
+        limits=limits_of(row, scored=section is not None and bool(section.score)),
         notes=list(dict.fromkeys([*scan.notes, *notes])),
         # What follows is script and data, and no text of the user's that could be mistaken for it.
         scene=Markup(scene_json(data)),

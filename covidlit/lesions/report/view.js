@@ -32,6 +32,7 @@
     const config = { responsive: true, displaylogo: false, modeBarButtons: buttons };
     Plotly.newPlot(place, traces, layout, config).then(() => {
       place.dataset.drawn = String(traces.length);
+      place.classList.add("drawn");
     });
   } catch (problem) {
     place.dataset.drawn = "0";

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from covidlit.cohort.feature_ranking import check_k_best, f_values, k_largest, varies
 from covidlit.errors import ConfigError
 from covidlit.models.fusion_ann.preparation import Preparation
 from covidlit.models.fusion_ann.settings import TRANSFORMS
@@ -16,9 +16,6 @@ from covidlit.models.fusion_ann.settings import TRANSFORMS
 N_QUANTILES = 100
 MISSING_OFTEN = 0.02
 """Share of the training rows from which on, and up to 1 less it, a feature has an indicator."""
-
-_SAME = 1e-9
-"""Of the scale of a feature: below that its values are the same but for rounding."""
 
 
 def fit_preparation(
@@ -34,8 +31,7 @@ def fit_preparation(
     """Fit what `Preparation` takes, on training rows alone.
 
     A feature that is missing in all rows, or the same in all rows that have it, is left out, before
-    features are ranked: an F value of a constant is rounding over rounding, and may be the largest
-    (`findings/sklearn_constant_column_first.sh`).
+    features are ranked (`covidlit.cohort.feature_ranking`).
 
     Args:
         values: (n, columns) raw numbers, NaN where one is missing.
@@ -58,24 +54,13 @@ def fit_preparation(
             f"there is no transform {transform!r}.", where="model.task.transform",
             fix=f"use {' or '.join(TRANSFORMS)}.",
         )  # fmt: skip
-    if k_best is not None and (
-        isinstance(k_best, bool) or not isinstance(k_best, int) or k_best < 1
-    ):
-        raise ConfigError(
-            f"must be null or a whole number of at least 1, not {k_best!r}.",
-            where="model.task.k_best", fix="use 15, as the paper does, or null.",
-        )  # fmt: skip
-    if k_best is not None and k_best > len(names):
-        raise ConfigError(
-            f"there are {len(names)} features to choose from, and {k_best} are to be kept.",
-            where="model.task.k_best", fix="use fewer, or null for all.",
-        )  # fmt: skip
+    check_k_best(k_best, len(names), "model.task.k_best")
     left_out, kept = {}, []
+    telling = varies(np.asarray(values, dtype=np.float64))
     for column, name in zip(columns, names, strict=True):
-        known = values[np.isfinite(values[:, column]), column]
-        if not len(known):
+        if not np.isfinite(values[:, column]).any():
             left_out[name] = "missing in all training rows"
-        elif np.ptp(known) <= _SAME * max(1.0, float(np.abs(known).max())):
+        elif not telling[column]:
             left_out[name] = "the same in all training rows"
         else:
             kept.append((column, name))
@@ -87,10 +72,10 @@ def fit_preparation(
     fitted = _fitted(values, kept, transform, indicators)
     ranking = _f_values(values, target, fitted)
     if k_best is not None and k_best < len(kept):
-        best = sorted(range(len(kept)), key=lambda i: (-ranking[kept[i][1]], i))[:k_best]
+        best = k_largest(np.array([ranking[name] for _, name in kept]), k_best)
         left_out |= {kept[i][1]: f"not among the {k_best} best" for i in range(len(kept))
                      if i not in best}  # fmt: skip
-        fitted = _fitted(values, [kept[i] for i in sorted(best)], transform, indicators)
+        fitted = _fitted(values, [kept[i] for i in best], transform, indicators)
     return {**fitted, "left_out": left_out, "ranking": ranking}
 
 
@@ -125,14 +110,6 @@ def _fitted(
 def _f_values(
     values: NDArray[np.floating], target: NDArray[np.integer], settings: dict[str, Any]
 ) -> dict[str, float]:
-    from sklearn.feature_selection import f_classif
-
     names = settings["names"]
-    features = Preparation(settings)(values)[:, : len(names)]
-    varies = np.ptp(features, axis=0) > _SAME
-    found = np.zeros(len(names))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if len(np.unique(target)) > 1 and varies.any():
-            found[varies] = f_classif(features[:, varies], target)[0]
-    return {name: float(value) for name, value in zip(names, np.nan_to_num(found), strict=True)}
+    found = f_values(Preparation(settings)(values)[:, : len(names)], target)
+    return dict(zip(names, found.tolist(), strict=True))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from covidlit.errors import ConfigError
+from covidlit.models.fusion_ann.features import prepared_features
 from covidlit.models.fusion_ann.preparation import Preparation
 
 
@@ -103,10 +104,7 @@ class FusionANN(nn.Module):
 
     def prepared(self, numbers: Tensor) -> Tensor:
         """Features float32 (B, features) of raw numbers (B, columns); no gradient goes through."""
-        if numbers.is_meta:  # only the sizes are asked for
-            return numbers.new_empty(len(numbers), self.prepare.n_features, dtype=torch.float32)
-        found = self.prepare(numbers.detach().cpu().numpy())
-        return torch.from_numpy(found).to(numbers.device, torch.float32)
+        return prepared_features(self.prepare, numbers)
 
     def of_prepared(self, x: Tensor) -> Tensor:
         """Logits (members, B) of prepared features (members, B, features)."""

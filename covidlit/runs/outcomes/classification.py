@@ -48,6 +48,7 @@ class Classification:
 
     metric = "AUC"
     mode = "max"
+    repeatable = True
 
     def check_settings(self, config: Mapping[str, Any]) -> None:
         """Check the node `evaluation` by itself, and that there are the figures to stand beside."""
@@ -98,7 +99,7 @@ class Classification:
         if auc.value is None:
             raise TrainingError(
                 f"the AUC on the validation part is undefined: {auc.reason}.",
-                fix="choose a split whose validation part has scans of every class.",
+                fix="choose a split whose validation part has every class.",
             )
         return auc.value
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from covidlit.cohort.class_names import class_of_interest
 from covidlit.cohort.split_mends import validation_fraction_for
 from covidlit.errors import ConfigError, PredictionsError
+from covidlit.evaluation.row_names import SCAN, in_unit
 from covidlit.evaluation.settings import SETTINGS, check_rows, check_settings
 from covidlit.runs.outcomes.predictions import LEFT_OUT
 from covidlit.settings.keys import check_keys
@@ -48,7 +49,7 @@ def check_evaluation(config: Mapping[str, Any], data: CohortData) -> None:
         positive = classes.index(class_of_interest(classes))
     rows = rows.assign(fold=data.split.fold, target=rows["target"] == positive)
     asked = {k: v for k, v in config["evaluation"].items() if k in ("operating_point", "subgroups")}
-    with _as_settings():
+    with _as_settings(data.unit):
         check_rows(rows, **asked)
 
 
@@ -109,11 +110,12 @@ def _fix(data: CohortData, instead: str) -> str:
 
 
 @contextmanager
-def _as_settings() -> Iterator[None]:
-    """Name a setting as the command line does."""
+def _as_settings(unit: str = SCAN) -> Iterator[None]:
+    """Name a setting as the command line does, and rows by what they are."""
     try:
         yield
     except PredictionsError as error:
+        what, fix = in_unit(error.what, unit), in_unit(error.fix or "", unit) or None
         if error.where not in SETTINGS:
-            raise
-        raise ConfigError(error.what, where=f"evaluation.{error.where}", fix=error.fix) from error
+            raise PredictionsError(what, where=error.where, fix=fix) from error
+        raise ConfigError(what, where=f"evaluation.{error.where}", fix=fix) from error

@@ -16,9 +16,9 @@ import yaml
 
 from covidlit.cohort.describe import show_table1, table1, table2
 from covidlit.cohort.sources import flow_of
-from covidlit.cohort.summary import split_summary, split_summary_by_fold
+from covidlit.cohort.summary import fold_titles, split_summary, split_summary_by_fold
 from covidlit.datamodules.cohort_data import TO_CHECK
-from covidlit.datamodules.row_lines import noted_lines
+from covidlit.datamodules.row_lines import in_no_part, noted_lines
 from covidlit.evaluation import ReportContext
 from covidlit.evaluation.learnt_thresholds import learnt_thresholds
 from covidlit.evaluation.run_report import published_of, training_curve
@@ -69,7 +69,17 @@ def report_context(
         centres=sorted(map(str, table["centre"].dropna().unique())) if "centre" in table else [],
         disjointness=(_disjoint(table, several=len(trainings) > 1),),
         flow=flow,
-        notes=[*filter(None, [flow_note, *noted_lines(table, data.unit), *_to_check(trainings)])],
+        notes=[
+            *filter(
+                None,
+                [
+                    flow_note,
+                    *noted_lines(table, data.unit),
+                    *_to_check(trainings),
+                    in_no_part(table, data.unit),
+                ],
+            )
+        ],
         tables=tables,
         versions={
             "python": platform.python_version(),
@@ -80,7 +90,7 @@ def report_context(
         training_curve=training_curve(run_dir),
         model=facts["model"],
         training={
-            **_of_folds([training.facts["training"] for training in trainings]),
+            **_of_folds(trainings),
             **{name: described[name] for name in described if name not in _OF_THE_COHORT},
         },
         selected_on=facts["selected_on"],
@@ -92,18 +102,20 @@ def report_context(
     )
 
 
-def _of_folds(facts: Sequence[Mapping[str, object]]) -> dict[str, object]:
+def _of_folds(trainings: Sequence[Training]) -> dict[str, object]:
     """Facts of the trainings; one that differs is told fold by fold, in their order."""
+    facts: list[Mapping[str, object]] = [training.facts["training"] for training in trainings]
+    titles = fold_titles([training.data.split.fold for training in trainings])
     found: dict[str, object] = {}
     for name in dict.fromkeys(name for each in facts for name in each):
-        said: dict[str, list[int]] = {}
-        for number, each in enumerate(facts):
-            said.setdefault(str(each.get(name, "–")), []).append(number)
+        said: dict[str, list[str]] = {}
+        for title, each in zip(titles, facts, strict=True):
+            said.setdefault(str(each.get(name, "–")), []).append(title.removeprefix("fold "))
         if len(said) == 1:
             found[name] = facts[0][name]
             continue
         found[name] = "; ".join(
-            f"fold{'s' if len(folds) > 1 else ''} {', '.join(map(str, folds))}: {text}"
+            f"fold{'s' if len(folds) > 1 else ''} {', '.join(folds)}: {text}"
             for text, folds in said.items()
         )
     return found
@@ -132,7 +144,9 @@ def _by_part(trainings: Sequence[Training]) -> pd.DataFrame:
     if len(trainings) == 1:
         found = split_summary(trainings[0].data.table)
     else:
-        found = split_summary_by_fold([training.data.table for training in trainings])
+        data = [training.data for training in trainings]
+        folds = [each.split.fold for each in data]
+        found = split_summary_by_fold([each.table for each in data], folds)
     # Where a row is a patient, one of the two counts says it.
     return found.drop(columns="patients") if trainings[0].data.unit == "patient" else found
 

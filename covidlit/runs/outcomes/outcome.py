@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from covidlit.evaluation.folds import fold_folder
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -25,11 +27,20 @@ class Training:
         data: set up, with the split of the training.
         facts: of `covidlit.runs.steps.facts_of`.
         runner: with its model, where it is in this process.
+        fold: of a cross-validation.
+        repeat: of a repeated one.
     """
 
     data: CohortData
     facts: Mapping[str, Any]
     runner: Runner | None = None
+    fold: int | None = None
+    repeat: int | None = None
+
+    @property
+    def folder(self) -> str:
+        """The name of the fold's folder; "." of a run that is not one of several folds."""
+        return "." if self.fold is None else fold_folder(self.fold, self.repeat)
 
 
 @runtime_checkable
@@ -38,6 +49,17 @@ class Tested(Protocol):
 
     def test_value(self, tables: Tables) -> float | None:
         """The value on the test part; None where it is undefined."""
+
+
+@runtime_checkable
+class Repeatable(Protocol):
+    """An outcome whose tables hold the repeats of a cross-validation apart, and count no row twice.
+
+    Attributes:
+        repeatable: true.
+    """
+
+    repeatable: bool
 
 
 @runtime_checkable
@@ -75,7 +97,7 @@ class Outcome(Protocol):
             runner: trained.
             data: set up.
             parts: of the split.
-            run: `run_id`, `seed` and `fold`.
+            run: `run_id`, `seed` and `fold`; `repeat` of an outcome that is `Repeatable`.
         """
 
     def write(self, tables: Tables, run_dir: Path) -> None:

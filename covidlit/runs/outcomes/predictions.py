@@ -19,6 +19,7 @@ def assemble_predictions(
     model: str,
     seed: int,
     fold: int | None,
+    repeat: int | None = None,
     unit: str = "scan",
 ) -> pd.DataFrame:
     """The predictions table (contract 6) of one run.
@@ -26,7 +27,7 @@ def assemble_predictions(
     Args:
         table: the data's rows, with `part`, `status`, `reason`, `target`.
         scores: for each part, what the runner's `predict` returned.
-        run_id, model, seed, fold: which run it is.
+        run_id, model, seed, fold, repeat: which run it is.
         unit: what a row of the data is; a table without scans is scored by patient, whose name is
             the `scan_id` then.
 
@@ -42,5 +43,8 @@ def assemble_predictions(
     named = [each.rename(columns={key: "scan_id"}) for each in scores.values()]
     scored = pd.concat(named, ignore_index=True)
     joined = rows.merge(scored, on="scan_id", how="left", validate="1:1")
-    facts = {"run_id": run_id, "model": model, "seed": seed, "fold": fold}
+    facts: dict[str, str | int | None] = {
+        "run_id": run_id, "model": model, "seed": seed, "fold": fold,
+        **({} if repeat is None else {"repeat": repeat}),
+    }  # fmt: skip
     return joined.assign(**facts)[[*facts, *joined.columns]]

@@ -12,6 +12,7 @@ from covidlit.datamodules.tables import TableDataModule
 from covidlit.deploy.tables.model import load_table_model
 from covidlit.errors import CheckpointError
 from covidlit.evaluation import ReportContext
+from covidlit.evaluation.importance import PICTURE, TABLE, shown_importance
 from covidlit.explain.tables.figure import importance_figure
 from covidlit.explain.tables.importance import Importance, importance_of
 from covidlit.files import atomic_path
@@ -37,17 +38,16 @@ def with_importance(
     found = _importance(config, trainings, run_dir)
     if found is None:
         return context
-    write_table(found.table, run_dir / "importance.csv")
+    write_table(found.table, run_dir / TABLE)
     picture = importance_figure(found)
-    with atomic_path(run_dir / "importance.png") as temporary:
+    with atomic_path(run_dir / PICTURE) as temporary:
         temporary.write_bytes(picture)
     if found.sentence:
         log.info("%s", found.sentence)
-    shown = found.table.drop(columns=["feature", "group"]).set_index("description")
-    shown = shown if found.spearman is not None else shown.drop(columns="attention")
+    shown = shown_importance(found.table, picture)
     return replace(
-        context, importance=shown.round(4), importance_note=found.sentence,
-        importance_picture=picture,
+        context, importance=shown.table, importance_note=shown.note,
+        importance_picture=shown.picture,
     )  # fmt: skip
 
 
@@ -60,9 +60,9 @@ def _importance(
     tables = all(isinstance(own, TableDataModule) and own.n_classes == 2 for own in data)
     if not tables or repeats < 1 or debugging:
         return None
-    folders = [run_dir / f"fold_{number}" for number in range(len(data))]
+    folders = [run_dir] if len(data) == 1 else [run_dir / each.folder for each in trainings]
     try:
-        models = [load_table_model(each) for each in (folders if len(data) > 1 else [run_dir])]
+        models = [load_table_model(each) for each in folders]
     except CheckpointError as error:
         log.warning("The importance of features is not known: %s", error)
         return None

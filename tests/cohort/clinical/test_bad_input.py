@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import clinical_tables as hospital
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -118,8 +119,26 @@ def test_implausible_values_are_emptied_where_that_is_said(tmp_path: Path) -> No
 )
 def test_dates(tmp_path: Path, dates: list[str], said: list[str]) -> None:
     text = refused(tmp_path, hospital.frame().assign(Sampled=dates))
-    for part in [*said, "'Sampled'"]:
+    for part in [*said, "'Sampled'", ": 1 problem(s): "]:
         assert part in text
+
+
+TWO_ORDERS = ["31.01.2020", "02.03.2020", "01/25/2020", "05.02.2020"]
+
+
+def test_dates_in_two_orders_are_one_problem_wherever_they_stand(tmp_path: Path) -> None:
+    further = {"ferritin": {"names": "CRP", "unit": "mg/L", "date": "Sampled at"}}
+    text = refused(
+        tmp_path, hospital.frame().assign(**{"Sampled at": TWO_ORDERS}),
+        hospital.changed(further=further),
+    )  # fmt: skip
+    assert ": 1 problem(s): column 'Sampled at' (M) holds dates in two orders" in text
+    people = hospital.frame()[["MRN", "Age", "Sex", "Status"]].assign(Admitted=TWO_ORDERS)
+    people.assign(MRN=list("ABCD")).to_csv(tmp_path / "people.csv", index=False)
+    values = hospital.frame()[["MRN", "Hb", "WBC", "LYM%", "ALT", "CRP"]].assign(MRN=list("ABCD"))
+    mapping = hospital.changed(patients={"file": "people.csv", "patient": "MRN"}, date=None)
+    with pytest.raises(ManifestError, match=r": 1 problem\(s\): column 'Admitted'"):
+        hospital.read(tmp_path, values, mapping)
 
 
 def test_dates_that_a_spreadsheet_turned_and_texts_that_it_left(tmp_path: Path) -> None:
@@ -185,6 +204,47 @@ def test_fractions_among_percentages(tmp_path: Path) -> None:
     table["LYM%"] = [25, 10, 0.05, 0.3]
     text = refused(tmp_path, table, hospital.with_unit("lymphocyte_percent", "%"))
     assert "2 of 4 values look like fractions" in text
+
+
+def differential(eosinophils: list[float], counts: bool) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """White cells in percent, and eosinophils as they are given."""
+    rng = np.random.default_rng(0)
+    n = len(eosinophils)
+    own = np.array(eosinophils)
+    percent = 100 * own if own.max() < 0.2 else own
+    parts = rng.dirichlet([65, 25, 7], n) * (100 - percent - rng.uniform(0.1, 1.0, n))[:, None]
+    table = pd.DataFrame(parts.round(1), columns=["N", "L", "M"])
+    table = table.assign(E=own, MRN=[f"P{k}" for k in range(n)], Sampled="2020-02-01")
+    labs = {
+        f"{name}_percent": {"names": name[0].upper(), "unit": "%"}
+        for name in ("neutrophil", "lymphocyte", "monocyte", "eosinophil")
+    }
+    if counts:
+        table = table.drop(columns=["N", "L", "M"]).assign(WBC=7.0, EOS=(0.07 * percent).round(4))
+        labs = {"eosinophil_percent": labs["eosinophil_percent"],
+                "leukocytes_1e9_per_l": {"names": "WBC", "unit": "G/L"},
+                "eosinophils_1e9_per_l": {"names": "EOS", "unit": "G/L"}}  # fmt: skip
+    return table, {"patient": "MRN", "date": "Sampled", "labs": labs}
+
+
+FRACTIONS = [0.021, 0.0, 0.013, 0.034, 0.008, 0.015, 0.027]
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_eosinophils_as_fractions_beside_percentages(tmp_path: Path, counts: bool) -> None:
+    table, mapping = differential(FRACTIONS, counts)
+    text = refused(tmp_path, table, mapping)
+    for part in ("column 'E'", "'0.021'", "look like fractions", "unit: fraction"):
+        assert part in text
+    mapping["labs"]["eosinophil_percent"]["unit"] = "fraction"
+    values = hospital.read(tmp_path, table, mapping).table["eosinophil_percent"]
+    assert values.tolist() == pytest.approx([100 * e for e in FRACTIONS])
+    # Few eosinophils, as in severe disease, are percentages.
+    for percent in ([0.1, 0.0, 0.3, 0.5, 0.2, 0.9, 0.4], [0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3]):
+        table, mapping = differential(percent, counts)
+        assert hospital.read(tmp_path, table, mapping).table["eosinophil_percent"].tolist() == (
+            percent
+        )
 
 
 def test_a_row_of_units_below_the_header(tmp_path: Path) -> None:

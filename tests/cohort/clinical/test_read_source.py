@@ -271,6 +271,29 @@ def test_a_disease_that_was_found_later_is_not_known_before(tmp_path: Path) -> N
     assert rows.values["comorbidity_diabetes"].tolist() == [0, 0, 1]
 
 
+@pytest.mark.parametrize(
+    ("written", "known"),
+    [
+        (["", "yes", "no", "yes"], [np.nan, 0, 1]),  # A's stands in a row of after the window
+        (["yes", "", "no", "yes"], [1, 0, 1]),  # and here in the first alone
+        (["yes", "yes", "no", ""], [1, 0, np.nan]),
+    ],
+)
+def test_a_disease_that_was_written_down_later_is_not_known_before(
+    tmp_path: Path, written: list[str], known: list[float]
+) -> None:
+    table = hospital.frame().assign(IRA=written, HTN=["yes", "yes", "no", "no"])
+    flags = {"renal_failure": "IRA", "hypertension": "HTN"}
+    source = hospital.read(
+        tmp_path, table, hospital.changed(comorbidities={"flags": flags})
+    )  # fmt: skip
+    rows = rows_of_source(source, "auto", "first", (None, 1.0)).values
+    np.testing.assert_array_equal(rows["comorbidity_renal_failure"], known)
+    # The number of diseases is of the same rows.
+    expected = [1 + np.nan_to_num(known[0]), 0, np.nan_to_num(known[2])]
+    assert rows["comorbidity_count"].tolist() == expected
+
+
 def test_symptoms_of_a_table_of_patients(tmp_path: Path) -> None:
     people = pd.DataFrame({"MRN": ["A", "B", "C"], "Fever": ["yes", "no", None]})
     people.to_csv(tmp_path / "people.csv", index=False)

@@ -9,7 +9,6 @@ import clinical_tables as hospital
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from covidlit.cohort.endpoint import Endpoint
 from covidlit.cohort.label_rule import ByColumn
@@ -72,45 +71,10 @@ def test_values_after_the_index_do_not_matter(labs: Path, tmp_path: Path) -> Non
     pd.testing.assert_frame_equal(*both)
 
 
-def hospitals(folder: Path, labs: Path) -> dict[str, Any]:
-    """Two further hospitals: one lacks columns, one has other units and names, by YAML alone."""
-    table = pd.read_csv(labs)
-    names = [name for name in table if name.endswith(("_l", "_percent", "_mmhg"))]
-    second = table.assign(patient_id="s" + table["patient_id"])
-    write_table(second.drop(columns=["albumin_g_per_l", "smoker", "centre"]), folder / "s.csv")
-    third = table.assign(patient_id="t" + table["patient_id"]).drop(columns="centre")
-    third["haemoglobin_g_per_l"] /= 16.114
-    third["leukocytes_1e9_per_l"] *= 1000
-    third["lymphocyte_percent"] /= 100
-    third["alt_u_per_l"] /= 60
-    third["date"] = pd.to_datetime(third["date"]).dt.strftime("%d.%m.%Y")
-    third = third.rename(columns={name: name.split("_")[0] + f" {k}" for k, name in
-                                  enumerate(names)})  # fmt: skip
-    write_table(third, folder / "t.csv")
-    from covidlit.cohort.clinical.own_table import mapping_of_own
-
-    content = mapping_of_own(labs).model_dump(exclude_none=True, exclude_defaults=True)
-    for key in ("centre", "further"):
-        content.pop(key, None)
-    content["date"] = "date"
-    units = {"haemoglobin_g_per_l": "mmol/L", "leukocytes_1e9_per_l": "/uL",
-             "lymphocyte_percent": "L/L", "alt_u_per_l": "µkat/L"}  # fmt: skip
-    for k, name in enumerate(names):
-        if name in content["labs"]:
-            lab = content["labs"][name]
-            lab["names"] = [f"{name.split('_')[0]} {k}"]
-            lab["unit"] = units.get(name, lab["unit"])
-    (folder / "t.yaml").write_text(yaml.safe_dump(content, allow_unicode=True))
-    return {
-        "second": {"path": str(folder / "s.csv")},
-        "third": {"path": str(folder / "t.csv"), "mapping": str(folder / "t.yaml")},
-    }
-
-
 def test_other_hospitals_by_configuration_alone(labs: Path, tmp_path: Path) -> None:
     data = ClinicalDataModule(
         labs, lambda table: centre_held_out(table, ["second", "third"]), centre="first",
-        hospitals=hospitals(tmp_path, labs), label_rule=SEVERE,
+        hospitals=hospital.others(tmp_path, pd.read_csv(labs)), label_rule=SEVERE,
     )  # fmt: skip
     data.setup()
     tested = data.rows_of("test")
@@ -191,8 +155,9 @@ def test_times_to_an_endpoint_run_from_the_index(tmp_path: Path) -> None:
     times = {}
     for index in ("admission", "first_measurement"):
         data = ClinicalDataModule(
-            tmp_path / "labs.csv", folds, mapping=hospital.MAPPING, label_rule=rule, index=index
-        )
+            tmp_path / "labs.csv", folds, mapping=hospital.MAPPING, label_rule=rule, index=index,
+            after_days=0,
+        )  # fmt: skip
         rows = data.manifest
         times[index] = rows["time_days"].tolist()
         assert rows["target"].tolist() == [0, 1, 0]
@@ -200,6 +165,106 @@ def test_times_to_an_endpoint_run_from_the_index(tmp_path: Path) -> None:
         assert not {"time_days", "event_time_days", "outcome"} & set(data.numbers.names)
     # C was admitted a day before its first values.
     assert times == {"admission": [19, 8, 24], "first_measurement": [19, 8, 23]}
+
+
+def died_after(folder: Path, days: list[int], **options: Any) -> ClinicalDataModule:
+    """Patients admitted on 1 February with values of that day and the next two, who all died."""
+    rows = []
+    for k, day in enumerate(days):
+        left = f"2020-02-{1 + day:02d}"
+        for seen in range(3):
+            rows.append([f"P{k:02d}", f"2020-02-{1 + seen:02d} 07:00", "2020-02-01 07:00", left, 60,
+                         1, "dead", 13.0 + seen, 5000, 0.25, 0.5, 1.0])  # fmt: skip
+    hospital.frame(rows).to_csv(folder / "labs.csv", index=False)
+    return ClinicalDataModule(
+        folder / "labs.csv", folds, mapping=hospital.MAPPING, rule="last", **options
+    )
+
+
+DAYS = [0, 1, 2, 3, 5, 9, 9, 9, 9, 9]
+
+
+@pytest.mark.parametrize(
+    ("after", "times"),
+    [(0, DAYS), (1, [None, None, 1, 2, 4, *[8] * 5]), (2, [None, None, None, 1, 3, *[7] * 5])],
+)
+def test_time_counts_from_the_end_of_the_window(
+    tmp_path: Path, after: float, times: list[float | None]
+) -> None:
+    data = died_after(tmp_path, DAYS, after_days=after, label_rule=Endpoint("outcome", ["died"]))
+    rows = data.manifest
+    assert rows["time_days"].fillna(-1).tolist() == [-1 if t is None else t for t in times]
+    left = times.count(None)
+    assert rows["target"].isna().sum() == left
+    reasons = rows.loc[rows["target"].isna(), "reason"]
+    assert reasons.str.contains(f"within {after} day").all()
+    if after:
+        assert f"{left} of 10 patients had the event or were lost" in data.facts()["times"]
+    assert data.input_record()["landmark_days"] == after
+    # A value after the clock's start is never used, so none tells that a day was survived.
+    haemoglobin = data.numbers.table["haemoglobin_g_per_l"][rows["target"].notna()]
+    assert haemoglobin.max() <= 130 + 10 * after
+
+
+def test_scans_of_later_than_the_window_move_the_clock(tmp_path: Path) -> None:
+    import factor_cohort
+
+    scans = factor_cohort.manifest(60).assign(acquisition_date="2020-02-01")
+    _, quantified = factor_cohort.write_cohort(tmp_path, scans)
+    data = clinical(
+        tmp_path, factors=quantified, latest_days=8, label_rule=Endpoint("outcome", ["died"])
+    )
+    rows = data.manifest
+    assert data.input_record()["landmark_days"] == 8
+    assert rows["time_days"].isna().tolist()[:4] == [False, False, True, False]  # 8 days after
+    assert rows["time_days"].tolist()[0] == 19 - 8
+
+
+def test_a_window_up_to_the_outcome_has_no_clock(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"data\.after_days.*data\.after_days=1"):
+        died_after(tmp_path, DAYS, after_days=None, label_rule=Endpoint("outcome", ["died"]))
+    died_after(tmp_path, DAYS, after_days=None, label_rule=DIED)  # as a class it can be
+
+
+def test_a_horizon_counts_from_the_end_of_the_window(tmp_path: Path) -> None:
+    rule = Endpoint("outcome", ["died"], horizon=3)
+    rows = died_after(tmp_path, DAYS, after_days=2, label_rule=rule).manifest
+    assert rows["target"].fillna(-1).tolist() == [-1, -1, -1, 1, 1, 0, 0, 0, 0, 0]
+    assert rows["time_days"].max() == 3
+
+
+def test_deterioration_is_timed_by_its_own_date(tmp_path: Path) -> None:
+    rows, visits = [], {1: "mild", 3: "moderate", 6: "critical", 9: "severe"}
+    for k in range(12):
+        for day, severity in visits.items():
+            own = "moderate" if k % 3 and severity in ("critical", "severe") else severity
+            rows.append([f"P{k:02d}", f"2020-02-{day:02d}", "2020-02-01", "2020-02-27", 60, 1,
+                         "home", 12 + day / 2, 5000, 0.25, 0.5, 1.0, own])  # fmt: skip
+    table = pd.DataFrame(rows, columns=[*hospital.COLUMNS, "Severity"])
+    table.to_csv(tmp_path / "labs.csv", index=False)
+    for severity, said in (("Severity", ""), (None, "none of the 4 patients")):
+        flag = ["yes" if k % 3 == 0 else "no" for k in range(12) for _ in visits]
+        table.assign(Worse=flag).to_csv(tmp_path / "labs.csv", index=False)
+        data = ClinicalDataModule(
+            tmp_path / "labs.csv", folds, rule="last", after_days=2,
+            mapping=hospital.changed(severity=severity, progressed="Worse"),
+            label_rule=Endpoint("progressed", [True]),
+        )  # fmt: skip
+        if said:
+            with pytest.raises(ManifestError, match=said):
+                data.setup()
+            continue
+        found = data.manifest
+        assert found["target"].tolist() == [1, 0, 0] * 4
+        # Worse after 5 days, home after 26; the clock starts with the end of the window, after 2.
+        assert found["time_days"].tolist() == [3, 24, 24] * 4
+    late = ClinicalDataModule(
+        tmp_path / "labs.csv", folds, rule="last", after_days=None,
+        mapping=hospital.changed(severity="Severity", progressed="Worse"),
+        label_rule=ByColumn("progressed", [True]),
+    )  # fmt: skip
+    # As a class too, no value of who was found worse is of that day or later.
+    assert late.numbers.table["haemoglobin_g_per_l"].tolist() == [135, 165, 165] * 4
 
 
 def test_another_column_is_the_index(tmp_path: Path) -> None:

@@ -101,6 +101,24 @@ def test_independent_censoring_leaves_the_auc_and_the_brier_score() -> None:
     )
 
 
+@given(st.integers(0, 10_000))
+@settings(max_examples=30, deadline=None)
+def test_a_follow_up_that_ends_at_the_horizon_says_what_a_longer_one_says(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    time, risk = rng.exponential(8, 40) + 0.01, rng.random(40)
+    event = (rng.random(40) < 0.6).astype(int)
+    event[time > 10] = 1
+    cut, before = np.minimum(time, 10), np.where(time > 10, 0, event)
+    if horizon_problem(time, event, 10) is not None:
+        return
+    assert horizon_problem(cut, before, 10) is None
+    auc = cumulative_dynamic_auc(time, event, risk, 10)
+    assert cumulative_dynamic_auc(cut, before, risk, 10) == pytest.approx(auc, nan_ok=True)
+    brier = brier_score(time, event, risk, 10)
+    assert brier_score(cut, before, risk, 10) == pytest.approx(brier)
+    assert observed_risk(cut, before, 10) == pytest.approx(observed_risk(time, event, 10))
+
+
 def test_a_horizon_that_says_nothing_is_named() -> None:
     assert "nobody has the event within 0.5 days" in str(horizon_problem(TIME, EVENT, 0.5))
     assert "for more than 12 days" in str(horizon_problem(TIME, EVENT, 12))

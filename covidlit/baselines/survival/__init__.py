@@ -1,0 +1,1 @@
+"""What models of times to an event share, and boosted trees of hazards."""

@@ -1,0 +1,184 @@
+"""`covidlit platform`: the web platform made, started and checked."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from covidlit.errors import ConfigError, CovidlitError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The web platform: log in, see patients' scans, lesions and trends; needs "
+    "`pip install 'covidlit[platform]'`.",
+)
+
+_Folder = Annotated[Path, typer.Argument(help="Folder of the platform.")]
+
+
+@app.command()
+def init(
+    folder: _Folder,
+    title: Annotated[str, typer.Option(help="What the pages are headed with.")] = "covidlit",
+    admin: Annotated[
+        str, typer.Option(prompt="Name of the first administrator", help="Of the first account.")
+    ] = "",
+    centre: Annotated[
+        str, typer.Option(prompt="Name of the first centre", help="Such as north-hospital.")
+    ] = "",
+    study_group: Annotated[str, typer.Option(help="The first study group.")] = "clinic",
+    password: Annotated[
+        str,
+        typer.Option(
+            envvar="COVIDLIT_PLATFORM_PASSWORD",
+            prompt="Password of at least 12 characters",
+            hide_input=True,
+            confirmation_prompt=True,
+            help="Of the first administrator; better asked for than given here.",
+        ),
+    ] = "",
+) -> None:
+    """Make a platform: its folder, database, first centre and first administrator."""
+    with _friendly():
+        _require_extra()
+        from covidlit.platform.setup import make_platform
+
+        was_there = folder.exists()
+        make_platform(folder, title)
+        from covidlit.platform.first_account import make_first_account
+
+        try:
+            make_first_account(admin, password, centre, study_group)
+        except CovidlitError:
+            if not was_there:  # lest the next try finds half a platform
+                shutil.rmtree(folder)
+            raise
+    typer.echo(
+        f"The platform is in {folder}. Start it: covidlit platform serve {folder}\n"
+        f"Its settings: {folder / 'platform.toml'}; [models] lesions names the model that labels "
+        "new scans."
+    )
+
+
+@app.command()
+def serve(
+    folder: _Folder,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+) -> None:
+    """Start a platform: pages and workers; Ctrl-C ends it."""
+    with _friendly():
+        _require_extra()
+        from covidlit.platform.folder import PlatformFolder
+        from covidlit.platform.serving import serve as serve_platform
+
+        address = f"http://{host}:{port}/"
+        serve_platform(
+            PlatformFolder(folder), host, port, lambda: typer.echo(f"The platform is at {address}")
+        )
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="A new folder for it.")] = Path("platform-demo"),
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+) -> None:
+    """Make a platform with synthetic patients and a person of each role, and start it."""
+    with _friendly():
+        _require_extra()
+        from covidlit.platform.demo import make_demo
+        from covidlit.platform.serving import serve as serve_platform
+
+        own, accounts = make_demo(folder, typer.echo)
+
+        def ready() -> None:
+            typer.echo(f"The platform is at http://{host}:{port}/ (Ctrl-C ends it). Log in as:")
+            for account in accounts:
+                typer.echo(f"  {account.username:14} {account.password}   {account.what}")
+            typer.echo("Its scans are being measured, a patient at a time.")
+
+        serve_platform(own, host, port, ready)
+
+
+@app.command()
+def administrator(
+    folder: _Folder,
+    username: Annotated[str, typer.Argument(help="Of an account that is there, or a new one.")],
+    password: Annotated[
+        str,
+        typer.Option(
+            envvar="COVIDLIT_PLATFORM_PASSWORD",
+            prompt="Password of at least 12 characters",
+            hide_input=True,
+            confirmation_prompt=True,
+            help="The new one; better asked for than given here.",
+        ),
+    ] = "",
+) -> None:
+    """Make somebody an administrator, with a new password and without a second factor.
+
+    For whoever has the folder, where nobody can log in any more.
+    """
+    with _friendly():
+        _require_extra()
+        from covidlit.platform.folder import PlatformFolder
+        from covidlit.platform.setup import use_platform
+
+        use_platform(PlatformFolder(folder))
+        from covidlit.platform.accounts.people import restore_administrator
+
+        user = restore_administrator(username, password)
+    typer.echo(f"{user.username} can log in and give roles in all centres.")
+
+
+@app.command()
+def verify(folder: _Folder) -> None:
+    """Check that nobody has changed the audit trail; ends with 1 where somebody has."""
+    with _friendly():
+        _require_extra()
+        from covidlit.platform.folder import PlatformFolder
+        from covidlit.platform.setup import use_platform
+
+        use_platform(PlatformFolder(folder))
+        from covidlit.platform.audit.models import Entry
+        from covidlit.platform.audit.trail import first_broken
+
+        broken = first_broken()
+        last = Entry.objects.order_by("-number").first()
+    if broken is not None:
+        typer.echo(
+            f"The audit trail was changed: entry {broken} does not follow from those before."
+        )
+        raise typer.Exit(1)
+    if last is None:
+        typer.echo("The audit trail is empty.")
+    else:
+        typer.echo(
+            f"{last.number} entries, each following from those before; the last: {last.chain}"
+        )
+
+
+def _require_extra() -> None:
+    try:
+        import django  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            "the platform's packages are not installed.", where="covidlit platform",
+            fix="pip install 'covidlit[platform]'",
+        ) from error  # fmt: skip
+
+
+class _friendly:  # noqa: N801 (used as a statement)
+    """Prints an error of ours as a sentence, and ends with 2."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        if isinstance(error, CovidlitError):
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from error

@@ -1,0 +1,14 @@
+"""The web platform: log in, see patients' scans, lesions, factors and trends, as far as one may.
+
+A Django project (`pip install 'covidlit[platform]'`). It measures nothing itself: its jobs call
+what `covidlit quantify`, `predict` and `trend` call, and its database holds what they return.
+
+    folder      the folder of a platform: settings, secret, database, scans
+    settings    Django's settings, made from that folder
+    accounts    people, centres, study groups, roles, and what a role may do
+    registry    patients, their identities apart, scans, labellings, factors
+    audit       who did what, chained by hashes
+
+Source: the severity paper, "Building the AI lung image recognition processing technological
+platform".
+"""

@@ -1,0 +1,92 @@
+"""People, centres, study groups, and who is what where."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models.functions import Lower
+
+from covidlit.platform.accounts.rights import RIGHTS, Right, Role, Scope
+
+
+class Centre(models.Model):
+    """A hospital or department whose patients are kept apart from those of others."""
+
+    name = models.SlugField(max_length=80, unique=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StudyGroup(models.Model):
+    """Patients who are looked at for a purpose, such as a study or the clinic's own work."""
+
+    name = models.SlugField(max_length=80, unique=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class User(AbstractUser):
+    """A person with an account; what he may do follows from his memberships alone.
+
+    Names that differ in capitals alone are one.
+    """
+
+    class Meta:
+        constraints = (models.UniqueConstraint(Lower("username"), name="one_account_of_a_name"),)
+
+    def rights_anywhere(self) -> frozenset[Right]:
+        """What the person may do in one scope at least."""
+        roles = {membership.role_of for membership in self._memberships()}
+        return frozenset(right for role in roles for right in RIGHTS[role])
+
+    def scopes_with(self, right: Right) -> list[Scope]:
+        """Where the person has a right; asked of the database in each request anew."""
+        return [
+            Scope(each.centre_id, each.study_group_id)
+            for each in self._memberships()
+            if right in RIGHTS[each.role_of]
+        ]
+
+    def _memberships(self) -> list[Membership]:
+        if not self.is_active:
+            return []
+        # A request has a user object of its own, so that nothing outlives it.
+        if not hasattr(self, "_known_memberships"):
+            self._known_memberships = list(self.memberships.all())
+        return self._known_memberships
+
+
+class Membership(models.Model):
+    """A role of a person in a centre and a study group; empty: in all of them."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=32, choices=[(role.name, role.value) for role in Role])
+    centre = models.ForeignKey(Centre, models.PROTECT, null=True, blank=True)
+    study_group = models.ForeignKey(StudyGroup, models.PROTECT, null=True, blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("user", "role", "centre", "study_group"),
+                nulls_distinct=False,
+                name="one_membership_of_a_kind",
+            ),
+        )
+
+    def __str__(self) -> str:
+        centre = self.centre or "all centres"
+        group = self.study_group or "all study groups"
+        return f"{self.user}: {self.role_of.value} in {centre}, {group}"
+
+    @property
+    def role_of(self) -> Role:
+        """The role as such."""
+        return Role[self.role]

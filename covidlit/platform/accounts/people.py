@@ -1,0 +1,118 @@
+"""Making accounts and giving roles, with their traces in the audit trail."""
+
+from __future__ import annotations
+
+from allauth.mfa.models import Authenticator
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from covidlit.errors import ConfigError
+from covidlit.platform.accounts.models import Centre, Membership, StudyGroup, User
+from covidlit.platform.accounts.rights import Role
+from covidlit.platform.audit.trail import SYSTEM, Person, record
+
+
+def make_user(username: str, password: str, *, by: Person | None = None) -> User:
+    """A new account.
+
+    Args:
+        username: to log in with.
+        password: of it.
+        by: who makes it; None: the platform itself.
+
+    Raises:
+        ConfigError: the name is taken or no name, or the password is too weak.
+    """
+    user = User(username=username)
+    if username.casefold() == SYSTEM:
+        raise ConfigError(
+            "the platform itself is called so in the audit trail.", where=f"account {username!r}",
+            fix="choose another name.",
+        )  # fmt: skip
+    try:
+        user.full_clean(exclude=["password"])
+        validate_password(password, user)
+    except ValidationError as error:
+        raise ConfigError(
+            " ".join(error.messages), where=f"account {username!r}", fix="choose another."
+        ) from error
+    user.set_password(password)
+    with transaction.atomic():
+        user.save()
+        record(by, "made the account", username)
+    return user
+
+
+def give_role(
+    user: User,
+    role: Role,
+    centre: Centre | None = None,
+    study_group: StudyGroup | None = None,
+    *,
+    by: Person | None = None,
+) -> Membership:
+    """Make somebody something in a centre and a study group; None: in all of them."""
+    with transaction.atomic():
+        found, new = Membership.objects.get_or_create(
+            user=user, role=role.name, centre=centre, study_group=study_group
+        )
+        if new:
+            record(by, "gave the role", user.username, str(centre or ""), _told(found))
+    return found
+
+
+def take_role(membership: Membership, *, by: Person | None = None) -> None:
+    """End a role; it counts from the person's next click.
+
+    Raises:
+        ConfigError: nobody would be left who can give roles everywhere.
+    """
+    everywhere = Membership.objects.filter(
+        role=Role.ADMINISTRATOR.name, centre=None, study_group=None, user__is_active=True
+    )
+    if everywhere.filter(pk=membership.pk).exists() and everywhere.count() == 1:
+        raise ConfigError(
+            "this is the last administrator of all centres.", where=membership.user.username,
+            fix="make somebody else one first.",
+        )  # fmt: skip
+    with transaction.atomic():
+        told, username = _told(membership), membership.user.username
+        centre = str(membership.centre or "")
+        membership.delete()
+        record(by, "took the role", username, centre, told)
+
+
+def _told(membership: Membership) -> dict[str, str]:
+    return {
+        "role": membership.role,
+        "centre": str(membership.centre or "all"),
+        "study_group": str(membership.study_group or "all"),
+    }
+
+
+def restore_administrator(username: str, password: str) -> User:
+    """Make somebody an administrator of all centres with a new password and no second factor.
+
+    For whoever has the folder of the platform, where nobody can log in any more.
+
+    Raises:
+        ConfigError: the password is too weak, or a new name cannot be taken.
+    """
+    user = User.objects.filter(username__iexact=username).first()
+    if user is None:
+        user = make_user(username, password)
+    else:
+        try:
+            validate_password(password, user)
+        except ValidationError as error:
+            raise ConfigError(
+                " ".join(error.messages), where=f"account {username!r}", fix="choose another."
+            ) from error
+        user.set_password(password)
+        user.is_active = True
+        user.save()
+        Authenticator.objects.filter(user=user).delete()
+    give_role(user, Role.ADMINISTRATOR)
+    record(None, "restored the account", user.username)
+    return user

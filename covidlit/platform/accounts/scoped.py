@@ -1,0 +1,69 @@
+"""Rows of the database that a person may see: the way through which every page gets its objects."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from django.apps import apps
+from django.db import models
+from django.db.models import Q
+from django.http import Http404
+
+from covidlit.platform.accounts.models import User
+from covidlit.platform.accounts.rights import Right, Scope
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+class ScopedQuerySet(models.QuerySet[Row]):
+    """Rows that lie in a centre and in study groups.
+
+    A model says by `to_patient` how its rows lead to a patient, as "scan__patient"; of patients
+    themselves it is empty. Where it is None, rows have a `centre` and a `study_group` of their own.
+    """
+
+    def seen_by(self, user: User, right: Right) -> ScopedQuerySet[Row]:
+        """Those for which the user has the right; none without any."""
+        path: str | None = self.model.to_patient
+        scopes = user.scopes_with(right)
+        if path is None:
+            return self.filter(_any_of([_own(scope, "study_group") for scope in scopes]))
+        patients = apps.get_model("registry", "Patient").objects.all()
+        # A subquery for each scope: joins to several study groups would double the rows.
+        wanted = _any_of(
+            [
+                Q(pk__in=patients.filter(_own(scope, "study_groups")).values("pk"))
+                for scope in scopes
+            ]
+        )
+        if not path:
+            return self.filter(wanted)
+        return self.filter(**{f"{path}__in": patients.filter(wanted).values("pk")})
+
+
+def _own(scope: Scope, group_field: str) -> Q:
+    found = Q(pk__isnull=False)
+    if scope.centre_id is not None:
+        found &= Q(centre_id=scope.centre_id)
+    if scope.study_group_id is not None:
+        found &= Q(**{group_field: scope.study_group_id})
+    return found
+
+
+def _any_of(conditions: list[Q]) -> Q:
+    found = Q(pk__in=[])
+    for each in conditions:
+        found |= each
+    return found
+
+
+def one_seen_by(rows: ScopedQuerySet[Row], user: User, right: Right, **key: Any) -> Row:
+    """The row of a key.
+
+    Raises:
+        Http404: there is none, or the user has not the right: nobody learns which.
+    """
+    found = rows.seen_by(user, right).filter(**key).first()
+    if found is None:
+        raise Http404
+    return found

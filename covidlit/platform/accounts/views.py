@@ -1,0 +1,98 @@
+"""People and their roles, as far as an administrator's own scope reaches."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from covidlit.errors import ConfigError
+from covidlit.platform.accounts.models import Centre, Membership, StudyGroup, User
+from covidlit.platform.accounts.pages import page, person
+from covidlit.platform.accounts.people import give_role, make_user, take_role
+from covidlit.platform.accounts.rights import Right, Role, Scope
+
+ALL = ""
+"""In a form: all centres, or all study groups."""
+
+
+@require_GET
+@page(Right.MANAGE)
+def people(request: HttpRequest) -> HttpResponse:
+    """Accounts with the roles that one may give and take."""
+    memberships = Membership.objects.select_related("user", "centre", "study_group")
+    mine = [each for each in memberships.order_by("user__username") if _manages(request, each)]
+    return render(
+        request,
+        "people.html",
+        {
+            "memberships": mine,
+            "users": User.objects.order_by("username"),
+            "roles": [(role.name, role.value) for role in Role],
+            "centres": Centre.objects.all(),
+            "study_groups": StudyGroup.objects.all(),
+        },
+    )
+
+
+@require_POST
+@page(Right.MANAGE)
+def add_person(request: HttpRequest) -> HttpResponse:
+    """A new account, without a role yet."""
+    try:
+        user = make_user(
+            request.POST.get("username", ""), request.POST.get("password", ""), by=person(request)
+        )
+    except ConfigError as error:
+        messages.error(request, error.what)
+    else:
+        messages.success(request, f"{user.username} can log in, and sees nothing without a role.")
+    return redirect("people")
+
+
+@require_POST
+@page(Right.MANAGE)
+def give(request: HttpRequest) -> HttpResponse:
+    """Give a role in a scope that lies within one's own."""
+    user = get_object_or_404(User, username=request.POST.get("username", ""))
+    role = {each.name: each for each in Role}.get(request.POST.get("role", ""))
+    centre = _chosen(Centre, request.POST.get("centre", ALL))
+    group = _chosen(StudyGroup, request.POST.get("study_group", ALL))
+    scope = Scope(centre.pk if centre else None, group.pk if group else None)
+    if role is None or not _may_manage(request, scope):
+        raise PermissionDenied
+    give_role(user, role, centre, group, by=person(request))
+    return redirect("people")
+
+
+@require_POST
+@page(Right.MANAGE)
+def take(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take a role whose scope lies within one's own."""
+    membership = get_object_or_404(Membership, pk=pk)
+    if not _manages(request, membership):
+        raise PermissionDenied
+    try:
+        take_role(membership, by=person(request))
+    except ConfigError as error:
+        messages.error(request, error.what)
+    return redirect("people")
+
+
+def _chosen(model: type[Centre] | type[StudyGroup], name: str) -> Centre | StudyGroup | None:
+    return None if name == ALL else get_object_or_404(model, name=name)
+
+
+def _manages(request: HttpRequest, membership: Membership) -> bool:
+    return _may_manage(request, Scope(membership.centre_id, membership.study_group_id))
+
+
+def _may_manage(request: HttpRequest, scope: Scope) -> bool:
+    """Whether all of a scope lies within one in which the person gives roles."""
+    return any(
+        own.centre_id in (None, scope.centre_id)
+        and own.study_group_id in (None, scope.study_group_id)
+        for own in person(request).scopes_with(Right.MANAGE)
+    )

@@ -1,0 +1,94 @@
+"""A platform to try: synthetic patients with repeated scans, two centres, a person of each role."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from covidlit.files import write_text
+from covidlit.platform.accounts.rights import Role
+from covidlit.platform.folder import SETTINGS_FILE, PlatformFolder
+from covidlit.platform.setup import make_platform
+from covidlit.synthetic import make_cohort
+
+CENTRES = ("north", "south")
+GROUP = "clinic"
+N_SCANS = 24
+MATRIX = 128
+
+
+class Account(NamedTuple):
+    """Somebody who can log in.
+
+    Args:
+        username, password: to log in with; made anew for each demo.
+        what: he is, in words.
+    """
+
+    username: str
+    password: str
+    what: str
+
+
+def make_demo(root: Path, say: Callable[[str], None]) -> tuple[PlatformFolder, list[Account]]:
+    """Make the platform; its scans are read and measured as soon as it is served.
+
+    The lesions are those that the scans were drawn with, so no network is needed.
+
+    Args:
+        root: a new folder.
+        say: told what is done.
+
+    Returns:
+        The platform and its accounts.
+    """
+    make_platform(root, "covidlit demo")
+    say(f"{N_SCANS} synthetic scans are drawn ...")
+    cohort = make_cohort(
+        root / "cohort", preset="severity", n_scans=N_SCANS, matrix=MATRIX, thickness_mm=5.0,
+        n_jobs=-1,
+    )  # fmt: skip
+    settings = (root / SETTINGS_FILE).read_text(encoding="utf-8")
+    truth = str(cohort.root / "truth").replace("\\", "/")
+    write_text(root / SETTINGS_FILE, settings.replace('lesions = ""', f'lesions = "masks:{truth}"'))
+    accounts = _fill(cohort.dicom)
+    return PlatformFolder(root), accounts
+
+
+def _fill(dicom: Path) -> list[Account]:
+    """Centres, people and one upload for each centre, of every other patient."""
+    from django.utils import timezone
+
+    from covidlit.platform.accounts.models import Centre, StudyGroup
+    from covidlit.platform.accounts.people import give_role, make_user
+    from covidlit.platform.intake.models import Upload
+    from covidlit.platform.intake.receiving import folder_of
+    from covidlit.platform.intake.take_in import KIND
+    from covidlit.platform.jobs.queue import enqueue
+
+    centres = [Centre.objects.create(name=name) for name in CENTRES]
+    group = StudyGroup.objects.create(name=GROUP)
+    accounts = []
+    people = {}
+    for role, centre in (
+        (Role.ADMINISTRATOR, None), (Role.PHYSICIAN, centres[0]), (Role.ANNOTATOR, centres[0]),
+        (Role.READER, centres[1]),
+    ):  # fmt: skip
+        name, password = role.name.lower(), secrets.token_urlsafe(12)
+        people[role] = make_user(name, password)
+        give_role(people[role], role, centre)
+        accounts.append(Account(name, password, f"{role.value} of {centre or 'all centres'}"))
+    for number, centre in enumerate(centres):
+        upload = Upload.objects.create(
+            owner=people[Role.ADMINISTRATOR], centre=centre, study_group=group,
+            finished_at=timezone.now(),
+        )  # fmt: skip
+        files = folder_of(upload) / "files"
+        for patient in sorted(path for path in dicom.iterdir() if path.is_dir())[number::2]:
+            shutil.copytree(patient, files / patient.name)
+        upload.job = enqueue(KIND, upload.owner, centre, group, upload=upload.pk)
+        upload.save(update_fields=["job"])
+    return accounts

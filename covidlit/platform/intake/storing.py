@@ -1,0 +1,144 @@
+"""A scan put into its place, once: its files, then its row."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from pydicom import dcmread
+
+from covidlit.platform.accounts.rights import Right
+from covidlit.platform.audit.trail import record
+from covidlit.platform.intake.models import Upload
+from covidlit.platform.intake.receiving import UploadRefused
+from covidlit.platform.registry.models import Identity, Patient, Scan
+from covidlit.platform.viewing.planes import write_planes
+from covidlit.scans.scan import Scan as Volume
+
+
+class Found(NamedTuple):
+    """A scan that is stored.
+
+    Args:
+        scan: its row.
+        is_new: whether it was not before.
+    """
+
+    scan: Scan
+    is_new: bool
+
+
+def store(
+    upload: Upload,
+    scan_id: str,
+    volume: Volume,
+    files: Sequence[Path],
+    pseudonym: str,
+    hospital_id: str,
+    acquired_on: date | None,
+) -> Found:
+    """Keep a scan, unless it is here already; then its patient joins the upload's study group.
+
+    The files are in place before the row is written, so that a row never leads nowhere; files
+    without a row are those of an attempt that was lost, and are written over.
+    """
+    own = Scan.objects.filter(patient__pseudonym=pseudonym, scan_id=scan_id)
+    _check_person(upload, pseudonym, _who(files[0]))
+    if (known := own.select_related("patient").first()) is not None:
+        if known.n_slices != len(volume.hu):
+            raise UploadRefused(
+                f"it is here with {known.n_slices} slices, and has {len(volume.hu)} now.",
+                where=scan_id,
+                fix="a scan is not written over: have an administrator look which one is whole.",
+            )
+        _join(known.patient, upload)
+        return Found(known, is_new=False)
+    folder = f"{pseudonym}/{scan_id}"
+    _put(files, volume, settings.FOLDER.scans / folder)
+    try:
+        with transaction.atomic():
+            patient, new = Patient.objects.get_or_create(
+                pseudonym=pseudonym, defaults={"centre": upload.centre}
+            )
+            _join(patient, upload)
+            if new:
+                Identity.objects.create(patient=patient, hospital_id=hospital_id, **_who(files[0]))
+            scan = Scan.objects.create(
+                patient=patient, scan_id=scan_id, acquired_on=acquired_on,
+                n_slices=len(volume.hu), spacing_mm=[round(mm, 4) for mm in volume.spacing],
+                folder=folder, notes="\n".join(volume.notes),
+            )  # fmt: skip
+    except IntegrityError:  # another job has stored it in the meantime
+        found = own.select_related("patient").get()
+        _join(found.patient, upload)
+        return Found(found, is_new=False)
+    return Found(scan, is_new=True)
+
+
+def _check_person(upload: Upload, pseudonym: str, who: dict[str, Any]) -> None:
+    """Refuse a scan for a patient whom the uploader may not see, or who is somebody else.
+
+    Otherwise anybody could open a patient by a file with his number, or mix two persons.
+    """
+    patient = Patient.objects.filter(pseudonym=pseudonym).first()
+    if patient is None:
+        return
+    own = Patient.objects.seen_by(upload.owner, Right.UPLOAD).filter(pk=patient.pk).exists()
+    if not own and not patient.study_groups.filter(pk=upload.study_group_id).exists():
+        raise UploadRefused(
+            "its PatientID is one that another study group of this centre has.",
+            where=pseudonym,
+            fix="have somebody upload it who works for that study group too.",
+        )
+    known = Identity.objects.get(patient=patient)
+    for field, words in (("name", "PatientName"), ("birth_date", "PatientBirthDate")):
+        before, now = getattr(known, field), who[field]
+        if before and now and before != now:
+            raise UploadRefused(
+                f"its {words} is another one than that of the earlier scans of this PatientID.",
+                where=pseudonym,
+                fix="find out which number is wrong, and mend it at the source.",
+            )
+
+
+def _join(patient: Patient, upload: Upload) -> None:
+    """Let the patient be in the upload's study group too."""
+    if not patient.study_groups.filter(pk=upload.study_group_id).exists():
+        patient.study_groups.add(upload.study_group)
+        record(
+            upload.owner, "put into a study group", f"patient {patient.pseudonym}",
+            upload.centre.name, {"study_group": upload.study_group.name},
+        )  # fmt: skip
+
+
+def _put(files: Sequence[Path], volume: Volume, folder: Path) -> None:
+    """The files and the planes to look at, whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    waiting = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
+    try:
+        (waiting / "dicom").mkdir(parents=True)
+        for number, path in enumerate(files, start=1):
+            shutil.copyfile(path, waiting / "dicom" / f"{number:05d}.dcm")
+        write_planes(volume, waiting / "planes.zip")
+        shutil.rmtree(folder, ignore_errors=True)
+        waiting.rename(folder)
+    finally:
+        shutil.rmtree(waiting, ignore_errors=True)
+
+
+def _who(file: Path) -> dict[str, Any]:
+    header = dcmread(
+        file, stop_before_pixels=True, specific_tags=["PatientName", "PatientBirthDate"]
+    )
+    born = str(header.get("PatientBirthDate") or "")
+    try:
+        day = date(int(born[:4]), int(born[4:6]), int(born[6:8])) if len(born) == 8 else None
+    except ValueError:
+        day = None
+    return {"name": str(header.get("PatientName") or "")[:200], "birth_date": day}

@@ -1,0 +1,69 @@
+"""The process of a job: `python -m covidlit.platform.jobs.process NUMBER`."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+from covidlit.errors import CovidlitError, machine_trouble
+
+REFUSED = 3
+"""Exit code of a job that ended with a message for people."""
+
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Say(Protocol):
+    """Tells people how far a job is."""
+
+    def __call__(self, progress: str, share_done: float) -> None: ...
+
+
+def end_with_parent() -> None:
+    """Let the system end this process as soon as its worker is gone (Linux).
+
+    Else it would go on beside the worker that gets the job next.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main(number: int) -> int:
+    """Do a job; its message for people goes to standard error."""
+    end_with_parent()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "covidlit.platform.settings")
+    import django
+
+    django.setup()
+    from django.conf import settings
+    from django.utils.module_loading import import_string
+
+    from covidlit.platform.jobs.models import Job
+
+    job = Job.objects.get(pk=number)
+
+    def say(progress: str, share_done: float) -> None:
+        Job.objects.filter(pk=number).update(progress=progress[:200], share_done=share_done)
+
+    do: Callable[[Job, Say], None] = import_string(settings.JOB_KINDS[job.kind])
+    try:
+        do(job, say)
+    except CovidlitError as error:
+        sys.stderr.write(str(error))
+        return REFUSED
+    except (OSError, MemoryError) as error:
+        trouble = machine_trouble(error, then="Then start it again.")
+        if trouble is None:
+            raise
+        sys.stderr.write(str(trouble))
+        return REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))

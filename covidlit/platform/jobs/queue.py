@@ -1,0 +1,41 @@
+"""Giving jobs to the workers, and taking them back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from covidlit.platform.accounts.models import Centre, StudyGroup, User
+from covidlit.platform.audit.trail import record
+from covidlit.platform.jobs.models import Job, JobState
+from covidlit.platform.jobs.tasks import perform
+
+
+def enqueue(
+    kind: str, owner: User | None, centre: Centre, study_group: StudyGroup, **arguments: Any
+) -> Job:
+    """A new job, done by a worker once the transaction is through.
+
+    Args:
+        kind: in `settings.JOB_KINDS`.
+        owner: asked for it.
+        centre, study_group: whom it concerns.
+        arguments: plain values.
+    """
+    job = Job.objects.create(
+        kind=kind, arguments=arguments, owner=owner, centre=centre, study_group=study_group
+    )
+    transaction.on_commit(lambda: perform.enqueue(job.pk))
+    return job
+
+
+def cancel(job: Job, who: User) -> None:
+    """Ask that a job ends; one that waits ends at once."""
+    with transaction.atomic():
+        Job.objects.filter(pk=job.pk, state=JobState.WAITING).update(
+            state=JobState.CANCELLED, ended_at=timezone.now()
+        )
+        Job.objects.filter(pk=job.pk, state=JobState.RUNNING).update(cancel_asked=True)
+        record(who, "cancelled the job", str(job.pk), str(job.centre), {"kind": job.kind})

@@ -1,0 +1,86 @@
+"""The job that measures a patient's scans, by the library that `covidlit quantify` calls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from django.conf import settings
+from filelock import FileLock
+
+from covidlit.errors import ConfigError
+from covidlit.platform.jobs.models import Job
+from covidlit.platform.jobs.process import Say
+from covidlit.platform.measuring.bring import bring
+from covidlit.platform.registry.models import Patient
+from covidlit.quantify.labeller import Labeller
+from covidlit.quantify.many import quantify
+from covidlit.quantify.masks import MaskLabeller
+from covidlit.tables import write_table
+
+MANIFEST = "manifest.csv"
+
+
+def measure(job: Job, say: Say) -> None:
+    """Label and measure the scans of a patient that are not yet, and what changed between them.
+
+    Raises:
+        ConfigError: no model is set.
+        CovidlitError: see `covidlit.quantify.many.quantify`.
+    """
+    patient = Patient.objects.get(pk=job.arguments["patient"])
+    labeller = labeller_of(settings.FOLDER.settings.models.lesions)
+    out = settings.FOLDER.results / patient.pseudonym
+    out.mkdir(parents=True, exist_ok=True)
+    # Two jobs of a patient, of two uploads: the second finds what the first has done.
+    with FileLock(out / ".lock"):
+        say("measuring", 0.1)
+        manifest = _manifest(patient, out)
+        results = quantify(manifest, labeller, out / "quantified", absent_as_empty=True)
+        say("storing", 0.9)
+        bring(patient, results, out / "quantified")
+
+
+def labeller_of(model: str) -> Labeller:
+    """What labels new scans: a folder of masks, or a trained network.
+
+    Args:
+        model: `[models] lesions` of `platform.toml`.
+
+    Raises:
+        ConfigError: none is set.
+        CheckpointError: it cannot be read.
+    """
+    if not model:
+        raise ConfigError(
+            "no model labels lesions here, so scans are shown without.",
+            where="[models] lesions in platform.toml",
+            fix="set it to a run of model=maskrcnn, then start the job again.",
+        )
+    if model.startswith(MASKS):
+        return MaskLabeller(Path(model.removeprefix(MASKS)), {})
+    # The network takes seconds to import.
+    from covidlit.quantify.network import NetworkLabeller
+
+    return NetworkLabeller(Path(model))
+
+
+MASKS = "masks:"
+"""Before a folder of masks, as of `covidlit quantify --masks`, which stand for a model."""
+
+
+def _manifest(patient: Patient, out: Path) -> Path:
+    """The patient's scans as `covidlit quantify` takes them."""
+    rows = [
+        {
+            "patient_id": patient.pseudonym,
+            "scan_id": scan.scan_id,
+            "path": str(settings.FOLDER.scans / scan.folder / "dicom"),
+            "class_name": "",
+            "acquisition_date": scan.acquired_on.isoformat() if scan.acquired_on else "",
+        }
+        for scan in patient.scans.all()
+    ]
+    path = out / MANIFEST
+    write_table(pd.DataFrame(rows), path)
+    return path

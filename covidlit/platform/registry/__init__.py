@@ -1,0 +1,1 @@
+"""Patients, who they are (apart), their scans, and what was measured on these."""

@@ -1,0 +1,1 @@
+"""What one sees: lists, patients, scans; slices drawn by the server."""

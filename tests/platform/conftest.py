@@ -1,0 +1,38 @@
+"""A platform for the tests: Django works on a folder of this session, tests on a database of it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from covidlit.platform.folder import VARIABLE, make_platform_folder
+
+FOLDER = Path(tempfile.mkdtemp(prefix="covidlit_platform_"))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+# Django reads its settings at the first import of a model, which is when tests are collected.
+make_platform_folder(FOLDER / "platform", "Test platform")
+os.environ[VARIABLE] = str(FOLDER / "platform")
+os.environ["DJANGO_SETTINGS_MODULE"] = "covidlit.platform.settings"
+
+import django  # noqa: E402
+
+django.setup()
+
+from django.conf import settings  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+
+call_command("collectstatic", interactive=False, verbosity=0)
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # in no time
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """The database of a platform, with the table that counts log-ins."""
+    with django_db_blocker.unblock():
+        call_command("createcachetable", verbosity=0)

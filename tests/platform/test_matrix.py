@@ -1,0 +1,175 @@
+"""Every address, as everybody: own centre and foreign, with and without the right, logged out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from platform_world import Hospital, hospital
+
+from covidlit.platform.accounts.models import Membership
+from covidlit.platform.accounts.rights import RIGHTS, Right, Role
+
+pytestmark = pytest.mark.django_db
+
+
+class Page(NamedTuple):
+    """How a page is asked for, in a hospital.
+
+    Args:
+        method: of HTTP.
+        keys: what its address names; with a hospital's own objects.
+        data: sent along.
+        well: statuses of one who may.
+        is_of_object: whether the address names something of one centre.
+    """
+
+    method: str
+    keys: Callable[[Hospital], dict[str, Any]] = lambda h: {}
+    data: Callable[[Hospital], dict[str, Any]] = lambda h: {}
+    well: tuple[int, ...] = (200,)
+    is_of_object: bool = False
+
+
+def _role_of(h: Hospital) -> dict[str, Any]:
+    user = h.upload.owner
+    found, _ = Membership.objects.get_or_create(
+        user=user, role="READER", centre=h.centre, study_group=h.group
+    )
+    return {"pk": found.pk}
+
+
+PAGES = {
+    "patients": Page("get"),
+    "patient": Page("get", lambda h: {"pseudonym": h.patient.pseudonym}, is_of_object=True),
+    "scan": Page("get", lambda h: {"pk": h.scans[0].pk}, is_of_object=True),
+    "slice": Page("get", lambda h: {"pk": h.scans[0].pk, "index": 2}, is_of_object=True),
+    "uploads": Page("get"),
+    "begin_upload": Page(
+        "post", data=lambda h: {"centre": h.centre.name, "study_group": h.group.name}, well=(302,)
+    ),
+    "upload": Page("get", lambda h: {"pk": h.upload.pk}, is_of_object=True),
+    "piece": Page("put", lambda h: {"pk": h.upload.pk}, well=(404,), is_of_object=True),
+    "finish_upload": Page("post", lambda h: {"pk": h.upload.pk}, well=(404,), is_of_object=True),
+    "jobs": Page("get"),
+    "job_state": Page("get", lambda h: {"pk": h.job.pk}, is_of_object=True),
+    "end_job": Page("post", lambda h: {"pk": h.job.pk}, well=(302,), is_of_object=True),
+    "people": Page("get"),
+    "add_person": Page("post", well=(302,)),
+    "give_role": Page(
+        "post",
+        data=lambda h: {
+            "username": h.upload.owner.username,
+            "role": "READER",
+            "centre": h.centre.name,
+            "study_group": h.group.name,
+        },
+        well=(302,),
+    ),
+    "take_role": Page("post", _role_of, well=(302,)),
+    "trail": Page("get"),
+}
+"""A new page has to be added here: the first test names those that are not. Pieces and the end of
+an upload are its owner's alone."""
+
+BY_SCOPE = ("give_role", "take_role", "begin_upload")
+"""Pages that refuse a foreign centre by 403: what they name is no secret."""
+
+
+def _own_pages() -> Iterator[URLPattern]:
+    for pattern in get_resolver().url_patterns:
+        if not isinstance(pattern, URLResolver):
+            yield pattern
+
+
+def _ask(client: Client, name: str, h: Hospital) -> Any:
+    page = PAGES[name]
+    send = getattr(client, page.method)
+    address = reverse(name, kwargs=page.keys(h))
+    return send(address, page.data(h)) if page.method != "put" else send(address + "?name=a", b"")
+
+
+def test_every_page_says_its_right_and_is_asked_here() -> None:
+    named = set()
+    for pattern in _own_pages():
+        if getattr(pattern.callback, "is_public", False):
+            continue
+        assert isinstance(getattr(pattern.callback, "right", None), Right), pattern
+        named.add(pattern.name)
+    assert named == set(PAGES)
+
+
+@pytest.mark.parametrize("name", list(PAGES))
+def test_a_page_is_for_those_with_its_right_in_their_own_centre(name: str) -> None:
+    own, foreign = hospital("north"), hospital("south")
+    right = next(p.callback.right for p in _own_pages() if p.name == name)
+    page = PAGES[name]
+    for role in Role:
+        client = own.client(role)
+        mine = _ask(client, name, own)
+        other = _ask(client, name, foreign)
+        if right not in RIGHTS[role]:
+            assert (mine.status_code, other.status_code) == (403, 403), role
+            continue
+        assert mine.status_code in page.well, role
+        if page.is_of_object:
+            assert other.status_code == 404, role
+        elif name in BY_SCOPE:
+            assert other.status_code == 403, role
+        for answer in (mine, other):
+            content = answer.content.decode("latin-1") + str(answer.headers)
+            assert "P-south" not in content, role
+            assert ("secret-north" in content or "Secret^north" in content) == (
+                name == "patient" and answer is mine and Right.IDENTIFY in RIGHTS[role]
+            )
+    assert foreign.job.state == "waiting"
+
+
+@pytest.mark.parametrize("name", list(PAGES))
+def test_nobody_sees_anything_logged_out(name: str) -> None:
+    own = hospital("north")
+    answer = _ask(Client(), name, own)
+    assert answer.status_code == 302
+    assert answer["Location"].startswith(reverse("account_login"))
+
+
+def test_a_right_that_is_taken_ends_with_the_next_click() -> None:
+    own = hospital("north")
+    client = own.client(Role.READER)
+    assert _ask(client, "scan", own).status_code == 200
+    own.people[Role.READER].memberships.all().delete()
+    assert _ask(client, "scan", own).status_code == 403
+    own.people[Role.READER].is_active = False
+    own.people[Role.READER].save()
+    assert _ask(client, "scan", own).status_code == 302
+
+
+def test_a_patient_of_another_study_group_is_not_seen() -> None:
+    own = hospital("north")
+    client = own.client(Role.PHYSICIAN)
+    own.patient.study_groups.clear()
+    assert _ask(client, "patient", own).status_code == 404
+    assert own.patient.pseudonym not in client.get("/").content.decode()
+
+
+def test_a_form_from_elsewhere_is_refused() -> None:
+    own = hospital("north")
+    user = own.client(Role.ADMINISTRATOR).session["_auth_user_id"]
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(own.people[Role.ADMINISTRATOR])
+    assert user
+    for name, page in PAGES.items():
+        if page.method != "get":
+            assert _ask(client, name, own).status_code == 403, name
+
+
+def test_a_role_beyond_ones_own_scope_cannot_be_given() -> None:
+    own = hospital("north")
+    client = own.client(Role.ADMINISTRATOR)
+    data = {"username": own.upload.owner.username, "role": "ADMINISTRATOR"}
+    for scope in ({}, {"centre": "north"}, {"study_group": "clinic"}):
+        assert client.post(reverse("give_role"), {**data, **scope}).status_code == 403
+    assert not own.upload.owner.memberships.exists()
