@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from covidlit.cohort.clinical import load_mapping, read_clinical_source
-from covidlit.errors import ConfigError, ManifestError
+from covidlit.cohort.clinical import read_clinical_source
+from covidlit.errors import ManifestError
 
 
 def refused(folder: Path, table: pd.DataFrame, mapping: dict[str, Any] | None = None) -> str:
@@ -377,30 +377,3 @@ def test_thousands_apart_as_usual(tmp_path: Path) -> None:
     per_ul = {"leukocytes_1e9_per_l": {"names": "WBC", "unit": "/uL"}}
     source = hospital.read(tmp_path, table, hospital.changed(decimal="point", labs=per_ul))
     assert source.table["leukocytes_1e9_per_l"].tolist() == [1.2005, 234, 12.4, 9.8]
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"patiens": "MRN"}, "did you mean patients"),
-        ({"labs": {"haemoglobin": {"names": "Hb", "unit": "g/L"}}}, "haemoglobin_g_per_l"),
-        ({"labs": {"haemoglobin_g_per_l": {"names": "Hb", "unit": "stone"}}}, "'stone'"),
-        ({"labs": {"haemoglobin_g_per_l": {"names": "Hb"}}}, "say the unit"),
-        ({"labs": {"alt_u_per_l": {"name": "ALT", "unit": "U/L"}}}, "did you mean names"),
-        ({"sex": {"column": "Sex", "map": {"1": "male"}}}, "must be F or M"),
-        ({"layout": "long"}, "long: {test, value}"),
-        ({"date_order": "ydm"}, "ymd"),
-        ({"date": None, "index_date": None}, "origin"),
-    ],
-)
-def test_a_mapping_that_does_not_fit(change: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load_mapping(hospital.changed(**change))
-    assert said in str(caught.value)
-
-
-def test_the_shipped_mappings_can_be_read_and_a_misspelt_one_is_suggested() -> None:
-    for name in ("example_wide", "example_long", "synthetic", "wuhan_2020"):
-        assert load_mapping(name).numbers
-    with pytest.raises(ConfigError, match="did you mean wuhan_2020"):
-        load_mapping("wuhan_2002")
