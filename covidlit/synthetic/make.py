@@ -120,7 +120,11 @@ def _paths(root: Path, preset: str, truth: bool) -> CohortPaths:
 
 
 def _open_cohort(paths: CohortPaths, key: str) -> bool:
-    """Whether the cohort is finished; makes its folder, or refuses one that holds another."""
+    """Whether the cohort is finished; makes its folder, or refuses one that holds another.
+
+    What the folder holds is seen before its description: another process writes that first.
+    """
+    strange = paths.root.exists() and (not paths.root.is_dir() or _holds_other(paths))
     if paths.info.is_file():
         try:
             known = json.loads(paths.info.read_text(encoding="utf-8"))
@@ -137,7 +141,7 @@ def _open_cohort(paths: CohortPaths, key: str) -> bool:
                 fix="choose another folder, or delete this one first.",
             )
         return bool(known["complete"])
-    if paths.root.exists() and (not paths.root.is_dir() or _holds_other(paths)):
+    if strange:
         raise CovidlitError(
             "the folder is not empty and holds no synthetic cohort.", where=paths.root,
             fix="choose a new or empty folder.",
@@ -147,8 +151,9 @@ def _open_cohort(paths: CohortPaths, key: str) -> bool:
 
 
 def _holds_other(paths: CohortPaths) -> bool:
-    """Whether the folder holds more than a description that another process is just writing."""
-    return any(not path.name.startswith(f".{paths.info.name}.") for path in paths.root.iterdir())
+    """Whether the folder holds more than a description, also one that is just being written."""
+    own = (paths.info.name, f".{paths.info.name}.")
+    return any(not path.name.startswith(own) for path in paths.root.iterdir())
 
 
 def _make_scans(

@@ -21,7 +21,7 @@ from covidlit.dicom import find_series, judge, read_series
 from covidlit.dicom.facts import metadata_of
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.scans.lesion_labels import read_labels
-from covidlit.synthetic import CohortPaths, make_cohort, plan_cohort
+from covidlit.synthetic import CohortPaths, make, make_cohort, plan_cohort
 from covidlit.synthetic.dicom_writer import write_series
 from covidlit.synthetic.grid import Grid, grid_of
 from covidlit.synthetic.render import render
@@ -121,6 +121,22 @@ def test_a_folder_with_another_cohort_is_refused(
 ) -> None:
     with pytest.raises(CovidlitError, match="another synthetic cohort"):
         make_cohort(cohort.root, n_jobs=1, **{**SMALL, **change})
+
+
+def test_another_process_that_begins_meanwhile_is_no_reason_to_refuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {**SMALL, "n_scans": 1, "truth": False}
+    look = make._holds_other
+
+    def look_late(paths: CohortPaths) -> bool:
+        monkeypatch.setattr(make, "_holds_other", look)
+        make_cohort(tmp_path, **few)
+        return look(paths)
+
+    monkeypatch.setattr(make, "_holds_other", look_late)
+    assert make_cohort(tmp_path, **few).dicom.is_dir()
+    assert json.loads((tmp_path / "cohort.json").read_text())["complete"]
 
 
 def test_other_folders_and_arguments_are_refused(tmp_path: Path) -> None:
