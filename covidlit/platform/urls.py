@@ -9,6 +9,8 @@ from __future__ import annotations
 from django.urls import include, path, re_path
 
 from covidlit.platform.accounts import views as accounts
+from covidlit.platform.api import views as api
+from covidlit.platform.api.whole import ROOT
 from covidlit.platform.intake import views as intake
 from covidlit.platform.jobs import views as jobs
 from covidlit.platform.viewing import audit_views, health, views
@@ -21,16 +23,19 @@ urlpatterns = [
     path("uploads/", intake.uploads, name="uploads"),
     path("uploads/begin/", intake.begin, name="begin_upload"),
     path("uploads/<int:pk>/", intake.upload, name="upload"),
-    path("uploads/<int:pk>/piece/", intake.piece, name="piece"),
     path("uploads/<int:pk>/finish/", intake.finish, name="finish_upload"),
     path("jobs/", jobs.jobs, name="jobs"),
-    path("jobs/<int:pk>/state/", jobs.state, name="job_state"),
     path("jobs/<int:pk>/end/", jobs.end, name="end_job"),
     path("people/", accounts.people, name="people"),
     path("people/add/", accounts.add_person, name="add_person"),
     path("people/roles/give/", accounts.give, name="give_role"),
     path("people/roles/<int:pk>/take/", accounts.take, name="take_role"),
     path("trail/", audit_views.trail, name="trail"),
+    path("tokens/", api.tokens, name="tokens"),
+    path("tokens/add/", api.add_token, name="add_token"),
+    path("tokens/<int:pk>/revoke/", api.revoke_token, name="revoke_token"),
+    path("api/", api.api_page, name="api_page"),
+    path(ROOT, include("covidlit.platform.api.urls")),  # its operations name their rights
     path("health/", health.health, name="health"),
     # Accounts are made, and passwords reset, by an administrator: there are no e-mails.
     re_path("^account/(signup|email|confirm-email|password/reset)(/|$)", health.not_there),

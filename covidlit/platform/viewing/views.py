@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.conf import settings
 from django.core.paginator import Paginator
 from django.db.models import Count, Max
 from django.http import Http404, HttpRequest, HttpResponse
@@ -15,10 +12,9 @@ from covidlit.cohort.factor_definitions import DEFINITIONS
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
-from covidlit.platform.measuring.bring import PLANES
 from covidlit.platform.registry.models import Identity, Labelling, Patient, Scan
-from covidlit.platform.viewing.drawing import WINDOWS, draw
-from covidlit.platform.viewing.planes import Planes
+from covidlit.platform.viewing.drawing import WINDOWS
+from covidlit.platform.viewing.picture import KEPT, picture_of
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.trend import trend_of
 
@@ -116,18 +112,10 @@ def slice_picture(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     if index >= found.n_slices or window not in WINDOWS or not (number.isdecimal() or not number):
         raise Http404
     looked_at(request, f"scan {found.scan_id}", found.patient)
-    volume = Planes(settings.FOLDER.scans / found.folder / "planes.zip")
-    both: Any = (None, None)
-    labelling = found.labellings.first() if request.GET.get("labels", "1") == "1" else None
-    if labelling is not None:
-        both = Planes(settings.FOLDER.results / labelling.folder / PLANES).plane(index)
-    picture = draw(
-        volume.plane(index), volume.spacing, window, both[0], both[1],
-        int(number[:9]) if number else None,
-    )  # fmt: skip
+    labels = request.GET.get("labels", "1") == "1"
+    picture = picture_of(found, index, window, labels, int(number[:9]) if number else None)
     response = HttpResponse(picture, content_type="image/png")
-    # The browser keeps it while the address is the same, and nobody between keeps it at all.
-    response["Cache-Control"] = "private, max-age=60"
+    response["Cache-Control"] = KEPT
     return response
 
 

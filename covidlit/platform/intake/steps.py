@@ -1,0 +1,62 @@
+"""The steps of an upload, as pages and the API take them: begun, and finished once all has come."""
+
+from __future__ import annotations
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils import timezone
+
+from covidlit.platform.accounts.models import Centre, StudyGroup, User
+from covidlit.platform.accounts.rights import Right
+from covidlit.platform.audit.trail import record
+from covidlit.platform.intake.models import Upload
+from covidlit.platform.intake.receiving import UploadRefused
+from covidlit.platform.intake.take_in import KIND
+from covidlit.platform.jobs.models import JobState
+from covidlit.platform.jobs.queue import enqueue
+
+
+def places_of(user: User) -> list[tuple[Centre, StudyGroup]]:
+    """Centres and study groups for which a person may bring scans in."""
+    scopes = user.scopes_with(Right.UPLOAD)
+    return [
+        (centre, group)
+        for centre in Centre.objects.all()
+        for group in StudyGroup.objects.all()
+        if any(
+            scope.centre_id in (None, centre.pk) and scope.study_group_id in (None, group.pk)
+            for scope in scopes
+        )
+    ]
+
+
+def begin_upload(user: User, centre: str, study_group: str) -> Upload:
+    """A new upload, to which its files are added.
+
+    Raises:
+        PermissionDenied: the person may not bring scans in for these, or they are not there.
+    """
+    named = [p for p in places_of(user) if (p[0].name, p[1].name) == (centre, study_group)]
+    if not named:
+        raise PermissionDenied
+    with transaction.atomic():
+        upload = Upload.objects.create(owner=user, centre=named[0][0], study_group=named[0][1])
+        record(user, "began", str(upload), centre)
+    return upload
+
+
+def finish_upload(upload: Upload) -> Upload:
+    """All files have come: a job takes them in. Said twice, it is one job.
+
+    Raises:
+        UploadRefused: none has come.
+    """
+    with transaction.atomic():
+        own = Upload.objects.select_for_update().get(pk=upload.pk)
+        if own.n_files == 0:
+            raise UploadRefused("no file has come yet.", where=str(own), fix="send one first.")
+        if own.job is None or own.job.state in (JobState.FAILED, JobState.CANCELLED):
+            own.finished_at = timezone.now()
+            own.job = enqueue(KIND, own.owner, own.centre, own.study_group, upload=own.pk)
+            own.save(update_fields=["finished_at", "job"])
+    return own
