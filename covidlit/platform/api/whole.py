@@ -67,11 +67,11 @@ api = PlatformApi(
 )
 handle_errors(api)
 api.add_decorator(refuse_unknown, mode="operation")
-for room in (account, patients, scans, labellings, factors, jobs, uploads, trail):
-    api.add_router("", room.router)
-
 _description = Router()
-api.add_router("", _description)
+_ROUTERS = [
+    *(e.router for e in (account, patients, scans, labellings, factors, jobs, uploads, trail)),
+    _description,
+]
 
 
 @operation(_description, "GET", "/openapi.json", None, in_schema=False)
@@ -80,11 +80,15 @@ def openapi(request: HttpRequest) -> dict[str, Any]:
     return dict(api.get_openapi_schema())
 
 
+for _router in _ROUTERS:
+    api.add_router("", _router)
+
+
 def operations() -> list[tuple[str, Operation]]:
-    """All operations with their path, as the API knows them; each is of one method."""
+    """All operations with their path; each is of one method."""
     return [
         (path, each)
-        for router in api._get_bound_routers()
+        for router in _ROUTERS
         for path, view in router.path_operations.items()
         for each in view.operations
     ]
