@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -113,9 +114,7 @@ def test_a_page_of_patients_takes_as_long_for_many_as_for_few(
     plans, counts = [], []
     for names in (["Q0"], [f"Q{number:04}" for number in range(1000)]):
         make_patients(own, names)
-        with CaptureQueriesContext(
-            connection,
-        ) as asked:
+        with CaptureQueriesContext(connection) as asked:
             client.get(f"{ROOT}/patients", {"limit": 1, "after": "P-north"})
         counts.append(len(asked))
         (query,) = (
@@ -128,7 +127,7 @@ def test_a_page_of_patients_takes_as_long_for_many_as_for_few(
     assert counts[0] == counts[1]
     if connection.vendor == "sqlite":
         for plan in plans:
-            assert "registry_patient USING INDEX" in plan
+            assert re.search("SEARCH registry_patient USING (COVERING )?INDEX", plan)
             assert "SCAN registry_patient" not in plan
             assert "TEMP B-TREE" not in plan, plan  # the rows come in order: none are sorted
 

@@ -173,7 +173,7 @@ def check_right(caller: Caller, right: Right | None) -> None:
 def _count_wrong(request: HttpRequest) -> None:
     """Count a wrong token against its address; right ones are let in: nobody guesses 256 bits."""
     minute = int(time.time() // 60)
-    key = f"wrong token:{get_adapter().get_client_ip(request)}:{minute}"
+    key = f"wrong-token:{get_adapter().get_client_ip(request)}:{minute}"
     count = cache.get(key, 0) + 1
     cache.set(key, count, 120)
     if count > MOST_WRONG:
