@@ -8,6 +8,8 @@ what `covidlit quantify`, `predict` and `trend` call, and its database holds wha
     accounts    people, centres, study groups, roles, and what a role may do
     registry    patients, their identities apart, scans, labellings, factors
     audit       who did what, chained by hashes
+    api         what the pages show, for programs, by tokens
+    client      calls it, where Django is not installed too
 
 Source: the severity paper, "Building the AI lung image recognition processing technological
 platform".

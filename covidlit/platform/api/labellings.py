@@ -13,11 +13,13 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
+from covidlit.errors import CovidlitError
 from covidlit.lesions.label_files import write_labels
 from covidlit.platform.accounts.pages import person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import ScopedQuerySet, one_seen_by
 from covidlit.platform.api.operations import operation, raw
+from covidlit.platform.api.problems import ApiProblem
 from covidlit.platform.api.schemas import Key, LabellingAnswer, LesionAnswer, Plane
 from covidlit.platform.api.stored_planes import (
     PLANE_HEADERS,
@@ -73,14 +75,17 @@ def plane_of_labelling(
 def labels(request: HttpRequest, pk: Key) -> HttpResponse:
     """Both label volumes (contract 7) as NIfTI in an archive: classes, and numbers of lesions."""
     found = one_seen_by(_rows(), person(request), Right.EXPORT, pk=pk)
-    planes = _labels(found)
-    both = np.stack([planes.plane(index) for index in range(len(planes))], axis=1)
-    whole = LesionLabels(
-        both[0].astype(np.uint8), both[1].astype(np.int32), _geometry(found).affine
-    )
+    whole = _volumes(_labels(found), _geometry(found))
     content = io.BytesIO()
     with TemporaryDirectory() as folder, ZipFile(content, "w", ZIP_STORED) as archive:
-        for path in write_labels(Path(folder), found.scan.scan_id, whole):
+        try:
+            paths = write_labels(Path(folder), found.scan.scan_id, whole)
+        except CovidlitError as error:
+            raise ApiProblem(
+                409, error.what, where="the geometry of the scan",
+                fix="take the planes one by one, which say where they lie (X-Affine).",
+            ) from error  # fmt: skip
+        for path in paths:
             archive.write(path, path.name)
     record(
         person(request), "exported", f"labels of scan {found.scan.scan_id}",
@@ -111,6 +116,15 @@ def _seen(request: HttpRequest, pk: int) -> Labelling:
     found = one_seen_by(_rows(), person(request), Right.VIEW, pk=pk)
     looked_at(request, f"scan {found.scan.scan_id}", found.scan.patient)
     return found
+
+
+def _volumes(planes: Planes, geometry: Planes) -> LesionLabels:
+    """The labels as volumes, filled plane by plane: all of them twice would be a gigabyte."""
+    shape = (len(planes), *planes.plane(0).shape[1:])
+    classes, instances = np.empty(shape, np.uint8), np.empty(shape, np.int32)
+    for index in range(len(planes)):
+        classes[index], instances[index] = planes.plane(index)
+    return LesionLabels(classes, instances, geometry.affine)
 
 
 def _labels(row: Labelling) -> Planes:
