@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "covidlit.platform.audit",
     "covidlit.platform.jobs",
     "covidlit.platform.intake",
+    "covidlit.platform.clinical",
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -73,6 +74,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 JOB_KINDS = {
     "take in": "covidlit.platform.intake.take_in.take_in",
+    "read a clinical table": "covidlit.platform.clinical.read_table.read_table",
     "measure": "covidlit.platform.measuring.measure.measure",
 }
 
@@ -143,6 +145,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 FILE_UPLOAD_TEMP_DIR = FOLDER.uploads
+FILE_UPLOAD_HANDLERS = ["covidlit.platform.intake.form_files.SmallFiles"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 << 20
 CACHES = {
     "default": {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from django.urls import include, path, re_path
 
 from covidlit.platform.accounts import views as accounts
+from covidlit.platform.clinical import views as clinical
 from covidlit.platform.intake import views as intake
 from covidlit.platform.jobs import views as jobs
 from covidlit.platform.viewing import audit_views, health, views
@@ -16,6 +17,7 @@ from covidlit.platform.viewing import audit_views, health, views
 urlpatterns = [
     path("", views.patients, name="patients"),
     path("patients/<str:pseudonym>/", views.patient, name="patient"),
+    path("patients/<str:pseudonym>/report/", views.report, name="report"),
     path("scans/<int:pk>/", views.scan, name="scan"),
     path("scans/<int:pk>/slices/<int:index>.png", views.slice_picture, name="slice"),
     path("uploads/", intake.uploads, name="uploads"),
@@ -23,6 +25,10 @@ urlpatterns = [
     path("uploads/<int:pk>/", intake.upload, name="upload"),
     path("uploads/<int:pk>/piece/", intake.piece, name="piece"),
     path("uploads/<int:pk>/finish/", intake.finish, name="finish_upload"),
+    path("clinical/", clinical.tables, name="clinical_tables"),
+    path("clinical/add/", clinical.add_table, name="add_clinical_table"),
+    path("clinical/<int:pk>/", clinical.table, name="clinical_table"),
+    path("clinical/<int:pk>/withdraw/", clinical.withdraw, name="withdraw_clinical_table"),
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/<int:pk>/state/", jobs.state, name="job_state"),
     path("jobs/<int:pk>/end/", jobs.end, name="end_job"),

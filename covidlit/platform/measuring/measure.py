@@ -9,6 +9,7 @@ from django.conf import settings
 from filelock import FileLock
 
 from covidlit.errors import ConfigError
+from covidlit.platform.clinical.scoring import keep_scores, severity_model
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.process import Say
 from covidlit.platform.measuring.bring import bring
@@ -16,9 +17,10 @@ from covidlit.platform.registry.models import Patient
 from covidlit.quantify.labeller import Labeller
 from covidlit.quantify.many import quantify
 from covidlit.quantify.masks import MaskLabeller
+from covidlit.quantify.records import finished
 from covidlit.tables import write_table
 
-MANIFEST = "manifest.csv"
+MANIFEST, QUANTIFIED = "manifest.csv", "quantified"
 
 
 def measure(job: Job, say: Say) -> None:
@@ -36,9 +38,12 @@ def measure(job: Job, say: Say) -> None:
     with FileLock(out / ".lock"):
         say("measuring", 0.1)
         manifest = _manifest(patient, out)
-        results = quantify(manifest, labeller, out / "quantified", absent_as_empty=True)
+        severity = severity_model(patient, out)
+        place = out / QUANTIFIED
+        results = quantify(manifest, labeller, place, absent_as_empty=True, severity=severity)
         say("storing", 0.9)
-        bring(patient, results, out / "quantified")
+        bring(patient, results, place)
+        keep_scores(patient, finished(place).values())
 
 
 def labeller_of(model: str) -> Labeller:
