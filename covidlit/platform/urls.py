@@ -10,6 +10,7 @@ from django.urls import include, path, re_path
 
 from covidlit.platform.accounts import views as accounts
 from covidlit.platform.clinical import views as clinical
+from covidlit.platform.directory.views import not_let_in
 from covidlit.platform.intake import views as intake
 from covidlit.platform.jobs import views as jobs
 from covidlit.platform.viewing import audit_views, health, views
@@ -41,5 +42,11 @@ urlpatterns = [
     # Accounts are made, and passwords reset, by an administrator: there are no e-mails.
     re_path("^account/(signup|email|confirm-email|password/reset)(/|$)", health.not_there),
     path("account/", include("allauth.account.urls")),
+    # Where allauth leads people whom the directory did not let in.
+    path("account/directory/cancelled/", not_let_in, name="socialaccount_login_cancelled"),
+    path("account/directory/error/", not_let_in, name="socialaccount_login_error"),
+    path("account/directory/signup/", not_let_in, name="socialaccount_signup"),
+    path("account/directory/connections/", not_let_in, name="socialaccount_connections"),
+    path("account/directory/", include("allauth.socialaccount.providers.openid_connect.urls")),
     path("account/second-factor/", include("allauth.mfa.urls")),
 ]
