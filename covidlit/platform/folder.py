@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from covidlit.errors import ConfigError
 from covidlit.files import make_folder, write_text
+from covidlit.platform.grading.choices import GradingSettings
 
 VARIABLE = "COVIDLIT_PLATFORM"
 """Environment variable: the folder of the platform that Django's settings are made from."""
@@ -43,6 +44,16 @@ lost_seconds = 45.0          # without a sign of its worker, a job is given to a
 [models]
 lesions = ""                 # run of model=maskrcnn, or its exported folder, that labels new scans
 severity = ""                # run of a model of tables that scores patients
+
+[grading]
+blind = false                # true: the second grader does not see what the first said
+quality_grades = ["good", "fair", "poor"]
+classes = ["covid", "cap", "np"]  # class_name of a manifest; []: not asked for
+severities = ["mild", "moderate", "severe", "critical"]  # []: not asked for
+exclusion_reasons = [
+  "motion artefact", "metal artefact", "low resolution", "lungs cut off", "no chest CT",
+]
+claim_minutes = 20           # so long nobody else is given a scan that somebody has open
 """
 
 
@@ -91,6 +102,7 @@ class PlatformSettings(_Strict):
     uploads: UploadSettings = UploadSettings()
     jobs: JobSettings = JobSettings()
     models: ModelSettings = ModelSettings()
+    grading: GradingSettings = GradingSettings()
 
 
 class PlatformFolder:

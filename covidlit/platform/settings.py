@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "covidlit.platform.audit",
     "covidlit.platform.jobs",
     "covidlit.platform.intake",
+    "covidlit.platform.grading",
     "allauth",
     "allauth.account",
     "allauth.mfa",

@@ -15,11 +15,14 @@ from covidlit.cohort.factor_definitions import DEFINITIONS
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
+from covidlit.platform.grading.giving import levels_open_to
+from covidlit.platform.grading.standing import hidden_from, standing_of, standings
 from covidlit.platform.measuring.bring import PLANES
 from covidlit.platform.registry.models import Identity, Labelling, Patient, Scan
 from covidlit.platform.viewing.drawing import WINDOWS, draw
 from covidlit.platform.viewing.planes import Planes
 from covidlit.platform.viewing.seen import looked_at
+from covidlit.platform.viewing.shown import scan_shown
 from covidlit.platform.viewing.trend import trend_of
 
 PER_PAGE = 50
@@ -66,7 +69,10 @@ def patient(request: HttpRequest, pseudonym: str) -> HttpResponse:
         {
             "patient": found,
             "identity": identity,
-            "rows": [(each, newest.get(each.pk)) for each in scans],
+            "rows": [
+                (standing.scan, newest.get(standing.scan.pk), standing)
+                for standing in standings(scans)
+            ],
             "factors": [
                 (about, [_shown(newest.get(each.pk), about.column) for each in scans])
                 for about in DEFINITIONS
@@ -84,19 +90,16 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
     user = person(request)
     found = one_seen_by(Scan.objects.select_related("patient__centre"), user, Right.VIEW, pk=pk)
     looked_at(request, f"scan {found.scan_id}", found.patient)
-    labelling = found.labellings.first()
-    lesions = list(labelling.lesions.all()) if labelling else []
-    others = [each for each in found.patient.scans.all() if each.pk != found.pk]
+    shown, standing = scan_shown(found), standing_of(found)
+    labelling = shown["labelling"]
     return render(
         request,
         "scan.html",
         {
-            "scan": found,
-            "labelling": labelling,
-            "lesions": lesions,
-            "others": others,
-            "windows": list(WINDOWS),
-            "first": found.n_slices // 2,
+            **shown,
+            "standing": standing,
+            "hidden": found.pk in hidden_from(user, [standing]),
+            "grading_levels": levels_open_to(user, standing),
             "factors": [
                 (about, _shown(labelling, about.column)) for about in DEFINITIONS if labelling
             ],
