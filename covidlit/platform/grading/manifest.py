@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from django.db import transaction
 
-from covidlit.cohort.manifest import validate_manifest
+from covidlit.cohort.manifest import validate_manifest, write_manifest
+from covidlit.errors import CovidlitError
+from covidlit.platform.audit.trail import record
 from covidlit.platform.grading.forms import OTHER
 from covidlit.platform.grading.models import Grade
-from covidlit.platform.grading.standing import Standing
+from covidlit.platform.grading.standing import Standing, standings
+from covidlit.platform.registry.models import Scan
+from covidlit.tables import check_own_table
 
 COLUMNS = (
     "patient_id", "scan_id", "path", "centre", "acquisition_date", "n_slices", "class_name",
@@ -64,6 +69,27 @@ def manifest_of(
     if rows:
         validate_manifest(table, "manifest of the platform")
     return table
+
+
+def write_graded_manifest(root: Path, out: Path) -> tuple[Path, int]:
+    """Write the manifest of all scans, over nothing but an earlier one; its path and scans.
+
+    Args:
+        root: the platform's folder of scans.
+        out: `.csv` or `.parquet`.
+
+    Raises:
+        CovidlitError: it cannot be written there, or there is no scan.
+    """
+    check_own_table(out, COLUMNS[:-1], "covidlit platform export-manifest")
+    table = manifest_of(standings(Scan.objects.select_related("patient__centre")), root)
+    if table.empty:
+        raise CovidlitError("there is no scan yet.", where=root, fix="upload some first.")
+    with transaction.atomic():
+        for centre, n in sorted(Counter(table["centre"]).items()):
+            record(None, "exported", f"manifest of {n} scans", centre)
+        path = write_manifest(table, out)
+    return path, len(table)
 
 
 def _graded(standing: Standing) -> dict[str, Any]:
