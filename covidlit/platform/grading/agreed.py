@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import NamedTuple
+
+import numpy as np
+from django.db.models import F, QuerySet
 
 from covidlit.evaluation.agreement import Agreement, agreement
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.estimate import Estimate, format_estimate
+from covidlit.platform.grading.forms import LABELS
 from covidlit.platform.grading.models import Grade
-from covidlit.platform.grading.standing import Standing
+from covidlit.platform.grading.standing import compared
+from covidlit.platform.registry.models import Scan
 
 
 class Row(NamedTuple):
@@ -35,34 +41,58 @@ _ITEMS: tuple[tuple[str, Callable[[Grade], str]], ...] = (
 )
 
 
-def agreement_rows(shown: Sequence[Standing]) -> list[Row]:
-    """Agreement of the first grade that was verified with the second's first answer to it.
+class Pair(NamedTuple):
+    """The first grade of a scan that was verified, and the second's first answer to it.
 
-    What either changed later, having seen the other's, does not count. Of quality and labels only
-    scans count that both have given one.
+    What either changed later, having seen the other's, does not count.
+
+    Args:
+        scan_id, patient_id: keys.
+        first, second: the grades.
     """
-    pairs = [(each, each.compared) for each in shown if each.compared is not None]
+
+    scan_id: int
+    patient_id: int
+    first: Grade
+    second: Grade
+
+
+def pairs_of(scans: QuerySet[Scan]) -> list[Pair]:
+    """The pairs of all scans that have grades of both levels."""
+    rows = (
+        Grade.objects.filter(scan__in=scans)
+        .annotate(patient_id=F("scan__patient"))
+        .only("scan_id", "level", "is_excluded", *LABELS, "made_at")
+        .order_by("scan_id", "number")
+    )
+    found = []
+    for scan_id, group in groupby(rows, key=lambda grade: grade.scan_id):
+        grades = list(group)
+        if (both := compared(grades)) is not None:
+            found.append(Pair(scan_id, grades[0].patient_id, *both))  # type: ignore[attr-defined]
+    return found
+
+
+def agreement_rows(pairs: Sequence[Pair]) -> list[Row]:
+    """Agreement in each item; of quality and labels only scans count that both have given one."""
     rows = []
     for what, value in _ITEMS:
         both = [
-            (str(each.scan.patient_id), value(pair[0]), value(pair[1]))
-            for each, pair in pairs
-            if pair is not None and value(pair[0]) and value(pair[1])
+            (str(pair.patient_id), value(pair.first), value(pair.second))
+            for pair in pairs
+            if value(pair.first) and value(pair.second)
         ]
         if both:
             patients, first, second = zip(*both, strict=True)
-            rows.append(_row(what, agreement(first, second, Sampling(patients))))
+            rows.append(_row(what, agreement(first, second, Sampling(np.array(patients)))))
     return rows
 
 
-def disagreements(shown: Sequence[Standing]) -> list[Standing]:
-    """Scans whose second grader corrected the first, the latest first."""
-    found = [
-        each
-        for each in shown
-        if each.compared is not None and each.compared[0].grade != each.compared[1].grade
-    ]
-    return sorted(found, key=lambda each: each.grades[-1].made_at, reverse=True)
+def disagreements(pairs: Sequence[Pair]) -> list[int]:
+    """Keys of the scans whose second grader corrected the first, the latest first."""
+    found = [pair for pair in pairs if pair.first.grade != pair.second.grade]
+    found.sort(key=lambda pair: pair.second.made_at, reverse=True)
+    return [pair.scan_id for pair in found]
 
 
 def _row(what: str, found: Agreement) -> Row:

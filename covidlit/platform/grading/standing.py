@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 
-from django.conf import settings
 from django.db.models import QuerySet
 
-from covidlit.platform.accounts.models import User
-from covidlit.platform.accounts.rights import Right
 from covidlit.platform.grading.models import Grade, Level
 from covidlit.platform.registry.models import Labelling, Scan
 
@@ -99,14 +96,23 @@ class Standing:
 
     @property
     def compared(self) -> tuple[Grade, Grade] | None:
-        """The first grade that a second answered, and that answer: before minds were changed."""
-        for before, after in pairwise(self.grades):
-            if (before.level, after.level) == (Level.FIRST, Level.SECOND):
-                return before, after
-        return None
+        """See `compared`."""
+        return compared(self.grades)
 
     def _newest(self, level: Level) -> Grade | None:
         return next((grade for grade in reversed(self.grades) if grade.level == level), None)
+
+
+def compared(grades: Sequence[Grade]) -> tuple[Grade, Grade] | None:
+    """The first grade that a second answered, and that answer: before minds were changed.
+
+    Args:
+        grades: of a scan, in their order.
+    """
+    for before, after in pairwise(grades):
+        if (before.level, after.level) == (Level.FIRST, Level.SECOND):
+            return before, after
+    return None
 
 
 def standings(scans: QuerySet[Scan] | Sequence[Scan]) -> list[Standing]:
@@ -115,6 +121,7 @@ def standings(scans: QuerySet[Scan] | Sequence[Scan]) -> list[Standing]:
     for grade in (
         Grade.objects.filter(scan__in=scans)
         .select_related("grader", "labelling")
+        .defer("labelling__factors", "labelling__changes")
         .order_by("scan_id", "number")
     ):
         grades.setdefault(grade.scan_id, []).append(grade)
@@ -131,17 +138,3 @@ def standings(scans: QuerySet[Scan] | Sequence[Scan]) -> list[Standing]:
 def standing_of(scan: Scan) -> Standing:
     """Where a scan stands."""
     return standings([scan])[0]
-
-
-def hidden_from(user: User, shown: Sequence[Standing]) -> set[int]:
-    """Keys of scans whose grades are kept from somebody: he may be their second grader, blind."""
-    if not settings.FOLDER.settings.grading.blind:
-        return set()
-    waiting = [
-        each.scan.pk
-        for each in shown
-        if each.state in (State.GRADED, State.OUTDATED)
-        and all(grade.grader_id != user.pk for grade in each.grades)
-    ]
-    own = Scan.objects.seen_by(user, Right.GRADE_SECOND).values_list("pk", flat=True)
-    return set(waiting) & set(own if len(waiting) > 1 else own.filter(pk__in=waiting))

@@ -12,18 +12,19 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
+from covidlit.errors import CovidlitError
 from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.audit.trail import record
-from covidlit.platform.grading.agreed import agreement_rows, disagreements
+from covidlit.platform.grading.agreed import agreement_rows, disagreements, pairs_of
 from covidlit.platform.grading.forms import GradeForm
 from covidlit.platform.grading.giving import GradeRefused, Seen, claim, give, refusal
 from covidlit.platform.grading.manifest import manifest_of
 from covidlit.platform.grading.models import Grade, Level
-from covidlit.platform.grading.standing import Standing, hidden_from, standing_of, standings
-from covidlit.platform.grading.waiting import next_scan, waiting
+from covidlit.platform.grading.standing import Standing, standing_of, standings
+from covidlit.platform.grading.waiting import hidden_from, next_scan, waiting
 from covidlit.platform.registry.models import Scan
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.shown import scan_shown
@@ -38,10 +39,12 @@ _SKIPPED = "skipped_scans"
 def grading(request: HttpRequest) -> HttpResponse:
     """How many scans wait for one's grade, how far graders agree, and where they do not."""
     user = person(request)
-    graded = Scan.objects.seen_by(user, Right.VIEW).filter(grades__number=1)
-    both = standings(graded.select_related("patient__centre"))
-    hidden = hidden_from(user, both)
-    told = disagreements([each for each in both if each.scan.pk not in hidden])
+    pairs = pairs_of(Scan.objects.seen_by(user, Right.VIEW))
+    hidden = set(hidden_from(user).values_list("pk", flat=True))
+    told = disagreements([pair for pair in pairs if pair.scan_id not in hidden])
+    shown = Paginator(told, PER_PAGE).get_page(request.GET.get("page"))
+    own = Scan.objects.filter(pk__in=list(shown)).select_related("patient")
+    standing = {each.scan.pk: each for each in standings(own)}
     return render(
         request,
         "grading.html",
@@ -51,8 +54,9 @@ def grading(request: HttpRequest) -> HttpResponse:
                 for level in Level
                 if level.right in user.rights_anywhere()
             ],
-            "agreement": agreement_rows(both),
-            "shown": Paginator(told, PER_PAGE).get_page(request.GET.get("page")),
+            "agreement": agreement_rows(pairs),
+            "shown": shown,
+            "disagreements": [standing[pk] for pk in shown],
             "n_disagreements": len(told),
             "blind": settings.FOLDER.settings.grading.blind,
         },
@@ -107,8 +111,12 @@ def grading_manifest(request: HttpRequest) -> HttpResponse:
     """The manifest of the scans that one may export, with their grades."""
     user = person(request)
     scans = Scan.objects.seen_by(user, Right.EXPORT).select_related("patient__centre")
-    shown = standings(scans)
-    table = manifest_of(shown, hidden=hidden_from(user, shown))
+    try:
+        hidden = set(hidden_from(user).values_list("pk", flat=True))
+        table = manifest_of(standings(scans), hidden=hidden)
+    except CovidlitError as error:
+        messages.error(request, f"No manifest could be made: {error}")
+        return redirect("grading")
     for centre, n in sorted(Counter(table["centre"]).items()):
         record(user, "exported", f"manifest of {n} scans", centre)
     response = HttpResponse(csv_text(table), content_type="text/csv; charset=utf-8")
@@ -181,7 +189,7 @@ def _grade(request: HttpRequest, pk: int, level: Level) -> HttpResponse:
             **_pages(level),
             "form": form,
             "standing": standing,
-            "hidden": scan.pk in hidden_from(user, [standing]),
+            "hidden": hidden_from(user).filter(pk=scan.pk).exists(),
             "why_not": why_not,
             "holder": None if why_not else claim(scan, user, level),
             "left": waiting(user, level).count(),
@@ -203,7 +211,7 @@ def _pages(level: Level) -> dict[str, Any]:
 def _form(data: Any, user: User, standing: Standing, level: Level) -> GradeForm:
     """A form that starts from what the person said before, or from what he is to verify."""
     before = standing.first if level == Level.FIRST else standing.last
-    if standing.scan.pk in hidden_from(user, [standing]):
+    if hidden_from(user).filter(pk=standing.scan.pk).exists():
         before = None
     return GradeForm(data, Seen.of(standing), before, may_confirm=level == Level.SECOND)
 

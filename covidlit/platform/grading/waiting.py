@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from django.conf import settings
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
@@ -47,6 +48,14 @@ def waiting(user: User, level: Level) -> ScopedQuerySet[Scan]:
         .filter(~Exists(grades.filter(level=Level.FIRST, grader=user)))
         .order_by("waits_since", "pk")
     )
+
+
+def hidden_from(user: User) -> ScopedQuerySet[Scan]:
+    """Scans whose grades are kept from a person: he is to grade them as the second, and blind."""
+    if not settings.FOLDER.settings.grading.blind:
+        return Scan.objects.none()
+    mine = Grade.objects.filter(scan=OuterRef("pk"), grader=user)
+    return waiting(user, Level.SECOND).filter(~Exists(mine))
 
 
 def next_scan(user: User, level: Level, skipped: Collection[int]) -> Scan | None:

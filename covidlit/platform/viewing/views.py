@@ -16,7 +16,8 @@ from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.grading.giving import levels_open_to
-from covidlit.platform.grading.standing import hidden_from, standing_of, standings
+from covidlit.platform.grading.standing import standing_of, standings
+from covidlit.platform.grading.waiting import hidden_from
 from covidlit.platform.measuring.bring import PLANES
 from covidlit.platform.registry.models import Identity, Labelling, Patient, Scan
 from covidlit.platform.viewing.drawing import WINDOWS, draw
@@ -98,7 +99,7 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
         {
             **shown,
             "standing": standing,
-            "hidden": found.pk in hidden_from(user, [standing]),
+            "hidden": hidden_from(user).filter(pk=found.pk).exists(),
             "grading_levels": levels_open_to(user, standing),
             "factors": [
                 (about, _shown(labelling, about.column)) for about in DEFINITIONS if labelling
