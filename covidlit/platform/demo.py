@@ -79,7 +79,8 @@ def _fill(dicom: Path, labs: Path) -> list[Account]:
     people = {}
     for role, centre in (
         (Role.ADMINISTRATOR, None), (Role.PHYSICIAN, centres[0]), (Role.ANNOTATOR, centres[0]),
-        (Role.READER, centres[1]),
+        (Role.READER, centres[1]), (Role.GRADER_FIRST, centres[0]),
+        (Role.GRADER_SECOND, centres[0]),
     ):  # fmt: skip
         name, password = role.name.lower(), secrets.token_urlsafe(12)
         people[role] = make_user(name, password)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from covidlit.errors import ConfigError
 from covidlit.files import make_folder, write_text
 from covidlit.platform.accounts.rights import Role
+from covidlit.platform.grading.choices import GradingSettings
 
 VARIABLE = "COVIDLIT_PLATFORM"
 """Environment variable: the folder of the platform that Django's settings are made from."""
@@ -75,6 +76,16 @@ ca_file = ""                 # certificate of the directory's authority
 [models]
 lesions = ""                 # run of model=maskrcnn, or its exported folder, that labels new scans
 severity = ""                # run of a model of tables that scores patients
+
+[grading]
+blind = false                # true: the second grader does not see what the first said
+quality_grades = ["good", "fair", "poor"]
+classes = ["covid", "cap", "np"]  # class_name of a manifest; []: not asked for
+severities = ["mild", "moderate", "severe", "critical"]  # []: not asked for
+exclusion_reasons = [
+  "motion artefact", "metal artefact", "low resolution", "lungs cut off", "no chest CT",
+]
+claim_minutes = 20           # so long nobody else is given a scan that somebody has open
 """
 
 
@@ -175,6 +186,7 @@ class PlatformSettings(_Strict):
     oidc: OidcSettings = OidcSettings()
     ldap: LdapSettings = LdapSettings()
     group_roles: list[GroupRole] = []
+    grading: GradingSettings = GradingSettings()
 
 
 class PlatformFolder:

@@ -24,6 +24,7 @@ INSTALLED_APPS = [
     "covidlit.platform.intake",
     "covidlit.platform.clinical",
     "covidlit.platform.directory",
+    "covidlit.platform.grading",
     "allauth",
     "allauth.account",
     "allauth.mfa",

@@ -11,6 +11,7 @@ from django.urls import include, path, re_path
 from covidlit.platform.accounts import views as accounts
 from covidlit.platform.clinical import views as clinical
 from covidlit.platform.directory.views import not_let_in
+from covidlit.platform.grading import views as grading
 from covidlit.platform.intake import views as intake
 from covidlit.platform.jobs import views as jobs
 from covidlit.platform.viewing import audit_views, health, views
@@ -33,6 +34,14 @@ urlpatterns = [
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/<int:pk>/state/", jobs.state, name="job_state"),
     path("jobs/<int:pk>/end/", jobs.end, name="end_job"),
+    path("grading/", grading.grading, name="grading"),
+    path("grading/first/", grading.first_queue, name="first_queue"),
+    path("grading/first/next/", grading.next_first, name="next_first"),
+    path("grading/first/<int:pk>/", grading.grade_first, name="grade_first"),
+    path("grading/second/", grading.second_queue, name="second_queue"),
+    path("grading/second/next/", grading.next_second, name="next_second"),
+    path("grading/second/<int:pk>/", grading.grade_second, name="grade_second"),
+    path("grading/manifest.csv", grading.grading_manifest, name="grading_manifest"),
     path("people/", accounts.people, name="people"),
     path("people/add/", accounts.add_person, name="add_person"),
     path("people/roles/give/", accounts.give, name="give_role"),

@@ -12,6 +12,9 @@ from platform_world import Hospital, hospital
 
 from covidlit.platform.accounts.models import Membership
 from covidlit.platform.accounts.rights import RIGHTS, Right, Role
+from covidlit.platform.grading.giving import Judgement, Seen, give
+from covidlit.platform.grading.models import Level
+from covidlit.platform.grading.standing import standing_of
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +45,18 @@ def _role_of(h: Hospital) -> dict[str, Any]:
     return {"pk": found.pk}
 
 
+def _first_graded(h: Hospital) -> dict[str, Any]:
+    scan = h.scans[1]
+    if not scan.grades.exists():
+        give(scan, h.upload.owner, Level.FIRST, Seen.of(standing_of(scan)), Judgement("", "good"))
+    return {"pk": scan.pk}
+
+
+def _grade(number: int) -> Callable[[Hospital], dict[str, Any]]:
+    said = {"decision": "grade", "quality_grade": "good", "class_name": "covid"}
+    return lambda h: {**said, "number": number, "version": 1}
+
+
 PAGES = {
     "patients": Page("get"),
     "patient": Page("get", lambda h: {"pseudonym": h.patient.pseudonym}, is_of_object=True),
@@ -68,6 +83,16 @@ PAGES = {
     "jobs": Page("get"),
     "job_state": Page("get", lambda h: {"pk": h.job.pk}, is_of_object=True),
     "end_job": Page("post", lambda h: {"pk": h.job.pk}, well=(302,), is_of_object=True),
+    "grading": Page("get"),
+    "first_queue": Page("get"),
+    "next_first": Page("get", well=(302,)),
+    "grade_first": Page(
+        "post", lambda h: {"pk": h.scans[0].pk}, _grade(0), well=(302,), is_of_object=True
+    ),
+    "second_queue": Page("get"),
+    "next_second": Page("get", well=(302,)),
+    "grade_second": Page("post", _first_graded, _grade(1), well=(302,), is_of_object=True),
+    "grading_manifest": Page("get"),
     "people": Page("get"),
     "add_person": Page("post", well=(302,)),
     "give_role": Page(

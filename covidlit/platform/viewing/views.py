@@ -18,12 +18,16 @@ from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.clinical.models import SeverityScore
 from covidlit.platform.clinical.shown import clinical_of, newest_scores, severity_of
+from covidlit.platform.grading.giving import levels_open_to
+from covidlit.platform.grading.standing import standing_of, standings
+from covidlit.platform.grading.waiting import hidden_from
 from covidlit.platform.measuring.bring import PLANES
 from covidlit.platform.measuring.measure import QUANTIFIED
 from covidlit.platform.registry.models import Identity, Labelling, Patient, Scan
 from covidlit.platform.viewing.drawing import WINDOWS, draw
 from covidlit.platform.viewing.planes import Planes
 from covidlit.platform.viewing.seen import looked_at
+from covidlit.platform.viewing.shown import scan_shown
 from covidlit.platform.viewing.trend import trend_of
 from covidlit.quantify.reports import REPORTS
 
@@ -84,7 +88,10 @@ def patient(request: HttpRequest, pseudonym: str) -> HttpResponse:
             else None,
             "patient": found,
             "identity": identity,
-            "rows": [(each, newest.get(each.pk), _score(scores.get(each.pk))) for each in scans],
+            "rows": [
+                (one.scan, newest.get(one.scan.pk), _score(scores.get(one.scan.pk)), one)
+                for one in standings(scans)
+            ],
             "factors": [
                 (about, [_shown(newest.get(each.pk), about.column) for each in scans])
                 for about in DEFINITIONS
@@ -103,19 +110,16 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
     user = person(request)
     found = one_seen_by(Scan.objects.select_related("patient__centre"), user, Right.VIEW, pk=pk)
     looked_at(request, f"scan {found.scan_id}", found.patient)
-    labelling = found.labellings.first()
-    lesions = list(labelling.lesions.all()) if labelling else []
-    others = [each for each in found.patient.scans.all() if each.pk != found.pk]
+    shown, standing = scan_shown(found), standing_of(found)
+    labelling = shown["labelling"]
     return render(
         request,
         "scan.html",
         {
-            "scan": found,
-            "labelling": labelling,
-            "lesions": lesions,
-            "others": others,
-            "windows": list(WINDOWS),
-            "first": found.n_slices // 2,
+            **shown,
+            "standing": standing,
+            "hidden": hidden_from(user).filter(pk=found.pk).exists(),
+            "grading_levels": levels_open_to(user, standing),
             "factors": [
                 (about, _shown(labelling, about.column)) for about in DEFINITIONS if labelling
             ],
