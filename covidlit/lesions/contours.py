@@ -54,9 +54,7 @@ def checked_contour(points: Sequence[tuple[float, float]], shape: tuple[int, int
             fix="draw it in one round; two pieces are two contours.",
         )  # fmt: skip
     if not fill([ring], shape).any():
-        raise LabelError(
-            "no pixel has its centre inside.", where="contour", fix="draw it larger."
-        )
+        raise LabelError("no pixel has its centre inside.", where="contour", fix="draw it larger.")
     return tuple((float(x), float(y)) for x, y in ring)
 
 

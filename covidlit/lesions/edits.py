@@ -98,11 +98,6 @@ class EditedLabels:
         """Class of each lesion by number, as it is now; one that has no pixel left included."""
         return dict(self._classes_of)
 
-    @property
-    def next_number(self) -> int:
-        """A number that no lesion has or had."""
-        return max([*self._classes_of, *self.removed], default=0) + 1
-
     def add(self, edit: LabelEdit) -> None:
         """One edit more.
 

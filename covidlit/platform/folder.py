@@ -40,6 +40,9 @@ max_minutes = 120.0          # of one job
 max_gib = 12.0               # memory of one job
 lost_seconds = 45.0          # without a sign of its worker, a job is given to another one
 
+[exports]
+keep_days = 7.0              # then the file of an export is removed
+
 [models]
 lesions = ""                 # run of model=maskrcnn, or its exported folder, that labels new scans
 severity = ""                # run of a model of tables that scores patients
@@ -73,6 +76,12 @@ class JobSettings(_Strict):
     lost_seconds: float = Field(default=45.0, ge=5)
 
 
+class ExportSettings(_Strict):
+    """How long the file of an export is kept."""
+
+    keep_days: float = Field(default=7.0, gt=0)
+
+
 class ModelSettings(_Strict):
     """Trained models that new scans are given to; empty: none."""
 
@@ -90,6 +99,7 @@ class PlatformSettings(_Strict):
     sessions: SessionSettings = SessionSettings()
     uploads: UploadSettings = UploadSettings()
     jobs: JobSettings = JobSettings()
+    exports: ExportSettings = ExportSettings()
     models: ModelSettings = ModelSettings()
 
 

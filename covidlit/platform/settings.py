@@ -22,6 +22,8 @@ INSTALLED_APPS = [
     "covidlit.platform.audit",
     "covidlit.platform.jobs",
     "covidlit.platform.intake",
+    "covidlit.platform.correcting",
+    "covidlit.platform.exporting",
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -74,6 +76,8 @@ TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 JOB_KINDS = {
     "take in": "covidlit.platform.intake.take_in.take_in",
     "measure": "covidlit.platform.measuring.measure.measure",
+    "correct": "covidlit.platform.correcting.correct.correct",
+    "export": "covidlit.platform.exporting.training_set.export",
 }
 
 # People: local accounts with a second factor; a password is long rather than odd.

@@ -160,7 +160,8 @@ def _objects(
     try:
         written = write_objects(
             source.series(), scan, labels.classes, labels.instances, factors, lesions, folder,
-            algorithm=labeller.algorithm_of(source), checks=checks, absent_as_empty=writing.absent_as_empty,
+            algorithm=labeller.algorithm_of(source), checks=checks,
+            absent_as_empty=writing.absent_as_empty,
             classes_as_label_map=writing.segmentation == LABELMAP,
         )  # fmt: skip
     except DicomError as error:

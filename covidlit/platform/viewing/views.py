@@ -8,18 +8,20 @@ from django.conf import settings
 from django.core.paginator import Paginator
 from django.db.models import Count, Max
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from covidlit.cohort.factor_definitions import DEFINITIONS
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
+from covidlit.platform.correcting.drafts import waiting_for
 from covidlit.platform.measuring.bring import PLANES
 from covidlit.platform.registry.models import Identity, Labelling, Patient, Scan
-from covidlit.platform.viewing.drawing import WINDOWS, draw
+from covidlit.platform.viewing.drawing import WINDOWS
 from covidlit.platform.viewing.planes import Planes
 from covidlit.platform.viewing.seen import looked_at
+from covidlit.platform.viewing.slices import picture_of
 from covidlit.platform.viewing.trend import trend_of
 
 PER_PAGE = 50
@@ -84,7 +86,7 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
     user = person(request)
     found = one_seen_by(Scan.objects.select_related("patient__centre"), user, Right.VIEW, pk=pk)
     looked_at(request, f"scan {found.scan_id}", found.patient)
-    labelling = found.labellings.first()
+    labelling = version_of(request, found)
     lesions = list(labelling.lesions.all()) if labelling else []
     others = [each for each in found.patient.scans.all() if each.pk != found.pk]
     return render(
@@ -93,6 +95,9 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
         {
             "scan": found,
             "labelling": labelling,
+            "versions": list(found.labellings.select_related("corrected_by", "corrects")),
+            "waiting": waiting_for(found),
+            "may_correct": Scan.objects.seen_by(user, Right.CORRECT).filter(pk=pk).exists(),
             "lesions": lesions,
             "others": others,
             "windows": list(WINDOWS),
@@ -111,24 +116,29 @@ def slice_picture(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     found = one_seen_by(
         Scan.objects.select_related("patient__centre"), person(request), Right.VIEW, pk=pk
     )
-    window = request.GET.get("window", "lung")
-    number = request.GET.get("lesion", "")
-    if index >= found.n_slices or window not in WINDOWS or not (number.isdecimal() or not number):
+    if index >= found.n_slices:
         raise Http404
     looked_at(request, f"scan {found.scan_id}", found.patient)
-    volume = Planes(settings.FOLDER.scans / found.folder / "planes.zip")
     both: Any = (None, None)
-    labelling = found.labellings.first() if request.GET.get("labels", "1") == "1" else None
+    labelling = version_of(request, found) if request.GET.get("labels", "1") == "1" else None
     if labelling is not None:
         both = Planes(settings.FOLDER.results / labelling.folder / PLANES).plane(index)
-    picture = draw(
-        volume.plane(index), volume.spacing, window, both[0], both[1],
-        int(number[:9]) if number else None,
-    )  # fmt: skip
-    response = HttpResponse(picture, content_type="image/png")
-    # The browser keeps it while the address is the same, and nobody between keeps it at all.
-    response["Cache-Control"] = "private, max-age=60"
-    return response
+    return picture_of(request, found, index, both)
+
+
+def version_of(request: HttpRequest, scan: Scan) -> Labelling | None:
+    """The version that is asked for, or the newest; None where there is none yet.
+
+    Raises:
+        Http404: there is no such version.
+    """
+    asked = request.GET.get("version", "")
+    rows = scan.labellings.select_related("corrected_by", "corrects")
+    if not asked:
+        return rows.first()
+    if not (asked.isascii() and asked.isdecimal() and len(asked) < 7):
+        raise Http404
+    return get_object_or_404(rows, version=int(asked))
 
 
 def newest_labellings(scans: list[Scan]) -> dict[int, Labelling]:
