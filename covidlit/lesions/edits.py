@@ -151,7 +151,7 @@ def _apply(
 ) -> None:
     """Change a slice; `own_class`: of the lesion when the edit was made."""
     mine = instances == edit.lesion
-    if edit.kind == EditKind.RECLASSIFY:
+    if edit.kind == EditKind.RECLASSIFY and edit.class_value is not None:
         classes[mine] = edit.class_value
         return
     inside = _inside(edit, instances.shape)
