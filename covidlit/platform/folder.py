@@ -73,6 +73,9 @@ ca_file = ""                 # certificate of the directory's authority
 # centre = "north"           # empty: all
 # study_group = ""           # empty: all
 
+[exports]
+keep_days = 7.0              # then the file of an export is removed
+
 [models]
 lesions = ""                 # run of model=maskrcnn, or its exported folder, that labels new scans
 severity = ""                # run of a model of tables that scores patients
@@ -114,6 +117,12 @@ class JobSettings(_Strict):
     max_minutes: float = Field(default=120.0, gt=0)
     max_gib: float = Field(default=12.0, gt=0)
     lost_seconds: float = Field(default=45.0, ge=5)
+
+
+class ExportSettings(_Strict):
+    """How long the file of an export is kept."""
+
+    keep_days: float = Field(default=7.0, gt=0)
 
 
 class ModelSettings(_Strict):
@@ -181,6 +190,7 @@ class PlatformSettings(_Strict):
     sessions: SessionSettings = SessionSettings()
     uploads: UploadSettings = UploadSettings()
     jobs: JobSettings = JobSettings()
+    exports: ExportSettings = ExportSettings()
     models: ModelSettings = ModelSettings()
     directory: DirectorySettings = DirectorySettings()
     oidc: OidcSettings = OidcSettings()

@@ -25,6 +25,8 @@ INSTALLED_APPS = [
     "covidlit.platform.clinical",
     "covidlit.platform.directory",
     "covidlit.platform.grading",
+    "covidlit.platform.correcting",
+    "covidlit.platform.exporting",
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -81,6 +83,8 @@ JOB_KINDS = {
     "take in": "covidlit.platform.intake.take_in.take_in",
     "read a clinical table": "covidlit.platform.clinical.read_table.read_table",
     "measure": "covidlit.platform.measuring.measure.measure",
+    "correct": "covidlit.platform.correcting.correct.correct",
+    "export": "covidlit.platform.exporting.training_set.export",
 }
 
 # People: local accounts with a second factor; a password is long rather than odd.

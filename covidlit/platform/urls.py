@@ -10,18 +10,36 @@ from django.urls import include, path, re_path
 
 from covidlit.platform.accounts import views as accounts
 from covidlit.platform.clinical import views as clinical
+from covidlit.platform.correcting import views as correcting
 from covidlit.platform.directory.views import not_let_in
+from covidlit.platform.exporting import views as exporting
 from covidlit.platform.grading import views as grading
 from covidlit.platform.intake import views as intake
 from covidlit.platform.jobs import views as jobs
-from covidlit.platform.viewing import audit_views, health, views
+from covidlit.platform.viewing import audit_views, health, report, views
 
 urlpatterns = [
     path("", views.patients, name="patients"),
     path("patients/<str:pseudonym>/", views.patient, name="patient"),
-    path("patients/<str:pseudonym>/report/", views.report, name="report"),
+    path("patients/<str:pseudonym>/report/", report.report, name="report"),
     path("scans/<int:pk>/", views.scan, name="scan"),
     path("scans/<int:pk>/slices/<int:index>.png", views.slice_picture, name="slice"),
+    path("scans/<int:pk>/correct/", correcting.correct, name="correct"),
+    path("scans/<int:pk>/correct/begin/", correcting.begin, name="begin_correction"),
+    path(
+        "scans/<int:pk>/correct/slices/<int:index>.png", correcting.draft_slice, name="draft_slice"
+    ),
+    path("scans/<int:pk>/correct/edit/", correcting.edit, name="edit_lesion"),
+    path("scans/<int:pk>/correct/undo/", correcting.undo, name="undo_edit"),
+    path("scans/<int:pk>/correct/drop/", correcting.drop, name="drop_correction"),
+    path("scans/<int:pk>/correct/renew/", correcting.renew, name="renew_correction"),
+    path("scans/<int:pk>/correct/save/", correcting.save, name="save_correction"),
+    path("scans/<int:pk>/correct/measure/", correcting.measure_again, name="measure_correction"),
+    path("scans/<int:pk>/correct/reopen/", correcting.reopen, name="reopen_correction"),
+    path("scans/<int:pk>/correct/state/", correcting.state, name="correction_state"),
+    path("exports/", exporting.exports, name="exports"),
+    path("exports/begin/", exporting.begin, name="begin_export"),
+    path("exports/<int:pk>/", exporting.download, name="download_export"),
     path("uploads/", intake.uploads, name="uploads"),
     path("uploads/begin/", intake.begin, name="begin_upload"),
     path("uploads/<int:pk>/", intake.upload, name="upload"),

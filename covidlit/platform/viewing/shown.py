@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from covidlit.platform.registry.models import Scan
+from covidlit.platform.registry.models import Labelling, Scan
 from covidlit.platform.viewing.drawing import WINDOWS
 
 
-def scan_shown(scan: Scan) -> dict[str, Any]:
-    """What `slices.html` and `lesions.html` need."""
-    labelling = scan.labellings.first()
+def scan_shown(scan: Scan, labelling: Labelling | None) -> dict[str, Any]:
+    """What `slices.html` and `lesions.html` need of a scan and one of its versions."""
     return {
         "scan": scan,
         "labelling": labelling,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.paginator import Paginator
 from django.db.models import Count, Max
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from covidlit.cohort.factor_definitions import DEFINITIONS
@@ -18,25 +17,20 @@ from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.clinical.models import SeverityScore
 from covidlit.platform.clinical.shown import clinical_of, newest_scores, severity_of
+from covidlit.platform.correcting.drafts import waiting_for
 from covidlit.platform.grading.giving import levels_open_to
 from covidlit.platform.grading.standing import standing_of, standings
 from covidlit.platform.grading.waiting import hidden_from
 from covidlit.platform.measuring.bring import PLANES
-from covidlit.platform.measuring.measure import QUANTIFIED
 from covidlit.platform.registry.models import Identity, Labelling, Patient, Scan
-from covidlit.platform.viewing.drawing import WINDOWS, draw
 from covidlit.platform.viewing.planes import Planes
+from covidlit.platform.viewing.report import report_path
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.shown import scan_shown
+from covidlit.platform.viewing.slices import picture_of
 from covidlit.platform.viewing.trend import trend_of
-from covidlit.quantify.reports import REPORTS
 
 PER_PAGE = 50
-ALONE = (
-    "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
-    "style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
-)
-"""Of a page that is shown as it was written: nothing from elsewhere, and no way to the platform."""
 
 
 @require_GET
@@ -110,13 +104,16 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
     user = person(request)
     found = one_seen_by(Scan.objects.select_related("patient__centre"), user, Right.VIEW, pk=pk)
     looked_at(request, f"scan {found.scan_id}", found.patient)
-    shown, standing = scan_shown(found), standing_of(found)
-    labelling = shown["labelling"]
+    labelling = version_of(request, found)
+    standing = standing_of(found)
     return render(
         request,
         "scan.html",
         {
-            **shown,
+            **scan_shown(found, labelling),
+            "versions": list(found.labellings.select_related("corrected_by", "corrects")),
+            "waiting": waiting_for(found),
+            "may_correct": Scan.objects.seen_by(user, Right.CORRECT).filter(pk=pk).exists(),
             "standing": standing,
             "hidden": hidden_from(user).filter(pk=found.pk).exists(),
             "grading_levels": levels_open_to(user, standing),
@@ -134,57 +131,29 @@ def slice_picture(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     found = one_seen_by(
         Scan.objects.select_related("patient__centre"), person(request), Right.VIEW, pk=pk
     )
-    window = request.GET.get("window", "lung")
-    number = request.GET.get("lesion", "")
-    if index >= found.n_slices or window not in WINDOWS or not (number.isdecimal() or not number):
+    if index >= found.n_slices:
         raise Http404
     looked_at(request, f"scan {found.scan_id}", found.patient)
-    volume = Planes(settings.FOLDER.scans / found.folder / "planes.zip")
     both: Any = (None, None)
-    labelling = found.labellings.first() if request.GET.get("labels", "1") == "1" else None
+    labelling = version_of(request, found) if request.GET.get("labels", "1") == "1" else None
     if labelling is not None:
         both = Planes(settings.FOLDER.results / labelling.folder / PLANES).plane(index)
-    picture = draw(
-        volume.plane(index), volume.spacing, window, both[0], both[1],
-        int(number[:9]) if number else None,
-    )  # fmt: skip
-    response = HttpResponse(picture, content_type="image/png")
-    # The browser keeps it while the address is the same, and nobody between keeps it at all.
-    response["Cache-Control"] = "private, max-age=60"
-    return response
+    return picture_of(request, found, index, both)
 
 
-@require_GET
-@page(Right.VIEW)
-def report(request: HttpRequest, pseudonym: str) -> HttpResponse:
-    """The patient's page as `covidlit quantify` writes it, with lungs and lesions in space.
+def version_of(request: HttpRequest, scan: Scan) -> Labelling | None:
+    """The version that is asked for, or the newest; None where there is none yet.
 
-    It works offline and so has its script inside: the browser runs that as of no place, without the
-    person's session, and lets it ask for nothing.
+    Raises:
+        Http404: there is no such version.
     """
-    found = one_seen_by(
-        Patient.objects.select_related("centre"), person(request), Right.VIEW, pseudonym=pseudonym
-    )
-    path = report_path(found)
-    if not path.is_file():
+    asked = request.GET.get("version", "")
+    rows = scan.labellings.select_related("corrected_by", "corrects")
+    if not asked:
+        return rows.first()
+    if not (asked.isascii() and asked.isdecimal() and len(asked) < 7):
         raise Http404
-    looked_at(request, f"report of {pseudonym}", found)
-    response = HttpResponse(path.read_bytes(), content_type="text/html; charset=utf-8")
-    response["Content-Security-Policy"] = ALONE
-    if "download" in request.GET:
-        response["Content-Disposition"] = f'attachment; filename="{pseudonym}.html"'
-    return response
-
-
-def report_path(patient: Patient) -> Path:
-    """Where the patient's page lies, once the patient is measured."""
-    return (
-        settings.FOLDER.results
-        / patient.pseudonym
-        / QUANTIFIED
-        / REPORTS
-        / f"{patient.pseudonym}.html"
-    )
+    return get_object_or_404(rows, version=int(asked))
 
 
 def _score(score: SeverityScore | None) -> str:
