@@ -23,6 +23,8 @@ from covidlit.platform.api.authenticate import MOST_WRONG
 from covidlit.platform.api.models import Look, Token
 from covidlit.platform.api.tokens import MOST_TOKENS, make_token
 from covidlit.platform.audit.models import Entry
+from covidlit.platform.directory import middleware
+from covidlit.platform.directory.kinds import Gone
 
 pytestmark = pytest.mark.django_db
 
@@ -128,6 +130,37 @@ def test_a_token_is_no_more_than_its_owner_at_the_moment(own: Hospital, physicia
     assert call(text, "factors").status_code == 403
     own.patient.study_groups.clear()
     assert call(text).json()["rows"] == []
+
+
+def test_a_token_ends_with_its_owner_in_the_hospitals_directory(
+    own: Hospital, physician: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Directory:
+        """Answers what the test says, and counts how often it is asked."""
+
+        groups: list[str] | Exception = []  # noqa: RUF012
+        asked = 0
+
+        def groups_now(self, user: User, request: Any) -> list[str]:
+            Directory.asked += 1
+            if isinstance(Directory.groups, Exception):
+                raise Directory.groups
+            return Directory.groups
+
+    monkeypatch.setattr(middleware, "directory_of", lambda user: Directory())
+    _, text = make_token(physician, "a", ["read"], 1)
+    User.objects.filter(pk=physician.pk).update(directory=User.LDAP)
+    assert [call(text).status_code for _ in range(3)] == [200] * 3
+    assert Directory.asked == 1
+    Token.objects.update(checked_at=0.0)
+    Directory.groups = Gone()
+    assert call(text).status_code == 401
+    Directory.groups = []
+    assert call(text).status_code == 200
+    physician.memberships.update(of_directory=True)  # of a group that he has left since
+    Token.objects.update(checked_at=0.0)
+    assert call(text).status_code == 401
+    assert not physician.memberships.exists()
 
 
 def test_a_body_that_takes_long_does_not_outlive_the_token(

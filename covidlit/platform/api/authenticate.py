@@ -19,6 +19,7 @@ from covidlit.platform.accounts.rights import Right
 from covidlit.platform.api.models import TOKEN_SCOPES, Token
 from covidlit.platform.api.problems import CHALLENGE, ApiProblem
 from covidlit.platform.api.tokens import find_token, note_use
+from covidlit.platform.directory.middleware import confirmed_at
 
 MOST_WRONG = 20
 """Tokens of nobody that an address may send in a minute."""
@@ -124,7 +125,7 @@ def caller_of_token(request: HttpRequest, header: str) -> Caller:
     """
     kind, _, text = header.partition(" ")
     token = find_token(text.strip()) if kind.lower() == "bearer" else None
-    if token is None:
+    if token is None or not _is_known(token, request):
         _count_wrong(request)
         raise AuthenticationError(message="this token is unknown, revoked or too old")
     note_use(token)
@@ -168,6 +169,16 @@ def check_right(caller: Caller, right: Right | None) -> None:
         fix="make a token with it, on the page Tokens.",
         headers={"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{scope}"'},
     )  # fmt: skip
+
+
+def _is_known(token: Token, request: HttpRequest) -> bool:
+    """Whether the directory that its owner came from still knows him, as it is asked of sessions."""
+    if not token.owner.directory:
+        return True
+    checked = confirmed_at(token.owner, request, token.checked_at)
+    if checked is not None and checked != token.checked_at:
+        Token.objects.filter(pk=token.pk).update(checked_at=checked)
+    return checked is not None
 
 
 def _count_wrong(request: HttpRequest) -> None:

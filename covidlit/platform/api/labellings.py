@@ -9,7 +9,6 @@ from typing import Literal
 from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
@@ -24,11 +23,12 @@ from covidlit.platform.api.schemas import Key, LabellingAnswer, LesionAnswer, Pl
 from covidlit.platform.api.stored_planes import (
     PLANE_HEADERS,
     check_index,
+    label_planes,
     plane_answer,
     planes_at,
+    scan_planes,
 )
 from covidlit.platform.audit.trail import record
-from covidlit.platform.measuring.bring import PLANES
 from covidlit.platform.registry.models import Labelling
 from covidlit.platform.viewing.planes import Planes
 from covidlit.platform.viewing.seen import looked_at
@@ -64,9 +64,9 @@ def plane_of_labelling(
     """Labels of an axial plane: classes as uint8, or the numbers of lesions as int32."""
     found = _seen(request, pk)
     check_index(index, found.scan.n_slices)
-    both = _labels(found).plane(index)
+    both = planes_at(label_planes(found)).plane(index)
     values = both[0].astype(np.uint8) if of == "classes" else both[1].astype(np.int32)
-    return plane_answer(values, _geometry(found))
+    return plane_answer(values, planes_at(scan_planes(found.scan)))
 
 
 @operation(
@@ -75,7 +75,7 @@ def plane_of_labelling(
 def labels(request: HttpRequest, pk: Key) -> HttpResponse:
     """Both label volumes (contract 7) as NIfTI in an archive: classes, and numbers of lesions."""
     found = one_seen_by(_rows(), person(request), Right.EXPORT, pk=pk)
-    whole = _volumes(_labels(found), _geometry(found))
+    whole = _volumes(planes_at(label_planes(found)), planes_at(scan_planes(found.scan)))
     content = io.BytesIO()
     with TemporaryDirectory() as folder, ZipFile(content, "w", ZIP_STORED) as archive:
         try:
@@ -125,12 +125,3 @@ def _volumes(planes: Planes, geometry: Planes) -> LesionLabels:
     for index in range(len(planes)):
         classes[index], instances[index] = planes.plane(index)
     return LesionLabels(classes, instances, geometry.affine)
-
-
-def _labels(row: Labelling) -> Planes:
-    return planes_at(settings.FOLDER.results / row.folder / PLANES)
-
-
-def _geometry(row: Labelling) -> Planes:
-    """Labels lie where their scan does, which says where that is."""
-    return planes_at(settings.FOLDER.scans / row.scan.folder / "planes.zip")

@@ -30,6 +30,9 @@ class Token(models.Model):
     made_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, help_text="the last call, to some minutes")
+    checked_at = models.FloatField(
+        default=0.0, help_text="when its owner's directory last knew him; seconds of the epoch"
+    )
     revoked_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -78,16 +79,19 @@ _BUSY = CovidlitError(
 
 def handle_errors(api: NinjaAPI) -> None:
     """Let the API answer all errors as problems."""
-    api.add_exception_handler(ApiProblem, _of_api)
-    api.add_exception_handler(WrongOffset, _wrong_offset)
-    api.add_exception_handler(CovidlitError, lambda request, error: answer(400, error))
-    api.add_exception_handler(Http404, lambda request, error: answer(404, NOT_THERE))
-    api.add_exception_handler(PermissionDenied, lambda request, error: answer(403, _NO_RIGHT))
-    api.add_exception_handler(ValidationError, _invalid)
-    api.add_exception_handler(HttpError, _http)
-    api.add_exception_handler(RequestDataTooBig, lambda request, error: answer(413, too_large()))
-    api.add_exception_handler(OperationalError, _busy)
-    api.add_exception_handler(Exception, _fault)
+    handlers: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
+        ApiProblem: _of_api,
+        WrongOffset: _wrong_offset,
+        CovidlitError: lambda request, error: answer(400, error),
+        Http404: lambda request, error: answer(404, NOT_THERE),
+        PermissionDenied: lambda request, error: answer(403, _NO_RIGHT),
+        ValidationError: _invalid,
+        HttpError: _http,
+        OperationalError: _busy,
+        Exception: _fault,
+    }
+    for kind, handler in handlers.items():
+        api.add_exception_handler(kind, handler)
 
 
 def too_large() -> CovidlitError:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
@@ -15,14 +14,23 @@ from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.api.labellings import labelling_answer
 from covidlit.platform.api.operations import operation, raw
 from covidlit.platform.api.schemas import Key, LabellingAnswer, Plane, ScanAnswer
-from covidlit.platform.api.stored_planes import PLANE_HEADERS, check_index, plane_answer, planes_at
+from covidlit.platform.api.stored_planes import (
+    PLANE_HEADERS,
+    check_index,
+    label_planes,
+    plane_answer,
+    planes_at,
+    scan_planes,
+)
 from covidlit.platform.registry.models import Scan
-from covidlit.platform.viewing.picture import KEPT, picture_of
 from covidlit.platform.viewing.seen import looked_at
+from covidlit.platform.viewing.slices import picture_of
 from covidlit.platform.viewing.views import newest_labellings
 
 router = Router(tags=["scans"])
+Axis = Literal["axial", "coronal", "sagittal"]
 Window = Literal["lung", "soft", "bone"]
+Lesion = Annotated[int | None, Query(ge=1, le=10**6)]
 
 
 @operation(router, "GET", "/scans/{int:pk}", Right.VIEW, ScanAnswer)
@@ -45,15 +53,19 @@ def slice_of_scan(
     request: HttpRequest,
     pk: Key,
     index: Plane,
+    axis: Axis = "axial",
     window: Window = "lung",
     labels: bool = True,
-    lesion: Annotated[int | None, Query(ge=1, le=10**6)] = None,
+    lesion: Lesion = None,
 ) -> HttpResponse:
-    """A slice as a picture, from the feet, with the outlines of the newest labelling."""
+    """A slice as a picture, from the feet, front or right, with the newest labelling's outlines."""
     found = _seen(request, pk)
-    check_index(index, found.n_slices)
-    picture = picture_of(found, index, window, labels, lesion)
-    return HttpResponse(picture, content_type="image/png", headers={"Cache-Control": KEPT})
+    check_index(index, len(planes_at(scan_planes(found), axis)))
+    newest = found.labellings.first() if labels else None
+    both: Any = (None, None)
+    if newest is not None:
+        both = planes_at(label_planes(newest), axis).plane(index)
+    return picture_of(request, found, index, both, axis)  # which asks for window and lesion too
 
 
 @operation(
@@ -64,7 +76,7 @@ def plane_of_scan(request: HttpRequest, pk: Key, index: Plane) -> HttpResponse:
     """Hounsfield units of an axial plane, from the feet: int16, little-endian, row by row."""
     found = _seen(request, pk)
     check_index(index, found.n_slices)
-    planes = planes_at(settings.FOLDER.scans / found.folder / "planes.zip")
+    planes = planes_at(scan_planes(found))
     return plane_answer(planes.plane(index), planes)
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from django.http import HttpResponse
 from numpy.typing import NDArray
 
 from covidlit.platform.api.problems import ApiProblem
-from covidlit.platform.viewing.picture import KEPT
-from covidlit.platform.viewing.planes import Planes
+from covidlit.platform.measuring.bring import PLANES
+from covidlit.platform.registry.models import Labelling, Scan
+from covidlit.platform.viewing.planes import AXIAL, Planes
 
 PLANE_HEADERS = {
     "X_Shape": "rows, columns",
@@ -22,14 +24,24 @@ PLANE_HEADERS = {
 """Of an answer of `plane_answer`, and what they say."""
 
 
-def planes_at(path: Path) -> Planes:
-    """The planes in a file.
+def scan_planes(scan: Scan) -> Path:
+    """Where the planes of a scan lie."""
+    return Path(settings.FOLDER.scans / scan.folder / "planes.zip")
+
+
+def label_planes(labelling: Labelling) -> Path:
+    """Where the planes of its labels lie."""
+    return Path(settings.FOLDER.results / labelling.folder / PLANES)
+
+
+def planes_at(path: Path, axis: str = AXIAL) -> Planes:
+    """The planes of an axis, by where the axial ones lie.
 
     Raises:
         ApiProblem: 404, the file is not there.
     """
     try:
-        return Planes(path)
+        return Planes(path, axis)
     except FileNotFoundError as error:
         raise ApiProblem(
             404, "its planes are not on the disk.", where="the platform",
@@ -57,6 +69,6 @@ def plane_answer(values: NDArray[Any], geometry: Planes) -> HttpResponse:
         "X-Type": little.dtype.str,
         "X-Spacing-Mm": ",".join(f"{mm:g}" for mm in geometry.spacing),
         "X-Affine": ",".join(repr(float(each)) for each in geometry.affine.ravel()),
-        "Cache-Control": KEPT,
+        "Cache-Control": "private, max-age=60",
     }
     return HttpResponse(little.tobytes(), content_type="application/octet-stream", headers=headers)

@@ -6,7 +6,8 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
 
-from covidlit.platform.accounts.models import Centre, StudyGroup, User
+from covidlit.platform.accounts.models import User
+from covidlit.platform.accounts.places import places_with
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.models import Upload
@@ -16,27 +17,17 @@ from covidlit.platform.jobs.models import JobState
 from covidlit.platform.jobs.queue import enqueue
 
 
-def places_of(user: User) -> list[tuple[Centre, StudyGroup]]:
-    """Centres and study groups for which a person may bring scans in."""
-    scopes = user.scopes_with(Right.UPLOAD)
-    return [
-        (centre, group)
-        for centre in Centre.objects.all()
-        for group in StudyGroup.objects.all()
-        if any(
-            scope.centre_id in (None, centre.pk) and scope.study_group_id in (None, group.pk)
-            for scope in scopes
-        )
-    ]
-
-
 def begin_upload(user: User, centre: str, study_group: str) -> Upload:
     """A new upload, to which its files are added.
 
     Raises:
         PermissionDenied: the person may not bring scans in for these, or they are not there.
     """
-    named = [p for p in places_of(user) if (p[0].name, p[1].name) == (centre, study_group)]
+    named = [
+        p
+        for p in places_with(user, Right.UPLOAD)
+        if (p[0].name, p[1].name) == (centre, study_group)
+    ]
     if not named:
         raise PermissionDenied
     with transaction.atomic():

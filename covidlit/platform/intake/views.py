@@ -8,11 +8,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from covidlit.platform.accounts.pages import page, person
+from covidlit.platform.accounts.places import places_with
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.intake.models import Upload
 from covidlit.platform.intake.receiving import MOST_PIECE, UploadRefused
-from covidlit.platform.intake.steps import begin_upload, finish_upload, places_of
+from covidlit.platform.intake.steps import begin_upload, finish_upload
 
 
 @require_GET
@@ -21,7 +22,7 @@ def uploads(request: HttpRequest) -> HttpResponse:
     """Uploads of the scopes in which one may upload, and a form for a new one."""
     rows = Upload.objects.seen_by(person(request), Right.UPLOAD)
     shown = rows.select_related("owner", "centre", "study_group", "job")[:50]
-    places = places_of(person(request))
+    places = places_with(person(request), Right.UPLOAD)
     return render(
         request,
         "uploads.html",
