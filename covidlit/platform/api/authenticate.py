@@ -172,7 +172,7 @@ def check_right(caller: Caller, right: Right | None) -> None:
 
 
 def _is_known(token: Token, request: HttpRequest) -> bool:
-    """Whether the directory that its owner came from still knows him, as it is asked of sessions."""
+    """Whether the directory that its owner came from still knows him, as sessions ask it."""
     if not token.owner.directory:
         return True
     checked = confirmed_at(token.owner, request, token.checked_at)
