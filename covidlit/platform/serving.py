@@ -44,6 +44,7 @@ def serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], N
 
 
 def _serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], None]) -> None:
+    from covidlit.platform.exporting.kept import look_for_old
     from covidlit.platform.jobs.lost import look_for_lost
 
     running: dict[str, subprocess.Popen[bytes]] = {}
@@ -71,6 +72,7 @@ def _serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], 
             if time.monotonic() - looked > _LOST_SECONDS:
                 looked = time.monotonic()
                 look_for_lost()
+                look_for_old()
     finally:
         _end(running)
 

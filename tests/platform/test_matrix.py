@@ -60,8 +60,14 @@ def _grade(number: int) -> Callable[[Hospital], dict[str, Any]]:
 PAGES = {
     "patients": Page("get"),
     "patient": Page("get", lambda h: {"pseudonym": h.patient.pseudonym}, is_of_object=True),
+    "report": Page(
+        "get", lambda h: {"pseudonym": h.patient.pseudonym}, well=(404,), is_of_object=True
+    ),
     "scan": Page("get", lambda h: {"pk": h.scans[0].pk}, is_of_object=True),
     "slice": Page("get", lambda h: {"pk": h.scans[0].pk, "index": 2}, is_of_object=True),
+    "plane": Page(
+        "get", lambda h: {"pk": h.scans[0].pk, "axis": "coronal", "index": 2}, is_of_object=True
+    ),
     "uploads": Page("get"),
     "begin_upload": Page(
         "post", data=lambda h: {"centre": h.centre.name, "study_group": h.group.name}, well=(302,)
@@ -69,6 +75,14 @@ PAGES = {
     "upload": Page("get", lambda h: {"pk": h.upload.pk}, is_of_object=True),
     "piece": Page("put", lambda h: {"pk": h.upload.pk}, well=(404,), is_of_object=True),
     "finish_upload": Page("post", lambda h: {"pk": h.upload.pk}, well=(404,), is_of_object=True),
+    "clinical_tables": Page("get"),
+    "add_clinical_table": Page(
+        "post", data=lambda h: {"centre": h.centre.name, "study_group": h.group.name}, well=(302,)
+    ),
+    "clinical_table": Page("get", lambda h: {"pk": h.table.pk}, is_of_object=True),
+    "withdraw_clinical_table": Page(
+        "post", lambda h: {"pk": h.table.pk}, well=(404,), is_of_object=True
+    ),
     "jobs": Page("get"),
     "job_state": Page("get", lambda h: {"pk": h.job.pk}, is_of_object=True),
     "end_job": Page("post", lambda h: {"pk": h.job.pk}, well=(302,), is_of_object=True),
@@ -98,9 +112,9 @@ PAGES = {
     "trail": Page("get"),
 }
 """A new page has to be added here: the first test names those that are not. Pieces and the end of
-an upload are its owner's alone."""
+an upload are its owner's alone; a table is withdrawn once its job is over."""
 
-BY_SCOPE = ("give_role", "take_role", "begin_upload")
+BY_SCOPE = ("give_role", "take_role", "begin_upload", "add_clinical_table")
 """Pages that refuse a foreign centre by 403: what they name is no secret."""
 
 

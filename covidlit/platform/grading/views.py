@@ -185,7 +185,7 @@ def _grade(request: HttpRequest, pk: int, level: Level) -> HttpResponse:
         request,
         "grading_scan.html",
         {
-            **scan_shown(scan),
+            **scan_shown(scan, standing.newest),
             **_pages(level),
             "form": form,
             "standing": standing,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from covidlit.platform.registry.models import Scan
+from django.urls import reverse
+
+from covidlit.platform.registry.models import Labelling, Scan
 from covidlit.platform.viewing.drawing import WINDOWS
+from covidlit.platform.viewing.planes import CORONAL, SAGITTAL
+from covidlit.platform.viewing.slices import volume_of
 
 
-def scan_shown(scan: Scan) -> dict[str, Any]:
-    """What `slices.html` and `lesions.html` need."""
-    labelling = scan.labellings.first()
+def scan_shown(scan: Scan, labelling: Labelling | None) -> dict[str, Any]:
+    """What `slices.html` and `lesions.html` need of a scan and one of its versions."""
     return {
         "scan": scan,
         "labelling": labelling,
@@ -18,4 +21,8 @@ def scan_shown(scan: Scan) -> dict[str, Any]:
         "others": [each for each in scan.patient.scans.all() if each.pk != scan.pk],
         "windows": list(WINDOWS),
         "first": scan.n_slices // 2,
+        "axes": [
+            (axis, reverse("plane", args=[scan.pk, axis, 0]), len(volume_of(scan, axis)))
+            for axis in (CORONAL, SAGITTAL)
+        ],
     }
