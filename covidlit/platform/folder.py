@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import tomllib
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from covidlit.errors import ConfigError
@@ -22,7 +24,7 @@ SECRET_FILE = "secret.key"
 TEMPLATE = """\
 # Settings of this platform. After a change, stop `covidlit platform serve` and start it again.
 title = "{title}"
-database = ""                # postgresql://user:password@host/name; empty: db.sqlite3 here
+database = {database}                # postgresql://user:password@host/name; empty: db.sqlite3 here
 hosts = ["localhost", "127.0.0.1", "[::1]"]  # names under which browsers reach it
 https = false                # true behind a proxy that ends TLS: cookies go by HTTPS alone
 
@@ -136,9 +138,20 @@ class PlatformFolder:
         """Uploads that are not taken in yet."""
         return self.root / "uploads"
 
+    def removing(self) -> FileLock:
+        """Held while files of uploads are removed, and while a backup makes sure of them."""
+        return FileLock(self.root / ".removing")
 
-def make_platform_folder(root: str | Path, title: str = "covidlit") -> PlatformFolder:
+
+def make_platform_folder(
+    root: str | Path, title: str = "covidlit", database: str = ""
+) -> PlatformFolder:
     """Make the folder of a new platform; a secret that is there is kept.
+
+    Args:
+        root: the folder.
+        title: what its pages are headed with.
+        database: address of a PostgreSQL database; empty: SQLite.
 
     Raises:
         ConfigError: there is a platform already.
@@ -159,7 +172,8 @@ def make_platform_folder(root: str | Path, title: str = "covidlit") -> PlatformF
             file.write(secrets.token_urlsafe(64))
     escaped = "".join(c for c in title if c.isprintable()).replace("\\", "\\\\")
     escaped = escaped.replace('"', '\\"')
-    write_text(root / SETTINGS_FILE, TEMPLATE.format(title=escaped))  # last: it is a platform now
+    text = TEMPLATE.format(title=escaped, database=json.dumps(database))
+    write_text(root / SETTINGS_FILE, text)  # last: it is a platform now
     return PlatformFolder(root)
 
 

@@ -27,8 +27,8 @@ def prepare(folder: PlatformFolder) -> None:
     call_command("collectstatic", interactive=False, verbosity=0)
 
 
-def make_platform(root: str | Path, title: str = "covidlit") -> PlatformFolder:
+def make_platform(root: str | Path, title: str = "covidlit", database: str = "") -> PlatformFolder:
     """A new platform without accounts; see `make_platform_folder`."""
-    folder = make_platform_folder(root, title)
+    folder = make_platform_folder(root, title, database)
     prepare(folder)
     return folder

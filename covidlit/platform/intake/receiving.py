@@ -123,7 +123,8 @@ def _is_same(upload: Upload, name: str, of: str) -> bool:
 
 def remove_files(upload: Upload) -> None:
     """Remove the files of an upload that is taken in, or given up."""
-    shutil.rmtree(folder_of(upload), ignore_errors=True)
+    with settings.FOLDER.removing():
+        shutil.rmtree(folder_of(upload), ignore_errors=True)
 
 
 def safe_place(root: Path, name: str) -> Path:

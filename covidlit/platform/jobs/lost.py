@@ -58,6 +58,18 @@ def requeue_lost() -> list[int]:
     return found
 
 
+def let_wait_again() -> int:
+    """Give every job that ran or waited to the workers; how many. For when no worker is there."""
+    running = Job.objects.filter(state=JobState.RUNNING)
+    running.filter(cancel_asked=True).update(state=JobState.CANCELLED, ended_at=timezone.now())
+    running.update(state=JobState.WAITING, heartbeat_at=None)
+    waiting = Job.objects.filter(state=JobState.WAITING).order_by("pk")
+    for pk in waiting.values_list("pk", flat=True):
+        if not perform.is_queued(pk):
+            perform.enqueue(pk)
+    return waiting.count()
+
+
 def _own(job: Job) -> Any:
     """The job, unless something has happened to it since it was looked at."""
     return Job.objects.filter(
