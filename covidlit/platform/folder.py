@@ -7,10 +7,10 @@ import os
 import secrets
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
 
 from covidlit.errors import ConfigError
 from covidlit.files import make_folder, write_text
@@ -32,15 +32,24 @@ https = false                # true behind a proxy that ends TLS: cookies go by 
 idle_minutes = 30            # a session ends after so long without a click
 longest_hours = 12           # and after so long in any case
 
+[accounts]
+second_factor = "administrators"  # who must have one: administrators, everybody, or optional
+
 [uploads]
 max_gib = 8.0                # of one upload, unpacked
 max_files = 20000            # of one upload
+max_open = 5                 # uploads of one person that are not taken in yet
+keep_hours = 168.0           # files of an upload that nobody goes on with are removed then
 
 [jobs]
 workers = 1                  # processes that read and measure scans
 max_minutes = 120.0          # of one job
 max_gib = 12.0               # memory of one job
 lost_seconds = 45.0          # without a sign of its worker, a job is given to another one
+
+[operation]
+log = "plain"                # or json: a line of JSON for each entry
+metrics_from = ["127.0.0.1", "::1"]  # addresses and networks that may read /metrics/
 
 [models]
 lesions = ""                 # run of model=maskrcnn, or its exported folder, that labels new scans
@@ -59,11 +68,19 @@ class SessionSettings(_Strict):
     longest_hours: float = Field(default=12.0, gt=0)
 
 
+class AccountSettings(_Strict):
+    """Who must have a second factor."""
+
+    second_factor: Literal["optional", "administrators", "everybody"] = "administrators"
+
+
 class UploadSettings(_Strict):
-    """How much one upload may be."""
+    """How much one upload may be, and how long one is kept that nobody goes on with."""
 
     max_gib: float = Field(default=8.0, gt=0)
     max_files: int = Field(default=20_000, gt=0)
+    max_open: int = Field(default=5, gt=0)
+    keep_hours: float = Field(default=168.0, gt=0)
 
 
 class JobSettings(_Strict):
@@ -73,6 +90,13 @@ class JobSettings(_Strict):
     max_minutes: float = Field(default=120.0, gt=0)
     max_gib: float = Field(default=12.0, gt=0)
     lost_seconds: float = Field(default=45.0, ge=5)
+
+
+class OperationSettings(_Strict):
+    """What the platform tells those who run it."""
+
+    log: Literal["plain", "json"] = "plain"
+    metrics_from: list[IPvAnyNetwork] = Field(default=["127.0.0.1", "::1"], validate_default=True)
 
 
 class ModelSettings(_Strict):
@@ -90,8 +114,10 @@ class PlatformSettings(_Strict):
     hosts: list[str] = ["localhost", "127.0.0.1", "[::1]"]
     https: bool = False
     sessions: SessionSettings = SessionSettings()
+    accounts: AccountSettings = AccountSettings()
     uploads: UploadSettings = UploadSettings()
     jobs: JobSettings = JobSettings()
+    operation: OperationSettings = OperationSettings()
     models: ModelSettings = ModelSettings()
 
 

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 _LOST_SECONDS = 15.0
+_TIDY_SECONDS = 3600.0
 _GRACE_SECONDS = 30.0
 MOST_FAILURES = 20
 """So often a process is started again before the platform gives up."""
@@ -45,12 +46,13 @@ def serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], N
 
 def _serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], None]) -> None:
     from covidlit.platform.jobs.lost import look_for_lost
+    from covidlit.platform.operation.tidying import tidy
 
     running: dict[str, subprocess.Popen[bytes]] = {}
     asked = _asked_to_end()
     commands = {"pages": _pages(host, port)}
     commands |= {f"worker {n + 1}": _worker() for n in range(folder.settings.jobs.workers)}
-    looked = 0.0
+    looked = tidied = 0.0
     failures: dict[str, int] = {}
     try:
         for name, command in commands.items():
@@ -71,6 +73,9 @@ def _serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], 
             if time.monotonic() - looked > _LOST_SECONDS:
                 looked = time.monotonic()
                 look_for_lost()
+            if time.monotonic() - tidied > _TIDY_SECONDS:
+                tidied = time.monotonic()
+                tidy()
     finally:
         _end(running)
 

@@ -46,6 +46,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "covidlit.platform.accounts.middleware.NotStored",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "covidlit.platform.accounts.middleware.AccountFirst",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 

@@ -26,6 +26,7 @@ urlpatterns = [
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/<int:pk>/state/", jobs.state, name="job_state"),
     path("jobs/<int:pk>/end/", jobs.end, name="end_job"),
+    path("jobs/<int:pk>/again/", jobs.again, name="job_again"),
     path("people/", accounts.people, name="people"),
     path("people/add/", accounts.add_person, name="add_person"),
     path("people/roles/give/", accounts.give, name="give_role"),

@@ -57,6 +57,7 @@ PAGES = {
     "jobs": Page("get"),
     "job_state": Page("get", lambda h: {"pk": h.job.pk}, is_of_object=True),
     "end_job": Page("post", lambda h: {"pk": h.job.pk}, well=(302,), is_of_object=True),
+    "job_again": Page("post", lambda h: {"pk": h.job.pk}, well=(302,), is_of_object=True),
     "people": Page("get"),
     "add_person": Page("post", well=(302,)),
     "give_role": Page(

@@ -41,7 +41,8 @@ def note_failure(sender: Any, credentials: dict[str, Any], **_: Any) -> None:
 
 @receiver(password_changed)
 def note_password(sender: Any, user: User, **_: Any) -> None:
-    """Record that a person chose another password."""
+    """Record that a person chose another password, which is now his own."""
+    User.objects.filter(pk=user.pk).update(password_is_first=False)
     record(user, "changed the password", user.get_username())
 
 

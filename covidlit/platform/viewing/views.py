@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from covidlit.cohort.factor_definitions import DEFINITIONS
+from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
@@ -95,6 +96,7 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
             "labelling": labelling,
             "lesions": lesions,
             "others": others,
+            "notes": found.notes if _may_read_notes(user, found) else "",
             "windows": list(WINDOWS),
             "first": found.n_slices // 2,
             "factors": [
@@ -102,6 +104,12 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
             ],
         },
     )
+
+
+def _may_read_notes(user: User, found: Scan) -> bool:
+    """Whether somebody may know names of files, which hospitals often name after patients."""
+    own = Patient.objects.filter(pk=found.patient_id)
+    return any(own.seen_by(user, right).exists() for right in (Right.UPLOAD, Right.IDENTIFY))
 
 
 @require_GET
