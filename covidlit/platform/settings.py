@@ -7,6 +7,7 @@ from typing import Any
 
 from covidlit.platform.database import database_settings
 from covidlit.platform.folder import current_folder
+from covidlit.platform.operation.logs import logging_settings
 
 FOLDER = current_folder()
 _OWN = FOLDER.settings
@@ -34,6 +35,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "covidlit.platform.operation.requests.Told",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -153,14 +155,7 @@ CACHES = {
 }
 """Counts of failed log-ins, which all processes share."""
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"django": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
-}
+LOGGING = logging_settings(_OWN.operation.log)
 
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -11,6 +11,7 @@ from django.urls import include, path, re_path
 from covidlit.platform.accounts import views as accounts
 from covidlit.platform.intake import views as intake
 from covidlit.platform.jobs import views as jobs
+from covidlit.platform.operation import metrics
 from covidlit.platform.viewing import audit_views, health, views
 
 urlpatterns = [
@@ -33,6 +34,7 @@ urlpatterns = [
     path("people/roles/<int:pk>/take/", accounts.take, name="take_role"),
     path("trail/", audit_views.trail, name="trail"),
     path("health/", health.health, name="health"),
+    path("metrics/", metrics.metrics, name="metrics"),
     # Accounts are made, and passwords reset, by an administrator: there are no e-mails.
     re_path("^account/(signup|email|confirm-email|password/reset)(/|$)", health.not_there),
     path("account/", include("allauth.account.urls")),

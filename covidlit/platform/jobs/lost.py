@@ -22,7 +22,7 @@ def look_for_lost() -> None:
         for number in requeue_lost():
             log.warning("The worker of job %s was lost.", number)
     except DatabaseError as error:  # gone for a while: the next look may find it back
-        log.error("The database does not answer: %s", error)
+        log.error("The database does not answer: %s", type(error).__name__)
     finally:
         close_old_connections()
 

@@ -146,6 +146,7 @@ def new_container(
         return
     with part_of(out) as part:
         yield _Folder(part, since, known or {})
+        os.sync()  # once for all files: it has its name when it is on the disk
 
 
 @contextmanager
@@ -166,7 +167,6 @@ def part_of(folder: Path) -> Iterator[Path]:
             try:
                 part.mkdir(mode=0o700)
                 yield part
-                os.sync()  # once for all files: it has its name when it is on the disk
                 part.rename(folder)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
