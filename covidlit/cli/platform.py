@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from covidlit.errors import ConfigError, CovidlitError
+from covidlit.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -243,6 +245,42 @@ def restore(
     if done.missing:
         typer.echo(f"The backup does not hold: {', '.join(done.missing[:10])}", err=True)
         raise typer.Exit(1)
+
+
+@app.command()
+def migrate(
+    folder: _Folder,
+    out: Annotated[
+        Path | None, typer.Option(help="Of the backup that is made first; by default beside it.")
+    ] = None,
+) -> None:
+    """Bring a platform's database to this version of covidlit, after a backup.
+
+    There is no way back but the backup, with the version of covidlit that made it.
+    """
+    with _friendly():
+        _require_extra()
+        from covidlit.platform.folder import PlatformFolder
+        from covidlit.platform.operation.backing_up import backup as back_up
+        from covidlit.platform.serving import alone
+        from covidlit.platform.setup import prepare, use_platform
+
+        own = PlatformFolder(folder)
+        use_platform(own)
+        from covidlit.platform.audit.trail import record
+        from covidlit.platform.operation.migrating import Schema, schema_of_database
+
+        with alone(own):
+            if schema_of_database(own.root) is not Schema.OLDER:
+                typer.echo(f"{folder} is of this version of covidlit already.")
+                return
+            moment = datetime.now().strftime("%Y%m%d-%H%M%S")
+            kept = out or own.root.with_name(f"{own.root.name}-before-{__version__}-{moment}")
+            back_up(own, kept, say=typer.echo)
+            typer.echo(f"A backup is in {kept}.")
+            prepare(own, migrate=True)
+            record(None, "migrated the platform", "database", "", {"covidlit": __version__})
+    typer.echo(f"{folder} is of covidlit {__version__} now.")
 
 
 def _require_extra() -> None:

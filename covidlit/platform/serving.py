@@ -37,13 +37,13 @@ def serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], N
     """Serve pages and do jobs until the process is asked to end.
 
     Args:
-        folder: of the platform; its database is brought to this version of covidlit first.
+        folder: of the platform, whose database is of this version of covidlit.
         host, port: to listen on.
         on_ready: called when everything was started.
     """
-    with _alone(folder), _free(host, port):
+    with alone(folder), _free(host, port):
         prepare(folder)
-    with _alone(folder):
+    with alone(folder):
         _serve(folder, host, port, on_ready)
 
 
@@ -101,7 +101,7 @@ def _started(command: list[str], variables: dict[str, str]) -> subprocess.Popen[
 
 
 @contextmanager
-def _alone(folder: PlatformFolder) -> Iterator[None]:
+def alone(folder: PlatformFolder) -> Iterator[None]:
     """Keep a second server from the folder.
 
     Raises:

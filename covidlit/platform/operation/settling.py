@@ -12,7 +12,7 @@ from covidlit.platform.setup import prepare
 
 def main(last_entry: int, last_chain: str) -> int:
     """Check the audit trail, end sessions, and let jobs that ran wait again."""
-    prepare(current_folder())
+    prepare(current_folder(), migrate=True)
     from django.contrib.sessions.models import Session
     from django.db import transaction
 
