@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import secrets
-import shutil
 from pathlib import Path, PurePosixPath
 
 from django.conf import settings
@@ -17,9 +15,6 @@ from covidlit.platform.intake.models import Upload
 
 MOST_PIECE = 16 << 20
 """Bytes of a piece."""
-
-REMOVED = ".removed."
-"""How names of folders begin that are being removed."""
 
 LONGEST_NAME = 200
 _DEEPEST = 12
@@ -127,14 +122,7 @@ def _is_same(upload: Upload, name: str, of: str) -> bool:
 
 def remove_files(upload: Upload) -> None:
     """Remove the files of an upload that is taken in, or given up."""
-    folder = folder_of(upload)
-    away = folder.with_name(f"{REMOVED}{folder.name}.{secrets.token_hex(4)}")
-    with settings.FOLDER.removing():
-        try:
-            folder.rename(away)  # all at once: nobody finds a part of them
-        except FileNotFoundError:
-            return
-    shutil.rmtree(away, ignore_errors=True)
+    settings.FOLDER.remove(folder_of(upload))
 
 
 def safe_place(root: Path, name: str) -> Path:

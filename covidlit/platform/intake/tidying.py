@@ -14,8 +14,9 @@ from django.utils import timezone
 
 from covidlit.platform.accounts.models import User
 from covidlit.platform.audit.trail import record
+from covidlit.platform.folder import REMOVED
 from covidlit.platform.intake.models import Upload
-from covidlit.platform.intake.receiving import REMOVED, folder_of, remove_files
+from covidlit.platform.intake.receiving import folder_of, remove_files
 from covidlit.platform.jobs.models import JobState
 
 log = logging.getLogger(__name__)

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from covidlit.platform.accounts.models import Centre, StudyGroup, User
 from covidlit.platform.accounts.pages import page, person
+from covidlit.platform.accounts.places import places_with
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.audit.trail import record
@@ -39,7 +40,7 @@ def uploads(request: HttpRequest) -> HttpResponse:
     rows = Upload.objects.seen_by(person(request), Right.UPLOAD)
     rows = rows.select_related("owner", "centre", "study_group", "job")
     shown = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    places = _places(request)
+    places = places_with(person(request), Right.UPLOAD)
     return render(
         request,
         "uploads.html",
@@ -57,7 +58,11 @@ def begin(request: HttpRequest) -> HttpResponse:
     """A new upload, for a centre and a study group in which one may."""
     centre = Centre.objects.filter(name=request.POST.get("centre", "")).first()
     group = StudyGroup.objects.filter(name=request.POST.get("study_group", "")).first()
-    if centre is None or group is None or (centre, group) not in _places(request):
+    if (
+        centre is None
+        or group is None
+        or (centre, group) not in places_with(person(request), Right.UPLOAD)
+    ):
         raise PermissionDenied
     if (problem := too_many_open(person(request))) is not None:
         if request.headers.get("accept") == "application/json":
@@ -121,17 +126,3 @@ def finish(request: HttpRequest, pk: int) -> HttpResponse:
             own.job = enqueue(KIND, own.owner, own.centre, own.study_group, upload=own.pk)
             own.save(update_fields=["finished_at", "job"])
     return redirect("upload", pk=found.pk)
-
-
-def _places(request: HttpRequest) -> list[tuple[Centre, StudyGroup]]:
-    """Centres and study groups in which the person may upload."""
-    scopes = person(request).scopes_with(Right.UPLOAD)
-    return [
-        (centre, group)
-        for centre in Centre.objects.all()
-        for group in StudyGroup.objects.all()
-        if any(
-            scope.centre_id in (None, centre.pk) and scope.study_group_id in (None, group.pk)
-            for scope in scopes
-        )
-    ]

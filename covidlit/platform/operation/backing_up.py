@@ -139,7 +139,9 @@ def _written(
             with folder.removing():
                 moment = datetime.now(UTC).isoformat(timespec="seconds")
                 taken = stack.enter_context(snapshot(folder, room))
-                _hold(folder.uploads, room / "uploads", [str(row[0]) for row in taken.ask(_OPEN)])
+                held = [str(row[0]) for row in taken.ask(_OPEN)]
+                held += [path.name for path in folder.uploads.glob("clinical-*")]
+                _hold(folder.uploads, room / "uploads", held)
             say("The database is copied ...")
             taken.write(room / (name := FILES[taken.kind]))
             sums[name], n_bytes = container.add(name, room / name)

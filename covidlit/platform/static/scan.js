@@ -17,6 +17,7 @@ function settings() {
     labels: own.querySelector(".outlines").checked ? "1" : "0",
   };
   if (chosen.lesion) found.lesion = chosen.lesion;
+  if (own.dataset.version) found.version = own.dataset.version;
   return found;
 }
 
@@ -81,3 +82,17 @@ if (prior) {
   prior.querySelector(".other").addEventListener("change", show);
   prior.querySelector(".linked").addEventListener("change", show);
 }
+
+// A correction that is being measured: the page is shown anew when it is a version.
+const measured = document.querySelector("[data-state]");
+async function watch(version) {
+  const answer = await fetch(measured.dataset.state);
+  if (!answer.ok) return;
+  const now = await answer.json();
+  if (version !== undefined && (now.version !== version || now.state === "failed")) {
+    location.reload();
+    return;
+  }
+  if (now.state === "waiting" || now.state === "running") setTimeout(() => watch(now.version), 2000);
+}
+if (measured) watch();

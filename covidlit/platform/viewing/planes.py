@@ -20,8 +20,8 @@ _LEVEL = 1
 
 
 def write_planes(scan: Scan, path: Path) -> None:
-    """The Hounsfield units of a scan, int16."""
-    _write(scan.hu, path, spacing=list(scan.spacing))
+    """The Hounsfield units of a scan, int16, with its place in the patient."""
+    _write(scan.hu, path, spacing=list(scan.spacing), affine=scan.affine.tolist())
 
 
 def write_label_planes(
@@ -51,6 +51,11 @@ class Planes:
         """mm, (z, y, x)."""
         z, y, x = self._about["spacing"]
         return float(z), float(y), float(x)
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """Of a scan: index (z, y, x) to mm in LPS."""
+        return np.array(self._about["affine"], np.float64)
 
     def plane(self, index: int) -> NDArray[Any]:
         """One plane, by its index from the feet."""
