@@ -102,3 +102,16 @@ def test_a_second_factor_opens_the_pages_once_it_is_there(monkeypatch: pytest.Mo
     assert client.get("/").status_code == 302
     TOTP.activate(user, secret)
     assert client.get("/").status_code == 200
+
+
+def test_the_hospitals_own_accounts_have_the_factors_of_its_directory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _asking(monkeypatch, "everybody")
+    user = make_user("somebody", PASSWORD)
+    give_role(user, Role.ADMINISTRATOR)
+    client = Client()
+    client.force_login(user)
+    assert client.get("/").status_code == 302
+    User.objects.update(directory=User.OIDC)
+    assert client.get("/").status_code == 200

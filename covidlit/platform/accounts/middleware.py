@@ -66,9 +66,12 @@ class AccountFirst:
 
 
 def lacks_second_factor(user: User) -> bool:
-    """Whether the settings ask for a second factor that the person has not."""
+    """Whether the settings ask for a second factor that the person has not.
+
+    Whoever logs in by the hospital's directory has the factors that it asks for.
+    """
     asked = settings.FOLDER.settings.accounts.second_factor
-    if asked == "optional":
+    if asked == "optional" or user.directory:
         return False
     if asked == "administrators" and Right.MANAGE not in user.rights_anywhere():
         return False
