@@ -16,6 +16,7 @@ from covidlit.platform.exporting import views as exporting
 from covidlit.platform.grading import views as grading
 from covidlit.platform.intake import views as intake
 from covidlit.platform.jobs import views as jobs
+from covidlit.platform.operation import metrics
 from covidlit.platform.viewing import audit_views, health, report, views
 
 urlpatterns = [
@@ -53,6 +54,7 @@ urlpatterns = [
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/<int:pk>/state/", jobs.state, name="job_state"),
     path("jobs/<int:pk>/end/", jobs.end, name="end_job"),
+    path("jobs/<int:pk>/again/", jobs.again, name="job_again"),
     path("grading/", grading.grading, name="grading"),
     path("grading/first/", grading.first_queue, name="first_queue"),
     path("grading/first/next/", grading.next_first, name="next_first"),
@@ -67,6 +69,7 @@ urlpatterns = [
     path("people/roles/<int:pk>/take/", accounts.take, name="take_role"),
     path("trail/", audit_views.trail, name="trail"),
     path("health/", health.health, name="health"),
+    path("metrics/", metrics.metrics, name="metrics"),
     # Accounts are made, and passwords reset, by an administrator: there are no e-mails.
     re_path("^account/(signup|email|confirm-email|password/reset)(/|$)", health.not_there),
     path("account/", include("allauth.account.urls")),

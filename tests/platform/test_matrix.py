@@ -86,6 +86,7 @@ PAGES = {
     "jobs": Page("get"),
     "job_state": Page("get", lambda h: {"pk": h.job.pk}, is_of_object=True),
     "end_job": Page("post", lambda h: {"pk": h.job.pk}, well=(302,), is_of_object=True),
+    "job_again": Page("post", lambda h: {"pk": h.job.pk}, well=(302,), is_of_object=True),
     "grading": Page("get"),
     "first_queue": Page("get"),
     "next_first": Page("get", well=(302,)),

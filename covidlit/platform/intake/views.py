@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -25,8 +26,11 @@ from covidlit.platform.intake.receiving import (
     size_of,
 )
 from covidlit.platform.intake.take_in import KIND
+from covidlit.platform.intake.tidying import too_many_open
 from covidlit.platform.jobs.models import JobState
 from covidlit.platform.jobs.queue import enqueue
+
+PER_PAGE = 50
 
 
 @require_GET
@@ -34,13 +38,14 @@ from covidlit.platform.jobs.queue import enqueue
 def uploads(request: HttpRequest) -> HttpResponse:
     """Uploads of the scopes in which one may upload, and a form for a new one."""
     rows = Upload.objects.seen_by(person(request), Right.UPLOAD)
-    shown = rows.select_related("owner", "centre", "study_group", "job")[:50]
+    rows = rows.select_related("owner", "centre", "study_group", "job")
+    shown = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     places = places_with(person(request), Right.UPLOAD)
     return render(
         request,
         "uploads.html",
         {
-            "uploads": shown,
+            "shown": shown,
             "centres": list(dict.fromkeys(centre for centre, _ in places)),
             "study_groups": list(dict.fromkeys(group for _, group in places)),
         },
@@ -59,6 +64,11 @@ def begin(request: HttpRequest) -> HttpResponse:
         or (centre, group) not in places_with(person(request), Right.UPLOAD)
     ):
         raise PermissionDenied
+    if (problem := too_many_open(person(request))) is not None:
+        if request.headers.get("accept") == "application/json":
+            return JsonResponse({"error": problem}, status=409)
+        messages.error(request, problem)
+        return redirect("uploads")
     with transaction.atomic():
         upload = Upload.objects.create(owner=person(request), centre=centre, study_group=group)
         record(person(request), "began", str(upload), centre.name)
@@ -110,7 +120,7 @@ def finish(request: HttpRequest, pk: int) -> HttpResponse:
     with transaction.atomic():
         own = Upload.objects.select_for_update().get(pk=found.pk)
         if own.n_files == 0:
-            messages.error(request, "No file has come yet.")
+            messages.error(request, "No file of it is here.")
         elif own.job is None or own.job.state in (JobState.FAILED, JobState.CANCELLED):
             own.finished_at = timezone.now()
             own.job = enqueue(KIND, own.owner, own.centre, own.study_group, upload=own.pk)

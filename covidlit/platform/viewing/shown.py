@@ -6,7 +6,9 @@ from typing import Any
 
 from django.urls import reverse
 
-from covidlit.platform.registry.models import Labelling, Scan
+from covidlit.platform.accounts.models import User
+from covidlit.platform.accounts.rights import Right
+from covidlit.platform.registry.models import Labelling, Patient, Scan
 from covidlit.platform.viewing.drawing import WINDOWS
 from covidlit.platform.viewing.planes import CORONAL, SAGITTAL
 from covidlit.platform.viewing.slices import volume_of
@@ -26,3 +28,13 @@ def scan_shown(scan: Scan, labelling: Labelling | None) -> dict[str, Any]:
             for axis in (CORONAL, SAGITTAL)
         ],
     }
+
+
+def notes_for(user: User, scan: Scan) -> str:
+    """The reader's notes, for those who bring scans in or may know who a patient is.
+
+    They name files, which hospitals often name after patients.
+    """
+    own = Patient.objects.filter(pk=scan.patient_id)
+    may = any(own.seen_by(user, right).exists() for right in (Right.UPLOAD, Right.IDENTIFY))
+    return scan.notes if may else ""
