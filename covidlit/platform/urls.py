@@ -25,6 +25,7 @@ urlpatterns = [
     path("patients/<str:pseudonym>/report/", report.report, name="report"),
     path("scans/<int:pk>/", views.scan, name="scan"),
     path("scans/<int:pk>/slices/<int:index>.png", views.slice_picture, name="slice"),
+    path("scans/<int:pk>/planes/<str:axis>/<int:index>.png", views.slice_picture, name="plane"),
     path("scans/<int:pk>/correct/", correcting.correct, name="correct"),
     path("scans/<int:pk>/correct/begin/", correcting.begin, name="begin_correction"),
     path(

@@ -65,6 +65,9 @@ PAGES = {
     ),
     "scan": Page("get", lambda h: {"pk": h.scans[0].pk}, is_of_object=True),
     "slice": Page("get", lambda h: {"pk": h.scans[0].pk, "index": 2}, is_of_object=True),
+    "plane": Page(
+        "get", lambda h: {"pk": h.scans[0].pk, "axis": "coronal", "index": 2}, is_of_object=True
+    ),
     "uploads": Page("get"),
     "begin_upload": Page(
         "post", data=lambda h: {"centre": h.centre.name, "study_group": h.group.name}, well=(302,)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
+
 from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.registry.models import Labelling, Patient, Scan
 from covidlit.platform.viewing.drawing import WINDOWS
+from covidlit.platform.viewing.planes import CORONAL, SAGITTAL
+from covidlit.platform.viewing.slices import volume_of
 
 
 def scan_shown(scan: Scan, labelling: Labelling | None) -> dict[str, Any]:
@@ -19,6 +23,10 @@ def scan_shown(scan: Scan, labelling: Labelling | None) -> dict[str, Any]:
         "others": [each for each in scan.patient.scans.all() if each.pk != scan.pk],
         "windows": list(WINDOWS),
         "first": scan.n_slices // 2,
+        "axes": [
+            (axis, reverse("plane", args=[scan.pk, axis, 0]), len(volume_of(scan, axis)))
+            for axis in (CORONAL, SAGITTAL)
+        ],
     }
 
 

@@ -23,11 +23,11 @@ from covidlit.platform.grading.standing import standing_of, standings
 from covidlit.platform.grading.waiting import hidden_from
 from covidlit.platform.measuring.bring import PLANES
 from covidlit.platform.registry.models import Identity, Labelling, Patient, Scan
-from covidlit.platform.viewing.planes import Planes
+from covidlit.platform.viewing.planes import AXES, AXIAL, Planes
 from covidlit.platform.viewing.report import report_path
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.shown import notes_for, scan_shown
-from covidlit.platform.viewing.slices import picture_of
+from covidlit.platform.viewing.slices import picture_of, volume_of
 from covidlit.platform.viewing.trend import trend_of
 
 PER_PAGE = 50
@@ -127,19 +127,19 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_GET
 @page(Right.VIEW)
-def slice_picture(request: HttpRequest, pk: int, index: int) -> HttpResponse:
-    """One slice as PNG, drawn by the server."""
+def slice_picture(request: HttpRequest, pk: int, index: int, axis: str = AXIAL) -> HttpResponse:
+    """One slice as PNG, drawn by the server; of another axis than the axial one too."""
     found = one_seen_by(
         Scan.objects.select_related("patient__centre"), person(request), Right.VIEW, pk=pk
     )
-    if index >= found.n_slices:
+    if axis not in AXES or index >= len(volume_of(found, axis)):
         raise Http404
     looked_at(request, f"scan {found.scan_id}", found.patient)
     both: Any = (None, None)
     labelling = version_of(request, found) if request.GET.get("labels", "1") == "1" else None
     if labelling is not None:
-        both = Planes(settings.FOLDER.results / labelling.folder / PLANES).plane(index)
-    return picture_of(request, found, index, both)
+        both = Planes(settings.FOLDER.results / labelling.folder / PLANES, axis).plane(index)
+    return picture_of(request, found, index, both, axis)
 
 
 def version_of(request: HttpRequest, scan: Scan) -> Labelling | None:
