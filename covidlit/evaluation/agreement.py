@@ -78,7 +78,7 @@ def _kappa(one: np.ndarray, other: np.ndarray, k: int, sampling: Sampling) -> Es
         return Estimate(value, None, None, n, "none", _ALONE)
     error = float(np.sqrt((sampling.sum_by_patient(moves) ** 2).sum())) / n
     if error < 1e-12:
-        return Estimate(value, None, None, n, "none", "no scan differs from the others in this")
+        return Estimate(value, None, None, n, "none", "these scans do not tell how much it varies")
     half = float(stats.norm.ppf(0.5 + sampling.confidence / 2)) * error
     return Estimate(
         value, max(-1.0, value - half), min(1.0, value + half), n, "delta method, by patient"

@@ -53,7 +53,9 @@ def make_demo(root: Path, say: Callable[[str], None]) -> tuple[PlatformFolder, l
     )  # fmt: skip
     settings = (root / SETTINGS_FILE).read_text(encoding="utf-8")
     truth = str(cohort.root / "truth").replace("\\", "/")
-    write_text(root / SETTINGS_FILE, settings.replace('lesions = ""', f'lesions = "masks:{truth}"'))
+    settings = settings.replace('lesions = ""', f'lesions = "masks:{truth}"')
+    settings = settings.replace('"administrators"  #', '"optional"  #')  # to be tried at once
+    write_text(root / SETTINGS_FILE, settings)
     assert cohort.clinical is not None
     accounts = _fill(cohort.dicom, cohort.clinical)
     return PlatformFolder(root), accounts

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from filelock import FileLock
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    ValidationError,
+    field_validator,
+)
 
 from covidlit.errors import ConfigError
 from covidlit.files import make_folder, write_text
@@ -23,10 +33,13 @@ SETTINGS_FILE = "platform.toml"
 SECRET_FILE = "secret.key"
 _SLUG = r"^[-a-zA-Z0-9_]{0,80}$"
 
+REMOVED = ".removed."
+"""How names of folders begin that are being removed."""
+
 TEMPLATE = """\
 # Settings of this platform. After a change, stop `covidlit platform serve` and start it again.
 title = "{title}"
-database = ""                # postgresql://user:password@host/name; empty: db.sqlite3 here
+database = {database}                # postgresql://user:password@host/name; empty: db.sqlite3 here
 hosts = ["localhost", "127.0.0.1", "[::1]"]  # names under which browsers reach it
 https = false                # true behind a proxy that ends TLS: cookies go by HTTPS alone
 
@@ -34,15 +47,24 @@ https = false                # true behind a proxy that ends TLS: cookies go by 
 idle_minutes = 30            # a session ends after so long without a click
 longest_hours = 12           # and after so long in any case
 
+[accounts]
+second_factor = "administrators"  # who must have one: administrators, everybody, or optional
+
 [uploads]
 max_gib = 8.0                # of one upload, unpacked
 max_files = 20000            # of one upload
+max_open = 5                 # uploads of one person that are not taken in yet
+keep_hours = 168.0           # files of an upload that nobody goes on with are removed then
 
 [jobs]
 workers = 1                  # processes that read and measure scans
 max_minutes = 120.0          # of one job
 max_gib = 12.0               # memory of one job
 lost_seconds = 45.0          # without a sign of its worker, a job is given to another one
+
+[operation]
+log = "plain"                # or json: a line of JSON for each entry
+metrics_from = ["127.0.0.1", "::1"]  # addresses and networks that may read /metrics/
 
 [directory]                  # accounts of the hospital's own directory, by [oidc] or [ldap]
 check_minutes = 10.0         # so often a session asks again which groups the person is in
@@ -103,11 +125,19 @@ class SessionSettings(_Strict):
     longest_hours: float = Field(default=12.0, gt=0)
 
 
+class AccountSettings(_Strict):
+    """Who must have a second factor."""
+
+    second_factor: Literal["optional", "administrators", "everybody"] = "administrators"
+
+
 class UploadSettings(_Strict):
-    """How much one upload may be."""
+    """How much one upload may be, and how long one is kept that nobody goes on with."""
 
     max_gib: float = Field(default=8.0, gt=0)
     max_files: int = Field(default=20_000, gt=0)
+    max_open: int = Field(default=5, gt=0)
+    keep_hours: float = Field(default=168.0, gt=0)
 
 
 class JobSettings(_Strict):
@@ -117,6 +147,13 @@ class JobSettings(_Strict):
     max_minutes: float = Field(default=120.0, gt=0)
     max_gib: float = Field(default=12.0, gt=0)
     lost_seconds: float = Field(default=45.0, ge=5)
+
+
+class OperationSettings(_Strict):
+    """What the platform tells those who run it."""
+
+    log: Literal["plain", "json"] = "plain"
+    metrics_from: list[IPvAnyNetwork] = Field(default=["127.0.0.1", "::1"], validate_default=True)
 
 
 class ExportSettings(_Strict):
@@ -188,8 +225,10 @@ class PlatformSettings(_Strict):
     hosts: list[str] = ["localhost", "127.0.0.1", "[::1]"]
     https: bool = False
     sessions: SessionSettings = SessionSettings()
+    accounts: AccountSettings = AccountSettings()
     uploads: UploadSettings = UploadSettings()
     jobs: JobSettings = JobSettings()
+    operation: OperationSettings = OperationSettings()
     exports: ExportSettings = ExportSettings()
     models: ModelSettings = ModelSettings()
     directory: DirectorySettings = DirectorySettings()
@@ -258,9 +297,30 @@ class PlatformFolder:
         """Uploads that are not taken in yet."""
         return self.root / "uploads"
 
+    def removing(self) -> FileLock:
+        """Held while folders of uploads are removed, and while a backup makes sure of them."""
+        return FileLock(self.root / ".removing")
 
-def make_platform_folder(root: str | Path, title: str = "covidlit") -> PlatformFolder:
+    def remove(self, folder: Path) -> None:
+        """Remove a folder of uploads all at once: nobody, and no backup, finds a part of it."""
+        away = folder.with_name(f"{REMOVED}{folder.name}.{secrets.token_hex(4)}")
+        with self.removing():
+            try:
+                folder.rename(away)
+            except FileNotFoundError:
+                return
+        shutil.rmtree(away, ignore_errors=True)
+
+
+def make_platform_folder(
+    root: str | Path, title: str = "covidlit", database: str = ""
+) -> PlatformFolder:
     """Make the folder of a new platform; a secret that is there is kept.
+
+    Args:
+        root: the folder.
+        title: what its pages are headed with.
+        database: address of a PostgreSQL database; empty: SQLite.
 
     Raises:
         ConfigError: there is a platform already.
@@ -281,7 +341,8 @@ def make_platform_folder(root: str | Path, title: str = "covidlit") -> PlatformF
             file.write(secrets.token_urlsafe(64))
     escaped = "".join(c for c in title if c.isprintable()).replace("\\", "\\\\")
     escaped = escaped.replace('"', '\\"')
-    write_text(root / SETTINGS_FILE, TEMPLATE.format(title=escaped))  # last: it is a platform now
+    text = TEMPLATE.format(title=escaped, database=json.dumps(database))
+    write_text(root / SETTINGS_FILE, text)  # last: it is a platform now
     return PlatformFolder(root)
 
 

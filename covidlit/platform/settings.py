@@ -7,6 +7,7 @@ from typing import Any
 
 from covidlit.platform.database import database_settings
 from covidlit.platform.folder import current_folder, origin_of
+from covidlit.platform.operation.logs import logging_settings
 
 FOLDER = current_folder()
 _OWN = FOLDER.settings
@@ -42,6 +43,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "covidlit.platform.operation.requests.Told",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -55,6 +57,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "covidlit.platform.accounts.middleware.NotStored",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "covidlit.platform.accounts.middleware.AccountFirst",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -194,14 +197,7 @@ CACHES = {
 }
 """Counts of failed log-ins, which all processes share."""
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"django": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
-}
+LOGGING = logging_settings(_OWN.operation.log)
 
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -18,6 +18,7 @@ from covidlit.platform.exporting import views as exporting
 from covidlit.platform.grading import views as grading
 from covidlit.platform.intake import views as intake
 from covidlit.platform.jobs import views as jobs
+from covidlit.platform.operation import metrics
 from covidlit.platform.viewing import audit_views, health, report, views
 
 urlpatterns = [
@@ -53,6 +54,7 @@ urlpatterns = [
     path("clinical/<int:pk>/withdraw/", clinical.withdraw, name="withdraw_clinical_table"),
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/<int:pk>/end/", jobs.end, name="end_job"),
+    path("jobs/<int:pk>/again/", jobs.again, name="job_again"),
     path("grading/", grading.grading, name="grading"),
     path("grading/first/", grading.first_queue, name="first_queue"),
     path("grading/first/next/", grading.next_first, name="next_first"),
@@ -72,6 +74,7 @@ urlpatterns = [
     path("api/", api.api_page, name="api_page"),
     path(ROOT, include("covidlit.platform.api.urls")),  # its operations name their rights
     path("health/", health.health, name="health"),
+    path("metrics/", metrics.metrics, name="metrics"),
     # Accounts are made, and passwords reset, by an administrator: there are no e-mails.
     re_path("^account/(signup|email|confirm-email|password/reset)(/|$)", health.not_there),
     path("account/", include("allauth.account.urls")),

@@ -73,6 +73,7 @@ CALLS = {
     "factors": Call(),
     "jobs": Call(),
     "job": Call(lambda h: {"pk": h.job.pk}),
+    "job_again": Call(lambda h: {"pk": h.job.pk}),
     "cancel_job": Call(lambda h: {"pk": h.job.pk}),
     "measure": Call(_patient, well=202),
     "uploads": Call(),

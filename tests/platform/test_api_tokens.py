@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
@@ -25,6 +26,7 @@ from covidlit.platform.api.tokens import MOST_TOKENS, make_token
 from covidlit.platform.audit.models import Entry
 from covidlit.platform.directory import middleware
 from covidlit.platform.directory.kinds import Gone
+from covidlit.platform.registry.models import Scan
 
 pytestmark = pytest.mark.django_db
 
@@ -161,6 +163,35 @@ def test_a_token_ends_with_its_owner_in_the_hospitals_directory(
     Token.objects.update(checked_at=0.0)
     assert call(text).status_code == 401
     assert not physician.memberships.exists()
+
+
+def test_an_account_that_is_not_ready_opens_nothing(
+    own: Hospital, physician: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, text = make_token(physician, "a", ["read"], 1)
+    by_session = own.client(Role.PHYSICIAN)
+    User.objects.filter(pk=physician.pk).update(password_is_first=True)
+    for answer in (call(text), by_session.get("/api/v1/patients")):
+        assert (answer.status_code, answer.json()["where"]) == (403, "your account")
+    User.objects.filter(pk=physician.pk).update(password_is_first=False)
+    assert call(text).status_code == 200
+    whole = settings.FOLDER.settings
+    asked = whole.accounts.model_copy(update={"second_factor": "everybody"})
+    monkeypatch.setattr(settings.FOLDER, "settings", whole.model_copy(update={"accounts": asked}))
+    assert call(text).json()["where"] == "your account"
+
+
+def test_notes_that_may_name_files_are_for_those_who_bring_scans_in(
+    own: Hospital, physician: User
+) -> None:
+    Scan.objects.update(notes="read from doe.dcm")
+    scan = f"scans/{own.scans[0].pk}"
+    for scopes, told in ((["read"], False), (["read", "upload"], True)):
+        text = make_token(physician, "a", scopes, 1)[1]
+        for path in (scan, "patients/P-north/scans"):
+            assert ("doe.dcm" in call(text, path).content.decode()) is told
+    reader = own.client(Role.READER)
+    assert "doe.dcm" not in reader.get(f"/api/v1/{scan}").content.decode()
 
 
 def test_a_body_that_takes_long_does_not_outlive_the_token(

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.test import Client
 from django.urls import reverse
-from platform_world import Hospital, hospital
+from platform_world import Hospital, hospital, volume
 from sklearn.metrics import cohen_kappa_score
 
 from covidlit.platform.accounts.models import User
@@ -21,6 +21,7 @@ from covidlit.platform.grading.choices import GradingSettings
 from covidlit.platform.grading.models import Claim, Grade
 from covidlit.platform.grading.standing import State, standing_of
 from covidlit.platform.registry.models import Labelling, Scan
+from covidlit.platform.viewing.planes import write_planes
 
 pytestmark = pytest.mark.django_db
 
@@ -99,6 +100,7 @@ def test_the_whole_way_of_a_scan(own: Hospital) -> None:
         for level in ("first", "second")
         for each in (scan, other)
     )
+    assert "a note" not in str(list(Entry.objects.values_list("details", flat=True)))  # free text
 
 
 @pytest.mark.parametrize(
@@ -208,8 +210,10 @@ def test_lesions_measured_anew_come_back_to_the_second(own: Hospital) -> None:
 
 def test_a_scan_without_lesions_is_graded_too(own: Hospital) -> None:
     scan = Scan.objects.create(
-        patient=own.patient, scan_id="S-new", n_slices=3, spacing_mm=[5, 1, 1]
+        patient=own.patient, scan_id="S-new", n_slices=3, spacing_mm=[5, 1, 1], folder="P-north/new"
     )
+    (settings.FOLDER.scans / scan.folder).mkdir(parents=True, exist_ok=True)
+    write_planes(volume(), settings.FOLDER.scans / scan.folder / "planes.zip")
     grade(own.client(FIRST), "first", scan, GOOD)
     grade(own.client(SECOND), "second", scan, {"decision": "confirm"})
     assert standing_of(scan).state is State.APPROVED
@@ -249,6 +253,7 @@ def test_lesions_that_came_in_between_are_told(own: Hospital) -> None:
     address = reverse("grade_first", args=[scan.pk])
     late = own.client(FIRST).post(address, {**GOOD, "number": 0, "version": 1})
     assert late.status_code == 409
+    assert "its lesions were measured anew" in late.content.decode()
     assert not Grade.objects.exists()
 
 

@@ -94,6 +94,7 @@ PAGES = {
     ),
     "jobs": Page("get"),
     "end_job": Page("post", lambda h: {"pk": h.job.pk}, well=(302,), is_of_object=True),
+    "job_again": Page("post", lambda h: {"pk": h.job.pk}, well=(302,), is_of_object=True),
     "grading": Page("get"),
     "first_queue": Page("get"),
     "next_first": Page("get", well=(302,)),

@@ -39,6 +39,9 @@ class User(AbstractUser):
     Names that differ in capitals alone are one.
     """
 
+    password_is_first = models.BooleanField(
+        default=False, help_text="somebody else chose it: it has to be changed at the log-in"
+    )
     OIDC, LDAP = "oidc", "ldap"
 
     directory = models.CharField(

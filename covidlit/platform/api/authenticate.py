@@ -13,6 +13,7 @@ from ninja.errors import AuthenticationError
 from ninja.security.base import AuthBase
 from ninja.utils import check_csrf
 
+from covidlit.platform.accounts.middleware import lacks_second_factor
 from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.pages import person
 from covidlit.platform.accounts.rights import Right
@@ -70,6 +71,7 @@ class TokenAuth(AuthBase):
         caller = caller_of_token(request, header)
         check_right(caller, self.right)
         request.user = caller.user
+        request._cached_user = caller.user  # type: ignore[attr-defined] # whom the log tells of
         return caller
 
 
@@ -151,11 +153,16 @@ def again(request: HttpRequest, right: Right) -> Caller:
 
 
 def check_right(caller: Caller, right: Right | None) -> None:
-    """Refuse a caller without a right.
+    """Refuse a caller without a right, or whose account is not ready.
 
     Raises:
-        ApiProblem: 403, saying whether the person or the token lacks it.
+        ApiProblem: 403, saying what the person, his account or the token lacks.
     """
+    if caller.user.password_is_first or lacks_second_factor(caller.user):
+        raise ApiProblem(
+            403, "the account is not ready: it lacks a password of its own or a second factor.",
+            where="your account", fix="log in by a browser, which asks for it.",
+        )  # fmt: skip
     if right is None or right in caller.rights():
         return
     if right not in caller.user.rights_anywhere():

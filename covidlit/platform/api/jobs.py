@@ -16,7 +16,7 @@ from covidlit.platform.api.schemas import Before, JobAnswer, Key, Limit, PageOf,
 from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.take_in import MEASURE
 from covidlit.platform.jobs.models import Job, JobState
-from covidlit.platform.jobs.queue import cancel, enqueue
+from covidlit.platform.jobs.queue import cancel, enqueue, try_again
 from covidlit.platform.registry.models import Patient
 
 router = Router(tags=["jobs"])
@@ -50,6 +50,14 @@ def cancel_job(request: HttpRequest, pk: Key) -> JobAnswer:
         cancel(found, person(request))
         found.refresh_from_db()
     return job_answer(found)
+
+
+@operation(router, "POST", "/jobs/{int:pk}/again", Right.UPLOAD, JobAnswer)
+def job_again(request: HttpRequest, pk: Key) -> JobAnswer:
+    """Try a job again that failed or was cancelled; another one stays as it is."""
+    found = _seen(request, pk)
+    try_again(found, person(request))
+    return job_answer(_seen(request, pk))
 
 
 @operation(router, "POST", "/patients/{pseudonym}/measure", Right.UPLOAD, JobAnswer, status=202)

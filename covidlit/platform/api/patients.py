@@ -92,7 +92,7 @@ def identity(request: HttpRequest, pseudonym: Pseudonym) -> IdentityAnswer:
 @operation(router, "GET", "/patients/{pseudonym}/scans", Right.VIEW, list[ScanAnswer])
 def scans_of_patient(request: HttpRequest, pseudonym: Pseudonym) -> list[ScanAnswer]:
     """The scans of a patient by day, each with its newest labelling."""
-    return scan_answers(list(_seen(request, pseudonym).scans.select_related("patient")))
+    return scan_answers(request, list(_seen(request, pseudonym).scans.select_related("patient")))
 
 
 @operation(router, "GET", "/patients/{pseudonym}/trend", Right.VIEW, list[TrendAnswer])

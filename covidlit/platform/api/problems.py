@@ -135,7 +135,7 @@ def _place(parts: tuple[Any, ...]) -> str:
 
 
 def _busy(request: HttpRequest, error: OperationalError) -> HttpResponse:
-    log.error("The database does not answer: %s", error)
+    log.error("The database does not answer.", exc_info=error)
     return answer(503, _BUSY, {"Retry-After": "5"})
 
 
@@ -143,9 +143,10 @@ def _fault(request: HttpRequest, error: Exception) -> HttpResponse:
     if isinstance(error, OSError | MemoryError):
         trouble = machine_trouble(error, then="Then send it again.")
         if trouble is not None:
-            log.error("%s", trouble)
+            log.error("The machine lacks something.", exc_info=error)
             # Where it lies on the server is not the caller's matter.
             here = CovidlitError(trouble.what, where="the platform", fix=trouble.fix)
             return answer(507 if isinstance(error, OSError) else 503, here)
-    log.error("A fault of the API at %s.", request.path, exc_info=error)
+    # Without the address, which may hold whatever somebody typed.
+    log.error("A fault of the API.", exc_info=error)
     return answer(500, _FAULT)

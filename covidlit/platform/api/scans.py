@@ -11,6 +11,7 @@ from ninja import Query, Router
 from covidlit.platform.accounts.pages import person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
+from covidlit.platform.api.authenticate import Caller
 from covidlit.platform.api.labellings import labelling_answer
 from covidlit.platform.api.operations import operation, raw
 from covidlit.platform.api.schemas import Key, LabellingAnswer, Plane, ScanAnswer
@@ -24,6 +25,7 @@ from covidlit.platform.api.stored_planes import (
 )
 from covidlit.platform.registry.models import Scan
 from covidlit.platform.viewing.seen import looked_at
+from covidlit.platform.viewing.shown import may_read_notes
 from covidlit.platform.viewing.slices import picture_of
 from covidlit.platform.viewing.views import newest_labellings
 
@@ -36,7 +38,7 @@ Lesion = Annotated[int | None, Query(ge=1, le=10**6)]
 @operation(router, "GET", "/scans/{int:pk}", Right.VIEW, ScanAnswer)
 def scan(request: HttpRequest, pk: Key) -> ScanAnswer:
     """A scan, with its newest labelling."""
-    return scan_answers([_seen(request, pk)])[0]
+    return scan_answers(request, [_seen(request, pk)])[0]
 
 
 @operation(router, "GET", "/scans/{int:pk}/labellings", Right.VIEW, list[LabellingAnswer])
@@ -80,14 +82,17 @@ def plane_of_scan(request: HttpRequest, pk: Key, index: Plane) -> HttpResponse:
     return plane_answer(planes.plane(index), planes)
 
 
-def scan_answers(scans: Sequence[Scan]) -> list[ScanAnswer]:
-    """Scans with their newest labelling; they have their patient with them."""
+def scan_answers(request: HttpRequest, scans: Sequence[Scan]) -> list[ScanAnswer]:
+    """Scans of one patient, whom they have with them, with their newest labelling."""
     newest = newest_labellings(list(scans))
+    caller: Caller = request.auth  # type: ignore[attr-defined]
+    rights = caller.rights()
+    noted = bool(scans) and may_read_notes(caller.user, scans[0].patient_id, rights)
     return [
         ScanAnswer(
             id=each.pk, scan_id=each.scan_id, patient=each.patient.pseudonym,
             acquired_on=each.acquired_on, modality=each.modality, n_slices=each.n_slices,
-            spacing_mm=each.spacing_mm, notes=each.notes, added_at=each.added_at,
+            spacing_mm=each.spacing_mm, notes=each.notes if noted else "", added_at=each.added_at,
             labelling=labelling_answer(newest[each.pk]) if each.pk in newest else None,
         )
         for each in scans

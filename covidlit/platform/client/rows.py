@@ -116,7 +116,7 @@ class Scan(_Row):
         acquired_on: day; None: unknown.
         n_slices: axial planes.
         spacing_mm: (z, y, x).
-        notes: of the reader.
+        notes: of the reader; empty without the right to bring scans in or to know who it is.
         labelling: the newest one; None: it is not measured yet.
     """
 
@@ -237,9 +237,13 @@ class Job(_Row):
     message: str
     is_over: bool
 
-    def again(self) -> Job:
+    def now(self) -> Job:
         """It as it is now."""
         return Job.of(self.connection, self.connection.get(f"/jobs/{self.id}"))
+
+    def again(self) -> Job:
+        """Try it again, where it failed or was cancelled."""
+        return Job.of(self.connection, self.connection.post(f"/jobs/{self.id}/again"))
 
     def cancel(self) -> Job:
         """Ask it to end."""

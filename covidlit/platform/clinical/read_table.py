@@ -68,14 +68,14 @@ def read_table(job: Job, say: Say) -> None:
     except CovidlitError as error:
         # The reader names the file by its place here, which tells people nothing.
         ClinicalTable.objects.filter(pk=table.pk).update(said=str(error).replace(f"{path}", "it"))
-        shutil.rmtree(folder_of(table))  # it names patients
+        settings.FOLDER.remove(folder_of(table))  # it names patients
         raise ConfigError(
             "the table cannot be read.", where=str(table),
             fix="its page tells its owner which cells are wrong.",
         ) from error  # fmt: skip
     say("storing", 0.7)
     _keep(table, source)
-    shutil.rmtree(folder_of(table), ignore_errors=True)
+    settings.FOLDER.remove(folder_of(table))
 
 
 def _keep(table: ClinicalTable, source: ClinicalSource) -> None:

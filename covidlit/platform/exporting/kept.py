@@ -44,6 +44,6 @@ def look_for_old() -> None:
     try:
         remove_old()
     except DatabaseError as error:  # gone for a while: the next look may find it back
-        log.error("The database does not answer: %s", error)
+        log.error("The database does not answer: %s", type(error).__name__)
     finally:
         close_old_connections()

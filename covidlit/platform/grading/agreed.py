@@ -69,7 +69,7 @@ def pairs_of(scans: QuerySet[Scan]) -> list[Pair]:
     for scan_id, group in groupby(rows, key=lambda grade: grade.scan_id):
         grades = list(group)
         if (both := compared(grades)) is not None:
-            found.append(Pair(scan_id, grades[0].patient_id, *both))  # type: ignore[attr-defined]
+            found.append(Pair(scan_id, grades[0].patient_id, *both))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import ClassVar
 
 from django.db import models
@@ -13,16 +14,24 @@ from covidlit.platform.accounts.scoped import ScopedQuerySet
 from covidlit.platform.registry.models import Labelling, Scan
 
 
-class Level(models.IntegerChoices):
+class Level(IntEnum):
     """Of a grader."""
 
-    FIRST = 1, "first"
-    SECOND = 2, "second"
+    FIRST = 1
+    SECOND = 2
+
+    @property
+    def label(self) -> str:
+        """In words, and in the names of pages."""
+        return self.name.lower()
 
     @property
     def right(self) -> Right:
         """Without which nobody grades on this level."""
         return Right.GRADE_FIRST if self is Level.FIRST else Right.GRADE_SECOND
+
+
+_LEVELS = [(level.value, level.label) for level in Level]
 
 
 class Grade(models.Model):
@@ -35,7 +44,7 @@ class Grade(models.Model):
 
     scan = models.ForeignKey(Scan, models.PROTECT, related_name="grades")
     number = models.PositiveIntegerField(help_text="among the scan's grades, from 1")
-    level = models.PositiveSmallIntegerField(choices=Level.choices)
+    level = models.PositiveSmallIntegerField(choices=_LEVELS)
     grader = models.ForeignKey(User, models.PROTECT, related_name="grades")
     made_at = models.DateTimeField(auto_now_add=True)
     labelling = models.ForeignKey(
@@ -54,7 +63,7 @@ class Grade(models.Model):
         ordering = ("scan", "number")
         constraints = (
             models.UniqueConstraint(fields=("scan", "number"), name="one_grade_of_a_number"),
-            models.CheckConstraint(condition=Q(level__in=Level.values), name="a_level_of_two"),
+            models.CheckConstraint(condition=Q(level__in=[1, 2]), name="a_level_of_two"),
             models.CheckConstraint(
                 condition=Q(is_excluded=True, quality_grade="", class_name="", severity="")
                 & ~Q(reason="")
@@ -87,7 +96,7 @@ class Claim(models.Model):
     to_patient: ClassVar[str] = "scan__patient"
 
     scan = models.ForeignKey(Scan, models.CASCADE, related_name="claims")
-    level = models.PositiveSmallIntegerField(choices=Level.choices)
+    level = models.PositiveSmallIntegerField(choices=_LEVELS)
     grader = models.ForeignKey(User, models.CASCADE)
     until = models.DateTimeField()
 

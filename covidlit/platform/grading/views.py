@@ -27,7 +27,7 @@ from covidlit.platform.grading.standing import Standing, standing_of, standings
 from covidlit.platform.grading.waiting import hidden_from, next_scan, waiting
 from covidlit.platform.registry.models import Scan
 from covidlit.platform.viewing.seen import looked_at
-from covidlit.platform.viewing.shown import scan_shown
+from covidlit.platform.viewing.shown import notes_for, scan_shown
 from covidlit.tables import csv_text
 
 PER_PAGE = 50
@@ -186,6 +186,7 @@ def _grade(request: HttpRequest, pk: int, level: Level) -> HttpResponse:
         "grading_scan.html",
         {
             **scan_shown(scan, standing.newest),
+            "notes": notes_for(user, scan),
             **_pages(level),
             "form": form,
             "standing": standing,

@@ -13,6 +13,7 @@ from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.models import Upload
 from covidlit.platform.intake.receiving import UploadRefused
 from covidlit.platform.intake.take_in import KIND
+from covidlit.platform.intake.tidying import too_many_open
 from covidlit.platform.jobs.models import JobState
 from covidlit.platform.jobs.queue import enqueue
 
@@ -22,6 +23,7 @@ def begin_upload(user: User, centre: str, study_group: str) -> Upload:
 
     Raises:
         PermissionDenied: the person may not bring scans in for these, or they are not there.
+        UploadRefused: too many of his uploads are open.
     """
     named = [
         p
@@ -30,6 +32,8 @@ def begin_upload(user: User, centre: str, study_group: str) -> Upload:
     ]
     if not named:
         raise PermissionDenied
+    if (problem := too_many_open(user)) is not None:
+        raise problem
     with transaction.atomic():
         upload = Upload.objects.create(owner=user, centre=named[0][0], study_group=named[0][1])
         record(user, "began", str(upload), centre)
@@ -45,7 +49,7 @@ def finish_upload(upload: Upload) -> Upload:
     with transaction.atomic():
         own = Upload.objects.select_for_update().get(pk=upload.pk)
         if own.n_files == 0:
-            raise UploadRefused("no file has come yet.", where=str(own), fix="send one first.")
+            raise UploadRefused("no file of it is here.", where=str(own), fix="send one first.")
         if own.job is None or own.job.state in (JobState.FAILED, JobState.CANCELLED):
             own.finished_at = timezone.now()
             own.job = enqueue(KIND, own.owner, own.centre, own.study_group, upload=own.pk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -15,19 +16,22 @@ from covidlit.platform.intake.models import Upload
 from covidlit.platform.intake.receiving import MOST_PIECE, UploadRefused
 from covidlit.platform.intake.steps import begin_upload, finish_upload
 
+PER_PAGE = 50
+
 
 @require_GET
 @page(Right.UPLOAD)
 def uploads(request: HttpRequest) -> HttpResponse:
     """Uploads of the scopes in which one may upload, and a form for a new one."""
     rows = Upload.objects.seen_by(person(request), Right.UPLOAD)
-    shown = rows.select_related("owner", "centre", "study_group", "job")[:50]
+    rows = rows.select_related("owner", "centre", "study_group", "job")
+    shown = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     places = places_with(person(request), Right.UPLOAD)
     return render(
         request,
         "uploads.html",
         {
-            "uploads": shown,
+            "shown": shown,
             "centres": list(dict.fromkeys(centre for centre, _ in places)),
             "study_groups": list(dict.fromkeys(group for _, group in places)),
         },
@@ -39,7 +43,11 @@ def uploads(request: HttpRequest) -> HttpResponse:
 def begin(request: HttpRequest) -> HttpResponse:
     """A new upload, for a centre and a study group in which one may."""
     named = request.POST.get("centre", ""), request.POST.get("study_group", "")
-    return redirect("upload", pk=begin_upload(person(request), *named).pk)
+    try:
+        return redirect("upload", pk=begin_upload(person(request), *named).pk)
+    except UploadRefused as error:
+        messages.error(request, f"{error.what} {error.fix}")
+        return redirect("uploads")
 
 
 @require_GET

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.urls import reverse
 
-from covidlit.platform.registry.models import Labelling, Scan
+from covidlit.platform.accounts.models import User
+from covidlit.platform.accounts.rights import Right
+from covidlit.platform.registry.models import Labelling, Patient, Scan
 from covidlit.platform.viewing.drawing import WINDOWS
 from covidlit.platform.viewing.planes import CORONAL, SAGITTAL
 from covidlit.platform.viewing.slices import volume_of
@@ -26,3 +29,23 @@ def scan_shown(scan: Scan, labelling: Labelling | None) -> dict[str, Any]:
             for axis in (CORONAL, SAGITTAL)
         ],
     }
+
+
+def notes_for(user: User, scan: Scan) -> str:
+    """The reader's notes, for those who `may_read_notes` of the patient."""
+    return scan.notes if may_read_notes(user, scan.patient_id) else ""
+
+
+def may_read_notes(user: User, patient_id: int, rights: Collection[Right] = tuple(Right)) -> bool:
+    """Whether a person brings scans of a patient in, or may know who it is.
+
+    Notes name files, which hospitals often name after patients.
+
+    Args:
+        user: who asks.
+        patient_id: of the patient.
+        rights: of the person that count here.
+    """
+    own = Patient.objects.filter(pk=patient_id)
+    wanted = [right for right in (Right.UPLOAD, Right.IDENTIFY) if right in rights]
+    return any(own.seen_by(user, right).exists() for right in wanted)

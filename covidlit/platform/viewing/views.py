@@ -26,7 +26,7 @@ from covidlit.platform.registry.models import Identity, Labelling, Patient, Scan
 from covidlit.platform.viewing.planes import AXES, AXIAL, Planes
 from covidlit.platform.viewing.report import report_path
 from covidlit.platform.viewing.seen import looked_at
-from covidlit.platform.viewing.shown import scan_shown
+from covidlit.platform.viewing.shown import notes_for, scan_shown
 from covidlit.platform.viewing.slices import picture_of, volume_of
 from covidlit.platform.viewing.trend import trend_of
 
@@ -117,6 +117,7 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
             "standing": standing,
             "hidden": hidden_from(user).filter(pk=found.pk).exists(),
             "grading_levels": levels_open_to(user, standing),
+            "notes": notes_for(user, found),
             "factors": [
                 (about, _shown(labelling, about.column)) for about in DEFINITIONS if labelling
             ],

@@ -115,6 +115,13 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "password_is_first",
+                    models.BooleanField(
+                        default=False,
+                        help_text="somebody else chose it: it has to be changed at the log-in",
+                    ),
+                ),
+                (
                     "directory",
                     models.CharField(
                         blank=True,
