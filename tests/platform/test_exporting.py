@@ -116,9 +116,9 @@ def test_the_training_set_is_what_was_corrected(own: Ward, tmp_path: Path) -> No
     assert Path(row["path"]).is_file()
     manifest = read_manifest(tmp_path / "manifest.csv")
     assert list(manifest["label_version"]) == [2]
-    command = ["coco", str(tmp_path / "slices" / "annotations.json"), str(tmp_path / "again"),
-               "--to", "labels", "--override", "all"]  # fmt: skip
-    result = CliRunner().invoke(app, command[:-2])
+    source = tmp_path / "slices" / "annotations.json"
+    command = ["coco", str(source), str(tmp_path / "again"), "--to", "labels"]
+    result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     again = read_labels(tmp_path / "again", name)
     lesions = labels.classes >= 2
