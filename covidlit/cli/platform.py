@@ -162,6 +162,30 @@ def verify(folder: _Folder) -> None:
         )
 
 
+@app.command(name="export-manifest")
+def export_manifest(
+    folder: _Folder,
+    out: Annotated[Path, typer.Option(help="The manifest to write, .csv or .parquet.")] = Path(
+        "manifest.csv"
+    ),
+) -> None:
+    """Write the manifest of all scans with their grades, as training and `quantify` read it.
+
+    For whoever has the folder of the platform; `inclusion=slices` keeps what was approved.
+    """
+    with _friendly():
+        _require_extra()
+        from covidlit.platform.folder import PlatformFolder
+        from covidlit.platform.setup import use_platform
+
+        own = PlatformFolder(folder)
+        use_platform(own)
+        from covidlit.platform.grading.manifest import write_graded_manifest
+
+        path, n = write_graded_manifest(own.scans, out)
+    typer.echo(f"{n} scan{'' if n == 1 else 's'} in {path}.")
+
+
 def _require_extra() -> None:
     try:
         import django  # noqa: F401

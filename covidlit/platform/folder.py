@@ -6,18 +6,22 @@ import os
 import secrets
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from covidlit.errors import ConfigError
 from covidlit.files import make_folder, write_text
+from covidlit.platform.accounts.rights import Role
+from covidlit.platform.grading.choices import GradingSettings
 
 VARIABLE = "COVIDLIT_PLATFORM"
 """Environment variable: the folder of the platform that Django's settings are made from."""
 
 SETTINGS_FILE = "platform.toml"
 SECRET_FILE = "secret.key"
+_SLUG = r"^[-a-zA-Z0-9_]{0,80}$"
 
 TEMPLATE = """\
 # Settings of this platform. After a change, stop `covidlit platform serve` and start it again.
@@ -43,9 +47,48 @@ lost_seconds = 45.0          # without a sign of its worker, a job is given to a
 [exports]
 keep_days = 7.0              # then the file of an export is removed
 
+[directory]                  # accounts of the hospital's own directory, by [oidc] or [ldap]
+check_minutes = 10.0         # so often a session asks again which groups the person is in
+
+[oidc]
+server = ""                  # https://id.hospital.example; empty: none
+client_id = ""
+client_secret_file = ""      # of one line, readable by the platform alone
+scopes = ["openid", "profile"]  # some providers tell of groups with "groups" alone
+groups_claim = "groups"      # what the provider calls the list of groups
+
+[ldap]                       # needs pip install 'covidlit[ldap]'
+server = ""                  # ldaps://ldap.hospital.example; empty: none
+bind_dn = ""                 # account that may search; empty: anybody may
+bind_password_file = ""
+users = ""                   # ou=people,dc=hospital,dc=example
+user_filter = "(uid=%(user)s)"
+groups = ""                  # ou=groups,dc=hospital,dc=example
+group_filter = "(objectClass=groupOfNames)"
+group_kind = "groupOfNames"  # or posixGroup, activeDirectory
+start_tls = false
+ca_file = ""                 # certificate of the directory's authority
+
+# Roles of the directory's groups, one such part for each:
+# [[group_roles]]
+# group = "radiology"
+# role = "reader"            # annotator, grader_first, grader_second, physician, administrator
+# centre = "north"           # empty: all
+# study_group = ""           # empty: all
+
 [models]
 lesions = ""                 # run of model=maskrcnn, or its exported folder, that labels new scans
 severity = ""                # run of a model of tables that scores patients
+
+[grading]
+blind = false                # true: the second grader does not see what the first said
+quality_grades = ["good", "fair", "poor"]
+classes = ["covid", "cap", "np"]  # class_name of a manifest; []: not asked for
+severities = ["mild", "moderate", "severe", "critical"]  # []: not asked for
+exclusion_reasons = [
+  "motion artefact", "metal artefact", "low resolution", "lungs cut off", "no chest CT",
+]
+claim_minutes = 20           # so long nobody else is given a scan that somebody has open
 """
 
 
@@ -89,6 +132,54 @@ class ModelSettings(_Strict):
     severity: str = ""
 
 
+class DirectorySettings(_Strict):
+    """How accounts of the hospital's directory are treated."""
+
+    check_minutes: float = Field(default=10.0, gt=0)
+
+
+class OidcSettings(_Strict):
+    """An OpenID Connect provider."""
+
+    server: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")
+    client_id: str = ""
+    client_secret_file: str = ""
+    scopes: list[str] = ["openid", "profile"]
+    groups_claim: str = "groups"
+
+
+class LdapSettings(_Strict):
+    """An LDAP directory."""
+
+    server: str = Field(default="", pattern=r"^(ldap[si]?://[^\s]+)?$")
+    bind_dn: str = ""
+    bind_password_file: str = ""
+    users: str = ""
+    user_filter: str = "(uid=%(user)s)"
+    groups: str = ""
+    group_filter: str = "(objectClass=groupOfNames)"
+    group_kind: Literal["groupOfNames", "posixGroup", "activeDirectory"] = "groupOfNames"
+    start_tls: bool = False
+    ca_file: str = ""
+
+
+class GroupRole(_Strict):
+    """What people of a group of the directory are."""
+
+    group: str = Field(min_length=1)
+    role: Role
+    centre: str = Field(default="", pattern=_SLUG)
+    study_group: str = Field(default="", pattern=_SLUG)
+
+    @field_validator("role", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        known = {role.name.lower(): role for role in Role}
+        if value not in known and not isinstance(value, Role):
+            raise ValueError(f"is none of {', '.join(known)}")
+        return known.get(value, value) if isinstance(value, str) else value
+
+
 class PlatformSettings(_Strict):
     """What stands in `platform.toml`."""
 
@@ -101,6 +192,11 @@ class PlatformSettings(_Strict):
     jobs: JobSettings = JobSettings()
     exports: ExportSettings = ExportSettings()
     models: ModelSettings = ModelSettings()
+    directory: DirectorySettings = DirectorySettings()
+    oidc: OidcSettings = OidcSettings()
+    ldap: LdapSettings = LdapSettings()
+    group_roles: list[GroupRole] = []
+    grading: GradingSettings = GradingSettings()
 
 
 class PlatformFolder:
@@ -125,6 +221,22 @@ class PlatformFolder:
             )  # fmt: skip
         self.settings = _read(path)
         self.secret = (self.root / SECRET_FILE).read_text(encoding="ascii").strip()
+
+    def secret_in(self, file: str) -> str:
+        """A secret that a setting names by its file, in the folder or elsewhere; empty without.
+
+        Raises:
+            ConfigError: it cannot be read.
+        """
+        if not file:
+            return ""
+        try:
+            return (self.root / file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"the secret in {file} cannot be read.", where=self.root / SETTINGS_FILE,
+                fix="write it into that file, on one line.",
+            ) from error  # fmt: skip
 
     @property
     def database(self) -> Path:
@@ -186,6 +298,12 @@ def current_folder() -> PlatformFolder:
             fix="start the platform by `covidlit platform serve DIR`, which sets it.",
         )  # fmt: skip
     return PlatformFolder(named)
+
+
+def origin_of(address: str) -> str:
+    """Scheme, host and port of an address, as browsers' policies name them; empty without."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
 
 def _read(path: Path) -> PlatformSettings:

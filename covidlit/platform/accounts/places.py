@@ -1,4 +1,4 @@
-"""Centres and study groups in which a person has a right, for lists to choose from."""
+"""Where a person may do something, as pairs of a centre and a study group."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from covidlit.platform.accounts.rights import Right
 
 
 def places_with(user: User, right: Right) -> list[tuple[Centre, StudyGroup]]:
-    """Each centre with each study group in which the person has the right."""
+    """Centres and study groups in which a person has a right."""
     scopes = user.scopes_with(right)
     return [
         (centre, group)

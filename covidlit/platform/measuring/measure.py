@@ -9,6 +9,7 @@ from django.conf import settings
 from filelock import FileLock
 
 from covidlit.errors import ConfigError
+from covidlit.platform.clinical.scoring import keep_scores, severity_model
 from covidlit.platform.correcting.labeller import CorrectedLabeller, corrections_of
 from covidlit.platform.correcting.models import Correction
 from covidlit.platform.jobs.models import Job
@@ -18,10 +19,11 @@ from covidlit.platform.registry.models import Patient
 from covidlit.quantify.labeller import Labeller
 from covidlit.quantify.many import quantify
 from covidlit.quantify.masks import MaskLabeller
+from covidlit.quantify.records import finished
 from covidlit.quantify.results import Results
 from covidlit.tables import write_table
 
-MANIFEST = "manifest.csv"
+MANIFEST, QUANTIFIED = "manifest.csv", "quantified"
 
 
 def measure(job: Job, say: Say) -> None:
@@ -54,9 +56,12 @@ def measure_patient(patient: Patient, say: Say, also: Correction | None = None) 
         manifest = _manifest(patient, out)
         corrections = corrections_of(patient, also)
         labeller = CorrectedLabeller(model, corrections)
-        results = quantify(manifest, labeller, out / "quantified", absent_as_empty=True)
+        severity = severity_model(patient, out)
+        place = out / QUANTIFIED
+        results = quantify(manifest, labeller, place, absent_as_empty=True, severity=severity)
         say("storing", 0.9)
-        bring(patient, results, out / "quantified", corrections)
+        bring(patient, results, place, corrections)
+        keep_scores(patient, finished(place).values())
     return results
 
 

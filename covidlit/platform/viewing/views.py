@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -15,16 +16,28 @@ from covidlit.cohort.factor_definitions import DEFINITIONS
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
+from covidlit.platform.clinical.models import SeverityScore
+from covidlit.platform.clinical.shown import clinical_of, newest_scores, severity_of
 from covidlit.platform.correcting.drafts import waiting_for
+from covidlit.platform.grading.giving import levels_open_to
+from covidlit.platform.grading.standing import standing_of, standings
+from covidlit.platform.grading.waiting import hidden_from
 from covidlit.platform.measuring.bring import PLANES
+from covidlit.platform.measuring.measure import QUANTIFIED
 from covidlit.platform.registry.models import Identity, Labelling, Patient, Scan
-from covidlit.platform.viewing.drawing import WINDOWS
 from covidlit.platform.viewing.planes import Planes
 from covidlit.platform.viewing.seen import looked_at
+from covidlit.platform.viewing.shown import scan_shown
 from covidlit.platform.viewing.slices import picture_of
 from covidlit.platform.viewing.trend import trend_of
+from covidlit.quantify.reports import REPORTS
 
 PER_PAGE = 50
+ALONE = (
+    "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+)
+"""Of a page that is shown as it was written: nothing from elsewhere, and no way to the platform."""
 
 
 @require_GET
@@ -62,19 +75,31 @@ def patient(request: HttpRequest, pseudonym: str) -> HttpResponse:
         looked_at(request, f"identity of {pseudonym}", found)
     scans = list(found.scans.all())
     newest = newest_labellings(scans)
+    clinical = clinical_of(found)
+    scores = newest_scores(scans)
+    scored = [each for each in scans if each.pk in scores]
+    events = clinical.events if clinical else ()
     return render(
         request,
         "patient.html",
         {
+            "clinical": clinical,
+            "severity": severity_of(scores[scored[-1].pk], scored[-1].acquired_on)
+            if scored
+            else None,
             "patient": found,
             "identity": identity,
-            "rows": [(each, newest.get(each.pk)) for each in scans],
+            "rows": [
+                (one.scan, newest.get(one.scan.pk), _score(scores.get(one.scan.pk)), one)
+                for one in standings(scans)
+            ],
             "factors": [
                 (about, [_shown(newest.get(each.pk), about.column) for each in scans])
                 for about in DEFINITIONS
             ],
             "scans": scans,
-            "trend": trend_of([(each, newest.get(each.pk)) for each in scans]),
+            "trend": trend_of([(each, newest.get(each.pk)) for each in scans], events),
+            "has_report": report_path(found).is_file(),
         },
     )
 
@@ -86,22 +111,18 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
     user = person(request)
     found = one_seen_by(Scan.objects.select_related("patient__centre"), user, Right.VIEW, pk=pk)
     looked_at(request, f"scan {found.scan_id}", found.patient)
-    labelling = version_of(request, found)
-    lesions = list(labelling.lesions.all()) if labelling else []
-    others = [each for each in found.patient.scans.all() if each.pk != found.pk]
+    labelling, standing = version_of(request, found), standing_of(found)
     return render(
         request,
         "scan.html",
         {
-            "scan": found,
-            "labelling": labelling,
+            **scan_shown(found, labelling),
             "versions": list(found.labellings.select_related("corrected_by", "corrects")),
             "waiting": waiting_for(found),
             "may_correct": Scan.objects.seen_by(user, Right.CORRECT).filter(pk=pk).exists(),
-            "lesions": lesions,
-            "others": others,
-            "windows": list(WINDOWS),
-            "first": found.n_slices // 2,
+            "standing": standing,
+            "hidden": hidden_from(user).filter(pk=found.pk).exists(),
+            "grading_levels": levels_open_to(user, standing),
             "factors": [
                 (about, _shown(labelling, about.column)) for about in DEFINITIONS if labelling
             ],
@@ -139,6 +160,44 @@ def version_of(request: HttpRequest, scan: Scan) -> Labelling | None:
     if not (asked.isascii() and asked.isdecimal() and len(asked) < 7):
         raise Http404
     return get_object_or_404(rows, version=int(asked))
+
+
+@require_GET
+@page(Right.VIEW)
+def report(request: HttpRequest, pseudonym: str) -> HttpResponse:
+    """The patient's page as `covidlit quantify` writes it, with lungs and lesions in space.
+
+    It works offline and so has its script inside: the browser runs that as of no place, without the
+    person's session, and lets it ask for nothing.
+    """
+    found = one_seen_by(
+        Patient.objects.select_related("centre"), person(request), Right.VIEW, pseudonym=pseudonym
+    )
+    path = report_path(found)
+    if not path.is_file():
+        raise Http404
+    looked_at(request, f"report of {pseudonym}", found)
+    response = HttpResponse(path.read_bytes(), content_type="text/html; charset=utf-8")
+    response["Content-Security-Policy"] = ALONE
+    if "download" in request.GET:
+        response["Content-Disposition"] = f'attachment; filename="{pseudonym}.html"'
+    return response
+
+
+def report_path(patient: Patient) -> Path:
+    """Where the patient's page lies, once the patient is measured."""
+    return (
+        settings.FOLDER.results
+        / patient.pseudonym
+        / QUANTIFIED
+        / REPORTS
+        / f"{patient.pseudonym}.html"
+    )
+
+
+def _score(score: SeverityScore | None) -> str:
+    value = score.severity["row"].get("score") if score else None
+    return "–" if value is None else f"{value:.3f}"
 
 
 def newest_labellings(scans: list[Scan]) -> dict[int, Labelling]:
