@@ -47,6 +47,12 @@ class Planes:
         return int(self._about["shape"][0])
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of a plane."""
+        rows, columns = self._about["shape"][-2:]
+        return int(rows), int(columns)
+
+    @property
     def spacing(self) -> tuple[float, float, float]:
         """mm, (z, y, x)."""
         z, y, x = self._about["spacing"]
