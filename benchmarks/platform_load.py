@@ -32,7 +32,7 @@ from platform_process import GONE, Person, Platform
 
 PIECE = 1 << 20
 THINK_S = (1.0, 5.0)
-N_SINGLE = 40
+N_SINGLE = 15
 
 
 class Asked(NamedTuple):

@@ -14,6 +14,7 @@ from platform_world import Hospital, hospital
 from covidlit.platform.accounts.models import Membership
 from covidlit.platform.accounts.rights import RIGHTS, Right, Role
 from covidlit.platform.api.models import Token
+from covidlit.platform.exporting.models import Export
 from covidlit.platform.grading.giving import Judgement, Seen, give
 from covidlit.platform.grading.models import Level
 from covidlit.platform.grading.standing import standing_of
@@ -37,6 +38,16 @@ class Page(NamedTuple):
     data: Callable[[Hospital], dict[str, Any]] = lambda h: {}
     well: tuple[int, ...] = (200,)
     is_of_object: bool = False
+
+
+def _scan_of(h: Hospital) -> dict[str, Any]:
+    return {"pk": h.scans[0].pk}
+
+
+def _export_of(h: Hospital) -> dict[str, Any]:
+    owner = h.upload.owner
+    found, _ = Export.objects.get_or_create(owner=owner, centre=h.centre, study_group=h.group)
+    return {"pk": found.pk}
 
 
 def _role_of(h: Hospital) -> dict[str, Any]:
@@ -78,6 +89,24 @@ PAGES = {
     "plane": Page(
         "get", lambda h: {"pk": h.scans[0].pk, "axis": "coronal", "index": 2}, is_of_object=True
     ),
+    "correct": Page("get", _scan_of, is_of_object=True),
+    "begin_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "draft_slice": Page(
+        "get", lambda h: {**_scan_of(h), "index": 2}, well=(404,), is_of_object=True
+    ),
+    "edit_lesion": Page("post", _scan_of, well=(400,), is_of_object=True),
+    "undo_edit": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "drop_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "renew_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "save_correction": Page("post", _scan_of, well=(400,), is_of_object=True),
+    "measure_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "reopen_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "correction_state": Page("get", _scan_of, is_of_object=True),
+    "exports": Page("get"),
+    "begin_export": Page(
+        "post", data=lambda h: {"centre": h.centre.name, "study_group": h.group.name}, well=(302,)
+    ),
+    "download_export": Page("get", _export_of, well=(404,), is_of_object=True),
     "uploads": Page("get"),
     "begin_upload": Page(
         "post", data=lambda h: {"centre": h.centre.name, "study_group": h.group.name}, well=(302,)
@@ -124,11 +153,12 @@ PAGES = {
     "revoke_token": Page("post", _token_of, well=(302, 404), is_of_object=True),
     "api_page": Page("get"),
 }
-"""A new page has to be added here: the first test names those that are not. The end of an upload
-is its owner's alone; a table is withdrawn once its job is over. What is included from elsewhere
-has tests of its own: the API's operations name their rights, and test_api_matrix.py asks them."""
+"""A new page has to be added here: the first test names those that are not. The end of an upload,
+drafts and exports are their owner's alone; a table is withdrawn once its job is over. What is
+included from elsewhere has tests of its own: the API's operations name their rights, and
+test_api_matrix.py asks them."""
 
-BY_SCOPE = ("give_role", "take_role", "begin_upload", "add_clinical_table")
+BY_SCOPE = ("give_role", "take_role", "begin_upload", "begin_export", "add_clinical_table")
 """Pages that refuse a foreign centre by 403: what they name is no secret."""
 
 
