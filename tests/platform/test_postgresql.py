@@ -24,7 +24,14 @@ pytestmark = [
 ]
 
 HERE = Path(__file__).parent
-FILES = ("test_matrix", "test_scoped", "test_trail", "test_storing", "test_lost_jobs", "test_tidying")
+FILES = (
+    "test_matrix",
+    "test_scoped",
+    "test_trail",
+    "test_storing",
+    "test_lost_jobs",
+    "test_tidying",
+)
 
 
 @pytest.fixture(scope="module")
