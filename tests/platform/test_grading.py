@@ -100,6 +100,7 @@ def test_the_whole_way_of_a_scan(own: Hospital) -> None:
         for level in ("first", "second")
         for each in (scan, other)
     )
+    assert "a note" not in str(list(Entry.objects.values_list("details", flat=True)))  # free text
 
 
 @pytest.mark.parametrize(
@@ -252,6 +253,7 @@ def test_lesions_that_came_in_between_are_told(own: Hospital) -> None:
     address = reverse("grade_first", args=[scan.pk])
     late = own.client(FIRST).post(address, {**GOOD, "number": 0, "version": 1})
     assert late.status_code == 409
+    assert "its lesions were measured anew" in late.content.decode()
     assert not Grade.objects.exists()
 
 

@@ -105,7 +105,7 @@ def give(scan: Scan, user: User, level: Level, seen: Seen, said: Judgement) -> G
         with transaction.atomic():
             return _add(scan, user, level, seen, said)
     except IntegrityError as error:  # of two at a time the unique number lets one through
-        raise _overtaken(scan, standing_of(scan)) from error
+        raise _overtaken(seen, standing_of(scan)) from error
 
 
 def _add(scan: Scan, user: User, level: Level, seen: Seen, said: Judgement) -> Grade:
@@ -114,7 +114,7 @@ def _add(scan: Scan, user: User, level: Level, seen: Seen, said: Judgement) -> G
     if last is not None and last.number == seen.number + 1 and _is(last, user, level, seen, said):
         return last
     if seen != Seen.of(standing):
-        raise _overtaken(scan, standing)
+        raise _overtaken(seen, standing)
     if why := refusal(standing, user, level):
         raise GradeRefused(why, where=str(scan), fix="grade another one.")
     grade = Grade.objects.create(
@@ -124,7 +124,7 @@ def _add(scan: Scan, user: User, level: Level, seen: Seen, said: Judgement) -> G
     Claim.objects.filter(scan=scan, level=level).delete()
     record(
         user, f"graded as the {level.label}", f"scan {scan.scan_id}", scan.patient.centre.name,
-        {"number": grade.number, "version": seen.version, **said._asdict()},
+        {"number": grade.number, "version": seen.version, "grade": grade.in_words},
     )  # fmt: skip
     return grade
 
@@ -137,13 +137,13 @@ def _is(grade: Grade, user: User, level: Level, seen: Seen, said: Judgement) -> 
     )
 
 
-def _overtaken(scan: Scan, standing: Standing) -> Overtaken:
+def _overtaken(seen: Seen, standing: Standing) -> Overtaken:
     last = standing.last
-    who = f"{last.grader} graded it as the {Level(last.level).label}" if last else "it was graded"
-    if standing.measured_anew:
-        who = "its lesions were measured anew"
+    what = "its lesions were measured anew"
+    if last is not None and last.number != seen.number:
+        what = f"{last.grader} graded it as the {Level(last.level).label}"
     return Overtaken(
-        f"Not saved: meanwhile {who}.", where=str(scan), fix="look again, then decide."
+        f"Not saved: meanwhile {what}.", where=str(standing.scan), fix="look again, then decide."
     )
 
 
