@@ -28,7 +28,7 @@ import numpy as np
 from record import write_results
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "platform"))
-from platform_process import GONE, Person, Platform, begun, pieces_of  # noqa: E402
+from platform_process import GONE, Person, Platform, begun, pieces_of
 
 PIECE = 1 << 20
 THINK_S = (1.0, 5.0)
