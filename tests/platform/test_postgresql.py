@@ -24,7 +24,9 @@ pytestmark = [
 ]
 
 HERE = Path(__file__).parent
-FILES = ("test_matrix", "test_scoped", "test_trail", "test_storing", "test_lost_jobs")
+FILES = (
+    "test_matrix", "test_scoped", "test_trail", "test_storing", "test_lost_jobs", "test_grading",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
