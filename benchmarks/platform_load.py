@@ -32,7 +32,7 @@ from platform_process import GONE, Person, Platform
 
 PIECE = 1 << 20
 THINK_S = (1.0, 5.0)
-N_SINGLE = 40
+N_SINGLE = 15
 
 
 class Asked(NamedTuple):
@@ -92,7 +92,7 @@ def send(person: Person, until: float, out: list[Asked]) -> None:
     """Upload pieces, in files of 16 MiB: about 5 MiB a second."""
     content = np.random.default_rng(0).bytes(PIECE)
     begun = person.send("/uploads/begin/", centre="north", study_group="clinic")
-    address = f"/uploads/{number_of(begun)}/piece/"
+    address = f"/api/v1/uploads/{number_of(begun)}/file"
     number = 0
     while time.monotonic() < until:
         name = urllib.parse.urlencode({"name": f"f{number // 16}", "offset": number % 16 * PIECE})

@@ -9,6 +9,8 @@ what `covidlit quantify`, `predict` and `trend` call, and its database holds wha
     registry    patients, their identities apart, scans, labellings, factors
     audit       who did what, chained by hashes
     grading     scans excluded or graded by a first grader, verified or corrected by a second
+    api         what the pages show, for programs, by tokens
+    client      calls it, where Django is not installed too
 
 Source: the severity paper, "Building the AI lung image recognition processing technological
 platform".

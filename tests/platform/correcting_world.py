@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -26,6 +26,7 @@ from covidlit.platform.jobs.models import Job
 from covidlit.platform.measuring.measure import measure
 from covidlit.platform.registry.models import Labelling, Patient, Scan
 from covidlit.platform.viewing.planes import write_planes
+from covidlit.quantify.many import quantify
 from covidlit.synthetic import CohortPaths, make_cohort
 
 PSEUDONYM = "P-measured"
@@ -77,8 +78,15 @@ class Ward:
         measure(job, say)
 
 
-def ward(monkeypatch: pytest.MonkeyPatch) -> Ward:
-    """The patient, whose scans are measured; their files stay from one test to the next."""
+def ward(monkeypatch: pytest.MonkeyPatch, *, with_objects: bool = False) -> Ward:
+    """The patient, whose scans are measured; their files stay from one test to the next.
+
+    Args:
+        with_objects: DICOM objects and the report are made too, which takes most of the time.
+    """
+    if not with_objects:
+        quick = partial(quantify, dicom=False, report=False)
+        monkeypatch.setattr("covidlit.platform.measuring.measure.quantify", quick)
     made = cohort()
     assert made.truth is not None
     models = ModelSettings(lesions=f"masks:{made.truth}")

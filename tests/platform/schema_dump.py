@@ -21,10 +21,15 @@ SCHEMAS = Path(__file__).parent / "schemas"
 OWN = Path(covidlit.platform.__file__).parent
 
 
-def django(root: Path, *arguments: str) -> None:
-    """A command of Django on a platform."""
+def django(root: Path, *commands: tuple[str, ...]) -> None:
+    """Commands of Django on a platform."""
     variables = {VARIABLE: str(root), "DJANGO_SETTINGS_MODULE": "covidlit.platform.settings"}
-    command = [sys.executable, "-m", "django", *arguments]
+    program = (
+        "import json, sys, django; django.setup()\n"
+        "from django.core.management import call_command\n"
+        "for each in json.loads(sys.argv[1]): call_command(*each)"
+    )
+    command = [sys.executable, "-c", program, json.dumps(commands)]
     subprocess.run(command, env=os.environ | variables, check=True, capture_output=True)
 
 
@@ -67,9 +72,9 @@ def tables(database: Path) -> dict[str, Any]:
         for name in names:
             indexes = ask(f"PRAGMA index_list('{name}')")
             found[name] = {
-                "columns": sorted(row[1:] for row in ask(f"PRAGMA table_info('{name}')")),
+                "columns": sorted(repr(row[1:]) for row in ask(f"PRAGMA table_info('{name}')")),
                 "indexes": sorted(
-                    (row[2], [each[2] for each in ask(f"PRAGMA index_info('{row[1]}')")])
+                    repr((row[2], [each[2] for each in ask(f"PRAGMA index_info('{row[1]}')")]))
                     for row in indexes
                 ),
                 "triggers": sorted(
@@ -77,7 +82,7 @@ def tables(database: Path) -> dict[str, Any]:
                     for row in ask("SELECT name, tbl_name FROM sqlite_master WHERE type='trigger'")
                     if row[1] == name
                 ),
-                "keys": sorted(row[2:5] for row in ask(f"PRAGMA foreign_key_list('{name}')")),
+                "keys": sorted(repr(row[2:5]) for row in ask(f"PRAGMA foreign_key_list('{name}')")),
             }
         return found
 
@@ -87,7 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "platform"
         make_platform_folder(root)
-        django(root, "migrate")
+        django(root, ("migrate",))
         SCHEMAS.mkdir(exist_ok=True)
         (SCHEMAS / f"{__version__}.sql").write_text(dump(root / "db.sqlite3") + "\n")
         (SCHEMAS / f"{__version__}.json").write_text(json.dumps(sums(), indent=1) + "\n")

@@ -64,7 +64,8 @@ def how(scan: Scan) -> str:
     return str(found)
 
 
-def test_what_was_drawn_is_measured_and_becomes_a_version(own: Ward) -> None:
+def test_what_was_drawn_is_measured_and_becomes_a_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = ward(monkeypatch, with_objects=True)
     earlier, later = own.scans
     anna, client = own.person("anna")
     first, after_it = earlier.labellings.get(), later.labellings.get()

@@ -31,6 +31,9 @@ from covidlit.platform.correcting.labels import planes_of
 from covidlit.platform.exporting.kept import folder_of, look_for_old
 from covidlit.platform.exporting.models import Export
 from covidlit.platform.exporting.training_set import export
+from covidlit.platform.grading.giving import Judgement, Seen, give
+from covidlit.platform.grading.models import Level
+from covidlit.platform.grading.standing import standing_of
 from covidlit.platform.registry.models import Identity
 from covidlit.scans.lesion_labels import read_labels
 
@@ -111,14 +114,14 @@ def test_the_training_set_is_what_was_corrected(own: Ward, tmp_path: Path) -> No
     assert len(table) == len(content.images) == scan.n_slices
     row = table.iloc[0]
     assert (row["patient_id"], row["scan_id"]) == (own.patient.pseudonym, name)
-    assert (row["corrected_by"], row["label_status"]) == ("anna", "corrected")
+    assert (row["corrected_by"], row["label_status"]) == ("anna", "ungraded")
     assert pd.Timestamp(row["corrected_at"]).date() == version.made_at.date()
     assert Path(row["path"]).is_file()
     manifest = read_manifest(tmp_path / "manifest.csv")
-    assert list(manifest["label_version"]) == [2]
-    command = ["coco", str(tmp_path / "slices" / "annotations.json"), str(tmp_path / "again"),
-               "--to", "labels", "--override", "all"]  # fmt: skip
-    result = CliRunner().invoke(app, command[:-2])
+    assert list(manifest["corrected_version"]) == [2]
+    source = tmp_path / "slices" / "annotations.json"
+    command = ["coco", str(source), str(tmp_path / "again"), "--to", "labels"]
+    result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     again = read_labels(tmp_path / "again", name)
     lesions = labels.classes >= 2
@@ -187,6 +190,18 @@ def test_an_attempt_that_was_lost_leaves_nothing(
     export(found.job, say)
     assert client.get(address(found)).status_code == 200
     assert [path.name for path in folder_of(found).iterdir()] == ["training-set.zip"]
+
+
+def test_a_scan_that_graders_exclude_is_in_no_training_set(own: Ward) -> None:
+    anna, corrector = own.person("anna")
+    saved(corrector, anna, own.scans[0], DRAWN)
+    grader, _ = own.person("gina", Role.GRADER_FIRST)
+    excluded = Judgement(reason="motion")
+    give(own.scans[0], grader, Level.FIRST, Seen.of(standing_of(own.scans[0])), excluded)
+    _, client = own.person("paul", Role.PHYSICIAN)
+    found = asked(client, own)
+    with pytest.raises(CovidlitError, match="excluded all"):
+        export(found.job, say)
 
 
 def test_without_a_corrected_scan_there_is_nothing_to_export(own: Ward) -> None:

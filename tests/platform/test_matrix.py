@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,6 +13,8 @@ from platform_world import Hospital, hospital
 
 from covidlit.platform.accounts.models import Membership
 from covidlit.platform.accounts.rights import RIGHTS, Right, Role
+from covidlit.platform.api.models import Token
+from covidlit.platform.exporting.models import Export
 from covidlit.platform.grading.giving import Judgement, Seen, give
 from covidlit.platform.grading.models import Level
 from covidlit.platform.grading.standing import standing_of
@@ -37,10 +40,28 @@ class Page(NamedTuple):
     is_of_object: bool = False
 
 
+def _scan_of(h: Hospital) -> dict[str, Any]:
+    return {"pk": h.scans[0].pk}
+
+
+def _export_of(h: Hospital) -> dict[str, Any]:
+    owner = h.upload.owner
+    found, _ = Export.objects.get_or_create(owner=owner, centre=h.centre, study_group=h.group)
+    return {"pk": found.pk}
+
+
 def _role_of(h: Hospital) -> dict[str, Any]:
     user = h.upload.owner
     found, _ = Membership.objects.get_or_create(
         user=user, role="READER", centre=h.centre, study_group=h.group
+    )
+    return {"pk": found.pk}
+
+
+def _token_of(h: Hospital) -> dict[str, Any]:
+    _role_of(h)  # an administrator of the hospital may revoke it, and nobody else
+    found, _ = Token.objects.get_or_create(
+        owner=h.upload.owner, digest=h.centre.name, expires_at=datetime(2100, 1, 1, tzinfo=UTC)
     )
     return {"pk": found.pk}
 
@@ -68,12 +89,29 @@ PAGES = {
     "plane": Page(
         "get", lambda h: {"pk": h.scans[0].pk, "axis": "coronal", "index": 2}, is_of_object=True
     ),
+    "correct": Page("get", _scan_of, is_of_object=True),
+    "begin_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "draft_slice": Page(
+        "get", lambda h: {**_scan_of(h), "index": 2}, well=(404,), is_of_object=True
+    ),
+    "edit_lesion": Page("post", _scan_of, well=(400,), is_of_object=True),
+    "undo_edit": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "drop_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "renew_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "save_correction": Page("post", _scan_of, well=(400,), is_of_object=True),
+    "measure_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "reopen_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "correction_state": Page("get", _scan_of, is_of_object=True),
+    "exports": Page("get"),
+    "begin_export": Page(
+        "post", data=lambda h: {"centre": h.centre.name, "study_group": h.group.name}, well=(302,)
+    ),
+    "download_export": Page("get", _export_of, well=(404,), is_of_object=True),
     "uploads": Page("get"),
     "begin_upload": Page(
         "post", data=lambda h: {"centre": h.centre.name, "study_group": h.group.name}, well=(302,)
     ),
     "upload": Page("get", lambda h: {"pk": h.upload.pk}, is_of_object=True),
-    "piece": Page("put", lambda h: {"pk": h.upload.pk}, well=(404,), is_of_object=True),
     "finish_upload": Page("post", lambda h: {"pk": h.upload.pk}, well=(404,), is_of_object=True),
     "clinical_tables": Page("get"),
     "add_clinical_table": Page(
@@ -84,7 +122,6 @@ PAGES = {
         "post", lambda h: {"pk": h.table.pk}, well=(404,), is_of_object=True
     ),
     "jobs": Page("get"),
-    "job_state": Page("get", lambda h: {"pk": h.job.pk}, is_of_object=True),
     "end_job": Page("post", lambda h: {"pk": h.job.pk}, well=(302,), is_of_object=True),
     "job_again": Page("post", lambda h: {"pk": h.job.pk}, well=(302,), is_of_object=True),
     "grading": Page("get"),
@@ -111,11 +148,17 @@ PAGES = {
     ),
     "take_role": Page("post", _role_of, well=(302,)),
     "trail": Page("get"),
+    "tokens": Page("get"),
+    "add_token": Page("post", data=lambda h: {"name": "a", "scopes": "read", "days": "90"}),
+    "revoke_token": Page("post", _token_of, well=(302, 404), is_of_object=True),
+    "api_page": Page("get"),
 }
-"""A new page has to be added here: the first test names those that are not. Pieces and the end of
-an upload are its owner's alone; a table is withdrawn once its job is over."""
+"""A new page has to be added here: the first test names those that are not. The end of an upload,
+drafts and exports are their owner's alone; a table is withdrawn once its job is over. What is
+included from elsewhere has tests of its own: the API's operations name their rights, and
+test_api_matrix.py asks them."""
 
-BY_SCOPE = ("give_role", "take_role", "begin_upload", "add_clinical_table")
+BY_SCOPE = ("give_role", "take_role", "begin_upload", "begin_export", "add_clinical_table")
 """Pages that refuse a foreign centre by 403: what they name is no secret."""
 
 
@@ -129,7 +172,7 @@ def _ask(client: Client, name: str, h: Hospital) -> Any:
     page = PAGES[name]
     send = getattr(client, page.method)
     address = reverse(name, kwargs=page.keys(h))
-    return send(address, page.data(h)) if page.method != "put" else send(address + "?name=a", b"")
+    return send(address, page.data(h))
 
 
 def test_every_page_says_its_right_and_is_asked_here() -> None:

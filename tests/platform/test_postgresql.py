@@ -25,8 +25,14 @@ pytestmark = [
 
 HERE = Path(__file__).parent
 FILES = (
-    "test_matrix", "test_scoped", "test_trail", "test_storing", "test_lost_jobs", "test_grading",
-)  # fmt: skip
+    "test_matrix",
+    "test_scoped",
+    "test_trail",
+    "test_storing",
+    "test_lost_jobs",
+    "test_tidying",
+    "test_grading",
+)
 
 
 @pytest.fixture(scope="module")

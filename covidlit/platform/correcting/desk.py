@@ -62,7 +62,7 @@ def desk_of(scan: Scan, user: User, asked: Mapping[str, str]) -> dict[str, Any]:
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 0
     place = number if 1 <= number <= scan.n_slices else scan.n_slices // 2 + 1
     volume = volume_of(scan)
-    rows, columns = shown_shape(volume.plane(0).shape, volume.spacing)
+    rows, columns = shown_shape(volume.shape, volume.spacing)
     edits = list(draft.edits.all()) if draft else []
     return {
         "scan": scan,

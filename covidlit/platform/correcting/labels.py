@@ -56,10 +56,10 @@ def labels_of(correction: Correction, volume: Volume) -> LesionLabels:
         planes, labels = planes_of(correction.corrects), edited(correction)
     classes = np.zeros(volume.hu.shape, np.uint8)
     instances = np.zeros(volume.hu.shape, np.int32)
-    if len(planes) != len(classes) or planes.plane(0).shape[1:] != classes.shape[1:]:
+    if (len(planes), *planes.shape) != classes.shape:
         raise LabelError(
-            f"the labels have {(len(planes), *planes.plane(0).shape[1:])} voxels (z, y, x), and "
-            f"the scan {classes.shape}.",
+            f"the labels have {(len(planes), *planes.shape)} voxels (z, y, x), and the scan "
+            f"{classes.shape}.",
             where=str(correction),
             fix="have the scan measured again, and correct that version.",
         )

@@ -76,9 +76,11 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     if _wants_json(request):
         return JsonResponse({"edit": row.number, "lesion": row.lesion, "said": said})
     messages.success(request, said)
-    return redirect(
-        address_of(scan, request.POST, lesion=row.lesion if row.kind != EditKind.REMOVE else "")
-    )
+    # What was drawn as new goes on as the same lesion on the next slice.
+    following = {EditKind.NEW: {"lesion": row.lesion, "kind": EditKind.ADD.value}}
+    gone = {EditKind.REMOVE: {"lesion": ""}}
+    kind = EditKind(row.kind)
+    return redirect(address_of(scan, request.POST, **(following | gone).get(kind, {})))
 
 
 @require_POST
@@ -179,8 +181,7 @@ def _asked(request: HttpRequest, scan: Scan) -> dict[str, Any]:
         found["slice_index"] = _number(sent.get("slice", ""), "slice", scan.n_slices) - 1
     if kind in DRAWN:
         volume = volume_of(scan)
-        shape = volume.plane(0).shape
-        found["contour"] = contour_of(sent.get("points", ""), (shape[0], shape[1]), volume.spacing)
+        found["contour"] = contour_of(sent.get("points", ""), volume.shape, volume.spacing)
     if kind in (EditKind.NEW, EditKind.RECLASSIFY):
         found["class_value"] = VALUE_OF.get(sent.get("class", ""), -1)
         if found["class_value"] < 0:

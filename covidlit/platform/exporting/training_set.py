@@ -8,10 +8,8 @@ coco` read. Images have no headers, patients go by pseudonym.
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
@@ -24,11 +22,15 @@ from covidlit.cohort.manifest import write_manifest
 from covidlit.errors import CovidlitError
 from covidlit.files import atomic_path
 from covidlit.lesions.label_files import write_labels
+from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.correcting.labels import planes_of
 from covidlit.platform.exporting.kept import ARCHIVE, folder_of, remove_old
 from covidlit.platform.exporting.models import Export
+from covidlit.platform.grading.manifest import manifest_of
+from covidlit.platform.grading.standing import standings
+from covidlit.platform.grading.waiting import hidden_from
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.process import Say
 from covidlit.platform.registry.models import Labelling
@@ -71,17 +73,18 @@ def export(job: Job, say: Say) -> None:
             fix="have somebody ask who may.",
         )  # fmt: skip
     rows = corrected(own)
-    if not rows:
+    table = _manifest(rows, own.owner) if rows else pd.DataFrame()
+    if table.empty:
         raise CovidlitError(
-            "no scan is corrected there yet.", where=str(own), fix="correct scans first."
-        )
+            "no scan is corrected there yet, or graders have excluded all that are.",
+            where=str(own), fix="correct scans first.",
+        )  # fmt: skip
+    rows = [rows[number] for number in table.index]
     work = folder_of(own) / "work"
     shutil.rmtree(work, ignore_errors=True)  # of an attempt that was lost
-    names = _names(rows)
-    for number, (row, name) in enumerate(zip(rows, names, strict=True)):
+    for number, (row, name) in enumerate(zip(rows, table["scan_id"], strict=True)):
         say(f"scan {number + 1} of {len(rows)}", 0.9 * number / len(rows))
         _write_scan(row, name, work)
-    table = pd.DataFrame([_row(row, name) for row, name in zip(rows, names, strict=True)])
     write_manifest(table, work / MANIFEST)
     say("writing COCO", 0.9)
     label_volumes(str(work / MANIFEST), str(work / LABELS), n_jobs=1, out=str(work / "slices"))
@@ -99,32 +102,21 @@ def export(job: Job, say: Say) -> None:
         )  # fmt: skip
 
 
-def _names(rows: Sequence[Labelling]) -> list[str]:
-    """What scans are called here: by their id, with the patient where two have the same."""
-    counts = Counter(row.scan.scan_id for row in rows)
-    return [
-        row.scan.scan_id
-        if counts[row.scan.scan_id] == 1
-        else f"{row.scan.scan_id}.{row.scan.patient.pseudonym}"
-        for row in rows
-    ]
+def _manifest(rows: Sequence[Labelling], owner: User) -> pd.DataFrame:
+    """The manifest of the scans with their grades, and who has corrected what and when.
 
-
-def _row(row: Labelling, name: str) -> dict[str, Any]:
-    scan = row.scan
-    return {
-        "patient_id": scan.patient.pseudonym,
-        "scan_id": name,
-        "path": f"{IMAGES}/{name}.nii.gz",
-        "class_name": "",
-        "centre": scan.patient.centre.name,
-        "acquisition_date": scan.acquired_on.isoformat() if scan.acquired_on else "",
-        "label_status": "corrected",
-        "labelled_by": row.labelled_by,
-        "label_version": row.version,
-        "corrected_by": str(row.corrected_by),
-        "corrected_at": row.made_at.isoformat(timespec="seconds"),
-    }
+    Scans that a grader has excluded are not in it.
+    """
+    hidden = set(hidden_from(owner).values_list("pk", flat=True))
+    table = manifest_of(standings([row.scan for row in rows]), hidden=hidden)
+    table = table.assign(
+        path=[f"{IMAGES}/{scan_id}.nii.gz" for scan_id in table["scan_id"]],
+        labelled_by=[row.labelled_by for row in rows],
+        corrected_version=[row.version for row in rows],
+        corrected_by=[str(row.corrected_by) for row in rows],
+        corrected_at=[row.made_at.isoformat(timespec="seconds") for row in rows],
+    )
+    return table[table["status"] != "refused"]
 
 
 def _write_scan(row: Labelling, name: str, work: Path) -> None:

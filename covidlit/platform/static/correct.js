@@ -18,7 +18,7 @@ function start() {
   const count = Number(viewer.dataset.slices);
   const [, , width, height] = canvas.getAttribute("viewBox").split(" ").map(Number);
   const MOST = 900;
-  const STEP = 2.5; // pixels of the picture between points of a line
+  const STEP = Math.min(2.5, width / 150); // pixels of the picture between points of a line
   let points = read();
   let stroke = null;
 

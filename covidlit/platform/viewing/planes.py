@@ -84,6 +84,12 @@ class Planes:
         return int(self._about["shape"][0])
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of a plane."""
+        rows, columns = self._about["shape"][-2:]
+        return int(rows), int(columns)
+
+    @property
     def spacing(self) -> tuple[float, float, float]:
         """mm: between the planes, their rows and their columns; of axial ones (z, y, x)."""
         z, y, x = self._about["spacing"]
