@@ -8,10 +8,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from covidlit.errors import ConfigError
 from covidlit.files import make_folder, write_text
+from covidlit.platform.pacs.settings import Destination, ReceiverSettings, check_names
 
 VARIABLE = "COVIDLIT_PLATFORM"
 """Environment variable: the folder of the platform that Django's settings are made from."""
@@ -43,6 +44,32 @@ lost_seconds = 45.0          # without a sign of its worker, a job is given to a
 [models]
 lesions = ""                 # run of model=maskrcnn, or its exported folder, that labels new scans
 severity = ""                # run of a model of tables that scores patients
+
+# [[destinations]]           # an archive that results are sent to, after a person's confirmation
+# name = "pacs"
+# kind = "dicomweb"
+# url = "https://pacs.example.org/dicom-web"
+# user = "covidlit"
+# password_file = "/etc/covidlit/pacs-password"  # or password_variable; token_file, token_variable
+# ca_file = ""               # certificates to trust; empty: those of the system
+# centres = ["north"]        # whose scans it is for; without this line: those of all
+# fetch = true               # scans may be fetched from it too
+
+# [[destinations]]
+# name = "old-pacs"
+# kind = "dimse"             # C-STORE
+# host = "pacs.example.org"
+# port = 104
+# ae_title = "PACS"          # its own
+# calling_ae_title = "COVIDLIT"
+
+# [receiver]                 # takes scans that scanners and archives send by C-STORE
+# centre = "north"
+# study_group = "clinic"
+# ae_title = "COVIDLIT"
+# host = "0.0.0.0"
+# port = 11112
+# callers = [{{ ae_title = "CT1", address = "192.0.2.7" }}]
 """
 
 
@@ -91,6 +118,14 @@ class PlatformSettings(_Strict):
     uploads: UploadSettings = UploadSettings()
     jobs: JobSettings = JobSettings()
     models: ModelSettings = ModelSettings()
+    destinations: tuple[Destination, ...] = ()
+    receiver: ReceiverSettings | None = None
+
+    @field_validator("destinations")
+    @classmethod
+    def _one_of_a_name(cls, found: tuple[Destination, ...]) -> tuple[Destination, ...]:
+        check_names(found)
+        return found
 
 
 class PlatformFolder:
@@ -130,6 +165,11 @@ class PlatformFolder:
     def results(self) -> Path:
         """Labels, volumes to draw from and DICOM objects, one folder for each labelling."""
         return self.root / "results"
+
+    @property
+    def received(self) -> Path:
+        """What the receiver has got by C-STORE and not handed over to an upload yet."""
+        return self.root / "received"
 
     @property
     def uploads(self) -> Path:
@@ -187,7 +227,9 @@ def _read(path: Path) -> PlatformSettings:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
+        # The value of an unknown name may be a password that somebody wrote here.
+        got = "" if first["type"] == "extra_forbidden" else f", got {first['input']!r}"
         raise ConfigError(
-            f"{place}: {first['msg']}, got {first['input']!r}.", where=path,
+            f"{place}: {first['msg']}{got}.", where=path,
             fix="mend it; what can be set stands in a new platform's file.",
         ) from error  # fmt: skip

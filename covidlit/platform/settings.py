@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "covidlit.platform.audit",
     "covidlit.platform.jobs",
     "covidlit.platform.intake",
+    "covidlit.platform.sending",
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -74,6 +75,7 @@ TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 JOB_KINDS = {
     "take in": "covidlit.platform.intake.take_in.take_in",
     "measure": "covidlit.platform.measuring.measure.measure",
+    "send": "covidlit.platform.sending.send.send",
 }
 
 # People: local accounts with a second factor; a password is long rather than odd.
@@ -158,7 +160,11 @@ LOGGING = {
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"django": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
+    "loggers": {
+        "django": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+        "pynetdicom": {"level": "WARNING"},  # below it names objects
+        "urllib3": {"level": "ERROR"},  # its warnings name addresses with what was searched
+    },
 }
 
 USE_TZ = True

@@ -11,6 +11,7 @@ from django.urls import include, path, re_path
 from covidlit.platform.accounts import views as accounts
 from covidlit.platform.intake import views as intake
 from covidlit.platform.jobs import views as jobs
+from covidlit.platform.sending import views as sending
 from covidlit.platform.viewing import audit_views, health, views
 
 urlpatterns = [
@@ -18,6 +19,15 @@ urlpatterns = [
     path("patients/<str:pseudonym>/", views.patient, name="patient"),
     path("scans/<int:pk>/", views.scan, name="scan"),
     path("scans/<int:pk>/slices/<int:index>.png", views.slice_picture, name="slice"),
+    path("scans/<int:pk>/send/", sending.send, name="send"),
+    path("scans/<int:pk>/send/confirm/", sending.confirm_sending, name="confirm_sending"),
+    path("scans/<int:pk>/objects/<int:version>.zip", sending.download, name="objects"),
+    path("scans/<int:pk>/objects/<int:version>/<str:name>", sending.download_one, name="object"),
+    path("scans/<int:pk>/fhir/DiagnosticReport.json", sending.fhir_report, name="fhir_report"),
+    path("scans/<int:pk>/fhir/ImagingStudy.json", sending.fhir_study, name="fhir_study"),
+    path("sendings/", sending.sendings, name="sendings"),
+    path("sendings/<int:pk>/", sending.sending, name="sending"),
+    path("sendings/<int:pk>/again/", sending.again, name="send_again"),
     path("uploads/", intake.uploads, name="uploads"),
     path("uploads/begin/", intake.begin, name="begin_upload"),
     path("uploads/<int:pk>/", intake.upload, name="upload"),

@@ -17,6 +17,7 @@ from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.measuring.bring import PLANES
 from covidlit.platform.registry.models import Identity, Labelling, Patient, Scan
+from covidlit.platform.sending.dicom_objects import objects_of
 from covidlit.platform.viewing.drawing import WINDOWS, draw
 from covidlit.platform.viewing.planes import Planes
 from covidlit.platform.viewing.seen import looked_at
@@ -95,6 +96,12 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
             "labelling": labelling,
             "lesions": lesions,
             "others": others,
+            "has_objects": labelling is not None and bool(objects_of(labelling)),
+            "outward": [
+                right.name.lower()
+                for right in (Right.SEND, Right.IDENTIFY)
+                if Scan.objects.seen_by(user, right).filter(pk=found.pk).exists()
+            ],
             "windows": list(WINDOWS),
             "first": found.n_slices // 2,
             "factors": [
