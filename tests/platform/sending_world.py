@@ -5,7 +5,12 @@ from __future__ import annotations
 import email.parser
 import email.policy
 import json
+import os
+import shutil
+import socket
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -102,6 +107,30 @@ def confirmed(
     sending = confirm(who, labelling, archive, {o.sop_instance_uid for o in objects_of(labelling)})
     assert sending.job is not None
     return sending, sending.job
+
+
+def dcmtk(program: str) -> str | None:
+    """A program of DCMTK; pynetdicom puts others of the same names among Python's own."""
+    own = Path(sys.prefix) / "bin"
+    places = [place for place in os.get_exec_path() if Path(place) != own]
+    return shutil.which(program, path=os.pathsep.join(places))
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    """Wait until somebody listens on a port."""
+    for _ in range(400):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("nobody listens")
 
 
 def quiet(progress: str, share_done: float) -> None:

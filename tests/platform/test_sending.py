@@ -181,7 +181,7 @@ def test_an_archive_that_comes_back_gets_the_rest(
     given = iter([None, (503, {}, b""), (503, {}, b"")])
     server.answer = lambda path: next(given, None)
     pauses: list[float] = []
-    monkeypatch.setattr(sending_job.time, "sleep", pauses.append)
+    monkeypatch.setattr(sending_job, "sleep", pauses.append)
     set_archives(monkeypatch, archive(server, pause_seconds=3))
     sending, job = confirmed(own, archive(server), labelling)
     send(job, quiet)
@@ -210,7 +210,7 @@ def test_a_silent_archive_does_not_hold_the_job(
     server.answer = lambda path: time.sleep(1.0)
     slow = archive(server, tries=2, timeout_seconds=0.2)
     set_archives(monkeypatch, slow)
-    sending, job = confirmed(own, slow, labelling)
+    _, job = confirmed(own, slow, labelling)
     with pytest.raises(Unreachable, match="did not answer in time"):
         send(job, quiet)
 

@@ -1,4 +1,4 @@
-"""Why an archive did not do what it was asked; never with words of its own, which may name people."""
+"""Why an archive did not do what it was asked; not in its own words, which may name people."""
 
 from __future__ import annotations
 

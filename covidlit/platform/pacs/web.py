@@ -146,7 +146,7 @@ class Web:
         body: bytes | None,
         also: tuple[int, ...],
     ) -> Iterator[requests.Response]:
-        # What requests says of its errors holds addresses with patients' numbers: it is not passed on.
+        # What requests says of its errors holds patients' numbers: it is not passed on.
         where = self._where
         try:
             with self._session.request(

@@ -180,15 +180,5 @@ def _header_of_scan(scan: Scan) -> _Header | None:
 def _read_header(path: Path) -> _Header:
     with path.open("rb") as file, without_patient_data_in_logs():
         found = read_partial(file, stop_when=lambda tag, vr, length: tag > _LAST_READ)
-        return _Header(
-            *(
-                str(found.get(name, ""))
-                for name in (
-                    "StudyInstanceUID",
-                    "SeriesInstanceUID",
-                    "Modality",
-                    "SOPClassUID",
-                    "SOPInstanceUID",
-                )  # fmt: skip
-            )
-        )
+        names = ("StudyInstanceUID", "SeriesInstanceUID", "Modality", "SOPClassUID")
+        return _Header(*(str(found.get(name, "")) for name in (*names, "SOPInstanceUID")))

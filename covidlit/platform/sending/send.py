@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 from typing import Protocol
 
 from django.conf import settings
@@ -122,7 +122,7 @@ def _send_all(sending: Sending, archive: Archive, parts: Sequence[SentObject], s
                     where=error.where or f"archive {archive.name}", fix=error.fix,
                 ) from error  # fmt: skip
             say(f"{error.what} Next try in {pause:.0f} s", 1 - len(left) / len(parts))
-            time.sleep(pause)
+            sleep(pause)
             pause *= 2
 
 
