@@ -109,6 +109,14 @@ def confirmed(
     return sending, sending.job
 
 
+def sending_of(h: Hospital) -> Sending:
+    """A sending of the hospital's first scan, confirmed by the owner of its upload."""
+    return Sending.objects.get_or_create(
+        labelling=h.scans[0].labellings.get(), archive="pacs", address="http://pacs.example.org",
+        confirmed_by=h.upload.owner,
+    )[0]  # fmt: skip
+
+
 def dcmtk(program: str) -> str | None:
     """A program of DCMTK; pynetdicom puts others of the same names among Python's own."""
     own = Path(sys.prefix) / "bin"
