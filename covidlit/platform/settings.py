@@ -75,6 +75,7 @@ TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 JOB_KINDS = {
     "take in": "covidlit.platform.intake.take_in.take_in",
     "measure": "covidlit.platform.measuring.measure.measure",
+    "fetch": "covidlit.platform.dicom_in.fetch.fetch",
     "send": "covidlit.platform.sending.send.send",
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from django.urls import include, path, re_path
 
 from covidlit.platform.accounts import views as accounts
+from covidlit.platform.dicom_in import views as dicom_in
 from covidlit.platform.intake import views as intake
 from covidlit.platform.jobs import views as jobs
 from covidlit.platform.sending import views as sending
@@ -30,6 +31,9 @@ urlpatterns = [
     path("sendings/<int:pk>/again/", sending.again, name="send_again"),
     path("uploads/", intake.uploads, name="uploads"),
     path("uploads/begin/", intake.begin, name="begin_upload"),
+    path("uploads/fetch/", dicom_in.fetch, name="fetch"),
+    path("uploads/fetch/search/", dicom_in.search, name="search_archive"),
+    path("uploads/fetch/begin/", dicom_in.begin, name="begin_fetch"),
     path("uploads/<int:pk>/", intake.upload, name="upload"),
     path("uploads/<int:pk>/piece/", intake.piece, name="piece"),
     path("uploads/<int:pk>/finish/", intake.finish, name="finish_upload"),

@@ -19,10 +19,10 @@ from sending_world import WebArchive, confirmed, quiet, set_archives, web_archiv
 from covidlit.errors import CovidlitError
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.audit.models import Entry
+from covidlit.platform.pacs import patience
 from covidlit.platform.pacs.errors import Refused, Unreachable
 from covidlit.platform.pacs.settings import DicomwebArchive
 from covidlit.platform.registry.models import Labelling
-from covidlit.platform.sending import send as sending_job
 from covidlit.platform.sending.confirm import try_again
 from covidlit.platform.sending.dicom_objects import keep_objects, objects_of
 from covidlit.platform.sending.models import Sending
@@ -181,7 +181,7 @@ def test_an_archive_that_comes_back_gets_the_rest(
     given = iter([None, (503, {}, b""), (503, {}, b"")])
     server.answer = lambda path: next(given, None)
     pauses: list[float] = []
-    monkeypatch.setattr(sending_job, "sleep", pauses.append)
+    monkeypatch.setattr(patience, "sleep", pauses.append)
     set_archives(monkeypatch, archive(server, pause_seconds=3))
     sending, job = confirmed(own, archive(server), labelling)
     send(job, quiet)

@@ -28,10 +28,10 @@ from sending_world import (
 
 from covidlit.errors import CovidlitError
 from covidlit.platform.accounts.rights import Role
+from covidlit.platform.pacs import patience
 from covidlit.platform.pacs.errors import Refused, Unreachable
 from covidlit.platform.pacs.settings import DimseArchive
 from covidlit.platform.registry.models import Labelling
-from covidlit.platform.sending import send as sending_job
 from covidlit.platform.sending.confirm import try_again
 from covidlit.platform.sending.dicom_objects import objects_of
 from covidlit.platform.sending.models import Sending
@@ -169,7 +169,7 @@ def test_an_association_that_breaks_is_made_again(
         servers[0].__exit__(None, None, None)
         second.append(servers[1].__enter__())
 
-    monkeypatch.setattr(sending_job, "sleep", back)
+    monkeypatch.setattr(patience, "sleep", back)
     set_archives(monkeypatch, archive(port))
     sending, job = confirmed(own, archive(port), labelling)
     try:

@@ -104,9 +104,16 @@ def finish(request: HttpRequest, pk: int) -> HttpResponse:
     )
     with transaction.atomic():
         own = Upload.objects.select_for_update().get(pk=found.pk)
-        if own.n_files == 0:
+        if own.job is not None:
+            if own.job.state in (JobState.FAILED, JobState.CANCELLED):  # of whatever kind it was
+                again = own.job
+                own.job = enqueue(
+                    again.kind, own.owner, own.centre, own.study_group, **again.arguments
+                )
+                own.save(update_fields=["job"])
+        elif own.n_files == 0:
             messages.error(request, "No file has come yet.")
-        elif own.job is None or own.job.state in (JobState.FAILED, JobState.CANCELLED):
+        else:
             own.finished_at = timezone.now()
             own.job = enqueue(KIND, own.owner, own.centre, own.study_group, upload=own.pk)
             own.save(update_fields=["finished_at", "job"])

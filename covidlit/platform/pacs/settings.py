@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from covidlit.errors import ConfigError
 
@@ -180,6 +187,36 @@ class ReceiverSettings(_Strict):
             ae_title == caller.ae_title and caller.address in ("", address)
             for caller in self.callers
         )
+
+
+def receiver_with(
+    own: ReceiverSettings | None, callers: list[str], **given: Any
+) -> ReceiverSettings:
+    """The receiver's settings with what was given instead.
+
+    Args:
+        own: of `platform.toml`; None: none.
+        callers: as AE_TITLE@ADDRESS or AE_TITLE; empty: those of `own`.
+        given: further settings; those that are empty are left alone.
+
+    Raises:
+        ConfigError: something is missing or wrong.
+    """
+    known = own.model_dump() if own is not None else {}
+    known |= {name: value for name, value in given.items() if value}
+    if callers:
+        known["callers"] = [
+            dict(zip(("ae_title", "address"), each.rsplit("@", 1), strict=False))
+            for each in callers
+        ]
+    try:
+        return ReceiverSettings(**known)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(
+            f"{first['msg']}.", where=f"receiver, {'.'.join(map(str, first['loc']))}",
+            fix="give --centre, --study-group and --caller, or set [receiver] in platform.toml.",
+        ) from error  # fmt: skip
 
 
 def check_names(archives: tuple[DicomwebArchive | DimseArchive, ...]) -> None:

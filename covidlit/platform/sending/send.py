@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from time import sleep
 from typing import Protocol
 
 from django.conf import settings
@@ -20,6 +19,7 @@ from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.process import Say
 from covidlit.platform.pacs import dimse, stow
 from covidlit.platform.pacs.errors import Refused, Unreachable
+from covidlit.platform.pacs.patience import Patience
 from covidlit.platform.pacs.settings import DicomwebArchive, DimseArchive
 from covidlit.platform.pacs.web import Web
 from covidlit.platform.registry.models import Labelling
@@ -103,7 +103,7 @@ def _send_all(sending: Sending, archive: Archive, parts: Sequence[SentObject], s
     """Send objects in turn; while the archive is gone, ask again after growing pauses."""
     files = {each.sop_instance_uid: each for each in objects_of(sending.labelling)}
     left = [part for part in parts if _is_as_confirmed(part, files)]
-    tries, pause = 0, archive.pause_seconds
+    patience = Patience(archive)
     while left:
         try:
             with _connected(archive, [files[p.sop_instance_uid].path for p in left]) as store:
@@ -113,17 +113,9 @@ def _send_all(sending: Sending, archive: Archive, parts: Sequence[SentObject], s
                     allowed_archive(sending)
                     _send_one(sending, left[0], files[left[0].sop_instance_uid].path, store)
                     left.pop(0)
-                    tries, pause = 0, archive.pause_seconds
+                    patience.renew()
         except Unreachable as error:
-            tries += 1
-            if tries >= archive.tries:
-                raise Unreachable(
-                    f"{error.what.rstrip('.')}, {tries} times in a row.",
-                    where=error.where or f"archive {archive.name}", fix=error.fix,
-                ) from error  # fmt: skip
-            say(f"{error.what} Next try in {pause:.0f} s", 1 - len(left) / len(parts))
-            sleep(pause)
-            pause *= 2
+            patience.wait(error, say, 1 - len(left) / len(parts))
 
 
 @contextmanager
