@@ -47,6 +47,11 @@ def _scan_with_objects(h: Hospital) -> dict[str, Any]:
     return {"pk": with_objects(h.scans[0]).scan_id}
 
 
+def _fetch_of(h: Hospital) -> dict[str, str]:
+    """A search in an archive that is not set: tests of fetching have one that is."""
+    return {"archive": "pacs", "centre": h.centre.name, "study_group": h.group.name}
+
+
 PAGES = {
     "patients": Page("get"),
     "patient": Page("get", lambda h: {"pseudonym": h.patient.pseudonym}, is_of_object=True),
@@ -68,6 +73,9 @@ PAGES = {
     "sending": Page("get", lambda h: {"pk": sending_of(h).pk}, is_of_object=True),
     "send_again": Page("post", lambda h: {"pk": sending_of(h).pk}, well=(302,), is_of_object=True),
     "uploads": Page("get"),
+    "fetch": Page("get"),
+    "search_archive": Page("post", lambda h: {}, lambda h: _fetch_of(h), well=(403,)),
+    "begin_fetch": Page("post", lambda h: {}, lambda h: _fetch_of(h), well=(403,)),
     "begin_upload": Page(
         "post", data=lambda h: {"centre": h.centre.name, "study_group": h.group.name}, well=(302,)
     ),
