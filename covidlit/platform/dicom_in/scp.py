@@ -92,9 +92,9 @@ class StorageReceiver:
         title = str(request.primitive.calling_ae_title).strip()
         if not self._settings.lets_in(title, str(request.address)):
             log.warning("A caller that is not in [receiver] callers was rejected.")
-            event.assoc.acse.send_reject(*_REJECTED_FOR_GOOD)
+            _reject(event.assoc, _REJECTED_FOR_GOOD)
         elif not self._may_receive():
-            event.assoc.acse.send_reject(*_REJECTED_FOR_NOW)
+            _reject(event.assoc, _REJECTED_FOR_NOW)
 
     def _let_in(self, event: evt.Event) -> None:
         request = event.assoc.requestor
@@ -130,3 +130,8 @@ class StorageReceiver:
             log.error("An object could not be kept: %s", error.strerror)
             return NO_ROOM
         return SUCCESS
+
+
+def _reject(association: Association, why: tuple[int, int, int]) -> None:
+    association.acse.send_reject(*why)
+    association.kill()  # which waits until it is sent: else the connection ends without a word
