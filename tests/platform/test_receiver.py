@@ -2,109 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
+from platform_process import Platform, until
 from pydicom import dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RLELossless
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
-from sending_world import LABEL_MAP, dcmtk, free_port, wait_for, write_object
+from sending_world import LABEL_MAP, dcmtk, write_object
 
 pytestmark = pytest.mark.slow
-
-PASSWORD = "a long enough phrase"
-ROW = tuple[Any, ...]
-
-
-class Platform:
-    """A platform in a folder of its own, whose receiver comes and goes."""
-
-    def __init__(self, root: Path) -> None:
-        self.root, self.port = root, free_port()
-        self.environment = {
-            name: value for name, value in os.environ.items()
-            if not name.startswith(("DJANGO", "COVIDLIT"))
-        }  # fmt: skip
-        self._covidlit("init", "--admin", "boss", "--centre", "north",
-                       COVIDLIT_PLATFORM_PASSWORD=PASSWORD)  # fmt: skip
-
-    def _covidlit(self, command: str, *arguments: str, **variables: str) -> None:
-        subprocess.run(
-            [sys.executable, "-m", "covidlit", "platform", command, str(self.root), *arguments],
-            check=True, capture_output=True, env=self.environment | variables,
-        )  # fmt: skip
-
-    def set(self, text: str = "", **limits: str) -> None:
-        """Write the section of the receiver, and other limits of uploads."""
-        settings = (self.root / "platform.toml").read_text().partition("\n[receiver]")[0]
-        for name, value in limits.items():
-            lines = [
-                f"{name} = {value}" if line.startswith(f"{name} =") else line
-                for line in settings.splitlines()
-            ]
-            settings = "\n".join(lines)
-        settings += (
-            f'\n[receiver]\ncentre = "north"\nstudy_group = "clinic"\nport = {self.port}\n'
-            'ae_title = "PLATFORM"\nsettle_seconds = 0.5\n'
-            'callers = [{ ae_title = "CT1", address = "127.0.0.1" }, '
-            '{ ae_title = "CT2", address = "192.0.2.1" }]\n' + text
-        )
-        (self.root / "platform.toml").write_text(settings)
-
-    @contextmanager
-    def receiver(self) -> Iterator[subprocess.Popen[bytes]]:
-        own = subprocess.Popen(
-            [sys.executable, "-m", "covidlit", "platform", "receive", str(self.root)],
-            env=self.environment, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            wait_for(self.port)
-            yield own
-        finally:
-            own.terminate()
-            own.wait(30)
-
-    def rows(self, query: str) -> list[ROW]:
-        with closing(sqlite3.connect(self.root / "db.sqlite3", timeout=30)) as database:
-            return database.execute(query).fetchall()
-
-    def uploads(self) -> list[ROW]:
-        return self.rows(
-            "SELECT u.id, u.n_files, j.kind FROM intake_upload u LEFT JOIN jobs_job j "
-            "ON u.job_id = j.id ORDER BY u.id"
-        )
-
-    def files(self, upload: int) -> list[Path]:
-        return sorted((self.root / "uploads" / str(upload) / "files").iterdir())
-
-    def run_job(self, kind: str) -> None:
-        """Do the newest job of a kind, as a worker would."""
-        ((number,),) = self.rows(f"SELECT max(id) FROM jobs_job WHERE kind = '{kind}'")
-        subprocess.run(
-            [sys.executable, "-m", "covidlit.platform.jobs.process", str(number)], check=True,
-            env=self.environment | {"COVIDLIT_PLATFORM": str(self.root)},
-        )  # fmt: skip
-
-    def left(self) -> list[Path]:
-        """What lies in the receiver's folder."""
-        return [path for path in (self.root / "received").rglob("*") if path.is_file()]
-
-
-def until(well: Callable[[], bool], seconds: float = 60.0) -> None:
-    last = time.monotonic() + seconds
-    while not well():
-        assert time.monotonic() < last, "waited too long"
-        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -277,6 +191,6 @@ def test_a_series_sent_by_dcmtk_becomes_a_scan(platform: Platform, tmp_path: Pat
             [str(dcmtk("storescu")), "+sd", "+r", *line, folder], check=True, timeout=120
         )
         until(lambda: [row[2] for row in platform.uploads()] == ["take in"])
-    platform.run_job("take in")
+    assert platform.run_job("take in") == 0
     assert platform.rows("SELECT count(*) FROM registry_scan") == [(1,)]
     assert platform.rows("SELECT n_taken FROM intake_upload") == [(1,)]
