@@ -104,5 +104,15 @@ class Flow:
         return table
 
 
+def left_out_notes(flow: Flow) -> list[str]:
+    """For each step that scans fell out at unassessed: why, and what can be done."""
+    return [
+        f"{step.n_not_assessed} scan(s) fell out since {step.criterion!r} cannot be assessed: "
+        f"{step.missing}. Fix: {step.fix}"
+        for step in flow.steps
+        if step.n_not_assessed
+    ]
+
+
 def _mask(rows: pd.Series) -> NDArray[np.bool_]:
     return rows.fillna(False).to_numpy(dtype=bool)

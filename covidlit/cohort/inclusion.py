@@ -9,7 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from covidlit.cohort.columns import as_day, column_of, parse_dates
-from covidlit.cohort.flow import Flow
+from covidlit.cohort.flow import Flow, left_out_notes
 from covidlit.cohort.scan_dates import DOUBTED, scan_days
 from covidlit.cohort.series_choice import preferred
 from covidlit.errors import ManifestError
@@ -111,14 +111,7 @@ class InclusionCriteria:
 
     def notes(self, flow: Flow) -> list[str]:
         """For each criterion that scans fell out at unassessed: why, and what can be done."""
-        if self.on_missing != "exclude":
-            return []
-        return [
-            f"{step.n_not_assessed} scan(s) fell out since {step.criterion!r} cannot be assessed: "
-            f"{step.missing}. Fix: {step.fix}"
-            for step in flow.steps
-            if step.n_not_assessed
-        ]
+        return left_out_notes(flow) if self.on_missing == "exclude" else []
 
     def _step(
         self,

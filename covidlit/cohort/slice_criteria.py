@@ -1,4 +1,4 @@
-"""Which labelled slices are used: the paper's two-level grading, and which slices of a scan."""
+"""Which labelled slices or scans are used: the paper's two-level grading, and which slices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from covidlit.cohort.columns import column_of
-from covidlit.cohort.flow import Flow
+from covidlit.cohort.flow import Flow, left_out_notes
+from covidlit.cohort.split import unit_key
 from covidlit.errors import ManifestError
 
 
@@ -16,13 +17,14 @@ from covidlit.errors import ManifestError
 class SliceCriteria:
     """The grading of image quality and labels (severity paper, "Annotation"), each off by null.
 
-    A slice that lacks the value which a criterion looks at falls out or stays by `on_missing`, and
+    It holds for slices (contract 11) and for the scans of a manifest that was graded. A row that
+    lacks the value which a criterion looks at falls out or stays by `on_missing`, and
     is counted as not assessed either way.
 
     Args:
-        quality_grades: only slices of these grades of image quality (`quality_grade`).
-        label_status: only slices whose labels have this status, such as [approved].
-        graders_agree: only slices that both graders gave the same grade (`grader_1`, `grader_2`).
+        quality_grades: only those of these grades of image quality (`quality_grade`).
+        label_status: only those whose labels have this status, such as [approved].
+        graders_agree: only those that both graders gave the same grade (`grader_1`, `grader_2`).
         on_missing: "keep", "exclude" or "error".
     """
 
@@ -45,10 +47,10 @@ class SliceCriteria:
                 object.__setattr__(self, name, tuple(map(str, values)))
 
     def apply(self, table: pd.DataFrame, flow: Flow | None = None) -> tuple[pd.DataFrame, Flow]:
-        """The slices that are left, and the flow with a step for each criterion.
+        """The rows that are left, and the flow with a step for each criterion.
 
         Raises:
-            ManifestError: a slice cannot be assessed and `on_missing` is "error".
+            ManifestError: a row cannot be assessed and `on_missing` is "error".
         """
         flow = Flow.start(table, "labelled slices") if flow is None else flow
         for column, allowed in (
@@ -69,6 +71,10 @@ class SliceCriteria:
             )
         return table, flow
 
+    def notes(self, flow: Flow) -> list[str]:
+        """For each criterion that rows fell out at unassessed: why, and what can be done."""
+        return left_out_notes(flow) if self.on_missing == "exclude" else []
+
     def _step(
         self,
         table: pd.DataFrame,
@@ -79,11 +85,12 @@ class SliceCriteria:
         column: str,
     ) -> tuple[pd.DataFrame, Flow]:
         missing = f"{column} is empty" if unknown.any() else ""
-        fix = f"fill {column}, or keep such slices with inclusion.on_missing=keep."
+        fix = f"fill {column}, or keep such rows with inclusion.on_missing=keep."
         if self.on_missing == "error" and unknown.any():
+            unit = unit_key(table)
             raise ManifestError(
-                f"{int(unknown.sum())} slice(s) cannot be assessed for {criterion!r}, such as "
-                f"{table.loc[unknown, 'slice_id'].iloc[0]}: {missing}.",
+                f"{int(unknown.sum())} {unit.removesuffix('_id')}(s) cannot be assessed for "
+                f"{criterion!r}, such as {table.loc[unknown, unit].iloc[0]}: {missing}.",
                 where="inclusion",
                 fix=fix,
             )

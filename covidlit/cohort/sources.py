@@ -12,6 +12,7 @@ from covidlit.cohort.flow import Flow
 from covidlit.cohort.inclusion import InclusionCriteria
 from covidlit.cohort.manifest import MANIFEST_SCHEMA, read_manifest, write_manifest
 from covidlit.cohort.misspelt import UIDS, misspelling_warnings
+from covidlit.cohort.slice_criteria import SliceCriteria
 from covidlit.errors import ManifestError
 from covidlit.files import fingerprint
 from covidlit.tables import read_table, write_table
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 def existing_manifest(
     path: str,
     folder: str = "data/manifests",
-    inclusion: InclusionCriteria | None = None,
+    inclusion: InclusionCriteria | SliceCriteria | None = None,
 ) -> Path:
     """A manifest that is already there, or its rows that meet the criteria.
 
@@ -54,7 +55,7 @@ def existing_manifest(
 
 
 def _included(
-    manifest: Path, table: pd.DataFrame, folder: Path, criteria: InclusionCriteria
+    manifest: Path, table: pd.DataFrame, folder: Path, criteria: InclusionCriteria | SliceCriteria
 ) -> Path:
     left, flow = criteria.apply(table, Flow.start(table, f"scans in {manifest.name}"))
     if left.empty:

@@ -8,6 +8,7 @@ what `covidlit quantify`, `predict` and `trend` call, and its database holds wha
     accounts    people, centres, study groups, roles, and what a role may do
     registry    patients, their identities apart, scans, labellings, factors
     audit       who did what, chained by hashes
+    grading     scans excluded or graded by a first grader, verified or corrected by a second
 
 Source: the severity paper, "Building the AI lung image recognition processing technological
 platform".

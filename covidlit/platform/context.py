@@ -17,5 +17,6 @@ def platform(request: HttpRequest) -> dict[str, Any]:
     return {
         "platform_title": settings.PLATFORM_TITLE,
         "version": __version__,
+        "directory_log_in": settings.DIRECTORY_LOG_IN,
         "rights": {right.name.lower() for right in rights},
     }

@@ -53,17 +53,23 @@ def make_demo(root: Path, say: Callable[[str], None]) -> tuple[PlatformFolder, l
     )  # fmt: skip
     settings = (root / SETTINGS_FILE).read_text(encoding="utf-8")
     truth = str(cohort.root / "truth").replace("\\", "/")
-    write_text(root / SETTINGS_FILE, settings.replace('lesions = ""', f'lesions = "masks:{truth}"'))
-    accounts = _fill(cohort.dicom)
+    settings = settings.replace('lesions = ""', f'lesions = "masks:{truth}"')
+    settings = settings.replace('"administrators"  #', '"optional"  #')  # to be tried at once
+    write_text(root / SETTINGS_FILE, settings)
+    assert cohort.clinical is not None
+    accounts = _fill(cohort.dicom, cohort.clinical)
     return PlatformFolder(root), accounts
 
 
-def _fill(dicom: Path) -> list[Account]:
-    """Centres, people and one upload for each centre, of every other patient."""
+def _fill(dicom: Path, labs: Path) -> list[Account]:
+    """Centres, people, and for each centre an upload of every other patient and a table."""
     from django.utils import timezone
 
     from covidlit.platform.accounts.models import Centre, StudyGroup
     from covidlit.platform.accounts.people import give_role, make_user
+    from covidlit.platform.clinical.models import ClinicalTable
+    from covidlit.platform.clinical.read_table import KIND as READ_TABLE
+    from covidlit.platform.clinical.read_table import place_for
     from covidlit.platform.intake.models import Upload
     from covidlit.platform.intake.receiving import folder_of
     from covidlit.platform.intake.take_in import KIND
@@ -75,7 +81,8 @@ def _fill(dicom: Path) -> list[Account]:
     people = {}
     for role, centre in (
         (Role.ADMINISTRATOR, None), (Role.PHYSICIAN, centres[0]), (Role.ANNOTATOR, centres[0]),
-        (Role.READER, centres[1]),
+        (Role.READER, centres[1]), (Role.GRADER_FIRST, centres[0]),
+        (Role.GRADER_SECOND, centres[0]),
     ):  # fmt: skip
         name, password = role.name.lower(), secrets.token_urlsafe(12)
         people[role] = make_user(name, password)
@@ -91,4 +98,11 @@ def _fill(dicom: Path) -> list[Account]:
             shutil.copytree(patient, files / patient.name)
         upload.job = enqueue(KIND, upload.owner, centre, group, upload=upload.pk)
         upload.save(update_fields=["job"])
+    for centre in centres:  # after the scans: a table gives values to patients who are here
+        table = ClinicalTable.objects.create(
+            owner=people[Role.ADMINISTRATOR], centre=centre, study_group=group
+        )
+        place_for(table, labs.suffix).write_bytes(labs.read_bytes())
+        table.job = enqueue(READ_TABLE, table.owner, centre, group, clinical_table=table.pk)
+        table.save(update_fields=["job"])
     return accounts

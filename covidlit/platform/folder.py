@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+import shutil
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from filelock import FileLock
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    ValidationError,
+    field_validator,
+)
 
 from covidlit.errors import ConfigError
 from covidlit.files import make_folder, write_text
+from covidlit.platform.accounts.rights import Role
+from covidlit.platform.grading.choices import GradingSettings
 from covidlit.platform.pacs.settings import Destination, ReceiverSettings, check_names
 
 VARIABLE = "COVIDLIT_PLATFORM"
@@ -19,11 +32,15 @@ VARIABLE = "COVIDLIT_PLATFORM"
 
 SETTINGS_FILE = "platform.toml"
 SECRET_FILE = "secret.key"
+_SLUG = r"^[-a-zA-Z0-9_]{0,80}$"
+
+REMOVED = ".removed."
+"""How names of folders begin that are being removed."""
 
 TEMPLATE = """\
 # Settings of this platform. After a change, stop `covidlit platform serve` and start it again.
 title = "{title}"
-database = ""                # postgresql://user:password@host/name; empty: db.sqlite3 here
+database = {database}                # postgresql://user:password@host/name; empty: db.sqlite3 here
 hosts = ["localhost", "127.0.0.1", "[::1]"]  # names under which browsers reach it
 https = false                # true behind a proxy that ends TLS: cookies go by HTTPS alone
 
@@ -31,9 +48,14 @@ https = false                # true behind a proxy that ends TLS: cookies go by 
 idle_minutes = 30            # a session ends after so long without a click
 longest_hours = 12           # and after so long in any case
 
+[accounts]
+second_factor = "administrators"  # who must have one: administrators, everybody, or optional
+
 [uploads]
 max_gib = 8.0                # of one upload, unpacked
 max_files = 20000            # of one upload
+max_open = 5                 # uploads of one person that are not taken in yet
+keep_hours = 168.0           # files of an upload that nobody goes on with are removed then
 
 [jobs]
 workers = 1                  # processes that read and measure scans
@@ -41,9 +63,55 @@ max_minutes = 120.0          # of one job
 max_gib = 12.0               # memory of one job
 lost_seconds = 45.0          # without a sign of its worker, a job is given to another one
 
+[operation]
+log = "plain"                # or json: a line of JSON for each entry
+metrics_from = ["127.0.0.1", "::1"]  # addresses and networks that may read /metrics/
+
+[directory]                  # accounts of the hospital's own directory, by [oidc] or [ldap]
+check_minutes = 10.0         # so often a session asks again which groups the person is in
+
+[oidc]
+server = ""                  # https://id.hospital.example; empty: none
+client_id = ""
+client_secret_file = ""      # of one line, readable by the platform alone
+scopes = ["openid", "profile"]  # some providers tell of groups with "groups" alone
+groups_claim = "groups"      # what the provider calls the list of groups
+
+[ldap]                       # needs pip install 'covidlit[ldap]'
+server = ""                  # ldaps://ldap.hospital.example; empty: none
+bind_dn = ""                 # account that may search; empty: anybody may
+bind_password_file = ""
+users = ""                   # ou=people,dc=hospital,dc=example
+user_filter = "(uid=%(user)s)"
+groups = ""                  # ou=groups,dc=hospital,dc=example
+group_filter = "(objectClass=groupOfNames)"
+group_kind = "groupOfNames"  # or posixGroup, activeDirectory
+start_tls = false
+ca_file = ""                 # certificate of the directory's authority
+
+# Roles of the directory's groups, one such part for each:
+# [[group_roles]]
+# group = "radiology"
+# role = "reader"            # annotator, grader_first, grader_second, physician, administrator
+# centre = "north"           # empty: all
+# study_group = ""           # empty: all
+
+[exports]
+keep_days = 7.0              # then the file of an export is removed
+
 [models]
 lesions = ""                 # run of model=maskrcnn, or its exported folder, that labels new scans
 severity = ""                # run of a model of tables that scores patients
+
+[grading]
+blind = false                # true: the second grader does not see what the first said
+quality_grades = ["good", "fair", "poor"]
+classes = ["covid", "cap", "np"]  # class_name of a manifest; []: not asked for
+severities = ["mild", "moderate", "severe", "critical"]  # []: not asked for
+exclusion_reasons = [
+  "motion artefact", "metal artefact", "low resolution", "lungs cut off", "no chest CT",
+]
+claim_minutes = 20           # so long nobody else is given a scan that somebody has open
 
 # [[destinations]]           # an archive that results are sent to, after a person's confirmation
 # name = "pacs"
@@ -84,11 +152,19 @@ class SessionSettings(_Strict):
     longest_hours: float = Field(default=12.0, gt=0)
 
 
+class AccountSettings(_Strict):
+    """Who must have a second factor."""
+
+    second_factor: Literal["optional", "administrators", "everybody"] = "administrators"
+
+
 class UploadSettings(_Strict):
-    """How much one upload may be."""
+    """How much one upload may be, and how long one is kept that nobody goes on with."""
 
     max_gib: float = Field(default=8.0, gt=0)
     max_files: int = Field(default=20_000, gt=0)
+    max_open: int = Field(default=5, gt=0)
+    keep_hours: float = Field(default=168.0, gt=0)
 
 
 class JobSettings(_Strict):
@@ -100,11 +176,72 @@ class JobSettings(_Strict):
     lost_seconds: float = Field(default=45.0, ge=5)
 
 
+class OperationSettings(_Strict):
+    """What the platform tells those who run it."""
+
+    log: Literal["plain", "json"] = "plain"
+    metrics_from: list[IPvAnyNetwork] = Field(default=["127.0.0.1", "::1"], validate_default=True)
+
+
+class ExportSettings(_Strict):
+    """How long the file of an export is kept."""
+
+    keep_days: float = Field(default=7.0, gt=0)
+
+
 class ModelSettings(_Strict):
     """Trained models that new scans are given to; empty: none."""
 
     lesions: str = ""
     severity: str = ""
+
+
+class DirectorySettings(_Strict):
+    """How accounts of the hospital's directory are treated."""
+
+    check_minutes: float = Field(default=10.0, gt=0)
+
+
+class OidcSettings(_Strict):
+    """An OpenID Connect provider."""
+
+    server: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")
+    client_id: str = ""
+    client_secret_file: str = ""
+    scopes: list[str] = ["openid", "profile"]
+    groups_claim: str = "groups"
+
+
+class LdapSettings(_Strict):
+    """An LDAP directory."""
+
+    server: str = Field(default="", pattern=r"^(ldap[si]?://[^\s]+)?$")
+    bind_dn: str = ""
+    bind_password_file: str = ""
+    users: str = ""
+    user_filter: str = "(uid=%(user)s)"
+    groups: str = ""
+    group_filter: str = "(objectClass=groupOfNames)"
+    group_kind: Literal["groupOfNames", "posixGroup", "activeDirectory"] = "groupOfNames"
+    start_tls: bool = False
+    ca_file: str = ""
+
+
+class GroupRole(_Strict):
+    """What people of a group of the directory are."""
+
+    group: str = Field(min_length=1)
+    role: Role
+    centre: str = Field(default="", pattern=_SLUG)
+    study_group: str = Field(default="", pattern=_SLUG)
+
+    @field_validator("role", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        known = {role.name.lower(): role for role in Role}
+        if value not in known and not isinstance(value, Role):
+            raise ValueError(f"is none of {', '.join(known)}")
+        return known.get(value, value) if isinstance(value, str) else value
 
 
 class PlatformSettings(_Strict):
@@ -115,9 +252,17 @@ class PlatformSettings(_Strict):
     hosts: list[str] = ["localhost", "127.0.0.1", "[::1]"]
     https: bool = False
     sessions: SessionSettings = SessionSettings()
+    accounts: AccountSettings = AccountSettings()
     uploads: UploadSettings = UploadSettings()
     jobs: JobSettings = JobSettings()
+    operation: OperationSettings = OperationSettings()
+    exports: ExportSettings = ExportSettings()
     models: ModelSettings = ModelSettings()
+    directory: DirectorySettings = DirectorySettings()
+    oidc: OidcSettings = OidcSettings()
+    ldap: LdapSettings = LdapSettings()
+    group_roles: list[GroupRole] = []
+    grading: GradingSettings = GradingSettings()
     destinations: tuple[Destination, ...] = ()
     receiver: ReceiverSettings | None = None
 
@@ -151,6 +296,22 @@ class PlatformFolder:
         self.settings = _read(path)
         self.secret = (self.root / SECRET_FILE).read_text(encoding="ascii").strip()
 
+    def secret_in(self, file: str) -> str:
+        """A secret that a setting names by its file, in the folder or elsewhere; empty without.
+
+        Raises:
+            ConfigError: it cannot be read.
+        """
+        if not file:
+            return ""
+        try:
+            return (self.root / file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"the secret in {file} cannot be read.", where=self.root / SETTINGS_FILE,
+                fix="write it into that file, on one line.",
+            ) from error  # fmt: skip
+
     @property
     def database(self) -> Path:
         """The file of SQLite, where no other database is set."""
@@ -176,9 +337,30 @@ class PlatformFolder:
         """Uploads that are not taken in yet."""
         return self.root / "uploads"
 
+    def removing(self) -> FileLock:
+        """Held while folders of uploads are removed, and while a backup makes sure of them."""
+        return FileLock(self.root / ".removing")
 
-def make_platform_folder(root: str | Path, title: str = "covidlit") -> PlatformFolder:
+    def remove(self, folder: Path) -> None:
+        """Remove a folder of uploads all at once: nobody, and no backup, finds a part of it."""
+        away = folder.with_name(f"{REMOVED}{folder.name}.{secrets.token_hex(4)}")
+        with self.removing():
+            try:
+                folder.rename(away)
+            except FileNotFoundError:
+                return
+        shutil.rmtree(away, ignore_errors=True)
+
+
+def make_platform_folder(
+    root: str | Path, title: str = "covidlit", database: str = ""
+) -> PlatformFolder:
     """Make the folder of a new platform; a secret that is there is kept.
+
+    Args:
+        root: the folder.
+        title: what its pages are headed with.
+        database: address of a PostgreSQL database; empty: SQLite.
 
     Raises:
         ConfigError: there is a platform already.
@@ -199,7 +381,8 @@ def make_platform_folder(root: str | Path, title: str = "covidlit") -> PlatformF
             file.write(secrets.token_urlsafe(64))
     escaped = "".join(c for c in title if c.isprintable()).replace("\\", "\\\\")
     escaped = escaped.replace('"', '\\"')
-    write_text(root / SETTINGS_FILE, TEMPLATE.format(title=escaped))  # last: it is a platform now
+    text = TEMPLATE.format(title=escaped, database=json.dumps(database))
+    write_text(root / SETTINGS_FILE, text)  # last: it is a platform now
     return PlatformFolder(root)
 
 
@@ -216,6 +399,12 @@ def current_folder() -> PlatformFolder:
             fix="start the platform by `covidlit platform serve DIR`, which sets it.",
         )  # fmt: skip
     return PlatformFolder(named)
+
+
+def origin_of(address: str) -> str:
+    """Scheme, host and port of an address, as browsers' policies name them; empty without."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
 
 def _read(path: Path) -> PlatformSettings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from filelock import FileLock, Timeout
@@ -18,12 +20,14 @@ from filelock import FileLock, Timeout
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.platform.folder import PlatformFolder
 from covidlit.platform.jobs.process import end_with_parent
+from covidlit.platform.operation.counted import VARIABLE
 from covidlit.platform.setup import prepare
 
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 _LOST_SECONDS = 15.0
+_TIDY_SECONDS = 3600.0
 _GRACE_SECONDS = 30.0
 MOST_FAILURES = 20
 """So often a process is started again before the platform gives up."""
@@ -33,34 +37,39 @@ def serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], N
     """Serve pages and do jobs until the process is asked to end.
 
     Args:
-        folder: of the platform; its database is brought to this version of covidlit first.
+        folder: of the platform, whose database is of this version of covidlit.
         host, port: to listen on.
         on_ready: called when everything was started.
     """
-    with _alone(folder), _free(host, port):
+    with alone(folder), _free(host, port):
         prepare(folder)
-    with _alone(folder):
+    with alone(folder):
         _serve(folder, host, port, on_ready)
 
 
 def _serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], None]) -> None:
     from covidlit.platform.dicom_in.hand_over import receiver_account
+    from covidlit.platform.exporting.kept import look_for_old
     from covidlit.platform.jobs.lost import look_for_lost
+    from covidlit.platform.operation.alive import say_alive
+    from covidlit.platform.operation.tidying import tidy
 
     running: dict[str, subprocess.Popen[bytes]] = {}
     asked = _asked_to_end()
+    variables = {"pages": {VARIABLE: str(_emptied(folder.root / ".counted"))}}
     commands = {"pages": _pages(host, port)}
     commands |= {f"worker {n + 1}": _worker() for n in range(folder.settings.jobs.workers)}
     if folder.settings.receiver is not None:
         receiver_account(folder.settings.receiver.centre, folder.settings.receiver.study_group)
         commands["receiver"] = _receiver(folder)
-    looked = 0.0
+    looked = tidied = 0.0
     failures: dict[str, int] = {}
     try:
         for name, command in commands.items():
-            running[name] = _started(command)
+            running[name] = _started(command, variables.get(name, {}))
         on_ready()
         while not asked:
+            say_alive()
             time.sleep(_LOOK_SECONDS)
             for name, own in running.items():
                 if own.poll() is not None and not asked:
@@ -71,21 +80,34 @@ def _serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], 
                             f"{name} ended {failures[name]} times.", where=folder.root,
                             fix="look for the reason in what it wrote above, then start again.",
                         )  # fmt: skip
-                    running[name] = _started(commands[name])
+                    running[name] = _started(commands[name], variables.get(name, {}))
             if time.monotonic() - looked > _LOST_SECONDS:
                 looked = time.monotonic()
                 look_for_lost()
+                look_for_old()
+            if time.monotonic() - tidied > _TIDY_SECONDS:
+                tidied = time.monotonic()
+                tidy()
     finally:
         _end(running)
 
 
-def _started(command: list[str]) -> subprocess.Popen[bytes]:
+def _emptied(folder: Path) -> Path:
+    """A folder for what is counted from now on."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def _started(command: list[str], variables: dict[str, str]) -> subprocess.Popen[bytes]:
     """A process that ends with this one, however that ends."""
-    return subprocess.Popen(command, start_new_session=True, preexec_fn=end_with_parent)
+    return subprocess.Popen(
+        command, start_new_session=True, preexec_fn=end_with_parent, env=os.environ | variables
+    )
 
 
 @contextmanager
-def _alone(folder: PlatformFolder) -> Iterator[None]:
+def alone(folder: PlatformFolder) -> Iterator[None]:
     """Keep a second server from the folder.
 
     Raises:
@@ -122,7 +144,7 @@ def _pages(host: str, port: int) -> list[str]:
         sys.executable, "-m", "gunicorn", "covidlit.platform.wsgi", "--bind", f"{host}:{port}",
         "--workers", str(max(2, os.cpu_count() or 2)), "--threads", "4", "--timeout", "120",
         "--worker-tmp-dir", "/dev/shm" if os.path.isdir("/dev/shm") else "/tmp",  # noqa: PTH112
-        "--log-level", "warning",
+        "--config", "python:covidlit.platform.operation.gunicorn_settings",
     ]  # fmt: skip
 
 

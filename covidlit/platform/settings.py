@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from covidlit.platform.database import database_settings
-from covidlit.platform.folder import current_folder
+from covidlit.platform.folder import current_folder, origin_of
+from covidlit.platform.operation.logs import logging_settings
 
 FOLDER = current_folder()
 _OWN = FOLDER.settings
@@ -23,9 +24,16 @@ INSTALLED_APPS = [
     "covidlit.platform.jobs",
     "covidlit.platform.intake",
     "covidlit.platform.sending",
+    "covidlit.platform.clinical",
+    "covidlit.platform.directory",
+    "covidlit.platform.grading",
+    "covidlit.platform.correcting",
+    "covidlit.platform.exporting",
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "django_tasks_db",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -35,6 +43,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "covidlit.platform.operation.requests.Told",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -44,9 +53,11 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "covidlit.platform.accounts.middleware.LimitedSessions",
+    "covidlit.platform.directory.middleware.CheckedAgain",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "covidlit.platform.accounts.middleware.NotStored",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "covidlit.platform.accounts.middleware.AccountFirst",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -74,7 +85,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 JOB_KINDS = {
     "take in": "covidlit.platform.intake.take_in.take_in",
+    "read a clinical table": "covidlit.platform.clinical.read_table.read_table",
     "measure": "covidlit.platform.measuring.measure.measure",
+    "correct": "covidlit.platform.correcting.correct.correct",
+    "export": "covidlit.platform.exporting.training_set.export",
     "fetch": "covidlit.platform.dicom_in.fetch.fetch",
     "send": "covidlit.platform.sending.send.send",
 }
@@ -109,6 +123,34 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 
+# The hospital's own accounts. Local accounts are asked first; none is reached by another's name.
+DIRECTORIES = {}
+DIRECTORY_LOG_IN = bool(_OWN.oidc.server)
+SOCIALACCOUNT_ADAPTER = "covidlit.platform.directory.oidc.DirectoryAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_STORE_TOKENS = True  # with which groups are asked for again
+SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {}
+if _OWN.oidc.server:
+    DIRECTORIES["oidc"] = "covidlit.platform.directory.oidc.Oidc"
+    SOCIALACCOUNT_PROVIDERS["openid_connect"] = {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "hospital",
+                "name": "the hospital",
+                "client_id": _OWN.oidc.client_id,
+                "secret": FOLDER.secret_in(_OWN.oidc.client_secret_file),
+                "settings": {"server_url": _OWN.oidc.server, "scope": _OWN.oidc.scopes},
+            }
+        ],
+    }
+if _OWN.ldap.server:
+    from covidlit.platform.directory.ldap_settings import ldap_settings
+
+    DIRECTORIES["ldap"] = "covidlit.platform.directory.ldap.Ldap"
+    AUTHENTICATION_BACKENDS.append("covidlit.platform.directory.ldap.DirectoryBackend")
+    locals().update(ldap_settings(_OWN.ldap, FOLDER.secret_in(_OWN.ldap.bind_password_file)))
+
 # Sessions end when the browser closes, after a time without a click, and after a time in any case.
 SESSION_COOKIE_AGE = round(60 * _OWN.sessions.idle_minutes)
 SESSION_SAVE_EVERY_REQUEST = True
@@ -133,7 +175,8 @@ CONTENT_SECURITY_POLICY = {
         "img-src": ["'self'", "data:"],
         "object-src": ["'none'"],
         "base-uri": ["'self'"],
-        "form-action": ["'self'"],
+        # A form that leads to the hospital's log-in is followed there.
+        "form-action": ["'self'", *filter(None, [origin_of(_OWN.oidc.server)])],
         "frame-ancestors": ["'none'"],
     }
 }
@@ -146,6 +189,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 FILE_UPLOAD_TEMP_DIR = FOLDER.uploads
+FILE_UPLOAD_HANDLERS = ["covidlit.platform.intake.form_files.SmallFiles"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 << 20
 CACHES = {
     "default": {
@@ -155,18 +199,7 @@ CACHES = {
 }
 """Counts of failed log-ins, which all processes share."""
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {
-        "django": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-        "pynetdicom": {"level": "WARNING"},  # below it names objects
-        "urllib3": {"level": "ERROR"},  # its warnings name addresses with what was searched
-    },
-}
+LOGGING = logging_settings(_OWN.operation.log)
 
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from covidlit.errors import ConfigError
 from covidlit.platform.folder import VARIABLE, PlatformFolder, make_platform_folder
+from covidlit.version import __version__
 
 
 def use_platform(folder: PlatformFolder) -> None:
@@ -17,18 +19,35 @@ def use_platform(folder: PlatformFolder) -> None:
     django.setup()
 
 
-def prepare(folder: PlatformFolder) -> None:
-    """Bring the database to this version of covidlit, and lay the pages' files ready."""
+def prepare(folder: PlatformFolder, *, migrate: bool = False) -> None:
+    """Make an empty database, and lay the pages' files ready.
+
+    Args:
+        folder: of the platform.
+        migrate: bring a database of an older version to this one; there is no way back.
+
+    Raises:
+        ConfigError: the database is of an older version.
+        CovidlitError: it is of a newer one.
+    """
     use_platform(folder)
     from django.core.management import call_command
 
+    from covidlit.platform.operation.migrating import Schema, schema_of_database
+
+    if schema_of_database(folder.root) is Schema.OLDER and not migrate:
+        raise ConfigError(
+            f"its database is of an older covidlit than this one ({__version__}).",
+            where=folder.root,
+            fix=f"covidlit platform migrate {folder.root} (it makes a backup first).",
+        )
     call_command("migrate", interactive=False, verbosity=0)
     call_command("createcachetable", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
 
 
-def make_platform(root: str | Path, title: str = "covidlit") -> PlatformFolder:
+def make_platform(root: str | Path, title: str = "covidlit", database: str = "") -> PlatformFolder:
     """A new platform without accounts; see `make_platform_folder`."""
-    folder = make_platform_folder(root, title)
+    folder = make_platform_folder(root, title, database)
     prepare(folder)
     return folder

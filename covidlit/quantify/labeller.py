@@ -14,16 +14,15 @@ from covidlit.scans.scan import Scan
 class Labeller(Protocol):
     """Labels the lesions and the lungs of scans.
 
-    Attributes:
-        algorithm: what the DICOM objects name as the one that drew them.
-        engine: what computes the labels, such as "torch"; stands in the record of each scan.
+    One call may have scans that a network labels and scans that a person has corrected, so who has
+    drawn is asked for each.
     """
 
-    @property
-    def algorithm(self) -> Algorithm: ...
+    def algorithm_of(self, source: ScanSource) -> Algorithm:
+        """What the DICOM objects and the page of this scan name as the one that drew its labels."""
 
-    @property
-    def engine(self) -> str: ...
+    def engine_of(self, source: ScanSource) -> str:
+        """What computes the labels of this scan, such as "torch"; stands in its record."""
 
     def settings(self) -> Mapping[str, Any]:
         """What labels depend on beside the scan, as plain values: another value, other labels."""

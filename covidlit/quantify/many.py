@@ -106,9 +106,8 @@ def quantify(
                     written_anew.add(found.factors["patient_id"])
                     found = with_severity(found, severity)
                     if report:
-                        found = write_report(
-                            found, _of_patient(done, found), out, labeller.algorithm.name
-                        )
+                        drawn_by = labeller.algorithm_of(source).name
+                        found = write_report(found, _of_patient(done, found), out, drawn_by)
                     if key is not None:
                         name = str(found.factors["scan_id"])
                         keep(out, name, key, _place(source), found)

@@ -83,13 +83,11 @@ class MaskLabeller:
                     fix=did_you_mean(name, names) or f"use of {', '.join(names)}.",
                 )
 
-    @property
-    def algorithm(self) -> Algorithm:
+    def algorithm_of(self, source: ScanSource) -> Algorithm:
         """Masks come from elsewhere: covidlit only measured them."""
         return Algorithm("masks given to covidlit", how=self.how)
 
-    @property
-    def engine(self) -> str:
+    def engine_of(self, source: ScanSource) -> str:
         """See `Labeller`: they are only read."""
         return "masks"
 

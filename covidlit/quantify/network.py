@@ -80,13 +80,11 @@ class NetworkLabeller:
         class_values(self._network.task.classes)
         self.name, self.note = self._network.name, self._network.note
 
-    @property
-    def engine(self) -> str:
+    def engine_of(self, source: ScanSource) -> str:
         """See `Labeller`."""
         return self._network.engine
 
-    @property
-    def algorithm(self) -> Algorithm:
+    def algorithm_of(self, source: ScanSource) -> Algorithm:
         """The network, by its name in the run, the start of the hash of its weights, its engine."""
         network = self._network
         version = f"{__version__} {network.sha256[:12]} {network.engine}"
@@ -95,7 +93,7 @@ class NetworkLabeller:
     def settings(self) -> Mapping[str, Any]:
         """See `Labeller`."""
         return {
-            "network": self._network.sha256, "engine": self.engine, "min_score": MIN_SCORE,
+            "network": self._network.sha256, "engine": self._network.engine, "min_score": MIN_SCORE,
             "min_volume_ml": MIN_VOLUME_ML, "doubtful_ml": DOUBTFUL_ML,
         }  # fmt: skip
 

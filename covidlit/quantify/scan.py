@@ -39,7 +39,7 @@ class Quantified:
         lesions: rows of contract 8, with `tracking_uid`.
         files: what was written, relative to the folder of the results.
         notes: what a reader should know.
-        labelled_by: the engine that labelled it; see `Labeller`.
+        labelled_by: what labelled it; see `Labeller`.
         changes: rows of `CHANGE_COLUMNS`, what became of the lesions since the scan before.
         spread: factors under other definitions, rows of `SPREAD_COLUMNS`; empty unless asked for.
         severity: by a trained model; None unless asked for.
@@ -126,7 +126,7 @@ def quantify_scan(
         notes += of_objects
     relative = tuple(str(path.relative_to(out_dir)) for path in files)
     rows = tuple(_other_definitions(scan, labels)) if writing.spread else ()
-    engine = labeller.engine
+    engine = labeller.engine_of(source)
     return Quantified(
         factors, lesions, relative, notes, engine, tuple(changes), rows, scan=scan, labels=labels
     )
@@ -160,7 +160,8 @@ def _objects(
     try:
         written = write_objects(
             source.series(), scan, labels.classes, labels.instances, factors, lesions, folder,
-            algorithm=labeller.algorithm, checks=checks, absent_as_empty=writing.absent_as_empty,
+            algorithm=labeller.algorithm_of(source), checks=checks,
+            absent_as_empty=writing.absent_as_empty,
             classes_as_label_map=writing.segmentation == LABELMAP,
         )  # fmt: skip
     except DicomError as error:

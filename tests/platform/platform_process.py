@@ -1,117 +1,190 @@
-"""A platform in a folder of its own, whose parts run as processes."""
+"""A platform as processes, to be killed and started again, and people who use it by HTTP."""
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
-import sqlite3
+import re
+import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+import urllib.error
+import urllib.parse
+import urllib.request
 from pathlib import Path
 from typing import Any
 
-from sending_world import free_port, wait_for
-
-PASSWORD = "a long enough phrase"
-ROW = tuple[Any, ...]
+HERE = Path(__file__).parent
+WELL_SECONDS = 240.0
+GONE = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
+"""What asking a server raises that was killed meanwhile."""
 
 
 class Platform:
-    """A platform in a folder of its own, whose receiver comes and goes."""
+    """A platform in a folder.
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.port = root, free_port()
-        self.plain = ""
-        self.environment = {
-            name: value for name, value in os.environ.items()
-            if not name.startswith(("DJANGO", "COVIDLIT"))
-        }  # fmt: skip
-        self._covidlit("init", "--admin", "boss", "--centre", "north",
-                       COVIDLIT_PLATFORM_PASSWORD=PASSWORD)  # fmt: skip
+    Args:
+        root: a new folder.
+        **settings: texts of `platform.toml` to replace, by what they begin with.
+    """
 
-    def _covidlit(self, command: str, *arguments: str, **variables: str) -> None:
-        subprocess.run(
-            [sys.executable, "-m", "covidlit", "platform", command, str(self.root), *arguments],
-            check=True, capture_output=True, env=self.environment | variables,
+    def __init__(self, root: Path, settings: dict[str, str], database: str = "") -> None:
+        self.root = root
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._own: subprocess.Popen[bytes] | None = None
+        options = ["--admin", "boss", "--centre", "north", "--database", database]
+        self._run("-m", "covidlit", "platform", "init", str(root), *options)
+        path = root / "platform.toml"
+        text = path.read_text()
+        for key, value in {"second_factor": '"optional"', **settings}.items():
+            text, n = re.subn(rf"(?m)^{key} = [^#\n]*", lambda _: f"{key} = {value} ", text)  # noqa: B023
+            assert n == 1, key
+        path.write_text(text)
+
+    def start(self, quiet: bool = True) -> None:
+        """Start it, and wait until it is well."""
+        said = subprocess.DEVNULL if quiet else None
+        self._own = subprocess.Popen(
+            [sys.executable, "-m", "covidlit", "platform", "serve", str(self.root), "--port",
+             str(self.port)],
+            env=self._environment(), stdout=said, stderr=said,
         )  # fmt: skip
+        last = time.monotonic() + WELL_SECONDS
+        while not self.is_well():
+            assert time.monotonic() < last, "it does not answer"
+            assert self._own.poll() is None, "it ended"
+            time.sleep(0.2)
 
-    def set(self, text: str = "", **limits: str) -> None:
-        """Write the section of the receiver, and other limits of uploads."""
-        settings = (self.root / "platform.toml").read_text().partition("\n[receiver]")[0]
-        for name, value in limits.items():
-            lines = [
-                f"{name} = {value}" if line.startswith(f"{name} =") else line
-                for line in settings.splitlines()
-            ]
-            settings = "\n".join(lines)
-        settings += (
-            f'\n[receiver]\ncentre = "north"\nstudy_group = "clinic"\nport = {self.port}\n'
-            'ae_title = "PLATFORM"\nsettle_seconds = 0.5\n'
-            'callers = [{ ae_title = "CT1", address = "127.0.0.1" }, '
-            '{ ae_title = "CT2", address = "192.0.2.1" }]\n' + text
-        )
-        (self.root / "platform.toml").write_text(settings)
-
-    @contextmanager
-    def receiver(self) -> Iterator[subprocess.Popen[bytes]]:
-        own = subprocess.Popen(
-            [sys.executable, "-m", "covidlit", "platform", "receive", str(self.root)],
-            env=self.environment, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+    def is_well(self) -> bool:
+        """Whether it says so."""
         try:
-            wait_for(self.port)
-            yield own
-        finally:
-            own.terminate()
-            own.wait(30)
+            with urllib.request.urlopen(f"{self.address}/health/", timeout=10) as answer:
+                return bool(answer.status == 200)
+        except GONE:
+            return False
 
-    def rows(self, query: str) -> list[ROW]:
-        with closing(sqlite3.connect(self.root / "db.sqlite3", timeout=30)) as database:
-            return database.execute(query).fetchall()
+    def kill(self) -> None:
+        """Kill what was started; what it has started ends with it."""
+        assert self._own is not None
+        self._own.kill()
+        self._own.wait()
 
-    def uploads(self) -> list[ROW]:
-        return self.rows(
-            "SELECT u.id, u.n_files, j.kind FROM intake_upload u LEFT JOIN jobs_job j "
-            "ON u.job_id = j.id ORDER BY u.id"
-        )
+    def end(self) -> int:
+        """Ask it to end; its exit code."""
+        assert self._own is not None
+        self._own.send_signal(signal.SIGTERM)
+        return self._own.wait(60)
 
-    def files(self, upload: int) -> list[Path]:
-        return sorted((self.root / "uploads" / str(upload) / "files").iterdir())
+    @property
+    def is_running(self) -> bool:
+        """Whether the process that was started is there."""
+        return self._own is not None and self._own.poll() is None
 
-    def job(self, kind: str) -> subprocess.Popen[bytes]:
-        """Begin the newest job of a kind, as a worker would."""
-        ((number,),) = self.rows(f"SELECT max(id) FROM jobs_job WHERE kind = '{kind}'")
-        return subprocess.Popen(
-            [sys.executable, "-m", "covidlit.platform.jobs.process", str(number)],
-            env=self._django(),
-        )
+    def processes(self, of: bytes) -> list[int]:
+        """Processes of this platform whose command holds some bytes."""
+        found = []
+        for folder in Path("/proc").iterdir():
+            try:
+                command = (folder / "cmdline").read_bytes()
+                environment = (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            if of in command and str(self.root).encode() in environment:
+                found.append(int(folder.name))
+        return found
 
-    def run_job(self, kind: str) -> int:
-        """Do the newest job of a kind."""
-        return self.job(kind).wait(300)
+    def ask(self, *what: str) -> Any:
+        """What `platform_rows.py` says."""
+        return json.loads(self._run(str(HERE / "platform_rows.py"), *what))
 
-    def script(self, code: str) -> None:
-        """Run lines of Python in the platform."""
-        subprocess.run(
-            [sys.executable, "-c", f"import django; django.setup()\n{code}"], check=True,
-            env=self._django(),
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments], env=self._environment(), capture_output=True, text=True,
+            check=False,
         )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
 
-    def _django(self) -> dict[str, str]:
-        return self.environment | {
-            "COVIDLIT_PLATFORM": str(self.root),
-            "DJANGO_SETTINGS_MODULE": "covidlit.platform.settings",
-        }
-
-    def left(self) -> list[Path]:
-        """What lies in the receiver's folder."""
-        return [path for path in (self.root / "received").rglob("*") if path.is_file()]
+    def _environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DJANGO", "COVIDLIT"))}
+        paths = [str(HERE), str(HERE.parents[1]), kept.get("PYTHONPATH", "")]
+        own = {"COVIDLIT_PLATFORM": str(self.root), "PYTHONPATH": os.pathsep.join(paths)}
+        return kept | own | {"COVIDLIT_PLATFORM_PASSWORD": "a long enough phrase"}
 
 
-def until(well: Callable[[], bool], seconds: float = 60.0) -> None:
+class Person:
+    """Somebody with a session.
+
+    Args:
+        address: of the platform.
+        key: of the session.
+    """
+
+    def __init__(self, address: str, key: str) -> None:
+        self._address = address
+        self._cookies = {"sessionid": key}
+
+    def ask(
+        self, path: str, body: bytes | None = None, method: str = "GET", **headers: str
+    ) -> bytes:
+        """The content of an answer.
+
+        Raises:
+            urllib.error.HTTPError: another status than 200, or a way elsewhere.
+        """
+        own = {"Cookie": "; ".join(f"{k}={v}" for k, v in self._cookies.items()), **headers}
+        request = urllib.request.Request(self._address + path, body, headers=own, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            if cookie := re.search("csrftoken=([^;]+)", str(answer.headers)):
+                self._cookies["csrftoken"] = cookie[1]
+            return bytes(answer.read())
+
+    def send(self, path: str, **data: str) -> bytes:
+        """Send a form, and follow to where it leads."""
+        body = urllib.parse.urlencode({**data, "csrfmiddlewaretoken": self._token()}).encode()
+        return self.ask(path, body, "POST", Accept="application/json")
+
+    def put(self, path: str, body: bytes) -> None:
+        """Send a piece of a file."""
+        headers = {"X-CSRFToken": self._token(), "Content-Type": "application/octet-stream"}
+        self.ask(path, body, "PUT", **headers)
+
+    def _token(self) -> str:
+        if "csrftoken" not in self._cookies:
+            self.ask("/uploads/")
+        return self._cookies["csrftoken"]
+
+
+def patiently(do: Any, seconds: float = WELL_SECONDS) -> Any:
+    """Do something again until the server is there to answer."""
     last = time.monotonic() + seconds
-    while not well():
-        assert time.monotonic() < last, "waited too long"
-        time.sleep(0.1)
+    while True:
+        try:
+            return do()
+        except urllib.error.HTTPError as error:
+            if error.code < 500:
+                raise
+        except GONE:
+            pass
+        assert time.monotonic() < last, "it does not answer"
+        time.sleep(0.3)
+
+
+def upload(person: Person, centre: str, study_group: str, files: list[Path], root: Path) -> str:
+    """Bring files in, whatever happens to the server meanwhile; the address of the upload."""
+    begun = patiently(
+        lambda: person.send("/uploads/begin/", centre=centre, study_group=study_group)
+    )
+    address = f"/uploads/{json.loads(begun)['upload']}/"
+    for path in files:
+        name = urllib.parse.urlencode({"name": path.relative_to(root).as_posix(), "offset": 0})
+        content = path.read_bytes()
+        patiently(lambda: person.put(f"{address}piece/?{name}", content))  # noqa: B023
+    patiently(lambda: person.send(f"{address}finish/"))
+    return address

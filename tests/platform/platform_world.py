@@ -13,6 +13,7 @@ from django.test import Client
 from covidlit.platform.accounts.models import Centre, StudyGroup, User
 from covidlit.platform.accounts.people import give_role, make_user
 from covidlit.platform.accounts.rights import Role
+from covidlit.platform.clinical.models import ClinicalTable
 from covidlit.platform.intake.models import Upload
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.registry.models import Identity, Labelling, Lesion, Patient, Scan
@@ -25,7 +26,7 @@ N_SLICES, SIZE = 6, 32
 
 @dataclass
 class Hospital:
-    """A centre with a patient of two scans, an upload and a job."""
+    """A centre with a patient of two scans, an upload, a clinical table and a job."""
 
     centre: Centre
     group: StudyGroup
@@ -33,6 +34,7 @@ class Hospital:
     scans: list[Scan]
     upload: Upload
     job: Job
+    table: ClinicalTable
     people: dict[Role, User] = field(default_factory=dict)
 
     def client(self, role: Role) -> Client:
@@ -60,7 +62,8 @@ def hospital(name: str, group: StudyGroup | None = None) -> Hospital:
     owner = make_user(f"{name}-owner", PASSWORD)
     upload = Upload.objects.create(owner=owner, centre=centre, study_group=group)
     job = Job.objects.create(kind="measure", owner=owner, centre=centre, study_group=group)
-    return Hospital(centre, group, patient, scans, upload, job)
+    table = ClinicalTable.objects.create(owner=owner, centre=centre, study_group=group, job=job)
+    return Hospital(centre, group, patient, scans, upload, job, table)
 
 
 def volume(seed: int = 0) -> Volume:

@@ -13,6 +13,10 @@ from sending_world import sending_of, with_objects
 
 from covidlit.platform.accounts.models import Membership
 from covidlit.platform.accounts.rights import RIGHTS, Right, Role
+from covidlit.platform.exporting.models import Export
+from covidlit.platform.grading.giving import Judgement, Seen, give
+from covidlit.platform.grading.models import Level
+from covidlit.platform.grading.standing import standing_of
 
 pytestmark = pytest.mark.django_db
 
@@ -35,12 +39,34 @@ class Page(NamedTuple):
     is_of_object: bool = False
 
 
+def _scan_of(h: Hospital) -> dict[str, Any]:
+    return {"pk": h.scans[0].pk}
+
+
+def _export_of(h: Hospital) -> dict[str, Any]:
+    owner = h.upload.owner
+    found, _ = Export.objects.get_or_create(owner=owner, centre=h.centre, study_group=h.group)
+    return {"pk": found.pk}
+
+
 def _role_of(h: Hospital) -> dict[str, Any]:
     user = h.upload.owner
     found, _ = Membership.objects.get_or_create(
         user=user, role="READER", centre=h.centre, study_group=h.group
     )
     return {"pk": found.pk}
+
+
+def _first_graded(h: Hospital) -> dict[str, Any]:
+    scan = h.scans[1]
+    if not scan.grades.exists():
+        give(scan, h.upload.owner, Level.FIRST, Seen.of(standing_of(scan)), Judgement("", "good"))
+    return {"pk": scan.pk}
+
+
+def _grade(number: int) -> Callable[[Hospital], dict[str, Any]]:
+    said = {"decision": "grade", "quality_grade": "good", "class_name": "covid"}
+    return lambda h: {**said, "number": number, "version": 1}
 
 
 def _scan_with_objects(h: Hospital) -> dict[str, Any]:
@@ -55,8 +81,32 @@ def _fetch_of(h: Hospital) -> dict[str, str]:
 PAGES = {
     "patients": Page("get"),
     "patient": Page("get", lambda h: {"pseudonym": h.patient.pseudonym}, is_of_object=True),
+    "report": Page(
+        "get", lambda h: {"pseudonym": h.patient.pseudonym}, well=(404,), is_of_object=True
+    ),
     "scan": Page("get", lambda h: {"pk": h.scans[0].pk}, is_of_object=True),
     "slice": Page("get", lambda h: {"pk": h.scans[0].pk, "index": 2}, is_of_object=True),
+    "plane": Page(
+        "get", lambda h: {"pk": h.scans[0].pk, "axis": "coronal", "index": 2}, is_of_object=True
+    ),
+    "correct": Page("get", _scan_of, is_of_object=True),
+    "begin_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "draft_slice": Page(
+        "get", lambda h: {**_scan_of(h), "index": 2}, well=(404,), is_of_object=True
+    ),
+    "edit_lesion": Page("post", _scan_of, well=(400,), is_of_object=True),
+    "undo_edit": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "drop_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "renew_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "save_correction": Page("post", _scan_of, well=(400,), is_of_object=True),
+    "measure_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "reopen_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
+    "correction_state": Page("get", _scan_of, is_of_object=True),
+    "exports": Page("get"),
+    "begin_export": Page(
+        "post", data=lambda h: {"centre": h.centre.name, "study_group": h.group.name}, well=(302,)
+    ),
+    "download_export": Page("get", _export_of, well=(404,), is_of_object=True),
     "send": Page("get", lambda h: _scan_with_objects(h), is_of_object=True),
     "confirm_sending": Page(
         "post", lambda h: _scan_with_objects(h), well=(302,), is_of_object=True
@@ -82,9 +132,28 @@ PAGES = {
     "upload": Page("get", lambda h: {"pk": h.upload.pk}, is_of_object=True),
     "piece": Page("put", lambda h: {"pk": h.upload.pk}, well=(404,), is_of_object=True),
     "finish_upload": Page("post", lambda h: {"pk": h.upload.pk}, well=(404,), is_of_object=True),
+    "clinical_tables": Page("get"),
+    "add_clinical_table": Page(
+        "post", data=lambda h: {"centre": h.centre.name, "study_group": h.group.name}, well=(302,)
+    ),
+    "clinical_table": Page("get", lambda h: {"pk": h.table.pk}, is_of_object=True),
+    "withdraw_clinical_table": Page(
+        "post", lambda h: {"pk": h.table.pk}, well=(404,), is_of_object=True
+    ),
     "jobs": Page("get"),
     "job_state": Page("get", lambda h: {"pk": h.job.pk}, is_of_object=True),
     "end_job": Page("post", lambda h: {"pk": h.job.pk}, well=(302,), is_of_object=True),
+    "job_again": Page("post", lambda h: {"pk": h.job.pk}, well=(302,), is_of_object=True),
+    "grading": Page("get"),
+    "first_queue": Page("get"),
+    "next_first": Page("get", well=(302,)),
+    "grade_first": Page(
+        "post", lambda h: {"pk": h.scans[0].pk}, _grade(0), well=(302,), is_of_object=True
+    ),
+    "second_queue": Page("get"),
+    "next_second": Page("get", well=(302,)),
+    "grade_second": Page("post", _first_graded, _grade(1), well=(302,), is_of_object=True),
+    "grading_manifest": Page("get"),
     "people": Page("get"),
     "add_person": Page("post", well=(302,)),
     "give_role": Page(
@@ -101,9 +170,9 @@ PAGES = {
     "trail": Page("get"),
 }
 """A new page has to be added here: the first test names those that are not. Pieces and the end of
-an upload are its owner's alone."""
+an upload, drafts and exports are their owner's alone; a table is withdrawn once its job is over."""
 
-BY_SCOPE = ("give_role", "take_role", "begin_upload")
+BY_SCOPE = ("give_role", "take_role", "begin_upload", "begin_export", "add_clinical_table")
 """Pages that refuse a foreign centre by 403: what they name is no secret."""
 
 

@@ -11,11 +11,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from platform_process import Platform, until
 from pydicom import dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RLELossless
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from receiver_platform import Platform, until
 from sending_world import LABEL_MAP, dcmtk, write_object
 
 pytestmark = pytest.mark.slow
@@ -76,9 +76,11 @@ def test_associations_of_a_caller_become_one_upload(
     assert not any("secret" in str(path).lower() for path in files)
     assert platform.left() == []
     owner = platform.rows("SELECT username, password FROM accounts_user ORDER BY id DESC LIMIT 1")
-    assert owner[0][0] == "receiver"
+    assert owner[0][0] == "receiver (C-STORE)"
     assert owner[0][1].startswith("!")  # with which nobody can log in
-    assert ("received", "receiver") in platform.rows("SELECT action, username FROM audit_entry")
+    assert ("received", "receiver (C-STORE)") in platform.rows(
+        "SELECT action, username FROM audit_entry"
+    )
 
 
 def test_strangers_are_rejected(platform: Platform, series: list[Path]) -> None:
@@ -89,7 +91,7 @@ def test_strangers_are_rejected(platform: Platform, series: list[Path]) -> None:
         with closing(sqlite3.connect(platform.root / "db.sqlite3", timeout=30)) as database:
             database.execute(
                 "DELETE FROM accounts_membership WHERE user_id = "
-                "(SELECT id FROM accounts_user WHERE username = 'receiver')"
+                "(SELECT id FROM accounts_user WHERE username = 'receiver (C-STORE)')"
             )
             database.commit()
         until(
@@ -130,7 +132,9 @@ def test_a_kill_between_row_and_files_makes_one_upload(
         own.send_signal(signal.SIGKILL)
         own.wait()
     (batch,) = (path for path in (platform.root / "received").iterdir() if path.name != ".parts")
-    ((owner,),) = platform.rows("SELECT id FROM accounts_user WHERE username = 'receiver'")
+    ((owner,),) = platform.rows(
+        "SELECT id FROM accounts_user WHERE username = 'receiver (C-STORE)'"
+    )
     with closing(sqlite3.connect(platform.root / "db.sqlite3", timeout=30)) as database:
         database.execute(
             "INSERT INTO intake_upload (owner_id, centre_id, study_group_id, batch, made_at, "

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from orthanc_archive import MISSING, PASSWORD, USER, orthanc
-from platform_process import Platform, until
 from pydicom import dcmread
+from receiver_platform import Platform, until
 from sending_world import dcmtk, web_archive
 
 pytestmark = pytest.mark.slow

@@ -101,3 +101,15 @@ def test_who_may_see_a_patient_may_put_him_into_another_group(
     groups = Patient.objects.get(pseudonym="P-new").study_groups.values_list("name", flat=True)
     assert set(groups) == {"clinic", "trial"}
     assert Entry.objects.filter(action="put into a study group").count() == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "scan_id", "said"),
+    [("9" * 65, "S1", "PatientID has 65"), ("H-1", "S" * 129, "name has 129")],
+)
+def test_identifiers_that_the_database_cannot_hold_are_refused(
+    number: str, scan_id: str, said: str, own: Hospital, tmp_path: Path
+) -> None:
+    with pytest.raises(UploadRefused, match=said):
+        store(own.upload, scan_id, volume(), [header(tmp_path)], "P-new", number, None)
+    assert not Patient.objects.filter(pseudonym="P-new").exists()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from allauth.account.adapter import DefaultAccountAdapter
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 
@@ -12,3 +15,14 @@ class PlatformAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Never."""
         return False
+
+    def clean_password(self, password: str, user: Any = None) -> str:
+        """A password that is chosen anew is another one than before.
+
+        Raises:
+            ValidationError: it is too weak, or the old one.
+        """
+        found: str = super().clean_password(password, user)
+        if user is not None and user.pk is not None and user.check_password(found):
+            raise ValidationError("Choose another password than the one before.")
+        return found

@@ -39,6 +39,16 @@ class User(AbstractUser):
     Names that differ in capitals alone are one.
     """
 
+    password_is_first = models.BooleanField(
+        default=False, help_text="somebody else chose it: it has to be changed at the log-in"
+    )
+    OIDC, LDAP = "oidc", "ldap"
+
+    directory = models.CharField(
+        max_length=8, blank=True, choices=[(OIDC, OIDC), (LDAP, LDAP)],
+        help_text="the hospital's, which the account comes from; empty: from the platform itself",
+    )  # fmt: skip
+
     class Meta:
         constraints = (models.UniqueConstraint(Lower("username"), name="one_account_of_a_name"),)
 
@@ -54,6 +64,10 @@ class User(AbstractUser):
             for each in self._memberships()
             if right in RIGHTS[each.role_of]
         ]
+
+    def forget_memberships(self) -> None:
+        """Ask the database anew, after roles were given or taken in this request."""
+        self.__dict__.pop("_known_memberships", None)
 
     def _memberships(self) -> list[Membership]:
         if not self.is_active:
@@ -71,6 +85,9 @@ class Membership(models.Model):
     role = models.CharField(max_length=32, choices=[(role.name, role.value) for role in Role])
     centre = models.ForeignKey(Centre, models.PROTECT, null=True, blank=True)
     study_group = models.ForeignKey(StudyGroup, models.PROTECT, null=True, blank=True)
+    of_directory = models.BooleanField(
+        default=False, help_text="follows from the person's groups in the hospital's directory"
+    )
 
     class Meta:
         constraints = (

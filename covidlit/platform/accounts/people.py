@@ -19,12 +19,13 @@ def make_user(username: str, password: str, *, by: Person | None = None) -> User
     Args:
         username: to log in with.
         password: of it.
-        by: who makes it; None: the platform itself.
+        by: who makes it, and so knows the password, which has to be changed at the first log-in;
+            None: the platform itself.
 
     Raises:
         ConfigError: the name is taken or no name, or the password is too weak.
     """
-    user = User(username=username)
+    user = User(username=username, password_is_first=by is not None)
     if username.casefold() == SYSTEM:
         raise ConfigError(
             "the platform itself is called so in the audit trail.", where=f"account {username!r}",
@@ -110,7 +111,7 @@ def restore_administrator(username: str, password: str) -> User:
                 " ".join(error.messages), where=f"account {username!r}", fix="choose another."
             ) from error
         user.set_password(password)
-        user.is_active = True
+        user.is_active, user.password_is_first = True, False
         user.save()
         Authenticator.objects.filter(user=user).delete()
     give_role(user, Role.ADMINISTRATOR)

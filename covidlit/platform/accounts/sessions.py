@@ -11,6 +11,7 @@ from django.dispatch import receiver
 
 from covidlit.platform.accounts.models import User
 from covidlit.platform.audit.trail import record
+from covidlit.platform.operation.counted import FAILED_LOG_INS
 
 UNKNOWN = "an unknown account"
 
@@ -34,6 +35,7 @@ def note_failure(sender: Any, credentials: dict[str, Any], **_: Any) -> None:
 
     Else it may be a password that was typed into the wrong field.
     """
+    FAILED_LOG_INS.inc()
     name = str(credentials.get("username", ""))
     known = User.objects.filter(username=name).exists()
     record(None, "refused to log in", name if known else UNKNOWN)
@@ -41,7 +43,8 @@ def note_failure(sender: Any, credentials: dict[str, Any], **_: Any) -> None:
 
 @receiver(password_changed)
 def note_password(sender: Any, user: User, **_: Any) -> None:
-    """Record that a person chose another password."""
+    """Record that a person chose another password, which is now his own."""
+    User.objects.filter(pk=user.pk).update(password_is_first=False)
     record(user, "changed the password", user.get_username())
 
 

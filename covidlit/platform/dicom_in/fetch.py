@@ -11,6 +11,7 @@ from django.db import transaction
 
 from covidlit.errors import CovidlitError
 from covidlit.platform.accounts.models import Centre, StudyGroup, User
+from covidlit.platform.accounts.places import places_with
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.models import Upload
@@ -30,13 +31,8 @@ KIND = "fetch"
 
 def may_fetch(who: User, centre: Centre, group: StudyGroup) -> bool:
     """Whether a person may bring scans in there, and know whose they are."""
-    return all(
-        any(
-            scope.centre_id in (None, centre.pk) and scope.study_group_id in (None, group.pk)
-            for scope in who.scopes_with(right)
-        )
-        for right in (Right.UPLOAD, Right.IDENTIFY)
-    )
+    wanted = (Right.UPLOAD, Right.IDENTIFY)
+    return all((centre, group) in places_with(who, right) for right in wanted)
 
 
 def fetching_archives(centre: Centre) -> list[DicomwebArchive]:
@@ -63,16 +59,27 @@ def fetch(job: Job, say: Say) -> None:
         return
     archive = _allowed(job, upload)
     files = folder_of(upload) / "files"
-    _fetch_all(archive, [(str(a), str(b)) for a, b in job.arguments["series"]], files, say)
-    sizes = [path.stat().st_size for path in files.rglob("*.dcm")]
+
+    def count() -> dict[str, int]:
+        """Keep how much has come, which is tidied away one day if the rest does not."""
+        sizes = [path.stat().st_size for path in files.rglob("*.dcm")]
+        found = {"n_files": len(sizes), "n_bytes": sum(sizes)}
+        Upload.objects.filter(pk=upload.pk).update(**found)
+        return found
+
+    def told(progress: str, share_done: float) -> None:
+        count()
+        say(progress, share_done)
+
+    _fetch_all(archive, [(str(a), str(b)) for a, b in job.arguments["series"]], files, told)
+    n_files = count()["n_files"]
     with transaction.atomic():
         own = Upload.objects.select_for_update().get(pk=upload.pk)
-        own.n_files, own.n_bytes = len(sizes), sum(sizes)
         own.job = enqueue(TAKE_IN, own.owner, own.centre, own.study_group, upload=own.pk)
-        own.save(update_fields=["n_files", "n_bytes", "job"])
+        own.save(update_fields=["job"])
         record(
             upload.owner, "fetched", str(own), own.centre.name,
-            {"archive": archive.name, "files": own.n_files},
+            {"archive": archive.name, "files": n_files},
         )  # fmt: skip
 
 
@@ -113,7 +120,7 @@ def _fetch_all(
                             bytes_left -= target.stat().st_size
                             continue
                         share = (number - 1 + place / len(uids)) / len(series)
-                        if place % 10 == 1:
+                        if place % 10 == 2 or place == len(uids):
                             say(f"image {place} of {len(uids)}, series {number}", share)
                         path = f"studies/{study_uid}/series/{series_uid}/instances/{uid}"
                         bytes_left -= fetch_instance(web, path, uid, target, bytes_left)

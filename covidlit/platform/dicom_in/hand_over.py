@@ -10,6 +10,7 @@ from django.utils import timezone
 from covidlit.errors import ConfigError
 from covidlit.platform.accounts.models import Centre, StudyGroup, User
 from covidlit.platform.accounts.people import give_role
+from covidlit.platform.accounts.places import places_with
 from covidlit.platform.accounts.rights import Right, Role
 from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.models import Upload
@@ -17,9 +18,9 @@ from covidlit.platform.intake.receiving import folder_of
 from covidlit.platform.intake.take_in import KIND
 from covidlit.platform.jobs.queue import enqueue
 
-ACCOUNT = "receiver"
-"""Owner of what comes by C-STORE: an account with which nobody can log in. Its role in a centre and
-a study group is given and taken as everybody's, and without it nothing is received."""
+ACCOUNT = "receiver (C-STORE)"
+"""Owner of what comes by C-STORE: an account with which nobody can log in, of a name that no person
+can have. Its role is given and taken as everybody's, and without it nothing is received."""
 
 
 def receiver_account(centre_name: str, group_name: str) -> tuple[User, Centre, StudyGroup]:
@@ -28,7 +29,7 @@ def receiver_account(centre_name: str, group_name: str) -> tuple[User, Centre, S
     It gets the role when it is made; in other centres and study groups an administrator gives it.
 
     Raises:
-        ConfigError: there is no such centre or study group, or a person is called so.
+        ConfigError: there is no such centre or study group.
     """
     places = []
     for model, name in ((Centre, centre_name), (StudyGroup, group_name)):
@@ -49,21 +50,12 @@ def receiver_account(centre_name: str, group_name: str) -> tuple[User, Centre, S
             account.save()
             record(None, "made the account", ACCOUNT)
             give_role(account, Role.DEVICE, centre, group)
-        elif account.has_usable_password():
-            raise ConfigError(
-                f"a person's account is called {ACCOUNT!r}.", where="[receiver]",
-                fix="rename it: scans that are received would be that person's.",
-            )  # fmt: skip
     return account, centre, group
 
 
 def may_receive(centre: Centre, group: StudyGroup) -> bool:
     """Whether the account has its role still."""
-    account = User.objects.get(username=ACCOUNT)
-    return any(
-        scope.centre_id in (None, centre.pk) and scope.study_group_id in (None, group.pk)
-        for scope in account.scopes_with(Right.UPLOAD)
-    )
+    return (centre, group) in places_with(User.objects.get(username=ACCOUNT), Right.UPLOAD)
 
 
 def hand_over(root: Path, token: str, centre: Centre, group: StudyGroup) -> Upload:

@@ -90,7 +90,7 @@ def _look(
             except OSError as error:
                 log.error("What was received cannot be handed over: %s", error.strerror)
     except DatabaseError as error:  # gone for a while: what has come stays on the disk
-        log.error("The database does not answer: %s", error)
+        log.error("The database does not answer: %s", type(error).__name__)
         return was_open
     finally:
         close_old_connections()

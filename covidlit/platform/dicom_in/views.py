@@ -16,10 +16,12 @@ from django.views.decorators.http import require_GET, require_POST
 from covidlit.errors import CovidlitError
 from covidlit.platform.accounts.models import Centre, StudyGroup
 from covidlit.platform.accounts.pages import page, person
+from covidlit.platform.accounts.places import places_with
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.dicom_in.fetch import KIND, fetching_archives, may_fetch
 from covidlit.platform.intake.models import Upload
+from covidlit.platform.intake.tidying import too_many_open
 from covidlit.platform.jobs.queue import enqueue
 from covidlit.platform.pacs.settings import DicomwebArchive
 from covidlit.platform.pacs.wado import UID, find_series
@@ -75,6 +77,9 @@ def begin(request: HttpRequest) -> HttpResponse:
     if not chosen or not right or len(chosen) > MOST_SERIES:
         messages.error(request, f"Choose 1 to {MOST_SERIES} series.")
         return redirect("fetch")
+    if why := too_many_open(person(request)):
+        messages.error(request, why)
+        return redirect("fetch")
     with transaction.atomic():
         upload = Upload.objects.create(
             owner=person(request), centre=centre, study_group=group, finished_at=timezone.now()
@@ -109,12 +114,8 @@ def _days(request: HttpRequest) -> str | None:
 
 
 def _places(request: HttpRequest) -> list[tuple[Centre, StudyGroup]]:
-    return [
-        (centre, group)
-        for centre in Centre.objects.all()
-        for group in StudyGroup.objects.all()
-        if may_fetch(person(request), centre, group)
-    ]
+    known = places_with(person(request), Right.IDENTIFY)
+    return [place for place in places_with(person(request), Right.UPLOAD) if place in known]
 
 
 def _choices(request: HttpRequest) -> dict[str, Any]:

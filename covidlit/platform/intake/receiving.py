@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shutil
 from pathlib import Path, PurePosixPath
 
 from django.conf import settings
@@ -123,7 +122,7 @@ def _is_same(upload: Upload, name: str, of: str) -> bool:
 
 def remove_files(upload: Upload) -> None:
     """Remove the files of an upload that is taken in, or given up."""
-    shutil.rmtree(folder_of(upload), ignore_errors=True)
+    settings.FOLDER.remove(folder_of(upload))
 
 
 def safe_place(root: Path, name: str) -> Path:

@@ -48,6 +48,7 @@ def store(
     The files are in place before the row is written, so that a row never leads nowhere; files
     without a row are those of an attempt that was lost, and are written over.
     """
+    _check_length(hospital_id, scan_id)
     own = Scan.objects.filter(patient__pseudonym=pseudonym, scan_id=scan_id)
     _check_person(upload, pseudonym, _who(files[0]))
     if (known := own.select_related("patient").first()) is not None:
@@ -79,6 +80,19 @@ def store(
         _join(found.patient, upload)
         return Found(found, is_new=False)
     return Found(scan, is_new=True)
+
+
+def _check_length(hospital_id: str, scan_id: str) -> None:
+    """Refuse identifiers that the database cannot hold; cut off, two would become one."""
+    for model, field, words, value in (
+        (Identity, "hospital_id", "PatientID", hospital_id), (Scan, "scan_id", "name", scan_id),
+    ):  # fmt: skip
+        most = model._meta.get_field(field).max_length
+        if len(value) > most:
+            raise UploadRefused(
+                f"its {words} has {len(value)} characters.", where=scan_id[:40],
+                fix=f"give it one of at most {most}.",
+            )  # fmt: skip
 
 
 def _check_person(upload: Upload, pseudonym: str, who: dict[str, Any]) -> None:

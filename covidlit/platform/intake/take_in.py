@@ -40,6 +40,12 @@ def take_in(job: Job, say: Say) -> None:
     """
     upload = Upload.objects.get(pk=job.arguments["upload"])
     files = folder_of(upload) / "files"
+    if not files.is_dir():
+        if upload.n_taken or upload.n_known or upload.refused.exists():
+            return  # its worker was lost when all was done
+        raise UploadRefused(
+            "its files are no longer here.", where=str(upload), fix="upload them again."
+        )
     refused: list[tuple[str, str]] = []
     say("unpacking", 0.0)
     packed: list[Path] = []
@@ -55,7 +61,7 @@ def take_in(job: Job, say: Say) -> None:
     with transaction.atomic():
         upload.refused.all().delete()
         RefusedSeries.objects.bulk_create(
-            RefusedSeries(upload=upload, place=place[:300], reason=reason)
+            RefusedSeries(upload=upload, place=place[:300], reason=reason.replace("\0", ""))
             for place, reason in refused
         )
         upload.n_taken = sum(each.is_new for each in stored)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -12,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from covidlit.platform.accounts.models import Centre, StudyGroup, User
 from covidlit.platform.accounts.pages import page, person
+from covidlit.platform.accounts.places import places_with
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.audit.trail import record
@@ -24,8 +26,11 @@ from covidlit.platform.intake.receiving import (
     size_of,
 )
 from covidlit.platform.intake.take_in import KIND
+from covidlit.platform.intake.tidying import too_many_open
 from covidlit.platform.jobs.models import JobState
 from covidlit.platform.jobs.queue import enqueue
+
+PER_PAGE = 50
 
 
 @require_GET
@@ -33,13 +38,14 @@ from covidlit.platform.jobs.queue import enqueue
 def uploads(request: HttpRequest) -> HttpResponse:
     """Uploads of the scopes in which one may upload, and a form for a new one."""
     rows = Upload.objects.seen_by(person(request), Right.UPLOAD)
-    shown = rows.select_related("owner", "centre", "study_group", "job")[:50]
-    places = _places(request)
+    rows = rows.select_related("owner", "centre", "study_group", "job")
+    shown = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    places = places_with(person(request), Right.UPLOAD)
     return render(
         request,
         "uploads.html",
         {
-            "uploads": shown,
+            "shown": shown,
             "centres": list(dict.fromkeys(centre for centre, _ in places)),
             "study_groups": list(dict.fromkeys(group for _, group in places)),
         },
@@ -52,8 +58,17 @@ def begin(request: HttpRequest) -> HttpResponse:
     """A new upload, for a centre and a study group in which one may."""
     centre = Centre.objects.filter(name=request.POST.get("centre", "")).first()
     group = StudyGroup.objects.filter(name=request.POST.get("study_group", "")).first()
-    if centre is None or group is None or (centre, group) not in _places(request):
+    if (
+        centre is None
+        or group is None
+        or (centre, group) not in places_with(person(request), Right.UPLOAD)
+    ):
         raise PermissionDenied
+    if (problem := too_many_open(person(request))) is not None:
+        if request.headers.get("accept") == "application/json":
+            return JsonResponse({"error": problem}, status=409)
+        messages.error(request, problem)
+        return redirect("uploads")
     with transaction.atomic():
         upload = Upload.objects.create(owner=person(request), centre=centre, study_group=group)
         record(person(request), "began", str(upload), centre.name)
@@ -104,31 +119,16 @@ def finish(request: HttpRequest, pk: int) -> HttpResponse:
     )
     with transaction.atomic():
         own = Upload.objects.select_for_update().get(pk=found.pk)
-        if own.job is not None:
-            if own.job.state in (JobState.FAILED, JobState.CANCELLED):  # of whatever kind it was
-                again = own.job
-                own.job = enqueue(
-                    again.kind, own.owner, own.centre, own.study_group, **again.arguments
-                )
-                own.save(update_fields=["job"])
+        again = own.job
+        if again is not None and again.state not in (JobState.FAILED, JobState.CANCELLED):
+            pass  # it is being done, or was
+        elif again is not None and again.kind != KIND:  # what was to bring the files in
+            own.job = enqueue(again.kind, own.owner, own.centre, own.study_group, **again.arguments)
+            own.save(update_fields=["job"])
         elif own.n_files == 0:
-            messages.error(request, "No file has come yet.")
+            messages.error(request, "No file of it is here.")
         else:
             own.finished_at = timezone.now()
             own.job = enqueue(KIND, own.owner, own.centre, own.study_group, upload=own.pk)
             own.save(update_fields=["finished_at", "job"])
     return redirect("upload", pk=found.pk)
-
-
-def _places(request: HttpRequest) -> list[tuple[Centre, StudyGroup]]:
-    """Centres and study groups in which the person may upload."""
-    scopes = person(request).scopes_with(Right.UPLOAD)
-    return [
-        (centre, group)
-        for centre in Centre.objects.all()
-        for group in StudyGroup.objects.all()
-        if any(
-            scope.centre_id in (None, centre.pk) and scope.study_group_id in (None, group.pk)
-            for scope in scopes
-        )
-    ]

@@ -22,7 +22,7 @@ def look_for_lost() -> None:
         for number in requeue_lost():
             log.warning("The worker of job %s was lost.", number)
     except DatabaseError as error:  # gone for a while: the next look may find it back
-        log.error("The database does not answer: %s", error)
+        log.error("The database does not answer: %s", type(error).__name__)
     finally:
         close_old_connections()
 
@@ -56,6 +56,18 @@ def requeue_lost() -> list[int]:
             perform.enqueue(pk)
             found.append(pk)
     return found
+
+
+def let_wait_again() -> int:
+    """Give every job that ran or waited to the workers; how many. For when no worker is there."""
+    running = Job.objects.filter(state=JobState.RUNNING)
+    running.filter(cancel_asked=True).update(state=JobState.CANCELLED, ended_at=timezone.now())
+    running.update(state=JobState.WAITING, heartbeat_at=None)
+    waiting = Job.objects.filter(state=JobState.WAITING).order_by("pk")
+    for pk in waiting.values_list("pk", flat=True):
+        if not perform.is_queued(pk):
+            perform.enqueue(pk)
+    return waiting.count()
 
 
 def _own(job: Job) -> Any:

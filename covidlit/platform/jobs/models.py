@@ -55,6 +55,11 @@ class Job(models.Model):
         return f"job {self.pk}, {self.kind}"
 
     @property
+    def can_go_again(self) -> bool:
+        """Whether it ended without being done."""
+        return self.state in (JobState.FAILED, JobState.CANCELLED)
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more will happen with it."""
         return self.state in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)

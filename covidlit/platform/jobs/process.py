@@ -1,8 +1,9 @@
-"""The process of a job: `python -m covidlit.platform.jobs.process NUMBER`."""
+"""The process of a job: `python -m covidlit.platform.jobs.process NUMBER DESCRIPTOR`."""
 
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import os
 import signal
 import sys
@@ -10,10 +11,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from covidlit.errors import CovidlitError, machine_trouble
+from covidlit.platform.operation.logs import fault_of
 
 REFUSED = 3
 """Exit code of a job that ended with a message for people."""
 
+FAULT = 4
+"""Exit code of a job that ended with an exception: its type and place, for the log."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -33,9 +37,16 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def main(number: int) -> int:
-    """Do a job; its message for people goes to standard error."""
+def main(number: int, said: int) -> int:
+    """Do a job.
+
+    Args:
+        number: of the job.
+        said: descriptor of an open file that gets its message for people, or the fault. What its
+            libraries write to their logs names files and patients, and goes nowhere.
+    """
     end_with_parent()
+    faulthandler.enable(said)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "covidlit.platform.settings")
     import django
 
@@ -54,16 +65,14 @@ def main(number: int) -> int:
     try:
         do(job, say)
     except CovidlitError as error:
-        sys.stderr.write(str(error))
+        os.write(said, str(error).encode())
         return REFUSED
-    except (OSError, MemoryError) as error:
+    except Exception as error:
         trouble = machine_trouble(error, then="Then start it again.")
-        if trouble is None:
-            raise
-        sys.stderr.write(str(trouble))
-        return REFUSED
+        os.write(said, (fault_of(error) if trouble is None else str(trouble)).encode())
+        return FAULT if trouble is None else REFUSED
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))

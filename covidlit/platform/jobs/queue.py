@@ -31,6 +31,20 @@ def enqueue(
     return job
 
 
+def try_again(job: Job, who: User) -> None:
+    """Let a job that failed or was cancelled wait again; of several who ask at once the first."""
+    with transaction.atomic():
+        changed = Job.objects.filter(
+            pk=job.pk, state__in=(JobState.FAILED, JobState.CANCELLED)
+        ).update(
+            state=JobState.WAITING, attempts=0, cancel_asked=False, message="", progress="",
+            share_done=0.0, started_at=None, heartbeat_at=None, ended_at=None,
+        )  # fmt: skip
+        if changed:
+            record(who, "tried again the job", str(job.pk), str(job.centre), {"kind": job.kind})
+            transaction.on_commit(lambda: perform.enqueue(job.pk))
+
+
 def cancel(job: Job, who: User) -> None:
     """Ask that a job ends; one that waits ends at once."""
     with transaction.atomic():

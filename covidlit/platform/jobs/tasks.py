@@ -39,12 +39,14 @@ def _perform(job_id: int) -> None:
     )
     if not claimed:
         return  # another worker has it, or it was cancelled
-    command = [sys.executable, "-m", "covidlit.platform.jobs.process", str(job_id)]
     # A file and no pipe: what a job writes must not stop it when nobody reads.
     with TemporaryFile() as said:
+        number = said.fileno()
         own = subprocess.Popen(
-            command, stderr=said, stdout=subprocess.DEVNULL, start_new_session=True
-        )
+            [sys.executable, "-m", "covidlit.platform.jobs.process", str(job_id), str(number)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=[number],
+            start_new_session=True,
+        )  # fmt: skip
         try:
             why = _watch(job_id, own)
         finally:

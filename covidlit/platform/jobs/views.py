@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -10,16 +11,19 @@ from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.jobs.models import Job
-from covidlit.platform.jobs.queue import cancel
+from covidlit.platform.jobs.queue import cancel, try_again
+
+PER_PAGE = 100
 
 
 @require_GET
 @page(Right.UPLOAD)
 def jobs(request: HttpRequest) -> HttpResponse:
-    """The newest jobs of the scopes in which one may upload."""
+    """The jobs, newest first, of the scopes in which one may upload."""
     rows = Job.objects.seen_by(person(request), Right.UPLOAD)
-    shown = rows.select_related("owner", "centre", "study_group")[:100]
-    return render(request, "jobs.html", {"jobs": shown})
+    rows = rows.select_related("owner", "centre", "study_group")
+    shown = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "jobs.html", {"shown": shown})
 
 
 @require_GET
@@ -40,4 +44,13 @@ def state(request: HttpRequest, pk: int) -> JsonResponse:
 def end(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask a job to end."""
     cancel(one_seen_by(Job.objects.all(), person(request), Right.UPLOAD, pk=pk), person(request))
+    return redirect("jobs")
+
+
+@require_POST
+@page(Right.UPLOAD)
+def again(request: HttpRequest, pk: int) -> HttpResponse:
+    """Try a job again that failed or was cancelled."""
+    user = person(request)
+    try_again(one_seen_by(Job.objects.all(), user, Right.UPLOAD, pk=pk), user)
     return redirect("jobs")

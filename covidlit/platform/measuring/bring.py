@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 from django.conf import settings
 from django.db import transaction
 
+from covidlit.platform.correcting.models import Correction
 from covidlit.platform.registry.models import Labelling, Lesion, Patient, Scan
 from covidlit.platform.sending.dicom_objects import keep_objects
 from covidlit.platform.viewing.planes import write_label_planes
@@ -24,10 +26,18 @@ PLANES = "labels.zip"
 _IDS = ("patient_id", "scan_id", "lesion_id")
 
 
-def bring(patient: Patient, results: Results, folder: Path) -> None:
+def bring(
+    patient: Patient, results: Results, folder: Path, corrections: Mapping[str, Correction]
+) -> None:
     """Keep the factors and lesions of a patient's scans, each as its next version if it is new.
 
     Done again with the same results it changes nothing.
+
+    Args:
+        patient: whose scans were measured.
+        results: of `covidlit quantify`.
+        folder: that it has written.
+        corrections: those that labels are of, by scan_id.
     """
     labelled_by = results.scans.set_index("scan_id")["labelled_by"]
     for row in _plain(results.factors):
@@ -37,7 +47,12 @@ def bring(patient: Patient, results: Results, folder: Path) -> None:
         changes = _plain(results.changes[results.changes["scan_after"] == scan.scan_id])
         newest = scan.labellings.first()
         name = str(labelled_by[scan.scan_id])
-        if newest is not None and (newest.factors, newest.labelled_by) == (factors, name):
+        correction = corrections.get(scan.scan_id)
+        if (
+            newest is not None
+            and (newest.factors, newest.labelled_by) == (factors, name)
+            and (correction is None or correction.labelling_id == newest.pk)
+        ):
             if newest.changes != changes:  # a scan of before was added
                 newest.changes = changes
                 newest.save(update_fields=["changes"])
@@ -51,6 +66,8 @@ def bring(patient: Patient, results: Results, folder: Path) -> None:
                 scan=scan,
                 version=version,
                 labelled_by=name,
+                corrected_by=correction.by if correction else None,
+                corrects=correction.corrects if correction else None,
                 folder=place,
                 factors=factors,
                 changes=changes,
@@ -63,6 +80,9 @@ def bring(patient: Patient, results: Results, folder: Path) -> None:
                 )
                 for lesion in _plain(own)
             )  # fmt: skip
+            if correction is not None:
+                correction.labelling = labelling
+                correction.save(update_fields=["labelling"])
 
 
 def _write_planes(labels: Path, scan: Scan, folder: Path) -> dict[int, int]:

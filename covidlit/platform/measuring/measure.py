@@ -9,6 +9,9 @@ from django.conf import settings
 from filelock import FileLock
 
 from covidlit.errors import ConfigError
+from covidlit.platform.clinical.scoring import keep_scores, severity_model
+from covidlit.platform.correcting.labeller import CorrectedLabeller, corrections_of
+from covidlit.platform.correcting.models import Correction
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.process import Say
 from covidlit.platform.measuring.bring import bring
@@ -16,29 +19,50 @@ from covidlit.platform.registry.models import Patient
 from covidlit.quantify.labeller import Labeller
 from covidlit.quantify.many import quantify
 from covidlit.quantify.masks import MaskLabeller
+from covidlit.quantify.records import finished
+from covidlit.quantify.results import Results
 from covidlit.tables import write_table
 
-MANIFEST = "manifest.csv"
+MANIFEST, QUANTIFIED = "manifest.csv", "quantified"
 
 
 def measure(job: Job, say: Say) -> None:
     """Label and measure the scans of a patient that are not yet, and what changed between them.
 
     Raises:
+        CovidlitError: see `measure_patient`.
+    """
+    measure_patient(Patient.objects.get(pk=job.arguments["patient"]), say)
+
+
+def measure_patient(patient: Patient, say: Say, also: Correction | None = None) -> Results:
+    """Label and measure a patient's scans; those that people have corrected as they have them.
+
+    Args:
+        patient: whose scans.
+        say: told how far it is.
+        also: a correction that is saved, and becomes a version by this.
+
+    Raises:
         ConfigError: no model is set.
         CovidlitError: see `covidlit.quantify.many.quantify`.
     """
-    patient = Patient.objects.get(pk=job.arguments["patient"])
-    labeller = labeller_of(settings.FOLDER.settings.models.lesions)
+    model = labeller_of(settings.FOLDER.settings.models.lesions)
     out = settings.FOLDER.results / patient.pseudonym
     out.mkdir(parents=True, exist_ok=True)
     # Two jobs of a patient, of two uploads: the second finds what the first has done.
     with FileLock(out / ".lock"):
         say("measuring", 0.1)
         manifest = _manifest(patient, out)
-        results = quantify(manifest, labeller, out / "quantified", absent_as_empty=True)
+        corrections = corrections_of(patient, also)
+        labeller = CorrectedLabeller(model, corrections)
+        severity = severity_model(patient, out)
+        place = out / QUANTIFIED
+        results = quantify(manifest, labeller, place, absent_as_empty=True, severity=severity)
         say("storing", 0.9)
-        bring(patient, results, out / "quantified")
+        bring(patient, results, place, corrections)
+        keep_scores(patient, finished(place).values())
+    return results
 
 
 def labeller_of(model: str) -> Labeller:

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from covidlit.errors import CovidlitError
 from covidlit.platform.accounts.models import StudyGroup, User
+from covidlit.platform.accounts.places import places_with
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.jobs.queue import enqueue
@@ -89,12 +90,9 @@ def _enqueue(sending: Sending, who: User) -> None:
 
 def _group(who: User, patient: Patient) -> StudyGroup:
     """A study group of the patient in which the person may send: its people see the job."""
+    places = places_with(who, Right.SEND)
     for group in patient.study_groups.all():
-        if any(
-            scope.centre_id in (None, patient.centre_id)
-            and scope.study_group_id in (None, group.pk)
-            for scope in who.scopes_with(Right.SEND)
-        ):
+        if (patient.centre, group) in places:
             return group
     raise CovidlitError(
         "the patient is in no study group.", where=patient.pseudonym,

@@ -47,6 +47,7 @@ def send(job: Job, say: Say) -> None:
     sending = Sending.objects.select_related(
         "labelling__scan__patient__centre", "confirmed_by"
     ).get(pk=job.arguments["sending"])
+    sending.parts.exclude(state=SentState.SENT).update(state=SentState.WAITING, said="")
     parts = list(sending.parts.exclude(state=SentState.SENT))
     try:
         archive = allowed_archive(sending)

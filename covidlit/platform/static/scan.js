@@ -2,12 +2,13 @@
 
 // The slices of a scan, and of another one beside it: pictures that the server draws.
 function addressOf(template, slice, settings) {
-  const address = template.replace(/\/0\.png$/, `/${slice}.png`);
-  return `${address}?${new URLSearchParams(settings)}`;
+  return `${template.replace(/\/0\.png$/, `/${slice}.png`)}?${new URLSearchParams(settings)}`;
 }
 
 const [own, prior] = document.querySelectorAll(".viewer");
-const count = Number(own.dataset.slices);
+let count = Number(own.dataset.slices);
+let address = own.dataset.address;
+const plane = own.querySelector(".plane");
 const place = own.querySelector(".place");
 const chosen = { lesion: "" };
 
@@ -17,18 +18,29 @@ function settings() {
     labels: own.querySelector(".outlines").checked ? "1" : "0",
   };
   if (chosen.lesion) found.lesion = chosen.lesion;
+  if (own.dataset.version) found.version = own.dataset.version;
   return found;
 }
 
 function show() {
   const slice = Number(place.value) - 1;
-  own.querySelector(".slice").src = addressOf(own.dataset.address, slice, settings());
+  own.querySelector(".slice").src = addressOf(address, slice, settings());
   own.querySelector(".where").textContent = `${slice + 1} of ${count}`;
   // The neighbours are fetched ahead, so that turning does not wait.
   for (const next of [slice + 1, slice - 1]) {
-    if (next >= 0 && next < count) new Image().src = addressOf(own.dataset.address, next, settings());
+    if (next >= 0 && next < count) new Image().src = addressOf(address, next, settings());
   }
-  showPrior(slice);
+  if (plane.selectedIndex === 0) showPrior(slice);
+}
+
+// Another axis: begun in the middle, with the other scan left where it is.
+function cut(index) {
+  plane.selectedIndex = index;
+  const option = plane.selectedOptions[0];
+  address = option.value;
+  count = Number(option.dataset.slices);
+  place.max = String(count);
+  place.value = String(Math.floor(count / 2) + 1);
 }
 
 let priorSlice = 0;
@@ -55,6 +67,10 @@ function turn(by) {
 }
 
 place.addEventListener("input", show);
+plane.addEventListener("change", () => {
+  cut(plane.selectedIndex);
+  show();
+});
 own.querySelector(".window").addEventListener("change", show);
 own.querySelector(".outlines").addEventListener("change", show);
 own.querySelector(".slice").addEventListener("wheel", (event) => {
@@ -71,6 +87,7 @@ own.querySelector(".slice").addEventListener("keydown", (event) => {
 for (const button of document.querySelectorAll(".show")) {
   button.addEventListener("click", () => {
     chosen.lesion = button.dataset.lesion;
+    cut(0);
     place.value = String(Number(button.dataset.slice) + 1);
     show();
     own.querySelector(".slice").scrollIntoView({ block: "center" });
@@ -78,6 +95,21 @@ for (const button of document.querySelectorAll(".show")) {
   });
 }
 if (prior) {
-  prior.querySelector(".other").addEventListener("change", show);
-  prior.querySelector(".linked").addEventListener("change", show);
+  for (const name of [".other", ".linked"]) {
+    prior.querySelector(name).addEventListener("change", () => showPrior(Number(place.value) - 1));
+  }
 }
+
+// A correction that is being measured: the page is shown anew when it is a version.
+const measured = document.querySelector("[data-state]");
+async function watch(version) {
+  const answer = await fetch(measured.dataset.state);
+  if (!answer.ok) return;
+  const now = await answer.json();
+  if (version !== undefined && (now.version !== version || now.state === "failed")) {
+    location.reload();
+    return;
+  }
+  if (now.state === "waiting" || now.state === "running") setTimeout(() => watch(now.version), 2000);
+}
+if (measured) watch();

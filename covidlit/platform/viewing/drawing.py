@@ -18,6 +18,19 @@ HIGHLIGHT = (255, 255, 255)
 """Colour of the outline of the lesion that is pointed at."""
 
 
+def shown_shape(shape: tuple[int, ...], spacing: tuple[float, float, float]) -> tuple[int, int]:
+    """Rows and columns of the picture of a slice, whose pixels are square.
+
+    Args:
+        shape: of the slice, (rows, columns).
+        spacing: mm, (z, y, x).
+    """
+    rows, columns = shape
+    if abs(spacing[1] / spacing[2] - 1) > 0.01:
+        rows = round(rows * spacing[1] / spacing[2])
+    return rows, columns
+
+
 def draw(
     hu: NDArray[np.int16],
     spacing: tuple[float, float, float],
@@ -48,8 +61,9 @@ def draw(
         if lesion is not None and instances is not None:
             picture[(border > 0) & (instances == lesion)] = HIGHLIGHT
         image = Image.fromarray(picture)
-    if abs(spacing[1] / spacing[2] - 1) > 0.01:
-        image = image.resize((image.width, round(image.height * spacing[1] / spacing[2])))
+    rows, columns = shown_shape(hu.shape, spacing)
+    if (rows, columns) != hu.shape:
+        image = image.resize((columns, rows))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

@@ -11,13 +11,15 @@ from django.db import DatabaseError, connection
 from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.http import require_GET
 
+from covidlit.platform.operation.alive import LONGEST_SILENCE, silence
+
 _LEAST_FREE = 1 << 30
 
 
 @require_GET
 @login_not_required
 def health(request: HttpRequest) -> JsonResponse:
-    """200 where the database answers and there is room on the disk, else 503."""
+    """200 where the database answers, workers run and there is room on the disk, else 503."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -25,8 +27,8 @@ def health(request: HttpRequest) -> JsonResponse:
     except DatabaseError:
         database = False
     room = shutil.disk_usage(settings.FOLDER.root).free > _LEAST_FREE
-    well = database and room
-    return JsonResponse({"database": database, "disk": room}, status=200 if well else 503)
+    found = {"database": database, "disk": room, "workers": silence() < LONGEST_SILENCE}
+    return JsonResponse(found, status=200 if all(found.values()) else 503)
 
 
 health.is_public = True

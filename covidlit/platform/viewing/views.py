@@ -8,19 +8,27 @@ from django.conf import settings
 from django.core.paginator import Paginator
 from django.db.models import Count, Max
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from covidlit.cohort.factor_definitions import DEFINITIONS
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
+from covidlit.platform.clinical.models import SeverityScore
+from covidlit.platform.clinical.shown import clinical_of, newest_scores, severity_of
+from covidlit.platform.correcting.drafts import waiting_for
+from covidlit.platform.grading.giving import levels_open_to
+from covidlit.platform.grading.standing import standing_of, standings
+from covidlit.platform.grading.waiting import hidden_from
 from covidlit.platform.measuring.bring import PLANES
 from covidlit.platform.registry.models import Identity, Labelling, Patient, Scan
 from covidlit.platform.sending.dicom_objects import objects_of
-from covidlit.platform.viewing.drawing import WINDOWS, draw
-from covidlit.platform.viewing.planes import Planes
+from covidlit.platform.viewing.planes import AXES, AXIAL, Planes
+from covidlit.platform.viewing.report import report_path
 from covidlit.platform.viewing.seen import looked_at
+from covidlit.platform.viewing.shown import notes_for, scan_shown
+from covidlit.platform.viewing.slices import picture_of, volume_of
 from covidlit.platform.viewing.trend import trend_of
 
 PER_PAGE = 50
@@ -61,19 +69,31 @@ def patient(request: HttpRequest, pseudonym: str) -> HttpResponse:
         looked_at(request, f"identity of {pseudonym}", found)
     scans = list(found.scans.all())
     newest = newest_labellings(scans)
+    clinical = clinical_of(found)
+    scores = newest_scores(scans)
+    scored = [each for each in scans if each.pk in scores]
+    events = clinical.events if clinical else ()
     return render(
         request,
         "patient.html",
         {
+            "clinical": clinical,
+            "severity": severity_of(scores[scored[-1].pk], scored[-1].acquired_on)
+            if scored
+            else None,
             "patient": found,
             "identity": identity,
-            "rows": [(each, newest.get(each.pk)) for each in scans],
+            "rows": [
+                (one.scan, newest.get(one.scan.pk), _score(scores.get(one.scan.pk)), one)
+                for one in standings(scans)
+            ],
             "factors": [
                 (about, [_shown(newest.get(each.pk), about.column) for each in scans])
                 for about in DEFINITIONS
             ],
             "scans": scans,
-            "trend": trend_of([(each, newest.get(each.pk)) for each in scans]),
+            "trend": trend_of([(each, newest.get(each.pk)) for each in scans], events),
+            "has_report": report_path(found).is_file(),
         },
     )
 
@@ -85,25 +105,26 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
     user = person(request)
     found = one_seen_by(Scan.objects.select_related("patient__centre"), user, Right.VIEW, pk=pk)
     looked_at(request, f"scan {found.scan_id}", found.patient)
-    labelling = found.labellings.first()
-    lesions = list(labelling.lesions.all()) if labelling else []
-    others = [each for each in found.patient.scans.all() if each.pk != found.pk]
+    labelling = version_of(request, found)
+    standing = standing_of(found)
     return render(
         request,
         "scan.html",
         {
-            "scan": found,
-            "labelling": labelling,
-            "lesions": lesions,
-            "others": others,
+            **scan_shown(found, labelling),
+            "versions": list(found.labellings.select_related("corrected_by", "corrects")),
+            "waiting": waiting_for(found),
+            "may_correct": Scan.objects.seen_by(user, Right.CORRECT).filter(pk=pk).exists(),
+            "standing": standing,
+            "hidden": hidden_from(user).filter(pk=found.pk).exists(),
+            "grading_levels": levels_open_to(user, standing),
+            "notes": notes_for(user, found),
             "has_objects": labelling is not None and bool(objects_of(labelling)),
             "outward": [
                 right.name.lower()
                 for right in (Right.SEND, Right.IDENTIFY)
                 if Scan.objects.seen_by(user, right).filter(pk=found.pk).exists()
             ],
-            "windows": list(WINDOWS),
-            "first": found.n_slices // 2,
             "factors": [
                 (about, _shown(labelling, about.column)) for about in DEFINITIONS if labelling
             ],
@@ -113,29 +134,39 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_GET
 @page(Right.VIEW)
-def slice_picture(request: HttpRequest, pk: int, index: int) -> HttpResponse:
-    """One slice as PNG, drawn by the server."""
+def slice_picture(request: HttpRequest, pk: int, index: int, axis: str = AXIAL) -> HttpResponse:
+    """One slice as PNG, drawn by the server; of another axis than the axial one too."""
     found = one_seen_by(
         Scan.objects.select_related("patient__centre"), person(request), Right.VIEW, pk=pk
     )
-    window = request.GET.get("window", "lung")
-    number = request.GET.get("lesion", "")
-    if index >= found.n_slices or window not in WINDOWS or not (number.isdecimal() or not number):
+    if axis not in AXES or index >= len(volume_of(found, axis)):
         raise Http404
     looked_at(request, f"scan {found.scan_id}", found.patient)
-    volume = Planes(settings.FOLDER.scans / found.folder / "planes.zip")
     both: Any = (None, None)
-    labelling = found.labellings.first() if request.GET.get("labels", "1") == "1" else None
+    labelling = version_of(request, found) if request.GET.get("labels", "1") == "1" else None
     if labelling is not None:
-        both = Planes(settings.FOLDER.results / labelling.folder / PLANES).plane(index)
-    picture = draw(
-        volume.plane(index), volume.spacing, window, both[0], both[1],
-        int(number[:9]) if number else None,
-    )  # fmt: skip
-    response = HttpResponse(picture, content_type="image/png")
-    # The browser keeps it while the address is the same, and nobody between keeps it at all.
-    response["Cache-Control"] = "private, max-age=60"
-    return response
+        both = Planes(settings.FOLDER.results / labelling.folder / PLANES, axis).plane(index)
+    return picture_of(request, found, index, both, axis)
+
+
+def version_of(request: HttpRequest, scan: Scan) -> Labelling | None:
+    """The version that is asked for, or the newest; None where there is none yet.
+
+    Raises:
+        Http404: there is no such version.
+    """
+    asked = request.GET.get("version", "")
+    rows = scan.labellings.select_related("corrected_by", "corrects")
+    if not asked:
+        return rows.first()
+    if not (asked.isascii() and asked.isdecimal() and len(asked) < 7):
+        raise Http404
+    return get_object_or_404(rows, version=int(asked))
+
+
+def _score(score: SeverityScore | None) -> str:
+    value = score.severity["row"].get("score") if score else None
+    return "–" if value is None else f"{value:.3f}"
 
 
 def newest_labellings(scans: list[Scan]) -> dict[int, Labelling]:

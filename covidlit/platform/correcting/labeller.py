@@ -1,0 +1,83 @@
+"""Gives `covidlit quantify` what people have corrected, and the model's labels of other scans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from covidlit.cohort.scan_sources import ScanSource
+from covidlit.dicom.out import Algorithm
+from covidlit.platform.correcting.labels import labels_of
+from covidlit.platform.correcting.models import Correction
+from covidlit.platform.registry.models import Patient
+from covidlit.quantify.labeller import Labeller
+from covidlit.scans.lesion_labels import LesionLabels
+from covidlit.scans.scan import Scan
+
+CORRECTED = ", corrected"
+"""Behind what labelled the scan first."""
+
+
+def corrections_of(patient: Patient, also: Correction | None = None) -> dict[str, Correction]:
+    """The correction that each scan of a patient is shown with, by scan_id.
+
+    Args:
+        patient: whose scans.
+        also: one that is saved and not measured yet; others like it wait for jobs of their own.
+    """
+    known = Correction.objects.filter(scan__patient=patient, labelling__isnull=False)
+    rows = known.select_related("scan", "corrects", "labelling", "by").order_by(
+        "labelling__version"
+    )
+    found = {row.scan.scan_id: row for row in rows}
+    return found if also is None else {**found, also.scan.scan_id: also}
+
+
+@dataclass(frozen=True)
+class CorrectedLabeller:
+    """A labeller whose labels of some scans people have corrected.
+
+    Args:
+        model: of the other scans.
+        corrections: by scan_id.
+    """
+
+    model: Labeller
+    corrections: Mapping[str, Correction]
+
+    def algorithm_of(self, source: ScanSource) -> Algorithm:
+        """See `Labeller`: semi-automatic, since lungs and what was not edited stay the model's."""
+        if source.scan_id in self.corrections:
+            return Algorithm("covidlit, corrected by a person", how="SEMIAUTOMATIC")
+        return self.model.algorithm_of(source)
+
+    def engine_of(self, source: ScanSource) -> str:
+        """See `Labeller`; of a correction what labelled the scan first, and that it is one."""
+        correction = self.corrections.get(source.scan_id)
+        if correction is None:
+            return self.model.engine_of(source)
+        return correction.corrects.labelled_by.removesuffix(CORRECTED) + CORRECTED
+
+    def settings(self) -> Mapping[str, Any]:
+        """See `Labeller`: those of the model, so that no scan without a correction is made anew."""
+        return self.model.settings()
+
+    def look_at(self, sources: Sequence[ScanSource]) -> None:
+        """See `Labeller`."""
+        self.model.look_at(sources)
+
+    def made_from(self, source: ScanSource) -> Any:
+        """See `Labeller`: the correction, whose edits are never changed once it is saved."""
+        correction = self.corrections.get(source.scan_id)
+        if correction is None:
+            return self.model.made_from(source)
+        assert correction.saved_at is not None
+        return {"correction": correction.pk, "saved_at": correction.saved_at.isoformat()}
+
+    def label(self, source: ScanSource, name: str, scan: Scan) -> LesionLabels:
+        """See `Labeller`."""
+        correction = self.corrections.get(source.scan_id)
+        if correction is None:
+            return self.model.label(source, name, scan)
+        return labels_of(correction, scan)

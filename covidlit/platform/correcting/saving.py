@@ -1,0 +1,222 @@
+"""A draft that becomes the next version, or is told that another one was first."""
+
+from __future__ import annotations
+
+import numpy as np
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from covidlit.lesions.edits import EditedLabels, EditKind, LabelEdit, touched
+from covidlit.platform.accounts.models import StudyGroup, User
+from covidlit.platform.accounts.places import places_with
+from covidlit.platform.accounts.rights import Right
+from covidlit.platform.audit.trail import record
+from covidlit.platform.correcting.drafts import (
+    CorrectionRefused,
+    locked,
+    next_number,
+    waiting_for,
+)
+from covidlit.platform.correcting.labels import classes_of, planes_of
+from covidlit.platform.correcting.models import Correction, Edit
+from covidlit.platform.jobs.models import Job
+from covidlit.platform.jobs.queue import enqueue
+from covidlit.platform.registry.models import Labelling, Patient, Scan
+from covidlit.scans.lesion_labels import LabelError
+
+KIND = "correct"
+
+OTHERWISE = "what it touches is otherwise on the newer version"
+
+
+class NewerVersion(CorrectionRefused):
+    """Another correction, or measurement, came first."""
+
+
+def save(correction: Correction) -> Job:
+    """Have a draft measured, which makes it the next version; the job.
+
+    Raises:
+        NewerVersion: the version that it corrects is not the newest, or is being corrected.
+        CorrectionRefused: it has no edit, or is no draft.
+    """
+    try:
+        with transaction.atomic():
+            own = locked(correction)
+            if not own.edits.filter(left_out="").exists():
+                raise CorrectionRefused(
+                    "it has no edit.", where="draft", fix="edit a lesion, or drop it."
+                )
+            _check_newest(own)
+            own.saved_at = timezone.now()
+            own.save(update_fields=["saved_at"])  # here the database refuses a second one
+            _note(own.by, own, "saved a correction", {"edits": own.edits.count()})
+            return _measured(own, own.by)
+    except IntegrityError as error:
+        raise _newer(correction) from error
+
+
+def measure_again(correction: Correction, user: User) -> None:
+    """Measure a saved correction whose job has failed once more, at another's asking.
+
+    Raises:
+        CorrectionRefused: it is being measured, or is.
+    """
+    with transaction.atomic():
+        own = _stuck(correction)
+        _note(user, own, "had a correction measured again")
+        _measured(own, user)
+
+
+def reopen(correction: Correction, user: User) -> None:
+    """Make a saved correction that could not be measured its author's draft again.
+
+    Raises:
+        CorrectionRefused: it is being measured, or is, or its author has another draft.
+    """
+    try:
+        with transaction.atomic():
+            own = _stuck(correction)
+            own.saved_at = own.job = None
+            own.save(update_fields=["saved_at", "job"])
+            _note(user, own, "took back a correction")
+    except IntegrityError as error:
+        raise CorrectionRefused(
+            f"{correction.by} has another draft of this scan.", where=str(correction),
+            fix="save or drop that one first.",
+        ) from error  # fmt: skip
+
+
+def renew(correction: Correction) -> list[Edit]:
+    """Apply a draft's edits on the newest version, where they still apply; those that do not.
+
+    An edit applies where what it touches, its lesion and the pixels in its contour, is the same on
+    both versions. The others are kept in the draft with the reason, and change nothing. New lesions
+    get new numbers where theirs were given meanwhile.
+
+    Raises:
+        CorrectionRefused: it is no draft.
+    """
+    with transaction.atomic():
+        own = locked(correction)
+        newest = _newest(own.scan)
+        before, own.corrects = own.corrects, newest
+        own.save(update_fields=["corrects"])
+        labels = EditedLabels(classes_of(newest))
+        renamed: dict[int, int] = {}
+        for row in own.edits.order_by("number"):
+            row.left_out = _why_not(row, own, before, labels, renamed)
+            row.save(update_fields=["left_out", "lesion"])
+        left_out = list(own.edits.exclude(left_out=""))
+        _note(own.by, own, "took a draft to", {"left out": len(left_out)})
+    return left_out
+
+
+def _why_not(
+    row: Edit,
+    own: Correction,
+    before: Labelling,
+    labels: EditedLabels,
+    renamed: dict[int, int],
+) -> str:
+    """Add an edit to `labels`, or say why it does not apply there."""
+    made = row.as_label_edit()
+    if made.kind == EditKind.NEW:
+        is_taken = made.lesion in labels.classes_of or made.lesion in labels.removed
+        renamed[made.lesion] = next_number(own, made.lesion) if is_taken else made.lesion
+    row.lesion = renamed.get(made.lesion, made.lesion)
+    is_of_draft = made.lesion in renamed
+    if not _is_same(made, before, own.corrects, is_of_draft):
+        return OTHERWISE
+    edit = row.as_label_edit()
+    try:
+        labels.add(edit)
+    except LabelError as error:
+        return error.what
+    return ""
+
+
+def _is_same(edit: LabelEdit, before: Labelling, after: Labelling, is_of_draft: bool) -> bool:
+    """Whether two versions are the same where an edit touches them."""
+    if before.pk == after.pk:
+        return True
+    old, new = planes_of(before), planes_of(after)
+    indices = range(len(old)) if edit.slice_index is None else (edit.slice_index,)
+    if is_of_draft and edit.slice_index is None:
+        return True  # its pixels are those of other edits, which are asked themselves
+    for index in indices:
+        (classes, instances), (other_classes, other) = old.plane(index), new.plane(index)
+        about = touched(edit, instances)
+        if not is_of_draft:
+            about |= touched(edit, other)
+        if not (
+            np.array_equal(classes[about], other_classes[about])
+            and np.array_equal(instances[about], other[about])
+        ):
+            return False
+    return True
+
+
+def _newest(scan: Scan) -> Labelling:
+    found = scan.labellings.first()
+    assert found is not None  # a draft is of a version
+    return found
+
+
+def _check_newest(own: Correction) -> None:
+    if _newest(own.scan).pk != own.corrects_id or waiting_for(own.scan) is not None:
+        raise _newer(own)
+
+
+def _newer(correction: Correction) -> NewerVersion:
+    waiting = waiting_for(correction.scan)
+    newest = _newest(correction.scan)
+    by = waiting.by if waiting else newest.corrected_by or newest.labelled_by
+    became = f"corrected by {by} and is being measured" if waiting else f"followed by one of {by}"
+    return NewerVersion(
+        f"version {correction.corrects.version}, which you began on, was {became}; yours was not "
+        "saved, and is kept as a draft.",
+        where=f"scan {correction.scan.scan_id}",
+        fix="look at the newer version, then apply your edits on it or drop them.",
+    )
+
+
+def _stuck(correction: Correction) -> Correction:
+    rows = Correction.objects.select_for_update(of=("self",)).select_related(
+        "job", "corrects", "scan__patient__centre", "by"
+    )
+    own = rows.filter(pk=correction.pk, saved_at__isnull=False, labelling__isnull=True).first()
+    if own is None or own.job is None or not own.job.is_over:
+        raise CorrectionRefused(
+            "it is being measured, or is a version already.", where=str(correction),
+            fix="look at the scan.",
+        )  # fmt: skip
+    return own
+
+
+def _measured(own: Correction, user: User) -> Job:
+    """Give a saved correction to the workers."""
+    patient = own.scan.patient
+    own.job = enqueue(KIND, user, patient.centre, _group_of(patient, user), correction=own.pk)
+    own.save(update_fields=["job"])
+    return own.job
+
+
+def _group_of(patient: Patient, user: User) -> StudyGroup:
+    """A study group of the patient in which the person may correct."""
+    own = set(patient.study_groups.all())
+    for centre, group in places_with(user, Right.CORRECT):
+        if centre.pk == patient.centre_id and group in own:
+            return group
+    raise CorrectionRefused(
+        "you may not correct it any more, or its patient is in no study group.",
+        where="scan", fix="ask an administrator.",
+    )  # fmt: skip
+
+
+def _note(
+    user: User, correction: Correction, action: str, more: dict[str, object] | None = None
+) -> None:
+    scan = correction.scan
+    details = {"version": correction.corrects.version, **(more or {})}
+    record(user, action, f"scan {scan.scan_id}", scan.patient.centre.name, details)

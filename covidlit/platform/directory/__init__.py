@@ -1,0 +1,1 @@
+"""Accounts of the hospital's own directory: log-in by OIDC or LDAP, roles by its groups."""

@@ -1,0 +1,49 @@
+"""The files of exports: where they lie, and for how long."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
+
+from covidlit.platform.exporting.models import Export
+
+log = logging.getLogger(__name__)
+
+ARCHIVE = "training-set.zip"
+
+
+def folder_of(export: Export) -> Path:
+    """Where the file of an export lies, and what it is made of while it is made."""
+    return settings.FOLDER.results / "exports" / str(export.pk)
+
+
+def archive_of(export: Export) -> Path | None:
+    """The file of an export; None where it is not made yet, or removed."""
+    path = folder_of(export) / ARCHIVE
+    until = export.until
+    return path if until is not None and until > timezone.now() and path.is_file() else None
+
+
+def remove_old() -> None:
+    """Remove the files of exports that have been kept for their time."""
+    days = timedelta(days=settings.FOLDER.settings.exports.keep_days)
+    old = Export.objects.filter(finished_at__lt=timezone.now() - days, n_bytes__gt=0)
+    for export in old:
+        shutil.rmtree(folder_of(export), ignore_errors=True)
+        Export.objects.filter(pk=export.pk).update(n_bytes=0)
+
+
+def look_for_old() -> None:
+    """`remove_old`, for a process that has to go on whatever the database does."""
+    try:
+        remove_old()
+    except DatabaseError as error:  # gone for a while: the next look may find it back
+        log.error("The database does not answer: %s", type(error).__name__)
+    finally:
+        close_old_connections()

@@ -1,0 +1,12 @@
+"""The app's name for Django."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class GradingConfig(AppConfig):
+    """See `covidlit.platform.grading`."""
+
+    name = "covidlit.platform.grading"
+    label = "grading"

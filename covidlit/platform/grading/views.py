@@ -1,0 +1,221 @@
+"""The pages of graders, and the manifest of what they graded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from covidlit.errors import CovidlitError
+from covidlit.platform.accounts.models import User
+from covidlit.platform.accounts.pages import page, person
+from covidlit.platform.accounts.rights import Right
+from covidlit.platform.accounts.scoped import one_seen_by
+from covidlit.platform.audit.trail import record
+from covidlit.platform.grading.agreed import agreement_rows, disagreements, pairs_of
+from covidlit.platform.grading.forms import GradeForm
+from covidlit.platform.grading.giving import GradeRefused, Seen, claim, give, refusal
+from covidlit.platform.grading.manifest import manifest_of
+from covidlit.platform.grading.models import Grade, Level
+from covidlit.platform.grading.standing import Standing, standing_of, standings
+from covidlit.platform.grading.waiting import hidden_from, next_scan, waiting
+from covidlit.platform.registry.models import Scan
+from covidlit.platform.viewing.seen import looked_at
+from covidlit.platform.viewing.shown import notes_for, scan_shown
+from covidlit.tables import csv_text
+
+PER_PAGE = 50
+_SKIPPED = "skipped_scans"
+
+
+@require_GET
+@page(Right.VIEW)
+def grading(request: HttpRequest) -> HttpResponse:
+    """How many scans wait for one's grade, how far graders agree, and where they do not."""
+    user = person(request)
+    pairs = pairs_of(Scan.objects.seen_by(user, Right.VIEW))
+    hidden = set(hidden_from(user).values_list("pk", flat=True))
+    told = disagreements([pair for pair in pairs if pair.scan_id not in hidden])
+    shown = Paginator(told, PER_PAGE).get_page(request.GET.get("page"))
+    own = Scan.objects.filter(pk__in=list(shown)).select_related("patient")
+    standing = {each.scan.pk: each for each in standings(own)}
+    return render(
+        request,
+        "grading.html",
+        {
+            "queues": [
+                (level, waiting(user, level).count())
+                for level in Level
+                if level.right in user.rights_anywhere()
+            ],
+            "agreement": agreement_rows(pairs),
+            "shown": shown,
+            "disagreements": [standing[pk] for pk in shown],
+            "n_disagreements": len(told),
+            "blind": settings.FOLDER.settings.grading.blind,
+        },
+    )
+
+
+@require_GET
+@page(Right.GRADE_FIRST)
+def first_queue(request: HttpRequest) -> HttpResponse:
+    """Scans that wait for a first grade."""
+    return _queue(request, Level.FIRST)
+
+
+@require_GET
+@page(Right.GRADE_SECOND)
+def second_queue(request: HttpRequest) -> HttpResponse:
+    """Scans whose first grade waits to be verified or corrected."""
+    return _queue(request, Level.SECOND)
+
+
+@require_GET
+@page(Right.GRADE_FIRST)
+def next_first(request: HttpRequest) -> HttpResponse:
+    """To the scan that waits longest for a first grade."""
+    return _next(request, Level.FIRST)
+
+
+@require_GET
+@page(Right.GRADE_SECOND)
+def next_second(request: HttpRequest) -> HttpResponse:
+    """To the scan that waits longest for a second grade."""
+    return _next(request, Level.SECOND)
+
+
+@require_http_methods(["GET", "POST"])
+@page(Right.GRADE_FIRST)
+def grade_first(request: HttpRequest, pk: int) -> HttpResponse:
+    """Grade a scan or exclude it, as the first."""
+    return _grade(request, pk, Level.FIRST)
+
+
+@require_http_methods(["GET", "POST"])
+@page(Right.GRADE_SECOND)
+def grade_second(request: HttpRequest, pk: int) -> HttpResponse:
+    """Verify or correct what the first said."""
+    return _grade(request, pk, Level.SECOND)
+
+
+@require_GET
+@page(Right.EXPORT)
+def grading_manifest(request: HttpRequest) -> HttpResponse:
+    """The manifest of the scans that one may export, with their grades."""
+    user = person(request)
+    scans = Scan.objects.seen_by(user, Right.EXPORT).select_related("patient__centre")
+    try:
+        hidden = set(hidden_from(user).values_list("pk", flat=True))
+        table = manifest_of(standings(scans), hidden=hidden)
+    except CovidlitError as error:
+        messages.error(request, f"No manifest could be made: {error}")
+        return redirect("grading")
+    for centre, n in sorted(Counter(table["centre"]).items()):
+        record(user, "exported", f"manifest of {n} scans", centre)
+    response = HttpResponse(csv_text(table), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="manifest.csv"'
+    return response
+
+
+def _queue(request: HttpRequest, level: Level) -> HttpResponse:
+    user = person(request)
+    rows = waiting(user, level).select_related("patient__centre")
+    mine = Grade.objects.seen_by(user, level.right).filter(grader=user, level=level)
+    return render(
+        request,
+        "grading_queue.html",
+        {
+            **_pages(level),
+            "shown": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
+            "mine": mine.select_related("scan__patient").order_by("-made_at", "-pk")[:10],
+        },
+    )
+
+
+def _next(request: HttpRequest, level: Level) -> HttpResponse:
+    user = person(request)
+    skipped = request.session.get(_SKIPPED, [])
+    skip = request.GET.get("skip", "")
+    if skip.isdecimal() and len(skip) < 19 and int(skip) not in skipped:
+        skipped = request.session[_SKIPPED] = [*skipped, int(skip)][-500:]
+    found = next_scan(user, level, skipped)
+    if found is not None:
+        return redirect(f"grade_{level.label}", pk=found.pk)
+    request.session.pop(_SKIPPED, None)
+    left = waiting(user, level).exists()
+    messages.info(
+        request,
+        "Of the scans that wait you have skipped all, or colleagues have them open."
+        if left
+        else f"No scan waits for your {level.label} grade.",
+    )
+    return redirect(f"{level.label}_queue")
+
+
+def _grade(request: HttpRequest, pk: int, level: Level) -> HttpResponse:
+    user = person(request)
+    scan = one_seen_by(Scan.objects.select_related("patient__centre"), user, level.right, pk=pk)
+    looked_at(request, f"scan {scan.scan_id}", scan.patient)
+    standing = standing_of(scan)
+    sent = request.POST if request.method == "POST" else None
+    form = _form(sent, user, standing, level)
+    status = 200 if sent is None else 400
+    if sent is not None and form.is_valid():
+        try:
+            give(scan, user, level, form.seen, form.judgement)
+        except GradeRefused as error:
+            status = 409
+            messages.error(request, error.what)
+            standing = standing_of(scan)
+            # What was chosen stays, beside what is there now.
+            now = {name: str(value) for name, value in Seen.of(standing)._asdict().items()}
+            form = _form({**sent.dict(), **now}, user, standing, level)
+        else:
+            messages.success(request, f"Saved: {scan.patient}, {_day(scan)}.")
+            return redirect(f"next_{level.label}")
+    why_not = refusal(standing, user, level)
+    return render(
+        request,
+        "grading_scan.html",
+        {
+            **scan_shown(scan, standing.newest),
+            "notes": notes_for(user, scan),
+            **_pages(level),
+            "form": form,
+            "standing": standing,
+            "hidden": hidden_from(user).filter(pk=scan.pk).exists(),
+            "why_not": why_not,
+            "holder": None if why_not else claim(scan, user, level),
+            "left": waiting(user, level).count(),
+        },
+        status=status,
+    )
+
+
+def _pages(level: Level) -> dict[str, Any]:
+    """The level, and the names of its pages."""
+    return {
+        "level": level,
+        "queue_page": f"{level.label}_queue",
+        "grade_page": f"grade_{level.label}",
+        "next_page": f"next_{level.label}",
+    }
+
+
+def _form(data: Any, user: User, standing: Standing, level: Level) -> GradeForm:
+    """A form that starts from what the person said before, or from what he is to verify."""
+    before = standing.first if level == Level.FIRST else standing.last
+    if hidden_from(user).filter(pk=standing.scan.pk).exists():
+        before = None
+    return GradeForm(data, Seen.of(standing), before, may_confirm=level == Level.SECOND)
+
+
+def _day(scan: Scan) -> str:
+    return scan.acquired_on.isoformat() if scan.acquired_on else "no date"

@@ -1,0 +1,1 @@
+"""Keeping a platform alive: backups and restoring, migrations, metrics, logs."""

@@ -1,0 +1,91 @@
+"""The database of a platform as it was at one moment, while people go on working."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from covidlit.platform.database import database_settings
+from covidlit.platform.folder import PlatformFolder
+from covidlit.platform.operation.programs import program, run_on
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+FILES = {SQLITE: "database.sqlite3", POSTGRESQL: "database.dump"}
+"""The database's file in a backup, by its kind."""
+
+Ask = Callable[[str], list[tuple[Any, ...]]]
+
+
+class Snapshot(NamedTuple):
+    """A database of one moment.
+
+    Args:
+        kind: of the database.
+        ask: the rows of a query in SQL.
+        write: copies all of it to a file.
+    """
+
+    kind: str
+    ask: Ask
+    write: Callable[[Path], None]
+
+
+@contextmanager
+def snapshot(folder: PlatformFolder, room: Path) -> Iterator[Snapshot]:
+    """What the database holds now, whatever is written into it in the meantime.
+
+    Args:
+        folder: of the platform.
+        room: a folder for a copy.
+    """
+    if folder.settings.database:
+        with _of_postgresql(database_settings(folder)) as found:
+            yield found
+        return
+    copy = room / FILES[SQLITE]
+    with closing(_opened(folder.database, "mode=ro")) as source, closing(_new(copy)) as target:
+        source.backup(target)  # one step: no writer comes between its pages
+    with closing(_opened(copy, "immutable=1")) as rows:
+        yield Snapshot(SQLITE, lambda query: rows.execute(query).fetchall(), copy.replace)
+
+
+def _opened(path: Path, how: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=60)
+
+
+def _new(path: Path) -> sqlite3.Connection:
+    path.unlink(missing_ok=True)
+    path.touch(0o600)
+    return sqlite3.connect(path)
+
+
+@contextmanager
+def _of_postgresql(database: dict[str, Any]) -> Iterator[Snapshot]:
+    import psycopg  # of the extra `postgresql`
+
+    program("pg_dump")  # before anything is begun
+    with (
+        psycopg.connect(
+            host=database["HOST"] or None, port=database["PORT"] or None, dbname=database["NAME"],
+            user=database["USER"] or None, password=database["PASSWORD"] or None,
+        ) as connection,
+        connection.cursor() as cursor,
+    ):  # fmt: skip
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        number = cursor.execute("SELECT pg_export_snapshot()").fetchone()
+        assert number is not None
+        moment = str(number[0])
+
+        def ask(query: str) -> list[tuple[Any, ...]]:
+            return cursor.execute(query).fetchall()
+
+        def write(path: Path) -> None:
+            run_on(
+                database, "pg_dump", "--format=custom", "--no-owner", "--no-privileges",
+                f"--snapshot={moment}", f"--file={path}",
+            )  # fmt: skip
+
+        yield Snapshot(POSTGRESQL, ask, write)

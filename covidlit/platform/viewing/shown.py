@@ -1,0 +1,40 @@
+"""What the slices and lesions of a scan are shown with, on whichever page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+
+from covidlit.platform.accounts.models import User
+from covidlit.platform.accounts.rights import Right
+from covidlit.platform.registry.models import Labelling, Patient, Scan
+from covidlit.platform.viewing.drawing import WINDOWS
+from covidlit.platform.viewing.planes import CORONAL, SAGITTAL
+from covidlit.platform.viewing.slices import volume_of
+
+
+def scan_shown(scan: Scan, labelling: Labelling | None) -> dict[str, Any]:
+    """What `slices.html` and `lesions.html` need of a scan and one of its versions."""
+    return {
+        "scan": scan,
+        "labelling": labelling,
+        "lesions": list(labelling.lesions.all()) if labelling else [],
+        "others": [each for each in scan.patient.scans.all() if each.pk != scan.pk],
+        "windows": list(WINDOWS),
+        "first": scan.n_slices // 2,
+        "axes": [
+            (axis, reverse("plane", args=[scan.pk, axis, 0]), len(volume_of(scan, axis)))
+            for axis in (CORONAL, SAGITTAL)
+        ],
+    }
+
+
+def notes_for(user: User, scan: Scan) -> str:
+    """The reader's notes, for those who bring scans in or may know who a patient is.
+
+    They name files, which hospitals often name after patients.
+    """
+    own = Patient.objects.filter(pk=scan.patient_id)
+    may = any(own.seen_by(user, right).exists() for right in (Right.UPLOAD, Right.IDENTIFY))
+    return scan.notes if may else ""

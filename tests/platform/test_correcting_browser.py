@@ -1,0 +1,147 @@
+"""A contour drawn in a browser: by mouse, by touch, and typed."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.core.servers.basehttp import WSGIServer
+from django.db import connections
+from django.test import Client
+from django.test.testcases import LiveServerThread, QuietWSGIRequestHandler
+from platform_world import Hospital, hospital
+
+from covidlit.platform.accounts.rights import Role
+from covidlit.platform.correcting.labels import slice_of
+from covidlit.platform.correcting.models import Correction
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
+]
+
+
+class _Server(LiveServerThread):
+    """One request at a time, since all are in the transaction of the test."""
+
+    def _create_server(self, connections_override: object = None) -> WSGIServer:
+        place = (self.host, self.port)
+        return WSGIServer(place, QuietWSGIRequestHandler, allow_reuse_address=False)
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    # The database is asked when Playwright's event loop is over: within it, the same thread has
+    # another connection.
+    own = connections["default"]
+    own.inc_thread_sharing()
+    server = _Server("localhost", lambda app: app, connections_override={"default": own})
+    server.daemon = True
+    server.start()
+    server.is_ready.wait()
+    assert server.error is None
+    yield f"http://localhost:{server.port}"
+    server.terminate()
+    own.dec_thread_sharing()
+
+
+@pytest.fixture
+def own() -> Hospital:
+    return hospital("north")
+
+
+def _context(browser: object, client: Client, address: str, **options: object) -> object:
+    context = browser.new_context(**options)  # type: ignore[attr-defined]
+    cookie = client.cookies["sessionid"].value
+    context.add_cookies([{"name": "sessionid", "value": cookie, "url": address}])
+    return context
+
+
+def test_a_lesion_is_drawn_by_mouse_by_touch_and_by_typing(
+    address: str, own: Hospital, tmp_path: Path
+) -> None:
+    scan, client = own.scans[0], own.client(Role.ANNOTATOR)
+    with sync_api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        wide = _context(browser, client, address, viewport={"width": 1400, "height": 1000})
+        page = wide.new_page()
+        problems: list[str] = []
+        page.on("console", lambda said: problems.append(said.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(f"{address}/scans/{scan.pk}/")
+        page.get_by_role("link", name="Correct the lesions").click()
+        page.get_by_role("button", name="Begin").click()
+
+        # A line with the mouse round the place that the picture has at (20, 20), of 32 x 32 pixels.
+        page.get_by_label("Slice", exact=True).fill("3")
+        page.get_by_label("What to do").select_option("new")
+        page.get_by_label("Class").select_option("fibrosis")
+        box = page.locator(".canvas").bounding_box()
+        assert box is not None
+        scale = box["width"] / 32
+
+        def at(k: int) -> tuple[float, float]:
+            angle = 2 * math.pi * k / 40
+            x, y = 20 + 5 * math.cos(angle), 20 + 5 * math.sin(angle)
+            return box["x"] + x * scale, box["y"] + y * scale
+
+        page.mouse.move(*at(0))
+        page.mouse.down()
+        for k in range(1, 42):  # on over its own beginning, as hands do
+            page.mouse.move(*at(k))
+        page.mouse.up()
+        page.screenshot(path=tmp_path / "drawn-1400.png", full_page=True)
+        page.get_by_role("button", name="Apply").click()
+        assert "New lesion 2 of fibrosis" in page.locator(".messages").inner_text()
+        page.wait_for_load_state("networkidle")
+        assert page.get_by_label("What to do").input_value() == "add", "on the next slice"
+        page.screenshot(path=tmp_path / "applied-1400.png", full_page=True)
+
+        # Corners by touch, on a phone: the lesion that was made is chosen already.
+        phone = _context(
+            browser, client, address, viewport={"width": 390, "height": 844}, has_touch=True
+        )
+        small = phone.new_page()
+        small.on("pageerror", lambda error: problems.append(str(error)))
+        small.goto(f"{address}/scans/{scan.pk}/correct/?slice=4&kind=add&lesion=2")
+        place = small.locator(".canvas").bounding_box()
+        assert place is not None
+        for x, y in ((18, 18), (24, 18), (24, 24), (18, 24)):
+            small.touchscreen.tap(
+                place["x"] + x * place["width"] / 32, place["y"] + y * place["height"] / 32
+            )
+        small.screenshot(path=tmp_path / "tapped-390.png", full_page=True)
+        wider = small.evaluate("document.documentElement.scrollWidth")
+        assert wider <= 390, "nothing is cut off at the width of a phone"
+        small.get_by_role("button", name="Apply").click()
+        assert "36 pixels more, 0 less" in small.locator(".messages").inner_text()
+
+        # Typed, by keyboard alone.
+        page.goto(f"{address}/scans/{scan.pk}/correct/?slice=5&kind=add&lesion=2")
+        page.get_by_role("textbox", name="Points").focus()
+        page.keyboard.type("10,10 14,10 14,14 10,14")
+        page.keyboard.press("Tab")
+        while page.evaluate("document.activeElement.textContent") != "Apply":
+            page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=16 pixels more")
+        page.get_by_role("button", name="Undo the last").click()
+        page.get_by_role("button", name="Save as a new version").click()
+        page.wait_for_selector("text=is being measured")
+        page.screenshot(path=tmp_path / "saved-1400.png", full_page=True)
+        browser.close()
+    correction = Correction.objects.get()
+    assert correction.saved_at is not None
+    assert correction.edits.count() == 2, "the last was taken back"
+    drawn, tapped = (np.count_nonzero(slice_of(correction, index)[1] == 2) for index in (2, 3))
+    assert drawn == pytest.approx(math.pi * 25, rel=0.12)
+    assert tapped == 36
+    assert problems == []

@@ -1,0 +1,165 @@
+"""Uploads that nobody goes on with, how many are open, and jobs that are tried again."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.urls import reverse
+from django.utils import timezone
+from platform_world import Hospital, hospital
+
+from covidlit.platform.accounts.rights import Role
+from covidlit.platform.audit.models import Entry
+from covidlit.platform.intake.models import Upload
+from covidlit.platform.intake.receiving import add_piece, folder_of, remove_files
+from covidlit.platform.intake.take_in import take_in
+from covidlit.platform.intake.tidying import remove_given_up
+from covidlit.platform.jobs.models import Job, JobState
+from covidlit.platform.jobs.tasks import perform
+from covidlit.platform.operation.tidying import tidy
+
+pytestmark = pytest.mark.django_db
+
+LONG_AGO = timezone.now() - timedelta(hours=settings.FOLDER.settings.uploads.keep_hours + 2)
+
+
+@pytest.fixture
+def own() -> Hospital:
+    own = hospital("north")
+    remove_files(own.upload)
+    return own
+
+
+def _age(upload: Upload) -> None:
+    """Let an upload and its files be old."""
+    Upload.objects.filter(pk=upload.pk).update(made_at=LONG_AGO)
+    for path in folder_of(upload).rglob("*"):
+        os.utime(path, (LONG_AGO.timestamp(),) * 2)
+
+
+def test_an_upload_that_nobody_goes_on_with_is_removed(own: Hospital) -> None:
+    add_piece(own.upload, "scan/1.dcm", 0, b"123")
+    assert remove_given_up() == []  # it is new
+    _age(own.upload)
+    add_piece(own.upload, "scan/2.dcm", 0, b"123")
+    assert remove_given_up() == []  # somebody has gone on with it
+    _age(own.upload)
+    assert remove_given_up() == [own.upload.pk]
+    assert not folder_of(own.upload).exists()
+    assert not Upload.objects.filter(pk=own.upload.pk).exists()
+    assert Entry.objects.filter(action="removed, given up", centre="north").count() == 1
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_files_of_a_job_that_failed_are_kept_for_a_time(own: Hospital, state: JobState) -> None:
+    add_piece(own.upload, "scan/1.dcm", 0, b"123")
+    _age(own.upload)
+    Job.objects.filter(pk=own.job.pk).update(state=state, ended_at=timezone.now())
+    Upload.objects.filter(pk=own.upload.pk).update(job=own.job, finished_at=LONG_AGO)
+    assert remove_given_up() == []
+    Job.objects.filter(pk=own.job.pk).update(ended_at=LONG_AGO)
+    gone = state in (JobState.FAILED, JobState.CANCELLED)
+    assert remove_given_up() == ([own.upload.pk] if gone else [])
+    assert folder_of(own.upload).exists() is not gone
+    assert Upload.objects.filter(pk=own.upload.pk).exists()
+    assert remove_given_up() == []
+
+
+def test_what_a_killed_process_left_is_swept(own: Hospital) -> None:
+    folder = settings.FOLDER.uploads
+    left = [folder / ".removed.7.ab", folder / "987654"]
+    for path in left:
+        path.mkdir()
+    tidy()
+    assert all(path.exists() for path in left)  # somebody may be at it
+    for path in left:
+        os.utime(path, (time.time() - 7200,) * 2)
+    tidy()
+    assert not any(path.exists() for path in left)
+
+
+def test_sessions_that_are_over_are_removed(own: Hospital) -> None:
+    client = own.client(Role.READER)
+    client.get("/")
+    Session.objects.update(expire_date=timezone.now() - timedelta(days=1))
+    own.client(Role.ANNOTATOR)
+    tidy()
+    assert Session.objects.count() == 1
+
+
+def test_a_person_has_few_uploads_open(own: Hospital) -> None:
+    client, most = own.client(Role.PHYSICIAN), settings.FOLDER.settings.uploads.max_open
+    data = {"centre": "north", "study_group": "clinic"}
+    asked = {"accept": "application/json"}
+    keys = [
+        client.post(reverse("begin_upload"), data, headers=asked).json()["upload"]
+        for _ in range(most)
+    ]
+    refused = client.post(reverse("begin_upload"), data, headers=asked)
+    assert refused.status_code == 409
+    assert "max_open" in refused.json()["error"]
+    page = client.post(reverse("begin_upload"), data, follow=True).content.decode()
+    assert "max_open" in page
+    assert Upload.objects.filter(owner=own.people[Role.PHYSICIAN]).count() == most
+    done = Job.objects.create(
+        kind="take in", centre=own.centre, study_group=own.group, state=JobState.DONE
+    )
+    Upload.objects.filter(pk=keys[0]).update(job=done)
+    assert client.post(reverse("begin_upload"), data, headers=asked).status_code == 200
+
+
+def test_a_job_that_failed_is_tried_again_once(
+    own: Hospital, django_capture_on_commit_callbacks: Any
+) -> None:
+    client = own.client(Role.PHYSICIAN)
+    address = reverse("job_again", kwargs={"pk": own.job.pk})
+    assert "Try job" not in client.get(reverse("jobs")).content.decode()
+    client.post(address)
+    assert not perform.is_queued(own.job.pk)  # it waits; there is nothing to try again
+    Job.objects.filter(pk=own.job.pk).update(
+        state=JobState.FAILED, message="why", attempts=3, ended_at=timezone.now()
+    )
+    assert f"Try job {own.job.pk} again" in client.get(reverse("jobs")).content.decode()
+    with django_capture_on_commit_callbacks(execute=True) as callbacks:
+        for _ in range(2):
+            client.post(address)
+    assert len(callbacks) == 1
+    job = Job.objects.get(pk=own.job.pk)
+    assert (job.state, job.message, job.attempts) == ("waiting", "", 0)
+    assert perform.is_queued(job.pk)
+    assert Entry.objects.filter(action="tried again the job").count() == 1
+
+
+def test_a_job_whose_worker_was_lost_at_the_end_changes_nothing(own: Hospital) -> None:
+    job = Job(arguments={"upload": own.upload.pk})
+    with pytest.raises(Exception, match="no longer here"):
+        take_in(job, lambda *_: None)
+    Upload.objects.filter(pk=own.upload.pk).update(n_taken=3)
+    take_in(job, lambda *_: None)
+    assert Upload.objects.get(pk=own.upload.pk).n_taken == 3
+
+
+@pytest.mark.parametrize(("name", "model"), [("jobs", Job), ("uploads", Upload)])
+def test_long_lists_come_in_pages(own: Hospital, name: str, model: type) -> None:
+    place = {"owner": own.upload.owner, "centre": own.centre, "study_group": own.group}
+    model.objects.bulk_create(model(**place) for _ in range(150))
+    client = own.client(Role.PHYSICIAN)
+    first, second = (client.get(f"{reverse(name)}?page={n}").content.decode() for n in (1, 2))
+    assert "page=2" in first
+    assert "page=1" in second
+    assert first.count("<tr>") > second.count("<tr>") - 1
+
+
+def test_notes_with_names_of_files_are_for_those_who_bring_scans_in(own: Hospital) -> None:
+    own.scans[0].notes = "doe_jane_1950.dcm was left out"
+    own.scans[0].save()
+    for role in Role:
+        page = own.client(role).get(reverse("scan", kwargs={"pk": own.scans[0].pk}))
+        may = role in (Role.PHYSICIAN, Role.ADMINISTRATOR)
+        assert ("doe_jane" in page.content.decode()) is may, role
