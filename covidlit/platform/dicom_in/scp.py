@@ -89,7 +89,7 @@ class StorageReceiver:
     def _asked(self, event: evt.Event) -> None:
         """Reject callers that are not known, and all while the platform takes nothing."""
         request = event.assoc.requestor
-        title = str(request.primitive.calling_ae_title).strip()
+        title = str(getattr(request.primitive, "calling_ae_title", "")).strip()
         if not self._settings.lets_in(title, str(request.address)):
             log.warning("A caller that is not in [receiver] callers was rejected.")
             _reject(event.assoc, _REJECTED_FOR_GOOD)
@@ -119,7 +119,7 @@ class StorageReceiver:
 
     def _store(self, event: evt.Event) -> int:
         line = self._lines.get(event.assoc)
-        uid = str(event.request.AffectedSOPInstanceUID or "")
+        uid = str(getattr(event.request, "AffectedSOPInstanceUID", None) or "")
         if line is None or not uid:
             return NOT_UNDERSTOOD
         try:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import requests
 import urllib3
+from requests.auth import HTTPBasicAuth
 
 from covidlit.platform.pacs.errors import Refused, Unreachable
 from covidlit.platform.pacs.settings import DicomwebArchive
@@ -60,8 +61,9 @@ class Web:
         self._session.trust_env = False  # neither proxies nor passwords of the machine's account
         self._session.verify = archive.ca_file or True
         if archive.user:
-            basic = (archive.user.encode("utf-8"), archive.password().encode("utf-8"))
-            self._session.auth = basic
+            # As bytes: of text requests takes what fits Latin-1 alone.
+            user, password = (each.encode() for each in (archive.user, archive.password()))
+            self._session.auth = HTTPBasicAuth(user, password)
         elif token := archive.token():
             self._session.headers["Authorization"] = f"Bearer {token}"
 
