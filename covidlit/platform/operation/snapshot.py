@@ -49,7 +49,14 @@ def snapshot(folder: PlatformFolder, room: Path) -> Iterator[Snapshot]:
     with closing(_opened(folder.database, "mode=ro")) as source, closing(_new(copy)) as target:
         source.backup(target)  # one step: no writer comes between its pages
     with closing(_opened(copy, "immutable=1")) as rows:
-        yield Snapshot(SQLITE, lambda query: rows.execute(query).fetchall(), copy.replace)
+
+        def ask(query: str) -> list[tuple[Any, ...]]:
+            return rows.execute(query).fetchall()
+
+        def write(path: Path) -> None:
+            copy.replace(path)
+
+        yield Snapshot(SQLITE, ask, write)
 
 
 def _opened(path: Path, how: str) -> sqlite3.Connection:
