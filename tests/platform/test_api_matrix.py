@@ -14,7 +14,7 @@ from platform_world import Hospital, hospital
 from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.rights import RIGHTS, Right, Role
 from covidlit.platform.api.models import TOKEN_SCOPES, Token
-from covidlit.platform.api.tokens import make_token
+from covidlit.platform.api.tokens import find_token, make_token
 from covidlit.platform.api.whole import ROOT, operations
 from covidlit.platform.intake.models import Upload
 
@@ -119,8 +119,6 @@ def ask(client: Client, name: str, h: Hospital, token: str = "") -> Any:
 
 
 def _owner_of(token: str) -> int | None:
-    from covidlit.platform.api.tokens import find_token
-
     found = find_token(token) if token else None
     return found.owner_id if found else None
 
