@@ -91,6 +91,39 @@ def serve(
 
 
 @app.command()
+def receive(
+    folder: _Folder,
+    centre: Annotated[str, typer.Option(help="Whom scans are received for.")] = "",
+    study_group: Annotated[str, typer.Option(help="The study group they come into.")] = "",
+    caller: Annotated[
+        list[str] | None,
+        typer.Option(help="Who may send, as AE_TITLE@ADDRESS or AE_TITLE; may be repeated."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "",
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    ae_title: Annotated[str, typer.Option(help="What the receiver is called.")] = "",
+) -> None:
+    """Receive scans by DICOM C-STORE until Ctrl-C.
+
+    What is not given here is that of the section receiver in platform.toml; where that is set,
+    `serve` receives too.
+    """
+    with _friendly():
+        _require_extra()
+        from covidlit.platform.folder import PlatformFolder
+        from covidlit.platform.pacs.settings import receiver_with
+        from covidlit.platform.setup import use_platform
+
+        own = PlatformFolder(folder)
+        given = {"centre": centre, "study_group": study_group, "host": host, "port": port}
+        settings = receiver_with(own.settings.receiver, caller or [], ae_title=ae_title, **given)
+        use_platform(own)
+        from covidlit.platform.dicom_in.receiver import receive as receive_scans
+
+        receive_scans(settings)
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="A new folder for it.")] = Path("platform-demo"),
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

@@ -8,6 +8,9 @@ what `covidlit quantify`, `predict` and `trend` call, and its database holds wha
     accounts    people, centres, study groups, roles, and what a role may do
     registry    patients, their identities apart, scans, labellings, factors
     audit       who did what, chained by hashes
+    pacs        archives of the hospital: their settings, DICOMweb and DIMSE
+    sending     results sent to them after a person's confirmation, and as FHIR
+    dicom_in    scans received by C-STORE, and fetched by DICOMweb
     grading     scans excluded or graded by a first grader, verified or corrected by a second
     api         what the pages show, for programs, by tokens
     client      calls it, where Django is not installed too

@@ -25,6 +25,7 @@ from covidlit.errors import ConfigError
 from covidlit.files import make_folder, write_text
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.grading.choices import GradingSettings
+from covidlit.platform.pacs.settings import Destination, ReceiverSettings, check_names
 
 VARIABLE = "COVIDLIT_PLATFORM"
 """Environment variable: the folder of the platform that Django's settings are made from."""
@@ -111,6 +112,32 @@ exclusion_reasons = [
   "motion artefact", "metal artefact", "low resolution", "lungs cut off", "no chest CT",
 ]
 claim_minutes = 20           # so long nobody else is given a scan that somebody has open
+
+# [[destinations]]           # an archive that results are sent to, after a person's confirmation
+# name = "pacs"
+# kind = "dicomweb"
+# url = "https://pacs.example.org/dicom-web"
+# user = "covidlit"
+# password_file = "/etc/covidlit/pacs-password"  # or password_variable; token_file, token_variable
+# ca_file = ""               # certificates to trust; empty: those of the system
+# centres = ["north"]        # whose scans it is for; without this line: those of all
+# fetch = true               # scans may be fetched from it too
+
+# [[destinations]]
+# name = "old-pacs"
+# kind = "dimse"             # C-STORE
+# host = "pacs.example.org"
+# port = 104
+# ae_title = "PACS"          # its own
+# calling_ae_title = "COVIDLIT"
+
+# [receiver]                 # takes scans that scanners and archives send by C-STORE
+# centre = "north"
+# study_group = "clinic"
+# ae_title = "COVIDLIT"
+# host = "0.0.0.0"
+# port = 11112
+# callers = [{{ ae_title = "CT1", address = "192.0.2.7" }}]
 """
 
 
@@ -236,6 +263,14 @@ class PlatformSettings(_Strict):
     ldap: LdapSettings = LdapSettings()
     group_roles: list[GroupRole] = []
     grading: GradingSettings = GradingSettings()
+    destinations: tuple[Destination, ...] = ()
+    receiver: ReceiverSettings | None = None
+
+    @field_validator("destinations")
+    @classmethod
+    def _one_of_a_name(cls, found: tuple[Destination, ...]) -> tuple[Destination, ...]:
+        check_names(found)
+        return found
 
 
 class PlatformFolder:
@@ -291,6 +326,11 @@ class PlatformFolder:
     def results(self) -> Path:
         """Labels, volumes to draw from and DICOM objects, one folder for each labelling."""
         return self.root / "results"
+
+    @property
+    def received(self) -> Path:
+        """What the receiver has got by C-STORE and not handed over to an upload yet."""
+        return self.root / "received"
 
     @property
     def uploads(self) -> Path:
@@ -376,7 +416,9 @@ def _read(path: Path) -> PlatformSettings:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
+        # The value of an unknown name may be a password that somebody wrote here.
+        got = "" if first["type"] == "extra_forbidden" else f", got {first['input']!r}"
         raise ConfigError(
-            f"{place}: {first['msg']}, got {first['input']!r}.", where=path,
+            f"{place}: {first['msg']}{got}.", where=path,
             fix="mend it; what can be set stands in a new platform's file.",
         ) from error  # fmt: skip

@@ -48,7 +48,7 @@ def serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], N
 
 
 def _serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], None]) -> None:
-    from covidlit.platform.exporting.kept import look_for_old
+    from covidlit.platform.dicom_in.hand_over import receiver_account
     from covidlit.platform.jobs.lost import look_for_lost
     from covidlit.platform.operation.alive import say_alive
     from covidlit.platform.operation.tidying import tidy
@@ -58,6 +58,9 @@ def _serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], 
     variables = {"pages": {VARIABLE: str(_emptied(folder.root / ".counted"))}}
     commands = {"pages": _pages(host, port)}
     commands |= {f"worker {n + 1}": _worker() for n in range(folder.settings.jobs.workers)}
+    if folder.settings.receiver is not None:
+        receiver_account(folder.settings.receiver.centre, folder.settings.receiver.study_group)
+        commands["receiver"] = _receiver(folder)
     looked = tidied = 0.0
     failures: dict[str, int] = {}
     try:
@@ -80,7 +83,6 @@ def _serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], 
             if time.monotonic() - looked > _LOST_SECONDS:
                 looked = time.monotonic()
                 look_for_lost()
-                look_for_old()
             if time.monotonic() - tidied > _TIDY_SECONDS:
                 tidied = time.monotonic()
                 tidy()
@@ -146,6 +148,10 @@ def _pages(host: str, port: int) -> list[str]:
 
 def _worker() -> list[str]:
     return [sys.executable, "-m", "django", "db_worker", "--interval", "0.5"]
+
+
+def _receiver(folder: PlatformFolder) -> list[str]:
+    return [sys.executable, "-m", "covidlit", "platform", "receive", str(folder.root)]
 
 
 def _asked_to_end() -> list[int]:

@@ -24,6 +24,7 @@ INSTALLED_APPS = [
     "covidlit.platform.jobs",
     "covidlit.platform.intake",
     "covidlit.platform.api",
+    "covidlit.platform.sending",
     "covidlit.platform.clinical",
     "covidlit.platform.directory",
     "covidlit.platform.grading",
@@ -89,6 +90,8 @@ JOB_KINDS = {
     "measure": "covidlit.platform.measuring.measure.measure",
     "correct": "covidlit.platform.correcting.correct.correct",
     "export": "covidlit.platform.exporting.training_set.export",
+    "fetch": "covidlit.platform.dicom_in.fetch.fetch",
+    "send": "covidlit.platform.sending.send.send",
 }
 
 # People: local accounts with a second factor; a password is long rather than odd.

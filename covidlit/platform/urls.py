@@ -13,12 +13,14 @@ from covidlit.platform.api import views as api
 from covidlit.platform.api.whole import ROOT
 from covidlit.platform.clinical import views as clinical
 from covidlit.platform.correcting import views as correcting
+from covidlit.platform.dicom_in import views as dicom_in
 from covidlit.platform.directory.views import not_let_in
 from covidlit.platform.exporting import views as exporting
 from covidlit.platform.grading import views as grading
 from covidlit.platform.intake import views as intake
 from covidlit.platform.jobs import views as jobs
 from covidlit.platform.operation import metrics
+from covidlit.platform.sending import views as sending
 from covidlit.platform.viewing import audit_views, health, report, views
 
 urlpatterns = [
@@ -44,8 +46,20 @@ urlpatterns = [
     path("exports/", exporting.exports, name="exports"),
     path("exports/begin/", exporting.begin, name="begin_export"),
     path("exports/<int:pk>/", exporting.download, name="download_export"),
+    path("scans/<int:pk>/send/", sending.send, name="send"),
+    path("scans/<int:pk>/send/confirm/", sending.confirm_sending, name="confirm_sending"),
+    path("scans/<int:pk>/objects/<int:version>.zip", sending.download, name="objects"),
+    path("scans/<int:pk>/objects/<int:version>/<str:name>", sending.download_one, name="object"),
+    path("scans/<int:pk>/fhir/DiagnosticReport.json", sending.fhir_report, name="fhir_report"),
+    path("scans/<int:pk>/fhir/ImagingStudy.json", sending.fhir_study, name="fhir_study"),
+    path("sendings/", sending.sendings, name="sendings"),
+    path("sendings/<int:pk>/", sending.sending, name="sending"),
+    path("sendings/<int:pk>/again/", sending.again, name="send_again"),
     path("uploads/", intake.uploads, name="uploads"),
     path("uploads/begin/", intake.begin, name="begin_upload"),
+    path("uploads/fetch/", dicom_in.fetch, name="fetch"),
+    path("uploads/fetch/search/", dicom_in.search, name="search_archive"),
+    path("uploads/fetch/begin/", dicom_in.begin, name="begin_fetch"),
     path("uploads/<int:pk>/", intake.upload, name="upload"),
     path("uploads/<int:pk>/finish/", intake.finish, name="finish_upload"),
     path("clinical/", clinical.tables, name="clinical_tables"),

@@ -31,6 +31,7 @@ FILES = (
     "test_storing",
     "test_lost_jobs",
     "test_tidying",
+    "test_grading",
 )
 
 

@@ -30,6 +30,7 @@ class Role(Enum):
     GRADER_SECOND = "grader of second level"
     PHYSICIAN = "physician"
     ADMINISTRATOR = "administrator"
+    DEVICE = "device that sends scans"
 
 
 RIGHTS: dict[Role, frozenset[Right]] = {
@@ -41,6 +42,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.ADMINISTRATOR: frozenset(
         {Right.VIEW, Right.UPLOAD, Right.EXPORT, Right.MANAGE, Right.AUDIT}
     ),
+    Role.DEVICE: frozenset({Right.UPLOAD}),
 }
 """An administrator gives roles, and cannot see who a patient is without one that lets him."""
 

@@ -19,6 +19,9 @@ class Upload(models.Model):
     owner = models.ForeignKey(User, models.PROTECT, related_name="uploads")
     centre = models.ForeignKey(Centre, models.PROTECT)
     study_group = models.ForeignKey(StudyGroup, models.PROTECT)
+    batch = models.CharField(
+        max_length=32, null=True, unique=True, help_text="that the receiver got by C-STORE"
+    )
     made_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, help_text="when all files had come")
     job = models.OneToOneField(Job, models.PROTECT, null=True, related_name="upload")

@@ -48,9 +48,15 @@ def finish_upload(upload: Upload) -> Upload:
     """
     with transaction.atomic():
         own = Upload.objects.select_for_update().get(pk=upload.pk)
-        if own.n_files == 0:
+        again = own.job
+        if again is not None and again.state not in (JobState.FAILED, JobState.CANCELLED):
+            return own  # it is being done, or was
+        if again is not None and again.kind != KIND:  # what was to bring the files in
+            own.job = enqueue(again.kind, own.owner, own.centre, own.study_group, **again.arguments)
+            own.save(update_fields=["job"])
+        elif own.n_files == 0:
             raise UploadRefused("no file of it is here.", where=str(own), fix="send one first.")
-        if own.job is None or own.job.state in (JobState.FAILED, JobState.CANCELLED):
+        else:
             own.finished_at = timezone.now()
             own.job = enqueue(KIND, own.owner, own.centre, own.study_group, upload=own.pk)
             own.save(update_fields=["finished_at", "job"])

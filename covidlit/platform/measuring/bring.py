@@ -15,8 +15,10 @@ from django.db import transaction
 
 from covidlit.platform.correcting.models import Correction
 from covidlit.platform.registry.models import Labelling, Lesion, Patient, Scan
+from covidlit.platform.sending.dicom_objects import keep_objects
 from covidlit.platform.viewing.planes import write_label_planes
 from covidlit.quantify.results import Results
+from covidlit.quantify.scan import OBJECTS
 from covidlit.scans.images import read_volume
 from covidlit.scans.lesion_labels import label_paths
 
@@ -58,6 +60,7 @@ def bring(
         version = newest.version + 1 if newest is not None else 1
         place = f"{patient.pseudonym}/versions/{scan.scan_id}/{version}"
         planes = _write_planes(folder / "labels", scan, settings.FOLDER.results / place)
+        keep_objects(folder / OBJECTS / scan.scan_id, settings.FOLDER.results / place)
         with transaction.atomic():
             labelling = Labelling.objects.create(
                 scan=scan,

@@ -23,6 +23,7 @@ from covidlit.platform.grading.standing import standing_of, standings
 from covidlit.platform.grading.waiting import hidden_from
 from covidlit.platform.measuring.bring import PLANES
 from covidlit.platform.registry.models import Identity, Labelling, Patient, Scan
+from covidlit.platform.sending.dicom_objects import objects_of
 from covidlit.platform.viewing.planes import AXES, AXIAL, Planes
 from covidlit.platform.viewing.report import report_path
 from covidlit.platform.viewing.seen import looked_at
@@ -118,6 +119,12 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
             "hidden": hidden_from(user).filter(pk=found.pk).exists(),
             "grading_levels": levels_open_to(user, standing),
             "notes": notes_for(user, found),
+            "has_objects": labelling is not None and bool(objects_of(labelling)),
+            "outward": [
+                right.name.lower()
+                for right in (Right.SEND, Right.IDENTIFY)
+                if Scan.objects.seen_by(user, right).filter(pk=found.pk).exists()
+            ],
             "factors": [
                 (about, _shown(labelling, about.column)) for about in DEFINITIONS if labelling
             ],

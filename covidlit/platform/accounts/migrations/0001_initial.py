@@ -176,6 +176,7 @@ class Migration(migrations.Migration):
                             ("GRADER_SECOND", "grader of second level"),
                             ("PHYSICIAN", "physician"),
                             ("ADMINISTRATOR", "administrator"),
+                            ("DEVICE", "device that sends scans"),
                         ],
                         max_length=32,
                     ),

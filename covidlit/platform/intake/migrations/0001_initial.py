@@ -24,6 +24,15 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
+                (
+                    "batch",
+                    models.CharField(
+                        help_text="that the receiver got by C-STORE",
+                        max_length=32,
+                        null=True,
+                        unique=True,
+                    ),
+                ),
                 ("made_at", models.DateTimeField(auto_now_add=True)),
                 (
                     "finished_at",
