@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from covidlit.platform.database import database_settings
 from covidlit.platform.folder import PlatformFolder
@@ -19,6 +19,9 @@ FILES = {SQLITE: "database.sqlite3", POSTGRESQL: "database.dump"}
 Ask = Callable[[str], list[tuple[Any, ...]]]
 
 
+Kind = Literal["sqlite", "postgresql"]
+
+
 class Snapshot(NamedTuple):
     """A database of one moment.
 
@@ -28,7 +31,7 @@ class Snapshot(NamedTuple):
         write: copies all of it to a file.
     """
 
-    kind: str
+    kind: Kind
     ask: Ask
     write: Callable[[Path], None]
 
