@@ -12,14 +12,13 @@ from covidlit.platform.database import database_settings
 from covidlit.platform.folder import PlatformFolder
 from covidlit.platform.operation.programs import program, run_on
 
-SQLITE, POSTGRESQL = "sqlite", "postgresql"
-FILES = {SQLITE: "database.sqlite3", POSTGRESQL: "database.dump"}
+Kind = Literal["sqlite", "postgresql"]
+SQLITE: Kind = "sqlite"
+POSTGRESQL: Kind = "postgresql"
+FILES: dict[Kind, str] = {SQLITE: "database.sqlite3", POSTGRESQL: "database.dump"}
 """The database's file in a backup, by its kind."""
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
-
-
-Kind = Literal["sqlite", "postgresql"]
 
 
 class Snapshot(NamedTuple):
