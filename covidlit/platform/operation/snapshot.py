@@ -6,14 +6,16 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from covidlit.platform.database import database_settings
 from covidlit.platform.folder import PlatformFolder
 from covidlit.platform.operation.programs import program, run_on
 
-SQLITE, POSTGRESQL = "sqlite", "postgresql"
-FILES = {SQLITE: "database.sqlite3", POSTGRESQL: "database.dump"}
+Kind = Literal["sqlite", "postgresql"]
+SQLITE: Kind = "sqlite"
+POSTGRESQL: Kind = "postgresql"
+FILES: dict[Kind, str] = {SQLITE: "database.sqlite3", POSTGRESQL: "database.dump"}
 """The database's file in a backup, by its kind."""
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
@@ -28,7 +30,7 @@ class Snapshot(NamedTuple):
         write: copies all of it to a file.
     """
 
-    kind: str
+    kind: Kind
     ask: Ask
     write: Callable[[Path], None]
 
