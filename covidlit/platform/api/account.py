@@ -18,7 +18,7 @@ router = Router(tags=["account"])
 @operation(router, "GET", "/me", None, Me)
 def me(request: HttpRequest) -> Me:
     """Who calls, and what he may do where."""
-    caller: Caller = request.auth  # type: ignore[attr-defined]
+    caller: Caller = request.auth
     centres = dict(Centre.objects.values_list("pk", "name"))
     groups = dict(StudyGroup.objects.values_list("pk", "name"))
     rights = [

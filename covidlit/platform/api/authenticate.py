@@ -71,7 +71,7 @@ class TokenAuth(AuthBase):
         caller = caller_of_token(request, header)
         check_right(caller, self.right)
         request.user = caller.user
-        request._cached_user = caller.user  # type: ignore[attr-defined] # whom the log tells of
+        request._cached_user = caller.user  # whom the log tells of
         return caller
 
 

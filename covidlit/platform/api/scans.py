@@ -85,7 +85,7 @@ def plane_of_scan(request: HttpRequest, pk: Key, index: Plane) -> HttpResponse:
 def scan_answers(request: HttpRequest, scans: Sequence[Scan]) -> list[ScanAnswer]:
     """Scans of one patient, whom they have with them, with their newest labelling."""
     newest = newest_labellings(list(scans))
-    caller: Caller = request.auth  # type: ignore[attr-defined]
+    caller: Caller = request.auth
     rights = caller.rights()
     noted = bool(scans) and may_read_notes(caller.user, scans[0].patient_id, rights)
     return [

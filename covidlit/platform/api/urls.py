@@ -48,7 +48,7 @@ def _gated(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseB
             return answer(405, wrong, {"Allow": allowed})
         return response
 
-    gated.is_public = True  # type: ignore[attr-defined] # to what leads people to other pages
+    gated.is_public = True  # to what leads people to other pages
     return gated
 
 

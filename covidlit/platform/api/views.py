@@ -22,7 +22,7 @@ from covidlit.platform.api.tokens import (
     revoke,
     scopes_of,
 )
-from covidlit.platform.api.whole import ROOT, operations
+from covidlit.platform.api.whole import ROOT, operations, right_of
 
 
 @require_GET
@@ -72,7 +72,7 @@ def api_page(request: HttpRequest) -> HttpResponse:
             "scope": scopes[right] if right else "any",
         }
         for path, each in operations()
-        for right in [each.auth_callbacks[0].right]
+        for right in [right_of(each)]
     ]  # fmt: skip
     return render(request, "api.html", {"rows": rows})
 

@@ -9,6 +9,7 @@ from ninja import NinjaAPI, Router
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
+from covidlit.platform.accounts.rights import Right
 from covidlit.platform.api import (
     account,
     factors,
@@ -82,6 +83,12 @@ def openapi(request: HttpRequest) -> dict[str, Any]:
 
 for _router in _ROUTERS:
     api.add_router("", _router)
+
+
+def right_of(own: Operation) -> Right | None:
+    """The right that an operation needs; None: whoever has an account."""
+    found: Right | None = getattr(own.auth_callbacks[0], "right")  # noqa: B009 (of `needs`)
+    return found
 
 
 def operations() -> list[tuple[str, Operation]]:
