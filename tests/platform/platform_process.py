@@ -79,7 +79,7 @@ class Platform:
         """Ask it to end; its exit code."""
         assert self._own is not None
         self._own.send_signal(signal.SIGTERM)
-        return self._own.wait(60)
+        return self._own.wait(150)  # a job that runs is waited for, and ended then
 
     @property
     def is_running(self) -> bool:

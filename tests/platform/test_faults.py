@@ -58,7 +58,7 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(tmp_path: Path) -> None:
                 platform.start()
         sending.join(240)
         assert not sending.is_alive()
-        last = time.monotonic() + 300
+        last = time.monotonic() + 900  # on a busy machine
         while set((told := platform.ask("told"))["jobs"]) - {"done", "failed"}:
             assert time.monotonic() < last, told
             time.sleep(2)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import covidlit.platform
 from covidlit.errors import CovidlitError
-from covidlit.platform.operation.snapshot import Ask
+from covidlit.platform.operation.snapshot import Ask, Kind
 from covidlit.version import __version__
 
 ABOUT, SUMS = "backup.json", "files.sha256"
@@ -43,7 +43,7 @@ class About(BaseModel):
     covidlit: str = __version__
     made_at: str
     root: str
-    database: Literal["sqlite", "postgresql"]
+    database: Kind
     migrations: dict[str, list[str]]
     last_entry: int = 0
     last_chain: str = ""
