@@ -28,11 +28,11 @@ import numpy as np
 from record import write_results
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "platform"))
-from platform_process import GONE, Person, Platform
+from platform_process import GONE, Person, Platform, begun, pieces_of
 
 PIECE = 1 << 20
 THINK_S = (1.0, 5.0)
-N_SINGLE = 40
+N_SINGLE = 15
 
 
 class Asked(NamedTuple):
@@ -91,19 +91,13 @@ def browse(
 def send(person: Person, until: float, out: list[Asked]) -> None:
     """Upload pieces, in files of 16 MiB: about 5 MiB a second."""
     content = np.random.default_rng(0).bytes(PIECE)
-    begun = person.send("/uploads/begin/", centre="north", study_group="clinic")
-    address = f"/uploads/{number_of(begun)}/piece/"
+    address = pieces_of(begun(person, "north", "clinic"))
     number = 0
     while time.monotonic() < until:
         name = urllib.parse.urlencode({"name": f"f{number // 16}", "offset": number % 16 * PIECE})
         out.append(timed("piece", partial(person.put, f"{address}?{name}", content)))
         number += 1
         time.sleep(0.2)  # some minutes of it must not fill the disk
-
-
-def number_of(answer: bytes) -> int:
-    """The number of a new upload."""
-    return int("".join(c for c in answer.decode().split(",")[0] if c.isdecimal()))
 
 
 def memory_mib(platform: Platform) -> float:

@@ -63,7 +63,7 @@ HEAVY = frozenset(
 with scikit-learn four, pandera and Optuna more than half a second, Matplotlib a quarter, Hydra a
 tenth."""
 
-EXTRAS = frozenset(("dask", "distributed", "ray", "tabm", "django", "psycopg"))
+EXTRAS = frozenset(("dask", "distributed", "ray", "tabm", "django", "ninja", "psycopg"))
 """Libraries that come with an extra and may be missing."""
 
 MOST_LINES = 400

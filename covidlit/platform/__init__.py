@@ -12,6 +12,8 @@ what `covidlit quantify`, `predict` and `trend` call, and its database holds wha
     sending     results sent to them after a person's confirmation, and as FHIR
     dicom_in    scans received by C-STORE, and fetched by DICOMweb
     grading     scans excluded or graded by a first grader, verified or corrected by a second
+    api         what the pages show, for programs, by tokens
+    client      calls it, where Django is not installed too
 
 Source: the severity paper, "Building the AI lung image recognition processing technological
 platform".

@@ -49,7 +49,6 @@ def serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], N
 
 def _serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], None]) -> None:
     from covidlit.platform.dicom_in.hand_over import receiver_account
-    from covidlit.platform.exporting.kept import look_for_old
     from covidlit.platform.jobs.lost import look_for_lost
     from covidlit.platform.operation.alive import say_alive
     from covidlit.platform.operation.tidying import tidy
@@ -84,7 +83,6 @@ def _serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], 
             if time.monotonic() - looked > _LOST_SECONDS:
                 looked = time.monotonic()
                 look_for_lost()
-                look_for_old()
             if time.monotonic() - tidied > _TIDY_SECONDS:
                 tidied = time.monotonic()
                 tidy()

@@ -23,6 +23,7 @@ INSTALLED_APPS = [
     "covidlit.platform.audit",
     "covidlit.platform.jobs",
     "covidlit.platform.intake",
+    "covidlit.platform.api",
     "covidlit.platform.sending",
     "covidlit.platform.clinical",
     "covidlit.platform.directory",

@@ -9,6 +9,8 @@ from __future__ import annotations
 from django.urls import include, path, re_path
 
 from covidlit.platform.accounts import views as accounts
+from covidlit.platform.api import views as api
+from covidlit.platform.api.whole import ROOT
 from covidlit.platform.clinical import views as clinical
 from covidlit.platform.correcting import views as correcting
 from covidlit.platform.dicom_in import views as dicom_in
@@ -59,14 +61,12 @@ urlpatterns = [
     path("uploads/fetch/search/", dicom_in.search, name="search_archive"),
     path("uploads/fetch/begin/", dicom_in.begin, name="begin_fetch"),
     path("uploads/<int:pk>/", intake.upload, name="upload"),
-    path("uploads/<int:pk>/piece/", intake.piece, name="piece"),
     path("uploads/<int:pk>/finish/", intake.finish, name="finish_upload"),
     path("clinical/", clinical.tables, name="clinical_tables"),
     path("clinical/add/", clinical.add_table, name="add_clinical_table"),
     path("clinical/<int:pk>/", clinical.table, name="clinical_table"),
     path("clinical/<int:pk>/withdraw/", clinical.withdraw, name="withdraw_clinical_table"),
     path("jobs/", jobs.jobs, name="jobs"),
-    path("jobs/<int:pk>/state/", jobs.state, name="job_state"),
     path("jobs/<int:pk>/end/", jobs.end, name="end_job"),
     path("jobs/<int:pk>/again/", jobs.again, name="job_again"),
     path("grading/", grading.grading, name="grading"),
@@ -82,6 +82,11 @@ urlpatterns = [
     path("people/roles/give/", accounts.give, name="give_role"),
     path("people/roles/<int:pk>/take/", accounts.take, name="take_role"),
     path("trail/", audit_views.trail, name="trail"),
+    path("tokens/", api.tokens, name="tokens"),
+    path("tokens/add/", api.add_token, name="add_token"),
+    path("tokens/<int:pk>/revoke/", api.revoke_token, name="revoke_token"),
+    path("api/", api.api_page, name="api_page"),
+    path(ROOT, include("covidlit.platform.api.urls")),  # its operations name their rights
     path("health/", health.health, name="health"),
     path("metrics/", metrics.metrics, name="metrics"),
     # Accounts are made, and passwords reset, by an administrator: there are no e-mails.

@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +43,11 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """The database of a platform, with the table that counts log-ins."""
     with django_db_blocker.unblock():
         call_command("createcachetable", verbosity=0)
+
+
+@pytest.fixture(autouse=True)
+def no_uploads_of_other_tests() -> Iterator[None]:
+    """Files do not outlive their rows, whose numbers the next test gets again."""
+    yield
+    for path in FOLDER.joinpath("platform", "uploads").iterdir():
+        shutil.rmtree(path, ignore_errors=True)

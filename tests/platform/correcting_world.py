@@ -21,9 +21,9 @@ from covidlit.platform.accounts.people import give_role, make_user
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.correcting.correct import correct
 from covidlit.platform.correcting.models import Correction
-from covidlit.platform.folder import ModelSettings
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.measuring.measure import measure
+from covidlit.platform.options import ModelSettings
 from covidlit.platform.registry.models import Labelling, Patient, Scan
 from covidlit.platform.viewing.planes import write_planes
 from covidlit.quantify.many import quantify

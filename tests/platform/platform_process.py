@@ -130,30 +130,33 @@ class Person:
         self._address = address
         self._cookies = {"sessionid": key}
 
-    def ask(
-        self, path: str, body: bytes | None = None, method: str = "GET", **headers: str
-    ) -> bytes:
-        """The content of an answer.
+    def ask(self, path: str) -> bytes:
+        """The content of a page.
 
         Raises:
-            urllib.error.HTTPError: another status than 200, or a way elsewhere.
+            urllib.error.HTTPError: another status than 200.
         """
+        return self._ask(path, None, "GET", {})[0]
+
+    def send(self, path: str, **data: str) -> str:
+        """Send a form; the address that one is led to."""
+        body = urllib.parse.urlencode({**data, "csrfmiddlewaretoken": self._token()}).encode()
+        return urllib.parse.urlsplit(self._ask(path, body, "POST", {})[1]).path
+
+    def put(self, path: str, body: bytes) -> None:
+        """Send a piece of a file."""
+        headers = {"X-CSRFToken": self._token(), "Content-Type": "application/octet-stream"}
+        self._ask(path, body, "PUT", headers)
+
+    def _ask(
+        self, path: str, body: bytes | None, method: str, headers: dict[str, str]
+    ) -> tuple[bytes, str]:
         own = {"Cookie": "; ".join(f"{k}={v}" for k, v in self._cookies.items()), **headers}
         request = urllib.request.Request(self._address + path, body, headers=own, method=method)
         with urllib.request.urlopen(request, timeout=60) as answer:
             if cookie := re.search("csrftoken=([^;]+)", str(answer.headers)):
                 self._cookies["csrftoken"] = cookie[1]
-            return bytes(answer.read())
-
-    def send(self, path: str, **data: str) -> bytes:
-        """Send a form, and follow to where it leads."""
-        body = urllib.parse.urlencode({**data, "csrfmiddlewaretoken": self._token()}).encode()
-        return self.ask(path, body, "POST", Accept="application/json")
-
-    def put(self, path: str, body: bytes) -> None:
-        """Send a piece of a file."""
-        headers = {"X-CSRFToken": self._token(), "Content-Type": "application/octet-stream"}
-        self.ask(path, body, "PUT", **headers)
+            return bytes(answer.read()), str(answer.url)
 
     def _token(self) -> str:
         if "csrftoken" not in self._cookies:
@@ -176,15 +179,23 @@ def patiently(do: Any, seconds: float = WELL_SECONDS) -> Any:
         time.sleep(0.3)
 
 
-def upload(person: Person, centre: str, study_group: str, files: list[Path], root: Path) -> str:
-    """Bring files in, whatever happens to the server meanwhile; the address of the upload."""
-    begun = patiently(
-        lambda: person.send("/uploads/begin/", centre=centre, study_group=study_group)
-    )
-    address = f"/uploads/{json.loads(begun)['upload']}/"
+def upload(person: Person, centre: str, study_group: str, files: list[Path], root: Path) -> None:
+    """Bring files in, whatever happens to the server meanwhile."""
+    address = patiently(lambda: begun(person, centre, study_group))
     for path in files:
         name = urllib.parse.urlencode({"name": path.relative_to(root).as_posix(), "offset": 0})
         content = path.read_bytes()
-        patiently(lambda: person.put(f"{address}piece/?{name}", content))  # noqa: B023
+        patiently(lambda: person.put(f"{pieces_of(address)}?{name}", content))  # noqa: B023
     patiently(lambda: person.send(f"{address}finish/"))
+
+
+def begun(person: Person, centre: str, study_group: str) -> str:
+    """The page of a new upload."""
+    address = person.send("/uploads/begin/", centre=centre, study_group=study_group)
+    assert address != "/uploads/", "it may not begin an upload"
     return address
+
+
+def pieces_of(address: str) -> str:
+    """Where the pieces of an upload go, by its page."""
+    return f"/api/v1{address}file"

@@ -96,6 +96,7 @@ def told() -> dict[str, Any]:
         "versions": {str(n): count for n, count in versions.items()},
         "jobs": dict(Counter(Job.objects.values_list("state", flat=True))),
         "messages": sorted(set(Job.objects.exclude(message="").values_list("message", flat=True))),
+        "failed": list(Job.objects.filter(state="failed").values_list("pk", flat=True)),
         "missing": missing_files(),
         "orphans": orphans(),
         "broken": first_broken(),

@@ -241,6 +241,20 @@ def test_the_second_who_saves_is_told_and_keeps_his_edits(own: Hospital) -> None
     assert Correction.objects.filter(saved_at__isnull=False).count() == 2
 
 
+def test_of_two_at_the_same_moment_the_database_lets_one_through(
+    own: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = own.scans[0]
+    people = annotator(own, "anna"), annotator(own, "ben")
+    for client in people:
+        assert edit(client, scan, **NEW) == 200
+    # Both have looked, and found nothing newer, before either has saved.
+    monkeypatch.setattr("covidlit.platform.correcting.saving._check_newest", lambda _: None)
+    assert [post(client, "save_correction", scan) for client in people] == [302, 409]
+    assert draft("ben").edits.count() == 1
+    assert Job.objects.filter(kind="correct").count() == 1
+
+
 def test_a_new_lesion_gets_another_number_where_his_was_given_meanwhile(own: Hospital) -> None:
     scan = own.scans[0]
     anna, ben = annotator(own, "anna"), annotator(own, "ben")

@@ -20,7 +20,7 @@ from covidlit.platform.accounts.models import Membership, User
 from covidlit.platform.accounts.people import give_role, make_user
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.directory.middleware import CHECKED
-from covidlit.platform.folder import GroupRole, LdapSettings
+from covidlit.platform.options import GroupRole, LdapSettings
 
 ldap = pytest.importorskip("ldap", reason="needs pip install 'covidlit[ldap]'")
 SLAPD = shutil.which("slapd", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/libexec")

@@ -19,7 +19,7 @@ from covidlit.platform.accounts.people import give_role, make_user
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.audit.models import Entry
 from covidlit.platform.directory.middleware import CHECKED, PATIENCE
-from covidlit.platform.folder import GroupRole, OidcSettings
+from covidlit.platform.options import GroupRole, OidcSettings
 
 oidc_provider_mock = pytest.importorskip("oidc_provider_mock")
 pytestmark = [

@@ -28,12 +28,13 @@ from covidlit.errors import CovidlitError
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.audit.models import Entry
 from covidlit.platform.correcting.labels import planes_of
-from covidlit.platform.exporting.kept import folder_of, look_for_old
+from covidlit.platform.exporting.kept import folder_of
 from covidlit.platform.exporting.models import Export
 from covidlit.platform.exporting.training_set import export
 from covidlit.platform.grading.giving import Judgement, Seen, give
 from covidlit.platform.grading.models import Level
 from covidlit.platform.grading.standing import standing_of
+from covidlit.platform.operation.tidying import tidy
 from covidlit.platform.registry.models import Identity
 from covidlit.scans.lesion_labels import read_labels
 
@@ -167,7 +168,7 @@ def test_the_archive_is_for_who_asked_and_still_may_and_for_a_time(own: Ward) ->
     Export.objects.filter(pk=found.pk).update(finished_at=timezone.now() - timedelta(days=8))
     assert client.get(address(found)).status_code == 404
     assert "removed" in client.get(reverse("exports")).content.decode()
-    look_for_old()
+    tidy()
     assert not folder_of(found).exists()
 
 

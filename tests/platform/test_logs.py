@@ -70,7 +70,7 @@ def _a_day(own: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
     upload = Upload.objects.create(
         owner=own.people[Role.PHYSICIAN], centre=own.centre, study_group=own.group
     )
-    piece = reverse("piece", kwargs={"pk": upload.pk})
+    piece = reverse("api:send_piece", kwargs={"pk": upload.pk})
     client.put(f"{piece}?name=DOE_1950.dcm&offset=0", b"no DICOM")
     client.put(f"{piece}?name=../doe&offset=0", b"x")
     client.post(reverse("finish_upload", kwargs={"pk": upload.pk}), {"Doe": "secret"})

@@ -10,7 +10,8 @@ from platform_world import hospital
 
 from covidlit.platform.jobs.lost import let_wait_again, requeue_lost
 from covidlit.platform.jobs.models import MOST_ATTEMPTS, Job, JobState
-from covidlit.platform.jobs.tasks import perform
+from covidlit.platform.jobs.process import FAULT
+from covidlit.platform.jobs.tasks import _close, perform
 
 pytestmark = pytest.mark.django_db
 
@@ -48,3 +49,24 @@ def test_without_workers_all_that_ran_wait_again() -> None:
     states = dict(Job.objects.values_list("pk", "state"))
     assert states == {running.pk: "waiting", over.pk: "done", asked.pk: "cancelled"}
     assert perform.is_queued(running.pk)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "code", "why", "state"),
+    [
+        (1, -9, "", "waiting"),  # the system had no memory left
+        (MOST_ATTEMPTS, -9, "", "failed"),
+        (1, -15, "It took too long.", "failed"),
+        (1, FAULT, "", "failed"),
+        (1, 0, "", "done"),
+    ],
+)
+def test_a_job_that_somebody_killed_is_begun_again(
+    attempts: int, code: int, why: str, state: str
+) -> None:
+    job = _job(JobState.RUNNING, 0, attempts=attempts)
+    _close(job.pk, code, why, b"ValueError at a.py:3")
+    job.refresh_from_db()
+    assert job.state == state
+    assert perform.is_queued(job.pk) is (state == "waiting")
+    assert why in job.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pytest
@@ -13,6 +14,7 @@ from sending_world import sending_of, with_objects
 
 from covidlit.platform.accounts.models import Membership
 from covidlit.platform.accounts.rights import RIGHTS, Right, Role
+from covidlit.platform.api.models import Token
 from covidlit.platform.exporting.models import Export
 from covidlit.platform.grading.giving import Judgement, Seen, give
 from covidlit.platform.grading.models import Level
@@ -53,6 +55,14 @@ def _role_of(h: Hospital) -> dict[str, Any]:
     user = h.upload.owner
     found, _ = Membership.objects.get_or_create(
         user=user, role="READER", centre=h.centre, study_group=h.group
+    )
+    return {"pk": found.pk}
+
+
+def _token_of(h: Hospital) -> dict[str, Any]:
+    _role_of(h)  # an administrator of the hospital may revoke it, and nobody else
+    found, _ = Token.objects.get_or_create(
+        owner=h.upload.owner, digest=h.centre.name, expires_at=datetime(2100, 1, 1, tzinfo=UTC)
     )
     return {"pk": found.pk}
 
@@ -130,7 +140,6 @@ PAGES = {
         "post", data=lambda h: {"centre": h.centre.name, "study_group": h.group.name}, well=(302,)
     ),
     "upload": Page("get", lambda h: {"pk": h.upload.pk}, is_of_object=True),
-    "piece": Page("put", lambda h: {"pk": h.upload.pk}, well=(404,), is_of_object=True),
     "finish_upload": Page("post", lambda h: {"pk": h.upload.pk}, well=(404,), is_of_object=True),
     "clinical_tables": Page("get"),
     "add_clinical_table": Page(
@@ -141,7 +150,6 @@ PAGES = {
         "post", lambda h: {"pk": h.table.pk}, well=(404,), is_of_object=True
     ),
     "jobs": Page("get"),
-    "job_state": Page("get", lambda h: {"pk": h.job.pk}, is_of_object=True),
     "end_job": Page("post", lambda h: {"pk": h.job.pk}, well=(302,), is_of_object=True),
     "job_again": Page("post", lambda h: {"pk": h.job.pk}, well=(302,), is_of_object=True),
     "grading": Page("get"),
@@ -168,9 +176,15 @@ PAGES = {
     ),
     "take_role": Page("post", _role_of, well=(302,)),
     "trail": Page("get"),
+    "tokens": Page("get"),
+    "add_token": Page("post", data=lambda h: {"name": "a", "scopes": "read", "days": "90"}),
+    "revoke_token": Page("post", _token_of, well=(302, 404), is_of_object=True),
+    "api_page": Page("get"),
 }
-"""A new page has to be added here: the first test names those that are not. Pieces and the end of
-an upload, drafts and exports are their owner's alone; a table is withdrawn once its job is over."""
+"""A new page has to be added here: the first test names those that are not. The end of an upload,
+drafts and exports are their owner's alone; a table is withdrawn once its job is over. What is
+included from elsewhere has tests of its own: the API's operations name their rights, and
+test_api_matrix.py asks them."""
 
 BY_SCOPE = ("give_role", "take_role", "begin_upload", "begin_export", "add_clinical_table")
 """Pages that refuse a foreign centre by 403: what they name is no secret."""
@@ -190,7 +204,7 @@ def _ask(client: Client, name: str, h: Hospital) -> Any:
     page = PAGES[name]
     send = getattr(client, page.method)
     address = reverse(name, kwargs=page.keys(h))
-    return send(address, page.data(h)) if page.method != "put" else send(address + "?name=a", b"")
+    return send(address, page.data(h))
 
 
 def test_every_page_says_its_right_and_is_asked_here() -> None:

@@ -24,7 +24,15 @@ pytestmark = [
 ]
 
 HERE = Path(__file__).parent
-FILES = ("test_matrix", "test_scoped", "test_trail", "test_storing", "test_lost_jobs")
+FILES = (
+    "test_matrix",
+    "test_scoped",
+    "test_trail",
+    "test_storing",
+    "test_lost_jobs",
+    "test_tidying",
+    "test_grading",
+)
 
 
 @pytest.fixture(scope="module")

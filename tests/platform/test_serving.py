@@ -150,8 +150,8 @@ def test_a_day_at_the_platform(running: tuple[str, Path], cohort: Path) -> None:
     files = sorted(path for path in (cohort / "dicom").rglob("*") if path.is_file())
     for path in files:
         name = urllib.parse.urlencode({"name": path.relative_to(cohort).as_posix(), "offset": 0})
-        browser.put(f"{upload}piece/?{name}", token, path.read_bytes())
-    browser.put(f"{upload}piece/?name=notes.txt&offset=0", token, b"no DICOM")
+        browser.put(f"/api/v1{upload}file?{name}", token, path.read_bytes())
+    browser.put(f"/api/v1{upload}file?name=notes.txt&offset=0", token, b"no DICOM")
     browser.post(f"{upload}finish/", upload)
 
     # The worker is killed in the midst of it, and everything is there once all the same.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -96,14 +97,11 @@ def test_sessions_that_are_over_are_removed(own: Hospital) -> None:
 def test_a_person_has_few_uploads_open(own: Hospital) -> None:
     client, most = own.client(Role.PHYSICIAN), settings.FOLDER.settings.uploads.max_open
     data = {"centre": "north", "study_group": "clinic"}
-    asked = {"accept": "application/json"}
-    keys = [
-        client.post(reverse("begin_upload"), data, headers=asked).json()["upload"]
-        for _ in range(most)
-    ]
-    refused = client.post(reverse("begin_upload"), data, headers=asked)
-    assert refused.status_code == 409
-    assert "max_open" in refused.json()["error"]
+    begin = partial(client.post, reverse("api:new_upload"), data, "application/json")
+    keys = [begin().json()["id"] for _ in range(most)]
+    refused = begin()
+    assert refused.status_code == 400
+    assert "max_open" in refused.json()["fix"]
     page = client.post(reverse("begin_upload"), data, follow=True).content.decode()
     assert "max_open" in page
     assert Upload.objects.filter(owner=own.people[Role.PHYSICIAN]).count() == most
@@ -111,7 +109,7 @@ def test_a_person_has_few_uploads_open(own: Hospital) -> None:
         kind="take in", centre=own.centre, study_group=own.group, state=JobState.DONE
     )
     Upload.objects.filter(pk=keys[0]).update(job=done)
-    assert client.post(reverse("begin_upload"), data, headers=asked).status_code == 200
+    assert begin().status_code == 201
 
 
 def test_a_job_that_failed_is_tried_again_once(

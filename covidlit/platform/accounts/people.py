@@ -9,7 +9,7 @@ from django.db import transaction
 
 from covidlit.errors import ConfigError
 from covidlit.platform.accounts.models import Centre, Membership, StudyGroup, User
-from covidlit.platform.accounts.rights import Role
+from covidlit.platform.accounts.rights import Right, Role, Scope
 from covidlit.platform.audit.trail import SYSTEM, Person, record
 
 
@@ -82,6 +82,15 @@ def take_role(membership: Membership, *, by: Person | None = None) -> None:
         centre = str(membership.centre or "")
         membership.delete()
         record(by, "took the role", username, centre, told)
+
+
+def may_manage(user: User, scope: Scope) -> bool:
+    """Whether all of a scope lies within one in which the person gives roles."""
+    return any(
+        own.centre_id in (None, scope.centre_id)
+        and own.study_group_id in (None, scope.study_group_id)
+        for own in user.scopes_with(Right.MANAGE)
+    )
 
 
 def _told(membership: Membership) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from django.apps import apps
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.http import Http404
 
 from covidlit.platform.accounts.models import User
@@ -27,26 +27,29 @@ class ScopedQuerySet(models.QuerySet[Row]):
         path: str | None = self.model.to_patient
         scopes = user.scopes_with(right)
         if path is None:
-            return self.filter(_any_of([_own(scope, "study_group") for scope in scopes]))
-        patients = apps.get_model("registry", "Patient").objects.all()
-        # A subquery for each scope: joins to several study groups would double the rows.
-        wanted = _any_of(
-            [
-                Q(pk__in=patients.filter(_own(scope, "study_groups")).values("pk"))
-                for scope in scopes
-            ]
-        )
-        if not path:
-            return self.filter(wanted)
-        return self.filter(**{f"{path}__in": patients.filter(wanted).values("pk")})
+            return self.filter(_any_of([_own(scope) for scope in scopes]))
+        return self.filter(_any_of([_of_patient(scope, path) for scope in scopes]))
 
 
-def _own(scope: Scope, group_field: str) -> Q:
+def _own(scope: Scope) -> Q:
     found = Q(pk__isnull=False)
     if scope.centre_id is not None:
         found &= Q(centre_id=scope.centre_id)
     if scope.study_group_id is not None:
-        found &= Q(**{group_field: scope.study_group_id})
+        found &= Q(study_group_id=scope.study_group_id)
+    return found
+
+
+def _of_patient(scope: Scope, path: str) -> Q:
+    """Rows of the patients of a scope, asked row by row: the others are not gone through for it."""
+    found = Q(pk__isnull=False)
+    if scope.centre_id is not None:
+        found &= Q(**{f"{path}__centre_id" if path else "centre_id": scope.centre_id})
+    if scope.study_group_id is not None:
+        # No join, which would double the rows of patients in several study groups.
+        members = apps.get_model("registry", "Patient").study_groups.through.objects
+        own = members.filter(patient_id=OuterRef(path or "pk"), studygroup_id=scope.study_group_id)
+        found &= Q(Exists(own))
     return found
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from covidlit.errors import ConfigError
 from covidlit.platform.accounts.models import Centre, Membership, StudyGroup, User
 from covidlit.platform.accounts.pages import page, person
-from covidlit.platform.accounts.people import give_role, make_user, take_role
+from covidlit.platform.accounts.people import give_role, make_user, may_manage, take_role
 from covidlit.platform.accounts.rights import Right, Role, Scope
 
 ALL = ""
@@ -61,7 +61,7 @@ def give(request: HttpRequest) -> HttpResponse:
     centre = _chosen(Centre, request.POST.get("centre", ALL))
     group = _chosen(StudyGroup, request.POST.get("study_group", ALL))
     scope = Scope(centre.pk if centre else None, group.pk if group else None)
-    if role is None or not _may_manage(request, scope):
+    if role is None or not may_manage(person(request), scope):
         raise PermissionDenied
     give_role(user, role, centre, group, by=person(request))
     return redirect("people")
@@ -86,13 +86,4 @@ def _chosen(model: type[Centre] | type[StudyGroup], name: str) -> Centre | Study
 
 
 def _manages(request: HttpRequest, membership: Membership) -> bool:
-    return _may_manage(request, Scope(membership.centre_id, membership.study_group_id))
-
-
-def _may_manage(request: HttpRequest, scope: Scope) -> bool:
-    """Whether all of a scope lies within one in which the person gives roles."""
-    return any(
-        own.centre_id in (None, scope.centre_id)
-        and own.study_group_id in (None, scope.study_group_id)
-        for own in person(request).scopes_with(Right.MANAGE)
-    )
+    return may_manage(person(request), Scope(membership.centre_id, membership.study_group_id))

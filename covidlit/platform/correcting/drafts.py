@@ -119,7 +119,7 @@ def add_edit(
         labels.add(edit)
         if before is not None and slice_index is not None:
             after = labels.slice_at(slice_index, *plane)
-            if all(np.array_equal(one, other) for one, other in zip(before, after, strict=True)):
+            if all(np.array_equal(before[k], after[k]) for k in range(len(after))):
                 raise LabelError(
                     "it would change nothing on this slice.", where=f"lesion {lesion}",
                     fix="choose the lesion, or draw where it is to change.",

@@ -12,7 +12,7 @@ from django_auth_ldap.config import (
     PosixGroupType,
 )
 
-from covidlit.platform.folder import LdapSettings
+from covidlit.platform.options import LdapSettings
 
 _KINDS = {
     "groupOfNames": GroupOfNamesType,

@@ -31,20 +31,37 @@ class CheckedAgain:
         return self._get_response(request)
 
     def _check(self, request: HttpRequest, user: User) -> None:
-        seconds = 60 * settings.FOLDER.settings.directory.check_minutes
-        age = time.time() - float(request.session.get(CHECKED, 0.0))
-        if age < seconds:
-            return
-        directory = directory_of(user)
-        try:
-            if directory is None or not apply_groups(user, directory.groups_now(user, request)):
-                raise Gone
-            request.session[CHECKED] = time.time()
-        except Gone:
+        checked = confirmed_at(user, request, float(request.session.get(CHECKED, 0.0)))
+        if checked is None:
             logout(request)
-        except Unreachable:
-            if age > PATIENCE * seconds:
-                logout(request)
+        elif checked != request.session.get(CHECKED, 0.0):
+            request.session[CHECKED] = checked
+
+
+def confirmed_at(user: User, request: HttpRequest, before: float) -> float | None:
+    """When the directory confirmed a person, asked again where that is too long ago.
+
+    Args:
+        user: of a directory; gets the roles of his groups as they are now.
+        request: in which it is asked.
+        before: when it last did; seconds of the epoch.
+
+    Returns:
+        The same, or now; None: the person is there no more, has no role, or it was silent too long.
+    """
+    seconds = 60 * settings.FOLDER.settings.directory.check_minutes
+    age = time.time() - before
+    if age < seconds:
+        return before
+    directory = directory_of(user)
+    try:
+        if directory is None or not apply_groups(user, directory.groups_now(user, request)):
+            return None
+    except Gone:
+        return None
+    except Unreachable:
+        return before if age <= PATIENCE * seconds else None
+    return time.time()
 
 
 def directory_of(user: User) -> Directory | None:

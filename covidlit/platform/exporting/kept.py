@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
 from covidlit.platform.exporting.models import Export
-
-log = logging.getLogger(__name__)
 
 ARCHIVE = "training-set.zip"
 
@@ -37,13 +33,3 @@ def remove_old() -> None:
     for export in old:
         shutil.rmtree(folder_of(export), ignore_errors=True)
         Export.objects.filter(pk=export.pk).update(n_bytes=0)
-
-
-def look_for_old() -> None:
-    """`remove_old`, for a process that has to go on whatever the database does."""
-    try:
-        remove_old()
-    except DatabaseError as error:  # gone for a while: the next look may find it back
-        log.error("The database does not answer: %s", type(error).__name__)
-    finally:
-        close_old_connections()

@@ -16,7 +16,7 @@ from covidlit.platform.accounts.models import User
 from covidlit.platform.audit.trail import record
 from covidlit.platform.folder import REMOVED
 from covidlit.platform.intake.models import Upload
-from covidlit.platform.intake.receiving import folder_of, remove_files
+from covidlit.platform.intake.receiving import UploadRefused, folder_of, remove_files
 from covidlit.platform.jobs.models import JobState
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 _ENDED = (JobState.FAILED, JobState.CANCELLED)
 
 
-def too_many_open(user: User) -> str | None:
+def too_many_open(user: User) -> UploadRefused | None:
     """Why a person may not begin a further upload; None where he may.
 
     With the size of one this limits what one person can fill the disk with.
@@ -33,10 +33,11 @@ def too_many_open(user: User) -> str | None:
     still_open = Upload.objects.filter(owner=user).exclude(job__state=JobState.DONE)
     if still_open.exclude(job__isnull=False, n_files=0).count() < most:
         return None
-    return (
-        f"You have {most} uploads that are not taken in yet: finish one of them, or wait until it "
-        "is taken in ([uploads] max_open in platform.toml is the limit)."
-    )
+    return UploadRefused(
+        f"You have {most} uploads that are not taken in yet.", where="your uploads",
+        fix="Finish one of them, or wait until it is taken in ([uploads] max_open in "
+        "platform.toml is the limit).",
+    )  # fmt: skip
 
 
 def remove_given_up() -> list[int]:

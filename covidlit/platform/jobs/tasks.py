@@ -17,7 +17,7 @@ from django.utils import timezone
 from django_tasks import task
 from django_tasks_db.models import DBTaskResult
 
-from covidlit.platform.jobs.models import Job, JobState
+from covidlit.platform.jobs.models import MOST_ATTEMPTS, Job, JobState
 from covidlit.platform.jobs.process import REFUSED
 
 log = logging.getLogger(__name__)
@@ -110,12 +110,22 @@ def _close(job_id: int, code: int | None, why: str, said: bytes) -> None:
         job.update(state=JobState.CANCELLED, ended_at=now)
     elif code == 0 and not why:
         job.update(state=JobState.DONE, ended_at=now, share_done=1.0, progress="")
+    elif _was_killed(code, why) and job.filter(attempts__lt=MOST_ATTEMPTS).update(
+        state=JobState.WAITING, heartbeat_at=None
+    ):
+        log.warning("Job %s was killed by signal %s, and begun again.", job_id, -(code or 0))
+        perform.enqueue(job_id)
     else:
         tail = said.decode("utf-8", "replace").strip()[-2000:]
         if not why and code != REFUSED:
             log.error("Job %s ended with %s: %s", job_id, code, tail)
             tail = f"It ended unexpectedly ({code}): see the log of the platform."
         job.update(state=JobState.FAILED, ended_at=now, message=why or tail)
+
+
+def _was_killed(code: int | None, why: str) -> bool:
+    """Whether somebody else ended it, such as a system that had no memory left for others."""
+    return not why and code is not None and code < 0
 
 
 def _end(own: subprocess.Popen[bytes]) -> None:

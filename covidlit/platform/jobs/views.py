@@ -1,9 +1,9 @@
-"""How far a job is, and ending it."""
+"""The page of jobs, and ending one; how far it is says the API."""
 
 from __future__ import annotations
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
@@ -24,19 +24,6 @@ def jobs(request: HttpRequest) -> HttpResponse:
     rows = rows.select_related("owner", "centre", "study_group")
     shown = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "jobs.html", {"shown": shown})
-
-
-@require_GET
-@page(Right.UPLOAD)
-def state(request: HttpRequest, pk: int) -> JsonResponse:
-    """Where a job stands."""
-    job = one_seen_by(Job.objects.all(), person(request), Right.UPLOAD, pk=pk)
-    return JsonResponse(
-        {
-            "state": job.state, "progress": job.progress, "share_done": job.share_done,
-            "message": job.message, "is_over": job.is_over,
-        }
-    )  # fmt: skip
 
 
 @require_POST

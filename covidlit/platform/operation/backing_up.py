@@ -140,7 +140,7 @@ def _written(
                 moment = datetime.now(UTC).isoformat(timespec="seconds")
                 taken = stack.enter_context(snapshot(folder, room))
                 held = [str(row[0]) for row in taken.ask(_OPEN)]
-                held += [path.name for path in folder.uploads.glob("clinical-*")]
+                held += _others(folder.uploads)
                 _hold(folder.uploads, room / "uploads", held)
             say("The database is copied ...")
             taken.write(room / (name := FILES[taken.kind]))
@@ -160,6 +160,15 @@ def _written(
         container.add_text(SUMS, text)
         container.add_text(ABOUT, about.model_dump_json(indent=2).encode())
     return about
+
+
+def _others(uploads: Path) -> list[str]:
+    """Folders of what waits in other ways than as an upload, such as clinical tables."""
+    return [
+        path.name
+        for path in uploads.iterdir()
+        if path.is_dir() and not path.name.isdecimal() and not path.name.startswith(".")
+    ]
 
 
 def _hold(uploads: Path, room: Path, numbers: list[str]) -> None:

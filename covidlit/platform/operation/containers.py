@@ -108,7 +108,7 @@ class _Tar:
         with path.open("rb") as file:
             about = self._archive.gettarinfo(arcname=name, fileobj=file)
             hashed = Hashed(file, about.size)
-            self._archive.addfile(_plain(about), hashed)  # type: ignore[arg-type]
+            self._archive.addfile(_plain(about), hashed)
         return hashed.sum, about.size
 
     def add_text(self, name: str, content: bytes) -> None:

@@ -105,6 +105,7 @@ def logging_settings(kind: str) -> dict[str, Any]:
         "loggers": {
             # Each request has a line of its own, with its status.
             "django": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
+            "django_tasks": {"level": "WARNING"},  # each job has its row, with its state
             "gunicorn.error": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
             "pynetdicom": {"level": "WARNING"},  # below it tells of each object
             "gunicorn.access": {"handlers": [], "level": "ERROR", "propagate": False},

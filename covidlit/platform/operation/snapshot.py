@@ -6,14 +6,16 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from covidlit.platform.database import database_settings
 from covidlit.platform.folder import PlatformFolder
 from covidlit.platform.operation.programs import program, run_on
 
-SQLITE, POSTGRESQL = "sqlite", "postgresql"
-FILES = {SQLITE: "database.sqlite3", POSTGRESQL: "database.dump"}
+Kind = Literal["sqlite", "postgresql"]
+SQLITE: Kind = "sqlite"
+POSTGRESQL: Kind = "postgresql"
+FILES: dict[Kind, str] = {SQLITE: "database.sqlite3", POSTGRESQL: "database.dump"}
 """The database's file in a backup, by its kind."""
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
@@ -28,7 +30,7 @@ class Snapshot(NamedTuple):
         write: copies all of it to a file.
     """
 
-    kind: str
+    kind: Kind
     ask: Ask
     write: Callable[[Path], None]
 
@@ -49,7 +51,14 @@ def snapshot(folder: PlatformFolder, room: Path) -> Iterator[Snapshot]:
     with closing(_opened(folder.database, "mode=ro")) as source, closing(_new(copy)) as target:
         source.backup(target)  # one step: no writer comes between its pages
     with closing(_opened(copy, "immutable=1")) as rows:
-        yield Snapshot(SQLITE, lambda query: rows.execute(query).fetchall(), copy.replace)
+
+        def ask(query: str) -> list[tuple[Any, ...]]:
+            return rows.execute(query).fetchall()
+
+        def write(path: Path) -> None:
+            copy.replace(path)
+
+        yield Snapshot(SQLITE, ask, write)
 
 
 def _opened(path: Path, how: str) -> sqlite3.Connection:

@@ -1,4 +1,4 @@
-"""What is removed from time to time: uploads that were given up, sessions that are over."""
+"""What is removed from time to time: uploads that were given up, exports, ended sessions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.core.management import call_command
 from django.db import DatabaseError, close_old_connections
 
+from covidlit.platform.exporting.kept import remove_old
 from covidlit.platform.intake.tidying import remove_given_up
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ def tidy() -> None:
     try:
         for number in remove_given_up():
             log.info("Upload %s was given up, and its files are removed.", number)
+        remove_old()
         SessionStore.clear_expired()
         call_command("prune_db_task_results", min_age_days=KEEP_TASKS_DAYS, verbosity=0)
     except (DatabaseError, OSError) as error:

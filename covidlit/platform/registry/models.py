@@ -27,6 +27,8 @@ class Patient(models.Model):
 
     class Meta:
         ordering = ("pseudonym",)
+        # The next page of a centre's patients is found without looking at the others.
+        indexes = (models.Index(fields=("centre", "pseudonym")),)
 
     def __str__(self) -> str:
         return self.pseudonym

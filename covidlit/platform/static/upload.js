@@ -5,24 +5,28 @@
 const form = document.getElementById("sending");
 const said = document.getElementById("said");
 
+// Errors of the API are problem JSON; a proxy in between may answer something else.
+async function problemOf(answer) {
+  const kind = answer.headers.get("content-type") || "";
+  if (!kind.includes("json")) return `the server answered ${answer.status}.`;
+  return answer.status === 401 ? "the session has ended: log in again." : (await answer.json()).detail;
+}
+
 async function sizeOf(name) {
-  const answer = await fetch(`${form.dataset.piece}?${new URLSearchParams({ name })}`);
-  if (!answer.ok) throw new Error((await answer.json()).error);
+  const answer = await fetch(`${form.dataset.file}?${new URLSearchParams({ name })}`);
+  if (!answer.ok) throw new Error(await problemOf(answer));
   return (await answer.json()).size;
 }
 
 async function sendPiece(name, offset, piece, of) {
-  const answer = await fetch(`${form.dataset.piece}?${new URLSearchParams({ name, offset, of })}`, {
+  const answer = await fetch(`${form.dataset.file}?${new URLSearchParams({ name, offset, of })}`, {
     method: "PUT",
     headers: { "X-CSRFToken": form.querySelector("[name=csrfmiddlewaretoken]").value },
     body: piece,
   });
-  const kind = answer.headers.get("content-type") || "";
-  if (!kind.includes("json")) throw new Error("the session has ended, or the piece is too large.");
-  const content = await answer.json();
-  if (answer.status === 409) return content.size;
-  if (!answer.ok) throw new Error(content.error);
-  return content.size;
+  // 409: the file ends elsewhere; the answer says where to go on.
+  if (!answer.ok && answer.status !== 409) throw new Error(await problemOf(answer));
+  return (await answer.json()).size;
 }
 
 async function send() {

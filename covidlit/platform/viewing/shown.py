@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.urls import reverse
@@ -31,10 +32,20 @@ def scan_shown(scan: Scan, labelling: Labelling | None) -> dict[str, Any]:
 
 
 def notes_for(user: User, scan: Scan) -> str:
-    """The reader's notes, for those who bring scans in or may know who a patient is.
+    """The reader's notes, for those who `may_read_notes` of the patient."""
+    return scan.notes if may_read_notes(user, scan.patient_id) else ""
 
-    They name files, which hospitals often name after patients.
+
+def may_read_notes(user: User, patient_id: int, rights: Collection[Right] = tuple(Right)) -> bool:
+    """Whether a person brings scans of a patient in, or may know who it is.
+
+    Notes name files, which hospitals often name after patients.
+
+    Args:
+        user: who asks.
+        patient_id: of the patient.
+        rights: of the person that count here.
     """
-    own = Patient.objects.filter(pk=scan.patient_id)
-    may = any(own.seen_by(user, right).exists() for right in (Right.UPLOAD, Right.IDENTIFY))
-    return scan.notes if may else ""
+    own = Patient.objects.filter(pk=patient_id)
+    wanted = [right for right in (Right.UPLOAD, Right.IDENTIFY) if right in rights]
+    return any(own.seen_by(user, right).exists() for right in wanted)

@@ -22,7 +22,7 @@ def trend_of(
         events: marked where they lie between the scans.
     """
     known: list[Value] = []
-    changes = _changes(rows)
+    changes = {str(row["scan_id"]): change_text(row) for row in trend_rows(rows)}
     for scan, labelling in rows:
         volume = labelling.factors.get("total_volume_ml") if labelling else None
         if scan.acquired_on is not None and volume is not None:
@@ -30,8 +30,15 @@ def trend_of(
     return figure_of(known, events)
 
 
-def _changes(rows: Sequence[tuple[Scan, Labelling | None]]) -> dict[str, str]:
-    """What `covidlit trend` says of each scan since the one before."""
+def trend_rows(rows: Sequence[tuple[Scan, Labelling | None]]) -> list[dict[str, Any]]:
+    """What `covidlit trend` says of each scan since the one before, by date.
+
+    Args:
+        rows: scans with their newest labelling.
+
+    Returns:
+        `covidlit.lesions.trend.TREND_COLUMNS`; nothing of scans that are not measured yet.
+    """
     factors: list[dict[str, Any]] = [
         {**labelling.factors, "scan_id": scan.scan_id, "patient_id": str(scan.patient_id),
          "acquisition_date": scan.acquired_on}
@@ -39,7 +46,8 @@ def _changes(rows: Sequence[tuple[Scan, Labelling | None]]) -> dict[str, str]:
         if labelling is not None
     ]  # fmt: skip
     if not factors:
-        return {}
+        return []
     table = pd.DataFrame(factors)
     table["acquisition_date"] = pd.to_datetime(table["acquisition_date"])
-    return {str(row["scan_id"]): change_text(row) for row in trend_table(table).to_dict("records")}
+    found: list[dict[str, Any]] = trend_table(table).to_dict("records")
+    return found

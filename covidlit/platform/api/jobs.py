@@ -1,0 +1,118 @@
+"""Jobs: listed, asked for, cancelled; and a patient measured again."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.http import HttpRequest
+from ninja import Router
+
+from covidlit.platform.accounts.models import StudyGroup, User
+from covidlit.platform.accounts.pages import person
+from covidlit.platform.accounts.rights import Right
+from covidlit.platform.accounts.scoped import one_seen_by
+from covidlit.platform.api.operations import operation
+from covidlit.platform.api.problems import ApiProblem
+from covidlit.platform.api.schemas import Before, JobAnswer, Key, Limit, PageOf, Pseudonym
+from covidlit.platform.audit.trail import record
+from covidlit.platform.intake.take_in import MEASURE
+from covidlit.platform.jobs.models import Job, JobState
+from covidlit.platform.jobs.queue import cancel, enqueue, try_again
+from covidlit.platform.registry.models import Patient
+
+router = Router(tags=["jobs"])
+_WITH = ("owner", "centre", "study_group")
+
+
+@operation(router, "GET", "/jobs", Right.UPLOAD, PageOf[JobAnswer])
+def jobs(request: HttpRequest, before: Before = None, limit: Limit = 50) -> PageOf[JobAnswer]:
+    """Jobs, the newest first, a page at a time."""
+    rows = Job.objects.seen_by(person(request), Right.UPLOAD).select_related(*_WITH)
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    found = list(rows.order_by("-pk")[: limit + 1])
+    return PageOf[JobAnswer](
+        rows=[job_answer(each) for each in found[:limit]],
+        next=str(found[limit - 1].pk) if len(found) > limit else None,
+    )
+
+
+@operation(router, "GET", "/jobs/{int:pk}", Right.UPLOAD, JobAnswer)
+def job(request: HttpRequest, pk: Key) -> JobAnswer:
+    """How far a job is."""
+    return job_answer(_seen(request, pk))
+
+
+@operation(router, "POST", "/jobs/{int:pk}/cancel", Right.UPLOAD, JobAnswer)
+def cancel_job(request: HttpRequest, pk: Key) -> JobAnswer:
+    """Ask a job to end; one that is over stays as it is."""
+    found = _seen(request, pk)
+    if not found.is_over:
+        cancel(found, person(request))
+        found.refresh_from_db()
+    return job_answer(found)
+
+
+@operation(router, "POST", "/jobs/{int:pk}/again", Right.UPLOAD, JobAnswer)
+def job_again(request: HttpRequest, pk: Key) -> JobAnswer:
+    """Try a job again that failed or was cancelled; another one stays as it is."""
+    found = _seen(request, pk)
+    try_again(found, person(request))
+    return job_answer(_seen(request, pk))
+
+
+@operation(router, "POST", "/patients/{pseudonym}/measure", Right.UPLOAD, JobAnswer, status=202)
+def measure(request: HttpRequest, pseudonym: Pseudonym) -> JobAnswer:
+    """Have a patient's scans measured by the model of now; a job that waits to do it is enough."""
+    user = person(request)
+    rows = Patient.objects.select_related("centre")
+    patient = one_seen_by(rows, user, Right.UPLOAD, pseudonym=pseudonym)
+    with transaction.atomic():
+        Patient.objects.select_for_update().get(pk=patient.pk)  # two callers at once: one job
+        waiting = Job.objects.seen_by(user, Right.UPLOAD).filter(
+            kind=MEASURE, state=JobState.WAITING, arguments={"patient": patient.pk}
+        )
+        found = waiting.select_related(*_WITH).first()
+        if found is None:
+            group = _group_of(patient, user)
+            found = enqueue(MEASURE, user, patient.centre, group, patient=patient.pk)
+            record(user, "asked to measure", f"patient {pseudonym}", patient.centre.name)
+    return job_answer(found)
+
+
+def job_answer(row: Job) -> JobAnswer:
+    """A job as it is answered."""
+    return JobAnswer(
+        id=row.pk, kind=row.kind, owner=row.owner.get_username() if row.owner else None,
+        centre=row.centre.name, study_group=row.study_group.name, state=row.state,
+        progress=row.progress, share_done=row.share_done, message=row.message,
+        is_over=row.is_over, made_at=row.made_at, started_at=row.started_at,
+        ended_at=row.ended_at,
+    )  # fmt: skip
+
+
+def _seen(request: HttpRequest, pk: int) -> Job:
+    rows = Job.objects.select_related(*_WITH)
+    return one_seen_by(rows, person(request), Right.UPLOAD, pk=pk)
+
+
+def _group_of(patient: Patient, user: User) -> StudyGroup:
+    """A study group of the patient for which the user brings scans in.
+
+    Raises:
+        ApiProblem: 409, there is none.
+    """
+    scopes = [
+        scope
+        for scope in user.scopes_with(Right.UPLOAD)
+        if scope.centre_id in (None, patient.centre_id)
+    ]
+    groups = patient.study_groups.order_by("name")
+    if not any(scope.study_group_id is None for scope in scopes):
+        groups = groups.filter(pk__in=[scope.study_group_id for scope in scopes])
+    found = groups.first()
+    if found is None:
+        raise ApiProblem(
+            409, "the patient is in no study group any more.", where=patient.pseudonym,
+            fix="bring a scan of the patient in for one.",
+        )  # fmt: skip
+    return found

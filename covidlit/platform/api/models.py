@@ -1,0 +1,70 @@
+"""Tokens by which programs call the API, and what they have looked at of late."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from covidlit.platform.accounts.models import User
+from covidlit.platform.accounts.rights import Right
+
+TOKEN_SCOPES: dict[str, Right] = {
+    "read": Right.VIEW,
+    "upload": Right.UPLOAD,
+    "identify": Right.IDENTIFY,
+    "export": Right.EXPORT,
+    "audit": Right.AUDIT,
+}
+"""What a token may be given; people alone give roles, grade, correct and send."""
+
+
+class Token(models.Model):
+    """Stands for its owner, with some of his rights, until a day; its text is not kept."""
+
+    owner = models.ForeignKey(User, models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=80, help_text="what it is for")
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of its text")
+    scopes = models.JSONField(default=list, help_text="names in TOKEN_SCOPES")
+    made_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, help_text="the last call, to some minutes")
+    checked_at = models.FloatField(
+        default=0.0, help_text="when its owner's directory last knew him; seconds of the epoch"
+    )
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-made_at",)
+
+    def __str__(self) -> str:
+        return f"token {self.pk} of {self.owner.get_username()}"
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """What it lets its owner do, of what he may at all."""
+        return frozenset(TOKEN_SCOPES[name] for name in self.scopes if name in TOKEN_SCOPES)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still opens anything."""
+        well = self.revoked_at is None and self.expires_at > timezone.now()
+        return well and bool(self.owner.is_active)
+
+
+class Look(models.Model):
+    """When a token's look at something was last told in the audit trail."""
+
+    token = models.ForeignKey(Token, models.CASCADE, related_name="looks")
+    subject = models.CharField(max_length=300)
+    centre = models.CharField(max_length=80, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("token", "subject", "centre"), name="one_look_of_each")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.token_id}: {self.subject}"

@@ -1,0 +1,184 @@
+"""Patients by pseudonym, who they are, and their course."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from django.db import connection
+from django.db.models import Count, Max
+from django.http import HttpRequest
+from ninja import Router
+
+from covidlit.platform.accounts.models import StudyGroup, User
+from covidlit.platform.accounts.pages import person
+from covidlit.platform.accounts.rights import Right
+from covidlit.platform.accounts.scoped import ScopedQuerySet, one_seen_by
+from covidlit.platform.api.operations import operation
+from covidlit.platform.api.scans import scan_answers
+from covidlit.platform.api.schemas import (
+    After,
+    Beginning,
+    IdentityAnswer,
+    Limit,
+    Name,
+    PageOf,
+    PatientAnswer,
+    Pseudonym,
+    ScanAnswer,
+    TrendAnswer,
+)
+from covidlit.platform.registry.models import Identity, Patient
+from covidlit.platform.viewing.seen import looked_at
+from covidlit.platform.viewing.trend import trend_rows
+from covidlit.platform.viewing.views import newest_labellings
+
+router = Router(tags=["patients"])
+_LAST = "\U0010ffff"
+
+
+@operation(router, "GET", "/patients", Right.VIEW, PageOf[PatientAnswer])
+def patients(
+    request: HttpRequest,
+    search: Beginning = None,
+    centre: Name = None,
+    study_group: Name = None,
+    after: After = None,
+    limit: Limit = 50,
+) -> PageOf[PatientAnswer]:
+    """Patients by pseudonym, a page at a time.
+
+    A page begins behind the pseudonym `after`, so that patients who come in meanwhile neither
+    double nor hide others, and the last page takes no longer than the first.
+    """
+    user = person(request)
+    rows = Patient.objects.seen_by(user, Right.VIEW)
+    if centre is not None:
+        rows = rows.filter(centre__name=centre)
+    if study_group is not None:
+        rows = _of_group(rows, user, study_group)
+    if search is not None:
+        rows = _beginning_with(rows, search)
+    if after is not None:
+        rows = rows.filter(pseudonym__gt=after)
+    found = list(rows.select_related("centre").order_by("pseudonym")[: limit + 1])
+    return PageOf[PatientAnswer](
+        rows=_answers(found[:limit], user),
+        next=found[limit - 1].pseudonym if len(found) > limit else None,
+    )
+
+
+@operation(router, "GET", "/patients/{pseudonym}", Right.VIEW, PatientAnswer)
+def patient(request: HttpRequest, pseudonym: Pseudonym) -> PatientAnswer:
+    """A patient."""
+    return _answers([_seen(request, pseudonym)], person(request))[0]
+
+
+@operation(router, "GET", "/patients/{pseudonym}/identity", Right.IDENTIFY, IdentityAnswer)
+def identity(request: HttpRequest, pseudonym: Pseudonym) -> IdentityAnswer:
+    """Who a patient is; each look is in the audit trail."""
+    found = one_seen_by(
+        Identity.objects.select_related("patient__centre"), person(request), Right.IDENTIFY,
+        patient__pseudonym=pseudonym,
+    )  # fmt: skip
+    looked_at(request, f"identity of {pseudonym}", found.patient)
+    return IdentityAnswer(
+        pseudonym=pseudonym, hospital_id=found.hospital_id, name=found.name,
+        birth_date=found.birth_date,
+    )  # fmt: skip
+
+
+@operation(router, "GET", "/patients/{pseudonym}/scans", Right.VIEW, list[ScanAnswer])
+def scans_of_patient(request: HttpRequest, pseudonym: Pseudonym) -> list[ScanAnswer]:
+    """The scans of a patient by day, each with its newest labelling."""
+    return scan_answers(request, list(_seen(request, pseudonym).scans.select_related("patient")))
+
+
+@operation(router, "GET", "/patients/{pseudonym}/trend", Right.VIEW, list[TrendAnswer])
+def trend(request: HttpRequest, pseudonym: Pseudonym) -> list[TrendAnswer]:
+    """What changed from scan to scan, as `covidlit trend` says it; measured scans alone."""
+    scans = list(_seen(request, pseudonym).scans.all())
+    newest = newest_labellings(scans)
+    by_id = {each.scan_id: each for each in scans}
+    return [
+        TrendAnswer(
+            scan=by_id[row["scan_id"]].pk,
+            scan_id=row["scan_id"],
+            acquired_on=by_id[row["scan_id"]].acquired_on,
+            changes=newest[by_id[row["scan_id"]].pk].changes,
+            **{name: _defined(row[name]) for name in _TREND},
+        )
+        for row in trend_rows([(each, newest.get(each.pk)) for each in scans])
+    ]
+
+
+_TREND = (
+    "days", "n_lesions", "total_volume_ml", "volume_change_ml", "volume_change", "note",
+)  # fmt: skip
+
+
+def _seen(request: HttpRequest, pseudonym: str) -> Patient:
+    """A patient whom the caller may see, and now has looked at."""
+    found = one_seen_by(
+        Patient.objects.select_related("centre"), person(request), Right.VIEW, pseudonym=pseudonym
+    )
+    looked_at(request, f"patient {pseudonym}", found)
+    return found
+
+
+def _beginning_with(rows: ScopedQuerySet[Patient], text: str) -> ScopedQuerySet[Patient]:
+    """Patients whose pseudonym begins so, found by the index."""
+    if connection.vendor == "postgresql":
+        return rows.filter(pseudonym__startswith=text)  # by Django's index for LIKE
+    # SQLite's LIKE knows no capitals, so that its index is of no use to it.
+    return rows.filter(pseudonym__gte=text, pseudonym__lt=text + _LAST)
+
+
+def _of_group(rows: ScopedQuerySet[Patient], user: User, name: str) -> ScopedQuerySet[Patient]:
+    """Patients of a study group, where the user works for it: else nobody learns who is in it."""
+    group = StudyGroup.objects.filter(name=name).first()
+    scopes = [
+        scope
+        for scope in user.scopes_with(Right.VIEW)
+        if group is not None and scope.study_group_id in (None, group.pk)
+    ]
+    if not scopes:
+        return rows.none()
+    if not any(scope.centre_id is None for scope in scopes):
+        rows = rows.filter(centre__in={scope.centre_id for scope in scopes})
+    return rows.filter(study_groups=group)
+
+
+def _answers(found: Sequence[Patient], user: User) -> list[PatientAnswer]:
+    """Counted and joined for these rows alone."""
+    keys = [each.pk for each in found]
+    counted = Patient.objects.filter(pk__in=keys).order_by()
+    facts = {
+        each.pk: each
+        for each in counted.annotate(n_scans=Count("scans"), latest=Max("scans__acquired_on"))
+    }
+    groups: dict[int, list[str]] = {key: [] for key in keys}
+    centres = {each.pk: each.centre_id for each in found}
+    scopes = user.scopes_with(Right.VIEW)
+    joined = counted.order_by("study_groups__name").values_list(
+        "pk", "study_groups__pk", "study_groups__name"
+    )
+    for key, group, name in joined:
+        if any(
+            scope.centre_id in (None, centres[key]) and scope.study_group_id in (None, group)
+            for scope in scopes
+        ) and name is not None:  # fmt: skip
+            groups[key].append(name)
+    return [
+        PatientAnswer(
+            pseudonym=each.pseudonym, centre=each.centre.name, study_groups=groups[each.pk],
+            n_scans=facts[each.pk].n_scans, latest=facts[each.pk].latest,
+        )
+        for each in found
+    ]  # fmt: skip
+
+
+def _defined(value: Any) -> Any:
+    """A value as JSON has it: undefined ones are null."""
+    return None if pd.isna(value) else value

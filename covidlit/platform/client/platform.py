@@ -1,0 +1,163 @@
+"""A platform, as a program sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pandas as pd
+
+from covidlit.platform.client.connection import Connection, PlatformError
+from covidlit.platform.client.rows import Job, Patient, Scan, Upload
+from covidlit.platform.client.sending import Progress, send_folder, wait_for
+
+
+class Platform:
+    """Patients, scans and factors of a platform, and new scans for it.
+
+    Args:
+        address: as in the browser, such as "http://127.0.0.1:8000".
+        token: of the page Tokens; it does what its scopes name, where its owner may.
+        timeout: seconds without a byte after which a request is given up.
+        tries: of a request whose connection breaks.
+
+    Raises:
+        PlatformError: the address or the token is none.
+    """
+
+    def __init__(self, address: str, token: str, timeout: float = 60.0, tries: int = 5) -> None:
+        self.connection = Connection(address, token, timeout, tries)
+
+    def me(self) -> dict[str, Any]:
+        """Who the token stands for, and what it may do where."""
+        found: dict[str, Any] = self.connection.get("/me")
+        return found
+
+    def patients(
+        self, search: str | None = None, centre: str | None = None, study_group: str | None = None
+    ) -> Iterator[Patient]:
+        """Patients by pseudonym, fetched a page at a time; those who come in meanwhile are no harm.
+
+        Args:
+            search: what the pseudonym begins with.
+            centre, study_group: of them alone.
+        """
+        rows = self.connection.pages(
+            "/patients", "after", search=search, centre=centre, study_group=study_group, limit=200
+        )
+        for each in rows:
+            yield Patient.of(self.connection, each)
+
+    def patient(self, pseudonym: str) -> Patient:
+        """A patient."""
+        return Patient.of(self.connection, self.connection.get(f"/patients/{pseudonym}"))
+
+    def scan(self, number: int) -> Scan:
+        """A scan, by its number in the address of its page."""
+        return Scan.of(self.connection, self.connection.get(f"/scans/{number}"))
+
+    def factors(self, centre: str | None = None) -> pd.DataFrame:
+        """The factors of all measured scans as contract 8 has them, with pseudonyms.
+
+        Args:
+            centre: of its patients alone.
+        """
+        rows = [
+            {
+                **each["factors"],
+                "patient_id": each["patient_id"],
+                "scan_id": each["scan_id"],
+                "acquisition_date": each["acquisition_date"],
+            }
+            for each in self.connection.pages("/factors", "after", centre=centre, limit=200)
+        ]
+        first = ["patient_id", "scan_id", "acquisition_date"]
+        table = pd.DataFrame(rows, columns=None if rows else first)
+        table["acquisition_date"] = pd.to_datetime(table["acquisition_date"])
+        return table[[*first, *(name for name in table if name not in first)]]
+
+    def factor_definitions(self) -> pd.DataFrame:
+        """What each factor is: unit, formula, source."""
+        return pd.DataFrame(self.connection.get("/factors/definitions"))
+
+    def upload(
+        self,
+        folder: str | Path,
+        centre: str,
+        study_group: str,
+        *,
+        progress: Progress | None = None,
+        resume: int | None = None,
+        wait: bool = True,
+    ) -> Upload:
+        """Bring the scans of a folder in, in pieces that go on after a break.
+
+        Args:
+            folder: with DICOM files or ZIP archives; or one such file.
+            centre, study_group: whom they are for.
+            progress: told how many bytes of all have come.
+            resume: number of an upload that broke off: what has come is not sent again.
+            wait: until the platform has taken them in; measuring goes on after that.
+
+        Returns:
+            The upload, with what was refused for which reason.
+
+        Raises:
+            PlatformError: something was refused, or the connection did not come back; the message
+                says how to go on.
+        """
+        if resume is None:
+            names = {"centre": centre, "study_group": study_group}
+            answer = self.connection.post("/uploads", names, again=False)
+            upload = Upload.of(self.connection, answer)
+        else:
+            upload = self.find_upload(resume)
+            if (upload.centre, upload.study_group) != (centre, study_group):
+                raise PlatformError(
+                    f"it is for {upload.centre}, {upload.study_group}.", where=f"upload {resume}",
+                    fix="name these, or begin another one without resume.",
+                )  # fmt: skip
+        if upload.job is None:
+            try:
+                upload = send_folder(self.connection, Path(folder), upload, progress)
+            except PlatformError as error:
+                raise PlatformError(
+                    error.what, where=error.where, status=error.status,
+                    fix=f"{error.fix} Then go on: upload(..., resume={upload.id}).",
+                ) from error  # fmt: skip
+        return wait_for(self.connection, upload) if wait else upload
+
+    def uploads(self) -> Iterator[Upload]:
+        """Uploads, the newest first."""
+        for each in self.connection.pages("/uploads", "before"):
+            yield Upload.of(self.connection, each)
+
+    def find_upload(self, number: int) -> Upload:
+        """An upload, by its number."""
+        return Upload.of(self.connection, self.connection.get(f"/uploads/{number}"))
+
+    def jobs(self) -> Iterator[Job]:
+        """Jobs, the newest first."""
+        for each in self.connection.pages("/jobs", "before"):
+            yield Job.of(self.connection, each)
+
+    def trail(self) -> Iterator[dict[str, Any]]:
+        """Entries of the audit trail, the newest first."""
+        yield from self.connection.pages("/trail", "before")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+    def __enter__(self) -> Platform:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

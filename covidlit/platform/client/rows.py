@@ -1,0 +1,292 @@
+"""What a platform has, as objects; what is large is fetched when it is asked for."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+from zipfile import ZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covidlit.names import check_name
+from covidlit.platform.client.connection import Connection, PlatformError
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """Something that the API answers; of what later versions add nothing is kept."""
+
+    days: ClassVar[tuple[str, ...]] = ()
+    times: ClassVar[tuple[str, ...]] = ()
+
+    connection: Connection = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, connection: Connection, answer: Mapping[str, Any]) -> Self:
+        """The object of an answer."""
+        known = {each.name for each in fields(cls)} - {"connection"}
+        values = {name: value for name, value in answer.items() if name in known}
+        for name in cls.days:
+            values[name] = None if values[name] is None else date.fromisoformat(values[name])
+        for name in cls.times:
+            values[name] = None if values[name] is None else datetime.fromisoformat(values[name])
+        return cls(connection=connection, **values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesion(_Row):
+    """A lesion of a labelling.
+
+    Args:
+        number: its value in the planes of instances.
+        kind: class of the lesion, such as "ground_glass".
+        slice_index: plane in which most of it lies, from 0.
+        factors: contract 8; None where undefined.
+    """
+
+    number: int
+    kind: str
+    slice_index: int
+    factors: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelling(_Row):
+    """Lungs and lesions of a scan, by a model or a person.
+
+    Args:
+        id: number of it.
+        scan: number of its scan.
+        version: the highest one of a scan is shown.
+        labelled_by: a model, or masks.
+        corrected_by: account of the person who did; None: nobody.
+        made_at: when.
+        factors: of the scan (contract 8); None where undefined.
+        changes: what became of the lesions since the scan before.
+    """
+
+    times = ("made_at",)
+
+    id: int
+    scan: int
+    version: int
+    labelled_by: str
+    corrected_by: str | None
+    made_at: datetime
+    factors: dict[str, Any]
+    changes: list[dict[str, Any]]
+
+    def lesions(self) -> list[Lesion]:
+        """The lesions by number."""
+        rows = self.connection.get(f"/labellings/{self.id}/lesions")
+        return [Lesion.of(self.connection, each) for each in rows]
+
+    def plane(
+        self, index: int, of: Literal["classes", "instances"] = "classes"
+    ) -> NDArray[np.integer]:
+        """Labels of an axial plane, (rows, columns): classes (uint8) or numbers (int32)."""
+        return _plane(self.connection, f"/labellings/{self.id}/planes/{index}", of=of)
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write both label volumes (contract 7, NIfTI) into a folder; their paths."""
+        found = []
+        answer = self.connection.call("GET", f"/labellings/{self.id}/labels.zip")
+        with ZipFile(io.BytesIO(answer.content)) as archive:
+            for name in archive.namelist():
+                path = Path(folder, check_name(name, "the archive", PlatformError))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(archive.read(name))
+                found.append(path)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan(_Row):
+    """A CT series.
+
+    Args:
+        id: number of it.
+        scan_id: name of it.
+        patient: pseudonym.
+        acquired_on: day; None: unknown.
+        n_slices: axial planes.
+        spacing_mm: (z, y, x).
+        notes: of the reader; empty without the right to bring scans in or to know who it is.
+        labelling: the newest one; None: it is not measured yet.
+    """
+
+    days = ("acquired_on",)
+
+    id: int
+    scan_id: str
+    patient: str
+    acquired_on: date | None
+    n_slices: int
+    spacing_mm: list[float]
+    notes: str
+    labelling: Labelling | None
+
+    @classmethod
+    def of(cls, connection: Connection, answer: Mapping[str, Any]) -> Self:
+        """The object of an answer."""
+        own = answer["labelling"]
+        found = None if own is None else Labelling.of(connection, own)
+        return super().of(connection, {**answer, "labelling": found})
+
+    def plane(self, index: int) -> NDArray[np.int16]:
+        """Hounsfield units of an axial plane, (rows, columns); index from 0 at the feet."""
+        return _plane(self.connection, f"/scans/{self.id}/planes/{index}")
+
+    def volume(self) -> NDArray[np.int16]:
+        """Hounsfield units of all planes, axes (z, y, x)."""
+        return np.stack([self.plane(index) for index in range(self.n_slices)])
+
+    def affine(self) -> NDArray[np.float64]:
+        """Index (z, y, x) to millimetres in LPS, (4, 4)."""
+        answer = self.connection.call("GET", f"/scans/{self.id}/planes/0")
+        return np.array(answer.headers["X-Affine"].split(","), np.float64).reshape(4, 4)
+
+    def picture(
+        self, index: int, window: str = "lung", labels: bool = True, lesion: int | None = None
+    ) -> bytes:
+        """A slice as PNG, with the outlines of lungs and lesions.
+
+        Args:
+            index: from 0 at the feet.
+            window: "lung", "soft" or "bone".
+            labels: whether outlines are drawn.
+            lesion: whose outline is highlighted.
+        """
+        query = {"window": window, "labels": labels, "lesion": lesion}
+        answer = self.connection.call("GET", f"/scans/{self.id}/slices/{index}.png", query)
+        return bytes(answer.content)
+
+    def labellings(self) -> list[Labelling]:
+        """All its labellings, the newest first."""
+        rows = self.connection.get(f"/scans/{self.id}/labellings")
+        return [Labelling.of(self.connection, each) for each in rows]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patient(_Row):
+    """A patient by pseudonym.
+
+    Args:
+        pseudonym: stands for the patient.
+        centre: of it.
+        study_groups: those that the owner of the token works for.
+        n_scans: scans of it.
+        latest: day of the latest one.
+    """
+
+    days = ("latest",)
+
+    pseudonym: str
+    centre: str
+    study_groups: list[str]
+    n_scans: int
+    latest: date | None
+
+    def scans(self) -> list[Scan]:
+        """The scans by day."""
+        rows = self.connection.get(f"/patients/{self.pseudonym}/scans")
+        return [Scan.of(self.connection, each) for each in rows]
+
+    def trend(self) -> list[dict[str, Any]]:
+        """What changed from scan to scan, as `covidlit trend` says it."""
+        found: list[dict[str, Any]] = self.connection.get(f"/patients/{self.pseudonym}/trend")
+        return found
+
+    def identity(self) -> dict[str, Any]:
+        """Who it is: needs the right and the scope "identify"; each look is written down."""
+        found: dict[str, Any] = self.connection.get(f"/patients/{self.pseudonym}/identity")
+        return found
+
+    def measure(self) -> Job:
+        """Have the scans measured by the platform's model of now."""
+        answer = self.connection.post(f"/patients/{self.pseudonym}/measure")
+        return Job.of(self.connection, answer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(_Row):
+    """Long work on the platform, as it was when asked for.
+
+    Args:
+        id: number of it.
+        kind: what it does.
+        state: "waiting", "running", "done", "failed" or "cancelled".
+        progress: what it is at.
+        share_done: 0 to 1.
+        message: why it failed, or what there is to say.
+        is_over: nothing more will happen with it.
+    """
+
+    id: int
+    kind: str
+    centre: str
+    study_group: str
+    state: str
+    progress: str
+    share_done: float
+    message: str
+    is_over: bool
+
+    def now(self) -> Job:
+        """It as it is now."""
+        return Job.of(self.connection, self.connection.get(f"/jobs/{self.id}"))
+
+    def again(self) -> Job:
+        """Try it again, where it failed or was cancelled."""
+        return Job.of(self.connection, self.connection.post(f"/jobs/{self.id}/again"))
+
+    def cancel(self) -> Job:
+        """Ask it to end."""
+        return Job.of(self.connection, self.connection.post(f"/jobs/{self.id}/cancel"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload(_Row):
+    """Files that were brought in, as it was when asked for.
+
+    Args:
+        id: number of it.
+        n_files, n_bytes: that have come.
+        n_taken: scans that are new.
+        n_known: scans that were there before.
+        most_piece: bytes that a piece may have.
+        job: takes them in; None: not all have come yet.
+        refused: place and reason of what was not taken.
+    """
+
+    id: int
+    centre: str
+    study_group: str
+    n_files: int
+    n_bytes: int
+    n_taken: int
+    n_known: int
+    most_piece: int
+    job: Job | None
+    refused: list[dict[str, str]]
+
+    @classmethod
+    def of(cls, connection: Connection, answer: Mapping[str, Any]) -> Self:
+        """The object of an answer."""
+        own = answer["job"]
+        return super().of(
+            connection, {**answer, "job": None if own is None else Job.of(connection, own)}
+        )
+
+
+def _plane(connection: Connection, path: str, **query: Any) -> NDArray[Any]:
+    """A plane, as its headers describe it."""
+    answer = connection.call("GET", path, query)
+    shape = [int(each) for each in answer.headers["X-Shape"].split(",")]
+    values = np.frombuffer(answer.content, np.dtype(answer.headers["X-Type"])).reshape(shape)
+    return values.astype(values.dtype.newbyteorder("="))
