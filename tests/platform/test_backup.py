@@ -80,6 +80,9 @@ def test_what_is_restored_is_whole_though_it_was_being_worked_on(
     name: str, busy: PlatformFolder, tmp_path: Path
 ) -> None:
     out, target = tmp_path / name, tmp_path / "new"
+    received = busy.root / "received/batch/1.dcm"
+    received.parent.mkdir(parents=True, exist_ok=True)
+    received.write_bytes(b"by C-STORE")
     about = backup(busy, out)
     assert about.missing == []
     assert out.stat().st_mode & 0o077 == 0
@@ -89,6 +92,7 @@ def test_what_is_restored_is_whole_though_it_was_being_worked_on(
     assert found["scans"] >= 5
     assert (found["missing"], found["lost_uploads"], found["broken"]) == ([], [], None)
     assert found["states"] == ["waiting"]
+    assert (target / "received/batch/1.dcm").read_bytes() == b"by C-STORE"
     # The patients' pseudonyms go on to be the same, and nobody else reads any of it.
     for key in ("secret.key",):
         assert (target / key).read_bytes() == (busy.root / key).read_bytes()

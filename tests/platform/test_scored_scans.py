@@ -23,7 +23,7 @@ def test_a_patient_is_scored_as_the_command_scores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = table_models.severity_model(tmp_path, "factors", table_models.IMAGING)
-    own = ward(monkeypatch)
+    own = ward(monkeypatch, with_objects=True)
     assert not SeverityScore.objects.exists()
     whole = settings.FOLDER.settings
     models = whole.models.model_copy(update={"severity": str(model)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -68,13 +69,14 @@ def hand_over(root: Path, token: str, centre: Centre, group: StudyGroup) -> Uplo
     """
     owner = User.objects.get(username=ACCOUNT)
     # The row comes first and names the batch: files without a row would be another upload's.
-    upload, _ = Upload.objects.get_or_create(
-        batch=token, defaults={"owner": owner, "centre": centre, "study_group": group}
-    )
-    batch, files = root / token, folder_of(upload) / "files"
-    if batch.exists() and not files.exists():
-        files.parent.mkdir(parents=True, exist_ok=True)
-        batch.rename(files)
+    with settings.FOLDER.removing():  # a backup finds it in one place, or in the other
+        upload, _ = Upload.objects.get_or_create(
+            batch=token, defaults={"owner": owner, "centre": centre, "study_group": group}
+        )
+        batch, files = root / token, folder_of(upload) / "files"
+        if batch.exists() and not files.exists():
+            files.parent.mkdir(parents=True, exist_ok=True)
+            batch.rename(files)
     with transaction.atomic():
         own = Upload.objects.select_for_update().get(pk=upload.pk)
         if own.job is None:

@@ -2,8 +2,9 @@
 
 Files come into their place before the row that names them, and none is changed or taken away
 afterwards; so the database is copied first, and every file that it names is there when the files
-are copied. Uploads alone are taken away, once they are taken in: they are held by a second name
-(a hard link) in the moment of the database, before anything can be taken away.
+are copied. Uploads alone are taken away, once they are taken in, and what was received becomes one:
+they are held by a second name (a hard link) in the moment of the database, before anything can be
+taken away (`PlatformFolder.removing`).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from covidlit.platform.operation.manifest import (
 from covidlit.platform.operation.snapshot import FILES, Ask, snapshot
 
 _ROOM = ".backing-up"
-_NEVER = re.compile(r"^(\..*|static|db\.sqlite3.*|uploads)$")
+_NEVER = re.compile(r"^(\..*|static|db\.sqlite3.*|uploads|received)$")
 """At the top of the folder: what is made anew, and what is copied in another way."""
 _UNFINISHED = re.compile(r"^(\.lock|.*\.[0-9a-f]{8}\.part(\.\w+)*|\..*\.[0-9a-f]{12})$")
 """Names of what is being written, anywhere below."""
@@ -142,11 +143,12 @@ def _written(
                 held = [str(row[0]) for row in taken.ask(_OPEN)]
                 held += _others(folder.uploads)
                 _hold(folder.uploads, room / "uploads", held)
+                _hold(folder.received, room / "received", _others(folder.received))
             say("The database is copied ...")
             taken.write(room / (name := FILES[taken.kind]))
             sums[name], n_bytes = container.add(name, room / name)
             say("The files are copied ...")
-            n_bytes += _copied(container, sums, _files(folder.root, room / "uploads"), gone)
+            n_bytes += _copied(container, sums, _files(folder.root, room), gone)
             missing, more = _missing(container, sums, folder, taken.ask, gone)
             last = taken.ask("SELECT number, chain FROM audit_entry ORDER BY number DESC LIMIT 1")
             migrations = migrations_in(taken.ask)
@@ -163,10 +165,10 @@ def _written(
 
 
 def _others(uploads: Path) -> list[str]:
-    """Folders of what waits in other ways than as an upload, such as clinical tables."""
+    """Folders of what waits without being an upload: clinical tables, what was received."""
     return [
         path.name
-        for path in uploads.iterdir()
+        for path in (uploads.iterdir() if uploads.is_dir() else ())
         if path.is_dir() and not path.name.isdecimal() and not path.name.startswith(".")
     ]
 
@@ -186,7 +188,7 @@ def _hold(uploads: Path, room: Path, numbers: list[str]) -> None:
                     continue
 
 
-def _files(root: Path, uploads: Path) -> Iterator[tuple[str, Path]]:
+def _files(root: Path, room: Path) -> Iterator[tuple[str, Path]]:
     """Name in the backup and place of all files but the database."""
     for top in sorted(root.iterdir()):
         if _NEVER.match(top.name):
@@ -195,7 +197,8 @@ def _files(root: Path, uploads: Path) -> Iterator[tuple[str, Path]]:
             yield top.name, top
         else:
             yield from _below(top, top.name)
-    yield from _below(uploads, "uploads", all_of_it=True)
+    for name in ("uploads", "received"):
+        yield from _below(room / name, name, all_of_it=True)
 
 
 def _below(top: Path, name: str, all_of_it: bool = False) -> Iterator[tuple[str, Path]]:
