@@ -131,9 +131,10 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def wait_for(port: int) -> None:
+def wait_for(port: int, seconds: float = 60.0) -> None:
     """Wait until somebody listens on a port."""
-    for _ in range(400):
+    last = time.monotonic() + seconds
+    while time.monotonic() < last:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return

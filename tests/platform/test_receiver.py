@@ -16,7 +16,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RLELossless
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from receiver_platform import Platform, until
-from sending_world import LABEL_MAP, dcmtk, write_object
+from sending_world import LABEL_MAP, dcmtk, free_port, wait_for, write_object
 
 pytestmark = pytest.mark.slow
 
@@ -178,6 +178,23 @@ def test_a_centre_that_is_not_there_is_said(platform: Platform) -> None:
         )  # fmt: skip
         assert done.returncode == 2
         assert b"Fix:" in done.stderr
+
+
+def test_serve_receives_where_it_is_set(platform: Platform, series: list[Path]) -> None:
+    own = subprocess.Popen(
+        [sys.executable, "-m", "covidlit", "platform", "serve", str(platform.root), "--port",
+         str(free_port())],
+        env=platform.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_for(platform.port, 120)
+        assert send(platform.port, series) == [0] * 4
+        until(lambda: [row[1:] for row in platform.uploads()] == [(4, "take in")])
+        until(lambda: platform.rows("SELECT state FROM jobs_job LIMIT 1") == [("done",)], 120)
+    finally:
+        own.terminate()
+        assert own.wait(60) == 0
+    assert platform.rows("SELECT count(*) FROM intake_refusedseries")[0][0] > 0  # of noise
 
 
 @pytest.mark.skipif(dcmtk("storescu") is None, reason="DCMTK is not installed")
