@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,7 +86,8 @@ def _serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], 
                 look_for_lost()
             if time.monotonic() - tidied > _TIDY_SECONDS:
                 tidied = time.monotonic()
-                tidy()
+                # Beside the loop, which says that the platform is alive.
+                threading.Thread(target=tidy, name="tidying", daemon=True).start()
     finally:
         _end(running)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 from allauth.mfa.models import Authenticator
 from django.conf import settings
@@ -89,3 +90,28 @@ class NotStored:
         if "Cache-Control" not in response:
             response["Cache-Control"] = "no-store"
         return response
+
+
+class WithoutNulls:
+    """Refuses texts with a null character, which PostgreSQL cannot hold, and nobody types."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if _has_null(request):
+            return HttpResponse(
+                "A null character is no text.", status=400, content_type="text/plain"
+            )
+        return self._get_response(request)
+
+
+def _has_null(request: HttpRequest) -> bool:
+    if "\0" in request.path or "\0" in unquote(request.META.get("QUERY_STRING", "")):
+        return True
+    if request.content_type == "application/json":
+        return b"\\u0000" in request.body
+    forms = ("application/x-www-form-urlencoded", "multipart/form-data")
+    if request.method != "POST" or request.content_type not in forms:
+        return False
+    return any("\0" in text for name, texts in request.POST.lists() for text in (name, *texts))

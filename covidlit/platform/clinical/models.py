@@ -34,6 +34,7 @@ class ClinicalTable(models.Model):
     said = models.TextField(
         blank=True, help_text="what the reader says; names patients, so for its owner alone"
     )
+    read_at = models.DateTimeField(null=True)
     withdrawn_at = models.DateTimeField(null=True)
     withdrawn_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
 
@@ -78,7 +79,9 @@ class SeverityScore(models.Model):
 
     labelling = models.ForeignKey(Labelling, models.CASCADE, related_name="scores")
     made_at = models.DateTimeField(auto_now_add=True)
-    severity = models.JSONField(help_text="`covidlit.lesions.report.severity.Severity`, plain")
+    severity = models.JSONField(
+        help_text="`covidlit.lesions.report.severity.Severity`, plain; empty: none any more"
+    )
 
     objects = ScopedQuerySet.as_manager()
 

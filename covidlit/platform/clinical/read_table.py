@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from covidlit.cohort.clinical import ClinicalSource
 from covidlit.cohort.pseudonyms import Pseudonyms, read_or_make_key
@@ -27,12 +28,15 @@ from covidlit.platform.jobs.queue import enqueue
 from covidlit.platform.registry.models import Patient
 
 KIND = "read a clinical table"
+FOLDERS = "clinical-"
+"""What the folders of tables among the uploads are called, before a table's number."""
+
 _FIRST = "!table"
 
 
 def folder_of(table: ClinicalTable) -> Path:
     """Where the files of a table lie until they are read."""
-    return settings.FOLDER.uploads / f"clinical-{table.pk}"
+    return settings.FOLDER.uploads / f"{FOLDERS}{table.pk}"
 
 
 def place_for(table: ClinicalTable, suffix: str) -> Path:
@@ -57,7 +61,7 @@ def read_table(job: Job, say: Say) -> None:
     )
     path = next(folder_of(table).glob(f"table/{_FIRST}*"), None)
     if path is None:
-        if table.rows.exists():
+        if table.read_at is not None:
             return  # an attempt that was lost had read it
         raise CovidlitError(
             "its files are gone.", where=str(table), fix="bring the table in again."
@@ -96,7 +100,10 @@ def _keep(table: ClinicalTable, source: ClinicalSource) -> None:
         table.n_rows, table.n_patients = len(rows), len(taken)
         table.n_unknown = len(source.patients) - len(patients)
         table.said = "\n".join(source.notes)
-        table.save(update_fields=["features", "n_rows", "n_patients", "n_unknown", "said"])
+        table.read_at = timezone.now()
+        table.save(
+            update_fields=["features", "n_rows", "n_patients", "n_unknown", "said", "read_at"]
+        )
         measure_again(table, taken)
         record(
             table.owner, "read", str(table), table.centre.name,

@@ -12,7 +12,7 @@ from django.conf import settings
 from covidlit.deploy.tables.model import load_table_model
 from covidlit.platform.clinical.known import write_known
 from covidlit.platform.clinical.models import SeverityScore
-from covidlit.platform.registry.models import Labelling, Patient
+from covidlit.platform.registry.models import Patient
 from covidlit.quantify.scan import Quantified
 from covidlit.quantify.severity import SeverityModel
 
@@ -46,20 +46,17 @@ def severity_model(patient: Patient, folder: Path) -> SeverityModel | None:
 def keep_scores(patient: Patient, done: Iterable[Quantified]) -> None:
     """Keep the scores of a patient's newest labellings, each if it says something new.
 
-    Done again with the same results it changes nothing.
+    Where there is none any more, as when the values were withdrawn, that is kept too. Done again
+    with the same results it changes nothing.
     """
     of_scan = {str(one.factors["scan_id"]): one.severity for one in done}
     for scan in patient.scans.all():
-        severity = of_scan.get(scan.scan_id)
         labelling = scan.labellings.first()
-        if severity is None or labelling is None:
+        if labelling is None or scan.scan_id not in of_scan:
             continue
-        plain = json.loads(json.dumps(asdict(severity)))  # as the database gives it back
-        newest = newest_score(labelling)
-        if newest is None or newest.severity != plain:
+        severity = of_scan[scan.scan_id]
+        # As the database gives it back.
+        plain = {} if severity is None else json.loads(json.dumps(asdict(severity)))
+        newest = labelling.scores.first()
+        if plain != (newest.severity if newest else {}):
             SeverityScore.objects.create(labelling=labelling, severity=plain)
-
-
-def newest_score(labelling: Labelling) -> SeverityScore | None:
-    """The score that counts."""
-    return labelling.scores.first()

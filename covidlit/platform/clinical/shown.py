@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from covidlit.cohort.clinical.indicators import SEVERITIES
 from covidlit.lesions.report.severity import Bar, Severity, SeveritySection, severity_section
 from covidlit.platform.clinical.known import known_features, known_rows
 from covidlit.platform.clinical.models import SeverityScore
-from covidlit.platform.registry.models import Patient, Scan
+from covidlit.platform.registry.models import Labelling, Patient
 from covidlit.platform.viewing.figure import Event, Figure, Value, figure_of
 
 MOST_DAYS = 8
@@ -101,13 +101,13 @@ def severity_of(score: SeverityScore, day: date | None) -> ShownSeverity | None:
     return ShownSeverity(section, day, marks.get("score"), band, marks.get("point"), bars)
 
 
-def newest_scores(scans: Sequence[Scan]) -> dict[int, SeverityScore]:
-    """The newest score of the newest labelling of each scan, by the scan's key."""
+def newest_scores(labellings: Iterable[Labelling]) -> dict[int, SeverityScore]:
+    """The score that counts of each labelling, by its scan's key; none where it has none."""
     found: dict[int, SeverityScore] = {}
-    scores = SeverityScore.objects.filter(labelling__scan__in=scans)
-    for each in scores.select_related("labelling").order_by("labelling__version", "pk"):
+    scores = SeverityScore.objects.filter(labelling__in=list(labellings))
+    for each in scores.select_related("labelling").order_by("pk"):
         found[each.labelling.scan_id] = each
-    return found
+    return {scan: score for scan, score in found.items() if score.severity}
 
 
 def _course(

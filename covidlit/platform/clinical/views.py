@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path, PurePath
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
@@ -15,6 +16,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.places import places_with
 from covidlit.platform.accounts.rights import Right
@@ -24,6 +26,7 @@ from covidlit.platform.clinical.mappings import known_mappings
 from covidlit.platform.clinical.models import ClinicalTable
 from covidlit.platform.clinical.read_table import KIND, measure_again, place_for
 from covidlit.platform.intake.receiving import UploadRefused, safe_place
+from covidlit.platform.jobs.models import OPEN
 from covidlit.platform.jobs.queue import enqueue
 from covidlit.platform.registry.models import Patient
 
@@ -63,6 +66,7 @@ def add_table(request: HttpRequest) -> HttpResponse:
     main, others = request.FILES.get("table"), request.FILES.getlist("patients")
     try:
         _check(main, mapping)
+        _check_open(person(request))
         assert main is not None
         with transaction.atomic():
             table = ClinicalTable.objects.create(
@@ -113,6 +117,16 @@ def _check(main: UploadedFile | None, mapping: str) -> None:
         )
     if mapping and mapping not in known_mappings():
         raise UploadRefused("there is no such mapping.", where="mapping", fix="choose one of them.")
+
+
+def _check_open(user: User) -> None:
+    """Refuse more tables at a time than uploads: each lies on the disk until it is read."""
+    most = settings.FOLDER.settings.uploads.max_open
+    if ClinicalTable.objects.filter(owner=user, job__state__in=OPEN).count() >= most:
+        raise UploadRefused(
+            f"{most} of your tables wait to be read.", where="clinical tables",
+            fix="wait until they are ([uploads] max_open in platform.toml is the limit).",
+        )  # fmt: skip
 
 
 def _keep(table: ClinicalTable, main: UploadedFile, others: list[UploadedFile]) -> None:

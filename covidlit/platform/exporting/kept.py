@@ -10,6 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from covidlit.platform.exporting.models import Export
+from covidlit.platform.jobs.models import JobState
 
 ARCHIVE = "training-set.zip"
 
@@ -27,9 +28,13 @@ def archive_of(export: Export) -> Path | None:
 
 
 def remove_old() -> None:
-    """Remove the files of exports that have been kept for their time."""
-    days = timedelta(days=settings.FOLDER.settings.exports.keep_days)
-    old = Export.objects.filter(finished_at__lt=timezone.now() - days, n_bytes__gt=0)
-    for export in old:
+    """Remove the files of exports that have been kept for their time, and of those given up."""
+    before = timezone.now() - timedelta(days=settings.FOLDER.settings.exports.keep_days)
+    given_up = Export.objects.filter(
+        job__state__in=(JobState.FAILED, JobState.CANCELLED), job__ended_at__lt=before
+    )
+    for export in given_up:
+        shutil.rmtree(folder_of(export), ignore_errors=True)
+    for export in Export.objects.filter(finished_at__lt=before, n_bytes__gt=0):
         shutil.rmtree(folder_of(export), ignore_errors=True)
         Export.objects.filter(pk=export.pk).update(n_bytes=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -16,6 +17,7 @@ from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.audit.trail import record
 from covidlit.platform.exporting.kept import archive_of
 from covidlit.platform.exporting.models import Export
+from covidlit.platform.jobs.models import OPEN
 from covidlit.platform.jobs.queue import enqueue
 
 KIND = "export"
@@ -52,6 +54,12 @@ def begin(request: HttpRequest) -> HttpResponse:
     ):
         raise PermissionDenied
     user = person(request)
+    going_on = Export.objects.filter(
+        owner=user, centre=centre, study_group=group, job__state__in=OPEN
+    )
+    if going_on.exists():
+        messages.error(request, "One of these is being made for you already.")
+        return redirect("exports")
     with transaction.atomic():
         own = Export.objects.create(owner=user, centre=centre, study_group=group)
         own.job = enqueue(KIND, user, centre, group, export=own.pk)

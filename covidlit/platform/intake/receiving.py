@@ -72,6 +72,11 @@ def add_piece(upload: Upload, name: str, offset: int, piece: bytes, of: str = ""
         raise UploadRefused(
             f"a piece of {len(piece)} bytes.", where=name, fix=f"send at most {MOST_PIECE}."
         )
+    # Before anything is made: what is made is counted.
+    if Upload.objects.filter(pk=upload.pk, finished_at__isnull=False).exists():
+        raise _finished(upload)
+    if offset > 0 and not path.exists():
+        raise WrongOffset(0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not path.exists()
@@ -162,10 +167,14 @@ def _count(upload: Upload, more: int, new: bool) -> None:
     if counted:
         return
     if own.filter(finished_at__isnull=False).exists():
-        raise UploadRefused("it is finished.", where=str(upload), fix="begin another upload.")
+        raise _finished(upload)
     raise UploadRefused(
         f"the upload would be larger than {limits.max_gib:g} GiB, or have more than "
         f"{limits.max_files} files.",
         where=str(upload),
         fix="upload less at a time ([uploads] in platform.toml holds the limits).",
     )
+
+
+def _finished(upload: Upload) -> UploadRefused:
+    return UploadRefused("it is finished.", where=str(upload), fix="begin another upload.")

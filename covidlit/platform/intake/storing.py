@@ -107,7 +107,7 @@ def _check_person(upload: Upload, pseudonym: str, who: dict[str, Any]) -> None:
     if not own and not patient.study_groups.filter(pk=upload.study_group_id).exists():
         raise UploadRefused(
             "its PatientID is one that another study group of this centre has.",
-            where=pseudonym,
+            where="PatientID",
             fix="have somebody upload it who works for that study group too.",
         )
     known = Identity.objects.get(patient=patient)

@@ -16,6 +16,8 @@ from covidlit.dicom import Checks, Series
 from covidlit.dicom.facts import metadata_of
 from covidlit.dicom.other_objects import OtherObject
 from covidlit.errors import CovidlitError
+from covidlit.platform.accounts.places import places_with
+from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.archives import Budget, is_archive, unpack
 from covidlit.platform.intake.models import RefusedSeries, Upload
@@ -46,6 +48,11 @@ def take_in(job: Job, say: Say) -> None:
         raise UploadRefused(
             "its files are no longer here.", where=str(upload), fix="upload them again."
         )
+    if (upload.centre, upload.study_group) not in places_with(upload.owner, Right.UPLOAD):
+        raise UploadRefused(
+            f"{upload.owner} may not bring scans in there any more.", where=str(upload),
+            fix="have somebody upload them who may.",
+        )  # fmt: skip
     refused: list[tuple[str, str]] = []
     say("unpacking", 0.0)
     packed: list[Path] = []

@@ -31,7 +31,7 @@ def too_many_open(user: User) -> UploadRefused | None:
     """
     most = settings.FOLDER.settings.uploads.max_open
     still_open = Upload.objects.filter(owner=user).exclude(job__state=JobState.DONE)
-    if still_open.exclude(job__isnull=False, n_files=0).count() < most:
+    if still_open.exclude(job__state__in=_ENDED, n_files=0).count() < most:
         return None
     return UploadRefused(
         f"You have {most} uploads that are not taken in yet.", where="your uploads",

@@ -23,6 +23,10 @@ class JobState(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+OPEN = (JobState.WAITING, JobState.RUNNING)
+"""States of jobs that are not over."""
+
+
 class Job(models.Model):
     """Work that takes longer than a page: doing it twice is as doing it once."""
 

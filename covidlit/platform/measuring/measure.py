@@ -53,6 +53,7 @@ def measure_patient(patient: Patient, say: Say, also: Correction | None = None) 
     # Two jobs of a patient, of two uploads: the second finds what the first has done.
     with FileLock(out / ".lock"):
         say("measuring", 0.1)
+        also = _still_waiting(also)
         manifest = _manifest(patient, out)
         corrections = corrections_of(patient, also)
         labeller = CorrectedLabeller(model, corrections)
@@ -63,6 +64,15 @@ def measure_patient(patient: Patient, say: Say, also: Correction | None = None) 
         bring(patient, results, place, corrections)
         keep_scores(patient, finished(place).values())
     return results
+
+
+def _still_waiting(correction: Correction | None) -> Correction | None:
+    """A correction that another job has not measured meanwhile, and nobody has taken back."""
+    if correction is None:
+        return None
+    rows = Correction.objects.filter(labelling=None, saved_at__isnull=False)
+    rows = rows.select_related("scan__patient__centre", "corrects", "by")
+    return rows.filter(pk=correction.pk).first()
 
 
 def labeller_of(model: str) -> Labeller:

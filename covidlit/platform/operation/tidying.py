@@ -8,6 +8,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.core.management import call_command
 from django.db import DatabaseError, close_old_connections
 
+from covidlit.platform.clinical.tidying import remove_unread
 from covidlit.platform.exporting.kept import remove_old
 from covidlit.platform.intake.tidying import remove_given_up
 
@@ -21,6 +22,7 @@ def tidy() -> None:
     try:
         for number in remove_given_up():
             log.info("Upload %s was given up, and its files are removed.", number)
+        remove_unread()
         remove_old()
         SessionStore.clear_expired()
         call_command("prune_db_task_results", min_age_days=KEEP_TASKS_DAYS, verbosity=0)

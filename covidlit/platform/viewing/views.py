@@ -70,7 +70,7 @@ def patient(request: HttpRequest, pseudonym: str) -> HttpResponse:
     scans = list(found.scans.all())
     newest = newest_labellings(scans)
     clinical = clinical_of(found)
-    scores = newest_scores(scans)
+    scores = newest_scores(newest.values())
     scored = [each for each in scans if each.pk in scores]
     events = clinical.events if clinical else ()
     return render(

@@ -50,6 +50,7 @@ class Migration(migrations.Migration):
                         help_text="what the reader says; names patients, so for its owner alone",
                     ),
                 ),
+                ("read_at", models.DateTimeField(null=True)),
                 ("withdrawn_at", models.DateTimeField(null=True)),
                 (
                     "centre",
@@ -107,7 +108,7 @@ class Migration(migrations.Migration):
                 (
                     "severity",
                     models.JSONField(
-                        help_text="`covidlit.lesions.report.severity.Severity`, plain"
+                        help_text="`covidlit.lesions.report.severity.Severity`, plain; empty: none any more"
                     ),
                 ),
                 (
