@@ -15,7 +15,7 @@ from covidlit.version import __version__
 app = typer.Typer(
     no_args_is_help=True,
     help="The web platform: log in, see patients' scans, lesions and trends; needs "
-    "`pip install 'covidlit[platform]'`.",
+    "`pip install 'covidlit\\[platform]'`.",  # rich takes a bare [ for its own markup
 )
 
 _Folder = Annotated[Path, typer.Argument(help="Folder of the platform.")]
