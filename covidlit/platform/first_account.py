@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.text import slugify
 
 from covidlit.errors import ConfigError
 from covidlit.platform.accounts.models import Centre, StudyGroup
@@ -19,13 +20,18 @@ def make_first_account(username: str, password: str, centre: str, study_group: s
     """
     with transaction.atomic():
         for model, name in ((Centre, centre), (StudyGroup, study_group)):
+            where = f"{model._meta.verbose_name} {name!r}"
+            if model.objects.filter(name=name).exists():
+                raise ConfigError(
+                    "the database has it already.", where=where, fix="choose an empty database."
+                )
             row = model(name=name)
             try:
-                row.full_clean()
+                row.clean_fields()
             except ValidationError as error:
                 raise ConfigError(
-                    " ".join(error.messages), where=f"{model.__name__} {name!r}",
-                    fix="use letters, digits, - and _, such as north-hospital.",
+                    "such a name has 1 to 80 letters, digits, - and _, and nothing else.",
+                    where=where, fix=f"write {slugify(name)[:80] or 'north-hospital'}.",
                 ) from error  # fmt: skip
             row.save()
         user = make_user(username, password)
