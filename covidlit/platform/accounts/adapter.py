@@ -16,6 +16,10 @@ class PlatformAdapter(DefaultAccountAdapter):
         """Never."""
         return False
 
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        """Where a log-in leads too: whoever had to choose a password wants to go on from there."""
+        return self.get_login_redirect_url(request)
+
     def clean_password(self, password: str, user: Any = None) -> str:
         """A password that is chosen anew is another one than before.
 

@@ -1,0 +1,38 @@
+"""What people see of accounts and roles: where a changed password leads, what is told of a role."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from django.urls import reverse
+from platform_world import PASSWORD
+
+from covidlit.platform.accounts.people import give_role, make_user
+from covidlit.platform.accounts.rights import Role
+
+pytestmark = pytest.mark.django_db
+
+OTHER = "another long enough phrase"
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_tried() -> None:
+    cache.clear()
+
+
+def logged_in(username: str, password: str = PASSWORD) -> Client:
+    client = Client()
+    client.post(reverse("account_login"), {"login": username, "password": password})
+    return client
+
+
+def test_a_changed_password_leads_to_the_patients() -> None:
+    give_role(make_user("somebody", PASSWORD, by=make_user("boss", PASSWORD)), Role.READER)
+    client = logged_in("somebody")
+    new = {"oldpassword": PASSWORD, "password1": OTHER, "password2": OTHER}
+    page: Any = client.post(reverse("account_change_password"), new, follow=True)
+    assert page.redirect_chain == [("/", 302)]
+    assert page.status_code == 200
