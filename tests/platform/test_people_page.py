@@ -36,3 +36,12 @@ def test_a_changed_password_leads_to_the_patients() -> None:
     page: Any = client.post(reverse("account_change_password"), new, follow=True)
     assert page.redirect_chain == [("/", 302)]
     assert page.status_code == 200
+
+
+@pytest.mark.parametrize("name", ["account_change_password", "account_reauthenticate"])
+def test_no_page_leads_to_a_reset_by_e_mail(name: str) -> None:
+    make_user("somebody", PASSWORD)
+    page = logged_in("somebody").get(reverse(name)).content.decode()
+    assert 'type="password"' in page
+    assert reverse("account_reset_password") not in page
+    assert "An administrator of this platform" in page
