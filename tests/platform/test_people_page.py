@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from platform_world import PASSWORD
 
+from covidlit.platform.accounts.models import Centre, Membership
 from covidlit.platform.accounts.people import give_role, make_user
 from covidlit.platform.accounts.rights import Role
 
@@ -45,3 +46,21 @@ def test_no_page_leads_to_a_reset_by_e_mail(name: str) -> None:
     assert 'type="password"' in page
     assert reverse("account_reset_password") not in page
     assert "An administrator of this platform" in page
+
+
+def test_a_role_given_and_taken_is_said() -> None:
+    give_role(make_user("boss", PASSWORD), Role.ADMINISTRATOR)
+    other = make_user("other", PASSWORD)
+    Centre.objects.create(name="north")
+    client = logged_in("boss")
+    data = {"username": "other", "role": "GRADER_FIRST", "centre": "north"}
+    page: Any = client.post(reverse("give_role"), data, follow=True)
+    words = "grader of first level in north, all study groups."
+    assert f"other is now {words}" in page.content.decode()
+    take = reverse("take_role", args=[other.memberships.get().pk])
+    page = client.post(take, follow=True)
+    assert f"other is no longer {words}" in page.content.decode()
+    boss = Membership.objects.get(user__username="boss")
+    page = client.post(reverse("take_role", args=[boss.pk]), follow=True)
+    assert "last administrator" in page.content.decode()
+    assert "boss is no longer" not in page.content.decode()

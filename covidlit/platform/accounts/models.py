@@ -99,9 +99,14 @@ class Membership(models.Model):
         )
 
     def __str__(self) -> str:
+        return f"{self.user}: {self.words}"
+
+    @property
+    def words(self) -> str:
+        """What the person is, and where."""
         centre = self.centre or "all centres"
         group = self.study_group or "all study groups"
-        return f"{self.user}: {self.role_of.value} in {centre}, {group}"
+        return f"{self.role_of.value} in {centre}, {group}"
 
     @property
     def role_of(self) -> Role:

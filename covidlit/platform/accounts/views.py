@@ -63,7 +63,8 @@ def give(request: HttpRequest) -> HttpResponse:
     scope = Scope(centre.pk if centre else None, group.pk if group else None)
     if role is None or not may_manage(person(request), scope):
         raise PermissionDenied
-    give_role(user, role, centre, group, by=person(request))
+    given = give_role(user, role, centre, group, by=person(request))
+    messages.success(request, f"{user.username} is now {given.words}.")
     return redirect("people")
 
 
@@ -78,6 +79,8 @@ def take(request: HttpRequest, pk: int) -> HttpResponse:
         take_role(membership, by=person(request))
     except ConfigError as error:
         messages.error(request, error.what)
+    else:
+        messages.success(request, f"{membership.user} is no longer {membership.words}.")
     return redirect("people")
 
 
