@@ -171,7 +171,7 @@ def administrator(
         from covidlit.platform.setup import use_platform
 
         use_platform(PlatformFolder(folder))
-        from covidlit.platform.accounts.people import restore_administrator
+        from covidlit.platform.accounts.access import restore_administrator
 
         user = restore_administrator(username, password)
     typer.echo(f"{user.username} can log in and give roles in all centres.")

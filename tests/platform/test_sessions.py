@@ -12,14 +12,10 @@ from django.urls import reverse
 from platform_world import PASSWORD
 
 from covidlit.errors import ConfigError
+from covidlit.platform.accounts.access import restore_administrator
 from covidlit.platform.accounts.middleware import STARTED
 from covidlit.platform.accounts.models import Centre, StudyGroup, User
-from covidlit.platform.accounts.people import (
-    give_role,
-    make_user,
-    restore_administrator,
-    take_role,
-)
+from covidlit.platform.accounts.people import give_role, make_user, take_role
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.audit.models import Entry
 from covidlit.platform.audit.trail import record

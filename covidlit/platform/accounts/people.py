@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from allauth.mfa.models import Authenticator
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -99,30 +98,3 @@ def _told(membership: Membership) -> dict[str, str]:
         "centre": str(membership.centre or "all"),
         "study_group": str(membership.study_group or "all"),
     }
-
-
-def restore_administrator(username: str, password: str) -> User:
-    """Make somebody an administrator of all centres with a new password and no second factor.
-
-    For whoever has the folder of the platform, where nobody can log in any more.
-
-    Raises:
-        ConfigError: the password is too weak, or a new name cannot be taken.
-    """
-    user = User.objects.filter(username__iexact=username).first()
-    if user is None:
-        user = make_user(username, password)
-    else:
-        try:
-            validate_password(password, user)
-        except ValidationError as error:
-            raise ConfigError(
-                " ".join(error.messages), where=f"account {username!r}", fix="choose another."
-            ) from error
-        user.set_password(password)
-        user.is_active, user.password_is_first = True, False
-        user.save()
-        Authenticator.objects.filter(user=user).delete()
-    give_role(user, Role.ADMINISTRATOR)
-    record(None, "restored the account", user.username)
-    return user
