@@ -59,6 +59,11 @@ def _role_of(h: Hospital) -> dict[str, Any]:
     return {"pk": found.pk}
 
 
+def _account_of(h: Hospital) -> dict[str, Any]:
+    _role_of(h)  # by which it is one of the hospital's alone
+    return {"pk": h.upload.owner.pk}
+
+
 def _token_of(h: Hospital) -> dict[str, Any]:
     _role_of(h)  # an administrator of the hospital may revoke it, and nobody else
     found, _ = Token.objects.get_or_create(
@@ -164,6 +169,9 @@ PAGES = {
     "grading_manifest": Page("get"),
     "people": Page("get"),
     "add_person": Page("post", well=(302,)),
+    "renew_password": Page("post", _account_of, is_of_object=True),
+    "close_account": Page("post", _account_of, well=(302,), is_of_object=True),
+    "open_account": Page("post", _account_of, well=(302,), is_of_object=True),
     "give_role": Page(
         "post",
         data=lambda h: {

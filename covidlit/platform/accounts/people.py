@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -68,19 +70,30 @@ def take_role(membership: Membership, *, by: Person | None = None) -> None:
     Raises:
         ConfigError: nobody would be left who can give roles everywhere.
     """
-    everywhere = Membership.objects.filter(
-        role=Role.ADMINISTRATOR.name, centre=None, study_group=None, user__is_active=True
-    )
-    if everywhere.filter(pk=membership.pk).exists() and everywhere.count() == 1:
-        raise ConfigError(
-            "this is the last administrator of all centres.", where=membership.user.username,
-            fix="make somebody else one first.",
-        )  # fmt: skip
     with transaction.atomic():
+        require_another_administrator([membership])
         told, username = _told(membership), membership.user.username
         centre = str(membership.centre or "")
         membership.delete()
         record(by, "took the role", username, centre, told)
+
+
+def require_another_administrator(lost: Iterable[Membership]) -> None:
+    """Within the transaction in which memberships are lost: see that one can still give roles.
+
+    Raises:
+        ConfigError: nobody would be left who can give roles everywhere.
+    """
+    everywhere = Membership.objects.filter(
+        role=Role.ADMINISTRATOR.name, centre=None, study_group=None, user__is_active=True
+    )
+    # Locked with their people, lest two administrators end each other at once.
+    left = set(everywhere.select_related("user").select_for_update().order_by("pk"))
+    if left and left <= set(lost):
+        raise ConfigError(
+            "this is the last administrator of all centres.", where=left.pop().user.username,
+            fix="make somebody else one first.",
+        )  # fmt: skip
 
 
 def may_manage(user: User, scope: Scope) -> bool:
