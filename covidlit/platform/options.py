@@ -22,6 +22,9 @@ from covidlit.platform.pacs.settings import Destination, ReceiverSettings, check
 
 _SLUG = r"^[-a-zA-Z0-9_]{0,80}$"
 
+MASKS = "masks:"
+"""Before a folder of masks, as of `covidlit quantify --masks`, which stand for a model."""
+
 TEMPLATE = """\
 # Settings of this platform. After a change, stop `covidlit platform serve` and start it again.
 title = "{title}"

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from covidlit.errors import ConfigError
-from covidlit.platform.folder import VARIABLE, PlatformFolder, make_platform_folder
+from covidlit.platform.folder import SETTINGS_FILE, VARIABLE, PlatformFolder, make_platform_folder
+from covidlit.platform.options import MASKS
 from covidlit.version import __version__
 
 
@@ -30,6 +31,7 @@ def prepare(folder: PlatformFolder, *, migrate: bool = False) -> None:
         ConfigError: the database is of an older version.
         CovidlitError: it is of a newer one.
     """
+    _check_models(folder)
     use_platform(folder)
     from django.core.management import call_command
 
@@ -44,6 +46,22 @@ def prepare(folder: PlatformFolder, *, migrate: bool = False) -> None:
     call_command("migrate", interactive=False, verbosity=0)
     call_command("createcachetable", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
+
+
+def _check_models(folder: PlatformFolder) -> None:
+    """Refuse models that are not there, before the first scan fails by them.
+
+    Raises:
+        ConfigError: names the setting.
+    """
+    models = folder.settings.models
+    places = {"lesions": models.lesions.removeprefix(MASKS), "severity": models.severity}
+    for name, place in places.items():
+        if place and not Path(place).exists():
+            raise ConfigError(
+                f"[models] {name}: there is no {place}.", where=folder.root / SETTINGS_FILE,
+                fix="write the path of a trained run, from the root of the disk.",
+            )  # fmt: skip
 
 
 def make_platform(root: str | Path, title: str = "covidlit", database: str = "") -> PlatformFolder:

@@ -51,3 +51,10 @@ def no_uploads_of_other_tests() -> Iterator[None]:
     yield
     for path in FOLDER.joinpath("platform", "uploads").iterdir():
         shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends its connection to the database when it is through must not end the test's."""
+    for room in ("operation.tidying", "jobs.lost"):
+        monkeypatch.setattr(f"covidlit.platform.{room}.close_old_connections", lambda: None)

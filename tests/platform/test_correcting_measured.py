@@ -99,9 +99,10 @@ def test_what_was_drawn_is_measured_and_becomes_a_version(monkeypatch: pytest.Mo
     assert "a person" in str(objects(earlier))
     assert "a person" not in str(objects(later))
 
-    # What changed until the later scan follows.
-    newer = later.labellings.first()
-    assert newer is not None
+    # What changed until the later scan follows, in the version that is there: nobody drew another.
+    newer = later.labellings.get()
+    assert newer.pk == after_it.pk
+    assert [each.number for each in newer.lesions.all()]
     assert newer.labelled_by == "masks"
     assert newer.corrected_by is None
     assert newer.factors["volume_change_ml"] == pytest.approx(

@@ -34,6 +34,7 @@ from covidlit.platform.exporting.training_set import export
 from covidlit.platform.grading.giving import Judgement, Seen, give
 from covidlit.platform.grading.models import Level
 from covidlit.platform.grading.standing import standing_of
+from covidlit.platform.jobs.models import Job
 from covidlit.platform.operation.tidying import tidy
 from covidlit.platform.registry.models import Identity
 from covidlit.scans.lesion_labels import read_labels
@@ -143,15 +144,18 @@ def test_the_archive_is_for_who_asked_and_still_may_and_for_a_time(own: Ward) ->
     saved(corrector, anna, own.scans[0], DRAWN)
     paul, client = own.person("paul", Role.PHYSICIAN)
     _, other = own.person("petra", Role.PHYSICIAN)
-    waiting = asked(client, own)
-    assert client.get(address(waiting)).status_code == 404, "it is not made yet"
+    first = asked(client, own)
+    assert client.get(address(first)).status_code == 404, "it is not made yet"
+    assert asked(client, own) == first, "one at a time"
     found = made(client, own)
+    assert found.job is not None
+    Job.objects.filter(pk=found.job.pk).update(state="done")
+    waiting = asked(client, own)
     assert "Download" in client.get(reverse("exports")).content.decode()
     assert "Download" not in other.get(reverse("exports")).content.decode()
     assert other.get(address(found)).status_code == 404
     assert corrector.get(address(found)).status_code == 403
 
-    assert found.job is not None
     stamp = (folder_of(found) / "training-set.zip").stat().st_mtime_ns
     export(found.job, say)
     assert (folder_of(found) / "training-set.zip").stat().st_mtime_ns == stamp, "once"

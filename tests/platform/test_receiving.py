@@ -196,3 +196,18 @@ def test_mutated_requests_are_refused_and_leave_nothing_half_done(own: Hospital)
         assert method(f"{address}?{text}", **extra).status_code in (200, 400, 405, 409, 422)
     root = folder_of(Upload.objects.get(pk=key)).resolve()
     assert all(path.resolve().is_relative_to(root) for path in root.rglob("*"))
+
+
+def test_what_is_refused_leaves_no_file_that_nobody_counted(own: Hospital) -> None:
+    upload = own.upload
+    for number in range(3):
+        with pytest.raises(WrongOffset):
+            add_piece(upload, f"a/b/{number}", 5, b"x")
+    assert not folder_of(upload).exists()
+    add_piece(upload, "a/b/0", 0, b"x")
+    upload.refresh_from_db()
+    assert upload.n_files == 1
+    Upload.objects.filter(pk=upload.pk).update(finished_at=timezone.now())
+    with pytest.raises(UploadRefused, match="finished"):
+        add_piece(upload, "c/d", 0, b"x")
+    assert not (folder_of(upload) / "files/c").exists()

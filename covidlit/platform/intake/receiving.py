@@ -72,11 +72,8 @@ def add_piece(upload: Upload, name: str, offset: int, piece: bytes, of: str = ""
         raise UploadRefused(
             f"a piece of {len(piece)} bytes.", where=name, fix=f"send at most {MOST_PIECE}."
         )
-    # Before anything is made: what is made is counted.
-    if Upload.objects.filter(pk=upload.pk, finished_at__isnull=False).exists():
-        raise _finished(upload)
     if offset > 0 and not path.exists():
-        raise WrongOffset(0)
+        raise WrongOffset(0)  # before a file is made that nobody has counted
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not path.exists()
@@ -103,6 +100,7 @@ def add_piece(upload: Upload, name: str, offset: int, piece: bytes, of: str = ""
         except UploadRefused:
             if is_new and size == 0:
                 path.unlink(missing_ok=True)
+                _remove_empty(path.parent)
             raise
         file.seek(0, os.SEEK_END)
         file.write(more)
@@ -167,7 +165,7 @@ def _count(upload: Upload, more: int, new: bool) -> None:
     if counted:
         return
     if own.filter(finished_at__isnull=False).exists():
-        raise _finished(upload)
+        raise UploadRefused("it is finished.", where=str(upload), fix="begin another upload.")
     raise UploadRefused(
         f"the upload would be larger than {limits.max_gib:g} GiB, or have more than "
         f"{limits.max_files} files.",
@@ -176,5 +174,11 @@ def _count(upload: Upload, more: int, new: bool) -> None:
     )
 
 
-def _finished(upload: Upload) -> UploadRefused:
-    return UploadRefused("it is finished.", where=str(upload), fix="begin another upload.")
+def _remove_empty(folder: Path) -> None:
+    """Remove the folders that were made for a file that may not be."""
+    try:
+        while folder != settings.FOLDER.uploads:
+            folder.rmdir()
+            folder = folder.parent
+    except OSError:  # something else lies there, or somebody was faster
+        return

@@ -16,7 +16,7 @@ from django.db import transaction
 from covidlit.platform.correcting.models import Correction
 from covidlit.platform.registry.models import Labelling, Lesion, Patient, Scan
 from covidlit.platform.sending.dicom_objects import keep_objects
-from covidlit.platform.viewing.planes import write_label_planes
+from covidlit.platform.viewing.planes import Planes, write_label_planes
 from covidlit.quantify.results import Results
 from covidlit.quantify.scan import OBJECTS
 from covidlit.scans.images import read_volume
@@ -31,7 +31,10 @@ def bring(
 ) -> None:
     """Keep the factors and lesions of a patient's scans, each as its next version if it is new.
 
-    Done again with the same results it changes nothing.
+    A version is what was drawn, and by whom. Where that is the same, only what is measured against
+    the scan before follows, in the version that is there: nobody has to look at its lesions again
+    because another scan was corrected, or came. Done again with the same results it changes
+    nothing.
 
     Args:
         patient: whose scans were measured.
@@ -50,12 +53,12 @@ def bring(
         correction = corrections.get(scan.scan_id)
         if (
             newest is not None
-            and (newest.factors, newest.labelled_by) == (factors, name)
+            and newest.labelled_by == name
             and (correction is None or correction.labelling_id == newest.pk)
+            and (newest.factors == factors or _is_drawn_alike(folder / "labels", newest))
         ):
-            if newest.changes != changes:  # a scan of before was added
-                newest.changes = changes
-                newest.save(update_fields=["changes"])
+            if (newest.factors, newest.changes) != (factors, changes):
+                _follow(newest, factors, changes, own, folder / OBJECTS / scan.scan_id)
             continue
         version = newest.version + 1 if newest is not None else 1
         place = f"{patient.pseudonym}/versions/{scan.scan_id}/{version}"
@@ -83,6 +86,40 @@ def bring(
             if correction is not None:
                 correction.labelling = labelling
                 correction.save(update_fields=["labelling"])
+
+
+def _is_drawn_alike(labels: Path, newest: Labelling) -> bool:
+    """Whether the labels that were measured are those of a version, voxel by voxel."""
+    known = Planes(settings.FOLDER.results / newest.folder / PLANES)
+    classes, instances = (read_volume(p)[0] for p in label_paths(labels, newest.scan.scan_id))
+    if len(known) != len(classes):
+        return False
+    for index in range(len(known)):
+        old = known.plane(index)
+        if not (
+            np.array_equal(old[0], classes[index]) and np.array_equal(old[1], instances[index])
+        ):
+            return False
+    return True
+
+
+def _follow(
+    newest: Labelling,
+    factors: dict[str, Any],
+    changes: list[dict[str, Any]],
+    lesions: pd.DataFrame,
+    objects: Path,
+) -> None:
+    """Let a version have what its lesions are beside those of the scan before."""
+    keep_objects(objects, settings.FOLDER.results / newest.folder)
+    with transaction.atomic():
+        newest.factors, newest.changes = factors, changes
+        newest.save(update_fields=["factors", "changes"])
+        known = {lesion.number: lesion for lesion in newest.lesions.all()}
+        for row in _plain(lesions):
+            lesion = known[row["lesion_id"]]
+            lesion.factors = {name: value for name, value in row.items() if name not in _IDS}
+        Lesion.objects.bulk_update(known.values(), ["factors"])
 
 
 def _write_planes(labels: Path, scan: Scan, folder: Path) -> dict[int, int]:

@@ -15,6 +15,7 @@ from covidlit.platform.correcting.models import Correction
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.process import Say
 from covidlit.platform.measuring.bring import bring
+from covidlit.platform.options import MASKS
 from covidlit.platform.registry.models import Patient
 from covidlit.quantify.labeller import Labeller
 from covidlit.quantify.many import quantify
@@ -97,10 +98,6 @@ def labeller_of(model: str) -> Labeller:
     from covidlit.quantify.network import NetworkLabeller
 
     return NetworkLabeller(Path(model))
-
-
-MASKS = "masks:"
-"""Before a folder of masks, as of `covidlit quantify --masks`, which stand for a model."""
 
 
 def _manifest(patient: Patient, out: Path) -> Path:

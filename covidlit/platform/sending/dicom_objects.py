@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -48,7 +49,7 @@ class DicomObject(NamedTuple):
 
 
 def keep_objects(written: Path, folder: Path) -> None:
-    """Keep the objects that were written of a scan in the folder of its new labelling.
+    """Keep the objects that were written of a scan in the folder of its labelling, and no others.
 
     As further names of the same files where the disk knows that, since those that write them put
     new ones into their place and never change one.
@@ -57,13 +58,21 @@ def keep_objects(written: Path, folder: Path) -> None:
         written: `dicom/<scan>` of `covidlit quantify`; none where nothing could be written.
         folder: of the labelling.
     """
-    for path in sorted(written.glob("*.dcm")):
-        own = folder / OBJECTS / path.name
-        own.parent.mkdir(parents=True, exist_ok=True)
+    kept = folder / OBJECTS
+    names = {path.name for path in written.glob("*.dcm")}
+    if names:
+        kept.mkdir(parents=True, exist_ok=True)
+    for name in sorted(names):
+        own = kept / name
+        new = kept / f".{name}.{secrets.token_hex(6)}"
         try:
-            os.link(path, own)
+            os.link(written / name, new)
         except OSError:
-            shutil.copyfile(path, own)
+            shutil.copyfile(written / name, new)
+        new.replace(own)
+    for old in kept.glob("*.dcm"):
+        if old.name not in names:
+            old.unlink()
 
 
 def objects_of(labelling: Labelling) -> list[DicomObject]:
