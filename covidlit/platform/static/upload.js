@@ -35,7 +35,7 @@ async function send() {
   const total = files.reduce((sum, file) => sum + file.size, 0);
   const most = Number(form.dataset.most);
   let before = 0;
-  document.getElementById("send").disabled = true;
+  document.getElementById("send").disabled = document.getElementById("done").disabled = true;
   try {
     for (const file of files) {
       const name = file.webkitRelativePath || file.name;
