@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from covidlit.platform.client.connection import Connection, PlatformError
+from covidlit.platform.client.connection import TRIES, Connection, PlatformError
 from covidlit.platform.client.rows import Job, Patient, Scan, Upload
 from covidlit.platform.client.sending import Progress, files_of, send_files, wait_for
 
@@ -21,13 +21,13 @@ class Platform:
         address: as in the browser, such as "http://127.0.0.1:8000".
         token: of the page Tokens; it does what its scopes name, where its owner may.
         timeout: seconds without a byte after which a request is given up.
-        tries: of a request whose connection breaks.
+        tries: of a request whose connection breaks, with growing pauses: about a minute in all.
 
     Raises:
         PlatformError: the address or the token is none.
     """
 
-    def __init__(self, address: str, token: str, timeout: float = 60.0, tries: int = 5) -> None:
+    def __init__(self, address: str, token: str, timeout: float = 60.0, tries: int = TRIES) -> None:
         self.connection = Connection(address, token, timeout, tries)
 
     def me(self) -> dict[str, Any]:

@@ -89,18 +89,25 @@ def wait_for(connection: Connection, upload: Upload, longest: float | None = Non
         longest: seconds; None: however long it takes.
 
     Raises:
-        PlatformError: it took longer, or the job failed or was cancelled.
+        PlatformError: it took longer, the job failed or was cancelled, or the connection was lost.
     """
     wait, last = _FIRST_LOOK, None if longest is None else time.monotonic() + longest
     while upload.job is None or not upload.job.is_over:
         if last is not None and time.monotonic() > last:
             raise PlatformError(
                 f"it is not taken in after {longest:g} s.", where=f"upload {upload.id}",
-                fix="ask again later: platform.find_upload(NUMBER).",
+                fix=f"ask again later: find_upload({upload.id}).",
             )  # fmt: skip
         time.sleep(wait)
         wait = min(1.5 * wait, _LONGEST_LOOK)
-        upload = Upload.of(connection, connection.get(f"/uploads/{upload.id}"))
+        try:
+            upload = Upload.of(connection, connection.get(f"/uploads/{upload.id}"))
+        except PlatformError as error:
+            raise PlatformError(
+                f"all was sent, but what became of it is not known: {error.what}",
+                where=f"upload {upload.id}", status=error.status,
+                fix=f"{error.fix or ''} Then look at it again: find_upload({upload.id}).".strip(),
+            ) from error  # fmt: skip
     if upload.job.state != "done":
         raise PlatformError(
             f"taking it in {upload.job.state}: {upload.job.message or 'no reason given'}",
