@@ -62,6 +62,7 @@ urlpatterns = [
     path("uploads/fetch/begin/", dicom_in.begin, name="begin_fetch"),
     path("uploads/<int:pk>/", intake.upload, name="upload"),
     path("uploads/<int:pk>/finish/", intake.finish, name="finish_upload"),
+    path("uploads/<int:pk>/drop/", intake.drop, name="drop_upload"),
     path("clinical/", clinical.tables, name="clinical_tables"),
     path("clinical/add/", clinical.add_table, name="add_clinical_table"),
     path("clinical/<int:pk>/", clinical.table, name="clinical_table"),

@@ -226,6 +226,7 @@ def test_what_goes_wrong_is_said(served: Served, tmp_path: Path) -> None:
         with pytest.raises(PlatformError, match="right to see who a patient is") as refused:
             reader.patient("P-north").identity()
         assert refused.value.status == 403
+        (tmp_path / "a.dcm").write_bytes(b"x")
         with pytest.raises(PlatformError, match="Fix: ask an administrator"):
             reader.upload(tmp_path, "north", "clinic")
         with pytest.raises(PlatformError, match="nothing of this kind") as absent:
@@ -242,11 +243,16 @@ def test_what_goes_wrong_is_said(served: Served, tmp_path: Path) -> None:
     for address, token in (("localhost:8000", "x"), ("ftp://a", "x"), (served.address, "")):
         with pytest.raises(PlatformError):
             Platform(address, token)
-    with (
-        Platform(served.address, served.tokens["PHYSICIAN"]) as own,
-        pytest.raises(PlatformError, match=r"no file in it.*resume="),
-    ):
-        own.upload(tmp_path, "north", "clinic")
+
+
+def test_an_upload_is_begun_only_once_there_is_something_to_send(
+    platform: Platform, tmp_path: Path
+) -> None:
+    before = [each.id for each in platform.uploads()]
+    for folder, why in ((tmp_path, "no file in it"), (tmp_path / "nowhere", "not there")):
+        with pytest.raises(PlatformError, match=why):
+            platform.upload(folder, "north", "clinic")
+    assert [each.id for each in platform.uploads()] == before
 
 
 def test_the_client_needs_no_django() -> None:

@@ -146,6 +146,7 @@ PAGES = {
     ),
     "upload": Page("get", lambda h: {"pk": h.upload.pk}, is_of_object=True),
     "finish_upload": Page("post", lambda h: {"pk": h.upload.pk}, well=(404,), is_of_object=True),
+    "drop_upload": Page("post", lambda h: {"pk": h.upload.pk}, well=(404,), is_of_object=True),
     "clinical_tables": Page("get"),
     "add_clinical_table": Page(
         "post", data=lambda h: {"centre": h.centre.name, "study_group": h.group.name}, well=(302,)

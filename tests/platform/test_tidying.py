@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.sessions.models import Session
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from platform_world import Hospital, hospital
@@ -20,7 +21,7 @@ from covidlit.platform.audit.models import Entry
 from covidlit.platform.intake.models import Upload
 from covidlit.platform.intake.receiving import add_piece, folder_of, remove_files
 from covidlit.platform.intake.take_in import take_in
-from covidlit.platform.intake.tidying import remove_given_up
+from covidlit.platform.intake.tidying import MOST_EMPTY, remove_given_up
 from covidlit.platform.jobs.models import Job, JobState
 from covidlit.platform.jobs.tasks import perform
 from covidlit.platform.operation.tidying import tidy
@@ -42,6 +43,11 @@ def _age(upload: Upload) -> None:
     Upload.objects.filter(pk=upload.pk).update(made_at=LONG_AGO)
     for path in folder_of(upload).rglob("*"):
         os.utime(path, (LONG_AGO.timestamp(),) * 2)
+
+
+def _send(client: Client, key: int, name: str = "a") -> Any:
+    address = reverse("api:send_piece", kwargs={"pk": key})
+    return client.put(f"{address}?name={name}&offset=0", b"123")
 
 
 def test_an_upload_that_nobody_goes_on_with_is_removed(own: Hospital) -> None:
@@ -99,17 +105,66 @@ def test_a_person_has_few_uploads_open(own: Hospital) -> None:
     data = {"centre": "north", "study_group": "clinic"}
     begin = partial(client.post, reverse("api:new_upload"), data, "application/json")
     keys = [begin().json()["id"] for _ in range(most)]
+    spare = begin().json()["id"]  # nothing has come to it
+    for key in keys:
+        assert _send(client, key).status_code == 200
     refused = begin()
     assert refused.status_code == 400
     assert "max_open" in refused.json()["fix"]
     page = client.post(reverse("begin_upload"), data, follow=True).content.decode()
     assert "max_open" in page
-    assert Upload.objects.filter(owner=own.people[Role.PHYSICIAN]).count() == most
+    assert Upload.objects.filter(owner=own.people[Role.PHYSICIAN]).count() == most + 1
+    late = _send(client, spare)  # what was begun before counts from its first file on
+    assert (late.status_code, folder_of(Upload(pk=spare)).exists()) == (400, False)
+    assert "max_open" in late.json()["fix"]
+    assert _send(client, keys[0], "b").status_code == 200
     done = Job.objects.create(
         kind="take in", centre=own.centre, study_group=own.group, state=JobState.DONE
     )
     Upload.objects.filter(pk=keys[0]).update(job=done)
     assert begin().status_code == 201
+    assert _send(client, spare).status_code == 200
+
+
+def test_empty_uploads_are_limited_by_themselves(own: Hospital) -> None:
+    client, place = own.client(Role.PHYSICIAN), {"centre": own.centre, "study_group": own.group}
+    owner = own.people[Role.PHYSICIAN]
+    Upload.objects.bulk_create(Upload(owner=owner, **place) for _ in range(MOST_EMPTY - 1))
+    data = {"centre": "north", "study_group": "clinic"}
+    for _ in range(2):
+        client.post(reverse("begin_upload"), data)
+    assert Upload.objects.filter(owner=owner).count() == MOST_EMPTY
+    page = client.post(reverse("begin_upload"), data, follow=True).content.decode()
+    assert f"You have {MOST_EMPTY} uploads to which nothing has come." in page
+
+
+def test_its_owner_comes_back_to_an_upload_and_takes_it_in_or_drops_it(own: Hospital) -> None:
+    client = own.client(Role.PHYSICIAN)
+    place = {"owner": own.people[Role.PHYSICIAN], "centre": own.centre, "study_group": own.group}
+    kept, dropped = (Upload.objects.create(**place) for _ in range(2))
+    pages = {each: reverse("upload", kwargs={"pk": each.pk}) for each in (kept, dropped)}
+    assert 'submit" disabled>All is sent' in client.get(pages[kept]).content.decode()
+    for each in (kept, dropped):
+        assert _send(client, each.pk, "scan/doe.dcm").status_code == 200
+    page = client.get(pages[kept]).content.decode()
+    assert 'submit">All is sent' in page
+    assert '<th scope="row">scan/doe.dcm</th><td class="number">3</td>' in page
+    drop = reverse("drop_upload", kwargs={"pk": dropped.pk})
+    other = own.client(Role.ADMINISTRATOR)
+    assert other.post(drop).status_code == 404
+    seen = other.get(pages[dropped]).content.decode()
+    assert "1 file, 3" in seen
+    assert "doe" not in seen
+    assert "is dropped" in client.post(drop, follow=True).content.decode()
+    assert client.post(drop).status_code == 404
+    assert not folder_of(dropped).exists()
+    entry = Entry.objects.get(action="dropped")
+    assert (entry.username, entry.subject) == (str(kept.owner), str(dropped))
+    assert _send(client, dropped.pk).status_code == 404
+    client.post(reverse("finish_upload", kwargs={"pk": kept.pk}))
+    answer = client.post(reverse("drop_upload", kwargs={"pk": kept.pk}), follow=True)
+    assert "not dropped" in answer.content.decode()
+    assert folder_of(kept).exists()
 
 
 def test_a_job_that_failed_is_tried_again_once(

@@ -21,6 +21,10 @@ ROOT = "/api/v1"
 _PASSING = frozenset((429, 502, 503, 504))
 """Statuses that pass by themselves: too many requests, a proxy or database being started."""
 _LONGEST_WAIT = 60.0
+TRIES = 8
+"""Of a request, from 0.5 s apart: a platform that is started again is back within this minute."""
+_FIRST_TRIES = 5
+"""Before the platform has answered once: the address may be wrong, which no waiting mends."""
 
 
 class PlatformError(CovidlitError):
@@ -55,7 +59,7 @@ class Connection:
         address: of the platform, such as "https://ct.example.org".
         token: of the page Tokens.
         timeout: seconds without a byte after which a request is given up.
-        tries: of a request whose connection breaks.
+        tries: of a request whose connection breaks; fewer before the platform has answered once.
         wait: seconds before the second try; twice as long before each further one.
 
     Raises:
@@ -63,7 +67,7 @@ class Connection:
     """
 
     def __init__(
-        self, address: str, token: str, timeout: float = 60.0, tries: int = 5, wait: float = 0.5
+        self, address: str, token: str, timeout: float = 60.0, tries: int = TRIES, wait: float = 0.5
     ) -> None:
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
@@ -77,6 +81,7 @@ class Connection:
             )
         self.address = address.rstrip("/")
         self._timeout, self._tries, self._wait = timeout, max(1, tries), wait
+        self._has_answered = False
         self._session = requests.Session()
         self._session.headers.update(
             {"Authorization": f"Bearer {token}", "User-Agent": f"covidlit/{__version__}"}
@@ -135,7 +140,8 @@ class Connection:
             if value is not None
         }
         wait = self._wait
-        for left in range(self._tries - 1, -1, -1):
+        tries = self._tries if self._has_answered else min(self._tries, _FIRST_TRIES)
+        for left in range(tries - 1, -1, -1):
             try:
                 answer = self._session.request(
                     method, self.address + ROOT + path, params=sent, json=json, data=data,
@@ -154,6 +160,7 @@ class Connection:
                     where=self.address,
                     fix="check the address and the network, and whether it is being served.",
                 ) from error
+            self._has_answered = True
             if left and again and answer.status_code in _PASSING:
                 time.sleep(_seconds(answer, wait))
                 wait = min(2 * wait, _LONGEST_WAIT)

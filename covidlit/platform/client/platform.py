@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from covidlit.platform.client.connection import Connection, PlatformError
+from covidlit.platform.client.connection import TRIES, Connection, PlatformError
 from covidlit.platform.client.rows import Job, Patient, Scan, Upload
-from covidlit.platform.client.sending import Progress, send_folder, wait_for
+from covidlit.platform.client.sending import Progress, files_of, send_files, wait_for
 
 
 class Platform:
@@ -21,13 +21,13 @@ class Platform:
         address: as in the browser, such as "http://127.0.0.1:8000".
         token: of the page Tokens; it does what its scopes name, where its owner may.
         timeout: seconds without a byte after which a request is given up.
-        tries: of a request whose connection breaks.
+        tries: of a request whose connection breaks, with growing pauses: about a minute in all.
 
     Raises:
         PlatformError: the address or the token is none.
     """
 
-    def __init__(self, address: str, token: str, timeout: float = 60.0, tries: int = 5) -> None:
+    def __init__(self, address: str, token: str, timeout: float = 60.0, tries: int = TRIES) -> None:
         self.connection = Connection(address, token, timeout, tries)
 
     def me(self) -> dict[str, Any]:
@@ -109,6 +109,7 @@ class Platform:
                 says how to go on.
         """
         if resume is None:
+            files = files_of(Path(folder))  # first: an upload that stays empty helps nobody
             names = {"centre": centre, "study_group": study_group}
             answer = self.connection.post("/uploads", names, again=False)
             upload = Upload.of(self.connection, answer)
@@ -119,9 +120,10 @@ class Platform:
                     f"it is for {upload.centre}, {upload.study_group}.", where=f"upload {resume}",
                     fix="name these, or begin another one without resume.",
                 )  # fmt: skip
+            files = files_of(Path(folder)) if upload.job is None else []
         if upload.job is None:
             try:
-                upload = send_folder(self.connection, Path(folder), upload, progress)
+                upload = send_files(self.connection, files, upload, progress)
             except PlatformError as error:
                 raise PlatformError(
                     error.what, where=error.where, status=error.status,

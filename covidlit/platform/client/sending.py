@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -23,14 +23,17 @@ class Progress(Protocol):
     def __call__(self, sent: int, total: int) -> None: ...
 
 
-def send_folder(
-    connection: Connection, folder: Path, upload: Upload, progress: Progress | None = None
+def send_files(
+    connection: Connection,
+    files: Sequence[tuple[Path, str]],
+    upload: Upload,
+    progress: Progress | None = None,
 ) -> Upload:
-    """Send what has not come yet of a folder or file, then say that all has come.
+    """Send what has not come yet of files, then say that all has come.
 
     Args:
         connection: to the platform.
-        folder: with DICOM files or ZIP archives; or one such file.
+        files: with the names that they are sent under.
         upload: that was begun, here or before a break.
         progress: told after each piece.
 
@@ -38,9 +41,6 @@ def send_folder(
         PlatformError: something was refused, or the connection did not come back; `upload` can
             be gone on with.
     """
-    files = list(files_of(folder))
-    if not files:
-        raise PlatformError("there is no file in it.", where=folder, fix="name the scans' folder.")
     total = sum(path.stat().st_size for path, _ in files)
     sent = 0
     address = f"/uploads/{upload.id}/file"
@@ -52,13 +52,26 @@ def send_folder(
     return Upload.of(connection, connection.post(f"/uploads/{upload.id}/finish"))
 
 
-def files_of(folder: Path) -> Iterator[tuple[Path, str]]:
-    """The files below a folder with the names that they are sent under; hidden ones are left."""
+def files_of(folder: Path) -> list[tuple[Path, str]]:
+    """The files below a folder with the names that they are sent under; hidden ones are left.
+
+    Args:
+        folder: with DICOM files or ZIP archives; or one such file.
+
+    Raises:
+        PlatformError: there is none.
+    """
     if folder.is_file():
-        yield folder, folder.name
-        return
+        return [(folder, folder.name)]
     if not folder.is_dir():
         raise PlatformError("it is not there.", where=folder, fix="name the scans' folder.")
+    found = list(_below(folder))
+    if not found:
+        raise PlatformError("there is no file in it.", where=folder, fix="name the scans' folder.")
+    return found
+
+
+def _below(folder: Path) -> Iterator[tuple[Path, str]]:
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         for name in sorted(names):
@@ -76,18 +89,25 @@ def wait_for(connection: Connection, upload: Upload, longest: float | None = Non
         longest: seconds; None: however long it takes.
 
     Raises:
-        PlatformError: it took longer, or the job failed or was cancelled.
+        PlatformError: it took longer, the job failed or was cancelled, or the connection was lost.
     """
     wait, last = _FIRST_LOOK, None if longest is None else time.monotonic() + longest
     while upload.job is None or not upload.job.is_over:
         if last is not None and time.monotonic() > last:
             raise PlatformError(
                 f"it is not taken in after {longest:g} s.", where=f"upload {upload.id}",
-                fix="ask again later: platform.find_upload(NUMBER).",
+                fix=f"ask again later: find_upload({upload.id}).",
             )  # fmt: skip
         time.sleep(wait)
         wait = min(1.5 * wait, _LONGEST_LOOK)
-        upload = Upload.of(connection, connection.get(f"/uploads/{upload.id}"))
+        try:
+            upload = Upload.of(connection, connection.get(f"/uploads/{upload.id}"))
+        except PlatformError as error:
+            raise PlatformError(
+                f"all was sent, but what became of it is not known: {error.what}",
+                where=f"upload {upload.id}", status=error.status,
+                fix=f"{error.fix or ''} Then look at it again: find_upload({upload.id}).".strip(),
+            ) from error  # fmt: skip
     if upload.job.state != "done":
         raise PlatformError(
             f"taking it in {upload.job.state}: {upload.job.message or 'no reason given'}",

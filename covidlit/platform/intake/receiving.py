@@ -5,13 +5,16 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, Q
 
 from covidlit.errors import CovidlitError
+from covidlit.platform.accounts.models import User
 from covidlit.platform.intake.models import Upload
+from covidlit.platform.jobs.models import OPEN, JobState
 
 MOST_PIECE = 16 << 20
 """Bytes of a piece."""
@@ -49,6 +52,30 @@ def size_of(upload: Upload, name: str) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
+def files_of(upload: Upload, most: int) -> list[tuple[str, int]]:
+    """Names and bytes of the first files that have come, by name.
+
+    Args:
+        upload: that is not taken in yet.
+        most: files that are named.
+    """
+    root, found = folder_of(upload) / "files", []
+    for path in sorted(each for each in root.rglob("*") if each.is_file())[:most]:
+        with suppress(FileNotFoundError):  # it is dropped meanwhile
+            found.append((path.relative_to(root).as_posix(), path.stat().st_size))
+    return found
+
+
+def has_most_open(user: User) -> bool:
+    """Whether so many uploads of a person have files, or a job that brings them, as he may have.
+
+    With the size of one this limits what one person can fill the disk with.
+    """
+    own = Upload.objects.filter(owner=user).exclude(job__state=JobState.DONE)
+    is_open = own.filter(Q(n_files__gt=0) | Q(job__state__in=OPEN))
+    return is_open.count() >= settings.FOLDER.settings.uploads.max_open
+
+
 def add_piece(upload: Upload, name: str, offset: int, piece: bytes, of: str = "") -> int:
     """Add a piece to a file; the new size.
 
@@ -64,7 +91,7 @@ def add_piece(upload: Upload, name: str, offset: int, piece: bytes, of: str = ""
 
     Raises:
         UploadRefused: a name that leads elsewhere, too many or too large files, another file of
-            this name, or the upload is finished.
+            this name, the upload is finished, or it is empty and too many others are open.
         WrongOffset: bytes before it are missing.
     """
     path = _place(upload, name)
@@ -72,8 +99,11 @@ def add_piece(upload: Upload, name: str, offset: int, piece: bytes, of: str = ""
         raise UploadRefused(
             f"a piece of {len(piece)} bytes.", where=name, fix=f"send at most {MOST_PIECE}."
         )
-    if offset > 0 and not path.exists():
-        raise WrongOffset(0)  # before a file is made that nobody has counted
+    # Before a file is made that nobody has counted.
+    if not path.exists():
+        _check_open(upload)
+        if offset > 0:
+            raise WrongOffset(0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not path.exists()
@@ -107,6 +137,18 @@ def add_piece(upload: Upload, name: str, offset: int, piece: bytes, of: str = ""
         file.flush()
         os.fsync(file.fileno())
     return size + len(more)
+
+
+def _check_open(upload: Upload) -> None:
+    """Refuse a piece of an upload that is finished, or the first of one too many."""
+    if Upload.objects.filter(pk=upload.pk, finished_at__isnull=False).exists():
+        raise _finished(upload)
+    if upload.n_files == 0 and has_most_open(upload.owner):
+        raise UploadRefused(
+            "too many other uploads of yours are not taken in yet.", where=str(upload),
+            fix="finish or drop one of them, then send again ([uploads] max_open in platform.toml "
+            "is the limit).",
+        )  # fmt: skip
 
 
 def _is_same(upload: Upload, name: str, of: str) -> bool:
@@ -164,8 +206,8 @@ def _count(upload: Upload, more: int, new: bool) -> None:
     ).update(n_bytes=F("n_bytes") + more, n_files=F("n_files") + int(new))
     if counted:
         return
-    if own.filter(finished_at__isnull=False).exists():
-        raise UploadRefused("it is finished.", where=str(upload), fix="begin another upload.")
+    if not own.filter(finished_at__isnull=True).exists():
+        raise _finished(upload)
     raise UploadRefused(
         f"the upload would be larger than {limits.max_gib:g} GiB, or have more than "
         f"{limits.max_files} files.",
@@ -182,3 +224,9 @@ def _remove_empty(folder: Path) -> None:
             folder = folder.parent
     except OSError:  # something else lies there, or somebody was faster
         return
+
+
+def _finished(upload: Upload) -> UploadRefused:
+    return UploadRefused(
+        "it is finished or dropped.", where=str(upload), fix="begin another upload."
+    )

@@ -16,28 +16,39 @@ from covidlit.platform.accounts.models import User
 from covidlit.platform.audit.trail import record
 from covidlit.platform.folder import REMOVED
 from covidlit.platform.intake.models import Upload
-from covidlit.platform.intake.receiving import UploadRefused, folder_of, remove_files
+from covidlit.platform.intake.receiving import (
+    UploadRefused,
+    folder_of,
+    has_most_open,
+    remove_files,
+)
 from covidlit.platform.jobs.models import JobState
 
 log = logging.getLogger(__name__)
+
+MOST_EMPTY = 50
+"""Uploads of a person to which nothing has come."""
 
 _ENDED = (JobState.FAILED, JobState.CANCELLED)
 
 
 def too_many_open(user: User) -> UploadRefused | None:
-    """Why a person may not begin a further upload; None where he may.
-
-    With the size of one this limits what one person can fill the disk with.
-    """
-    most = settings.FOLDER.settings.uploads.max_open
-    still_open = Upload.objects.filter(owner=user).exclude(job__state=JobState.DONE)
-    if still_open.exclude(job__state__in=_ENDED, n_files=0).count() < most:
-        return None
-    return UploadRefused(
-        f"You have {most} uploads that are not taken in yet.", where="your uploads",
-        fix="Finish one of them, or wait until it is taken in ([uploads] max_open in "
-        "platform.toml is the limit).",
-    )  # fmt: skip
+    """Why a person may not begin a further upload; None where he may."""
+    if has_most_open(user):
+        most = settings.FOLDER.settings.uploads.max_open
+        return UploadRefused(
+            f"You have {most} uploads that are not taken in yet.", where="your uploads",
+            fix="Finish or drop one of them, or wait until it is taken in ([uploads] max_open in "
+            "platform.toml is the limit).",
+        )  # fmt: skip
+    empty = Upload.objects.filter(owner=user, job__isnull=True, n_files=0)
+    if empty.count() >= MOST_EMPTY:
+        return UploadRefused(
+            f"You have {MOST_EMPTY} uploads to which nothing has come.",
+            where="your uploads",
+            fix="Send files to one of them, or drop it.",
+        )
+    return None
 
 
 def remove_given_up() -> list[int]:
@@ -59,16 +70,27 @@ def remove_given_up() -> list[int]:
     return found
 
 
-def _give_up(upload: Upload) -> bool:
+def drop(upload: Upload, who: User) -> None:
+    """Remove an upload that was begun, with its files, as its owner wants it.
+
+    Raises:
+        UploadRefused: it is finished.
+    """
+    if not _give_up(upload, who):
+        raise UploadRefused(
+            "It is finished, so it is not dropped.", where=str(upload), fix="end its job instead."
+        )
+
+
+def _give_up(upload: Upload, who: User | None = None) -> bool:
+    action = "removed, given up" if who is None else "dropped"
     with transaction.atomic():
         # The row first: a piece that comes now finds no upload, and a finish has been before.
         own = Upload.objects.select_for_update().filter(pk=upload.pk, finished_at__isnull=True)
         if not own.exists():
             return False
         own.delete()
-        record(
-            None, "removed, given up", str(upload), upload.centre.name, {"by": str(upload.owner)}
-        )
+        record(who, action, str(upload), upload.centre.name, {"by": str(upload.owner)})
     remove_files(upload)
     return True
 

@@ -13,10 +13,13 @@ from covidlit.platform.accounts.places import places_with
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.intake.models import Upload
-from covidlit.platform.intake.receiving import MOST_PIECE, UploadRefused
+from covidlit.platform.intake.receiving import MOST_PIECE, UploadRefused, files_of
 from covidlit.platform.intake.steps import begin_upload, finish_upload
+from covidlit.platform.intake.tidying import drop as drop_upload
 
 PER_PAGE = 50
+MOST_FILES = 500
+"""Of an upload, that its page names."""
 
 
 @require_GET
@@ -53,12 +56,19 @@ def begin(request: HttpRequest) -> HttpResponse:
 @require_GET
 @page(Right.UPLOAD)
 def upload(request: HttpRequest, pk: int) -> HttpResponse:
-    """An upload: its files are added here; later what was taken and what was refused."""
+    """An upload: its owner adds its files here; later what was taken and what was refused."""
     found = one_seen_by(Upload.objects.all(), person(request), Right.UPLOAD, pk=pk)
+    is_own = found.owner_id == person(request).pk
     return render(
         request,
         "upload.html",
-        {"upload": found, "refused": found.refused.all(), "most_piece": MOST_PIECE},
+        {
+            "upload": found,
+            "is_own": is_own,
+            "files": files_of(found, MOST_FILES) if is_own and found.job is None else [],
+            "refused": found.refused.all(),
+            "most_piece": MOST_PIECE,
+        },
     )
 
 
@@ -74,3 +84,18 @@ def finish(request: HttpRequest, pk: int) -> HttpResponse:
     except UploadRefused as error:
         messages.error(request, error.what)
     return redirect("upload", pk=found.pk)
+
+
+@require_POST
+@page(Right.UPLOAD)
+def drop(request: HttpRequest, pk: int) -> HttpResponse:
+    """An upload that was begun goes, with its files."""
+    user = person(request)
+    found = one_seen_by(Upload.objects.all(), user, Right.UPLOAD, pk=pk, owner=user)
+    try:
+        drop_upload(found, user)
+    except UploadRefused as error:
+        messages.error(request, error.what)
+        return redirect("upload", pk=pk)
+    messages.success(request, f"Upload {pk} is dropped.")
+    return redirect("uploads")

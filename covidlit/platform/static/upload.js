@@ -31,11 +31,14 @@ async function sendPiece(name, offset, piece, of) {
 
 async function send() {
   const files = [...document.getElementById("files").files, ...document.getElementById("folder").files];
-  if (!files.length) return;
+  if (!files.length) {
+    said.textContent = "Choose files first.";
+    return;
+  }
   const total = files.reduce((sum, file) => sum + file.size, 0);
   const most = Number(form.dataset.most);
   let before = 0;
-  document.getElementById("send").disabled = true;
+  document.getElementById("send").disabled = document.getElementById("done").disabled = true;
   try {
     for (const file of files) {
       const name = file.webkitRelativePath || file.name;
@@ -51,7 +54,7 @@ async function send() {
       said.textContent = `${name} is sent.`;
     }
     document.getElementById("progress").value = 1;
-    said.textContent = `${files.length} files are sent.`;
+    said.textContent = files.length === 1 ? "1 file is sent." : `${files.length} files are sent.`;
     document.getElementById("done").disabled = false;
   } catch (error) {
     said.textContent = `Sending stopped: ${error.message} Send again to go on.`;
