@@ -183,7 +183,7 @@ def _newer(correction: Correction) -> NewerVersion:
 
 def _stuck(correction: Correction) -> Correction:
     rows = Correction.objects.select_for_update(of=("self",)).select_related(
-        "job", "corrects", "scan__patient__centre", "by"
+        "corrects", "scan__patient__centre", "by"
     )
     own = rows.filter(pk=correction.pk, saved_at__isnull=False, labelling__isnull=True).first()
     if own is None or own.job is None or not own.job.is_over:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from covidlit.platform.accounts.models import Centre, StudyGroup, User
 from covidlit.platform.audit.trail import record
+from covidlit.platform.jobs.again import check
 from covidlit.platform.jobs.models import Job, JobState
 from covidlit.platform.jobs.tasks import perform
 
@@ -32,11 +33,16 @@ def enqueue(
 
 
 def try_again(job: Job, who: User) -> None:
-    """Let a job that failed or was cancelled wait again; of several who ask at once the first."""
+    """Let a job that failed or was cancelled wait again; of several who ask at once the first.
+
+    Raises:
+        PermissionDenied, JobRefused: see `again.check`.
+    """
     with transaction.atomic():
-        changed = Job.objects.filter(
-            pk=job.pk, state__in=(JobState.FAILED, JobState.CANCELLED)
-        ).update(
+        ended = Job.objects.filter(pk=job.pk, state__in=(JobState.FAILED, JobState.CANCELLED))
+        if ended.exists():
+            check(job, who)
+        changed = ended.update(
             state=JobState.WAITING, attempts=0, cancel_asked=False, message="", progress="",
             share_done=0.0, started_at=None, heartbeat_at=None, ended_at=None,
         )  # fmt: skip
