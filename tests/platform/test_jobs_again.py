@@ -13,6 +13,7 @@ from platform_world import Hospital, hospital
 
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.api.tokens import make_token
+from covidlit.platform.audit.models import Entry
 from covidlit.platform.correcting.correct import correct
 from covidlit.platform.correcting.models import Correction
 from covidlit.platform.exporting.models import Export
@@ -22,6 +23,7 @@ from covidlit.platform.intake.steps import finish_upload
 from covidlit.platform.intake.take_in import take_in
 from covidlit.platform.jobs.again import KINDS
 from covidlit.platform.jobs.models import Job, JobState
+from covidlit.platform.jobs.queue import cancel
 from covidlit.platform.sending.models import Sending
 
 pytestmark = pytest.mark.django_db
@@ -145,3 +147,27 @@ def test_a_correction_that_was_taken_back_or_dropped_is_not_measured(own: Hospit
 
 def _never(*_: Any) -> None:
     raise AssertionError("it is measured")
+
+
+def test_what_is_over_or_asked_already_is_not_cancelled_once_more(own: Hospital) -> None:
+    user = own.upload.owner
+
+    def noted() -> int:
+        return Entry.objects.filter(action="cancelled the job").count()
+
+    for state in (JobState.DONE, JobState.FAILED, JobState.CANCELLED):
+        job = Job.objects.create(
+            kind="measure", centre=own.centre, study_group=own.group, state=state
+        )
+        cancel(job, user)
+        assert (_state(job), noted()) == (state, 0)
+    running = Job.objects.create(
+        kind="measure", centre=own.centre, study_group=own.group, state=JobState.RUNNING
+    )
+    for job, state in ((running, "running"), (own.job, "cancelled")):
+        before = noted()
+        for _ in range(2):
+            cancel(job, user)
+        assert (_state(job), noted() - before) == (state, 1)
+    running.refresh_from_db()
+    assert running.cancel_asked

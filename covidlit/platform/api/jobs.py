@@ -47,11 +47,8 @@ def job(request: HttpRequest, pk: Key) -> JobAnswer:
 @operation(router, "POST", "/jobs/{int:pk}/cancel", Right.UPLOAD, JobAnswer)
 def cancel_job(request: HttpRequest, pk: Key) -> JobAnswer:
     """Ask a job to end; one that is over stays as it is."""
-    found = _seen(request, pk)
-    if not found.is_over:
-        cancel(found, person(request))
-        found.refresh_from_db()
-    return job_answer(found)
+    cancel(_seen(request, pk), person(request))
+    return job_answer(_seen(request, pk))
 
 
 @operation(router, "POST", "/jobs/{int:pk}/again", Right.UPLOAD, JobAnswer)

@@ -52,10 +52,11 @@ def try_again(job: Job, who: User) -> None:
 
 
 def cancel(job: Job, who: User) -> None:
-    """Ask that a job ends; one that waits ends at once."""
+    """Ask that a job ends; one that waits ends at once, one that is over stays as it is."""
     with transaction.atomic():
-        Job.objects.filter(pk=job.pk, state=JobState.WAITING).update(
+        own = Job.objects.filter(pk=job.pk)
+        changed = own.filter(state=JobState.WAITING).update(
             state=JobState.CANCELLED, ended_at=timezone.now()
-        )
-        Job.objects.filter(pk=job.pk, state=JobState.RUNNING).update(cancel_asked=True)
-        record(who, "cancelled the job", str(job.pk), str(job.centre), {"kind": job.kind})
+        ) or own.filter(state=JobState.RUNNING, cancel_asked=False).update(cancel_asked=True)
+        if changed:
+            record(who, "cancelled the job", str(job.pk), str(job.centre), {"kind": job.kind})
