@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 from correcting_world import circle, edit, post
 from django.conf import settings
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from numpy.typing import NDArray
 from PIL import Image
 from platform_world import PASSWORD, SIZE, Hospital, hospital, volume
 
+from covidlit.lesions.edits import EditedLabels
 from covidlit.platform.accounts.people import give_role, make_user
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.audit.models import Entry
 from covidlit.platform.audit.trail import first_broken
 from covidlit.platform.correcting.labels import edited, slice_of
 from covidlit.platform.correcting.models import Correction, Edit
+from covidlit.platform.correcting.saving import renew
 from covidlit.platform.jobs.models import Job, JobState
 from covidlit.platform.registry.models import Labelling, Scan
-from covidlit.platform.viewing.planes import write_label_planes, write_planes
+from covidlit.platform.viewing.planes import Planes, write_label_planes, write_planes
 from covidlit.scans.scan import Scan as Volume
 
 pytestmark = pytest.mark.django_db
@@ -284,6 +290,96 @@ def test_what_both_have_drawn_over_is_left_out(own: Hospital) -> None:
     assert all(draft("ben").edits.values_list("left_out", flat=True))
     assert edited(draft("ben")).classes_of == {1: 3, 2: 2}, "Anna's"
     assert post(ben, "save_correction", scan) == 400, "nothing is left of it"
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The slices that are read, none of them while the database is held for it."""
+    found: list[int] = []
+    plane = Planes.plane
+    held = len(connection.savepoint_ids)  # by the test itself
+
+    def noted(planes: Planes, index: int) -> NDArray[Any]:
+        assert len(connection.savepoint_ids) == held
+        found.append(index)
+        return plane(planes, index)
+
+    monkeypatch.setattr(Planes, "plane", noted)
+    yield found
+    assert found
+
+
+def test_edits_of_all_slices_read_each_slice_once(own: Hospital, read: list[int]) -> None:
+    scan = own.scans[0]
+    anna, ben = annotator(own, "anna"), annotator(own, "ben")
+    assert edit(anna, scan, **NEW) == 200
+    # A class to and fro, then gone: three edits of all slices.
+    for name in ("fibrosis", "ground_glass"):
+        assert edit(ben, scan, kind="reclassify", lesion=1, **{"class": name}) == 200
+    assert edit(ben, scan, kind="remove", lesion=1) == 200
+    assert post(anna, "save_correction", scan) == 302
+    _became(Correction.objects.get(by__username="anna"))
+    read.clear()
+    renew(draft("ben"))
+    assert sorted(read) == sorted([*range(scan.n_slices)] * 2)  # of both versions
+    read.clear()
+    assert not draft("ben").edits.exclude(left_out="").exists()
+    assert edit(ben, scan, **NEW) == 200
+    assert edited(draft("ben")).removed == {1}
+
+
+def test_two_new_lesions_get_two_other_numbers(own: Hospital) -> None:
+    scan = own.scans[0]
+    anna, ben = annotator(own, "anna"), annotator(own, "ben")
+    small = [{**NEW, "points": circle(x, 22, 2)} for x in (7, 12, 17, 22)]
+    for client, asked in zip((anna, anna, ben, ben), small, strict=True):
+        assert edit(client, scan, **asked) == 200
+    assert post(anna, "save_correction", scan) == 302
+    _became(Correction.objects.get(by__username="anna"))
+    for _ in range(2):  # done again it changes nothing
+        assert post(ben, "renew_correction", scan) == 302
+        assert edited(draft("ben")).classes_of == {1: 3, 2: 2, 3: 2, 4: 2, 5: 2}
+    assert Entry.objects.filter(username="ben", action="took a draft to").count() == 1
+
+
+def test_what_was_left_out_stays_so_when_the_draft_is_taken_there_again(own: Hospital) -> None:
+    scan = own.scans[0]
+    anna, ben = annotator(own, "anna"), annotator(own, "ben")
+    assert edit(anna, scan, **{**NEW, "points": circle(21, 21, 4)}) == 200
+    assert edit(ben, scan, **NEW) == 200
+    assert post(anna, "save_correction", scan) == 302
+    _became(Correction.objects.get(by__username="anna"))
+    for _ in range(2):
+        (left_out,) = renew(draft("ben"))
+        assert left_out.left_out
+        assert edited(draft("ben")).classes_of == {1: 3, 2: 2}, "Anna's"
+
+
+@pytest.mark.parametrize("other", ["edits", "undoes", "drops"])
+def test_another_window_is_faster(
+    other: str, own: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While an edit is worked out, the same person does something elsewhere."""
+    scan, anna = own.scans[0], annotator(own, "anna")
+    assert edit(anna, scan, **NEW) == 200
+    slice_at = EditedLabels.slice_at
+
+    def while_it_looks(labels: EditedLabels, *at: Any) -> Any:
+        monkeypatch.undo()
+        if other == "edits":
+            assert edit(anna, scan, kind="add", lesion=2, slice=4, points=SQUARE) == 200
+        else:
+            name = {"undoes": "undo_edit", "drops": "drop_correction"}[other]
+            assert post(anna, name, scan) == 302
+        return slice_at(labels, *at)
+
+    monkeypatch.setattr(EditedLabels, "slice_at", while_it_looks)
+    status = edit(anna, scan, kind="cut", lesion=2, slice=3, points=circle(20, 20, 2))
+    numbers = list(Edit.objects.values_list("number", "kind"))
+    if other == "edits":
+        assert (status, numbers) == (200, [(1, "new"), (2, "add"), (3, "cut")])
+    else:
+        assert (status, numbers) == (400, []), "there is no such lesion, or no draft, any more"
 
 
 def test_a_correction_that_cannot_be_measured_is_measured_again_or_taken_back(
