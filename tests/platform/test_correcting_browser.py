@@ -156,7 +156,7 @@ def test_the_page_tells_that_a_measurement_has_ended(
     scan, client = own.scans[0], own.client(Role.ANNOTATOR)
     assert post(client, "begin_correction", scan) == 302
     new = {"kind": "new", "class": "fibrosis", "slice": 3, "points": "8,8 14,8 14,14 8,14"}
-    assert edit(client, scan, **new) == 200
+    assert edit(client, scan, **new) == 302
     assert post(client, "save_correction", scan) == 302
     with sync_api.sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

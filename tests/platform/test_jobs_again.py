@@ -129,7 +129,7 @@ def test_a_correction_that_was_taken_back_or_dropped_is_not_measured(own: Hospit
     scan, client = own.scans[0], own.client(Role.ANNOTATOR)
     assert post(client, "begin_correction", scan) == 302
     new = {"kind": "new", "class": "fibrosis", "slice": 3, "points": circle(20, 20, 5)}
-    assert edit(client, scan, **new) == 200
+    assert edit(client, scan, **new) == 302
     assert post(client, "save_correction", scan) == 302
     correction = Correction.objects.get()
     first = _fail(correction.job)
