@@ -134,7 +134,7 @@ def _scan(patient: Patient, source: ScanSource) -> Scan:
 def edit(client: Client, scan: Scan, **asked: object) -> int:
     """The status of the answer to an edit."""
     address = reverse("edit_lesion", kwargs={"pk": scan.pk})
-    return client.post(address, asked, headers={"accept": "application/json"}).status_code
+    return client.post(address, asked).status_code
 
 
 def post(client: Client, name: str, scan: Scan) -> int:
@@ -146,7 +146,7 @@ def saved(client: Client, user: User, scan: Scan, *edits: dict[str, object]) -> 
     """The version that a correction of these edits becomes, measured as a worker does it."""
     assert post(client, "begin_correction", scan) == 302
     for asked in edits:
-        assert edit(client, scan, **asked) == 200
+        assert edit(client, scan, **asked) == 302
     assert post(client, "save_correction", scan) == 302
     own = Correction.objects.get(scan=scan, by=user, labelling=None)
     assert own.job is not None

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import html
 import io
+import re
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 from correcting_world import circle, edit, post
 from django.conf import settings
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from numpy.typing import NDArray
 from PIL import Image
 from platform_world import PASSWORD, SIZE, Hospital, hospital, volume
 
+from covidlit.lesions.edits import EditedLabels
 from covidlit.platform.accounts.people import give_role, make_user
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.audit.models import Entry
 from covidlit.platform.audit.trail import first_broken
 from covidlit.platform.correcting.labels import edited, slice_of
 from covidlit.platform.correcting.models import Correction, Edit
+from covidlit.platform.correcting.saving import renew
 from covidlit.platform.jobs.models import Job, JobState
 from covidlit.platform.registry.models import Labelling, Scan
-from covidlit.platform.viewing.planes import write_label_planes, write_planes
+from covidlit.platform.viewing.planes import Planes, write_label_planes, write_planes
 from covidlit.scans.scan import Scan as Volume
 
 pytestmark = pytest.mark.django_db
@@ -58,16 +66,23 @@ def refused(client: Client, scan: Scan, **asked: object) -> str:
     """What a refusal says; nothing is stored."""
     before = Edit.objects.count(), Entry.objects.count()
     address = reverse("edit_lesion", kwargs={"pk": scan.pk})
-    answer = client.post(address, asked, headers={"accept": "application/json"})
+    answer = client.post(address, asked)
     assert answer.status_code == 400
     assert (Edit.objects.count(), Entry.objects.count()) == before
-    return str(answer.json()["error"])
+    return told(answer.content.decode())
+
+
+def told(page: str) -> str:
+    """The message at the head of a page."""
+    found = re.search(r'<ul class="messages" role="status">(.*?)</ul>', page)
+    assert found is not None
+    return html.unescape(found[1])
 
 
 def test_edits_are_rows_that_show_over_the_slices_and_are_taken_back(own: Hospital) -> None:
     scan, client = own.scans[0], annotator(own, "anna")
-    assert edit(client, scan, **NEW) == 200
-    assert edit(client, scan, kind="reclassify", lesion=1, **{"class": "fibrosis"}) == 200
+    assert edit(client, scan, **NEW) == 302
+    assert edit(client, scan, kind="reclassify", lesion=1, **{"class": "fibrosis"}) == 302
     first, _ = draft("anna").edits.order_by("number")
     assert (first.kind, first.lesion, first.slice_index, first.class_value) == ("new", 2, 2, 2)
     inside = (np.indices((SIZE, SIZE)) + 0.5 - 20) ** 2
@@ -81,6 +96,7 @@ def test_edits_are_rows_that_show_over_the_slices_and_are_taken_back(own: Hospit
     assert orange.any()
     assert not orange[numbers != 2].any()
     said = page(client, scan)
+    assert f"{first.n_pixels} pixels more, 0 less." in told(said)
     assert "new lesion 2 of consolidation, slice 3" in said
     assert "lesion 1 is fibrosis" in said
     for left in (1, 0, 0):
@@ -110,7 +126,7 @@ def test_every_edit_changes_its_slice_as_it_says(own: Hospital) -> None:
         asked = {"kind": kind, "lesion": 1, "points": points}
         if kind != "remove":
             asked["slice"] = 3
-        assert edit(client, scan, **asked) == 200
+        assert edit(client, scan, **asked) == 302
         own_draft = draft("anna")
         assert np.array_equal(slice_of(own_draft, 2)[1] == 1, expected), kind
         other = slice_of(own_draft, 3)[1] == 1
@@ -129,7 +145,7 @@ def test_pixels_that_are_not_square_are_drawn_and_edited_where_they_lie(own: Hos
     assert 'viewBox="0 0 32 64"' in page(client, scan)
     seen = client.get(reverse("draft_slice", kwargs={"pk": scan.pk, "index": 2}))
     assert Image.open(io.BytesIO(seen.content)).size == (32, 64)
-    assert edit(client, scan, **{**NEW, "points": circle(16, 40, 10)}) == 200
+    assert edit(client, scan, **{**NEW, "points": circle(16, 40, 10)}) == 302
     numbers = slice_of(draft("anna"), 2)[1]
     rows, columns = np.nonzero(numbers == 2)
     # In mm a disc again, in the middle of where it was drawn.
@@ -191,7 +207,7 @@ def test_a_refusal_in_the_page_keeps_what_was_drawn(own: Hospital) -> None:
 
 def test_a_draft_is_its_authors_alone(own: Hospital) -> None:
     scan, anna = own.scans[0], annotator(own, "anna")
-    assert edit(anna, scan, **NEW) == 200
+    assert edit(anna, scan, **NEW) == 302
     ben = annotator(own, "ben")
     assert "new lesion 2" not in page(ben, scan)
     assert post(ben, "undo_edit", scan) == 302
@@ -215,10 +231,10 @@ def test_who_may_not_correct_does_not(own: Hospital) -> None:
 def test_the_second_who_saves_is_told_and_keeps_his_edits(own: Hospital) -> None:
     scan = own.scans[0]
     anna, ben = annotator(own, "anna"), annotator(own, "ben")
-    assert edit(anna, scan, kind="reclassify", lesion=1, **{"class": "fibrosis"}) == 200
-    assert edit(ben, scan, **NEW) == 200
-    assert edit(ben, scan, kind="cut", lesion=1, slice=3, points=SQUARE) == 200
-    assert edit(ben, scan, kind="add", lesion=2, slice=4, points=circle(20, 20, 4)) == 200
+    assert edit(anna, scan, kind="reclassify", lesion=1, **{"class": "fibrosis"}) == 302
+    assert edit(ben, scan, **NEW) == 302
+    assert edit(ben, scan, kind="cut", lesion=1, slice=3, points=SQUARE) == 302
+    assert edit(ben, scan, kind="add", lesion=2, slice=4, points=circle(20, 20, 4)) == 302
     assert post(anna, "save_correction", scan) == 302
     assert post(ben, "save_correction", scan) == 409, "it is being measured"
     version = _became(Correction.objects.get(by__username="anna"))
@@ -247,7 +263,7 @@ def test_of_two_at_the_same_moment_the_database_lets_one_through(
     scan = own.scans[0]
     people = annotator(own, "anna"), annotator(own, "ben")
     for client in people:
-        assert edit(client, scan, **NEW) == 200
+        assert edit(client, scan, **NEW) == 302
     # Both have looked, and found nothing newer, before either has saved.
     monkeypatch.setattr("covidlit.platform.correcting.saving._check_newest", lambda _: None)
     assert [post(client, "save_correction", scan) for client in people] == [302, 409]
@@ -258,9 +274,9 @@ def test_of_two_at_the_same_moment_the_database_lets_one_through(
 def test_a_new_lesion_gets_another_number_where_his_was_given_meanwhile(own: Hospital) -> None:
     scan = own.scans[0]
     anna, ben = annotator(own, "anna"), annotator(own, "ben")
-    assert edit(anna, scan, **{**NEW, "points": circle(7, 22, 3)}) == 200
-    assert edit(ben, scan, **NEW) == 200
-    assert edit(ben, scan, kind="add", lesion=2, slice=4, points=circle(20, 20, 4)) == 200
+    assert edit(anna, scan, **{**NEW, "points": circle(7, 22, 3)}) == 302
+    assert edit(ben, scan, **NEW) == 302
+    assert edit(ben, scan, kind="add", lesion=2, slice=4, points=circle(20, 20, 4)) == 302
     assert post(anna, "save_correction", scan) == 302
     _became(Correction.objects.get(by__username="anna"))
     assert post(ben, "renew_correction", scan) == 302
@@ -275,9 +291,9 @@ def test_a_new_lesion_gets_another_number_where_his_was_given_meanwhile(own: Hos
 def test_what_both_have_drawn_over_is_left_out(own: Hospital) -> None:
     scan = own.scans[0]
     anna, ben = annotator(own, "anna"), annotator(own, "ben")
-    assert edit(anna, scan, **{**NEW, "points": circle(21, 21, 4)}) == 200
-    assert edit(ben, scan, **NEW) == 200
-    assert edit(ben, scan, kind="add", lesion=2, slice=4, points=circle(20, 20, 4)) == 200
+    assert edit(anna, scan, **{**NEW, "points": circle(21, 21, 4)}) == 302
+    assert edit(ben, scan, **NEW) == 302
+    assert edit(ben, scan, kind="add", lesion=2, slice=4, points=circle(20, 20, 4)) == 302
     assert post(anna, "save_correction", scan) == 302
     _became(Correction.objects.get(by__username="anna"))
     assert post(ben, "renew_correction", scan) == 302
@@ -286,12 +302,102 @@ def test_what_both_have_drawn_over_is_left_out(own: Hospital) -> None:
     assert post(ben, "save_correction", scan) == 400, "nothing is left of it"
 
 
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The slices that are read, none of them while the database is held for it."""
+    found: list[int] = []
+    plane = Planes.plane
+    held = len(connection.savepoint_ids)  # by the test itself
+
+    def noted(planes: Planes, index: int) -> NDArray[Any]:
+        assert len(connection.savepoint_ids) == held
+        found.append(index)
+        return plane(planes, index)
+
+    monkeypatch.setattr(Planes, "plane", noted)
+    yield found
+    assert found
+
+
+def test_edits_of_all_slices_read_each_slice_once(own: Hospital, read: list[int]) -> None:
+    scan = own.scans[0]
+    anna, ben = annotator(own, "anna"), annotator(own, "ben")
+    assert edit(anna, scan, **NEW) == 302
+    # A class to and fro, then gone: three edits of all slices.
+    for name in ("fibrosis", "ground_glass"):
+        assert edit(ben, scan, kind="reclassify", lesion=1, **{"class": name}) == 302
+    assert edit(ben, scan, kind="remove", lesion=1) == 302
+    assert post(anna, "save_correction", scan) == 302
+    _became(Correction.objects.get(by__username="anna"))
+    read.clear()
+    renew(draft("ben"))
+    assert sorted(read) == sorted([*range(scan.n_slices)] * 2)  # of both versions
+    read.clear()
+    assert not draft("ben").edits.exclude(left_out="").exists()
+    assert edit(ben, scan, **NEW) == 302
+    assert edited(draft("ben")).removed == {1}
+
+
+def test_two_new_lesions_get_two_other_numbers(own: Hospital) -> None:
+    scan = own.scans[0]
+    anna, ben = annotator(own, "anna"), annotator(own, "ben")
+    small = [{**NEW, "points": circle(x, 22, 2)} for x in (7, 12, 17, 22)]
+    for client, asked in zip((anna, anna, ben, ben), small, strict=True):
+        assert edit(client, scan, **asked) == 302
+    assert post(anna, "save_correction", scan) == 302
+    _became(Correction.objects.get(by__username="anna"))
+    for _ in range(2):  # done again it changes nothing
+        assert post(ben, "renew_correction", scan) == 302
+        assert edited(draft("ben")).classes_of == {1: 3, 2: 2, 3: 2, 4: 2, 5: 2}
+    assert Entry.objects.filter(username="ben", action="took a draft to").count() == 1
+
+
+def test_what_was_left_out_stays_so_when_the_draft_is_taken_there_again(own: Hospital) -> None:
+    scan = own.scans[0]
+    anna, ben = annotator(own, "anna"), annotator(own, "ben")
+    assert edit(anna, scan, **{**NEW, "points": circle(21, 21, 4)}) == 302
+    assert edit(ben, scan, **NEW) == 302
+    assert post(anna, "save_correction", scan) == 302
+    _became(Correction.objects.get(by__username="anna"))
+    for _ in range(2):
+        (left_out,) = renew(draft("ben"))
+        assert left_out.left_out
+        assert edited(draft("ben")).classes_of == {1: 3, 2: 2}, "Anna's"
+
+
+@pytest.mark.parametrize("other", ["edits", "undoes", "drops"])
+def test_another_window_is_faster(
+    other: str, own: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While an edit is worked out, the same person does something elsewhere."""
+    scan, anna = own.scans[0], annotator(own, "anna")
+    assert edit(anna, scan, **NEW) == 302
+    slice_at = EditedLabels.slice_at
+
+    def while_it_looks(labels: EditedLabels, *at: Any) -> Any:
+        monkeypatch.undo()
+        if other == "edits":
+            assert edit(anna, scan, kind="add", lesion=2, slice=4, points=SQUARE) == 302
+        else:
+            name = {"undoes": "undo_edit", "drops": "drop_correction"}[other]
+            assert post(anna, name, scan) == 302
+        return slice_at(labels, *at)
+
+    monkeypatch.setattr(EditedLabels, "slice_at", while_it_looks)
+    status = edit(anna, scan, kind="cut", lesion=2, slice=3, points=circle(20, 20, 2))
+    numbers = list(Edit.objects.values_list("number", "kind"))
+    if other == "edits":
+        assert (status, numbers) == (302, [(1, "new"), (2, "add"), (3, "cut")])
+    else:
+        assert (status, numbers) == (400, []), "there is no such lesion, or no draft, any more"
+
+
 def test_a_correction_that_cannot_be_measured_is_measured_again_or_taken_back(
     own: Hospital,
 ) -> None:
     scan, anna = own.scans[0], annotator(own, "anna")
     ben = annotator(own, "ben")
-    assert edit(anna, scan, **NEW) == 200
+    assert edit(anna, scan, **NEW) == 302
     assert post(anna, "save_correction", scan) == 302
     (waiting,) = Correction.objects.filter(saved_at__isnull=False)
     assert post(ben, "reopen_correction", scan) == 302
@@ -312,7 +418,7 @@ def test_a_correction_that_cannot_be_measured_is_measured_again_or_taken_back(
 
 def test_an_earlier_version_is_looked_at(own: Hospital) -> None:
     scan, anna = own.scans[0], annotator(own, "anna")
-    assert edit(anna, scan, **NEW) == 200
+    assert edit(anna, scan, **NEW) == 302
     assert post(anna, "save_correction", scan) == 302
     _became(Correction.objects.get(by__username="anna"))
     newest = anna.get(f"/scans/{scan.pk}/").content.decode()

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from correcting_world import edit, post
 from django.core.servers.basehttp import WSGIServer
 from django.db import connections
 from django.test import Client
 from django.test.testcases import LiveServerThread, QuietWSGIRequestHandler
+from django.urls import reverse
 from platform_world import Hospital, hospital
 
 from covidlit.platform.accounts.rights import Role
@@ -145,3 +147,29 @@ def test_a_lesion_is_drawn_by_mouse_by_touch_and_by_typing(
     assert drawn == pytest.approx(math.pi * 25, rel=0.12)
     assert tapped == 36
     assert problems == []
+
+
+@pytest.mark.parametrize("ended", ["failed", "cancelled"])
+def test_the_page_tells_that_a_measurement_has_ended(
+    ended: str, address: str, own: Hospital
+) -> None:
+    scan, client = own.scans[0], own.client(Role.ANNOTATOR)
+    assert post(client, "begin_correction", scan) == 302
+    new = {"kind": "new", "class": "fibrosis", "slice": 3, "points": "8,8 14,8 14,14 8,14"}
+    assert edit(client, scan, **new) == 302
+    assert post(client, "save_correction", scan) == 302
+    with sync_api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = _context(browser, client, address).new_page()  # type: ignore[attr-defined]
+        states = ["running"]
+        page.route(
+            f"**{reverse('correction_state', kwargs={'pk': scan.pk})}",
+            lambda route: route.fulfill(json={"version": 1, "state": states[-1], "progress": ""}),
+        )
+        page.goto(f"{address}/scans/{scan.pk}/")
+        page.wait_for_load_state("networkidle")
+        states.append(ended)
+        with page.expect_event("load", timeout=10_000):
+            pass
+        page.wait_for_load_state("networkidle")  # nothing more is asked for
+        browser.close()

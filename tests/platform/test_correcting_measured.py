@@ -173,7 +173,7 @@ def test_the_job_looks_whether_its_owner_still_may(own: Ward) -> None:
     anna, client = own.person("anna")
     assert post(client, "begin_correction", scan) == 302
     for asked in drawn(scan.labellings.get()):
-        assert edit(client, scan, **asked) == 200
+        assert edit(client, scan, **asked) == 302
     assert post(client, "save_correction", scan) == 302
     anna.memberships.all().delete()
     correction = Correction.objects.get()

@@ -10,11 +10,13 @@ from covidlit.platform.accounts.models import StudyGroup, User
 from covidlit.platform.accounts.pages import person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
+from covidlit.platform.api.authenticate import check_right
 from covidlit.platform.api.operations import operation
 from covidlit.platform.api.problems import ApiProblem
 from covidlit.platform.api.schemas import Before, JobAnswer, Key, Limit, PageOf, Pseudonym
 from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.take_in import MEASURE
+from covidlit.platform.jobs.again import KINDS, JobRefused
 from covidlit.platform.jobs.models import Job, JobState
 from covidlit.platform.jobs.queue import cancel, enqueue, try_again
 from covidlit.platform.registry.models import Patient
@@ -45,18 +47,23 @@ def job(request: HttpRequest, pk: Key) -> JobAnswer:
 @operation(router, "POST", "/jobs/{int:pk}/cancel", Right.UPLOAD, JobAnswer)
 def cancel_job(request: HttpRequest, pk: Key) -> JobAnswer:
     """Ask a job to end; one that is over stays as it is."""
-    found = _seen(request, pk)
-    if not found.is_over:
-        cancel(found, person(request))
-        found.refresh_from_db()
-    return job_answer(found)
+    cancel(_seen(request, pk), person(request))
+    return job_answer(_seen(request, pk))
 
 
 @operation(router, "POST", "/jobs/{int:pk}/again", Right.UPLOAD, JobAnswer)
 def job_again(request: HttpRequest, pk: Key) -> JobAnswer:
-    """Try a job again that failed or was cancelled; another one stays as it is."""
+    """Try a job again that failed or was cancelled, which needs the right of its kind.
+
+    A job that waits, runs or is done stays as it is. One whose upload, export, correction or
+    sending has another job by now, or that reads a table, is refused (409).
+    """
     found = _seen(request, pk)
-    try_again(found, person(request))
+    check_right(request.auth, KINDS[found.kind].right)
+    try:
+        try_again(found, person(request))
+    except JobRefused as error:
+        raise ApiProblem(409, error.what, where=error.where, fix=error.fix) from error
     return job_answer(_seen(request, pk))
 
 

@@ -14,20 +14,22 @@ from covidlit.platform.registry.models import Scan
 def correct(job: Job, say: Say) -> None:
     """Measure a saved correction; done again it finds its version and does nothing.
 
+    Nor does it where the correction was taken back or dropped, or is measured by another job.
+
     Raises:
         CovidlitError: whoever asked for it may not any more, or the labels cannot be measured.
     """
     rows = Correction.objects.select_related("scan__patient__centre", "corrects", "by")
-    correction = rows.get(pk=job.arguments["correction"])
-    if correction.labelling_id is not None:
+    correction = rows.filter(pk=job.arguments["correction"]).first()
+    if correction is None or correction.job_id != job.pk or correction.labelling_id is not None:
         return
     scan = correction.scan
     may = job.owner is not None and (
         Scan.objects.seen_by(job.owner, Right.CORRECT).filter(pk=scan.pk).exists()
     )
-    if correction.saved_at is None or not may:
+    if not may:
         raise CovidlitError(
-            "it was taken back." if may else "whoever asked for it may not correct this scan now.",
+            "whoever asked for it may not correct this scan now.",
             where=f"correction of scan {scan.scan_id}",
             fix="have somebody who may open the scan and measure it again.",
         )

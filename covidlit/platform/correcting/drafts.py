@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from numpy.typing import NDArray
 
 from covidlit.errors import CovidlitError
@@ -100,40 +100,58 @@ def add_edit(
         LabelError: the edit cannot be, or changes nothing.
         CorrectionRefused: the draft is saved, dropped or full.
     """
-    with transaction.atomic():
-        own = locked(correction)
-        last = own.edits.aggregate(last=Max("number"))["last"] or 0
-        if own.edits.count() >= MOST_EDITS:
-            raise CorrectionRefused(
-                f"it has {MOST_EDITS} edits.", where=str(own), fix="save it, and begin another."
-            )
-        labels = edited(own)
-        if lesion is None:
-            lesion = next_number(own)
-        edit = LabelEdit(kind, lesion, slice_index, contour, class_value, leaves)
-        effect = None
-        before = None
-        if slice_index is not None:
-            plane = planes_of(own.corrects).plane(slice_index)
-            before = labels.slice_at(slice_index, *plane)
-        labels.add(edit)
-        if before is not None and slice_index is not None:
-            after = labels.slice_at(slice_index, *plane)
-            if all(np.array_equal(before[k], after[k]) for k in range(len(after))):
-                raise LabelError(
-                    "it would change nothing on this slice.", where=f"lesion {lesion}",
-                    fix="choose the lesion, or draw where it is to change.",
-                )  # fmt: skip
-            effect = _effect(lesion, *before, *after)
-            n_pixels = int(np.count_nonzero((before[1] != after[1]) | (before[0] != after[0])))
-        else:
-            n_pixels = None
-        row = Edit.objects.create(
-            correction=own, number=last + 1, kind=kind.value, lesion=lesion,
-            slice_index=slice_index, contour=[list(point) for point in contour],
-            class_value=class_value, leaves=leaves, n_pixels=n_pixels,
-        )  # fmt: skip
-        _note(own, "edited lesions", {"edit": row.in_words})
+    while True:  # until no other window was faster
+        seen = as_it_is(correction)
+        row, effect = _made(seen, kind, lesion, slice_index, contour, class_value, leaves)
+        with transaction.atomic():
+            if (own := locked_unchanged(seen)) is not None:
+                row.save()
+                _note(own, "edited lesions", {"edit": row.in_words})
+                return row, effect
+
+
+def _made(
+    own: Correction,
+    kind: EditKind,
+    lesion: int | None,
+    slice_index: int | None,
+    contour: Contour,
+    class_value: int | None,
+    leaves: int | None,
+) -> tuple[Edit, Effect | None]:
+    """The edit after those of the draft as it was seen; not stored yet."""
+    edits = list(own.edits.all())
+    if len(edits) >= MOST_EDITS:
+        raise CorrectionRefused(
+            f"it has {MOST_EDITS} edits.", where=str(own), fix="save it, and begin another."
+        )
+    labels = edited(own)
+    if lesion is None:
+        lesion = next_number(own)
+    edit = LabelEdit(kind, lesion, slice_index, contour, class_value, leaves)
+    effect = None
+    before = None
+    if slice_index is not None:
+        plane = planes_of(own.corrects).plane(slice_index)
+        before = labels.slice_at(slice_index, *plane)
+    labels.add(edit)
+    if before is not None and slice_index is not None:
+        after = labels.slice_at(slice_index, *plane)
+        if all(np.array_equal(before[k], after[k]) for k in range(len(after))):
+            raise LabelError(
+                "it would change nothing on this slice.", where=f"lesion {lesion}",
+                fix="choose the lesion, or draw where it is to change.",
+            )  # fmt: skip
+        effect = _effect(lesion, *before, *after)
+        n_pixels = int(np.count_nonzero((before[1] != after[1]) | (before[0] != after[0])))
+    else:
+        n_pixels = None
+    row = Edit(
+        correction=own, number=max((each.number for each in edits), default=0) + 1,
+        kind=kind.value, lesion=lesion, slice_index=slice_index,
+        contour=[list(point) for point in contour], class_value=class_value, leaves=leaves,
+        n_pixels=n_pixels,
+    )  # fmt: skip
     return row, effect
 
 
@@ -155,17 +173,39 @@ def drop(correction: Correction) -> None:
         own.delete()
 
 
+def as_it_is(correction: Correction) -> Correction:
+    """A draft with its edits as they are now, to work with while others use the database.
+
+    Raises:
+        CorrectionRefused: it is no draft any more.
+    """
+    return _draft(Correction.objects.prefetch_related("edits"), correction)
+
+
 def locked(correction: Correction) -> Correction:
     """A draft, held against other windows for the transaction.
 
     Raises:
         CorrectionRefused: it is no draft any more.
     """
-    rows = Correction.objects.select_for_update(of=("self",))
-    found = rows.select_related("corrects", "scan__patient__centre", "by").filter(
-        pk=correction.pk, saved_at__isnull=True
-    )
-    own = found.first()
+    return _draft(Correction.objects.select_for_update(of=("self",)), correction)
+
+
+def locked_unchanged(seen: Correction) -> Correction | None:
+    """`locked`; None where another window has changed it since it was seen by `as_it_is`.
+
+    Raises:
+        CorrectionRefused: it is no draft any more.
+    """
+    own = locked(seen)
+    last = own.edits.aggregate(last=Max("pk"))["last"]
+    last_seen = max((row.pk for row in seen.edits.all()), default=None)
+    return own if (own.corrects_id, last) == (seen.corrects_id, last_seen) else None
+
+
+def _draft(rows: QuerySet[Correction], correction: Correction) -> Correction:
+    found = rows.select_related("corrects", "scan__patient__centre", "by")
+    own = found.filter(pk=correction.pk, saved_at__isnull=True).first()
     if own is None:
         raise CorrectionRefused(
             "it was saved or dropped in another window.", where="draft", fix="look at the scan."

@@ -32,8 +32,8 @@ def classes_of(labelling: Labelling) -> dict[int, int]:
 
 def edited(correction: Correction) -> EditedLabels:
     """The version that a correction begins with, and its edits that apply there."""
-    rows = correction.edits.filter(left_out="").order_by("number")
-    return EditedLabels(classes_of(correction.corrects), [row.as_label_edit() for row in rows])
+    edits = [row.as_label_edit() for row in correction.edits.all() if not row.left_out]
+    return EditedLabels(classes_of(correction.corrects), edits)
 
 
 def slice_of(correction: Correction, index: int) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -13,7 +12,9 @@ from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.correcting.drafts import (
     CorrectionRefused,
+    as_it_is,
     locked,
+    locked_unchanged,
     next_number,
     waiting_for,
 )
@@ -92,69 +93,74 @@ def renew(correction: Correction) -> list[Edit]:
 
     An edit applies where what it touches, its lesion and the pixels in its contour, is the same on
     both versions. The others are kept in the draft with the reason, and change nothing. New lesions
-    get new numbers where theirs were given meanwhile.
+    get new numbers where theirs were given meanwhile. A draft on the newest version stays as it is.
 
     Raises:
         CorrectionRefused: it is no draft.
     """
-    with transaction.atomic():
-        own = locked(correction)
-        newest = _newest(own.scan)
-        before, own.corrects = own.corrects, newest
-        own.save(update_fields=["corrects"])
-        labels = EditedLabels(classes_of(newest))
-        renamed: dict[int, int] = {}
-        for row in own.edits.order_by("number"):
-            row.left_out = _why_not(row, own, before, labels, renamed)
-            row.save(update_fields=["left_out", "lesion"])
-        left_out = list(own.edits.exclude(left_out=""))
-        _note(own.by, own, "took a draft to", {"left out": len(left_out)})
-    return left_out
+    while True:  # until no other window was faster
+        seen = as_it_is(correction)
+        newest, rows = _newest(seen.scan), list(seen.edits.all())
+        if newest.pk != seen.corrects_id:
+            _apply(rows, seen, newest)
+        left_out = [row for row in rows if row.left_out]
+        with transaction.atomic():
+            if (own := locked_unchanged(seen)) is None:
+                continue
+            if newest.pk != own.corrects_id:
+                own.corrects = newest
+                own.save(update_fields=["corrects"])
+                Edit.objects.bulk_update(rows, ["left_out", "lesion"], batch_size=100)
+                _note(own.by, own, "took a draft to", {"left out": len(left_out)})
+            return left_out
 
 
-def _why_not(
-    row: Edit,
-    own: Correction,
-    before: Labelling,
-    labels: EditedLabels,
-    renamed: dict[int, int],
-) -> str:
-    """Add an edit to `labels`, or say why it does not apply there."""
-    made = row.as_label_edit()
-    if made.kind == EditKind.NEW:
-        is_taken = made.lesion in labels.classes_of or made.lesion in labels.removed
-        renamed[made.lesion] = next_number(own, made.lesion) if is_taken else made.lesion
-    row.lesion = renamed.get(made.lesion, made.lesion)
-    is_of_draft = made.lesion in renamed
-    if not _is_same(made, before, own.corrects, is_of_draft):
-        return OTHERWISE
-    edit = row.as_label_edit()
-    try:
-        labels.add(edit)
-    except LabelError as error:
-        return error.what
-    return ""
+def _apply(rows: list[Edit], own: Correction, newest: Labelling) -> None:
+    """Say of each edit why it does not apply on a version; its lesion may get another number."""
+    otherwise = _otherwise([row.as_label_edit() for row in rows], own.corrects, newest)
+    labels = EditedLabels(classes_of(newest))
+    renamed: dict[int, int] = {}
+    for place, row in enumerate(rows):
+        number = row.lesion
+        if row.kind == EditKind.NEW:
+            is_taken = number in labels.classes_of or number in labels.removed
+            least = max([number, *renamed.values()])
+            renamed[number] = next_number(own, least) if is_taken else number
+        row.lesion = renamed.get(number, number)
+        row.left_out = OTHERWISE if place in otherwise else ""
+        if not row.left_out:
+            try:
+                labels.add(row.as_label_edit())
+            except LabelError as error:
+                row.left_out = error.what
 
 
-def _is_same(edit: LabelEdit, before: Labelling, after: Labelling, is_of_draft: bool) -> bool:
-    """Whether two versions are the same where an edit touches them."""
-    if before.pk == after.pk:
-        return True
+def _otherwise(edits: list[LabelEdit], before: Labelling, after: Labelling) -> set[int]:
+    """Places of the edits that touch what two versions have otherwise; each slice is read once."""
+    drawn = {edit.lesion for edit in edits if edit.kind == EditKind.NEW}
+    # Of a lesion of the draft on all slices: its pixels are those of other edits.
+    asked = [
+        (place, edit)
+        for place, edit in enumerate(edits)
+        if edit.slice_index is not None or edit.lesion not in drawn
+    ]
     old, new = planes_of(before), planes_of(after)
-    indices = range(len(old)) if edit.slice_index is None else (edit.slice_index,)
-    if is_of_draft and edit.slice_index is None:
-        return True  # its pixels are those of other edits, which are asked themselves
-    for index in indices:
+    found: set[int] = set()
+    for index in range(len(old)):
+        own = [(place, edit) for place, edit in asked if edit.concerns(index)]
+        if not own:
+            continue
         (classes, instances), (other_classes, other) = old.plane(index), new.plane(index)
-        about = touched(edit, instances)
-        if not is_of_draft:
-            about |= touched(edit, other)
-        if not (
-            np.array_equal(classes[about], other_classes[about])
-            and np.array_equal(instances[about], other[about])
-        ):
-            return False
-    return True
+        differs = (classes != other_classes) | (instances != other)
+        if not differs.any():
+            continue
+        for place, edit in own:
+            about = touched(edit, instances)
+            if edit.lesion not in drawn:
+                about |= touched(edit, other)
+            if (differs & about).any():
+                found.add(place)
+    return found
 
 
 def _newest(scan: Scan) -> Labelling:
@@ -183,7 +189,7 @@ def _newer(correction: Correction) -> NewerVersion:
 
 def _stuck(correction: Correction) -> Correction:
     rows = Correction.objects.select_for_update(of=("self",)).select_related(
-        "job", "corrects", "scan__patient__centre", "by"
+        "corrects", "scan__patient__centre", "by"
     )
     own = rows.filter(pk=correction.pk, saved_at__isnull=False, labelling__isnull=True).first()
     if own is None or own.job is None or not own.job.is_over:

@@ -73,8 +73,6 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     except CovidlitError as error:
         return _refused(request, scan, str(error))
     said = f"{row.in_words.capitalize()}. {_in_words(effect)}".strip()
-    if _wants_json(request):
-        return JsonResponse({"edit": row.number, "lesion": row.lesion, "said": said})
     messages.success(request, said)
     # What was drawn as new goes on as the same lesion on the next slice.
     following = {EditKind.NEW: {"lesion": row.lesion, "kind": EditKind.ADD.value}}
@@ -210,14 +208,8 @@ def _in_words(effect: Effect | None) -> str:
     return " ".join(said)
 
 
-def _wants_json(request: HttpRequest) -> bool:
-    return request.headers.get("accept") == "application/json"
-
-
 def _refused(request: HttpRequest, scan: Scan, why: str, status: int = 400) -> HttpResponse:
     """The page again, with the reason and what was entered."""
-    if _wants_json(request):
-        return JsonResponse({"error": why}, status=status)
     messages.error(request, why)
     desk = desk_of(scan, person(request), request.POST)
     return render(request, "correct.html", desk, status=status)

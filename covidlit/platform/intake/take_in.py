@@ -41,6 +41,8 @@ def take_in(job: Job, say: Say) -> None:
         CovidlitError: nothing of it could be read.
     """
     upload = Upload.objects.get(pk=job.arguments["upload"])
+    if upload.job_id != job.pk:  # another job takes it in, with the files that are there
+        return
     files = folder_of(upload) / "files"
     if not files.is_dir():
         if upload.n_taken or upload.n_known or upload.refused.exists():

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from covidlit.platform.accounts.models import Centre, StudyGroup, User
 from covidlit.platform.audit.trail import record
+from covidlit.platform.jobs.again import check
 from covidlit.platform.jobs.models import Job, JobState
 from covidlit.platform.jobs.tasks import perform
 
@@ -32,11 +33,16 @@ def enqueue(
 
 
 def try_again(job: Job, who: User) -> None:
-    """Let a job that failed or was cancelled wait again; of several who ask at once the first."""
+    """Let a job that failed or was cancelled wait again; of several who ask at once the first.
+
+    Raises:
+        PermissionDenied, JobRefused: see `again.check`.
+    """
     with transaction.atomic():
-        changed = Job.objects.filter(
-            pk=job.pk, state__in=(JobState.FAILED, JobState.CANCELLED)
-        ).update(
+        ended = Job.objects.filter(pk=job.pk, state__in=(JobState.FAILED, JobState.CANCELLED))
+        if ended.exists():
+            check(job, who)
+        changed = ended.update(
             state=JobState.WAITING, attempts=0, cancel_asked=False, message="", progress="",
             share_done=0.0, started_at=None, heartbeat_at=None, ended_at=None,
         )  # fmt: skip
@@ -46,10 +52,11 @@ def try_again(job: Job, who: User) -> None:
 
 
 def cancel(job: Job, who: User) -> None:
-    """Ask that a job ends; one that waits ends at once."""
+    """Ask that a job ends; one that waits ends at once, one that is over stays as it is."""
     with transaction.atomic():
-        Job.objects.filter(pk=job.pk, state=JobState.WAITING).update(
+        own = Job.objects.filter(pk=job.pk)
+        changed = own.filter(state=JobState.WAITING).update(
             state=JobState.CANCELLED, ended_at=timezone.now()
-        )
-        Job.objects.filter(pk=job.pk, state=JobState.RUNNING).update(cancel_asked=True)
-        record(who, "cancelled the job", str(job.pk), str(job.centre), {"kind": job.kind})
+        ) or own.filter(state=JobState.RUNNING, cancel_asked=False).update(cancel_asked=True)
+        if changed:
+            record(who, "cancelled the job", str(job.pk), str(job.centre), {"kind": job.kind})

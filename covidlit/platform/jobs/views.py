@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -10,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
+from covidlit.platform.jobs.again import JobRefused, which
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.queue import cancel, try_again
 
@@ -23,7 +25,8 @@ def jobs(request: HttpRequest) -> HttpResponse:
     rows = Job.objects.seen_by(person(request), Right.UPLOAD)
     rows = rows.select_related("owner", "centre", "study_group")
     shown = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "jobs.html", {"shown": shown})
+    own = {"shown": shown, "again": which(shown, person(request))}
+    return render(request, "jobs.html", own)
 
 
 @require_POST
@@ -37,7 +40,10 @@ def end(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @page(Right.UPLOAD)
 def again(request: HttpRequest, pk: int) -> HttpResponse:
-    """Try a job again that failed or was cancelled."""
+    """Try a job again that failed or was cancelled, with the right that its kind needs."""
     user = person(request)
-    try_again(one_seen_by(Job.objects.all(), user, Right.UPLOAD, pk=pk), user)
+    try:
+        try_again(one_seen_by(Job.objects.all(), user, Right.UPLOAD, pk=pk), user)
+    except JobRefused as error:
+        messages.error(request, str(error))
     return redirect("jobs")

@@ -106,7 +106,8 @@ async function watch(version) {
   const answer = await fetch(measured.dataset.state);
   if (!answer.ok) return;
   const now = await answer.json();
-  if (version !== undefined && (now.version !== version || now.state === "failed")) {
+  const ended = now.state === "failed" || now.state === "cancelled";
+  if (version !== undefined && (now.version !== version || ended)) {
     location.reload();
     return;
   }
