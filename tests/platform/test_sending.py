@@ -108,6 +108,25 @@ def test_a_page_shows_what_is_sent_and_only_that_is(
     assert "sent" in client.get(shown["Location"]).content.decode()
 
 
+def test_what_is_on_its_way_is_not_sent_a_second_time(
+    own: Hospital, labelling: Labelling, server: WebArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, other = archive(server), archive(server, name="other")
+    set_archives(monkeypatch, first, other)
+    sending, job = confirmed(own, first, labelling)
+    assert confirmed(own, first, labelling) == (sending, job)
+    assert Entry.objects.filter(action="confirmed a sending").count() == 1
+    address = reverse("confirm_sending", kwargs={"pk": own.scans[0].pk})
+    one = objects_of(labelling)[0].sop_instance_uid
+    own.client(Role.PHYSICIAN).post(
+        address, {"labelling": labelling.pk, "archive": "pacs", "object": [one]}
+    )
+    confirmed(own, other, labelling)
+    assert Sending.objects.count() == 3  # other objects, and another archive
+    send(job, quiet)
+    assert confirmed(own, first, labelling)[0] != sending  # it was sent: now it is sent anew
+
+
 def _failed(uid: str = "", reason: int = 0xA700) -> bytes:
     item: dict[str, Any] = {"00081197": {"vr": "US", "Value": [reason]}}
     if uid:

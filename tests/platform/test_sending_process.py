@@ -27,6 +27,26 @@ labelling = Labelling.objects.get()
 uids = {each.sop_instance_uid for each in objects_of(labelling)}
 confirm(User.objects.get(username="doctor"), labelling, archives_for(labelling)[0], uids)
 """
+_CONFIRM_AT_ONCE = """
+import threading
+from django.db import connection
+from covidlit.platform.accounts.models import User
+from covidlit.platform.registry.models import Labelling
+from covidlit.platform.sending.confirm import confirm
+from covidlit.platform.sending.dicom_objects import objects_of
+from covidlit.platform.sending.send import archives_for
+labelling, doctor = Labelling.objects.get(), User.objects.get(username="doctor")
+uids = {each.sop_instance_uid for each in objects_of(labelling)}
+barrier, found = threading.Barrier(4), []
+def rush():
+    barrier.wait(60)
+    found.append(confirm(doctor, labelling, archives_for(labelling)[0], uids).pk)
+    connection.close()
+threads = [threading.Thread(target=rush) for _ in range(4)]
+[each.start() for each in threads]
+[each.join() for each in threads]
+assert len(found) == 4 and len(set(found)) == 1, found
+"""
 _TAKE_IN = """
 import shutil
 from covidlit.platform.accounts.models import Centre, StudyGroup
@@ -132,6 +152,11 @@ def test_a_sending_that_was_killed_goes_on_with_the_rest(measured: Platform) -> 
         assert len(server.asked) == len(there) + 1
     sent = measured.rows("SELECT count(*) FROM audit_entry WHERE action = 'sent'")
     assert sent == [(len(there),)]
+
+
+def test_of_many_confirmations_at_once_one_is_sent(measured: Platform) -> None:
+    set_archive(measured, 'kind = "dicomweb"\nurl = "http://127.0.0.1:9/at-once"')
+    measured.script(_CONFIRM_AT_ONCE)
 
 
 @pytest.mark.skipif(MISSING, reason="Orthanc with its DICOMweb plugin is not installed")

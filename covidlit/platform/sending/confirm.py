@@ -11,6 +11,7 @@ from covidlit.platform.accounts.models import StudyGroup, User
 from covidlit.platform.accounts.places import places_with
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
+from covidlit.platform.jobs.models import JobState
 from covidlit.platform.jobs.queue import enqueue
 from covidlit.platform.registry.models import Labelling, Patient
 from covidlit.platform.sending.dicom_objects import objects_of
@@ -21,7 +22,7 @@ KIND = "send"
 
 
 def confirm(who: User, labelling: Labelling, archive: Archive, uids: Collection[str]) -> Sending:
-    """Have objects sent.
+    """Have objects sent; confirmed while the same are on their way there, it is that sending.
 
     Args:
         who: confirms it; may send the scan.
@@ -38,15 +39,19 @@ def confirm(who: User, labelling: Labelling, archive: Archive, uids: Collection[
             "no object was chosen, or not all that were are there any more.",
             where="objects", fix="look at the list again.",
         )  # fmt: skip
+    sums = {each.sop_instance_uid: each.sha256() for each in wanted}
     scan = labelling.scan
     with transaction.atomic():
+        Labelling.objects.select_for_update().get(pk=labelling.pk)  # of two at once one waits here
+        if (under_way := _under_way(labelling, archive, sums)) is not None:
+            return under_way
         sending = Sending.objects.create(
             labelling=labelling, archive=archive.name, address=archive.address, confirmed_by=who
         )
         SentObject.objects.bulk_create(
             SentObject(
                 sending=sending, file=each.name, kind=each.kind, n_bytes=each.n_bytes,
-                sop_instance_uid=each.sop_instance_uid, sha256=each.sha256(),
+                sop_instance_uid=each.sop_instance_uid, sha256=sums[each.sop_instance_uid],
             )
             for each in wanted
         )  # fmt: skip
@@ -57,6 +62,19 @@ def confirm(who: User, labelling: Labelling, archive: Archive, uids: Collection[
              "version": labelling.version, "objects": [each.name for each in wanted]},
         )  # fmt: skip
     return sending
+
+
+def _under_way(labelling: Labelling, archive: Archive, sums: dict[str, str]) -> Sending | None:
+    """The sending of exactly these objects to this archive that is not over."""
+    waiting = SentObject.objects.exclude(state=SentState.SENT)
+    found = labelling.sendings.filter(
+        archive=archive.name, address=archive.address, parts__in=waiting,
+        job__state__in=(JobState.WAITING, JobState.RUNNING),
+    )  # fmt: skip
+    for sending in found.distinct():
+        if dict(sending.parts.values_list("sop_instance_uid", "sha256")) == sums:
+            return sending
+    return None
 
 
 def try_again(who: User, sending: Sending) -> bool:
