@@ -275,6 +275,11 @@ def restore(
         f"The platform of {done.about.made_at} is in {folder}; {done.n_jobs} jobs wait, and "
         f"everybody has to log in again. Start it: covidlit platform serve {folder}"
     )
+    if done.n_held:
+        typer.echo(
+            f"{done.n_held} jobs that were to send to archives or fetch from them were cancelled; "
+            "trying one again under Jobs begins it."
+        )
     if done.missing:
         typer.echo(f"The backup does not hold: {', '.join(done.missing[:10])}", err=True)
         raise typer.Exit(1)

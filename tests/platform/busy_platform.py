@@ -36,6 +36,8 @@ def write() -> None:
     user, centre, group = User.objects.get(), Centre.objects.get(), StudyGroup.objects.get()
     place = {"owner": user, "centre": centre, "study_group": group}
     Job.objects.get_or_create(kind="never ends", state=JobState.RUNNING, **place)
+    Job.objects.get_or_create(kind="send", state=JobState.WAITING, **place)
+    Job.objects.get_or_create(kind="fetch", state=JobState.RUNNING, **place)
     header = Path(str(get_testdata_file("CT_small.dcm")))
     assert dcmread(header).PatientID
     for number in count():
@@ -62,10 +64,13 @@ def told() -> None:
         if not (file := folder_of(upload) / "files/scan/1.dcm").is_file()
         or file.read_bytes() != CONTENT
     ]
-    states = list(Job.objects.exclude(state=JobState.DONE).values_list("state", flat=True))
+    held = Job.objects.filter(state=JobState.CANCELLED).exclude(message="")
+    going = Job.objects.exclude(state__in=(JobState.DONE, JobState.CANCELLED))
+    states = list(going.values_list("state", flat=True))
     found = {
         "scans": Scan.objects.count(), "missing": missing_files(), "lost_uploads": lost,
         "broken": first_broken(), "states": sorted(set(states)),
+        "held": sorted(held.values_list("kind", flat=True)),
     }  # fmt: skip
     sys.stdout.write(json.dumps(found))
 

@@ -92,6 +92,8 @@ def test_what_is_restored_is_whole_though_it_was_being_worked_on(
     assert found["scans"] >= 5
     assert (found["missing"], found["lost_uploads"], found["broken"]) == ([], [], None)
     assert found["states"] == ["waiting"]
+    # A copy does not speak to archives until a person has it do so.
+    assert (found["held"], done.n_held) == (["fetch", "send"], 2)
     assert (target / "received/batch/1.dcm").read_bytes() == b"by C-STORE"
     # The patients' pseudonyms go on to be the same, and nobody else reads any of it.
     for key in ("secret.key",):

@@ -40,11 +40,13 @@ class Restored(NamedTuple):
     Args:
         about: the backup.
         n_jobs: that ran or waited, and wait now.
+        n_held: that were to send to archives or fetch from them, and were cancelled.
         missing: files that rows name and that were not in the backup either.
     """
 
     about: About
     n_jobs: int
+    n_held: int
     missing: list[str]
 
 
@@ -65,7 +67,8 @@ def restore(
 ) -> Restored:
     """Make a platform from a backup.
 
-    Everybody has to log in again, and jobs that ran are waiting again.
+    Everybody has to log in again, and jobs that ran are waiting again, but for those that send to
+    archives or fetch from them: they are cancelled until a person has them tried again.
 
     Args:
         backup: what `backup` wrote.
@@ -94,7 +97,7 @@ def restore(
             f"it was not restored: {error.strerror or error}.", where=error.filename or target,
             fix="check the folder and its permissions.",
         ) from error  # fmt: skip
-    return Restored(about, told["jobs"], told["missing"])
+    return Restored(about, told["jobs"], told["held"], told["missing"])
 
 
 def _read(backup: Path, target: Path | None) -> About:
