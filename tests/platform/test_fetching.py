@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from sending_world import WebArchive, quiet, set_archives, web_archive, write_ob
 from covidlit.errors import CovidlitError
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.audit.models import Entry
+from covidlit.platform.dicom_in import views
 from covidlit.platform.dicom_in.fetch import fetch
 from covidlit.platform.intake.models import Upload
 from covidlit.platform.intake.receiving import folder_of, remove_files
@@ -201,6 +203,25 @@ def test_a_search_that_is_answered_oddly_has_a_message(
     assert answer.status_code == 200
     text = answer.content.decode()
     assert "something else than a list" in text or "none of this patient" in text
+
+
+def test_a_search_takes_no_longer_than_it_may(
+    own: Hospital, server: WebArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_archives(monkeypatch, archive(server))
+    monkeypatch.setattr(views, "LONGEST_SEARCH", 1.0)
+    study = {"00100020": {"vr": "LO", "Value": ["secret-north"]}}
+    found = [{**study, "0020000D": {"vr": "UI", "Value": [f"1.2.{n}"]}} for n in range(20)]
+
+    def slow(path: str) -> Any:  # each answer is there in time, and all of them are not
+        time.sleep(0.3)
+        return 200, {}, json.dumps(found).encode()
+
+    server.answer = slow
+    begun = time.monotonic()
+    answer = ask(own, "search_archive", patient_id="secret-north")
+    assert time.monotonic() - begun < 4.0  # and not 6
+    assert "did not answer in time" in answer.content.decode()
 
 
 def test_only_those_who_may_fetch_and_only_from_archives_for_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from receiver_platform import Platform, until
 from sending_world import LABEL_MAP, dcmtk, free_port, wait_for, write_object
+
+from covidlit.platform.dicom_in.scp import MOST_SILENT
 
 pytestmark = pytest.mark.slow
 
@@ -105,6 +108,66 @@ def test_strangers_are_rejected(platform: Platform, series: list[Path]) -> None:
         assert line.is_rejected
     assert platform.uploads() == []
     assert platform.left() == []
+
+
+def silent(port: int, n: int, said: bytes = b"") -> list[socket.socket]:
+    """Connections that ask for nothing."""
+    lines = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(n)]
+    for line in lines:
+        line.sendall(said)
+    return lines
+
+
+def ended(line: socket.socket) -> bool:
+    try:
+        return line.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize("said", [b"", b"\x01"], ids=["nothing", "part of a request"])
+def test_silent_connections_keep_nobody_out(
+    said: bytes, platform: Platform, series: list[Path]
+) -> None:
+    with platform.receiver():
+        lines = silent(platform.port, 2 * MOST_SILENT, said)
+        time.sleep(0.5)
+        assert send(platform.port, series) == [0] * 4
+        assert all(ended(line) for line in lines[:MOST_SILENT])  # the oldest of too many
+        if not said:
+            assert all(ended(line) for line in lines)  # and the rest after some seconds
+        for line in lines:
+            line.close()
+        # The limit is of those that were let in.
+        own = [
+            calling().associate("127.0.0.1", platform.port, ae_title="PLATFORM") for _ in range(11)
+        ]
+        assert [each.is_established for each in own] == [True] * 10 + [False]
+        own[0].release()
+
+        def let_in() -> bool:
+            own.append(calling().associate("127.0.0.1", platform.port, ae_title="PLATFORM"))
+            return own[-1].is_established
+
+        until(let_in)
+        for each in own[1:]:
+            each.abort()
+
+
+def test_hosts_that_may_not_send_are_not_listened_to(platform: Platform) -> None:
+    known = (platform.root / "platform.toml").read_text()
+    for address, listens in (("192.0.2.7", False), ("", True)):
+        text = known.replace('address = "127.0.0.1"', f'address = "{address}"')
+        (platform.root / "platform.toml").write_text(text)
+        with platform.receiver():
+            (line,) = silent(platform.port, 1)
+            line.settimeout(2)
+            if listens:
+                with pytest.raises(TimeoutError):
+                    line.recv(1)
+            else:
+                assert ended(line)
+            line.close()
 
 
 def test_what_was_answered_as_kept_survives_a_kill(platform: Platform, series: list[Path]) -> None:

@@ -75,6 +75,9 @@ def receive(own: ReceiverSettings, say_ready: bool = True) -> None:
                 open_now[0] = _look(spool, own, centre, group, open_now[0])
         finally:
             server.shutdown()
+            for association in server.active_associations:
+                if association.is_established:  # else it ends by itself within seconds
+                    association.abort()
 
 
 def _look(

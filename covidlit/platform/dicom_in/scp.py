@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pynetdicom import (
@@ -26,6 +29,11 @@ log = logging.getLogger(__name__)
 
 SUCCESS, NO_ROOM, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xC000
 _REJECTED_FOR_GOOD, _REJECTED_FOR_NOW = (0x01, 0x01, 0x03), (0x02, 0x03, 0x01)
+_REJECTED_AS_ONE_TOO_MANY = (0x02, 0x03, 0x02)
+_ASK_SECONDS, _QUIET_SECONDS = 5, 60
+"""After so long a connection ends that has asked for nothing, and one that brings nothing more."""
+MOST_SILENT = 20
+"""Connections that have asked for nothing yet."""
 _OVERHEAD = 1.1
 """Bytes on the line for each byte of objects, at most."""
 
@@ -52,6 +60,7 @@ class StorageReceiver:
     ) -> None:
         self._settings, self._spool, self._may_receive = settings, spool, may_receive
         self._lines: dict[Association, _Line] = {}
+        self._silent: dict[Association, socket.socket] = {}
         self._lock = threading.Lock()
         # Objects are written as they come, on the disk on which they stay: none fills the memory.
         _config.STORE_RECV_CHUNKED_DATASET = True
@@ -66,7 +75,8 @@ class StorageReceiver:
         """
         entity = AE(ae_title=self._settings.ae_title)
         entity.require_called_aet = True
-        entity.maximum_associations = self._settings.max_associations
+        entity.acse_timeout, entity.network_timeout = _ASK_SECONDS, _QUIET_SECONDS
+        entity.maximum_associations = sys.maxsize  # by which silent connections would count
         for context in AllStoragePresentationContexts:
             entity.add_supported_context(str(context.abstract_syntax), ALL_TRANSFER_SYNTAXES)
         entity.add_supported_context(Verification)
@@ -74,6 +84,7 @@ class StorageReceiver:
             (self._settings.host, self._settings.port),
             block=False,
             evt_handlers=[
+                (evt.EVT_CONN_OPEN, self._opened),
                 (evt.EVT_REQUESTED, self._asked),
                 (evt.EVT_ACCEPTED, self._let_in),
                 (evt.EVT_DATA_RECV, self._count),
@@ -86,15 +97,33 @@ class StorageReceiver:
         assert isinstance(server, ThreadedAssociationServer)
         return server
 
+    def _opened(self, event: evt.Event) -> None:
+        """End connections of hosts that may not send, and the longest silent of too many."""
+        association = event.assoc
+        if not self._settings.may_connect(str(association.requestor.address)):
+            association.acse_timeout = 0  # it is not waited for
+            return
+        line = association.dul.socket.socket
+        line.settimeout(_QUIET_SECONDS)  # also in the midst of a message
+        with self._lock:
+            self._silent[association] = line
+            if len(self._silent) > MOST_SILENT:  # whoever is to send asks at once: never the newest
+                _hang_up(self._silent.pop(next(iter(self._silent))))
+
     def _asked(self, event: evt.Event) -> None:
         """Reject callers that are not known, and all while the platform takes nothing."""
         request = event.assoc.requestor
+        with self._lock:
+            self._silent.pop(event.assoc, None)
+            n_lines = sum(each.is_alive() for each in self._lines)
         title = str(getattr(request.primitive, "calling_ae_title", "")).strip()
         if not self._settings.lets_in(title, str(request.address)):
             log.warning("A caller that is not in [receiver] callers was rejected.")
             _reject(event.assoc, _REJECTED_FOR_GOOD)
         elif not self._may_receive():
             _reject(event.assoc, _REJECTED_FOR_NOW)
+        elif n_lines >= self._settings.max_associations:
+            _reject(event.assoc, _REJECTED_AS_ONE_TOO_MANY)
 
     def _let_in(self, event: evt.Event) -> None:
         request = event.assoc.requestor
@@ -104,6 +133,7 @@ class StorageReceiver:
 
     def _ended(self, event: evt.Event) -> None:
         with self._lock:
+            self._silent.pop(event.assoc, None)
             line = self._lines.pop(event.assoc, None)
         if line is not None:
             self._spool.end(line.batch)
@@ -135,3 +165,8 @@ class StorageReceiver:
 def _reject(association: Association, why: tuple[int, int, int]) -> None:
     association.acse.send_reject(*why)
     association.kill()  # which waits until it is sent: else the connection ends without a word
+
+
+def _hang_up(line: socket.socket) -> None:
+    with suppress(OSError):  # it has ended by itself
+        line.shutdown(socket.SHUT_RDWR)

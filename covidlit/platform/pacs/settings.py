@@ -181,6 +181,10 @@ class ReceiverSettings(_Strict):
     settle_seconds: float = Field(default=10.0, ge=0)
     max_associations: int = Field(default=10, ge=1)
 
+    def may_connect(self, address: str) -> bool:
+        """Whether a caller may come from an address."""
+        return any(caller.address in ("", address) for caller in self.callers)
+
     def lets_in(self, ae_title: str, address: str) -> bool:
         """Whether a caller may send."""
         return any(

@@ -11,7 +11,9 @@ import json
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -50,13 +52,15 @@ class Web:
 
     Args:
         archive: of the settings.
+        longest_seconds: that all requests together may take; afterwards it counts as gone.
 
     Raises:
         ConfigError: its password or token cannot be read.
     """
 
-    def __init__(self, archive: DicomwebArchive) -> None:
+    def __init__(self, archive: DicomwebArchive, longest_seconds: float = inf) -> None:
         self._archive = archive
+        self._ends = monotonic() + longest_seconds
         self._session = requests.Session()
         self._session.trust_env = False  # neither proxies nor passwords of the machine's account
         self._session.verify = archive.ca_file or True
@@ -103,7 +107,7 @@ class Web:
             Refused: another status, or an answer that is too long.
         """
         with self._answered(method, path, query, headers, body, also) as answer:
-            content = b"".join(_limited(answer, MOST_JSON, self._where))
+            content = b"".join(self._limited(answer, MOST_JSON))
             return Answer(answer.status_code, answer.headers.get("Content-Type", ""), content)
 
     def download(self, path: str, accept: str, target: Path, most_bytes: int) -> str:
@@ -117,7 +121,7 @@ class Web:
             self._answered("GET", path, None, headers, None, ()) as answer,
             target.open("wb") as file,
         ):
-            for piece in _limited(answer, most_bytes, self._where):
+            for piece in self._limited(answer, most_bytes):
                 file.write(piece)
             return str(answer.headers.get("Content-Type", ""))
 
@@ -153,7 +157,7 @@ class Web:
         try:
             with self._session.request(
                 method, f"{self._archive.url}/{path}", params=query, headers=headers, data=body,
-                timeout=(_CONNECT_SECONDS, self._archive.timeout_seconds),
+                timeout=(self._left(_CONNECT_SECONDS), self._left(self._archive.timeout_seconds)),
                 allow_redirects=False, stream=True,
             ) as answer:  # fmt: skip
                 _check(answer.status_code, also, where)
@@ -164,9 +168,7 @@ class Web:
                 fix="name the certificate of the hospital in ca_file.",
             ) from None  # fmt: skip
         except requests.Timeout:
-            raise Unreachable(
-                "it did not answer in time.", where=where, fix="see whether it runs."
-            ) from None
+            raise self._too_late() from None
         except (
             requests.exceptions.ChunkedEncodingError,
             requests.ConnectionError,
@@ -182,6 +184,30 @@ class Web:
                     "its answer breaks the rules of HTTP.", where=where, fix=_LOOK_AT_URL
                 ) from None
             raise  # the machine's: a certificate that is not there, a disk that is full
+
+    def _limited(self, answer: requests.Response, most_bytes: int) -> Iterator[bytes]:
+        total = 0
+        for piece in answer.iter_content(_CHUNK):
+            self._left(inf)
+            total += len(piece)
+            if total > most_bytes:
+                raise Refused(
+                    f"its answer is longer than {most_bytes / 2**20:,.0f} MiB.", where=self._where,
+                    fix="fetch less at a time, or see whether it is the archive that answers.",
+                )  # fmt: skip
+            yield piece
+
+    def _left(self, seconds: float) -> float:
+        """How much is left of a time, or of that of all requests where it is less."""
+        left = self._ends - monotonic()
+        if left <= 0:
+            raise self._too_late()
+        return min(seconds, left)
+
+    def _too_late(self) -> Unreachable:
+        return Unreachable(
+            "it did not answer in time.", where=self._where, fix="see whether it runs."
+        )
 
     @property
     def _where(self) -> str:
@@ -215,15 +241,3 @@ def _check(status: int, also: tuple[int, ...], where: str) -> None:
     if status in _LATER:
         raise Unreachable(f"it is busy or not ready ({status}).", where=where, fix="wait.")
     raise Refused(f"it answered with the status {status}.", where=where, fix=_LOOK_AT_URL)
-
-
-def _limited(answer: requests.Response, most_bytes: int, where: str) -> Iterator[bytes]:
-    total = 0
-    for piece in answer.iter_content(_CHUNK):
-        total += len(piece)
-        if total > most_bytes:
-            raise Refused(
-                f"its answer is longer than {most_bytes / 2**20:,.0f} MiB.", where=where,
-                fix="fetch less at a time, or see whether it is the archive that answers.",
-            )  # fmt: skip
-        yield piece
