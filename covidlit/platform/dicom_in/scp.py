@@ -103,7 +103,10 @@ class StorageReceiver:
         if not self._settings.may_connect(str(association.requestor.address)):
             association.acse_timeout = 0  # it is not waited for
             return
-        line = association.dul.socket.socket
+        own = association.dul.socket
+        line = own.socket if own is not None else None
+        if line is None:
+            return  # it has ended already
         line.settimeout(_QUIET_SECONDS)  # also in the midst of a message
         with self._lock:
             self._silent[association] = line
