@@ -139,9 +139,15 @@ def test_what_is_wrong_its_owner_alone_sees(own: Hospital) -> None:
     assert table.job.state == "failed"
     assert "H-1" not in table.job.message + str(table.job.arguments)
     address = reverse("clinical_table", args=[table.pk])
-    assert "haemoglobin_g_per_l" in own.client(Role.PHYSICIAN).get(address).content.decode()
+    page = own.client(Role.PHYSICIAN).get(address).content.decode()
+    assert "haemoglobin_g_per_l" in page
+    assert table.said.startswith("1 problem(s)")
+    assert str(folder_of(table)) not in table.said
     seen = own.client(Role.ADMINISTRATOR).get(address).content.decode()
     assert "haemoglobin" not in seen
+    for each in (page, seen):  # it sends nobody to the page that he is on
+        assert "failed: the table cannot be read." in each
+        assert "its page tells" not in each
     assert "its owner" not in own.client(Role.PHYSICIAN).get("/").content.decode()
     assert not ClinicalRow.objects.exists()
     assert not folder_of(table).exists()

@@ -71,7 +71,8 @@ def read_table(job: Job, say: Say) -> None:
         source = read_source(path, mapping_of(table.mapping), "auto")
     except CovidlitError as error:
         # The reader names the file by its place here, which tells people nothing.
-        ClinicalTable.objects.filter(pk=table.pk).update(said=str(error).replace(f"{path}", "it"))
+        said = str(error).removeprefix(f"{path}: ").replace(f"{path}", "the table")
+        ClinicalTable.objects.filter(pk=table.pk).update(said=said)
         settings.FOLDER.remove(folder_of(table))  # it names patients
         raise ConfigError(
             "the table cannot be read.", where=str(table),

@@ -69,7 +69,8 @@ async function watch() {
   const answer = await fetch(waiting.dataset.job);
   if (!answer.ok) return;
   const job = await answer.json();
-  waiting.textContent = [job.state, job.progress, job.message].filter(Boolean).join(": ");
+  const more = [job.progress, job.message].filter(Boolean).join(". ");
+  waiting.textContent = [job.state, more].filter(Boolean).join(": ");
   if (job.is_over) {
     if (watch.running) location.reload();
     return;
