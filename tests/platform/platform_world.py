@@ -60,6 +60,7 @@ def hospital(name: str, group: StudyGroup | None = None) -> Hospital:
     )  # fmt: skip
     scans = [scan_of(patient, day, volume_ml=10.0 * day) for day in (1, 20)]
     owner = make_user(f"{name}-owner", PASSWORD)
+    give_role(owner, Role.DEVICE, centre, group)
     upload = Upload.objects.create(owner=owner, centre=centre, study_group=group)
     job = Job.objects.create(kind="measure", owner=owner, centre=centre, study_group=group)
     table = ClinicalTable.objects.create(owner=owner, centre=centre, study_group=group, job=job)

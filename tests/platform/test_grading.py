@@ -117,7 +117,6 @@ def test_the_whole_way_of_a_scan(own: Hospital) -> None:
         ({**GOOD, "number": "x"}, 400),
         ({**GOOD, "number": ""}, 400),
         ({**GOOD, "version": "99999999999999999999999"}, 409),
-        ({**GOOD, "comment": "a\x00b"}, 400),
         ({**GOOD, "comment": "x" * 501}, 400),
         ({**GOOD, "severity": "none at all"}, 400),
     ],

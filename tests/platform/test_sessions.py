@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
-from platform_world import PASSWORD
+from platform_world import PASSWORD, hospital
 
 from covidlit.errors import ConfigError
 from covidlit.platform.accounts.access import restore_administrator
@@ -143,3 +143,10 @@ def test_pages_forbid_scripts_frames_and_other_hosts() -> None:
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert b"<script>" not in answer.content
     assert Client().get("/", headers={"host": "elsewhere.example"}).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/?search=a%00b", "/patients/P%00/"])
+def test_a_null_character_is_refused_before_it_comes_to_the_database(path: str) -> None:
+    client = hospital("north").client(Role.READER)
+    assert client.get(path).status_code == 400
+    assert client.post("/account/login/", {"login": "a\0b", "password": "x"}).status_code == 400

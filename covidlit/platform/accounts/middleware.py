@@ -107,10 +107,10 @@ class WithoutNulls:
 
 
 def _has_null(request: HttpRequest) -> bool:
+    if request.path.startswith("/api/"):  # which says itself what is wrong, and where
+        return False
     if "\0" in request.path or "\0" in unquote(request.META.get("QUERY_STRING", "")):
         return True
-    if request.content_type == "application/json":
-        return b"\\u0000" in request.body
     forms = ("application/x-www-form-urlencoded", "multipart/form-data")
     if request.method != "POST" or request.content_type not in forms:
         return False
