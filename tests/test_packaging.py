@@ -51,7 +51,9 @@ def test_nothing_is_imported_or_named_that_only_a_developer_has() -> None:
     installed, distributions = _brought_along(), packages_distributions()
     # Imported where their extra is asked for.
     extras = {"dask", "distributed", "ray", "tabm"}
-    extras |= {"django", "allauth", "django_tasks", "django_tasks_db"}  # by the platform
+    # By the platform:
+    extras |= {"django", "allauth", "django_tasks", "django_tasks_db", "ninja", "pynetdicom"}
+    extras |= {"prometheus_client", "psycopg", "ldap", "django_auth_ldap"}
     imported: set[str] = set()
     for path in (ROOT / "covidlit").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

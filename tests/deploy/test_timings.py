@@ -42,13 +42,13 @@ def test_steps_other_and_overlap_add_up_to_the_total(monkeypatch: pytest.MonkeyP
 
 
 def test_a_prediction_says_what_each_step_took(checkpoint: Path, scans: Path) -> None:
+    start = time.perf_counter()
     timings, called = Timings(), []
 
     def on_scored(source: ScanSource, scan: Scan, prepared: Prepared, score: Any) -> None:
         called.append((source.scan_id, score, prepared.array.shape, scan.hu.ndim))
         time.sleep(0.01)
 
-    start = time.perf_counter()
     table = predict(checkpoint, scans, on_scored=on_scored, timings=timings)
     elapsed = time.perf_counter() - start
     assert timings.n_scans == len(table) == 5
