@@ -48,18 +48,26 @@ class Platform:
         path.write_text(text)
 
     def start(self, quiet: bool = True) -> None:
-        """Start it, and wait until it is well."""
+        """Start it, and wait until it is well.
+
+        What is left of one that was killed may hold the port for a moment, and answer: then it is
+        started again.
+        """
         said = subprocess.DEVNULL if quiet else None
-        self._own = subprocess.Popen(
-            [sys.executable, "-m", "covidlit", "platform", "serve", str(self.root), "--port",
-             str(self.port)],
-            env=self._environment(), stdout=said, stderr=said,
-        )  # fmt: skip
         last = time.monotonic() + WELL_SECONDS
-        while not self.is_well():
-            assert time.monotonic() < last, "it does not answer"
-            assert self._own.poll() is None, "it ended"
-            time.sleep(0.2)
+        while True:
+            self._own = subprocess.Popen(
+                [sys.executable, "-m", "covidlit", "platform", "serve", str(self.root), "--port",
+                 str(self.port)],
+                env=self._environment(), stdout=said, stderr=said,
+            )  # fmt: skip
+            while self._own.poll() is None and not self.is_well():
+                assert time.monotonic() < last, "it does not answer"
+                time.sleep(0.2)
+            time.sleep(3)
+            if self._own.poll() is None and self.is_well():
+                return
+            assert time.monotonic() < last, "it ended"
 
     def is_well(self) -> bool:
         """Whether it says so."""
