@@ -1,82 +1,33 @@
-"""Drafts of corrections: edits, undo, conflicts, what is refused, and who may."""
+"""Drafts of corrections: edits, undo, what is refused, versions, and who may."""
 
 from __future__ import annotations
 
-import html
 import io
-import re
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
+from correcting_drafts import NEW, SQUARE, annotator, became, draft, page, refused, told
 from correcting_world import circle, edit, post
 from django.conf import settings
-from django.db import connection
-from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
-from numpy.typing import NDArray
 from PIL import Image
-from platform_world import PASSWORD, SIZE, Hospital, hospital, volume
+from platform_world import SIZE, Hospital, hospital, volume
 
-from covidlit.lesions.edits import EditedLabels
-from covidlit.platform.accounts.people import give_role, make_user
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.audit.models import Entry
 from covidlit.platform.audit.trail import first_broken
-from covidlit.platform.correcting.labels import edited, slice_of
-from covidlit.platform.correcting.models import Correction, Edit
-from covidlit.platform.correcting.saving import renew
+from covidlit.platform.correcting.labels import slice_of
+from covidlit.platform.correcting.models import Correction
 from covidlit.platform.jobs.models import Job, JobState
-from covidlit.platform.registry.models import Labelling, Scan
-from covidlit.platform.viewing.planes import Planes, write_label_planes, write_planes
+from covidlit.platform.viewing.planes import write_planes
 from covidlit.scans.scan import Scan as Volume
 
 pytestmark = pytest.mark.django_db
-
-NEW = {"kind": "new", "class": "consolidation", "slice": 3, "points": circle(20, 20, 5)}
-SQUARE = "8,8 14,8 14,14 8,14"
 
 
 @pytest.fixture
 def own() -> Hospital:
     return hospital("north")
-
-
-def annotator(h: Hospital, name: str) -> Client:
-    """Another annotator of the hospital, with a draft of its first scan."""
-    user = make_user(name, PASSWORD)
-    give_role(user, Role.ANNOTATOR, h.centre, h.group)
-    client = Client()
-    client.force_login(user)
-    assert post(client, "begin_correction", h.scans[0]) == 302
-    return client
-
-
-def draft(name: str) -> Correction:
-    return Correction.objects.get(by__username=name, saved_at=None)
-
-
-def page(client: Client, scan: Scan, **asked: object) -> str:
-    return client.get(reverse("correct", kwargs={"pk": scan.pk}), asked).content.decode()
-
-
-def refused(client: Client, scan: Scan, **asked: object) -> str:
-    """What a refusal says; nothing is stored."""
-    before = Edit.objects.count(), Entry.objects.count()
-    address = reverse("edit_lesion", kwargs={"pk": scan.pk})
-    answer = client.post(address, asked)
-    assert answer.status_code == 400
-    assert (Edit.objects.count(), Entry.objects.count()) == before
-    return told(answer.content.decode())
-
-
-def told(page: str) -> str:
-    """The message at the head of a page."""
-    found = re.search(r'<ul class="messages" role="status">(.*?)</ul>', page)
-    assert found is not None
-    return html.unescape(found[1])
 
 
 def test_edits_are_rows_that_show_over_the_slices_and_are_taken_back(own: Hospital) -> None:
@@ -228,170 +179,6 @@ def test_who_may_not_correct_does_not(own: Hospital) -> None:
     assert not Correction.objects.exists()
 
 
-def test_the_second_who_saves_is_told_and_keeps_his_edits(own: Hospital) -> None:
-    scan = own.scans[0]
-    anna, ben = annotator(own, "anna"), annotator(own, "ben")
-    assert edit(anna, scan, kind="reclassify", lesion=1, **{"class": "fibrosis"}) == 302
-    assert edit(ben, scan, **NEW) == 302
-    assert edit(ben, scan, kind="cut", lesion=1, slice=3, points=SQUARE) == 302
-    assert edit(ben, scan, kind="add", lesion=2, slice=4, points=circle(20, 20, 4)) == 302
-    assert post(anna, "save_correction", scan) == 302
-    assert post(ben, "save_correction", scan) == 409, "it is being measured"
-    version = _became(Correction.objects.get(by__username="anna"))
-    answer = ben.post(reverse("save_correction", kwargs={"pk": scan.pk}))
-    assert answer.status_code == 409
-    assert "kept as a draft" in answer.content.decode()
-    assert draft("ben").edits.count() == 3
-    assert Job.objects.filter(kind="correct").count() == 1
-
-    assert post(ben, "renew_correction", scan) == 302
-    own_draft = draft("ben")
-    assert own_draft.corrects == version
-    left_out = [row.kind for row in own_draft.edits.exclude(left_out="")]
-    assert left_out == ["cut"], "lesion 1 is of another class now"
-    numbers = slice_of(own_draft, 2)[1]
-    assert np.count_nonzero(numbers == 1) == 36
-    said = page(ben, scan)
-    assert "<s>cut off lesion 1, slice 3</s>" in said
-    assert post(ben, "save_correction", scan) == 302
-    assert Correction.objects.filter(saved_at__isnull=False).count() == 2
-
-
-def test_of_two_at_the_same_moment_the_database_lets_one_through(
-    own: Hospital, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scan = own.scans[0]
-    people = annotator(own, "anna"), annotator(own, "ben")
-    for client in people:
-        assert edit(client, scan, **NEW) == 302
-    # Both have looked, and found nothing newer, before either has saved.
-    monkeypatch.setattr("covidlit.platform.correcting.saving._check_newest", lambda _: None)
-    assert [post(client, "save_correction", scan) for client in people] == [302, 409]
-    assert draft("ben").edits.count() == 1
-    assert Job.objects.filter(kind="correct").count() == 1
-
-
-def test_a_new_lesion_gets_another_number_where_his_was_given_meanwhile(own: Hospital) -> None:
-    scan = own.scans[0]
-    anna, ben = annotator(own, "anna"), annotator(own, "ben")
-    assert edit(anna, scan, **{**NEW, "points": circle(7, 22, 3)}) == 302
-    assert edit(ben, scan, **NEW) == 302
-    assert edit(ben, scan, kind="add", lesion=2, slice=4, points=circle(20, 20, 4)) == 302
-    assert post(anna, "save_correction", scan) == 302
-    _became(Correction.objects.get(by__username="anna"))
-    assert post(ben, "renew_correction", scan) == 302
-    own_draft = draft("ben")
-    assert not own_draft.edits.exclude(left_out="").exists()
-    (third,) = set(own_draft.edits.values_list("lesion", flat=True))
-    assert third not in (1, 2)
-    numbers = slice_of(own_draft, 2)[1]
-    assert set(np.unique(numbers)) == {0, 1, 2, third}, "both are there"
-
-
-def test_what_both_have_drawn_over_is_left_out(own: Hospital) -> None:
-    scan = own.scans[0]
-    anna, ben = annotator(own, "anna"), annotator(own, "ben")
-    assert edit(anna, scan, **{**NEW, "points": circle(21, 21, 4)}) == 302
-    assert edit(ben, scan, **NEW) == 302
-    assert edit(ben, scan, kind="add", lesion=2, slice=4, points=circle(20, 20, 4)) == 302
-    assert post(anna, "save_correction", scan) == 302
-    _became(Correction.objects.get(by__username="anna"))
-    assert post(ben, "renew_correction", scan) == 302
-    assert all(draft("ben").edits.values_list("left_out", flat=True))
-    assert edited(draft("ben")).classes_of == {1: 3, 2: 2}, "Anna's"
-    assert post(ben, "save_correction", scan) == 400, "nothing is left of it"
-
-
-@pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """The slices that are read, none of them while the database is held for it."""
-    found: list[int] = []
-    plane = Planes.plane
-    held = len(connection.savepoint_ids)  # by the test itself
-
-    def noted(planes: Planes, index: int) -> NDArray[Any]:
-        assert len(connection.savepoint_ids) == held
-        found.append(index)
-        return plane(planes, index)
-
-    monkeypatch.setattr(Planes, "plane", noted)
-    yield found
-    assert found
-
-
-def test_edits_of_all_slices_read_each_slice_once(own: Hospital, read: list[int]) -> None:
-    scan = own.scans[0]
-    anna, ben = annotator(own, "anna"), annotator(own, "ben")
-    assert edit(anna, scan, **NEW) == 302
-    # A class to and fro, then gone: three edits of all slices.
-    for name in ("fibrosis", "ground_glass"):
-        assert edit(ben, scan, kind="reclassify", lesion=1, **{"class": name}) == 302
-    assert edit(ben, scan, kind="remove", lesion=1) == 302
-    assert post(anna, "save_correction", scan) == 302
-    _became(Correction.objects.get(by__username="anna"))
-    read.clear()
-    renew(draft("ben"))
-    assert sorted(read) == sorted([*range(scan.n_slices)] * 2)  # of both versions
-    read.clear()
-    assert not draft("ben").edits.exclude(left_out="").exists()
-    assert edit(ben, scan, **NEW) == 302
-    assert edited(draft("ben")).removed == {1}
-
-
-def test_two_new_lesions_get_two_other_numbers(own: Hospital) -> None:
-    scan = own.scans[0]
-    anna, ben = annotator(own, "anna"), annotator(own, "ben")
-    small = [{**NEW, "points": circle(x, 22, 2)} for x in (7, 12, 17, 22)]
-    for client, asked in zip((anna, anna, ben, ben), small, strict=True):
-        assert edit(client, scan, **asked) == 302
-    assert post(anna, "save_correction", scan) == 302
-    _became(Correction.objects.get(by__username="anna"))
-    for _ in range(2):  # done again it changes nothing
-        assert post(ben, "renew_correction", scan) == 302
-        assert edited(draft("ben")).classes_of == {1: 3, 2: 2, 3: 2, 4: 2, 5: 2}
-    assert Entry.objects.filter(username="ben", action="took a draft to").count() == 1
-
-
-def test_what_was_left_out_stays_so_when_the_draft_is_taken_there_again(own: Hospital) -> None:
-    scan = own.scans[0]
-    anna, ben = annotator(own, "anna"), annotator(own, "ben")
-    assert edit(anna, scan, **{**NEW, "points": circle(21, 21, 4)}) == 302
-    assert edit(ben, scan, **NEW) == 302
-    assert post(anna, "save_correction", scan) == 302
-    _became(Correction.objects.get(by__username="anna"))
-    for _ in range(2):
-        (left_out,) = renew(draft("ben"))
-        assert left_out.left_out
-        assert edited(draft("ben")).classes_of == {1: 3, 2: 2}, "Anna's"
-
-
-@pytest.mark.parametrize("other", ["edits", "undoes", "drops"])
-def test_another_window_is_faster(
-    other: str, own: Hospital, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While an edit is worked out, the same person does something elsewhere."""
-    scan, anna = own.scans[0], annotator(own, "anna")
-    assert edit(anna, scan, **NEW) == 302
-    slice_at = EditedLabels.slice_at
-
-    def while_it_looks(labels: EditedLabels, *at: Any) -> Any:
-        monkeypatch.undo()
-        if other == "edits":
-            assert edit(anna, scan, kind="add", lesion=2, slice=4, points=SQUARE) == 302
-        else:
-            name = {"undoes": "undo_edit", "drops": "drop_correction"}[other]
-            assert post(anna, name, scan) == 302
-        return slice_at(labels, *at)
-
-    monkeypatch.setattr(EditedLabels, "slice_at", while_it_looks)
-    status = edit(anna, scan, kind="cut", lesion=2, slice=3, points=circle(20, 20, 2))
-    numbers = list(Edit.objects.values_list("number", "kind"))
-    if other == "edits":
-        assert (status, numbers) == (302, [(1, "new"), (2, "add"), (3, "cut")])
-    else:
-        assert (status, numbers) == (400, []), "there is no such lesion, or no draft, any more"
-
-
 def test_a_correction_that_cannot_be_measured_is_measured_again_or_taken_back(
     own: Hospital,
 ) -> None:
@@ -420,7 +207,7 @@ def test_an_earlier_version_is_looked_at(own: Hospital) -> None:
     scan, anna = own.scans[0], annotator(own, "anna")
     assert edit(anna, scan, **NEW) == 302
     assert post(anna, "save_correction", scan) == 302
-    _became(Correction.objects.get(by__username="anna"))
+    became(Correction.objects.get(by__username="anna"))
     newest = anna.get(f"/scans/{scan.pk}/").content.decode()
     assert "2, shown here" in newest
     assert "anna (version 1)" in newest
@@ -434,24 +221,3 @@ def test_an_earlier_version_is_looked_at(own: Hospital) -> None:
     for odd in ("3", "0", "-1", "x", "1" * 30, "٣"):
         assert anna.get(f"/scans/{scan.pk}/?version={odd}").status_code == 404
         assert anna.get(f"/scans/{scan.pk}/slices/2.png?version={odd}").status_code == 404
-
-
-def _became(correction: Correction) -> Labelling:
-    """The version of a correction, as a measurement writes it."""
-    scan = correction.scan
-    planes = [slice_of(correction, index) for index in range(scan.n_slices)]
-    classes, instances = (np.stack(each) for each in zip(*planes, strict=True))
-    version = Labelling.objects.create(
-        scan=scan, version=2, labelled_by="masks, corrected", corrected_by=correction.by,
-        corrects=correction.corrects, folder=f"{scan.patient.pseudonym}/second",
-        factors={"n_lesions": 2, "total_volume_ml": 1.0}, made_at=timezone.now(),
-    )  # fmt: skip
-    place = settings.FOLDER.results / version.folder
-    place.mkdir(parents=True, exist_ok=True)
-    write_label_planes(classes, instances, place / "labels.zip")
-    names = {2: "consolidation", 3: "ground_glass", 4: "fibrosis"}
-    for number, value in edited(correction).classes_of.items():
-        version.lesions.create(number=number, kind=names[value], slice_index=2, factors={})
-    correction.labelling = version
-    correction.save()
-    return version
