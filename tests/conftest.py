@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,6 +66,14 @@ def _chest(lung_hu: float, seed: int = 0) -> NDArray[np.int16]:
 def chest() -> Callable[..., NDArray[np.int16]]:
     """Draws a chest with lungs of a density, of voxels of 12 mm."""
     return _chest
+
+
+def pytest_sessionstart() -> None:
+    """Refuse two test files of one name, which pytest collects together only by chance."""
+    names = Counter(path.name for path in Path(__file__).parent.rglob("test_*.py"))
+    twice = sorted(name for name, count in names.items() if count > 1)
+    if twice:
+        raise pytest.UsageError(f"test files of one name, rename one of each: {', '.join(twice)}")
 
 
 Once = Callable[[str, Callable[[Path], object]], Path]
