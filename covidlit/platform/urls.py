@@ -104,3 +104,5 @@ urlpatterns = [
     path("account/directory/", include("allauth.socialaccount.providers.openid_connect.urls")),
     path("account/second-factor/", include("allauth.mfa.urls")),
 ]
+
+handler500 = "covidlit.platform.trouble_page.say_trouble"

@@ -9,13 +9,13 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
-from covidlit.errors import CovidlitError, machine_trouble
+from covidlit.errors import CovidlitError
 from covidlit.platform.intake.receiving import WrongOffset
+from covidlit.platform.operation.trouble import trouble_of
 
 log = logging.getLogger(__name__)
 
@@ -68,13 +68,6 @@ NOT_THERE = CovidlitError(
 _NO_RIGHT = CovidlitError(
     "it is not yours to do this here.", where="your roles", fix="ask an administrator for the role."
 )
-_FAULT = CovidlitError(
-    "the platform stumbled over this.", where="the platform",
-    fix="tell an administrator the time: its log says more.",
-)  # fmt: skip
-_BUSY = CovidlitError(
-    "the database does not answer.", where="the platform", fix="try again in some seconds."
-)
 
 
 def handle_errors(api: NinjaAPI) -> None:
@@ -87,7 +80,6 @@ def handle_errors(api: NinjaAPI) -> None:
         PermissionDenied: lambda request, error: answer(403, _NO_RIGHT),
         ValidationError: _invalid,
         HttpError: _http,
-        OperationalError: _busy,
         Exception: _fault,
     }
     for kind, handler in handlers.items():
@@ -134,19 +126,8 @@ def _place(parts: tuple[Any, ...]) -> str:
     return ".".join(str(part)[:80] for part in parts)
 
 
-def _busy(request: HttpRequest, error: OperationalError) -> HttpResponse:
-    log.error("The database does not answer.", exc_info=error)
-    return answer(503, _BUSY, {"Retry-After": "5"})
-
-
 def _fault(request: HttpRequest, error: Exception) -> HttpResponse:
-    if isinstance(error, OSError | MemoryError):
-        trouble = machine_trouble(error, then="Then send it again.")
-        if trouble is not None:
-            log.error("The machine lacks something.", exc_info=error)
-            # Where it lies on the server is not the caller's matter.
-            here = CovidlitError(trouble.what, where="the platform", fix=trouble.fix)
-            return answer(507 if isinstance(error, OSError) else 503, here)
+    status, said = trouble_of(error)
     # Without the address, which may hold whatever somebody typed.
-    log.error("A fault of the API.", exc_info=error)
-    return answer(500, _FAULT)
+    log.error("A fault of the API, answered by %d.", status, exc_info=error)
+    return answer(status, said, {"Retry-After": "5"} if status == 503 else {})

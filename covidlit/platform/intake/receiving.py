@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import os
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -112,7 +113,7 @@ def add_piece(upload: Upload, name: str, offset: int, piece: bytes, of: str = ""
         raise UploadRefused(
             "there is a file and a folder of this name.", where=name, fix="rename one of them."
         ) from error
-    with os.fdopen(handle, "r+b") as file:
+    with os.fdopen(handle, "r+b", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         size = file.seek(0, os.SEEK_END)
         if offset > size:
@@ -132,11 +133,22 @@ def add_piece(upload: Upload, name: str, offset: int, piece: bytes, of: str = ""
                 path.unlink(missing_ok=True)
                 _remove_empty(path.parent)
             raise
-        file.seek(0, os.SEEK_END)
-        file.write(more)
-        file.flush()
-        os.fsync(file.fileno())
+        try:
+            file.seek(0, os.SEEK_END)
+            _write(file, more)
+            os.fsync(file.fileno())
+        except OSError:  # the disk is full: what has come of the piece is taken back
+            os.ftruncate(file.fileno(), size)
+            _uncount(upload, len(more))
+            raise
     return size + len(more)
+
+
+def _write(file: io.FileIO, content: bytes) -> None:
+    """All of it: one call of the system may take a part."""
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _check_open(upload: Upload) -> None:
@@ -214,6 +226,11 @@ def _count(upload: Upload, more: int, new: bool) -> None:
         where=str(upload),
         fix="upload less at a time ([uploads] in platform.toml holds the limits).",
     )
+
+
+def _uncount(upload: Upload, n_bytes: int) -> None:
+    """Take back what was counted of a piece that could not be written; its file counts still."""
+    Upload.objects.filter(pk=upload.pk).update(n_bytes=F("n_bytes") - n_bytes)
 
 
 def _remove_empty(folder: Path) -> None:

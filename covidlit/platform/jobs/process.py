@@ -12,6 +12,7 @@ from typing import Protocol
 
 from covidlit.errors import CovidlitError, machine_trouble
 from covidlit.platform.operation.logs import fault_of
+from covidlit.platform.operation.trouble import of_the_machine
 
 REFUSED = 3
 """Exit code of a job that ended with a message for people."""
@@ -68,7 +69,7 @@ def main(number: int, said: int) -> int:
         os.write(said, str(error).encode())
         return REFUSED
     except Exception as error:
-        trouble = machine_trouble(error, then="Then start it again.")
+        trouble = machine_trouble(of_the_machine(error), then="Then start it again.")
         os.write(said, (fault_of(error) if trouble is None else str(trouble)).encode())
         return FAULT if trouble is None else REFUSED
     return 0
