@@ -19,9 +19,9 @@ from types import FrameType
 from filelock import FileLock, Timeout
 
 from covidlit.errors import ConfigError, CovidlitError
+from covidlit.platform.counted import VARIABLE
 from covidlit.platform.folder import PlatformFolder
 from covidlit.platform.jobs.process import end_with_parent
-from covidlit.platform.operation.counted import VARIABLE
 from covidlit.platform.setup import prepare
 
 log = logging.getLogger(__name__)

@@ -29,10 +29,10 @@ from covidlit.platform.api.schemas import (
     ScanAnswer,
     TrendAnswer,
 )
+from covidlit.platform.patients.views import newest_labellings
 from covidlit.platform.registry.models import Identity, Patient
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.trend import trend_rows
-from covidlit.platform.viewing.views import newest_labellings
 
 router = Router(tags=["patients"])
 _LAST = "\U0010ffff"

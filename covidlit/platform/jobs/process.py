@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from covidlit.errors import CovidlitError, machine_trouble
-from covidlit.platform.operation.logs import fault_of
+from covidlit.platform.logs import fault_of
 
 REFUSED = 3
 """Exit code of a job that ended with a message for people."""
