@@ -5,6 +5,7 @@ python benchmarks/structure.py --list     prints every import inside a function 
 
 A room is a package or a loose module of `covidlit/`, or of `covidlit/platform/`.
 `tests/test_structure.py` holds the rules.
+"""
 
 from __future__ import annotations
 

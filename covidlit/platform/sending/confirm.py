@@ -8,7 +8,7 @@ from django.db import transaction
 
 from covidlit.errors import CovidlitError
 from covidlit.platform.accounts.models import StudyGroup, User
-from covidlit.platform.accounts.places import places_with
+from covidlit.platform.accounts.places import group_within
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.jobs.models import JobState
@@ -108,11 +108,10 @@ def _enqueue(sending: Sending, who: User) -> None:
 
 def _group(who: User, patient: Patient) -> StudyGroup:
     """A study group of the patient in which the person may send: its people see the job."""
-    places = places_with(who, Right.SEND)
-    for group in patient.study_groups.all():
-        if (patient.centre, group) in places:
-            return group
-    raise CovidlitError(
-        "the patient is in no study group.", where=patient.pseudonym,
-        fix="have the patient put into one.",
-    )  # fmt: skip
+    found = group_within(who, Right.SEND, patient.centre, patient.study_groups.all())
+    if found is None:
+        raise CovidlitError(
+            "the patient is in no study group.", where=patient.pseudonym,
+            fix="have the patient put into one.",
+        )  # fmt: skip
+    return found
