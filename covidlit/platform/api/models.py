@@ -21,8 +21,12 @@ TOKEN_SCOPES: dict[str, Right] = {
     "identify": Right.IDENTIFY,
     "export": Right.EXPORT,
     "audit": Right.AUDIT,
+    "grade_first": Right.GRADE_FIRST,
+    "grade_second": Right.GRADE_SECOND,
+    "correct": Right.CORRECT,
+    "send": Right.SEND,
 }
-"""What a token may be given; people alone give roles, grade, correct and send."""
+"""What a token may be given; people alone give roles, by their browser."""
 
 
 class Token(models.Model):

@@ -27,7 +27,9 @@ class ExportRefused(CovidlitError):  # noqa: N818 (a refusal, not a fault)
 def exports_of(user: User) -> ScopedQuerySet[Export]:
     """A person's own exports, where he may still make them."""
     rows = Export.objects.seen_by(user, Right.EXPORT).filter(owner=user)
-    return rows.select_related("owner", "centre", "study_group", "job")
+    return rows.select_related(
+        "owner", "centre", "study_group", "job__owner", "job__centre", "job__study_group"
+    )
 
 
 def begin_export(user: User, centre: str, study_group: str) -> Export:
