@@ -3,7 +3,8 @@
 python benchmarks/structure.py            counts, prints what breaks a rule, writes the results
 python benchmarks/structure.py --list     prints every import inside a function as well
 
-A room is a package or a loose module of `covidlit/`. `tests/test_structure.py` holds the rules.
+A room is a package or a loose module of `covidlit/`, or of `covidlit/platform/`.
+`tests/test_structure.py` holds the rules.
 """
 
 from __future__ import annotations
@@ -50,6 +51,9 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("__main__",),
 )
 """The rooms from the floor up: a room imports from earlier lines only, not from its neighbours."""
+
+PLATFORM = "covidlit.platform"
+"""A package with rooms of its own."""
 
 HEAVY = frozenset(
     [
@@ -145,9 +149,10 @@ def _statements(node: ast.AST, kind: str) -> Iterator[tuple[ast.Import | ast.Imp
             yield from _statements(child, kind)
 
 
-def room(module: str) -> str:
-    """The room of a module of covidlit: the second part of its name."""
-    return module.split(".")[1] if "." in module else ""
+def room(module: str, package: str = "covidlit") -> str:
+    """The room of a module within a package: the part of its name behind the package's."""
+    inside = module.removeprefix(f"{package}.")
+    return "" if inside == module else inside.split(".")[0]
 
 
 def circles(edges: Iterable[tuple[str, str]]) -> list[list[str]]:
@@ -178,11 +183,13 @@ def module_circles(found: list[Import], *, types: bool = True) -> list[list[str]
     return circles((i.where, i.what) for i in found if types or i.kind != "type")
 
 
-def room_circles(found: list[Import], *, types: bool = True) -> list[list[str]]:
-    """Circles of rooms, counted like `module_circles`."""
-    kept = [i for i in _inner(found) if types or i.kind != "type"]
-    pairs = ((room(i.where), room(i.what)) for i in kept)
-    return circles(pair for pair in pairs if pair[0] != pair[1])
+def room_circles(
+    found: list[Import], package: str = "covidlit", *, types: bool = True
+) -> list[list[str]]:
+    """Circles of the rooms of a package, counted like `module_circles`."""
+    kept = [i for i in found if types or i.kind != "type"]
+    pairs = ((room(i.where, package), room(i.what, package)) for i in kept)
+    return circles(pair for pair in pairs if all(pair) and pair[0] != pair[1])
 
 
 def against_the_order(found: list[Import]) -> list[Import]:
@@ -281,11 +288,13 @@ def figures() -> list[dict[str, Any]]:
     lines = {module: len(path.read_text().splitlines()) for module, path in files.items()}
     before = lines_of(BEFORE)
     inside = [i for i in found if i.kind == "function"]
+    in_platform = room_circles(found, PLATFORM)
     long = [module for module, number in lines.items() if number > MOST_LINES]
     median = statistics.median(number for number in lines.values() if number)
     return [
         _figure("import circles between modules", len(module_circles(found)), "", "0"),
         _figure("import circles between rooms", len(room_circles(found)), "", "0"),
+        _figure("import circles between rooms of the platform", len(in_platform), "", "0"),
         _figure("imports against the order of rooms", len(against_the_order(found)), "", "0"),
         _figure("imports of modules that are not there", len(missing(files, found)), "", "0"),
         _figure("imports inside functions", len(inside), "", None),
@@ -310,7 +319,8 @@ def main() -> None:
     listed = parser.parse_args().list
     files = modules()
     found = imports(files)
-    for circle in chain(module_circles(found), room_circles(found)):
+    groups = module_circles(found), room_circles(found), room_circles(found, PLATFORM)
+    for circle in chain(*groups):
         print("circle:", " ".join(circle))
     for i in against_the_order(found):
         print(f"against the order: {i.where}:{i.line} imports {i.what} ({i.kind})")

@@ -6,10 +6,12 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import struct
 import zipfile
 from math import ceil, isfinite
 from pathlib import Path
+from types import FrameType
 
 from covidlit.errors import ConfigError, CovidlitError
 
@@ -135,6 +137,18 @@ def archive_problem(path: str | Path, expansion: float = 50, spare: int = 256 <<
         f"its {size / 1e6:.1f} MB would become {claimed / GIB:.2g} GiB of memory, as no file that "
         f"covidlit writes ({MEMORY_VARIABLE}={ceil(claimed / GIB)} in the environment allows it)"
     )
+
+
+def asked_to_end() -> list[int]:
+    """Gets the number of a signal that asks this process to end, instead of ending it."""
+    asked: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, note)
+    return asked
 
 
 def _setting(name: str, default: float) -> float:

@@ -31,6 +31,7 @@ def test_no_import_goes_in_a_circle() -> None:
     # Imports inside functions and those of types alone count like any other.
     assert structure.module_circles(IMPORTS) == []
     assert structure.room_circles(IMPORTS) == []
+    assert structure.room_circles(IMPORTS, structure.PLATFORM) == []
 
 
 def test_a_room_imports_only_from_rooms_below_it() -> None:
@@ -82,6 +83,18 @@ def test_a_circle_and_a_way_up_are_seen_wherever_the_import_stands(
     assert structure.room_circles(found) == [["errors", "files"]]
     (wrong,) = structure.against_the_order(found)
     assert (wrong.where, wrong.what) == ("covidlit.errors", "covidlit.files")
+
+
+def test_a_circle_of_rooms_within_the_platform_is_seen(tmp_path: Path) -> None:
+    files = _write(
+        tmp_path,
+        platform__of__options="from covidlit.platform.grading.choices import Settings",
+        platform__of__grading__of__choices="",
+        platform__of__grading__of__views="def f():\n    import covidlit.platform.options",
+    )
+    found = structure.imports(files)
+    assert structure.room_circles(found) == structure.module_circles(found) == []
+    assert structure.room_circles(found, structure.PLATFORM) == [["grading", "options"]]
 
 
 def test_neighbours_and_unknown_rooms_are_against_the_order(tmp_path: Path) -> None:

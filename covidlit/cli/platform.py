@@ -306,7 +306,7 @@ def migrate(
         own = PlatformFolder(folder)
         use_platform(own)
         from covidlit.platform.audit.trail import record
-        from covidlit.platform.operation.migrating import Schema, schema_of_database
+        from covidlit.platform.schema import Schema, schema_of_database
 
         with alone(own):
             if schema_of_database(own.root) is not Schema.OLDER:

@@ -13,7 +13,8 @@ what `covidlit quantify`, `predict` and `trend` call, and its database holds wha
     intake      uploads, taken in scan by scan
     jobs        long work, done by workers in processes of their own
     measuring   scans measured by `covidlit quantify`
-    viewing     pages of patients and scans, pictures, trends
+    viewing     slices as pictures, figures, who looked at what
+    patients    pages of patients and scans
     clinical    laboratory values, events, and scores of severity
     correcting  lesions corrected by people, as further versions
     exporting   corrected scans as training sets

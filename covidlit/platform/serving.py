@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -14,15 +13,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from filelock import FileLock, Timeout
 
 from covidlit.errors import ConfigError, CovidlitError
+from covidlit.platform.counted import VARIABLE
 from covidlit.platform.folder import PlatformFolder
 from covidlit.platform.jobs.process import end_with_parent
-from covidlit.platform.operation.counted import VARIABLE
 from covidlit.platform.setup import prepare
+from covidlit.process import asked_to_end
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ def _serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], 
     from covidlit.platform.operation.tidying import tidy
 
     running: dict[str, subprocess.Popen[bytes]] = {}
-    asked = _asked_to_end()
+    asked = asked_to_end()
     variables = {"pages": {VARIABLE: str(_emptied(folder.root / ".counted"))}}
     commands = {"pages": _pages(host, port)}
     commands |= {f"worker {n + 1}": _worker() for n in range(folder.settings.jobs.workers)}
@@ -154,18 +153,6 @@ def _worker() -> list[str]:
 
 def _receiver(folder: PlatformFolder) -> list[str]:
     return [sys.executable, "-m", "covidlit", "platform", "receive", str(folder.root)]
-
-
-def _asked_to_end() -> list[int]:
-    """Gets the number of a signal that asks the process to end."""
-    asked: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, note)
-    return asked
 
 
 def _end(running: dict[str, subprocess.Popen[bytes]]) -> None:

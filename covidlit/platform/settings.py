@@ -7,7 +7,7 @@ from typing import Any
 
 from covidlit.platform.database import database_settings
 from covidlit.platform.folder import current_folder, origin_of
-from covidlit.platform.operation.logs import logging_settings
+from covidlit.platform.logs import logging_settings
 
 FOLDER = current_folder()
 _OWN = FOLDER.settings
@@ -89,7 +89,7 @@ JOB_KINDS = {
     "take in": "covidlit.platform.intake.take_in.take_in",
     "read a clinical table": "covidlit.platform.clinical.read_table.read_table",
     "measure": "covidlit.platform.measuring.measure.measure",
-    "correct": "covidlit.platform.correcting.correct.correct",
+    "correct": "covidlit.platform.measuring.correct.correct",
     "export": "covidlit.platform.exporting.training_set.export",
     "fetch": "covidlit.platform.dicom_in.fetch.fetch",
     "send": "covidlit.platform.sending.send.send",

@@ -8,6 +8,7 @@ from pathlib import Path
 from covidlit.errors import ConfigError
 from covidlit.platform.folder import SETTINGS_FILE, VARIABLE, PlatformFolder, make_platform_folder
 from covidlit.platform.options import MASKS
+from covidlit.platform.schema import Schema, schema_of_database
 from covidlit.version import __version__
 
 
@@ -34,8 +35,6 @@ def prepare(folder: PlatformFolder, *, migrate: bool = False) -> None:
     _check_models(folder)
     use_platform(folder)
     from django.core.management import call_command
-
-    from covidlit.platform.operation.migrating import Schema, schema_of_database
 
     if schema_of_database(folder.root) is Schema.OLDER and not migrate:
         raise ConfigError(

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from covidlit.platform.api.problems import answer
-from covidlit.platform.operation.trouble import trouble_of
+from covidlit.platform.trouble import trouble_of
 from covidlit.version import __version__
 
 log = logging.getLogger(__name__)

@@ -19,9 +19,10 @@ from covidlit.platform.exporting import views as exporting
 from covidlit.platform.grading import views as grading
 from covidlit.platform.intake import views as intake
 from covidlit.platform.jobs import views as jobs
-from covidlit.platform.operation import metrics
+from covidlit.platform.operation import health, metrics
+from covidlit.platform.patients import report, views
 from covidlit.platform.sending import views as sending
-from covidlit.platform.viewing import audit_views, health, report, views
+from covidlit.platform.viewing import audit_views
 
 urlpatterns = [
     path("", views.patients, name="patients"),

@@ -19,9 +19,9 @@ from covidlit.dicom.facts import metadata_of
 from covidlit.platform.accounts.models import Centre, StudyGroup, User
 from covidlit.platform.accounts.people import give_role, make_user
 from covidlit.platform.accounts.rights import Role
-from covidlit.platform.correcting.correct import correct
 from covidlit.platform.correcting.models import Correction
 from covidlit.platform.jobs.models import Job
+from covidlit.platform.measuring.correct import correct
 from covidlit.platform.measuring.measure import measure
 from covidlit.platform.options import ModelSettings
 from covidlit.platform.registry.models import Labelling, Patient, Scan

@@ -13,7 +13,7 @@ import pytest
 from django.db import OperationalError
 from django.test import RequestFactory
 
-from covidlit.platform.operation.trouble import trouble_of
+from covidlit.platform.trouble import trouble_of
 from covidlit.platform.trouble_page import say_trouble
 
 HERE = Path(__file__).parent

@@ -14,7 +14,6 @@ from platform_world import Hospital, hospital
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.api.tokens import make_token
 from covidlit.platform.audit.models import Entry
-from covidlit.platform.correcting.correct import correct
 from covidlit.platform.correcting.models import Correction
 from covidlit.platform.exporting.models import Export
 from covidlit.platform.intake.models import Upload
@@ -24,6 +23,7 @@ from covidlit.platform.intake.take_in import take_in
 from covidlit.platform.jobs.again import KINDS
 from covidlit.platform.jobs.models import Job, JobState
 from covidlit.platform.jobs.queue import cancel
+from covidlit.platform.measuring.correct import correct
 from covidlit.platform.sending.models import Sending
 
 pytestmark = pytest.mark.django_db

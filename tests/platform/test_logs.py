@@ -29,8 +29,8 @@ from covidlit.platform.intake.receiving import add_piece
 from covidlit.platform.jobs import lost, process
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.tasks import _close
-from covidlit.platform.operation.logs import Clean
-from covidlit.platform.viewing import views
+from covidlit.platform.logs import Clean
+from covidlit.platform.patients import views
 
 pytestmark = pytest.mark.django_db
 

@@ -11,7 +11,7 @@ from django.dispatch import receiver
 
 from covidlit.platform.accounts.models import User
 from covidlit.platform.audit.trail import record
-from covidlit.platform.operation.counted import FAILED_LOG_INS
+from covidlit.platform.counted import FAILED_LOG_INS
 
 UNKNOWN = "an unknown account"
 

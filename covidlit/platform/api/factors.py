@@ -12,9 +12,9 @@ from covidlit.platform.accounts.pages import person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.api.operations import operation
 from covidlit.platform.api.schemas import Before, DefinitionAnswer, FactorRow, Limit, Name, PageOf
+from covidlit.platform.patients.views import newest_labellings
 from covidlit.platform.registry.models import Scan
 from covidlit.platform.viewing.seen import noted
-from covidlit.platform.viewing.views import newest_labellings
 
 router = Router(tags=["factors"])
 

@@ -8,6 +8,7 @@ from ninja import Router
 
 from covidlit.platform.accounts.models import StudyGroup, User
 from covidlit.platform.accounts.pages import person
+from covidlit.platform.accounts.places import group_within
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.api.authenticate import check_right
@@ -80,7 +81,7 @@ def measure(request: HttpRequest, pseudonym: Pseudonym) -> JobAnswer:
         )
         found = waiting.select_related(*_WITH).first()
         if found is None:
-            group = _group_of(patient, user)
+            group = _group(patient, user)
             found = enqueue(MEASURE, user, patient.centre, group, patient=patient.pk)
             record(user, "asked to measure", f"patient {pseudonym}", patient.centre.name)
     return job_answer(found)
@@ -102,21 +103,13 @@ def _seen(request: HttpRequest, pk: int) -> Job:
     return one_seen_by(rows, person(request), Right.UPLOAD, pk=pk)
 
 
-def _group_of(patient: Patient, user: User) -> StudyGroup:
+def _group(patient: Patient, user: User) -> StudyGroup:
     """A study group of the patient for which the user brings scans in.
 
     Raises:
         ApiProblem: 409, there is none.
     """
-    scopes = [
-        scope
-        for scope in user.scopes_with(Right.UPLOAD)
-        if scope.centre_id in (None, patient.centre_id)
-    ]
-    groups = patient.study_groups.order_by("name")
-    if not any(scope.study_group_id is None for scope in scopes):
-        groups = groups.filter(pk__in=[scope.study_group_id for scope in scopes])
-    found = groups.first()
+    found = group_within(user, Right.UPLOAD, patient.centre, patient.study_groups.all())
     if found is None:
         raise ApiProblem(
             409, "the patient is in no study group any more.", where=patient.pseudonym,

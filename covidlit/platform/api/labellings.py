@@ -23,12 +23,11 @@ from covidlit.platform.api.schemas import Key, LabellingAnswer, LesionAnswer, Pl
 from covidlit.platform.api.stored_planes import (
     PLANE_HEADERS,
     check_index,
-    label_planes,
     plane_answer,
     planes_at,
-    scan_planes,
 )
 from covidlit.platform.audit.trail import record
+from covidlit.platform.registry.files import label_planes, scan_planes
 from covidlit.platform.registry.models import Labelling
 from covidlit.platform.viewing.planes import Planes
 from covidlit.platform.viewing.seen import looked_at

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar
 
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.rights import Right
+from covidlit.platform.audit.trail import record
+
+AGAIN = timedelta(hours=1)
+"""A token's look is told again after so long."""
 
 TOKEN_SCOPES: dict[str, Right] = {
     "read": Right.VIEW,
@@ -16,8 +21,12 @@ TOKEN_SCOPES: dict[str, Right] = {
     "identify": Right.IDENTIFY,
     "export": Right.EXPORT,
     "audit": Right.AUDIT,
+    "grade_first": Right.GRADE_FIRST,
+    "grade_second": Right.GRADE_SECOND,
+    "correct": Right.CORRECT,
+    "send": Right.SEND,
 }
-"""What a token may be given; people alone give roles, grade, correct and send."""
+"""What a token may be given; people alone give roles, by their browser."""
 
 
 class Token(models.Model):
@@ -51,6 +60,21 @@ class Token(models.Model):
         """Whether it still opens anything."""
         well = self.revoked_at is None and self.expires_at > timezone.now()
         return well and bool(self.owner.is_active)
+
+    def note(self, action: str, subject: str, centre: str) -> None:
+        """Record a look in the audit trail, unless it has been of late."""
+        now = timezone.now()
+        key = {"token": self, "subject": f"{action} {subject}", "centre": centre}
+        if Look.objects.filter(**key, at__gt=now - AGAIN).exists():
+            return
+        with transaction.atomic():
+            rows = Look.objects.select_for_update()
+            look, is_new = rows.get_or_create(**key, defaults={"at": now})
+            if not is_new and look.at > now - AGAIN:
+                return  # the same token at the same time
+            look.at = now
+            look.save(update_fields=["at"])
+            record(self.owner, action, subject, centre, {"token": self.pk})
 
 
 class Look(models.Model):

@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 from django.db import connection
 from django.db.models import Count, Max
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
 from covidlit.platform.accounts.models import StudyGroup, User
 from covidlit.platform.accounts.pages import person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import ScopedQuerySet, one_seen_by
-from covidlit.platform.api.operations import operation
+from covidlit.platform.api.operations import operation, raw
 from covidlit.platform.api.scans import scan_answers
 from covidlit.platform.api.schemas import (
     After,
@@ -29,10 +29,11 @@ from covidlit.platform.api.schemas import (
     ScanAnswer,
     TrendAnswer,
 )
+from covidlit.platform.patients.report import report_shown
+from covidlit.platform.patients.views import newest_labellings
 from covidlit.platform.registry.models import Identity, Patient
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.trend import trend_rows
-from covidlit.platform.viewing.views import newest_labellings
 
 router = Router(tags=["patients"])
 _LAST = "\U0010ffff"
@@ -111,6 +112,16 @@ def trend(request: HttpRequest, pseudonym: Pseudonym) -> list[TrendAnswer]:
         )
         for row in trend_rows([(each, newest.get(each.pk)) for each in scans])
     ]
+
+
+@operation(router, "GET", "/patients/{pseudonym}/report.html", Right.VIEW, extra=raw("text/html"))
+def report_of_patient(request: HttpRequest, pseudonym: Pseudonym) -> HttpResponse:
+    """The patient's page as `covidlit quantify` writes it, which works offline."""
+    rows = Patient.objects.select_related("centre")
+    found = one_seen_by(rows, person(request), Right.VIEW, pseudonym=pseudonym)
+    response = report_shown(request, found)
+    response["Content-Disposition"] = f'attachment; filename="{pseudonym}.html"'
+    return response
 
 
 _TREND = (

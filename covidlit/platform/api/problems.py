@@ -15,7 +15,7 @@ from ninja.errors import HttpError, ValidationError
 
 from covidlit.errors import CovidlitError
 from covidlit.platform.intake.receiving import WrongOffset
-from covidlit.platform.operation.trouble import trouble_of
+from covidlit.platform.trouble import trouble_of
 
 log = logging.getLogger(__name__)
 

@@ -18,16 +18,15 @@ from covidlit.platform.api.schemas import Key, LabellingAnswer, Plane, ScanAnswe
 from covidlit.platform.api.stored_planes import (
     PLANE_HEADERS,
     check_index,
-    label_planes,
     plane_answer,
     planes_at,
-    scan_planes,
 )
+from covidlit.platform.patients.views import newest_labellings
+from covidlit.platform.registry.files import label_planes, scan_planes
 from covidlit.platform.registry.models import Scan
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.shown import may_read_notes
 from covidlit.platform.viewing.slices import picture_of
-from covidlit.platform.viewing.views import newest_labellings
 
 router = Router(tags=["scans"])
 Axis = Literal["axial", "coronal", "sagittal"]

@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from django.conf import settings
 from django.http import HttpResponse
 from numpy.typing import NDArray
 
 from covidlit.platform.api.problems import ApiProblem
-from covidlit.platform.measuring.bring import PLANES
-from covidlit.platform.registry.models import Labelling, Scan
 from covidlit.platform.viewing.planes import AXIAL, Planes
 
 PLANE_HEADERS = {
@@ -22,16 +19,6 @@ PLANE_HEADERS = {
     "X_Affine": "16 numbers by rows: index (z, y, x) to millimetres in LPS",
 }
 """Of an answer of `plane_answer`, and what they say."""
-
-
-def scan_planes(scan: Scan) -> Path:
-    """Where the planes of a scan lie."""
-    return Path(settings.FOLDER.scans / scan.folder / "planes.zip")
-
-
-def label_planes(labelling: Labelling) -> Path:
-    """Where the planes of its labels lie."""
-    return Path(settings.FOLDER.results / labelling.folder / PLANES)
 
 
 def planes_at(path: Path, axis: str = AXIAL) -> Planes:

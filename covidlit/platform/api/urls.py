@@ -15,17 +15,27 @@ from covidlit.errors import CovidlitError
 from covidlit.platform.api.operations import MOST_JSON
 from covidlit.platform.api.problems import NOT_THERE, answer, too_large
 from covidlit.platform.api.whole import ROOT, api
+from covidlit.platform.intake.form_files import MOST_BYTES
 from covidlit.platform.intake.receiving import MOST_PIECE
+
+FORMS = ("clinical/tables",)
+"""Addresses that take forms with files."""
 
 _LENGTHLESS = CovidlitError(
     "it does not say how long it is.", where="Content-Length", fix="send it with its length."
 )
 
 
-def _gated(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+def _gated(
+    view: Callable[..., HttpResponseBase], most_posted: int
+) -> Callable[..., HttpResponseBase]:
     """An address of the API: its operations know their callers themselves, by token or session.
 
     Bodies beyond what any operation takes are refused before they are read.
+
+    Args:
+        view: of ninja's.
+        most_posted: bytes of a body by POST.
     """
 
     @csrf_exempt  # asked of sessions by `SessionAuth`, and of tokens not
@@ -35,7 +45,7 @@ def _gated(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseB
         if request.headers.get("transfer-encoding"):
             return answer(411, _LENGTHLESS)
         length = request.headers.get("content-length") or "0"
-        most = MOST_PIECE if request.method == "PUT" else MOST_JSON
+        most = MOST_PIECE if request.method == "PUT" else most_posted
         if not length.isdecimal() or int(length[:18]) > most:
             return answer(413, too_large())
         response = view(request, *args, **kwargs)
@@ -64,7 +74,8 @@ def _patterns() -> list[URLPattern]:
     for each in api.urls[0]:
         if not isinstance(each, URLPattern) or each.name == "api-root":
             continue
-        each.callback = _gated(each.callback)
+        most = MOST_BYTES if str(each.pattern) in FORMS else MOST_JSON
+        each.callback = _gated(each.callback, most)
         found.append(each)
     return found
 

@@ -12,11 +12,16 @@ from ninja.operation import Operation
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.api import (
     account,
+    clinical,
+    corrections,
+    exports,
     factors,
+    grades,
     jobs,
     labellings,
     patients,
     scans,
+    sendings,
     trail,
     uploads,
 )
@@ -69,8 +74,12 @@ api = PlatformApi(
 handle_errors(api)
 api.add_decorator(refuse_unknown, mode="operation")
 _description = Router()
+_ROOMS = (
+    account, patients, scans, labellings, factors, clinical, grades, corrections, sendings, exports,
+    jobs, uploads, trail,
+)  # fmt: skip
 _ROUTERS = [
-    *(e.router for e in (account, patients, scans, labellings, factors, jobs, uploads, trail)),
+    *(room.router for room in _ROOMS),
     _description,
 ]
 

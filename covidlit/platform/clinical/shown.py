@@ -27,14 +27,18 @@ class Course(NamedTuple):
     """A laboratory value over time.
 
     Args:
+        feature: its column.
         name: in words.
         unit: of it; empty where it has none.
+        values: all of them, by day.
         cells: texts of the days of the table.
         figure: None with values of fewer than two days.
     """
 
+    feature: str
     name: str
     unit: str
+    values: tuple[Value, ...]
     cells: tuple[str, ...]
     figure: Figure | None
 
@@ -117,11 +121,14 @@ def _course(
     of_day = dict(zip(known["date"], known[name].astype(float), strict=True))
     unit = str(about.get("unit") or "")
     unit = "%" if unit.startswith("percent") else unit
+    values = tuple(Value(*each) for each in of_day.items())
     return Course(
+        name,
         str(about.get("description") or name.replace("_", " ")),
         unit,
+        values,
         tuple(f"{of_day[day]:.4g}" if day in of_day else "–" for day in days),
-        figure_of([Value(*each) for each in of_day.items()], (), *_FIGURE),
+        figure_of(values, (), *_FIGURE),
     )
 
 

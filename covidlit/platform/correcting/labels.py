@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from django.conf import settings
 from numpy.typing import NDArray
 
 from covidlit.lesions.edits import EditedLabels
 from covidlit.platform.correcting.models import Correction
-from covidlit.platform.measuring.bring import PLANES
+from covidlit.platform.registry.files import label_planes
 from covidlit.platform.registry.models import Labelling
 from covidlit.platform.viewing.planes import Planes
 from covidlit.scans.lesion_labels import LESION_CLASSES, LabelError, LesionLabels
@@ -21,7 +20,7 @@ VALUE_OF = {name: value for value, name in LESION_CLASSES.items()}
 
 def planes_of(labelling: Labelling) -> Planes:
     """The labels of a version, by slice."""
-    return Planes(settings.FOLDER.results / labelling.folder / PLANES)
+    return Planes(label_planes(labelling))
 
 
 def classes_of(labelling: Labelling) -> dict[int, int]:

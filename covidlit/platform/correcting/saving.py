@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from covidlit.lesions.edits import EditedLabels, EditKind, LabelEdit, touched
 from covidlit.platform.accounts.models import StudyGroup, User
-from covidlit.platform.accounts.places import places_with
+from covidlit.platform.accounts.places import group_within
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.correcting.drafts import (
@@ -203,21 +203,20 @@ def _stuck(correction: Correction) -> Correction:
 def _measured(own: Correction, user: User) -> Job:
     """Give a saved correction to the workers."""
     patient = own.scan.patient
-    own.job = enqueue(KIND, user, patient.centre, _group_of(patient, user), correction=own.pk)
+    own.job = enqueue(KIND, user, patient.centre, _group(patient, user), correction=own.pk)
     own.save(update_fields=["job"])
     return own.job
 
 
-def _group_of(patient: Patient, user: User) -> StudyGroup:
+def _group(patient: Patient, user: User) -> StudyGroup:
     """A study group of the patient in which the person may correct."""
-    own = set(patient.study_groups.all())
-    for centre, group in places_with(user, Right.CORRECT):
-        if centre.pk == patient.centre_id and group in own:
-            return group
-    raise CorrectionRefused(
-        "you may not correct it any more, or its patient is in no study group.",
-        where="scan", fix="ask an administrator.",
-    )  # fmt: skip
+    found = group_within(user, Right.CORRECT, patient.centre, patient.study_groups.all())
+    if found is None:
+        raise CorrectionRefused(
+            "you may not correct it any more, or its patient is in no study group.",
+            where="scan", fix="ask an administrator.",
+        )  # fmt: skip
+    return found
 
 
 def _note(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import time
-from types import FrameType
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
@@ -24,6 +22,7 @@ from covidlit.platform.dicom_in.hand_over import (
 from covidlit.platform.dicom_in.scp import StorageReceiver
 from covidlit.platform.dicom_in.spool import Spool
 from covidlit.platform.pacs.settings import ReceiverSettings
+from covidlit.process import asked_to_end
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ def receive(own: ReceiverSettings, say_ready: bool = True) -> None:
                 where=f"{own.host}:{own.port}",
                 fix="choose another port, or end what listens there.",
             ) from error
-        asked = _asked_to_end()
+        asked = asked_to_end()
         if say_ready:
             sys.stdout.write(f"Receiving as {own.ae_title} on {own.host}:{own.port}\n")
             sys.stdout.flush()
@@ -98,14 +97,3 @@ def _look(
     finally:
         close_old_connections()
     return True
-
-
-def _asked_to_end() -> list[int]:
-    asked: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, note)
-    return asked

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from covidlit.errors import CovidlitError
 from covidlit.platform.accounts.models import Centre, StudyGroup
 from covidlit.platform.accounts.pages import page, person
-from covidlit.platform.accounts.places import places_with
+from covidlit.platform.accounts.places import Place, choices_of, place_named, places_with
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.dicom_in.fetch import KIND, fetching_archives, may_fetch
@@ -113,21 +113,15 @@ def _days(request: HttpRequest) -> str | None:
     return days[0] if days[0] == days[1] else "-".join(days)
 
 
-def _places(request: HttpRequest) -> list[tuple[Centre, StudyGroup]]:
+def _places(request: HttpRequest) -> list[Place]:
     known = places_with(person(request), Right.IDENTIFY)
     return [place for place in places_with(person(request), Right.UPLOAD) if place in known]
 
 
 def _choices(request: HttpRequest) -> dict[str, Any]:
-    places = _places(request)
-    centres = list(dict.fromkeys(centre for centre, _ in places))
-    return {
-        "centres": centres,
-        "study_groups": list(dict.fromkeys(group for _, group in places)),
-        "archives": list(
-            dict.fromkeys(each for centre in centres for each in fetching_archives(centre))
-        ),
-    }
+    choices = choices_of(_places(request))
+    archives = [each for centre in choices["centres"] for each in fetching_archives(centre)]
+    return {**choices, "archives": list(dict.fromkeys(archives))}
 
 
 def _chosen(request: HttpRequest) -> tuple[Centre, StudyGroup, DicomwebArchive]:
@@ -136,9 +130,11 @@ def _chosen(request: HttpRequest) -> tuple[Centre, StudyGroup, DicomwebArchive]:
     Raises:
         PermissionDenied: he may not, or there is no such thing.
     """
-    centre = Centre.objects.filter(name=request.POST.get("centre", "")).first()
-    group = StudyGroup.objects.filter(name=request.POST.get("study_group", "")).first()
-    if centre is None or group is None or not may_fetch(person(request), centre, group):
+    sent = request.POST
+    centre, group = place_named(
+        person(request), Right.UPLOAD, sent.get("centre", ""), sent.get("study_group", "")
+    )
+    if not may_fetch(person(request), centre, group):
         raise PermissionDenied
     name = request.POST.get("archive", "")
     archive = next((each for each in fetching_archives(centre) if each.name == name), None)

@@ -14,7 +14,6 @@ from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
 import pandas as pd
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -34,7 +33,7 @@ from covidlit.platform.grading.waiting import hidden_from
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.process import Say
 from covidlit.platform.registry.models import Labelling
-from covidlit.platform.viewing.planes import Planes
+from covidlit.platform.viewing.slices import volume_of
 from covidlit.scans.images import write_nifti
 from covidlit.scans.lesion_labels import LesionLabels
 
@@ -121,7 +120,7 @@ def _manifest(rows: Sequence[Labelling], owner: User) -> pd.DataFrame:
 
 def _write_scan(row: Labelling, name: str, work: Path) -> None:
     """The image and the labels of a scan."""
-    volume = Planes(settings.FOLDER.scans / row.scan.folder / "planes.zip")
+    volume = volume_of(row.scan)
     hu = np.stack([volume.plane(index) for index in range(len(volume))])
     (work / IMAGES).mkdir(parents=True, exist_ok=True)
     write_nifti(hu, volume.affine, work / IMAGES / f"{name}.nii.gz")

@@ -7,8 +7,11 @@ from typing import Any
 from django import forms
 from django.conf import settings
 
+from covidlit.platform.accounts.models import User
 from covidlit.platform.grading.giving import Judgement, Seen
-from covidlit.platform.grading.models import Grade
+from covidlit.platform.grading.models import Grade, Level
+from covidlit.platform.grading.standing import Standing
+from covidlit.platform.grading.waiting import hidden_from
 
 GRADE, EXCLUDE, CONFIRM = "grade", "exclude", "confirm"
 OTHER = "other"
@@ -112,3 +115,18 @@ class GradeForm(forms.Form):
 
     def _choices(self, name: str) -> list[Any]:
         return list(self._field(name).choices)
+
+
+def form_of(data: Any, user: User, standing: Standing, level: Level) -> GradeForm:
+    """A form that starts from what a person said before, or from what he is to verify.
+
+    Args:
+        data: as sent; None: nothing was yet.
+        user: who grades.
+        standing: of the scan.
+        level: on which.
+    """
+    before = standing.first if level == Level.FIRST else standing.last
+    if hidden_from(user).filter(pk=standing.scan.pk).exists():
+        before = None
+    return GradeForm(data, Seen.of(standing), before, may_confirm=level == Level.SECOND)

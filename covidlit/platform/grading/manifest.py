@@ -12,10 +12,13 @@ from django.db import transaction
 
 from covidlit.cohort.manifest import validate_manifest, write_manifest
 from covidlit.errors import CovidlitError
+from covidlit.platform.accounts.models import User
+from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.grading.forms import OTHER
 from covidlit.platform.grading.models import Grade
 from covidlit.platform.grading.standing import Standing, standings
+from covidlit.platform.grading.waiting import hidden_from
 from covidlit.platform.registry.models import Scan
 from covidlit.tables import check_own_table
 
@@ -71,6 +74,19 @@ def manifest_of(
     return table
 
 
+def manifest_for(user: User) -> pd.DataFrame:
+    """The manifest of the scans that a person may export; it is in the audit trail.
+
+    Raises:
+        ManifestError: see `manifest_of`.
+    """
+    scans = Scan.objects.seen_by(user, Right.EXPORT).select_related("patient__centre")
+    hidden = set(hidden_from(user).values_list("pk", flat=True))
+    table = manifest_of(standings(scans), hidden=hidden)
+    _note(user, table)
+    return table
+
+
 def write_graded_manifest(root: Path, out: Path) -> tuple[Path, int]:
     """Write the manifest of all scans, over nothing but an earlier one; its path and scans.
 
@@ -86,10 +102,14 @@ def write_graded_manifest(root: Path, out: Path) -> tuple[Path, int]:
     if table.empty:
         raise CovidlitError("there is no scan yet.", where=root, fix="upload some first.")
     with transaction.atomic():
-        for centre, n in sorted(Counter(table["centre"]).items()):
-            record(None, "exported", f"manifest of {n} scans", centre)
+        _note(None, table)
         path = write_manifest(table, out)
     return path, len(table)
+
+
+def _note(who: User | None, table: pd.DataFrame) -> None:
+    for centre, n in sorted(Counter(table["centre"]).items()):
+        record(who, "exported", f"manifest of {n} scans", centre)
 
 
 def _graded(standing: Standing) -> dict[str, Any]:

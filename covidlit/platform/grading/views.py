@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from django.conf import settings
@@ -13,17 +12,15 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from covidlit.errors import CovidlitError
-from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
-from covidlit.platform.audit.trail import record
 from covidlit.platform.grading.agreed import agreement_rows, disagreements, pairs_of
-from covidlit.platform.grading.forms import GradeForm
+from covidlit.platform.grading.forms import form_of
 from covidlit.platform.grading.giving import GradeRefused, Seen, claim, give, refusal
-from covidlit.platform.grading.manifest import manifest_of
+from covidlit.platform.grading.manifest import manifest_for
 from covidlit.platform.grading.models import Grade, Level
-from covidlit.platform.grading.standing import Standing, standing_of, standings
+from covidlit.platform.grading.standing import standing_of, standings
 from covidlit.platform.grading.waiting import hidden_from, next_scan, waiting
 from covidlit.platform.registry.models import Scan
 from covidlit.platform.viewing.seen import looked_at
@@ -109,16 +106,11 @@ def grade_second(request: HttpRequest, pk: int) -> HttpResponse:
 @page(Right.EXPORT)
 def grading_manifest(request: HttpRequest) -> HttpResponse:
     """The manifest of the scans that one may export, with their grades."""
-    user = person(request)
-    scans = Scan.objects.seen_by(user, Right.EXPORT).select_related("patient__centre")
     try:
-        hidden = set(hidden_from(user).values_list("pk", flat=True))
-        table = manifest_of(standings(scans), hidden=hidden)
+        table = manifest_for(person(request))
     except CovidlitError as error:
         messages.error(request, f"No manifest could be made: {error}")
         return redirect("grading")
-    for centre, n in sorted(Counter(table["centre"]).items()):
-        record(user, "exported", f"manifest of {n} scans", centre)
     response = HttpResponse(csv_text(table), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="manifest.csv"'
     return response
@@ -165,7 +157,7 @@ def _grade(request: HttpRequest, pk: int, level: Level) -> HttpResponse:
     looked_at(request, f"scan {scan.scan_id}", scan.patient)
     standing = standing_of(scan)
     sent = request.POST if request.method == "POST" else None
-    form = _form(sent, user, standing, level)
+    form = form_of(sent, user, standing, level)
     status = 200 if sent is None else 400
     if sent is not None and form.is_valid():
         try:
@@ -176,7 +168,7 @@ def _grade(request: HttpRequest, pk: int, level: Level) -> HttpResponse:
             standing = standing_of(scan)
             # What was chosen stays, beside what is there now.
             now = {name: str(value) for name, value in Seen.of(standing)._asdict().items()}
-            form = _form({**sent.dict(), **now}, user, standing, level)
+            form = form_of({**sent.dict(), **now}, user, standing, level)
         else:
             messages.success(request, f"Saved: {scan.patient}, {_day(scan)}.")
             return redirect(f"next_{level.label}")
@@ -207,14 +199,6 @@ def _pages(level: Level) -> dict[str, Any]:
         "grade_page": f"grade_{level.label}",
         "next_page": f"next_{level.label}",
     }
-
-
-def _form(data: Any, user: User, standing: Standing, level: Level) -> GradeForm:
-    """A form that starts from what the person said before, or from what he is to verify."""
-    before = standing.first if level == Level.FIRST else standing.last
-    if hidden_from(user).filter(pk=standing.scan.pk).exists():
-        before = None
-    return GradeForm(data, Seen.of(standing), before, may_confirm=level == Level.SECOND)
 
 
 def _day(scan: Scan) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
 
 from covidlit.platform.accounts.models import User
-from covidlit.platform.accounts.places import places_with
+from covidlit.platform.accounts.places import place_named
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.models import Upload
@@ -25,17 +24,11 @@ def begin_upload(user: User, centre: str, study_group: str) -> Upload:
         PermissionDenied: the person may not bring scans in for these, or they are not there.
         UploadRefused: too many of his uploads are open.
     """
-    named = [
-        p
-        for p in places_with(user, Right.UPLOAD)
-        if (p[0].name, p[1].name) == (centre, study_group)
-    ]
-    if not named:
-        raise PermissionDenied
+    place = place_named(user, Right.UPLOAD, centre, study_group)
     if (problem := too_many_open(user)) is not None:
         raise problem
     with transaction.atomic():
-        upload = Upload.objects.create(owner=user, centre=named[0][0], study_group=named[0][1])
+        upload = Upload.objects.create(owner=user, centre=place[0], study_group=place[1])
         record(user, "began", str(upload), centre)
     return upload
 

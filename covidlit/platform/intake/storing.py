@@ -17,6 +17,7 @@ from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.models import Upload
 from covidlit.platform.intake.receiving import UploadRefused
+from covidlit.platform.registry.files import SCAN_PLANES
 from covidlit.platform.registry.models import Identity, Patient, Scan
 from covidlit.platform.viewing.planes import write_planes
 from covidlit.scans.scan import Scan as Volume
@@ -139,7 +140,7 @@ def _put(files: Sequence[Path], volume: Volume, folder: Path) -> None:
         (waiting / "dicom").mkdir(parents=True)
         for number, path in enumerate(files, start=1):
             shutil.copyfile(path, waiting / "dicom" / f"{number:05d}.dcm")
-        write_planes(volume, waiting / "planes.zip")
+        write_planes(volume, waiting / SCAN_PLANES)
         shutil.rmtree(folder, ignore_errors=True)
         waiting.rename(folder)
     finally:

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from covidlit.platform.accounts.pages import page, person
-from covidlit.platform.accounts.places import places_with
+from covidlit.platform.accounts.places import choices_of, places_with
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.intake.models import Upload
@@ -29,14 +29,12 @@ def uploads(request: HttpRequest) -> HttpResponse:
     rows = Upload.objects.seen_by(person(request), Right.UPLOAD)
     rows = rows.select_related("owner", "centre", "study_group", "job")
     shown = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    places = places_with(person(request), Right.UPLOAD)
     return render(
         request,
         "uploads.html",
         {
             "shown": shown,
-            "centres": list(dict.fromkeys(centre for centre, _ in places)),
-            "study_groups": list(dict.fromkeys(group for _, group in places)),
+            **choices_of(places_with(person(request), Right.UPLOAD)),
         },
     )
 

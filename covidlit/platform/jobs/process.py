@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from covidlit.errors import CovidlitError, machine_trouble
-from covidlit.platform.operation.logs import fault_of
-from covidlit.platform.operation.trouble import of_the_machine
+from covidlit.platform.logs import fault_of
+from covidlit.platform.trouble import of_the_machine
 
 REFUSED = 3
 """Exit code of a job that ended with a message for people."""

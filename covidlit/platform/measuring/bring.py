@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import transaction
 
 from covidlit.platform.correcting.models import Correction
+from covidlit.platform.registry.files import LABEL_PLANES, label_planes
 from covidlit.platform.registry.models import Labelling, Lesion, Patient, Scan
 from covidlit.platform.sending.dicom_objects import keep_objects
 from covidlit.platform.viewing.planes import Planes, write_label_planes
@@ -22,7 +23,6 @@ from covidlit.quantify.scan import OBJECTS
 from covidlit.scans.images import read_volume
 from covidlit.scans.lesion_labels import label_paths
 
-PLANES = "labels.zip"
 _IDS = ("patient_id", "scan_id", "lesion_id")
 
 
@@ -90,7 +90,7 @@ def bring(
 
 def _is_drawn_alike(labels: Path, newest: Labelling) -> bool:
     """Whether the labels that were measured are those of a version, voxel by voxel."""
-    known = Planes(settings.FOLDER.results / newest.folder / PLANES)
+    known = Planes(label_planes(newest))
     classes, instances = (read_volume(p)[0] for p in label_paths(labels, newest.scan.scan_id))
     if len(known) != len(classes):
         return False
@@ -127,7 +127,7 @@ def _write_planes(labels: Path, scan: Scan, folder: Path) -> dict[int, int]:
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was lost
     folder.mkdir(parents=True)
     classes, instances = (read_volume(path)[0] for path in label_paths(labels, scan.scan_id))
-    write_label_planes(classes.astype("uint8"), instances.astype("int32"), folder / PLANES)
+    write_label_planes(classes.astype("uint8"), instances.astype("int32"), folder / LABEL_PLANES)
     most: dict[int, tuple[int, int]] = {}
     for index, plane in enumerate(instances):
         numbers, counts = np.unique(plane[plane > 0], return_counts=True)

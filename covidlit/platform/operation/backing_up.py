@@ -29,12 +29,12 @@ from covidlit.platform.operation.manifest import (
     ABOUT,
     SUMS,
     About,
-    migrations_in,
     read_about,
     read_sums,
     write_sums,
 )
-from covidlit.platform.operation.snapshot import FILES, Ask, snapshot
+from covidlit.platform.operation.snapshot import FILES, snapshot
+from covidlit.platform.schema import Ask, migrations_in
 
 _ROOM = ".backing-up"
 _NEVER = re.compile(r"^(\..*|static|db\.sqlite3.*|uploads|received)$")

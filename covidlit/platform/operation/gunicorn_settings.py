@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from covidlit.platform.folder import current_folder
-from covidlit.platform.operation.logs import logging_settings
+from covidlit.platform.logs import logging_settings
 
 logconfig_dict = logging_settings(current_folder().settings.operation.log)

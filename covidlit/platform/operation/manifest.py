@@ -5,19 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-import covidlit.platform
 from covidlit.errors import CovidlitError
-from covidlit.platform.operation.snapshot import Ask, Kind
+from covidlit.platform.operation.snapshot import Kind
 from covidlit.version import __version__
 
 ABOUT, SUMS = "backup.json", "files.sha256"
 FORMAT = 1
-_OWN = Path(covidlit.platform.__file__).parent
 
 
 class About(BaseModel):
@@ -51,36 +48,6 @@ class About(BaseModel):
     n_bytes: int
     missing: list[str] = []
     sums: str
-
-
-def migrations_in(ask: Ask) -> dict[str, list[str]]:
-    """The migrations of the platform's own apps that a database has had."""
-    found: dict[str, list[str]] = {}
-    for app, name in ask("SELECT app, name FROM django_migrations ORDER BY app, name"):
-        if (_OWN / app / "migrations").is_dir():
-            found.setdefault(app, []).append(name)
-    return found
-
-
-def check_known(migrations: Mapping[str, list[str]], where: object, version: str = "") -> None:
-    """Refuse a database that a newer covidlit has changed.
-
-    Raises:
-        CovidlitError: it has had a migration that this version does not know.
-    """
-    unknown = [
-        f"{app}.{name}"
-        for app, names in migrations.items()
-        for name in names
-        if not (_OWN / app / "migrations" / f"{name}.py").is_file()
-    ]
-    if unknown:
-        made = f"covidlit {version}, which is" if version else "a covidlit"
-        raise CovidlitError(
-            f"it was made by {made} newer than this one ({__version__}): {unknown[0]} is not "
-            "known here.",
-            where=where, fix="install that version of covidlit, or a later one.",
-        )  # fmt: skip
 
 
 def read_about(content: bytes, where: object) -> About:

@@ -23,10 +23,10 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from covidlit.platform.counted import VARIABLE
 from covidlit.platform.intake.models import Upload
 from covidlit.platform.jobs.models import Job, JobState
 from covidlit.platform.operation.alive import silence
-from covidlit.platform.operation.counted import VARIABLE
 from covidlit.platform.registry.models import Labelling, Patient, Scan
 
 

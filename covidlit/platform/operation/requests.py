@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from covidlit.platform.operation.counted import REQUESTS
-from covidlit.platform.operation.logs import request_id
+from covidlit.platform.counted import REQUESTS
+from covidlit.platform.logs import request_id
 
 log = logging.getLogger(__name__)
 

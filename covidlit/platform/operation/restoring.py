@@ -23,13 +23,13 @@ from covidlit.platform.operation.manifest import (
     ABOUT,
     SUMS,
     About,
-    check_known,
     damaged,
     read_about,
     read_sums,
 )
 from covidlit.platform.operation.programs import run_on
 from covidlit.platform.operation.snapshot import FILES, POSTGRESQL, SQLITE
+from covidlit.platform.schema import check_known
 
 _CHUNK = 1 << 20
 

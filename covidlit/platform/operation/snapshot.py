@@ -11,14 +11,13 @@ from typing import Any, Literal, NamedTuple
 from covidlit.platform.database import database_settings
 from covidlit.platform.folder import PlatformFolder
 from covidlit.platform.operation.programs import program, run_on
+from covidlit.platform.schema import Ask
 
 Kind = Literal["sqlite", "postgresql"]
 SQLITE: Kind = "sqlite"
 POSTGRESQL: Kind = "postgresql"
 FILES: dict[Kind, str] = {SQLITE: "database.sqlite3", POSTGRESQL: "database.dump"}
 """The database's file in a backup, by its kind."""
-
-Ask = Callable[[str], list[tuple[Any, ...]]]
 
 
 class Snapshot(NamedTuple):

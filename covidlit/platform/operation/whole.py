@@ -9,10 +9,8 @@ from django.conf import settings
 
 from covidlit.platform.intake.models import Upload
 from covidlit.platform.jobs.models import JobState
-from covidlit.platform.measuring.bring import PLANES
+from covidlit.platform.registry.files import LABEL_PLANES, SCAN_PLANES
 from covidlit.platform.registry.models import Labelling, Scan
-
-SCAN_PLANES = "planes.zip"
 
 
 def missing_files() -> list[str]:
@@ -38,4 +36,4 @@ def _named() -> Iterator[Path]:
     for name in Scan.objects.values_list("folder", flat=True).iterator():
         yield settings.FOLDER.scans / name / SCAN_PLANES
     for name in Labelling.objects.values_list("folder", flat=True).iterator():
-        yield settings.FOLDER.results / name / PLANES
+        yield settings.FOLDER.results / name / LABEL_PLANES

@@ -2,26 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
 from covidlit.errors import CovidlitError
 from covidlit.platform.accounts.models import StudyGroup, User
-from covidlit.platform.accounts.places import places_with
+from covidlit.platform.accounts.places import group_within
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.jobs.models import JobState
 from covidlit.platform.jobs.queue import enqueue
-from covidlit.platform.registry.models import Labelling, Patient
+from covidlit.platform.registry.models import Labelling, Patient, Scan
 from covidlit.platform.sending.dicom_objects import objects_of
 from covidlit.platform.sending.models import Sending, SentObject, SentState
-from covidlit.platform.sending.send import Archive
+from covidlit.platform.sending.send import Archive, archives_for
 
 KIND = "send"
 
 
-def confirm(who: User, labelling: Labelling, archive: Archive, uids: Collection[str]) -> Sending:
+class SendingRefused(CovidlitError):  # noqa: N818 (a refusal, not a fault)
+    """Objects that are not sent as they were asked for."""
+
+
+def confirm_seen(
+    who: User,
+    scan: Scan,
+    labelling_id: str,
+    archive_name: str,
+    uids: Collection[str],
+    sums: Mapping[str, str] | None = None,
+) -> Sending:
+    """Have objects sent that a person saw and chose, by a page or the API.
+
+    Args:
+        who: confirms it; may send the scan.
+        scan: whose objects.
+        labelling_id: key of the labelling that he saw.
+        archive_name: where they are to go.
+        uids: SOPInstanceUIDs of those that he chose.
+        sums: SHA-256 by SOPInstanceUID, of what he saw; None: as they are now.
+
+    Raises:
+        PermissionDenied: the scan's results may not go to that archive, or there is no such one.
+        SendingRefused: there is a newer labelling, or other objects than he saw.
+    """
+    labelling = scan.labellings.first()
+    if labelling is None or labelling_id != str(labelling.pk):
+        raise SendingRefused(
+            "The scan has a newer version than you saw: look at it again.",
+            where=f"scan {scan.scan_id}", fix="confirm the objects of that one.",
+        )  # fmt: skip
+    archive = next((each for each in archives_for(labelling) if each.name == archive_name), None)
+    if archive is None:
+        raise PermissionDenied
+    return confirm(who, labelling, archive, uids, sums)
+
+
+def confirm(
+    who: User,
+    labelling: Labelling,
+    archive: Archive,
+    uids: Collection[str],
+    seen: Mapping[str, str] | None = None,
+) -> Sending:
     """Have objects sent; confirmed while the same are on their way there, it is that sending.
 
     Args:
@@ -29,17 +74,24 @@ def confirm(who: User, labelling: Labelling, archive: Archive, uids: Collection[
         labelling: whose objects they are.
         archive: one of those for its centre.
         uids: SOPInstanceUIDs of the objects, as the person saw them.
+        seen: SHA-256 by SOPInstanceUID, where the person saw these too.
 
     Raises:
-        CovidlitError: none, or one that is not among the labelling's.
+        SendingRefused: none, or one that is not among the labelling's, or another one than seen.
     """
     wanted = [each for each in objects_of(labelling) if each.sop_instance_uid in uids]
     if not wanted or len(wanted) < len(uids):
-        raise CovidlitError(
+        raise SendingRefused(
             "no object was chosen, or not all that were are there any more.",
             where="objects", fix="look at the list again.",
         )  # fmt: skip
     sums = {each.sop_instance_uid: each.sha256() for each in wanted}
+    if seen is not None and seen != sums:
+        raise SendingRefused(
+            "an object is another one than was seen.",
+            where="objects",
+            fix="look at the list again.",
+        )
     scan = labelling.scan
     with transaction.atomic():
         Labelling.objects.select_for_update().get(pk=labelling.pk)  # of two at once one waits here
@@ -108,11 +160,10 @@ def _enqueue(sending: Sending, who: User) -> None:
 
 def _group(who: User, patient: Patient) -> StudyGroup:
     """A study group of the patient in which the person may send: its people see the job."""
-    places = places_with(who, Right.SEND)
-    for group in patient.study_groups.all():
-        if (patient.centre, group) in places:
-            return group
-    raise CovidlitError(
-        "the patient is in no study group.", where=patient.pseudonym,
-        fix="have the patient put into one.",
-    )  # fmt: skip
+    found = group_within(who, Right.SEND, patient.centre, patient.study_groups.all())
+    if found is None:
+        raise SendingRefused(
+            "the patient is in no study group.", where=patient.pseudonym,
+            fix="have the patient put into one.",
+        )  # fmt: skip
+    return found

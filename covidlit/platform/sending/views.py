@@ -9,7 +9,6 @@ from zipfile import ZIP_STORED, ZipFile
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -58,18 +57,12 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
 def confirm_sending(request: HttpRequest, pk: int) -> HttpResponse:
     """Have the objects that a person saw and chose sent."""
     found = _scan(request, pk, Right.SEND)
-    labelling = found.labellings.first()
-    if labelling is None or request.POST.get("labelling") != str(labelling.pk):
-        messages.error(request, "The scan has a newer version than you saw: look at it again.")
-        return redirect("send", pk=pk)
-    wanted = request.POST.get("archive", "")
-    archive = next((each for each in archives_for(labelling) if each.name == wanted), None)
-    if archive is None:
-        raise PermissionDenied
+    sent = request.POST
     try:
-        sending = confirm.confirm(
-            person(request), labelling, archive, set(request.POST.getlist("object"))
-        )
+        sending = confirm.confirm_seen(
+            person(request), found, sent.get("labelling", ""), sent.get("archive", ""),
+            set(sent.getlist("object")),
+        )  # fmt: skip
     except CovidlitError as error:
         messages.error(request, str(error))
         return redirect("send", pk=pk)

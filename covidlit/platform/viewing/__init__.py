@@ -1,1 +1,1 @@
-"""What one sees: lists, patients, scans; slices drawn by the server."""
+"""What pages show things with: slices drawn by the server, figures, trends; who looked at what."""

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from typing import Protocol
 
-from django.db import transaction
 from django.http import HttpRequest
-from django.utils import timezone
 
 from covidlit.platform.accounts.pages import person
-from covidlit.platform.api.models import Look, Token
 from covidlit.platform.audit.trail import record
 from covidlit.platform.registry.models import Patient
 
 _SESSION = "looked_at"
-AGAIN = timedelta(hours=1)
-"""A token's look is told again after so long."""
+
+
+class Noting(Protocol):
+    """A token, which knows itself what it has looked at of late."""
+
+    def note(self, action: str, subject: str, centre: str) -> None: ...
 
 
 def looked_at(request: HttpRequest, subject: str, patient: Patient) -> None:
@@ -30,9 +31,9 @@ def noted(request: HttpRequest, action: str, subject: str, centre: str) -> None:
         request: by a session or a token.
         action, subject, centre: see `record`.
     """
-    token: Token | None = getattr(getattr(request, "auth", None), "token", None)
+    token: Noting | None = getattr(getattr(request, "auth", None), "token", None)
     if token is not None:
-        _noted_of_token(token, action, subject, centre)
+        token.note(action, subject, centre)
         return
     before = request.session.setdefault(_SESSION, [])
     key = f"{action} {subject} {centre}"
@@ -40,17 +41,3 @@ def noted(request: HttpRequest, action: str, subject: str, centre: str) -> None:
         return
     record(person(request), action, subject, centre)
     request.session[_SESSION] = [*before, key]
-
-
-def _noted_of_token(token: Token, action: str, subject: str, centre: str) -> None:
-    now = timezone.now()
-    key = {"token": token, "subject": f"{action} {subject}", "centre": centre}
-    if Look.objects.filter(**key, at__gt=now - AGAIN).exists():
-        return
-    with transaction.atomic():
-        look, is_new = Look.objects.select_for_update().get_or_create(**key, defaults={"at": now})
-        if not is_new and look.at > now - AGAIN:
-            return  # the same token at the same time
-        look.at = now
-        look.save(update_fields=["at"])
-        record(token.owner, action, subject, centre, {"token": token.pk})

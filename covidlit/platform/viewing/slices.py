@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 
+from covidlit.platform.registry.files import scan_planes
 from covidlit.platform.registry.models import Scan
 from covidlit.platform.viewing.drawing import WINDOWS, draw
 from covidlit.platform.viewing.planes import AXIAL, Planes
@@ -18,7 +18,7 @@ def volume_of(scan: Scan, axis: str = AXIAL) -> Planes:
     Raises:
         FileNotFoundError: there are none.
     """
-    return Planes(settings.FOLDER.scans / scan.folder / "planes.zip", axis)
+    return Planes(scan_planes(scan), axis)
 
 
 def picture_of(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.core.paginator import Paginator
 from django.db.models import Count, Max
 from django.http import Http404, HttpRequest, HttpResponse
@@ -21,11 +20,11 @@ from covidlit.platform.correcting.drafts import waiting_for
 from covidlit.platform.grading.giving import levels_open_to
 from covidlit.platform.grading.standing import standing_of, standings
 from covidlit.platform.grading.waiting import hidden_from
-from covidlit.platform.measuring.bring import PLANES
+from covidlit.platform.patients.report import report_path
+from covidlit.platform.registry.files import label_planes
 from covidlit.platform.registry.models import Identity, Labelling, Patient, Scan
 from covidlit.platform.sending.dicom_objects import objects_of
 from covidlit.platform.viewing.planes import AXES, AXIAL, Planes
-from covidlit.platform.viewing.report import report_path
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.shown import notes_for, scan_shown
 from covidlit.platform.viewing.slices import picture_of, volume_of
@@ -145,7 +144,7 @@ def slice_picture(request: HttpRequest, pk: int, index: int, axis: str = AXIAL) 
     both: Any = (None, None)
     labelling = version_of(request, found) if request.GET.get("labels", "1") == "1" else None
     if labelling is not None:
-        both = Planes(settings.FOLDER.results / labelling.folder / PLANES, axis).plane(index)
+        both = Planes(label_planes(labelling), axis).plane(index)
     return picture_of(request, found, index, both, axis)
 
 

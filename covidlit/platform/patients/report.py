@@ -34,14 +34,24 @@ def report(request: HttpRequest, pseudonym: str) -> HttpResponse:
     found = one_seen_by(
         Patient.objects.select_related("centre"), person(request), Right.VIEW, pseudonym=pseudonym
     )
-    path = report_path(found)
-    if not path.is_file():
-        raise Http404
-    looked_at(request, f"report of {pseudonym}", found)
-    response = HttpResponse(path.read_bytes(), content_type="text/html; charset=utf-8")
-    response["Content-Security-Policy"] = ALONE
+    response = report_shown(request, found)
     if "download" in request.GET:
         response["Content-Disposition"] = f'attachment; filename="{pseudonym}.html"'
+    return response
+
+
+def report_shown(request: HttpRequest, patient: Patient) -> HttpResponse:
+    """The patient's page, which is in the audit trail as looked at.
+
+    Raises:
+        Http404: the patient is not measured yet.
+    """
+    path = report_path(patient)
+    if not path.is_file():
+        raise Http404
+    looked_at(request, f"report of {patient.pseudonym}", patient)
+    response = HttpResponse(path.read_bytes(), content_type="text/html; charset=utf-8")
+    response["Content-Security-Policy"] = ALONE
     return response
 
 

@@ -1,0 +1,1 @@
+"""The pages of patients and scans: lists, scans with their lesions, trend, the report."""

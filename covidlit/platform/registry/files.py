@@ -1,0 +1,22 @@
+"""Where the files of scans and labellings lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+
+from covidlit.platform.registry.models import Labelling, Scan
+
+SCAN_PLANES, LABEL_PLANES = "planes.zip", "labels.zip"
+"""Axial planes in the folder of a scan, and of a labelling; see `viewing.planes`."""
+
+
+def scan_planes(scan: Scan) -> Path:
+    """Where the planes of a scan lie."""
+    return Path(settings.FOLDER.scans, scan.folder, SCAN_PLANES)
+
+
+def label_planes(labelling: Labelling) -> Path:
+    """Where the planes of its labels lie."""
+    return Path(settings.FOLDER.results, labelling.folder, LABEL_PLANES)
