@@ -91,6 +91,26 @@ def serve(
 
 
 @app.command()
+def work(
+    folder: _Folder,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that do jobs, one each at a time.")
+    ] = 1,
+) -> None:
+    """Do jobs of a platform that `serve` serves, until Ctrl-C: on another machine, say.
+
+    It has to see the same folder at the same path, and the same PostgreSQL database.
+    """
+    with _friendly():
+        _require_extra()
+        from covidlit.platform.folder import PlatformFolder
+        from covidlit.platform.serving import work as do_jobs
+
+        said = f"{workers} worker(s) wait for jobs. Ctrl-C ends them."
+        do_jobs(PlatformFolder(folder), workers, lambda: typer.echo(said))
+
+
+@app.command()
 def receive(
     folder: _Folder,
     centre: Annotated[str, typer.Option(help="Whom scans are received for.")] = "",

@@ -46,7 +46,7 @@ max_open = 5                 # uploads of one person that are not taken in yet
 keep_hours = 168.0           # files of an upload that nobody goes on with are removed then
 
 [jobs]
-workers = 1                  # processes that read and measure scans
+workers = 1                  # processes that read and measure scans; 0: elsewhere (`work`)
 max_minutes = 120.0          # of one job
 max_gib = 12.0               # memory of one job
 lost_seconds = 45.0          # without a sign of its worker, a job is given to another one
@@ -158,7 +158,7 @@ class UploadSettings(_Strict):
 class JobSettings(_Strict):
     """How many jobs run at a time, and what one may take."""
 
-    workers: int = Field(default=1, ge=1)
+    workers: int = Field(default=1, ge=0)
     max_minutes: float = Field(default=120.0, gt=0)
     max_gib: float = Field(default=12.0, gt=0)
     lost_seconds: float = Field(default=45.0, ge=5)

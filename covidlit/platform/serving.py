@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -16,21 +14,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from covidlit.errors import ConfigError, CovidlitError
+from covidlit.errors import ConfigError
 from covidlit.platform.counted import VARIABLE
 from covidlit.platform.folder import PlatformFolder
-from covidlit.platform.jobs.process import end_with_parent
-from covidlit.platform.setup import prepare
-from covidlit.process import asked_to_end
+from covidlit.platform.setup import prepare, use_served
+from covidlit.platform.watching import watch
 
-log = logging.getLogger(__name__)
-
-_LOOK_SECONDS = 1.0
 _LOST_SECONDS = 15.0
 _TIDY_SECONDS = 3600.0
-_GRACE_SECONDS = 30.0
-MOST_FAILURES = 20
-"""So often a process is started again before the platform gives up."""
 
 
 def serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], None]) -> None:
@@ -53,42 +44,43 @@ def _serve(folder: PlatformFolder, host: str, port: int, on_ready: Callable[[], 
     from covidlit.platform.operation.alive import say_alive
     from covidlit.platform.operation.tidying import tidy
 
-    running: dict[str, subprocess.Popen[bytes]] = {}
-    asked = asked_to_end()
-    variables = {"pages": {VARIABLE: str(_emptied(folder.root / ".counted"))}}
-    commands = {"pages": _pages(host, port)}
-    commands |= {f"worker {n + 1}": _worker() for n in range(folder.settings.jobs.workers)}
+    commands = {"pages": _pages(host, port), **_workers(folder.settings.jobs.workers)}
     if folder.settings.receiver is not None:
         receiver_account(folder.settings.receiver.centre, folder.settings.receiver.study_group)
         commands["receiver"] = _receiver(folder)
-    looked = tidied = 0.0
-    failures: dict[str, int] = {}
-    try:
-        for name, command in commands.items():
-            running[name] = _started(command, variables.get(name, {}))
-        on_ready()
-        while not asked:
-            say_alive()
-            time.sleep(_LOOK_SECONDS)
-            for name, own in running.items():
-                if own.poll() is not None and not asked:
-                    log.error("%s ended with %s; it is started again.", name, own.returncode)
-                    failures[name] = failures.get(name, 0) + 1
-                    if failures[name] > MOST_FAILURES:
-                        raise CovidlitError(
-                            f"{name} ended {failures[name]} times.", where=folder.root,
-                            fix="look for the reason in what it wrote above, then start again.",
-                        )  # fmt: skip
-                    running[name] = _started(commands[name], variables.get(name, {}))
-            if time.monotonic() - looked > _LOST_SECONDS:
-                looked = time.monotonic()
-                look_for_lost()
-            if time.monotonic() - tidied > _TIDY_SECONDS:
-                tidied = time.monotonic()
-                # Beside the loop, which says that the platform is alive.
-                threading.Thread(target=tidy, name="tidying", daemon=True).start()
-    finally:
-        _end(running)
+    last = {"looked": 0.0, "tidied": 0.0}
+
+    def look() -> None:
+        say_alive()
+        if time.monotonic() - last["looked"] > _LOST_SECONDS:
+            last["looked"] = time.monotonic()
+            look_for_lost()
+        if time.monotonic() - last["tidied"] > _TIDY_SECONDS:
+            last["tidied"] = time.monotonic()
+            # Beside the loop, which says that the platform is alive.
+            threading.Thread(target=tidy, name="tidying", daemon=True).start()
+
+    variables = {"pages": {VARIABLE: str(_emptied(folder.root / ".counted"))}}
+    watch(commands, folder.root, look, on_ready, variables)
+
+
+def work(folder: PlatformFolder, n_workers: int, on_ready: Callable[[], None]) -> None:
+    """Do jobs of a platform that is served elsewhere, until the process is asked to end.
+
+    On another machine, which sees the same folder and the same PostgreSQL database, or beside
+    `serve` on this one. Jobs of a worker that is lost with its machine are given to another one by
+    `serve`.
+
+    Args:
+        folder: of the platform.
+        n_workers: processes that do jobs.
+        on_ready: called when everything was started.
+
+    Raises:
+        ConfigError: see `use_served`.
+    """
+    use_served(folder)
+    watch(_workers(n_workers), folder.root, lambda: None, on_ready, {})
 
 
 def _emptied(folder: Path) -> Path:
@@ -96,13 +88,6 @@ def _emptied(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     return folder
-
-
-def _started(command: list[str], variables: dict[str, str]) -> subprocess.Popen[bytes]:
-    """A process that ends with this one, however that ends."""
-    return subprocess.Popen(
-        command, start_new_session=True, preexec_fn=end_with_parent, env=os.environ | variables
-    )
 
 
 @contextmanager
@@ -147,22 +132,10 @@ def _pages(host: str, port: int) -> list[str]:
     ]  # fmt: skip
 
 
-def _worker() -> list[str]:
-    return [sys.executable, "-m", "django", "db_worker", "--interval", "0.5"]
+def _workers(n: int) -> dict[str, list[str]]:
+    command = [sys.executable, "-m", "django", "db_worker", "--interval", "0.5"]
+    return {f"worker {number + 1}": command for number in range(n)}
 
 
 def _receiver(folder: PlatformFolder) -> list[str]:
     return [sys.executable, "-m", "covidlit", "platform", "receive", str(folder.root)]
-
-
-def _end(running: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Ask the processes to end, and end those that do not."""
-    for own in running.values():
-        own.terminate()
-    last = time.monotonic() + _GRACE_SECONDS
-    for own in running.values():
-        try:
-            own.wait(max(0.1, last - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            own.kill()
-            own.wait()

@@ -36,15 +36,37 @@ def prepare(folder: PlatformFolder, *, migrate: bool = False) -> None:
     use_platform(folder)
     from django.core.management import call_command
 
-    if schema_of_database(folder.root) is Schema.OLDER and not migrate:
+    if not migrate:
+        _check_schema(folder)
+    call_command("migrate", interactive=False, verbosity=0)
+    call_command("createcachetable", verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
+
+
+def use_served(folder: PlatformFolder) -> None:
+    """Let Django work on a platform that `covidlit platform serve` has prepared.
+
+    Raises:
+        ConfigError: the database is empty or of an older version, or models are not to be had here.
+        CovidlitError: it is of a newer one.
+    """
+    _check_models(folder)
+    use_platform(folder)
+    if schema_of_database(folder.root) is Schema.EMPTY:
+        raise ConfigError(
+            "its database is empty.", where=folder.root,
+            fix=f"start covidlit platform serve {folder.root} first.",
+        )  # fmt: skip
+    _check_schema(folder)
+
+
+def _check_schema(folder: PlatformFolder) -> None:
+    if schema_of_database(folder.root) is Schema.OLDER:
         raise ConfigError(
             f"its database is of an older covidlit than this one ({__version__}).",
             where=folder.root,
             fix=f"covidlit platform migrate {folder.root} (it makes a backup first).",
         )
-    call_command("migrate", interactive=False, verbosity=0)
-    call_command("createcachetable", verbosity=0)
-    call_command("collectstatic", interactive=False, verbosity=0)
 
 
 def _check_models(folder: PlatformFolder) -> None:
