@@ -181,11 +181,10 @@ def _file(data: Dataset, syntax: UID) -> bytes:
 def _frame(data: Dataset, index: int) -> np.ndarray[Any, Any]:
     with without_patient_data_in_logs():
         syntax = _syntax(data)
-        decoder = get_decoder(ExplicitVRLittleEndian if syntax in _NATIVE else syntax)
-        if syntax == ExplicitVRBigEndian:
-            decoder = get_decoder(syntax)
+        if not hasattr(data, "file_meta"):
+            data.file_meta = FileMetaDataset()
         data.file_meta.TransferSyntaxUID = syntax
-        found, _ = decoder.as_array(data, index=index, raw=True)
+        found, _ = get_decoder(syntax).as_array(data, index=index, raw=True)
         return found
 
 
@@ -200,6 +199,6 @@ def _guarded(do: Any) -> Any:
         try:
             return do()
         except Exception as error:  # pydicom and its decoders may raise nearly anything
-            if isinstance(error, MemoryError):
+            if isinstance(error, MemoryError | FileNotFoundError):
                 raise
             raise NotReadableError(type(error).__name__) from error

@@ -5,41 +5,84 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('registry', '0001_initial'),
+        ("registry", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Indexed',
+            name="Indexed",
             fields=[
-                ('scan', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to='registry.scan')),
-                ('newest', models.PositiveBigIntegerField(default=0, help_text='key of the labelling whose objects are in; 0: there was none')),
+                (
+                    "scan",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        serialize=False,
+                        to="registry.scan",
+                    ),
+                ),
+                (
+                    "newest",
+                    models.PositiveBigIntegerField(
+                        default=0,
+                        help_text="key of the labelling whose objects are in; 0: there was none",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='StoredSeries',
+            name="StoredSeries",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('study_uid', models.CharField(db_index=True, max_length=64)),
-                ('series_uid', models.CharField(db_index=True, max_length=64)),
-                ('study_pseudonym', models.CharField(db_index=True, max_length=64)),
-                ('series_pseudonym', models.CharField(db_index=True, max_length=64)),
-                ('study_date', models.CharField(blank=True, help_text='YYYYMMDD', max_length=8)),
-                ('modality', models.CharField(blank=True, max_length=16)),
-                ('number', models.IntegerField(help_text='SeriesNumber', null=True)),
-                ('description', models.CharField(blank=True, help_text='of our own objects alone', max_length=64)),
-                ('names_patient', models.BooleanField(help_text='its content says who the patient is, whatever its header says')),
-                ('n_instances', models.PositiveIntegerField()),
-                ('content', models.JSONField(help_text='its instances, each as `Instance`')),
-                ('labelling', models.ForeignKey(help_text="whose objects they are; null: the scan's", null=True, on_delete=django.db.models.deletion.CASCADE, to='registry.labelling')),
-                ('scan', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='series', to='registry.scan')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("study_uid", models.CharField(db_index=True, max_length=64)),
+                ("series_uid", models.CharField(db_index=True, max_length=64)),
+                ("study_pseudonym", models.CharField(db_index=True, max_length=64)),
+                ("series_pseudonym", models.CharField(db_index=True, max_length=64)),
+                ("study_date", models.CharField(blank=True, help_text="YYYYMMDD", max_length=8)),
+                ("modality", models.CharField(blank=True, max_length=16)),
+                ("number", models.IntegerField(help_text="SeriesNumber", null=True)),
+                (
+                    "description",
+                    models.CharField(
+                        blank=True, help_text="of our own objects alone", max_length=64
+                    ),
+                ),
+                (
+                    "names_patient",
+                    models.BooleanField(
+                        help_text="its content says who the patient is, whatever its header says"
+                    ),
+                ),
+                ("n_instances", models.PositiveIntegerField()),
+                ("content", models.JSONField(help_text="its instances, each as `Instance`")),
+                (
+                    "labelling",
+                    models.ForeignKey(
+                        help_text="whose objects they are; null: the scan's",
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to="registry.labelling",
+                    ),
+                ),
+                (
+                    "scan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="series",
+                        to="registry.scan",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('scan', 'pk'),
+                "ordering": ("scan", "pk"),
             },
         ),
     ]
