@@ -20,6 +20,7 @@ from pydicom.uid import (
 )
 from sending_world import LABEL_MAP, with_objects
 
+from covidlit.platform.dicomweb.index import look_into
 from covidlit.platform.registry.models import Scan
 
 NAMES = {
@@ -69,6 +70,7 @@ def stored_dicom(h: Hospital, kind: str = ExplicitVRLittleEndian) -> Scan:
         write(each, folder / f"{number:05}.dcm", kind)
     for path in (settings.FOLDER.results / scan.labellings.get().folder / "dicom").glob("*.dcm"):
         _into_study(path, study, h.centre.name)
+    look_into(scan)
     return scan
 
 

@@ -84,7 +84,7 @@ class Taking:
                 file.write(piece)
             file.flush()
             header = _read(Path(file.name))
-            uid, sop_class, study, series = (
+            sop_class, uid, study, series = (
                 header.text(tag) if header is not None else "" for tag in _WANTED
             )
             if not all(_UID.fullmatch(each) for each in (uid, sop_class, study, series)):
