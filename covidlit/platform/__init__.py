@@ -24,6 +24,7 @@ what `covidlit quantify`, `predict` and `trend` call, and its database holds wha
     dicom_in    scans received by C-STORE, and fetched by DICOMweb
     grading     scans excluded or graded by a first grader, verified or corrected by a second
     api         what the pages show, for programs, by tokens
+    dicomweb    stored scans and results for viewers, by QIDO-RS, WADO-RS and STOW-RS
     client      calls it, where Django is not installed too
 
 Source: the severity paper, "Building the AI lung image recognition processing technological

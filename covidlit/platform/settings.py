@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "covidlit.platform.grading",
     "covidlit.platform.correcting",
     "covidlit.platform.exporting",
+    "covidlit.platform.dicomweb",
     "allauth",
     "allauth.account",
     "allauth.mfa",

@@ -92,6 +92,7 @@ urlpatterns = [
     path("tokens/<int:pk>/revoke/", api.revoke_token, name="revoke_token"),
     path("api/", api.api_page, name="api_page"),
     path(ROOT, include("covidlit.platform.api.urls")),  # its operations name their rights
+    path("dicom-web/", include("covidlit.platform.dicomweb.urls")),  # its services name theirs
     path("health/", health.health, name="health"),
     path("metrics/", metrics.metrics, name="metrics"),
     # Accounts are made, and passwords reset, by an administrator: there are no e-mails.

@@ -40,6 +40,11 @@ class ApiProblem(CovidlitError):  # noqa: N818 (what RFC 9457 calls it)
         self.status = status
         self.headers = headers or {}
 
+    @classmethod
+    def of(cls, status: int, error: CovidlitError) -> ApiProblem:
+        """The refusal that says what an error says."""
+        return cls(status, error.what, where=error.where, fix=error.fix)
+
 
 def answer(
     status: int, error: CovidlitError, headers: dict[str, str] | None = None, **more: Any

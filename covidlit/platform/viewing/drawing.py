@@ -34,7 +34,7 @@ def shown_shape(shape: tuple[int, ...], spacing: tuple[float, float, float]) -> 
 def draw(
     hu: NDArray[np.int16],
     spacing: tuple[float, float, float],
-    window: str = "lung",
+    window: str | tuple[float, float] = "lung",
     classes: NDArray[np.integer] | None = None,
     instances: NDArray[np.integer] | None = None,
     lesion: int | None = None,
@@ -44,12 +44,12 @@ def draw(
     Args:
         hu: (rows, columns).
         spacing: mm, (z, y, x); pixels are drawn as square as they are.
-        window: in `WINDOWS`.
+        window: in `WINDOWS`, or lowest and highest HU.
         classes: of each pixel, for the outlines; None: none.
         instances: number of each pixel's lesion.
         lesion: whose outline is highlighted.
     """
-    low, high = WINDOWS[window]
+    low, high = WINDOWS[window] if isinstance(window, str) else window
     grey = ((hu.astype(np.float32) - low) * (255.0 / (high - low))).clip(0, 255).astype(np.uint8)
     if classes is None:
         image = Image.fromarray(grey)
