@@ -42,8 +42,8 @@ class ReducedLabels:
         classes: uint8 (z, y, x), contract 7.
         instances: int32, numbers of the lesions.
         affine: as of the scan.
-        centres: LPS mm of each lesion: of the cells that it is in the one next to its centre of
-            mass, so that there is something to look at.
+        centres: LPS mm of each lesion: of its cells the one next to its centre of mass, so that
+            there is something to look at.
     """
 
     classes: NDArray[np.uint8]
@@ -96,7 +96,7 @@ def reduced_labels(labels: Planes, scan: Planes, most: int) -> ReducedLabels:
         np.where(volume > 0, table[volume], np.stack(classes)).astype(np.uint8),
         volume.astype(np.int32),
         affine,
-        _centres(rows, affine),
+        _centres(rows, volume, affine),
     )
 
 
@@ -120,7 +120,7 @@ def _slabs(planes: Planes, thick: int) -> Iterator[NDArray[Any]]:
 
 
 def _blocks(slab: NDArray[Any], factors: tuple[int, int]) -> NDArray[Any]:
-    """(planes, y, x) as (planes, y cells, y, x cells, x), the edge again where a part is missing."""
+    """(planes, y, x) as (planes, y cells, y, x cells, x), the edge again where a part lacks."""
     missing = [(0, 0), *((0, -n % f) for n, f in zip(slab.shape[1:], factors, strict=True))]
     padded = np.pad(slab, missing, mode="edge") if np.any(missing) else slab
     n, y, x = padded.shape
@@ -158,12 +158,16 @@ def _keep_small(volume: NDArray[Any], held: NDArray[np.int64]) -> None:
     volume[tuple(own[:, 2:].T)] = own[:, 1]
 
 
-def _centres(held: NDArray[np.int64], affine: NDArray[np.float64]) -> dict[int, list[float]]:
+def _centres(
+    held: NDArray[np.int64], volume: NDArray[Any], affine: NDArray[np.float64]
+) -> dict[int, list[float]]:
     points = held[:, 2:] @ affine[:3, :3].T + affine[:3, 3]
+    is_own = volume[tuple(held[:, 2:].T)] == held[:, 1]
     found = {}
     for number in np.unique(held[:, 1]).tolist():
         own = held[:, 1] == number
         centre = np.average(points[own], axis=0, weights=held[own, 0])
-        nearest = np.linalg.norm(points[own] - centre, axis=1).argmin()
-        found[number] = [round(float(mm), 2) for mm in points[own][nearest]]
+        shown = own & is_own if (own & is_own).any() else own  # where another one lies over it
+        nearest = np.linalg.norm(points[shown] - centre, axis=1).argmin()
+        found[number] = [round(float(mm), 2) for mm in points[shown][nearest]]
     return found
