@@ -22,7 +22,7 @@ from covidlit.platform.jobs import views as jobs
 from covidlit.platform.operation import health, metrics
 from covidlit.platform.patients import report, views
 from covidlit.platform.sending import views as sending
-from covidlit.platform.viewing import audit_views
+from covidlit.platform.viewing import audit_views, volume_views
 
 urlpatterns = [
     path("", views.patients, name="patients"),
@@ -31,6 +31,18 @@ urlpatterns = [
     path("scans/<int:pk>/", views.scan, name="scan"),
     path("scans/<int:pk>/slices/<int:index>.png", views.slice_picture, name="slice"),
     path("scans/<int:pk>/planes/<str:axis>/<int:index>.png", views.slice_picture, name="plane"),
+    path("scans/<int:pk>/positions.json", volume_views.positions, name="positions"),
+    path("scans/<int:pk>/volume/<int:size>.nii.gz", volume_views.volume, name="volume"),
+    path(
+        "scans/<int:pk>/volume/<int:version>/labels/<int:size>.nii.gz",
+        volume_views.volume_labels,
+        name="volume_labels",
+    ),
+    path(
+        "scans/<int:pk>/volume/<int:version>/surfaces.json",
+        volume_views.volume_surfaces,
+        name="volume_surfaces",
+    ),
     path("scans/<int:pk>/correct/", correcting.correct, name="correct"),
     path("scans/<int:pk>/correct/begin/", correcting.begin, name="begin_correction"),
     path(

@@ -104,6 +104,12 @@ PAGES = {
     "plane": Page(
         "get", lambda h: {"pk": h.scans[0].pk, "axis": "coronal", "index": 2}, is_of_object=True
     ),
+    "positions": Page("get", _scan_of, is_of_object=True),
+    "volume": Page("get", lambda h: {**_scan_of(h), "size": 128}, is_of_object=True),
+    "volume_labels": Page(
+        "get", lambda h: {**_scan_of(h), "version": 1, "size": 128}, is_of_object=True
+    ),
+    "volume_surfaces": Page("get", lambda h: {**_scan_of(h), "version": 1}, is_of_object=True),
     "correct": Page("get", _scan_of, is_of_object=True),
     "begin_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
     "draft_slice": Page(

@@ -41,7 +41,8 @@ def scene(
     Returns:
         `origin` (LPS mm) and `surfaces`, each with `name`, `colour`, `opacity`, `x`, `y`, `z`
         (base64 of int16, tenths of mm from the origin), `i`, `j`, `k` (base64 of uint16 or uint32,
-        by `wide`), `owner` (base64 of uint16 places in `texts`) and `texts`.
+        by `wide`), `owner` (base64 of uint16 places in `numbers` and `texts`),
+        `numbers` of the lesions, 0 for the lungs, and `texts`.
     """
     middle = affine[:3, :3] @ ((np.array(classes.shape) - 1) / 2) + affine[:3, 3]
     surfaces = []
@@ -91,6 +92,7 @@ def _surface(
         **{corner: _base64(faces[:, k]) for k, corner in enumerate("ijk")},
         "wide": wide,
         "owner": _base64(np.searchsorted(owners, mesh.owner).astype("<u2")),
+        "numbers": owners.tolist(),
         "texts": [texts.get(int(owner), f"Lesion {owner}") for owner in owners],
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from django.templatetags.static import static
 from django.urls import reverse
 
 from covidlit.platform.accounts.models import User
@@ -12,7 +13,10 @@ from covidlit.platform.accounts.rights import Right
 from covidlit.platform.registry.models import Labelling, Patient, Scan
 from covidlit.platform.viewing.drawing import WINDOWS
 from covidlit.platform.viewing.planes import CORONAL, SAGITTAL
+from covidlit.platform.viewing.reduced import SIZES
 from covidlit.platform.viewing.slices import volume_of
+
+NIIVUE = "vendor/niivue.js"
 
 
 def scan_shown(scan: Scan, labelling: Labelling | None) -> dict[str, Any]:
@@ -22,13 +26,23 @@ def scan_shown(scan: Scan, labelling: Labelling | None) -> dict[str, Any]:
         "labelling": labelling,
         "lesions": list(labelling.lesions.all()) if labelling else [],
         "others": [each for each in scan.patient.scans.all() if each.pk != scan.pk],
-        "windows": list(WINDOWS),
+        "windows": list(WINDOWS.items()),
+        "niivue": niivue_address(),
+        "volume_sizes": SIZES,
         "first": scan.n_slices // 2,
         "axes": [
             (axis, reverse("plane", args=[scan.pk, axis, 0]), len(volume_of(scan, axis)))
             for axis in (CORONAL, SAGITTAL)
         ],
     }
+
+
+def niivue_address() -> str:
+    """Where NiiVue lies; empty where covidlit was built without it."""
+    try:
+        return static(NIIVUE)
+    except ValueError:  # it is not among the files that were laid ready
+        return ""
 
 
 def notes_for(user: User, scan: Scan) -> str:
