@@ -61,7 +61,7 @@ def quantify(
             "as de-identified ones do: such elements are written empty."
         ),
     ] = False,
-    report: Annotated[bool, typer.Option(help="Write an HTML page per patient.")] = True,
+    report: Annotated[bool, typer.Option(help="Write an HTML page and a PDF per patient.")] = True,
     spread: Annotated[
         bool,
         typer.Option(
@@ -124,11 +124,11 @@ def quantify(
     """Measure the lesions of CT scans; for research, not for clinical use.
 
     Writes labels (NIfTI), factors.parquet and lesions.parquet (their definitions in factors.md),
-    DICOM SEG and SR in the study of each series, and a page per patient; of patients with several
-    scans trend.csv and lesion_changes.csv, as covidlit trend does. With --severity the page says
-    how ill the patient is and why, with severity.csv beside it. Scans that cannot be used are
-    listed in scans.csv with the reason. Where the command was stopped, or scans were added, the
-    same command goes on. Ends with 1 where no scan could be measured.
+    DICOM SEG and SR in the study of each series, and a page and a PDF per patient; of patients
+    with several scans trend.csv and lesion_changes.csv, as covidlit trend does. With --severity
+    the page says how ill the patient is and why, with severity.csv beside it. Scans that cannot be
+    used are listed in scans.csv with the reason. Where the command was stopped, or scans were
+    added, the same command goes on. Ends with 1 where no scan could be measured.
     """
     from covidlit.dicom import Checks
     from covidlit.quantify.many import quantify as quantify_all

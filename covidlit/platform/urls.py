@@ -28,6 +28,7 @@ urlpatterns = [
     path("", views.patients, name="patients"),
     path("patients/<str:pseudonym>/", views.patient, name="patient"),
     path("patients/<str:pseudonym>/report/", report.report, name="report"),
+    path("patients/<str:pseudonym>/report.pdf", report.report_pdf, name="report_pdf"),
     path("scans/<int:pk>/", views.scan, name="scan"),
     path("scans/<int:pk>/slices/<int:index>.png", views.slice_picture, name="slice"),
     path("scans/<int:pk>/planes/<str:axis>/<int:index>.png", views.slice_picture, name="plane"),

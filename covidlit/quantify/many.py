@@ -12,6 +12,7 @@ from covidlit.dicom import Checks
 from covidlit.dicom.other_objects import OtherObject
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.files import make_folder
+from covidlit.lesions.report import CorrectionMade
 from covidlit.preprocess.conversion import scan_name
 from covidlit.preprocess.index import Signatures
 from covidlit.progress import progress_bar
@@ -39,6 +40,7 @@ def quantify(
     report: bool = True,
     spread: bool = False,
     severity: SeverityModel | None = None,
+    corrections: Sequence[CorrectionMade] = (),
     progress: bool = False,
 ) -> Results:
     """Label and measure every scan at a path.
@@ -51,13 +53,15 @@ def quantify(
     Args:
         path: a folder with DICOM series or images, one of these, or a manifest.
         labeller: of lungs and lesions.
-        out_dir: gets `labels/`, `dicom/<scan>/`, `reports/<patient>.html`, `factors.parquet`,
-            `lesions.parquet`, `scans.csv`, `factors.md`, `trend.csv` and `lesion_changes.csv`.
+        out_dir: gets `labels/`, `dicom/<scan>/`, `reports/<patient>.html` and `.pdf`,
+            `factors.parquet`, `lesions.parquet`, `scans.csv`, `factors.md`, `trend.csv` and
+            `lesion_changes.csv`.
         checks: which scans are refused.
         dicom, segmentation, absent_as_empty, report: see `Writing`.
         spread: write the factors under other published definitions too, `spread.parquet`.
         severity: scores each scan from its factors: `severity.csv`, and a section of the page. By
             another model a scan that is finished is scored again, and not measured again.
+        corrections: of the scans by people, as far as labels come from them; said in the reports.
         progress: show a bar.
 
     Raises:
@@ -107,7 +111,9 @@ def quantify(
                     found = with_severity(found, severity)
                     if report:
                         drawn_by = labeller.algorithm_of(source).name
-                        found = write_report(found, _of_patient(done, found), out, drawn_by)
+                        found = write_report(
+                            found, _of_patient(done, found), out, drawn_by, corrections
+                        )
                     if key is not None:
                         name = str(found.factors["scan_id"])
                         keep(out, name, key, _place(source), found)
@@ -129,8 +135,8 @@ def quantify(
         not (out / file).is_file() for one in done for file in one.files
     ):
         again = quantify(
-            path, labeller, out, checks=checks, severity=severity, progress=progress,
-            **asdict(writing),
+            path, labeller, out, checks=checks, severity=severity, corrections=corrections,
+            progress=progress, **asdict(writing),
         )  # fmt: skip
         return replace(again, dropped=tuple(dropped))
     results = written(done, rows, out)

@@ -1,4 +1,4 @@
-"""A page per patient, of the latest scan, with the trend over those before."""
+"""A report per patient, as page and PDF, of the latest scan, with the trend over those before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from covidlit.files import fingerprint
-from covidlit.lesions.report import write_patient_report
+from covidlit.lesions.report import DOCUMENT, CorrectionMade, write_patient_report
 from covidlit.names import is_name
 from covidlit.quantify.scan import Quantified
 
@@ -18,20 +18,26 @@ REPORTS = "reports"
 
 
 def write_report(
-    done: Quantified, history: Sequence[Mapping[str, Any]], out_dir: Path, drawn_by: str
+    done: Quantified,
+    history: Sequence[Mapping[str, Any]],
+    out_dir: Path,
+    drawn_by: str,
+    corrections: Sequence[CorrectionMade] = (),
 ) -> Quantified:
-    """Write, or replace, the page of a scan's patient; returns the scan with that file.
+    """Write, or replace, page and PDF of a scan's patient; returns the scan with these files.
 
     Args:
         done: the scan, with its volume and labels.
         history: rows of factors of the patient's scans, by date, its own the last.
         out_dir: folder of the results.
         drawn_by: what drew the labels.
+        corrections: of scans, those of the patient's are said.
     """
     assert done.scan is not None
     assert done.labels is not None
     path = out_dir / REPORTS / f"{_page_name(str(done.factors['patient_id']))}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
+    own = {str(row["scan_id"]) for row in history}
     write_patient_report(
         done.scan,
         done.labels.classes,
@@ -43,10 +49,12 @@ def write_report(
         changes=pd.DataFrame(done.changes),
         spread=pd.DataFrame(done.spread),
         severity=done.severity,
+        corrections=[one for one in corrections if one.scan_id in own],
         drawn_by=drawn_by,
         notes=(*done.scan.notes, *done.notes),
     )
-    files = dict.fromkeys([*done.files, str(path.relative_to(out_dir))])
+    written = [str(each.relative_to(out_dir)) for each in (path, path.with_suffix(DOCUMENT))]
+    files = dict.fromkeys([*done.files, *written])
     return replace(done, files=tuple(files))
 
 

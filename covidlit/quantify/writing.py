@@ -18,7 +18,7 @@ class Writing:
         segmentation: of the classes in DICOM: "binary", which old archives show too, or "labelmap",
             a fraction of its size. Lesions are label maps always.
         absent_as_empty: take a birth date and the like that DICOM headers lack for unknown.
-        report: a page per patient.
+        report: a page and a PDF per patient.
         spread: the factors under other published definitions, beside ours.
 
     Raises:

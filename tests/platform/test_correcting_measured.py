@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pydicom
 import pytest
 from correcting_world import Ward, circle, correct, edit, post, saved, say, ward
 from django.conf import settings
+from django.urls import reverse
+from pypdf import PdfReader
 from skimage.draw import polygon2mask
 
 from covidlit.errors import CovidlitError
 from covidlit.lesions import read_labels
 from covidlit.lesions.volume import voxel_ml
+from covidlit.platform.accounts.rights import Role
+from covidlit.platform.audit.models import Entry
 from covidlit.platform.correcting.labels import planes_of
 from covidlit.platform.correcting.models import Correction
 from covidlit.platform.registry.models import Labelling, Scan
@@ -98,6 +104,21 @@ def test_what_was_drawn_is_measured_and_becomes_a_version(monkeypatch: pytest.Mo
     assert (how(earlier), how(later)) == ("SEMIAUTOMATIC", "SEMIAUTOMATIC")
     assert "a person" in str(objects(earlier))
     assert "a person" not in str(objects(later))
+
+    # The patient's report says who, when and what, and is the reader's by her click.
+    _, reader = own.person("eva", Role.READER)
+    answer = reader.get(reverse("report_pdf", args=[own.patient.pseudonym]))
+    assert answer["Content-Type"] == "application/pdf"
+    assert answer["Content-Disposition"].endswith(f'"{own.patient.pseudonym}.pdf"')
+    pages = PdfReader(io.BytesIO(answer.content)).pages
+    said = " ".join(" ".join(page.extract_text().split()) for page in pages)
+    saved_at = Correction.objects.get(labelling=version).saved_at
+    assert saved_at is not None
+    assert f"{saved_at:%Y-%m-%d %H:%M} UTC" in said
+    assert f"anna new lesion {new.number} of fibrosis" in said
+    assert own.patient.pseudonym in said
+    looked = Entry.objects.filter(subject=f"report of {own.patient.pseudonym} as PDF")
+    assert looked.count() == 1
 
     # What changed until the later scan follows, in the version that is there: nobody drew another.
     newer = later.labellings.get()

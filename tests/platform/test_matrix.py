@@ -99,6 +99,9 @@ PAGES = {
     "report": Page(
         "get", lambda h: {"pseudonym": h.patient.pseudonym}, well=(404,), is_of_object=True
     ),
+    "report_pdf": Page(
+        "get", lambda h: {"pseudonym": h.patient.pseudonym}, well=(404,), is_of_object=True
+    ),
     "scan": Page("get", lambda h: {"pk": h.scans[0].pk}, is_of_object=True),
     "slice": Page("get", lambda h: {"pk": h.scans[0].pk, "index": 2}, is_of_object=True),
     "plane": Page(

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pydicom
 import pytest
+from pypdf import PdfReader
 from typer.testing import CliRunner
 
 import covidlit.quantify.many
@@ -42,7 +43,7 @@ def _written(out: Path) -> dict[str, int]:
     return {
         str(path.relative_to(out)): path.stat().st_mtime_ns
         for path in out.rglob("*")
-        if path.is_file() and path.suffix in (".gz", ".dcm", ".html")
+        if path.is_file() and path.suffix in (".gz", ".dcm", ".html", ".pdf")
     }
 
 
@@ -74,8 +75,9 @@ def test_labels_tables_objects_and_pages_of_every_scan(done: Path, repeated: Coh
         assert len(own) == row.n_lesions == len(np.unique(true.instances)) - 1
         names = {path.name for path in (done / "dicom" / row.scan_id).iterdir()}
         assert {"classes.dcm", "lesions-1.dcm", "factors.dcm", "report.dcm"} <= names
-    pages = sorted(path.stem for path in (done / "reports").iterdir())
-    assert pages == sorted(factors["patient_id"].unique())
+    for kind in ("html", "pdf"):
+        pages = sorted(path.stem for path in (done / "reports").glob(f"*.{kind}"))
+        assert pages == sorted(factors["patient_id"].unique())
     assert "total_volume_ml" in (done / "factors.md").read_text()
 
 
@@ -142,6 +144,9 @@ def test_nothing_that_identifies_the_patient_is_in_tables_and_pages(
     known = {str(ds.PatientID) for ds in raw} | {str(ds.StudyInstanceUID) for ds in raw}
     known |= {str(ds.PatientName) for ds in raw if str(ds.get("PatientName", ""))}
     texts = [path.read_text() for path in done.rglob("*.html")]
+    pdfs = [PdfReader(path) for path in done.rglob("*.pdf")]
+    assert pdfs
+    texts += [f"{pdf.metadata} " + "".join(p.extract_text() for p in pdf.pages) for pdf in pdfs]
     texts += [path.read_text() for path in done.rglob("*.json")]
     texts += [(done / "scans.csv").read_text(), read_factors(done / "factors.parquet").to_csv()]
     texts += [read_lesions(done / "lesions.parquet").to_csv()]

@@ -228,7 +228,7 @@ def test_the_page_of_a_scan_that_is_dropped_or_refused_does_not_stay(tmp_path: P
     table[table["scan_id"] == "S1"].to_csv(manifest, index=False)
     found = run(manifest, masks, out, dicom=False)
     assert sorted(found.dropped) == ["S2", "S3"]
-    assert sorted(path.name for path in (out / "reports").iterdir()) == ["P1.html"]
+    assert sorted(path.name for path in (out / "reports").iterdir()) == ["P1.html", "P1.pdf"]
     assert "S2" not in page(out)
     assert run(manifest, masks, out, dicom=False).n_known == 1
     table.to_csv(manifest, index=False)

@@ -68,7 +68,7 @@ def test_each_scan_names_its_own_maker_and_is_alone_made_anew(
     assert labelled_by == {earlier: "masks", later: "a hand", other: "masks"}
     found = {scan: how(out / "dicom" / scan) for scan in (earlier, later, other)}
     assert found == {earlier: "SEMIAUTOMATIC", later: "MANUAL", other: "SEMIAUTOMATIC"}
-    pages = {path.stem: path.read_text() for path in (out / "reports").iterdir()}
+    pages = {path.stem: path.read_text() for path in (out / "reports").glob("*.html")}
     assert sum(bool(re.search("a hand", page)) for page in pages.values()) == 1
 
     # Of an earlier scan the later ones follow, since their changes are those since it.

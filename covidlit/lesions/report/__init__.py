@@ -1,5 +1,6 @@
-"""The patient's report: one HTML file with slices, a 3D view, factors, trend and their limits."""
+"""The patient's report, as a page and as PDF: slices, factors, trend, and what they cannot say."""
 
-from covidlit.lesions.report.page import write_patient_report
+from covidlit.lesions.report.content import CorrectionMade
+from covidlit.lesions.report.patient import DOCUMENT, write_patient_report
 
-__all__ = ["write_patient_report"]
+__all__ = ["DOCUMENT", "CorrectionMade", "write_patient_report"]

@@ -6,14 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
+
 from covidlit.cohort.scan_sources import ScanSource
 from covidlit.dicom.out import Algorithm
+from covidlit.lesions.report import CorrectionMade
 from covidlit.platform.correcting.labels import labels_of
 from covidlit.platform.correcting.models import Correction
 from covidlit.platform.registry.models import Patient
 from covidlit.quantify.labeller import Labeller
 from covidlit.scans.lesion_labels import LesionLabels
 from covidlit.scans.scan import Scan
+
+EDITS_SAID = 6
+"""Edits of a correction that a report names; the platform's page has all."""
 
 CORRECTED = ", corrected"
 """Behind what labelled the scan first."""
@@ -32,6 +38,21 @@ def corrections_of(patient: Patient, also: Correction | None = None) -> dict[str
     )
     found = {row.scan.scan_id: row for row in rows}
     return found if also is None else {**found, also.scan.scan_id: also}
+
+
+def corrections_made(patient: Patient, also: Correction | None = None) -> list[CorrectionMade]:
+    """What people have corrected in a patient's scans, for the report; arguments as above."""
+    own = Correction.objects.filter(scan__patient=patient, saved_at__isnull=False)
+    known = Q(labelling__isnull=False) | Q(pk=also.pk if also else None)
+    rows = own.filter(known).select_related("scan", "by").prefetch_related("edits")
+    found = []
+    for row in rows:
+        edits = [edit.in_words for edit in row.edits.all() if not edit.left_out]
+        more = len(edits) - EDITS_SAID
+        said = "; ".join(edits[:EDITS_SAID]) + (f"; and {more} more" if more > 0 else "")
+        assert row.saved_at is not None
+        found.append(CorrectionMade(row.scan.scan_id, row.saved_at, row.by.username, said))
+    return found
 
 
 @dataclass(frozen=True)

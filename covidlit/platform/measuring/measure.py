@@ -10,7 +10,11 @@ from filelock import FileLock
 
 from covidlit.errors import ConfigError
 from covidlit.platform.clinical.scoring import keep_scores, severity_model
-from covidlit.platform.correcting.labeller import CorrectedLabeller, corrections_of
+from covidlit.platform.correcting.labeller import (
+    CorrectedLabeller,
+    corrections_made,
+    corrections_of,
+)
 from covidlit.platform.correcting.models import Correction
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.process import Say
@@ -60,7 +64,10 @@ def measure_patient(patient: Patient, say: Say, also: Correction | None = None) 
         labeller = CorrectedLabeller(model, corrections)
         severity = severity_model(patient, out)
         place = out / QUANTIFIED
-        results = quantify(manifest, labeller, place, absent_as_empty=True, severity=severity)
+        results = quantify(
+            manifest, labeller, place, absent_as_empty=True, severity=severity,
+            corrections=corrections_made(patient, also),
+        )  # fmt: skip
         say("storing", 0.9)
         bring(patient, results, place, corrections)
         keep_scores(patient, finished(place).values())

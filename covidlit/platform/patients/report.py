@@ -1,4 +1,4 @@
-"""A patient's page as `covidlit quantify` writes it, shown apart from the platform."""
+"""A patient's report as `covidlit quantify` writes it: a page, shown apart, and a PDF."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
+from covidlit.lesions.report import DOCUMENT
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
@@ -55,12 +56,28 @@ def report_shown(request: HttpRequest, patient: Patient) -> HttpResponse:
     return response
 
 
-def report_path(patient: Patient) -> Path:
-    """Where the patient's page lies, once the patient is measured."""
+@require_GET
+@page(Right.VIEW)
+def report_pdf(request: HttpRequest, pseudonym: str) -> HttpResponse:
+    """The same report as PDF, to file and to print."""
+    found = one_seen_by(
+        Patient.objects.select_related("centre"), person(request), Right.VIEW, pseudonym=pseudonym
+    )
+    path = report_path(found, DOCUMENT)
+    if not path.is_file():
+        raise Http404
+    looked_at(request, f"report of {pseudonym} as PDF", found)
+    response = HttpResponse(path.read_bytes(), content_type="application/pdf")
+    response["Content-Disposition"] = f'attachment; filename="{pseudonym}{DOCUMENT}"'
+    return response
+
+
+def report_path(patient: Patient, ending: str = ".html") -> Path:
+    """Where the patient's report lies, once the patient is measured."""
     return (
         settings.FOLDER.results
         / patient.pseudonym
         / QUANTIFIED
         / REPORTS
-        / f"{patient.pseudonym}.html"
+        / f"{patient.pseudonym}{ending}"
     )

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from covidlit.cohort.factor_definitions import DEFINITIONS
+from covidlit.lesions.report import DOCUMENT
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
@@ -93,6 +94,7 @@ def patient(request: HttpRequest, pseudonym: str) -> HttpResponse:
             "scans": scans,
             "trend": trend_of([(each, newest.get(each.pk)) for each in scans], events),
             "has_report": report_path(found).is_file(),
+            "has_pdf": report_path(found, DOCUMENT).is_file(),
         },
     )
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET
@@ -15,7 +14,7 @@ from covidlit.lesions.report.scene import scene
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
-from covidlit.platform.measuring.bring import PLANES
+from covidlit.platform.registry.files import label_planes
 from covidlit.platform.registry.models import Labelling, Scan
 from covidlit.platform.viewing.planes import AXES, AXIAL, Planes
 from covidlit.platform.viewing.positions import positions_of
@@ -109,7 +108,7 @@ def _planes(scan: Scan) -> Planes:
 
 def _labels(labelling: Labelling, size: int) -> ReducedLabels:
     try:
-        labels = Planes(settings.FOLDER.results / labelling.folder / PLANES)
+        labels = Planes(label_planes(labelling))
     except FileNotFoundError as error:
         raise Http404 from error
     return reduced_labels(labels, _planes(labelling.scan), size)
