@@ -57,7 +57,7 @@ PLATFORM = "covidlit.platform"
 
 HEAVY = frozenset(
     [
-        *("torch", "torchvision", "pytorch_lightning", "monai", "torchio", "captum"),
+        *("torch", "torchvision", "pytorch_lightning", "monai", "torchio", "captum", "reportlab"),
         *("openvino", "onnx", "onnxscript", "onnxruntime", "sklearn", "skops", "torchmetrics"),
         "lightgbm",
         *("pandera", "matplotlib", "optuna", "hydra"),

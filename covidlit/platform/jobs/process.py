@@ -12,7 +12,6 @@ from typing import Protocol
 
 from covidlit.errors import CovidlitError, machine_trouble
 from covidlit.platform.logs import fault_of
-from covidlit.platform.trouble import of_the_machine
 
 REFUSED = 3
 """Exit code of a job that ended with a message for people."""
@@ -56,6 +55,7 @@ def main(number: int, said: int) -> int:
     from django.utils.module_loading import import_string
 
     from covidlit.platform.jobs.models import Job
+    from covidlit.platform.trouble import of_the_machine
 
     job = Job.objects.get(pk=number)
 
