@@ -76,8 +76,12 @@ def take_in(job: Job, say: Say) -> None:
         upload.n_taken = sum(each.is_new for each in stored)
         upload.n_known = len(stored) - upload.n_taken
         upload.save(update_fields=["n_taken", "n_known"])
-        for patient in {each.scan.patient for each in stored}:
-            enqueue(MEASURE, upload.owner, upload.centre, upload.study_group, patient=patient.pk)
+        patients = dict.fromkeys(each.scan.patient for each in stored)
+        for place, patient in enumerate(patients):
+            enqueue(
+                MEASURE, upload.owner, upload.centre, upload.study_group, place=place,
+                patient=patient.pk,
+            )  # fmt: skip
         record(
             upload.owner, "took in", str(upload), str(upload.centre),
             {"new": upload.n_taken, "known": upload.n_known, "refused": len(refused)},
