@@ -88,6 +88,7 @@ urlpatterns = [
     path("trail/", audit_views.trail, name="trail"),
     path("tokens/", api.tokens, name="tokens"),
     path("tokens/add/", api.add_token, name="add_token"),
+    path("tokens/revoke/", api.revoke_tokens, name="revoke_tokens"),
     path("tokens/<int:pk>/revoke/", api.revoke_token, name="revoke_token"),
     path("api/", api.api_page, name="api_page"),
     path(ROOT, include("covidlit.platform.api.urls")),  # its operations name their rights

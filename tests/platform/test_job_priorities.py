@@ -1,4 +1,4 @@
-"""Which job is done before which, by the queue that the workers ask, and what waiting people see."""
+"""Which job is done before which, by the queue that the workers ask; what people see of it."""
 
 from __future__ import annotations
 
