@@ -13,12 +13,12 @@ from filelock import FileLock
 
 from covidlit.errors import ConfigError
 from covidlit.files import make_folder, write_text
+from covidlit.platform.named_files import SETTINGS_FILE as SETTINGS_FILE
 from covidlit.platform.options import TEMPLATE, read_options
 
 VARIABLE = "COVIDLIT_PLATFORM"
 """Environment variable: the folder of the platform that Django's settings are made from."""
 
-SETTINGS_FILE = "platform.toml"
 SECRET_FILE = "secret.key"
 
 REMOVED = ".removed."
@@ -47,22 +47,6 @@ class PlatformFolder:
             )  # fmt: skip
         self.settings = read_options(path)
         self.secret = (self.root / SECRET_FILE).read_text(encoding="ascii").strip()
-
-    def secret_in(self, file: str) -> str:
-        """A secret that a setting names by its file, in the folder or elsewhere; empty without.
-
-        Raises:
-            ConfigError: it cannot be read.
-        """
-        if not file:
-            return ""
-        try:
-            return (self.root / file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"the secret in {file} cannot be read.", where=self.root / SETTINGS_FILE,
-                fix="write it into that file, on one line.",
-            ) from error  # fmt: skip
 
     @property
     def database(self) -> Path:

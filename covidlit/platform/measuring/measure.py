@@ -15,7 +15,7 @@ from covidlit.platform.correcting.models import Correction
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.process import Say
 from covidlit.platform.measuring.bring import bring
-from covidlit.platform.options import MASKS
+from covidlit.platform.named_files import MASKS
 from covidlit.platform.registry.models import Patient
 from covidlit.quantify.labeller import Labeller
 from covidlit.quantify.many import quantify
