@@ -25,6 +25,7 @@ from covidlit.platform.viewing import audit_views, health, report, views
 
 urlpatterns = [
     path("", views.patients, name="patients"),
+    path("patients/find/", views.find_patients, name="find_patients"),
     path("patients/<str:pseudonym>/", views.patient, name="patient"),
     path("patients/<str:pseudonym>/report/", report.report, name="report"),
     path("scans/<int:pk>/", views.scan, name="scan"),

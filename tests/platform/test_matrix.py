@@ -95,6 +95,7 @@ def _fetch_of(h: Hospital) -> dict[str, str]:
 
 PAGES = {
     "patients": Page("get"),
+    "find_patients": Page("post", data=lambda h: {"search": f"secret-{h.centre.name}"}),
     "patient": Page("get", lambda h: {"pseudonym": h.patient.pseudonym}, is_of_object=True),
     "report": Page(
         "get", lambda h: {"pseudonym": h.patient.pseudonym}, well=(404,), is_of_object=True

@@ -12,6 +12,7 @@ from django.db import models
 
 from covidlit.platform.accounts.models import Centre, StudyGroup, User
 from covidlit.platform.accounts.scoped import ScopedQuerySet
+from covidlit.platform.registry.searched import SearchedField
 
 
 class Patient(models.Model):
@@ -43,6 +44,8 @@ class Identity(models.Model):
     hospital_id = models.CharField(max_length=64)
     name = models.CharField(max_length=200, blank=True)
     birth_date = models.DateField(null=True, blank=True)
+    number_searched = SearchedField(max_length=64, of="hospital_id")
+    name_searched = SearchedField(max_length=200, of="name")
 
     objects = ScopedQuerySet.as_manager()
 

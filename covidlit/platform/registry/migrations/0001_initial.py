@@ -4,6 +4,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+import covidlit.platform.registry.searched
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -53,6 +55,16 @@ class Migration(migrations.Migration):
                 ("hospital_id", models.CharField(max_length=64)),
                 ("name", models.CharField(blank=True, max_length=200)),
                 ("birth_date", models.DateField(blank=True, null=True)),
+                (
+                    "number_searched",
+                    covidlit.platform.registry.searched.SearchedField(
+                        max_length=64, of="hospital_id"
+                    ),
+                ),
+                (
+                    "name_searched",
+                    covidlit.platform.registry.searched.SearchedField(max_length=200, of="name"),
+                ),
                 (
                     "patient",
                     models.OneToOneField(
