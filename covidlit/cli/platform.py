@@ -205,6 +205,28 @@ def verify(folder: _Folder) -> None:
 
 
 @app.command()
+def check(folder: _Folder) -> None:
+    """Check that files and database agree, the audit trail, and what the settings name.
+
+    Also while it is being served; ends with 1 where something is wrong.
+    """
+    with _friendly():
+        _require_extra()
+        from covidlit.platform.folder import PlatformFolder
+        from covidlit.platform.setup import use_platform
+
+        use_platform(PlatformFolder(folder))
+        from covidlit.platform.operation.checking import problems
+
+        found = problems()
+    for line in found:
+        typer.echo(line)
+    if found:
+        raise typer.Exit(1)
+    typer.echo(f"{folder} is whole.")
+
+
+@app.command()
 def backup(
     folder: _Folder,
     out: Annotated[

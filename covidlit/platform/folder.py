@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,6 +25,14 @@ SECRET_FILE = "secret.key"
 
 REMOVED = ".removed."
 """How names of folders begin that are being removed."""
+
+NEW = ".new"
+"""Among the scans: those that are being put there, by their upload."""
+
+UNFINISHED = re.compile(
+    rf"^(\.lock|{re.escape(NEW)}|.*\.[0-9a-f]{{8}}\.part(\.\w+)*|\..*\.[0-9a-f]{{12}})$"
+)
+"""Names of what is being written, and of locks, anywhere below the folder."""
 
 
 class PlatformFolder:
@@ -80,12 +90,21 @@ class PlatformFolder:
     def remove(self, folder: Path) -> None:
         """Remove a folder of uploads all at once: nobody, and no backup, finds a part of it."""
         away = folder.with_name(f"{REMOVED}{folder.name}.{secrets.token_hex(4)}")
-        with self.removing():
-            try:
-                folder.rename(away)
-            except FileNotFoundError:
-                return
-        shutil.rmtree(away, ignore_errors=True)
+        with self.removing(), suppress(FileNotFoundError):
+            folder.rename(away)
+        # Of a process that was killed on the way, too.
+        for each in folder.parent.glob(f"{REMOVED}{folder.name}.*"):
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed processes were writing below a folder, for whoever is alone in it."""
+    for path in list(folder.rglob("*")):
+        if UNFINISHED.match(path.name) and path.name != ".lock":
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def make_platform_folder(

@@ -46,7 +46,8 @@ def take_in(job: Job, say: Say) -> None:
     files = folder_of(upload) / "files"
     if not files.is_dir():
         if upload.n_taken or upload.n_known or upload.refused.exists():
-            return  # its worker was lost when all was done
+            remove_files(upload)  # its worker was lost on the way
+            return
         raise UploadRefused(
             "its files are no longer here.", where=str(upload), fix="upload them again."
         )

@@ -12,6 +12,7 @@ from covidlit.errors import ConfigError
 from covidlit.platform.clinical.scoring import keep_scores, severity_model
 from covidlit.platform.correcting.labeller import CorrectedLabeller, corrections_of
 from covidlit.platform.correcting.models import Correction
+from covidlit.platform.folder import remove_unfinished
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.process import Say
 from covidlit.platform.measuring.bring import bring
@@ -54,6 +55,7 @@ def measure_patient(patient: Patient, say: Say, also: Correction | None = None) 
     # Two jobs of a patient, of two uploads: the second finds what the first has done.
     with FileLock(out / ".lock"):
         say("measuring", 0.1)
+        remove_unfinished(out)
         also = _still_waiting(also)
         manifest = _manifest(patient, out)
         corrections = corrections_of(patient, also)

@@ -66,6 +66,7 @@ class Scan(models.Model):
     acquired_on = models.DateField(null=True, blank=True)
     modality = models.CharField(max_length=16, default="CT")
     n_slices = models.PositiveIntegerField()
+    n_files = models.PositiveIntegerField(default=0, help_text="as they came; 0: not told")
     spacing_mm = models.JSONField(help_text="(z, y, x)")
     folder = models.CharField(max_length=200, help_text="below the platform's folder of scans")
     notes = models.TextField(blank=True)

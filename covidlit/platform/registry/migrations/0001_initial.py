@@ -91,6 +91,10 @@ class Migration(migrations.Migration):
                 ("acquired_on", models.DateField(blank=True, null=True)),
                 ("modality", models.CharField(default="CT", max_length=16)),
                 ("n_slices", models.PositiveIntegerField()),
+                (
+                    "n_files",
+                    models.PositiveIntegerField(default=0, help_text="as they came; 0: not told"),
+                ),
                 ("spacing_mm", models.JSONField(help_text="(z, y, x)")),
                 (
                     "folder",
