@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from covidlit.cli.platform_extra import friendly, require_extra
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.version import __version__
 
@@ -51,8 +52,8 @@ def init(
     ] = "",
 ) -> None:
     """Make a platform: its folder, database, first centre and first administrator."""
-    with _friendly():
-        _require_extra()
+    with friendly():
+        require_extra()
         from covidlit.platform.setup import make_platform
 
         was_there = folder.exists()
@@ -79,8 +80,8 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
 ) -> None:
     """Start a platform: pages and workers; Ctrl-C ends it."""
-    with _friendly():
-        _require_extra()
+    with friendly():
+        require_extra()
         from covidlit.platform.folder import PlatformFolder
         from covidlit.platform.serving import serve as serve_platform
 
@@ -101,8 +102,8 @@ def work(
 
     It has to see the same folder at the same path, and the same PostgreSQL database.
     """
-    with _friendly():
-        _require_extra()
+    with friendly():
+        require_extra()
         from covidlit.platform.folder import PlatformFolder
         from covidlit.platform.serving import work as do_jobs
 
@@ -128,8 +129,8 @@ def receive(
     What is not given here is that of the section receiver in platform.toml; where that is set,
     `serve` receives too.
     """
-    with _friendly():
-        _require_extra()
+    with friendly():
+        require_extra()
         from covidlit.platform.folder import PlatformFolder
         from covidlit.platform.pacs.settings import receiver_with
         from covidlit.platform.setup import use_platform
@@ -150,8 +151,8 @@ def demo(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
 ) -> None:
     """Make a platform with synthetic patients and a person of each role, and start it."""
-    with _friendly():
-        _require_extra()
+    with friendly():
+        require_extra()
         from covidlit.platform.demo import make_demo
         from covidlit.platform.serving import serve as serve_platform
 
@@ -185,8 +186,8 @@ def administrator(
 
     For whoever has the folder, where nobody can log in any more.
     """
-    with _friendly():
-        _require_extra()
+    with friendly():
+        require_extra()
         from covidlit.platform.folder import PlatformFolder
         from covidlit.platform.setup import use_platform
 
@@ -200,8 +201,8 @@ def administrator(
 @app.command()
 def verify(folder: _Folder) -> None:
     """Check that nobody has changed the audit trail; ends with 1 where somebody has."""
-    with _friendly():
-        _require_extra()
+    with friendly():
+        require_extra()
         from covidlit.platform.folder import PlatformFolder
         from covidlit.platform.setup import use_platform
 
@@ -225,6 +226,28 @@ def verify(folder: _Folder) -> None:
 
 
 @app.command()
+def check(folder: _Folder) -> None:
+    """Check that files and database agree, the audit trail, and what the settings name.
+
+    Also while it is being served; ends with 1 where something is wrong.
+    """
+    with friendly():
+        require_extra()
+        from covidlit.platform.folder import PlatformFolder
+        from covidlit.platform.setup import use_platform
+
+        use_platform(PlatformFolder(folder))
+        from covidlit.platform.operation.checking import problems
+
+        found = problems()
+    for line in found:
+        typer.echo(line)
+    if found:
+        raise typer.Exit(1)
+    typer.echo(f"{folder} is whole.")
+
+
+@app.command()
 def backup(
     folder: _Folder,
     out: Annotated[
@@ -239,8 +262,8 @@ def backup(
 
     The copy holds who the patients are, and the keys: keep it as you keep the platform.
     """
-    with _friendly():
-        _require_extra()
+    with friendly():
+        require_extra()
         from covidlit.platform.folder import PlatformFolder
         from covidlit.platform.operation.backing_up import backup as back_up
         from covidlit.platform.setup import use_platform
@@ -275,8 +298,8 @@ def restore(
     check: Annotated[bool, typer.Option("--check", help="Only check the backup.")] = False,
 ) -> None:
     """Make a platform from a backup, every file checked; or check a backup alone."""
-    with _friendly():
-        _require_extra()
+    with friendly():
+        require_extra()
         from covidlit.platform.operation.restoring import check_backup
         from covidlit.platform.operation.restoring import restore as bring_back
 
@@ -316,8 +339,8 @@ def migrate(
 
     There is no way back but the backup, with the version of covidlit that made it.
     """
-    with _friendly():
-        _require_extra()
+    with friendly():
+        require_extra()
         from covidlit.platform.folder import PlatformFolder
         from covidlit.platform.operation.backing_up import backup as back_up
         from covidlit.platform.serving import alone
@@ -352,8 +375,8 @@ def export_manifest(
 
     For whoever has the folder of the platform; `inclusion=slices` keeps what was approved.
     """
-    with _friendly():
-        _require_extra()
+    with friendly():
+        require_extra()
         from covidlit.platform.folder import PlatformFolder
         from covidlit.platform.setup import use_platform
 
@@ -363,25 +386,3 @@ def export_manifest(
 
         path, n = write_graded_manifest(own.scans, out)
     typer.echo(f"{n} scan{'' if n == 1 else 's'} in {path}.")
-
-
-def _require_extra() -> None:
-    try:
-        import django  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            "the platform's packages are not installed.", where="covidlit platform",
-            fix="pip install 'covidlit[platform]'",
-        ) from error  # fmt: skip
-
-
-class _friendly:  # noqa: N801 (used as a statement)
-    """Prints an error of ours as a sentence, and ends with 2."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        if isinstance(error, CovidlitError):
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(2) from error

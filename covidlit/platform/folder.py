@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,16 +15,24 @@ from filelock import FileLock
 
 from covidlit.errors import ConfigError
 from covidlit.files import make_folder, write_text
+from covidlit.platform.named_files import SETTINGS_FILE as SETTINGS_FILE
 from covidlit.platform.options import TEMPLATE, read_options
 
 VARIABLE = "COVIDLIT_PLATFORM"
 """Environment variable: the folder of the platform that Django's settings are made from."""
 
-SETTINGS_FILE = "platform.toml"
 SECRET_FILE = "secret.key"
 
 REMOVED = ".removed."
 """How names of folders begin that are being removed."""
+
+NEW = ".new"
+"""Among the scans: those that are being put there, by their upload."""
+
+UNFINISHED = re.compile(
+    rf"^(\.lock|{re.escape(NEW)}|.*\.[0-9a-f]{{8}}\.part(\.\w+)*|\..*\.[0-9a-f]{{12}})$"
+)
+"""Names of what is being written, and of locks, anywhere below the folder."""
 
 
 class PlatformFolder:
@@ -47,22 +57,6 @@ class PlatformFolder:
             )  # fmt: skip
         self.settings = read_options(path)
         self.secret = (self.root / SECRET_FILE).read_text(encoding="ascii").strip()
-
-    def secret_in(self, file: str) -> str:
-        """A secret that a setting names by its file, in the folder or elsewhere; empty without.
-
-        Raises:
-            ConfigError: it cannot be read.
-        """
-        if not file:
-            return ""
-        try:
-            return (self.root / file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"the secret in {file} cannot be read.", where=self.root / SETTINGS_FILE,
-                fix="write it into that file, on one line.",
-            ) from error  # fmt: skip
 
     @property
     def database(self) -> Path:
@@ -96,12 +90,21 @@ class PlatformFolder:
     def remove(self, folder: Path) -> None:
         """Remove a folder of uploads all at once: nobody, and no backup, finds a part of it."""
         away = folder.with_name(f"{REMOVED}{folder.name}.{secrets.token_hex(4)}")
-        with self.removing():
-            try:
-                folder.rename(away)
-            except FileNotFoundError:
-                return
-        shutil.rmtree(away, ignore_errors=True)
+        with self.removing(), suppress(FileNotFoundError):
+            folder.rename(away)
+        # Of a process that was killed on the way, too.
+        for each in folder.parent.glob(f"{REMOVED}{folder.name}.*"):
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed processes were writing below a folder, for whoever is alone in it."""
+    for path in list(folder.rglob("*")):
+        if UNFINISHED.match(path.name) and path.name != ".lock":
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def make_platform_folder(

@@ -18,15 +18,14 @@ from pydantic import (
 from covidlit.errors import ConfigError
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.grading.choices import GradingSettings
+from covidlit.platform.named_files import NamedFile, NamedModel, certificates, read_secret
 from covidlit.platform.pacs.settings import Destination, ReceiverSettings, check_names
 
 _SLUG = r"^[-a-zA-Z0-9_]{0,80}$"
 
-MASKS = "masks:"
-"""Before a folder of masks, as of `covidlit quantify --masks`, which stand for a model."""
-
 TEMPLATE = """\
 # Settings of this platform. After a change, stop `covidlit platform serve` and start it again.
+# Files that are named here without a / at the start lie in this folder.
 title = "{title}"
 database = {database}                # postgresql://user:password@host/name; empty: db.sqlite3 here
 hosts = ["localhost", "127.0.0.1", "[::1]"]  # names under which browsers reach it
@@ -106,7 +105,7 @@ claim_minutes = 20           # so long nobody else is given a scan that somebody
 # kind = "dicomweb"
 # url = "https://pacs.example.org/dicom-web"
 # user = "covidlit"
-# password_file = "/etc/covidlit/pacs-password"  # or password_variable; token_file, token_variable
+# password_file = "pacs-password"  # or password_variable; token_file, token_variable
 # ca_file = ""               # certificates to trust; empty: those of the system
 # centres = ["north"]        # whose scans it is for; without this line: those of all
 # fetch = true               # scans may be fetched from it too
@@ -180,8 +179,8 @@ class ExportSettings(_Strict):
 class ModelSettings(_Strict):
     """Trained models that new scans are given to; empty: none."""
 
-    lesions: str = ""
-    severity: str = ""
+    lesions: NamedModel = ""
+    severity: NamedFile = ""
 
 
 class DirectorySettings(_Strict):
@@ -195,9 +194,13 @@ class OidcSettings(_Strict):
 
     server: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")
     client_id: str = ""
-    client_secret_file: str = ""
+    client_secret_file: NamedFile = ""
     scopes: list[str] = ["openid", "profile"]
     groups_claim: str = "groups"
+
+    def client_secret(self) -> str:
+        """The secret of the client; empty: none. Raises ConfigError: it cannot be read."""
+        return read_secret("[oidc] client_secret_file", self.client_secret_file)
 
 
 class LdapSettings(_Strict):
@@ -205,14 +208,22 @@ class LdapSettings(_Strict):
 
     server: str = Field(default="", pattern=r"^(ldap[si]?://[^\s]+)?$")
     bind_dn: str = ""
-    bind_password_file: str = ""
+    bind_password_file: NamedFile = ""
     users: str = ""
     user_filter: str = "(uid=%(user)s)"
     groups: str = ""
     group_filter: str = "(objectClass=groupOfNames)"
     group_kind: Literal["groupOfNames", "posixGroup", "activeDirectory"] = "groupOfNames"
     start_tls: bool = False
-    ca_file: str = ""
+    ca_file: NamedFile = ""
+
+    def bind_password(self) -> str:
+        """The password of `bind_dn`; empty: none. Raises ConfigError: it cannot be read."""
+        return read_secret("[ldap] bind_password_file", self.bind_password_file)
+
+    def certificates(self) -> str:
+        """The file of certificates; empty: none. Raises ConfigError: it holds none."""
+        return certificates("[ldap] ca_file", self.ca_file)
 
 
 class GroupRole(_Strict):
@@ -262,14 +273,14 @@ class PlatformSettings(_Strict):
 
 
 def read_options(path: Path) -> PlatformSettings:
-    """The settings in a file.
+    """The settings in a file; what they name by a relative path lies beside it.
 
     Raises:
         ConfigError: names the setting that is wrong, and what it may be.
     """
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return PlatformSettings(**content)
+        return PlatformSettings.model_validate(content, context={"root": path.absolute().parent})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"it is no TOML: {error}.", where=path, fix="mend that line.") from error
     except ValidationError as error:

@@ -142,7 +142,7 @@ if _OWN.oidc.server:
                 "provider_id": "hospital",
                 "name": "the hospital",
                 "client_id": _OWN.oidc.client_id,
-                "secret": FOLDER.secret_in(_OWN.oidc.client_secret_file),
+                "secret": _OWN.oidc.client_secret(),
                 "settings": {"server_url": _OWN.oidc.server, "scope": _OWN.oidc.scopes},
             }
         ],
@@ -152,7 +152,7 @@ if _OWN.ldap.server:
 
     DIRECTORIES["ldap"] = "covidlit.platform.directory.ldap.Ldap"
     AUTHENTICATION_BACKENDS.append("covidlit.platform.directory.ldap.DirectoryBackend")
-    locals().update(ldap_settings(_OWN.ldap, FOLDER.secret_in(_OWN.ldap.bind_password_file)))
+    locals().update(ldap_settings(_OWN.ldap))
 
 # Sessions end when the browser closes, after a time without a click, and after a time in any case.
 SESSION_COOKIE_AGE = round(60 * _OWN.sessions.idle_minutes)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from covidlit.errors import ConfigError
 from covidlit.platform.folder import SETTINGS_FILE, VARIABLE, PlatformFolder, make_platform_folder
-from covidlit.platform.options import MASKS
+from covidlit.platform.named_files import MASKS
 from covidlit.platform.schema import Schema, schema_of_database
 from covidlit.version import __version__
 
@@ -81,7 +81,7 @@ def _check_models(folder: PlatformFolder) -> None:
         if place and not Path(place).exists():
             raise ConfigError(
                 f"[models] {name}: there is no {place}.", where=folder.root / SETTINGS_FILE,
-                fix="write the path of a trained run, from the root of the disk.",
+                fix="write the path of a trained run, from the platform's folder or from /.",
             )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from covidlit.platform.viewing import audit_views, volume_views
 
 urlpatterns = [
     path("", views.patients, name="patients"),
+    path("patients/find/", views.find_patients, name="find_patients"),
     path("patients/<str:pseudonym>/", views.patient, name="patient"),
     path("patients/<str:pseudonym>/report/", report.report, name="report"),
     path("patients/<str:pseudonym>/report.pdf", report.report_pdf, name="report_pdf"),
@@ -102,6 +103,7 @@ urlpatterns = [
     path("trail/", audit_views.trail, name="trail"),
     path("tokens/", api.tokens, name="tokens"),
     path("tokens/add/", api.add_token, name="add_token"),
+    path("tokens/revoke/", api.revoke_tokens, name="revoke_tokens"),
     path("tokens/<int:pk>/revoke/", api.revoke_token, name="revoke_token"),
     path("api/", api.api_page, name="api_page"),
     path(ROOT, include("covidlit.platform.api.urls")),  # its operations name their rights

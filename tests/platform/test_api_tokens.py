@@ -14,11 +14,11 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from platform_world import Hospital, hospital
+from platform_world import PASSWORD, Hospital, hospital
 
 from covidlit.errors import ConfigError
 from covidlit.platform.accounts.models import User
-from covidlit.platform.accounts.people import give_role
+from covidlit.platform.accounts.people import give_role, make_user
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.api.authenticate import MOST_WRONG
 from covidlit.platform.api.models import Look, Token
@@ -29,6 +29,8 @@ from covidlit.platform.directory.kinds import Gone
 from covidlit.platform.registry.models import Scan
 
 pytestmark = pytest.mark.django_db
+
+NEW = "another phrase that is long enough"
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +112,62 @@ def _revoke(token: Token) -> None:
 
 def _send_away(token: Token) -> None:
     User.objects.filter(pk=token.owner_id).update(is_active=False)
+
+
+def _revoke_all(token: Token) -> None:
+    client = Client()
+    client.force_login(token.owner)
+    page = client.get(reverse("tokens")).content.decode()
+    assert "Revoke all of them (1)" in page
+    assert client.post(reverse("revoke_tokens")).status_code == 302
+    assert "Revoke all" not in client.get(reverse("tokens")).content.decode()
+
+
+def _change_password(token: Token) -> None:
+    client = Client()
+    data = {"login": token.owner.username, "password": PASSWORD}
+    assert client.post(reverse("account_login"), data).status_code == 302
+    change = reverse("account_change_password")
+    assert "so do all of your" in client.get(change).content.decode()
+    wrong = {"oldpassword": "not this one", "password1": NEW, "password2": NEW}
+    client.post(change, wrong)
+    assert Token.objects.get(pk=token.pk).is_alive  # nothing was changed
+    client.post(change, {**wrong, "oldpassword": PASSWORD})
+    assert User.objects.get(pk=token.owner_id).check_password(NEW)
+
+
+def _give_first_password(token: Token) -> None:
+    boss = make_user("boss", PASSWORD)
+    give_role(boss, Role.ADMINISTRATOR)
+    client = Client()
+    client.force_login(boss)
+    assert client.post(reverse("renew_password", kwargs={"pk": token.owner_id})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("end", "entry"),
+    [
+        (_revoke_all, ("revoked all tokens", "tokens")),
+        (_change_password, ("changed the password", "tokens")),
+        (_give_first_password, ("gave a new first password", "tokens")),
+    ],
+)
+def test_all_tokens_end_and_the_trail_says_how_many(
+    end: Callable[[Token], None], entry: tuple[str, str], own: Hospital, physician: User
+) -> None:
+    other = own.upload.owner
+    give_role(other, Role.READER, own.centre, own.group)
+    _, foreign = make_token(other, "of somebody else", ["read"], 1)
+    before, _ = make_token(physician, "ended before", ["read"], 1)
+    _revoke(before)
+    at = Token.objects.get(pk=before.pk).revoked_at
+    token, text = make_token(physician, "a", ["read"], 1)
+    end(token)
+    assert call(text).status_code == 401
+    assert call(foreign).status_code == 200
+    assert Token.objects.get(pk=before.pk).revoked_at == at
+    action, key = entry
+    assert Entry.objects.get(action=action, subject=physician.username).details[key] == 1
 
 
 @pytest.mark.parametrize("end", [_end, _revoke, _send_away])

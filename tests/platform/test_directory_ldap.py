@@ -115,16 +115,24 @@ def join(address: str, group: str, name: str, leave: bool = False) -> None:
 
 
 @pytest.fixture
-def directory(server: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def directory(
+    server: str, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     from covidlit.platform.directory.ldap_settings import ldap_settings
 
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
     own = LdapSettings(
-        server=server, bind_dn=ROOT, users=f"ou=people,{BASE}", groups=f"ou=groups,{BASE}"
+        server=server,
+        bind_dn=ROOT,
+        bind_password_file=str(secret),
+        users=f"ou=people,{BASE}",
+        groups=f"ou=groups,{BASE}",
     )
     roles = [GroupRole(group="radiology", role="reader", centre="north")]  # type: ignore[arg-type]
     whole = django_settings.FOLDER.settings.model_copy(update={"ldap": own, "group_roles": roles})
     monkeypatch.setattr(django_settings.FOLDER, "settings", whole)
-    for name, value in ldap_settings(own, SECRET).items():
+    for name, value in ldap_settings(own).items():
         setattr(settings, name, value)
     settings.DIRECTORIES = {"ldap": "covidlit.platform.directory.ldap.Ldap"}
     settings.AUTHENTICATION_BACKENDS = [

@@ -28,10 +28,10 @@ def own() -> Hospital:
 @pytest.mark.parametrize(
     ("progress", "message", "said"),
     [
-        ("", "", "waiting</p>"),
-        ("series 2 of 3", "", "waiting: series 2 of 3</p>"),
-        ("", "It is full. Fix: empty it.", "waiting: It is full. Fix: empty it.</p>"),
-        ("series 2 of 3", "It is full.", "waiting: series 2 of 3. It is full.</p>"),
+        ("", "", "waiting, 0 before it</p>"),
+        ("series 2 of 3", "", "waiting, 0 before it: series 2 of 3</p>"),
+        ("", "It is full. Fix: empty it.", "waiting, 0 before it: It is full. Fix: empty it.</p>"),
+        ("series 2 of 3", "It is full.", "waiting, 0 before it: series 2 of 3. It is full.</p>"),
     ],
 )
 def test_where_a_job_stands_is_said_in_sentences(

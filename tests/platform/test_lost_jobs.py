@@ -20,7 +20,7 @@ def _job(state: JobState, silent_minutes: float, **other: object) -> Job:
     own = hospital(f"centre-{Job.objects.count()}")
     since = timezone.now() - timedelta(minutes=silent_minutes)
     Job.objects.filter(pk=own.job.pk).update(
-        state=state, heartbeat_at=since, made_at=since, **other
+        state=state, heartbeat_at=since, made_at=since, waits_since=since, **other
     )
     return Job.objects.get(pk=own.job.pk)
 

@@ -95,6 +95,7 @@ def _fetch_of(h: Hospital) -> dict[str, str]:
 
 PAGES = {
     "patients": Page("get"),
+    "find_patients": Page("post", data=lambda h: {"search": f"secret-{h.centre.name}"}),
     "patient": Page("get", lambda h: {"pseudonym": h.patient.pseudonym}, is_of_object=True),
     "report": Page(
         "get", lambda h: {"pseudonym": h.patient.pseudonym}, well=(404,), is_of_object=True
@@ -197,6 +198,7 @@ PAGES = {
     "tokens": Page("get"),
     "add_token": Page("post", data=lambda h: {"name": "a", "scopes": "read", "days": "90"}),
     "revoke_token": Page("post", _token_of, well=(302, 404), is_of_object=True),
+    "revoke_tokens": Page("post", well=(302,)),
     "api_page": Page("get"),
 }
 """A new page has to be added here: the first test names those that are not. The end of an upload,

@@ -35,7 +35,7 @@ def test_the_numbers_are_those_of_the_database() -> None:
     for name in ("north", "south"):
         own = hospital(name)
     since = timezone.now() - timedelta(minutes=10)
-    Job.objects.filter(pk=own.job.pk).update(made_at=since)
+    Job.objects.filter(pk=own.job.pk).update(waits_since=since)
     Job.objects.create(
         kind="measure", centre=own.centre, study_group=own.group, state=JobState.RUNNING,
         heartbeat_at=timezone.now() - timedelta(seconds=100),

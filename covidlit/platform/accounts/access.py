@@ -107,6 +107,13 @@ def restore_administrator(username: str, password: str) -> User:
     return user
 
 
+def end_tokens(user: User) -> int:
+    """End all of a person's tokens that live; how many there were."""
+    now = timezone.now()
+    ended: int = user.tokens.filter(revoked_at=None, expires_at__gt=now).update(revoked_at=now)
+    return ended
+
+
 def _end_access(user: User) -> dict[str, int]:
     """End a person's sessions and tokens; how many there were."""
     now = timezone.now()
@@ -116,8 +123,7 @@ def _end_access(user: User) -> dict[str, int]:
         if each.get_decoded().get(SESSION_KEY) == str(user.pk)
     ]
     Session.objects.filter(pk__in=own).delete()
-    tokens = user.tokens.filter(revoked_at=None, expires_at__gt=now).update(revoked_at=now)
-    return {"sessions": len(own), "tokens": tokens}
+    return {"sessions": len(own), "tokens": end_tokens(user)}
 
 
 def _note(by: Person, action: str, user: User, details: dict[str, int]) -> None:

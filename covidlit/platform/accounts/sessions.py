@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.account.signals import password_changed
+from allauth.account.signals import password_changed, password_reset, password_set
 from allauth.mfa.signals import authenticator_added, authenticator_removed, authenticator_reset
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.db import transaction
 from django.dispatch import receiver
 
+from covidlit.platform.accounts.access import end_tokens
 from covidlit.platform.accounts.models import User
 from covidlit.platform.audit.trail import record
 from covidlit.platform.counted import FAILED_LOG_INS
@@ -41,11 +43,16 @@ def note_failure(sender: Any, credentials: dict[str, Any], **_: Any) -> None:
     record(None, "refused to log in", name if known else UNKNOWN)
 
 
-@receiver(password_changed)
+@receiver([password_changed, password_set, password_reset])
 def note_password(sender: Any, user: User, **_: Any) -> None:
-    """Record that a person chose another password, which is now his own."""
-    User.objects.filter(pk=user.pk).update(password_is_first=False)
-    record(user, "changed the password", user.get_username())
+    """Record that a person chose another password, which is now his own; his tokens end.
+
+    Whoever knew the old one may have made them.
+    """
+    with transaction.atomic():
+        User.objects.filter(pk=user.pk).update(password_is_first=False)
+        told = {"tokens": end_tokens(user)}
+        record(user, "changed the password", user.get_username(), details=told)
 
 
 @receiver([authenticator_added, authenticator_removed, authenticator_reset])

@@ -19,6 +19,7 @@ from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.take_in import MEASURE
 from covidlit.platform.jobs.again import KINDS, JobRefused
 from covidlit.platform.jobs.models import Job, JobState
+from covidlit.platform.jobs.priorities import places as jobs_before
 from covidlit.platform.jobs.queue import cancel, enqueue, try_again
 from covidlit.platform.registry.models import Patient
 
@@ -33,8 +34,9 @@ def jobs(request: HttpRequest, before: Before = None, limit: Limit = 50) -> Page
     if before is not None:
         rows = rows.filter(pk__lt=before)
     found = list(rows.order_by("-pk")[: limit + 1])
+    places = jobs_before(found)
     return PageOf[JobAnswer](
-        rows=[job_answer(each) for each in found[:limit]],
+        rows=[job_answer(each, places.get(each.pk)) for each in found[:limit]],
         next=str(found[limit - 1].pk) if len(found) > limit else None,
     )
 
@@ -87,14 +89,19 @@ def measure(request: HttpRequest, pseudonym: Pseudonym) -> JobAnswer:
     return job_answer(found)
 
 
-def job_answer(row: Job) -> JobAnswer:
-    """A job as it is answered."""
+def job_answer(row: Job, n_before: int | None = None) -> JobAnswer:
+    """A job as it is answered.
+
+    Args:
+        row: of it.
+        n_before: see `Job.n_before`, where it is known for many at once.
+    """
     return JobAnswer(
         id=row.pk, kind=row.kind, owner=row.owner.get_username() if row.owner else None,
         centre=row.centre.name, study_group=row.study_group.name, state=row.state,
         progress=row.progress, share_done=row.share_done, message=row.message,
-        is_over=row.is_over, made_at=row.made_at, started_at=row.started_at,
-        ended_at=row.ended_at,
+        is_over=row.is_over, n_before=row.n_before if n_before is None else n_before,
+        made_at=row.made_at, started_at=row.started_at, ended_at=row.ended_at,
     )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from django.db import connection
 from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
@@ -32,11 +31,11 @@ from covidlit.platform.api.schemas import (
 from covidlit.platform.patients.report import report_shown
 from covidlit.platform.patients.views import newest_labellings
 from covidlit.platform.registry.models import Identity, Patient
+from covidlit.platform.registry.searched import beginning_with
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.trend import trend_rows
 
 router = Router(tags=["patients"])
-_LAST = "\U0010ffff"
 
 
 @operation(router, "GET", "/patients", Right.VIEW, PageOf[PatientAnswer])
@@ -60,7 +59,7 @@ def patients(
     if study_group is not None:
         rows = _of_group(rows, user, study_group)
     if search is not None:
-        rows = _beginning_with(rows, search)
+        rows = beginning_with(rows, "pseudonym", search)
     if after is not None:
         rows = rows.filter(pseudonym__gt=after)
     found = list(rows.select_related("centre").order_by("pseudonym")[: limit + 1])
@@ -136,14 +135,6 @@ def _seen(request: HttpRequest, pseudonym: str) -> Patient:
     )
     looked_at(request, f"patient {pseudonym}", found)
     return found
-
-
-def _beginning_with(rows: ScopedQuerySet[Patient], text: str) -> ScopedQuerySet[Patient]:
-    """Patients whose pseudonym begins so, found by the index."""
-    if connection.vendor == "postgresql":
-        return rows.filter(pseudonym__startswith=text)  # by Django's index for LIKE
-    # SQLite's LIKE knows no capitals, so that its index is of no use to it.
-    return rows.filter(pseudonym__gte=text, pseudonym__lt=text + _LAST)
 
 
 def _of_group(rows: ScopedQuerySet[Patient], user: User, name: str) -> ScopedQuerySet[Patient]:

@@ -179,6 +179,7 @@ class JobAnswer(Answer):
     share_done: float
     message: str
     is_over: bool
+    n_before: int | None
     made_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

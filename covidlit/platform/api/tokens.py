@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from covidlit.errors import ConfigError
+from covidlit.platform.accounts.access import end_tokens
 from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.people import may_manage
 from covidlit.platform.accounts.rights import Right, Scope
@@ -85,6 +86,14 @@ def revoke(token: Token, by: User) -> None:
         own = Token.objects.filter(pk=token.pk, revoked_at=None)
         if own.update(revoked_at=timezone.now()):
             record(by, "revoked", str(token))
+
+
+def revoke_all(owner: User) -> int:
+    """End all tokens of a person, as he asks himself; how many lived."""
+    with transaction.atomic():
+        if ended := end_tokens(owner):
+            record(owner, "revoked all tokens", owner.get_username(), details={"tokens": ended})
+    return ended
 
 
 def find_token(text: str) -> Token | None:

@@ -20,6 +20,7 @@ from covidlit.platform.api.tokens import (
     make_token,
     may_end,
     revoke,
+    revoke_all,
     scopes_of,
 )
 from covidlit.platform.api.whole import ROOT, operations, right_of
@@ -60,6 +61,15 @@ def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("tokens")
 
 
+@require_POST
+@page(Right.VIEW)
+def revoke_tokens(request: HttpRequest) -> HttpResponse:
+    """End all of one's own tokens."""
+    ended = revoke_all(person(request))
+    messages.success(request, f"None of your tokens opens anything any more ({ended} did).")
+    return redirect("tokens")
+
+
 @require_GET
 @page(Right.VIEW)
 def api_page(request: HttpRequest) -> HttpResponse:
@@ -93,7 +103,8 @@ def _page(request: HttpRequest, made: Token | None = None, text: str = "") -> Ht
         request,
         "tokens.html",
         {
-            "made": made, "text": text, "own": user.tokens.all(), "others": others,
+            "made": made, "text": text, "own": (own := list(user.tokens.all())), "others": others,
+            "n_alive": sum(each.is_alive for each in own),
             "scopes": [(name, TOKEN_SCOPES[name].value) for name in scopes_of(user)],
             "usual_days": USUAL_DAYS, "most_days": MOST_DAYS, "root": ROOT,
         },

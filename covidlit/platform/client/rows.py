@@ -225,6 +225,7 @@ class Job(_Row):
         share_done: 0 to 1.
         message: why it failed, or what there is to say.
         is_over: nothing more will happen with it.
+        n_before: jobs, of whomever, that are done before it while it waits; else None.
     """
 
     id: int
@@ -236,6 +237,7 @@ class Job(_Row):
     share_done: float
     message: str
     is_over: bool
+    n_before: int | None
 
     def now(self) -> Job:
         """It as it is now."""

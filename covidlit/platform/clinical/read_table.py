@@ -116,8 +116,10 @@ def measure_again(table: ClinicalTable, patients: set[Patient]) -> None:
     """Have the severity of patients scored from what is known now, where a model does that."""
     if not settings.FOLDER.settings.models.severity:
         return
-    for patient in sorted(patients, key=lambda each: each.pk):
-        enqueue(MEASURE, table.owner, table.centre, table.study_group, patient=patient.pk)
+    for place, patient in enumerate(sorted(patients, key=lambda each: each.pk)):
+        enqueue(
+            MEASURE, table.owner, table.centre, table.study_group, place=place, patient=patient.pk
+        )
 
 
 def _patients_of(table: ClinicalTable, numbers: pd.Series) -> dict[str, Patient]:

@@ -18,6 +18,7 @@ from covidlit.dicom import pseudonym_uid
 from covidlit.dicom.out.source import without_patient_data_in_logs
 from covidlit.platform.dicomweb.kept import IMAGES_AND_REPORTS
 from covidlit.platform.dicomweb.models import MOST_UID, Indexed, Instance, StoredSeries
+from covidlit.platform.registry.files import source_files
 from covidlit.platform.registry.models import Labelling, Scan
 from covidlit.platform.sending.dicom_objects import OBJECTS
 
@@ -44,7 +45,7 @@ def files_of(series: StoredSeries) -> Path:
     """The folder in which the files of a series lie."""
     if series.labelling is not None:
         return Path(settings.FOLDER.results / series.labelling.folder / OBJECTS)
-    return Path(settings.FOLDER.scans / series.scan.folder / "dicom")
+    return source_files(series.scan)
 
 
 def look_into(scan: Scan) -> None:
@@ -53,7 +54,7 @@ def look_into(scan: Scan) -> None:
     Files without the UIDs that lead to them are left out; done again it is as done once.
     """
     labelling = scan.labellings.first()
-    found = _series_in(settings.FOLDER.scans / scan.folder / "dicom", scan, None)
+    found = _series_in(source_files(scan), scan, None)
     if labelling is not None:
         found += _series_in(settings.FOLDER.results / labelling.folder / OBJECTS, scan, labelling)
     with transaction.atomic():

@@ -22,19 +22,23 @@ _KINDS = {
 _SECONDS = 5
 
 
-def ldap_settings(own: LdapSettings, bind_password: str) -> dict[str, Any]:
-    """What django-auth-ldap is to do, as Django's settings name it."""
+def ldap_settings(own: LdapSettings) -> dict[str, Any]:
+    """What django-auth-ldap is to do, as Django's settings name it.
+
+    Raises:
+        ConfigError: the password or the certificates cannot be read.
+    """
     below = ldap.SCOPE_SUBTREE
     options: dict[int, Any] = {
         ldap.OPT_REFERRALS: 0, ldap.OPT_NETWORK_TIMEOUT: _SECONDS, ldap.OPT_TIMEOUT: _SECONDS,
     }  # fmt: skip
     if own.ca_file:
-        options |= {ldap.OPT_X_TLS_CACERTFILE: own.ca_file, ldap.OPT_X_TLS_NEWCTX: 0}
+        options |= {ldap.OPT_X_TLS_CACERTFILE: own.certificates(), ldap.OPT_X_TLS_NEWCTX: 0}
     return {
         "AUTH_LDAP_SERVER_URI": own.server,
         "AUTH_LDAP_START_TLS": own.start_tls,
         "AUTH_LDAP_BIND_DN": own.bind_dn,
-        "AUTH_LDAP_BIND_PASSWORD": bind_password,
+        "AUTH_LDAP_BIND_PASSWORD": own.bind_password(),
         "AUTH_LDAP_CONNECTION_OPTIONS": options,
         "AUTH_LDAP_USER_SEARCH": LDAPSearch(own.users, below, own.user_filter),
         "AUTH_LDAP_GROUP_SEARCH": LDAPSearch(own.groups, below, own.group_filter),

@@ -103,7 +103,7 @@ class Oidc:
         answer = _Session().post(
             adapter.access_token_url,
             data={"grant_type": "refresh_token", "refresh_token": token.token_secret},
-            auth=(own.client_id, settings.FOLDER.secret_in(own.client_secret_file)),
+            auth=(own.client_id, own.client_secret()),
         )
         if answer.status_code in _REJECTED:
             raise Gone

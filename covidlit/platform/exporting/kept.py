@@ -13,11 +13,13 @@ from covidlit.platform.exporting.models import Export
 from covidlit.platform.jobs.models import JobState
 
 ARCHIVE = "training-set.zip"
+EXPORTS = "exports"
+"""Among the results: the folders of exports, by their number."""
 
 
 def folder_of(export: Export) -> Path:
     """Where the file of an export lies, and what it is made of while it is made."""
-    return settings.FOLDER.results / "exports" / str(export.pk)
+    return settings.FOLDER.results / EXPORTS / str(export.pk)
 
 
 def archive_of(export: Export) -> Path | None:

@@ -79,8 +79,8 @@ def export(job: Job, say: Say) -> None:
             where=str(own), fix="correct scans first.",
         )  # fmt: skip
     rows = [rows[number] for number in table.index]
+    shutil.rmtree(folder_of(own), ignore_errors=True)  # of an attempt that was lost
     work = folder_of(own) / "work"
-    shutil.rmtree(work, ignore_errors=True)  # of an attempt that was lost
     for number, (row, name) in enumerate(zip(rows, table["scan_id"], strict=True)):
         say(f"scan {number + 1} of {len(rows)}", 0.9 * number / len(rows))
         _write_scan(row, name, work)

@@ -19,6 +19,7 @@ from covidlit.platform.grading.forms import OTHER
 from covidlit.platform.grading.models import Grade
 from covidlit.platform.grading.standing import Standing, standings
 from covidlit.platform.grading.waiting import hidden_from
+from covidlit.platform.registry.files import DICOM
 from covidlit.platform.registry.models import Scan
 from covidlit.tables import check_own_table
 
@@ -54,7 +55,7 @@ def manifest_of(
         row = {
             "patient_id": scan.patient.pseudonym,
             "scan_id": scan.scan_id,
-            "path": f"{scan.folder}/dicom" if root is None else str(root / scan.folder / "dicom"),
+            "path": f"{scan.folder}/{DICOM}" if root is None else str(root / scan.folder / DICOM),
             "centre": scan.patient.centre.name,
             "acquisition_date": scan.acquired_on.isoformat() if scan.acquired_on else None,
             "n_slices": scan.n_slices,

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import io
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +15,7 @@ from django.db.models import F, Q
 
 from covidlit.errors import CovidlitError
 from covidlit.platform.accounts.models import User
+from covidlit.platform.folder import NEW
 from covidlit.platform.intake.models import Upload
 from covidlit.platform.jobs.models import OPEN, JobState
 
@@ -45,6 +47,11 @@ class WrongOffset(CovidlitError):  # noqa: N818
 def folder_of(upload: Upload) -> Path:
     """Where the files of an upload lie."""
     return settings.FOLDER.uploads / str(upload.pk)
+
+
+def waiting_of(upload: Upload) -> Path:
+    """Where scans of an upload are written before they are whole, on the disk of the scans."""
+    return settings.FOLDER.scans / NEW / str(upload.pk)
 
 
 def size_of(upload: Upload, name: str) -> int:
@@ -180,6 +187,7 @@ def _is_same(upload: Upload, name: str, of: str) -> bool:
 def remove_files(upload: Upload) -> None:
     """Remove the files of an upload that is taken in, or given up."""
     settings.FOLDER.remove(folder_of(upload))
+    shutil.rmtree(waiting_of(upload), ignore_errors=True)
 
 
 def safe_place(root: Path, name: str) -> Path:

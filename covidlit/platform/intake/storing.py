@@ -16,8 +16,8 @@ from pydicom import dcmread
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.models import Upload
-from covidlit.platform.intake.receiving import UploadRefused
-from covidlit.platform.registry.files import SCAN_PLANES
+from covidlit.platform.intake.receiving import UploadRefused, waiting_of
+from covidlit.platform.registry.files import DICOM, SCAN_PLANES
 from covidlit.platform.registry.models import Identity, Patient, Scan
 from covidlit.platform.viewing.planes import write_planes
 from covidlit.scans.scan import Scan as Volume
@@ -62,7 +62,7 @@ def store(
         _join(known.patient, upload)
         return Found(known, is_new=False)
     folder = f"{pseudonym}/{scan_id}"
-    _put(files, volume, settings.FOLDER.scans / folder)
+    _put(files, volume, settings.FOLDER.scans / folder, waiting_of(upload))
     try:
         with transaction.atomic():
             patient, new = Patient.objects.get_or_create(
@@ -74,7 +74,7 @@ def store(
             scan = Scan.objects.create(
                 patient=patient, scan_id=scan_id, acquired_on=acquired_on,
                 n_slices=len(volume.hu), spacing_mm=[round(mm, 4) for mm in volume.spacing],
-                folder=folder, notes="\n".join(volume.notes),
+                n_files=len(files), folder=folder, notes="\n".join(volume.notes),
             )  # fmt: skip
     except IntegrityError:  # another job has stored it in the meantime
         found = own.select_related("patient").get()
@@ -132,14 +132,19 @@ def _join(patient: Patient, upload: Upload) -> None:
         )  # fmt: skip
 
 
-def _put(files: Sequence[Path], volume: Volume, folder: Path) -> None:
+def file_name(number: int) -> str:
+    """Of a file of a scan, by its place in the scan, from 1."""
+    return f"{number:05d}.dcm"
+
+
+def _put(files: Sequence[Path], volume: Volume, folder: Path, room: Path) -> None:
     """The files and the planes to look at, whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    waiting = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
+    waiting = room / secrets.token_hex(6)
     try:
-        (waiting / "dicom").mkdir(parents=True)
+        (waiting / DICOM).mkdir(parents=True)
         for number, path in enumerate(files, start=1):
-            shutil.copyfile(path, waiting / "dicom" / f"{number:05d}.dcm")
+            shutil.copyfile(path, waiting / DICOM / file_name(number))
         write_planes(volume, waiting / SCAN_PLANES)
         shutil.rmtree(folder, ignore_errors=True)
         waiting.rename(folder)

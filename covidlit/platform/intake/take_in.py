@@ -46,7 +46,8 @@ def take_in(job: Job, say: Say) -> None:
     files = folder_of(upload) / "files"
     if not files.is_dir():
         if upload.n_taken or upload.n_known or upload.refused.exists():
-            return  # its worker was lost when all was done
+            remove_files(upload)  # its worker was lost on the way
+            return
         raise UploadRefused(
             "its files are no longer here.", where=str(upload), fix="upload them again."
         )
@@ -76,8 +77,12 @@ def take_in(job: Job, say: Say) -> None:
         upload.n_taken = sum(each.is_new for each in stored)
         upload.n_known = len(stored) - upload.n_taken
         upload.save(update_fields=["n_taken", "n_known"])
-        for patient in {each.scan.patient for each in stored}:
-            enqueue(MEASURE, upload.owner, upload.centre, upload.study_group, patient=patient.pk)
+        patients = dict.fromkeys(each.scan.patient for each in stored)
+        for place, patient in enumerate(patients):
+            enqueue(
+                MEASURE, upload.owner, upload.centre, upload.study_group, place=place,
+                patient=patient.pk,
+            )  # fmt: skip
         record(
             upload.owner, "took in", str(upload), str(upload.centre),
             {"new": upload.n_taken, "known": upload.n_known, "refused": len(refused)},

@@ -117,9 +117,10 @@ def _last_change(folder: Path, made_at: datetime) -> datetime:
 def _sweep(before: datetime) -> None:
     """Remove what killed processes have left of uploads, once nobody can be at it any more."""
     for path in settings.FOLDER.uploads.iterdir():
-        is_left = path.name.startswith(REMOVED) or (
-            path.name.isdecimal() and not Upload.objects.filter(pk=int(path.name)).exists()
-        )
+        if path.name.startswith(REMOVED):  # by whoever may be at it still, too
+            shutil.rmtree(path, ignore_errors=True)
+            continue
+        is_left = path.name.isdecimal() and not Upload.objects.filter(pk=path.name).exists()
         old = time.time() - path.stat().st_mtime > 3600
         if is_left and old and path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

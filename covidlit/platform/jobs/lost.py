@@ -11,16 +11,21 @@ from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
 from covidlit.platform.jobs.models import MOST_ATTEMPTS, Job, JobState
+from covidlit.platform.jobs.priorities import lift_longest_waiting
 from covidlit.platform.jobs.tasks import perform
 
 log = logging.getLogger(__name__)
 
 
 def look_for_lost() -> None:
-    """`requeue_lost`, for a process that has to go on whatever the database does."""
+    """`requeue_lost`, for a process that has to go on whatever the database does.
+
+    The job that has waited longest has its turn too.
+    """
     try:
         for number in requeue_lost():
             log.warning("The worker of job %s was lost.", number)
+        lift_longest_waiting()
     except DatabaseError as error:  # gone for a while: the next look may find it back
         log.error("The database does not answer: %s", type(error).__name__)
     finally:
@@ -50,12 +55,9 @@ def requeue_lost() -> list[int]:
             if job.attempts < MOST_ATTEMPTS:
                 perform.enqueue(job.pk)
     # A task may be lost between its job and the queue: enqueuing twice is harmless.
-    forgotten = Job.objects.filter(state=JobState.WAITING, made_at__lt=timezone.now() - 3 * silence)
-    for pk in forgotten.values_list("pk", flat=True):
-        if not perform.is_queued(pk):
-            perform.enqueue(pk)
-            found.append(pk)
-    return found
+    old = timezone.now() - 3 * silence
+    forgotten = Job.objects.filter(state=JobState.WAITING, waits_since__lt=old).order_by(*Job.ORDER)
+    return found + _enqueued(list(forgotten.values_list("pk", flat=True)))
 
 
 def let_wait_again() -> int:
@@ -63,11 +65,18 @@ def let_wait_again() -> int:
     running = Job.objects.filter(state=JobState.RUNNING)
     running.filter(cancel_asked=True).update(state=JobState.CANCELLED, ended_at=timezone.now())
     running.update(state=JobState.WAITING, heartbeat_at=None)
-    waiting = Job.objects.filter(state=JobState.WAITING).order_by("pk")
-    for pk in waiting.values_list("pk", flat=True):
-        if not perform.is_queued(pk):
-            perform.enqueue(pk)
+    waiting = Job.objects.filter(state=JobState.WAITING).order_by(*Job.ORDER)
+    _enqueued(list(waiting.values_list("pk", flat=True)))
     return waiting.count()
+
+
+def _enqueued(jobs: list[int]) -> list[int]:
+    """Give those of the jobs to the workers that have no task there; their numbers."""
+    queued = perform.queued() if jobs else set()  # asked once: they may be thousands
+    lost = [number for number in jobs if number not in queued]
+    for number in lost:
+        perform.enqueue(number)
+    return lost
 
 
 def _own(job: Job) -> Any:

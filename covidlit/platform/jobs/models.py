@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import Q
+from django.utils import timezone
 
 from covidlit.platform.accounts.models import Centre, StudyGroup, User
 from covidlit.platform.accounts.scoped import ScopedQuerySet
@@ -45,18 +47,43 @@ class Job(models.Model):
     message = models.TextField(blank=True, help_text="why it failed, or what there is to say")
     attempts = models.PositiveIntegerField(default=0)
     cancel_asked = models.BooleanField(default=False)
+    priority = models.SmallIntegerField(default=0, help_text="a higher one is done before")
     made_at = models.DateTimeField(auto_now_add=True)
+    waits_since = models.DateTimeField(
+        default=timezone.now, help_text="when it was given to the workers last"
+    )
     started_at = models.DateTimeField(null=True)
     heartbeat_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+
+    ORDER: ClassVar = ("-priority", "waits_since", "pk")
+    """In which those that wait are done."""
 
     objects = ScopedQuerySet.as_manager()
 
     class Meta:
         ordering = ("-made_at",)
+        # How many are done before one, and which has waited longest, is found without the others.
+        indexes = (models.Index(fields=("state", "-priority", "waits_since")),)
 
     def __str__(self) -> str:
         return f"job {self.pk}, {self.kind}"
+
+    @property
+    def n_before(self) -> int | None:
+        """How many jobs are done before it, whosever they are; None: it does not wait.
+
+        A number of all alike tells nobody whose they are; of many jobs see `priorities.places`.
+        """
+        if self.state != JobState.WAITING:
+            return None
+        same = Q(priority=self.priority)
+        before = (
+            Q(priority__gt=self.priority)
+            | same & Q(waits_since__lt=self.waits_since)
+            | same & Q(waits_since=self.waits_since, pk__lt=self.pk)
+        )
+        return Job.objects.filter(before, state=JobState.WAITING).count()
 
     @property
     def can_go_again(self) -> bool:

@@ -11,11 +11,18 @@ from covidlit.platform.accounts.models import Centre, StudyGroup, User
 from covidlit.platform.audit.trail import record
 from covidlit.platform.jobs.again import check
 from covidlit.platform.jobs.models import Job, JobState
+from covidlit.platform.jobs.priorities import priority_of
 from covidlit.platform.jobs.tasks import perform
 
 
 def enqueue(
-    kind: str, owner: User | None, centre: Centre, study_group: StudyGroup, **arguments: Any
+    kind: str,
+    owner: User | None,
+    centre: Centre,
+    study_group: StudyGroup,
+    *,
+    place: int = 0,
+    **arguments: Any,
 ) -> Job:
     """A new job, done by a worker once the transaction is through.
 
@@ -23,11 +30,13 @@ def enqueue(
         kind: in `settings.JOB_KINDS`.
         owner: asked for it.
         centre, study_group: whom it concerns.
+        place: in the batch that it is asked for with; see `priority_of`.
         arguments: plain values.
     """
     job = Job.objects.create(
-        kind=kind, arguments=arguments, owner=owner, centre=centre, study_group=study_group
-    )
+        kind=kind, arguments=arguments, owner=owner, centre=centre, study_group=study_group,
+        priority=priority_of(kind, place),
+    )  # fmt: skip
     transaction.on_commit(lambda: perform.enqueue(job.pk))
     return job
 

@@ -10,9 +10,10 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from django_tasks import task
 from django_tasks_db.models import DBTaskResult
@@ -59,13 +60,28 @@ class _Perform:
     """The task of a job, by the job's number."""
 
     def enqueue(self, job_id: int) -> None:
-        """Give it to the workers."""
-        _perform.enqueue(job_id)
+        """Give it to the workers, behind those of its priority."""
+        own = Job.objects.filter(pk=job_id)
+        own.update(waits_since=timezone.now())
+        priority = own.values_list("priority", flat=True).get()
+        _perform.using(priority=priority).enqueue(job_id)
 
     def is_queued(self, job_id: int) -> bool:
         """Whether a task of it waits for a worker."""
+        return self._ready(job_id).exists()
+
+    def queued(self) -> set[int]:
+        """The jobs of which a task waits for a worker."""
+        tasks = DBTaskResult.objects.filter(status="READY").order_by()
+        return {own["args"][0] for own in tasks.values_list("args_kwargs", flat=True).iterator()}
+
+    def lift(self, job_id: int, priority: int) -> None:
+        """Give a task that waits another priority."""
+        self._ready(job_id).update(priority=priority)
+
+    def _ready(self, job_id: int) -> QuerySet[Any]:
         own = {"args": [job_id], "kwargs": {}}
-        return DBTaskResult.objects.filter(status="READY", args_kwargs=own).exists()
+        return DBTaskResult.objects.filter(status="READY", args_kwargs=own)
 
 
 perform = _Perform()

@@ -13,6 +13,7 @@ from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.jobs.again import JobRefused, which
 from covidlit.platform.jobs.models import Job
+from covidlit.platform.jobs.priorities import places
 from covidlit.platform.jobs.queue import cancel, try_again
 
 PER_PAGE = 100
@@ -25,7 +26,12 @@ def jobs(request: HttpRequest) -> HttpResponse:
     rows = Job.objects.seen_by(person(request), Right.UPLOAD)
     rows = rows.select_related("owner", "centre", "study_group")
     shown = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    own = {"shown": shown, "again": which(shown, person(request))}
+    before = places(shown)
+    own = {
+        "shown": shown,
+        "rows": [(job, before.get(job.pk)) for job in shown],
+        "again": which(shown, person(request)),
+    }
     return render(request, "jobs.html", own)
 
 

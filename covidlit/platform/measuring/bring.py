@@ -23,6 +23,8 @@ from covidlit.quantify.scan import OBJECTS
 from covidlit.scans.images import read_volume
 from covidlit.scans.lesion_labels import label_paths
 
+VERSIONS = "versions"
+"""Folder of a patient's labellings, apart from what they are measured in."""
 _IDS = ("patient_id", "scan_id", "lesion_id")
 
 
@@ -61,7 +63,7 @@ def bring(
                 _follow(newest, factors, changes, own, folder / OBJECTS / scan.scan_id)
             continue
         version = newest.version + 1 if newest is not None else 1
-        place = f"{patient.pseudonym}/versions/{scan.scan_id}/{version}"
+        place = f"{patient.pseudonym}/{VERSIONS}/{scan.scan_id}/{version}"
         planes = _write_planes(folder / "labels", scan, settings.FOLDER.results / place)
         keep_objects(folder / OBJECTS / scan.scan_id, settings.FOLDER.results / place)
         with transaction.atomic():

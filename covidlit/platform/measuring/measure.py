@@ -16,10 +16,12 @@ from covidlit.platform.correcting.labeller import (
     corrections_of,
 )
 from covidlit.platform.correcting.models import Correction
+from covidlit.platform.folder import remove_unfinished
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.process import Say
 from covidlit.platform.measuring.bring import bring
-from covidlit.platform.options import MASKS
+from covidlit.platform.named_files import MASKS
+from covidlit.platform.registry.files import source_files
 from covidlit.platform.registry.models import Patient
 from covidlit.quantify.labeller import Labeller
 from covidlit.quantify.many import quantify
@@ -58,6 +60,7 @@ def measure_patient(patient: Patient, say: Say, also: Correction | None = None) 
     # Two jobs of a patient, of two uploads: the second finds what the first has done.
     with FileLock(out / ".lock"):
         say("measuring", 0.1)
+        remove_unfinished(out)
         also = _still_waiting(also)
         manifest = _manifest(patient, out)
         corrections = corrections_of(patient, also)
@@ -113,7 +116,7 @@ def _manifest(patient: Patient, out: Path) -> Path:
         {
             "patient_id": patient.pseudonym,
             "scan_id": scan.scan_id,
-            "path": str(settings.FOLDER.scans / scan.folder / "dicom"),
+            "path": str(source_files(scan)),
             "class_name": "",
             "acquisition_date": scan.acquired_on.isoformat() if scan.acquired_on else "",
         }

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from covidlit.errors import ConfigError, CovidlitError, machine_trouble
 from covidlit.files import check_writable
-from covidlit.platform.folder import PlatformFolder
+from covidlit.platform.folder import UNFINISHED, PlatformFolder
 from covidlit.platform.operation.containers import Container, new_container
 from covidlit.platform.operation.manifest import (
     ABOUT,
@@ -39,8 +39,6 @@ from covidlit.platform.schema import Ask, migrations_in
 _ROOM = ".backing-up"
 _NEVER = re.compile(r"^(\..*|static|db\.sqlite3.*|uploads|received)$")
 """At the top of the folder: what is made anew, and what is copied in another way."""
-_UNFINISHED = re.compile(r"^(\.lock|.*\.[0-9a-f]{8}\.part(\.\w+)*|\..*\.[0-9a-f]{12})$")
-"""Names of what is being written, anywhere below."""
 _TRIES = 3
 
 _OPEN = """SELECT u.id FROM intake_upload u LEFT JOIN jobs_job j ON j.id = u.job_id
@@ -204,10 +202,10 @@ def _files(root: Path, room: Path) -> Iterator[tuple[str, Path]]:
 def _below(top: Path, name: str, all_of_it: bool = False) -> Iterator[tuple[str, Path]]:
     for folder, names, files in os.walk(top):
         if not all_of_it:
-            names[:] = [each for each in names if not _UNFINISHED.match(each)]
+            names[:] = [each for each in names if not UNFINISHED.match(each)]
         for each in files:
             path = Path(folder) / each
-            if (all_of_it or not _UNFINISHED.match(each)) and not path.is_symlink():
+            if (all_of_it or not UNFINISHED.match(each)) and not path.is_symlink():
                 yield f"{name}/{path.relative_to(top).as_posix()}", path
 
 

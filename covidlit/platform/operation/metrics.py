@@ -42,7 +42,7 @@ class _Database(Collector):
         for state in JobState.values:
             jobs.add_metric([state], found.get(state, 0))
         yield jobs
-        waiting = Job.objects.filter(state=JobState.WAITING).aggregate(since=Min("made_at"))
+        waiting = Job.objects.filter(state=JobState.WAITING).aggregate(since=Min("waits_since"))
         running = Job.objects.filter(state=JobState.RUNNING).aggregate(since=Min("heartbeat_at"))
         yield _gauge(
             "covidlit_oldest_waiting_job_seconds", "Age of the job that waits longest; 0: none.",

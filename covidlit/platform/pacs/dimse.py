@@ -49,7 +49,7 @@ def associated(archive: DimseArchive, paths: Sequence[Path]) -> Iterator[Associa
     entity.network_timeout = archive.timeout_seconds
     tls = None
     if archive.tls:
-        tls = (ssl.create_default_context(cafile=archive.ca_file or None), archive.host)
+        tls = (ssl.create_default_context(cafile=archive.certificates() or None), archive.host)
     association = entity.associate(
         archive.host, archive.port, contexts=_contexts(paths), ae_title=archive.ae_title,
         tls_args=tls,

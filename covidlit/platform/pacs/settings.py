@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -18,6 +16,7 @@ from pydantic import (
 )
 
 from covidlit.errors import ConfigError
+from covidlit.platform.named_files import NamedFile, certificates, read_secret
 
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]*[!-\[\]-~]$")]
 """Application entity title: up to 16 printable ASCII characters, no backslash (PS3.5, 6.2)."""
@@ -44,10 +43,22 @@ class _Archive(_Strict):
 
     name: _Name
     centres: tuple[str, ...] = ()
-    ca_file: str = ""
+    ca_file: NamedFile = ""
     tries: int = Field(default=5, ge=1, le=20)
     pause_seconds: float = Field(default=5.0, ge=0, le=600)
     timeout_seconds: float = Field(default=60.0, gt=0, le=3600)
+
+    def setting(self, name: str) -> str:
+        """What people call one of its settings."""
+        return f"{name} of [[destinations]] {self.name}"
+
+    def certificates(self) -> str:
+        """The file of certificates; empty: none.
+
+        Raises:
+            ConfigError: it holds none.
+        """
+        return certificates(self.setting("ca_file"), self.ca_file)
 
     def is_for(self, centre: str) -> bool:
         """Whether scans of a centre may be sent there, and fetched from there for it."""
@@ -69,9 +80,9 @@ class DicomwebArchive(_Archive):
     kind: Literal["dicomweb"]
     url: str
     user: str = ""
-    password_file: str = ""
+    password_file: NamedFile = ""
     password_variable: str = ""
-    token_file: str = ""
+    token_file: NamedFile = ""
     token_variable: str = ""
     fetch: bool = False
 
@@ -106,7 +117,7 @@ class DicomwebArchive(_Archive):
         Raises:
             ConfigError: it cannot be read.
         """
-        return _secret(self.name, self.password_file, self.password_variable)
+        return self._secret("password", self.password_file, self.password_variable)
 
     def token(self) -> str:
         """The bearer token; empty: none.
@@ -114,7 +125,11 @@ class DicomwebArchive(_Archive):
         Raises:
             ConfigError: it cannot be read.
         """
-        return _secret(self.name, self.token_file, self.token_variable)
+        return self._secret("token", self.token_file, self.token_variable)
+
+    def _secret(self, what: str, file: str, variable: str) -> str:
+        name = f"{what}_variable" if variable else f"{what}_file"
+        return read_secret(self.setting(name), file, variable)
 
 
 class DimseArchive(_Archive):
@@ -228,23 +243,3 @@ def check_names(archives: tuple[DicomwebArchive | DimseArchive, ...]) -> None:
     names = [archive.name for archive in archives]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"two of one name: {', '.join(sorted(twice))}")
-
-
-def _secret(name: str, file: str, variable: str) -> str:
-    where = f"[[destinations]] {name} in platform.toml"
-    if variable:
-        if not (found := os.environ.get(variable, "")):
-            raise ConfigError(
-                f"the variable {variable} is not set.", where=where,
-                fix="set it for `covidlit platform serve`.",
-            )  # fmt: skip
-        return found
-    if file:
-        try:
-            return Path(file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                "the file with its password or token cannot be read.", where=where,
-                fix=f"let the platform's own account read {file}.",
-            ) from error  # fmt: skip
-    return ""

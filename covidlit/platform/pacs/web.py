@@ -55,7 +55,7 @@ class Web:
         longest_seconds: that all requests together may take; afterwards it counts as gone.
 
     Raises:
-        ConfigError: its password or token cannot be read.
+        ConfigError: its password, token or certificates cannot be read.
     """
 
     def __init__(self, archive: DicomwebArchive, longest_seconds: float = inf) -> None:
@@ -63,7 +63,7 @@ class Web:
         self._ends = monotonic() + longest_seconds
         self._session = requests.Session()
         self._session.trust_env = False  # neither proxies nor passwords of the machine's account
-        self._session.verify = archive.ca_file or True
+        self._session.verify = archive.certificates() or True
         if archive.user:
             # As bytes: of text requests takes what fits Latin-1 alone.
             user, password = (each.encode() for each in (archive.user, archive.password()))

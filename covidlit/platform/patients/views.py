@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import Count, Max
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
 from covidlit.cohort.factor_definitions import DEFINITIONS
 from covidlit.lesions.report import DOCUMENT
@@ -25,6 +26,7 @@ from covidlit.platform.patients.report import report_path
 from covidlit.platform.registry.files import label_planes
 from covidlit.platform.registry.models import Identity, Labelling, Patient, Scan
 from covidlit.platform.sending.dicom_objects import objects_of
+from covidlit.platform.viewing.finding import find
 from covidlit.platform.viewing.planes import AXES, AXIAL, Planes
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.shown import notes_for, scan_shown
@@ -42,17 +44,35 @@ def patients(request: HttpRequest) -> HttpResponse:
     rows = Patient.objects.seen_by(person(request), Right.VIEW).select_related("centre")
     if search:
         rows = rows.filter(pseudonym__istartswith=search)
-    # Counted for the rows of this page alone: the page takes as long for many patients as for few.
     shown = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    counted = Patient.objects.filter(pk__in=[each.pk for each in shown]).annotate(
+    return render(
+        request, "patients.html", {"shown": shown, "search": search, "rows": _with_scans(shown)}
+    )
+
+
+@require_POST
+@page(Right.IDENTIFY)
+def find_patients(request: HttpRequest) -> HttpResponse:
+    """Patients by pseudonym, hospital number or name; a name is sent so that no address holds it.
+
+    What was typed is not shown again: people look over shoulders.
+    """
+    text = request.POST.get("search", "").strip()[:64]
+    found = find(person(request), text)
+    return render(request, "patients.html", {"found": found, "rows": _with_scans(found.patients)})
+
+
+def _with_scans(shown: Iterable[Patient]) -> list[tuple[Patient, Patient]]:
+    """Patients with how many scans and of when, counted for these alone.
+
+    So a page takes as long for many patients as for few.
+    """
+    found = list(shown)
+    counted = Patient.objects.filter(pk__in=[each.pk for each in found]).annotate(
         n_scans=Count("scans"), latest=Max("scans__acquired_on")
     )
     facts = {each.pk: each for each in counted}
-    return render(
-        request,
-        "patients.html",
-        {"shown": shown, "search": search, "rows": [(p, facts[p.pk]) for p in shown]},
-    )
+    return [(each, facts[each.pk]) for each in found]
 
 
 @require_GET

@@ -8,8 +8,16 @@ from django.conf import settings
 
 from covidlit.platform.registry.models import Labelling, Scan
 
+DICOM = "dicom"
+"""In the folder of a scan: its files as they came."""
+
 SCAN_PLANES, LABEL_PLANES = "planes.zip", "labels.zip"
 """Axial planes in the folder of a scan, and of a labelling; see `viewing.planes`."""
+
+
+def source_files(scan: Scan) -> Path:
+    """Where the files of a scan lie as they came."""
+    return Path(settings.FOLDER.scans, scan.folder, DICOM)
 
 
 def scan_planes(scan: Scan) -> Path:

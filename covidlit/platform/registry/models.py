@@ -12,6 +12,7 @@ from django.db import models
 
 from covidlit.platform.accounts.models import Centre, StudyGroup, User
 from covidlit.platform.accounts.scoped import ScopedQuerySet
+from covidlit.platform.registry.searched import SearchedField
 
 
 class Patient(models.Model):
@@ -43,6 +44,8 @@ class Identity(models.Model):
     hospital_id = models.CharField(max_length=64)
     name = models.CharField(max_length=200, blank=True)
     birth_date = models.DateField(null=True, blank=True)
+    number_searched = SearchedField(max_length=64, of="hospital_id")
+    name_searched = SearchedField(max_length=200, of="name")
 
     objects = ScopedQuerySet.as_manager()
 
@@ -63,6 +66,7 @@ class Scan(models.Model):
     acquired_on = models.DateField(null=True, blank=True)
     modality = models.CharField(max_length=16, default="CT")
     n_slices = models.PositiveIntegerField()
+    n_files = models.PositiveIntegerField(default=0, help_text="as they came; 0: not told")
     spacing_mm = models.JSONField(help_text="(z, y, x)")
     folder = models.CharField(max_length=200, help_text="below the platform's folder of scans")
     notes = models.TextField(blank=True)

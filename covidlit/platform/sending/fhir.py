@@ -11,13 +11,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from django.conf import settings
 from django.http import Http404
 from pydicom.filereader import read_partial
 
 from covidlit.dicom import pseudonym_uid
 from covidlit.dicom.out.source import without_patient_data_in_logs
 from covidlit.dicom.out.terms import SCAN_TERMS, FactorTerms
+from covidlit.platform.registry.files import source_files
 from covidlit.platform.registry.models import Identity, Labelling, Scan
 from covidlit.platform.sending.dicom_objects import objects_of
 from covidlit.version import __version__
@@ -173,7 +173,7 @@ def _day(day: date) -> str:
 
 
 def _header_of_scan(scan: Scan) -> _Header | None:
-    files = sorted((settings.FOLDER.scans / scan.folder / "dicom").glob("*.dcm"))
+    files = sorted(source_files(scan).glob("*.dcm"))
     return _read_header(files[0]) if files else None
 
 

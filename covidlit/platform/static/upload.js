@@ -70,7 +70,8 @@ async function watch() {
   if (!answer.ok) return;
   const job = await answer.json();
   const more = [job.progress, job.message].filter(Boolean).join(". ");
-  waiting.textContent = [job.state, more].filter(Boolean).join(": ");
+  const state = job.n_before === null ? job.state : `${job.state}, ${job.n_before} before it`;
+  waiting.textContent = [state, more].filter(Boolean).join(": ");
   if (job.is_over) {
     if (watch.running) location.reload();
     return;

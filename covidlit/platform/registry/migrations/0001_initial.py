@@ -4,6 +4,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+import covidlit.platform.registry.searched
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -54,6 +56,16 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(blank=True, max_length=200)),
                 ("birth_date", models.DateField(blank=True, null=True)),
                 (
+                    "number_searched",
+                    covidlit.platform.registry.searched.SearchedField(
+                        max_length=64, of="hospital_id"
+                    ),
+                ),
+                (
+                    "name_searched",
+                    covidlit.platform.registry.searched.SearchedField(max_length=200, of="name"),
+                ),
+                (
                     "patient",
                     models.OneToOneField(
                         on_delete=django.db.models.deletion.CASCADE,
@@ -79,6 +91,10 @@ class Migration(migrations.Migration):
                 ("acquired_on", models.DateField(blank=True, null=True)),
                 ("modality", models.CharField(default="CT", max_length=16)),
                 ("n_slices", models.PositiveIntegerField()),
+                (
+                    "n_files",
+                    models.PositiveIntegerField(default=0, help_text="as they came; 0: not told"),
+                ),
                 ("spacing_mm", models.JSONField(help_text="(z, y, x)")),
                 (
                     "folder",

@@ -1,0 +1,34 @@
+"""What the commands of `covidlit platform` have in common."""
+
+from __future__ import annotations
+
+import typer
+
+from covidlit.errors import ConfigError, CovidlitError
+
+
+def require_extra() -> None:
+    """Refuse where what the extra brings is not installed.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    try:
+        import django  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            "the platform's packages are not installed.", where="covidlit platform",
+            fix="pip install 'covidlit[platform]'",
+        ) from error  # fmt: skip
+
+
+class friendly:  # noqa: N801 (used as a statement)
+    """Prints an error of ours as a sentence, and ends with 2."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        if isinstance(error, CovidlitError):
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from error
