@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -244,7 +245,7 @@ def scope_of(name: str) -> str:
     return next(scope for scope, each in TOKEN_SCOPES.items() if right in (each, None))
 
 
-def prepared(client: Client, name: str, h: Hospital, token: str = "") -> Callable[[], Any]:
+def prepared(client: Client, name: str, h: Hospital, token: str = "") -> partial[Any]:
     """An operation with what it needs, to be called by the client's session or by a token."""
     call, method = CALLS[name], OPERATIONS[name].methods[0]
     known = find_token(token) if token else None
@@ -258,7 +259,7 @@ def prepared(client: Client, name: str, h: Hospital, token: str = "") -> Callabl
             extra["content_type"] = "application/json"
     elif method == "PUT":
         extra["data"] = b"1"
-    return lambda: getattr(client, method.lower())(address, **extra)
+    return partial(getattr(client, method.lower()), path=address, **extra)
 
 
 def ask(client: Client, name: str, h: Hospital, token: str = "") -> Any:

@@ -32,9 +32,10 @@ from covidlit.platform.correcting.models import Correction, Edit
 from covidlit.platform.registry.models import Scan
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.slices import volume_of
-from covidlit.scans.lesion_labels import LESION_CLASSES, LabelError
+from covidlit.scans.lesion_labels import FIRST_LESION, LESION_CLASSES, LabelError
 
 router = Router(tags=["corrections"])
+_CLASSES = {name: value for name, value in VALUE_OF.items() if value >= FIRST_LESION}
 
 
 @operation(router, "GET", "/scans/{int:pk}/draft", Right.CORRECT, DraftAnswer | None)
@@ -129,12 +130,12 @@ def _checked(body: NewEdit, scan: Scan) -> dict[str, Any]:
         points = [(x, y) for x, y in body.contour]
         found["contour"] = checked_contour(points, volume_of(scan).shape)
     if kind in (EditKind.NEW, EditKind.RECLASSIFY):
-        if body.class_name not in VALUE_OF:
+        if body.class_name not in _CLASSES:
             raise LabelError(
                 "there is no such class.", where="class_name",
-                fix=f"choose one of {', '.join(VALUE_OF)}.",
+                fix=f"choose one of {', '.join(_CLASSES)}.",
             )  # fmt: skip
-        found["class_value"] = VALUE_OF[body.class_name]
+        found["class_value"] = _CLASSES[body.class_name]
     if body.leaves is not None:
         found["leaves"] = VALUE_OF[body.leaves]
     return found
