@@ -230,10 +230,14 @@ def test_lesions_are_corrected_and_make_a_training_set(
         assert post(client, f"{path}/edits", wrong, 422)["where"] == where
     post(other, path, status=201)
     post(other, f"{path}/edits", {**drawn, "class_name": "consolidation"}, 201)
-    job = post(client, f"{path}/save", status=202)
+    waits = post(client, f"{path}/save", status=202)
+    assert (waits["state"], waits["by"], waits["version"]) == ("waiting", "anna", 1)
     refused = post(other, f"{path}/save", status=409)
     assert "version" in refused["what"] or "correct" in refused["what"]
-    correct(Job.objects.get(pk=job["id"]), say)
+    job = Job.objects.get(kind="correct")
+    correct(job, say)
+    over = get(client, f"/scans/{scan.pk}/correction")
+    assert (over["state"], over["version"]) == (None, 2)
     newest = get(client, f"/scans/{scan.pk}/labellings")[0]
     assert (newest["version"], newest["corrected_by"]) == (2, "anna")
     assert post(other, f"{path}/renew")["version"] == 2

@@ -18,7 +18,7 @@ platform      all of it
 
 from covidlit.platform.client.clinical import Clinical, ClinicalTable, Severity
 from covidlit.platform.client.connection import PlatformError
-from covidlit.platform.client.correcting import Draft
+from covidlit.platform.client.correcting import Correction, Draft
 from covidlit.platform.client.grading import Grade, Standing, Waiting
 from covidlit.platform.client.jobs import Job
 from covidlit.platform.client.platform import Platform
@@ -27,7 +27,7 @@ from covidlit.platform.client.rows import Labelling, Lesion, Patient, Scan, Uplo
 from covidlit.platform.client.sending import Progress
 
 __all__ = [
-    "Clinical", "ClinicalTable", "Draft", "Export", "Grade", "Job", "Labelling", "Lesion",
-    "Patient", "Platform", "PlatformError", "Progress", "Scan", "Sendable", "Sending", "Severity",
-    "Standing", "Upload", "Waiting",
+    "Clinical", "ClinicalTable", "Correction", "Draft", "Export", "Grade", "Job", "Labelling",
+    "Lesion", "Patient", "Platform", "PlatformError", "Progress", "Scan", "Sendable", "Sending",
+    "Severity", "Standing", "Upload", "Waiting",
 ]  # fmt: skip

@@ -6,10 +6,44 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from covidlit.platform.client.jobs import Job
+from covidlit.platform.client.jobs import ENDED, until
 from covidlit.platform.client.row import Row
 
 Kind = Literal["new", "replace", "add", "cut", "clear", "remove", "reclassify"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction(Row):
+    """A saved correction of a scan that is being measured, as it was when asked for.
+
+    Args:
+        scan: number of it.
+        version: of its newest labelling; None: it has none.
+        by: account of who saved the correction; None: none waits.
+        state: of its job; None: none waits, it is a version.
+        progress: what the job is at.
+        message: why it failed.
+    """
+
+    scan: int
+    version: int | None
+    by: str | None
+    state: str | None
+    progress: str
+    message: str
+
+    def now(self) -> Correction:
+        """It as it is now."""
+        answer = self.connection.get(f"/scans/{self.scan}/correction")
+        return Correction.of(self.connection, answer)
+
+    def wait(self, longest: float | None = None) -> Correction:
+        """Wait until it is a version; see `Job.wait`."""
+        return until(
+            self, Correction.now, lambda own: own.state is None, longest,
+            lambda own: f"it {own.state}: {own.message}" if own.state in ENDED else "",
+            f"correction of scan {self.scan}", "have it measured again on the scan's page.",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +115,14 @@ class Draft(Row):
         """Give it up."""
         self.connection.post(self._path("/drop"), again=False)
 
-    def save(self) -> Job:
-        """Have it measured, which makes it the next version; the job of that.
+    def save(self) -> Correction:
+        """Have it measured, which makes it the next version.
 
         Raises:
             PlatformError: another version came first (status 409): renew it, then save again.
         """
         answer = self.connection.post(self._path("/save"), again=False)
-        return Job.of(self.connection, answer)
+        return Correction.of(self.connection, answer)
 
     def _path(self, what: str) -> str:
         return f"/scans/{self.scan}/draft{what}"

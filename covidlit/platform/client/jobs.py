@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from covidlit.platform.client.connection import Connection, PlatformError
 from covidlit.platform.client.row import Row
 
-FIRST_LOOK, LONGEST_LOOK = 0.5, 5.0
-"""Seconds between two looks at a job, which grow from the first to the second."""
+ENDED = ("failed", "cancelled")
+"""States of a job that will not be done."""
+
+_FIRST_LOOK, _LONGEST_LOOK = 0.5, 5.0
+"""Seconds between two looks, which grow from the first to the second."""
+
+Own = TypeVar("Own")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,23 +64,48 @@ class Job(Row):
         Raises:
             PlatformError: it took longer, it failed or was cancelled, or the connection was lost.
         """
-        own, wait = self, FIRST_LOOK
-        last = None if longest is None else time.monotonic() + longest
-        while not own.is_over:
-            if last is not None and time.monotonic() > last:
-                raise PlatformError(
-                    f"it is not over after {longest:g} s.", where=f"job {self.id}",
-                    fix="ask again later: wait().",
-                )  # fmt: skip
-            time.sleep(wait)
-            wait = min(1.5 * wait, LONGEST_LOOK)
-            own = own.now()
-        if own.state != "done":
+        return until(
+            self, Job.now, lambda own: own.state == "done", longest,
+            lambda own: f"it {own.state}: {own.message}" if own.state in ENDED else "",
+            f"job {self.id}", "mend that, then try it again: again().",
+        )  # fmt: skip
+
+
+def until(
+    own: Own,
+    now: Callable[[Own], Own],
+    is_over: Callable[[Own], bool],
+    longest: float | None,
+    trouble: Callable[[Own], str],
+    where: str,
+    fix: str,
+) -> Own:
+    """Look at something again and again until it is over.
+
+    Args:
+        own: as it was.
+        now: looks at it.
+        is_over: whether that is what was waited for.
+        longest: seconds; None: however long it takes.
+        trouble: why it never will be; empty: it still may.
+        where, fix: of the error.
+
+    Raises:
+        PlatformError: it took longer, it never will be, or the connection was lost.
+    """
+    wait = _FIRST_LOOK
+    last = None if longest is None else time.monotonic() + longest
+    while not is_over(own):
+        if why := trouble(own):
+            raise PlatformError(why, where=where, fix=fix)
+        if last is not None and time.monotonic() > last:
             raise PlatformError(
-                f"it {own.state}: {own.message or 'no reason given'}", where=f"job {self.id}",
-                fix="mend that, then try it again: again().",
-            )  # fmt: skip
-        return own
+                f"it is not over after {longest:g} s.", where=where, fix="wait for it again later."
+            )
+        time.sleep(wait)
+        wait = min(1.5 * wait, _LONGEST_LOOK)
+        own = now(own)
+    return own
 
 
 def job_in(connection: Connection, answer: Mapping[str, Any]) -> Job | None:
