@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -14,9 +15,9 @@ from sending_world import sending_of, with_objects
 
 from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.rights import Right
+from covidlit.platform.api import whole
 from covidlit.platform.api.models import TOKEN_SCOPES, Token
 from covidlit.platform.api.tokens import find_token, make_token
-from covidlit.platform.api.whole import operations
 from covidlit.platform.correcting.models import Correction, Edit
 from covidlit.platform.exporting.kept import ARCHIVE, folder_of
 from covidlit.platform.exporting.models import Export
@@ -28,7 +29,7 @@ from covidlit.platform.jobs.models import Job
 from covidlit.platform.patients.report import report_path
 from covidlit.platform.sending.dicom_objects import objects_of
 
-OPERATIONS = {each.operation_id: each for _, each in operations()}
+OPERATIONS = {each.operation_id: each for _, each in whole.operations()}
 
 Keys = Callable[[Hospital, User], dict[str, Any]]
 
@@ -206,6 +207,7 @@ CALLS = {
     "undo_edit": Call(_drafted),
     "renew_draft": Call(_drafted),
     "drop_draft": Call(_drafted),
+    "correction": Call(_scan),
     "save_draft": Call(_drafted, well=202),
     "sendable": Call(_scan_with_objects),
     "new_sending": Call(_scan_with_objects, body=_objects, well=201),
@@ -234,8 +236,7 @@ CALLS = {
 
 def right_of(name: str) -> Right | None:
     """The right that an operation says it needs."""
-    found: Right | None = OPERATIONS[name].auth_callbacks[0].right
-    return found
+    return whole.right_of(OPERATIONS[name])
 
 
 def scope_of(name: str) -> str:
@@ -244,7 +245,7 @@ def scope_of(name: str) -> str:
     return next(scope for scope, each in TOKEN_SCOPES.items() if right in (each, None))
 
 
-def prepared(client: Client, name: str, h: Hospital, token: str = "") -> Callable[[], Any]:
+def prepared(client: Client, name: str, h: Hospital, token: str = "") -> partial[Any]:
     """An operation with what it needs, to be called by the client's session or by a token."""
     call, method = CALLS[name], OPERATIONS[name].methods[0]
     known = find_token(token) if token else None
@@ -258,7 +259,7 @@ def prepared(client: Client, name: str, h: Hospital, token: str = "") -> Callabl
             extra["content_type"] = "application/json"
     elif method == "PUT":
         extra["data"] = b"1"
-    return lambda: getattr(client, method.lower())(address, **extra)
+    return partial(getattr(client, method.lower()), path=address, **extra)
 
 
 def ask(client: Client, name: str, h: Hospital, token: str = "") -> Any:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from client_world import Served, served_at
 from platform_world import N_SLICES, volume
+from sending_world import free_port
 
 from covidlit.platform.client import Platform, PlatformError
 from covidlit.platform.client import sending as sending_room
@@ -25,58 +24,11 @@ from covidlit.synthetic import make_cohort
 
 pytestmark = pytest.mark.slow
 
-HERE = Path(__file__).parent
-
-
-class Served:
-    """A platform that runs, by its port and tokens."""
-
-    def __init__(self, port: int, root: Path) -> None:
-        self.port, self.root = port, root
-        self.tokens: dict[str, str] = json.loads((root / "tokens.json").read_text())
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    root = tmp_path_factory.mktemp("served") / "platform"
-    port = _free_port()
-    variables = {k: v for k, v in os.environ.items() if not k.startswith(("DJANGO", "COVIDLIT"))}
-    variables["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-    script = [sys.executable, str(HERE / "platform_served.py"), str(root), str(port)]
-    server = subprocess.Popen(script, env=variables)
-    worker = None
-    try:
-        last = time.monotonic() + 240
-        while not _listens(port):
-            assert server.poll() is None
-            assert time.monotonic() < last, "waited too long for the server"
-            time.sleep(0.3)
-        variables |= {
-            "COVIDLIT_PLATFORM": str(root), "DJANGO_SETTINGS_MODULE": "covidlit.platform.settings",
-        }  # fmt: skip
-        command = [sys.executable, "-m", "django", "db_worker", "--interval", "0.3"]
-        worker = subprocess.Popen(command, env=variables)
-        yield Served(port, root)
-    finally:
-        for process in (worker, server):
-            if process is not None:
-                process.terminate()
-                process.wait(60)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    with served_at(tmp_path_factory.mktemp("served") / "platform") as own:
+        yield own
 
 
 @pytest.fixture
@@ -237,7 +189,7 @@ def test_what_goes_wrong_is_said(served: Served, tmp_path: Path) -> None:
         pytest.raises(PlatformError, match="unknown, revoked or too old"),
     ):
         nobody.me()
-    closed = Platform(f"http://127.0.0.1:{_free_port()}", "covidlit_x", tries=1)
+    closed = Platform(f"http://127.0.0.1:{free_port()}", "covidlit_x", tries=1)
     with pytest.raises(PlatformError, match="cannot be reached"):
         closed.me()
     for address, token in (("localhost:8000", "x"), ("ftp://a", "x"), (served.address, "")):

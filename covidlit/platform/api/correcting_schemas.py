@@ -67,6 +67,17 @@ class NewEdit(Schema):
     ] = None
 
 
+class CorrectionAnswer(Answer):
+    """How far the measurement of a scan's saved correction is; `state` is null where none waits."""
+
+    scan: int
+    version: Annotated[int | None, Field(description="of the scan's newest labelling")]
+    by: str | None
+    state: str | None
+    progress: str
+    message: str
+
+
 class EffectAnswer(Answer):
     """What an edit did on its slice, in pixels: of its lesion, of others', outside the lung."""
 

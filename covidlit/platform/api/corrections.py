@@ -15,16 +15,16 @@ from covidlit.platform.accounts.pages import person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.api.correcting_schemas import (
+    CorrectionAnswer,
     DraftAnswer,
     EditAnswer,
     EditedAnswer,
     EffectAnswer,
     NewEdit,
 )
-from covidlit.platform.api.jobs import job_answer
 from covidlit.platform.api.operations import operation
 from covidlit.platform.api.problems import ApiProblem
-from covidlit.platform.api.schemas import JobAnswer, Key
+from covidlit.platform.api.schemas import Key
 from covidlit.platform.correcting import drafts, saving
 from covidlit.platform.correcting.drafts import CorrectionRefused
 from covidlit.platform.correcting.labels import VALUE_OF
@@ -32,9 +32,10 @@ from covidlit.platform.correcting.models import Correction, Edit
 from covidlit.platform.registry.models import Scan
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.slices import volume_of
-from covidlit.scans.lesion_labels import LESION_CLASSES, LabelError
+from covidlit.scans.lesion_labels import FIRST_LESION, LESION_CLASSES, LabelError
 
 router = Router(tags=["corrections"])
+_CLASSES = {name: value for name, value in VALUE_OF.items() if value >= FIRST_LESION}
 
 
 @operation(router, "GET", "/scans/{int:pk}/draft", Right.CORRECT, DraftAnswer | None)
@@ -87,14 +88,24 @@ def renew_draft(request: HttpRequest, pk: Key) -> DraftAnswer:
         return _answer(_draft(request, pk))
 
 
-@operation(router, "POST", "/scans/{int:pk}/draft/save", Right.CORRECT, JobAnswer, status=202)
-def save_draft(request: HttpRequest, pk: Key) -> JobAnswer:
+@operation(
+    router, "POST", "/scans/{int:pk}/draft/save", Right.CORRECT, CorrectionAnswer, status=202
+)
+def save_draft(request: HttpRequest, pk: Key) -> CorrectionAnswer:
     """Have the draft measured, which makes it the next version.
 
     Refused (409) where another version came first: the draft stays, and can be renewed.
     """
     with _told():
-        return job_answer(saving.save(_draft(request, pk)))
+        own = _draft(request, pk)
+        saving.save(own)
+    return _correction_answer(own.scan)
+
+
+@operation(router, "GET", "/scans/{int:pk}/correction", Right.VIEW, CorrectionAnswer)
+def correction(request: HttpRequest, pk: Key) -> CorrectionAnswer:
+    """How far the measurement of a scan's saved correction is."""
+    return _correction_answer(one_seen_by(Scan.objects.all(), person(request), Right.VIEW, pk=pk))
 
 
 @contextmanager
@@ -129,12 +140,12 @@ def _checked(body: NewEdit, scan: Scan) -> dict[str, Any]:
         points = [(x, y) for x, y in body.contour]
         found["contour"] = checked_contour(points, volume_of(scan).shape)
     if kind in (EditKind.NEW, EditKind.RECLASSIFY):
-        if body.class_name not in VALUE_OF:
+        if body.class_name not in _CLASSES:
             raise LabelError(
                 "there is no such class.", where="class_name",
-                fix=f"choose one of {', '.join(VALUE_OF)}.",
+                fix=f"choose one of {', '.join(_CLASSES)}.",
             )  # fmt: skip
-        found["class_value"] = VALUE_OF[body.class_name]
+        found["class_value"] = _CLASSES[body.class_name]
     if body.leaves is not None:
         found["leaves"] = VALUE_OF[body.leaves]
     return found
@@ -159,6 +170,16 @@ def _draft(request: HttpRequest, pk: int) -> Correction:
     if found is None:
         raise CorrectionRefused("there is no draft.", where=f"scan {pk}", fix="begin one first.")
     return found
+
+
+def _correction_answer(scan: Scan) -> CorrectionAnswer:
+    waiting, newest = drafts.waiting_for(scan), scan.labellings.first()
+    job = waiting.job if waiting else None
+    return CorrectionAnswer(
+        scan=scan.pk, version=newest.version if newest else None,
+        by=waiting.by.get_username() if waiting else None, state=job.state if job else None,
+        progress=job.progress if job else "", message=job.message if job else "",
+    )  # fmt: skip
 
 
 def _answer(row: Correction) -> DraftAnswer:

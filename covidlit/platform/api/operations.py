@@ -81,19 +81,23 @@ def raw(media_type: str, **headers: str) -> dict[str, Any]:
     return {"responses": {200: said}}
 
 
+def parameters_of(own: Operation) -> set[str]:
+    """The parameters of an operation's query."""
+    return {
+        field
+        for model in own.models
+        if model.__ninja_param_source__ == "query"
+        for field in getattr(model, "__ninja_flatten_map__", model.model_fields)
+    }
+
+
 def refuse_unknown(view: Callable[..., Any]) -> Callable[..., Any]:
     """Let an operation refuse parameters that it does not know, where a typing error would pass.
 
     Args:
         view: of an operation of ninja's.
     """
-    own: Operation = view._ninja_operation  # type: ignore[attr-defined]
-    known = {
-        field
-        for model in own.models
-        if model.__ninja_param_source__ == "query"
-        for field in getattr(model, "__ninja_flatten_map__", model.model_fields)
-    }
+    known = parameters_of(view._ninja_operation)  # type: ignore[attr-defined]
 
     @wraps(view)
     def checked(request: HttpRequest, **values: Any) -> Any:
@@ -103,7 +107,7 @@ def refuse_unknown(view: Callable[..., Any]) -> Callable[..., Any]:
                 takes = ", ".join(sorted(known)) or "none"
                 raise ApiProblem(
                     422, f"there is no parameter {each[:40]!r}.", where="query",
-                    fix=hint or f"leave it out; there are: {takes}.",
+                    fix=f"{hint or 'leave it out.'} There are: {takes}.",
                 )  # fmt: skip
         return view(request, **values)
 

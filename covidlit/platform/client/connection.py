@@ -6,8 +6,9 @@ By `requests`, which wandb brings along: proxies and certificates are then as el
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import requests
 
 from covidlit.errors import CovidlitError
+from covidlit.files import atomic_path
 from covidlit.version import __version__
 
 ROOT = "/api/v1"
@@ -126,10 +128,22 @@ class Connection:
         query: dict[str, Any] | None = None,
         *,
         json: Any = None,
-        data: bytes | None = None,
+        data: bytes | dict[str, str] | None = None,
+        files: Sequence[tuple[str, tuple[str, bytes]]] | None = None,
         again: bool = True,
+        stream: bool = False,
     ) -> requests.Response:
         """Call an operation.
+
+        Args:
+            method: of HTTP.
+            path: below `/api/v1`.
+            query: of which what is not None is sent.
+            json: body, sent as such.
+            data: body; or the fields of a form.
+            files: field, name and content of a form's files.
+            again: whether it is as good to have been asked twice.
+            stream: leave the body of the answer where it is.
 
         Raises:
             PlatformError: it was refused, or the platform could not be reached.
@@ -145,7 +159,7 @@ class Connection:
             try:
                 answer = self._session.request(
                     method, self.address + ROOT + path, params=sent, json=json, data=data,
-                    timeout=self._timeout, allow_redirects=False,
+                    files=files, timeout=self._timeout, allow_redirects=False, stream=stream,
                 )  # fmt: skip
             except requests.RequestException as error:
                 # Where the connection was not even made, nothing can have been done.
@@ -167,6 +181,25 @@ class Connection:
                 continue
             return _checked(answer, self.address)
         raise AssertionError("unreachable")
+
+    def save(self, path: str, target: str | Path) -> Path:
+        """Write what an operation answers to a file, whole or not at all.
+
+        Raises:
+            PlatformError: it was refused, or the connection broke.
+        """
+        place = Path(target)
+        with self.call("GET", path, stream=True) as answer, atomic_path(place) as temporary:
+            try:
+                with temporary.open("wb") as file:
+                    for chunk in answer.iter_content(1 << 20):
+                        file.write(chunk)
+            except requests.RequestException as error:
+                raise PlatformError(
+                    f"the connection broke ({type(error).__name__}).", where=place,
+                    fix="save it again.",
+                ) from error  # fmt: skip
+        return place
 
     def close(self) -> None:
         """Close the connection."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import pandas as pd
 
+from covidlit.platform.client.clinical import ClinicalTable
 from covidlit.platform.client.connection import TRIES, Connection, PlatformError
-from covidlit.platform.client.rows import Job, Patient, Scan, Upload
+from covidlit.platform.client.grading import Level, Waiting
+from covidlit.platform.client.jobs import Job
+from covidlit.platform.client.results import Export, Sending
+from covidlit.platform.client.rows import Patient, Scan, Upload
 from covidlit.platform.client.sending import Progress, files_of, send_files, wait_for
 
 
 class Platform:
-    """Patients, scans and factors of a platform, and new scans for it.
+    """What a platform has, and new scans, grades, corrections and values for it.
 
     Args:
         address: as in the browser, such as "http://127.0.0.1:8000".
@@ -144,6 +149,70 @@ class Platform:
         """Jobs, the newest first."""
         for each in self.connection.pages("/jobs", "before"):
             yield Job.of(self.connection, each)
+
+    def add_clinical_table(
+        self,
+        path: str | Path,
+        centre: str,
+        study_group: str,
+        mapping: str = "",
+        others: Sequence[str | Path] = (),
+    ) -> ClinicalTable:
+        """Bring laboratory values in; a job reads them (`table.job.wait()`).
+
+        Args:
+            path: of the table, .csv, .xlsx or .parquet, with the hospital's patient numbers.
+            centre, study_group: whose patients it tells of.
+            mapping: by which it is read, of `mappings`; empty: one that `covidlit clinical` wrote.
+            others: files that the mapping names.
+        """
+        files = [("table", path), *(("patients", other) for other in others)]
+        answer = self.connection.call(
+            "POST", "/clinical/tables", again=False,
+            data={"centre": centre, "study_group": study_group, "mapping": mapping},
+            files=[(name, (Path(file).name, Path(file).read_bytes())) for name, file in files],
+        )  # fmt: skip
+        return ClinicalTable.of(self.connection, answer.json())
+
+    def clinical_tables(self) -> Iterator[ClinicalTable]:
+        """Clinical tables, the newest first."""
+        for each in self.connection.pages("/clinical/tables", "before"):
+            yield ClinicalTable.of(self.connection, each)
+
+    def mappings(self) -> list[str]:
+        """Names of the mappings by which hospitals' own tables are read."""
+        found: list[str] = self.connection.get("/clinical/mappings")
+        return found
+
+    def grading_choices(self) -> dict[str, Any]:
+        """The words that graders choose from."""
+        found: dict[str, Any] = self.connection.get("/grading/choices")
+        return found
+
+    def queue(self, level: Level, limit: int = 50) -> list[Waiting]:
+        """Scans that wait for one's grade, those that wait longest first; at most 200."""
+        rows = self.connection.get(f"/grading/{level}/queue", limit=limit)["rows"]
+        return [Waiting.of(self.connection, each) for each in rows]
+
+    def grading_manifest(self) -> pd.DataFrame:
+        """All scans with their grades, as training reads them."""
+        answer = self.connection.call("GET", "/grading/manifest.csv")
+        return pd.read_csv(io.StringIO(answer.content.decode()))
+
+    def sendings(self) -> Iterator[Sending]:
+        """Results that were confirmed to be sent, the newest first."""
+        for each in self.connection.pages("/sendings", "before"):
+            yield Sending.of(self.connection, each)
+
+    def exports(self) -> Iterator[Export]:
+        """One's own training sets, the newest first."""
+        for each in self.connection.pages("/exports", "before"):
+            yield Export.of(self.connection, each)
+
+    def export(self, centre: str, study_group: str) -> Export:
+        """Have a training set made of the corrected scans (`export.wait().save(path)`)."""
+        body = {"centre": centre, "study_group": study_group}
+        return Export.of(self.connection, self.connection.post("/exports", body, again=False))
 
     def trail(self) -> Iterator[dict[str, Any]]:
         """Entries of the audit trail, the newest first."""

@@ -4,42 +4,27 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.names import check_name
+from covidlit.platform.client.clinical import Clinical, Severity
 from covidlit.platform.client.connection import Connection, PlatformError
+from covidlit.platform.client.correcting import Draft
+from covidlit.platform.client.grading import Standing
+from covidlit.platform.client.jobs import Job, job_in
+from covidlit.platform.client.results import Sendable
+from covidlit.platform.client.row import Row
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Row:
-    """Something that the API answers; of what later versions add nothing is kept."""
-
-    days: ClassVar[tuple[str, ...]] = ()
-    times: ClassVar[tuple[str, ...]] = ()
-
-    connection: Connection = field(repr=False, compare=False)
-
-    @classmethod
-    def of(cls, connection: Connection, answer: Mapping[str, Any]) -> Self:
-        """The object of an answer."""
-        known = {each.name for each in fields(cls)} - {"connection"}
-        values = {name: value for name, value in answer.items() if name in known}
-        for name in cls.days:
-            values[name] = None if values[name] is None else date.fromisoformat(values[name])
-        for name in cls.times:
-            values[name] = None if values[name] is None else datetime.fromisoformat(values[name])
-        return cls(connection=connection, **values)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lesion(_Row):
+class Lesion(Row):
     """A lesion of a labelling.
 
     Args:
@@ -56,7 +41,7 @@ class Lesion(_Row):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Labelling(_Row):
+class Labelling(Row):
     """Lungs and lesions of a scan, by a model or a person.
 
     Args:
@@ -106,7 +91,7 @@ class Labelling(_Row):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scan(_Row):
+class Scan(Row):
     """A CT series.
 
     Args:
@@ -171,9 +156,31 @@ class Scan(_Row):
         rows = self.connection.get(f"/scans/{self.id}/labellings")
         return [Labelling.of(self.connection, each) for each in rows]
 
+    def severity(self) -> Severity | None:
+        """How ill the platform's model says the patient was; None where it says nothing."""
+        found = self.connection.get(f"/scans/{self.id}/severity")
+        return None if found is None else Severity.of(self.connection, found)
+
+    def grades(self) -> Standing:
+        """Where it stands between its graders; through this a grade is given."""
+        return Standing.of(self.connection, self.connection.get(f"/scans/{self.id}/grades"))
+
+    def draft(self) -> Draft | None:
+        """One's draft of a correction; None: there is none."""
+        found = self.connection.get(f"/scans/{self.id}/draft")
+        return None if found is None else Draft.of(self.connection, found)
+
+    def correct(self) -> Draft:
+        """Begin a draft on the newest labelling; one that is there is enough."""
+        return Draft.of(self.connection, self.connection.post(f"/scans/{self.id}/draft"))
+
+    def sendable(self) -> Sendable:
+        """What of it can be sent to which archives; through this it is confirmed."""
+        return Sendable.of(self.connection, self.connection.get(f"/scans/{self.id}/sendable"))
+
 
 @dataclass(frozen=True, kw_only=True)
-class Patient(_Row):
+class Patient(Row):
     """A patient by pseudonym.
 
     Args:
@@ -202,6 +209,15 @@ class Patient(_Row):
         found: list[dict[str, Any]] = self.connection.get(f"/patients/{self.pseudonym}/trend")
         return found
 
+    def clinical(self) -> Clinical:
+        """Laboratory values over time, and events."""
+        answer = self.connection.get(f"/patients/{self.pseudonym}/clinical")
+        return Clinical.of(self.connection, answer)
+
+    def save_report(self, path: str | Path) -> Path:
+        """Write the patient's page, with lungs and lesions in space, which works offline."""
+        return self.connection.save(f"/patients/{self.pseudonym}/report.html", path)
+
     def identity(self) -> dict[str, Any]:
         """Who it is: needs the right and the scope "identify"; each look is written down."""
         found: dict[str, Any] = self.connection.get(f"/patients/{self.pseudonym}/identity")
@@ -214,46 +230,7 @@ class Patient(_Row):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job(_Row):
-    """Long work on the platform, as it was when asked for.
-
-    Args:
-        id: number of it.
-        kind: what it does.
-        state: "waiting", "running", "done", "failed" or "cancelled".
-        progress: what it is at.
-        share_done: 0 to 1.
-        message: why it failed, or what there is to say.
-        is_over: nothing more will happen with it.
-        n_before: jobs, of whomever, that are done before it while it waits; else None.
-    """
-
-    id: int
-    kind: str
-    centre: str
-    study_group: str
-    state: str
-    progress: str
-    share_done: float
-    message: str
-    is_over: bool
-    n_before: int | None
-
-    def now(self) -> Job:
-        """It as it is now."""
-        return Job.of(self.connection, self.connection.get(f"/jobs/{self.id}"))
-
-    def again(self) -> Job:
-        """Try it again, where it failed or was cancelled."""
-        return Job.of(self.connection, self.connection.post(f"/jobs/{self.id}/again"))
-
-    def cancel(self) -> Job:
-        """Ask it to end."""
-        return Job.of(self.connection, self.connection.post(f"/jobs/{self.id}/cancel"))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Upload(_Row):
+class Upload(Row):
     """Files that were brought in, as it was when asked for.
 
     Args:
@@ -280,10 +257,7 @@ class Upload(_Row):
     @classmethod
     def of(cls, connection: Connection, answer: Mapping[str, Any]) -> Self:
         """The object of an answer."""
-        own = answer["job"]
-        return super().of(
-            connection, {**answer, "job": None if own is None else Job.of(connection, own)}
-        )
+        return super().of(connection, {**answer, "job": job_in(connection, answer)})
 
 
 def _plane(connection: Connection, path: str, **query: Any) -> NDArray[Any]:
