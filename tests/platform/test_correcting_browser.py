@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from correcting_world import edit, post
-from django.core.servers.basehttp import WSGIServer
-from django.db import connections
-from django.test import Client
-from django.test.testcases import LiveServerThread, QuietWSGIRequestHandler
 from django.urls import reverse
+from page_browser import CHROMIUM, context_of, needs_chromium
 from platform_world import Hospital, hospital
 
 from covidlit.platform.accounts.rights import Role
@@ -22,49 +17,17 @@ from covidlit.platform.correcting.labels import slice_of
 from covidlit.platform.correcting.models import Correction
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
+    needs_chromium,
 ]
-
-
-class _Server(LiveServerThread):
-    """One request at a time, since all are in the transaction of the test."""
-
-    def _create_server(self, connections_override: object = None) -> WSGIServer:
-        place = (self.host, self.port)
-        return WSGIServer(place, QuietWSGIRequestHandler, allow_reuse_address=False)
-
-
-@pytest.fixture
-def address() -> Iterator[str]:
-    # The database is asked when Playwright's event loop is over: within it, the same thread has
-    # another connection.
-    own = connections["default"]
-    own.inc_thread_sharing()
-    server = _Server("localhost", lambda app: app, connections_override={"default": own})
-    server.daemon = True
-    server.start()
-    server.is_ready.wait()
-    assert server.error is None
-    yield f"http://localhost:{server.port}"
-    server.terminate()
-    own.dec_thread_sharing()
 
 
 @pytest.fixture
 def own() -> Hospital:
     return hospital("north")
-
-
-def _context(browser: object, client: Client, address: str, **options: object) -> object:
-    context = browser.new_context(**options)  # type: ignore[attr-defined]
-    cookie = client.cookies["sessionid"].value
-    context.add_cookies([{"name": "sessionid", "value": cookie, "url": address}])
-    return context
 
 
 def test_a_lesion_is_drawn_by_mouse_by_touch_and_by_typing(
@@ -73,7 +36,7 @@ def test_a_lesion_is_drawn_by_mouse_by_touch_and_by_typing(
     scan, client = own.scans[0], own.client(Role.ANNOTATOR)
     with sync_api.sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        wide = _context(browser, client, address, viewport={"width": 1400, "height": 1000})
+        wide = context_of(browser, client, address, viewport={"width": 1400, "height": 1000})
         page = wide.new_page()
         problems: list[str] = []
         page.on("console", lambda said: problems.append(said.text))
@@ -108,7 +71,7 @@ def test_a_lesion_is_drawn_by_mouse_by_touch_and_by_typing(
         page.screenshot(path=tmp_path / "applied-1400.png", full_page=True)
 
         # Corners by touch, on a phone: the lesion that was made is chosen already.
-        phone = _context(
+        phone = context_of(
             browser, client, address, viewport={"width": 390, "height": 844}, has_touch=True
         )
         small = phone.new_page()
@@ -160,7 +123,7 @@ def test_the_page_tells_that_a_measurement_has_ended(
     assert post(client, "save_correction", scan) == 302
     with sync_api.sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = _context(browser, client, address).new_page()  # type: ignore[attr-defined]
+        page = context_of(browser, client, address).new_page()
         states = ["running"]
         page.route(
             f"**{reverse('correction_state', kwargs={'pk': scan.pk})}",

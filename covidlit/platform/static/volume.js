@@ -11,8 +11,11 @@ const windows = document.querySelector(".viewer .window");
 const SLICES = "The slices above show the whole scan.";
 const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
 const WHITE = [255, 255, 255, 255];
+const LUNGS_OPACITY = 0.3;
+// In space the body would hide its lungs: a plane beyond its corner cuts all of it off. It is the
+// second one, since the wheel moves the first.
+const SURFACES_ALONE = [[2, 0, 0], [-1.8, 0, 0]];
 const CLICK_PIXELS = 5;
-const NEAR_MM = 6; // of a click on a surface in 3D, whose depth the browser knows roughly
 
 let niivue; // the module
 let view; // its viewer
@@ -55,6 +58,11 @@ async function open() {
     isRadiologicalConvention: true, // the patient's right on the left, as in the slices
     sagittalNoseLeft: true,
     multiplanarShowRender: niivue.SHOW_RENDER.ALWAYS,
+    multiplanarLayout: niivue.MULTIPLANAR_TYPE.GRID,
+    crosshairWidth: 1,
+    crosshairWidthUnit: "mm",
+    meshThicknessOn2D: 0, // planes have the labels themselves
+    isClipAllVolumes: true,
     dragAndDropEnabled: false,
     scrollRequiresFocus: true, // the page still scrolls over it
     clipPlaneHotKey: "none",
@@ -65,6 +73,7 @@ async function open() {
   });
   canvas.niivue = view; // for the console, and for tests
   await view.attachToCanvas(canvas, false);
+  view.setClipPlanes(SURFACES_ALONE);
   await load();
   turnTo(control("view").value);
 }
@@ -90,6 +99,7 @@ async function load() {
   applyWindow();
   applyShown();
   said.textContent = "";
+  section.dataset.shown = size;
 }
 
 async function volumeOf(template, size) {
@@ -148,7 +158,7 @@ function embody(drawn) {
     const corners = cornersOf(surface);
     const colour = [...surface.colour.match(/\d+/g).map(Number), Math.round(255 * surface.opacity)];
     if (surface.name === "Lungs") {
-      bodies.lungs = meshOf(points, corners, "lungs", new Uint8Array([...colour.slice(0, 3), 255]), surface.opacity);
+      bodies.lungs = meshOf(points, corners, "lungs", new Uint8Array([...colour.slice(0, 3), 255]), LUNGS_OPACITY);
       continue;
     }
     const before = lesions.owners.length;
@@ -208,19 +218,49 @@ function mark(number) {
   view.drawScene();
 }
 
-// The lesion under the crosshair, or the one whose surface is next to a place in 3D.
-function lesionHere(isSpace) {
-  const [x, y, z] = view.frac2mm(view.scene.crosshairPos);
-  if (!isSpace) {
-    const labels = view.volumes[1];
-    return Math.round(labels.getValue(...labels.mm2vox([x, y, z])));
+// The lesion at a place of the picture, 0 where there is none.
+function lesionAt([x, y]) {
+  const index = view.screenSlices.findIndex(({ leftTopWidthHeight: [left, top, wide, high] }) => {
+    const first = Math.min(left, left + wide); // a mirrored one has a negative width
+    return x >= first && x < first + Math.abs(wide) && y >= top && y < top + high;
+  });
+  const tile = view.screenSlices[index];
+  if (!tile) return 0;
+  if (tile.axCorSag === niivue.SLICE_TYPE.RENDER) return foremost([x, y], tile);
+  const where = view.screenXY2TextureFrac(x, y, index);
+  if (where[0] < 0) return 0;
+  const labels = view.volumes[1];
+  return Math.round(labels.getValue(...labels.mm2vox(view.frac2mm(where))));
+}
+
+// The lesion whose surface is foremost at a place in 3D.
+function foremost([x, y], tile) {
+  if (!bodies.lesions?.visible) return 0;
+  const { pts, tris } = bodies.lesions;
+  const [left, top, wide, high] = tile.leftTopWidthHeight;
+  const { renderAzimuth, renderElevation } = view.scene;
+  const [m] = view.calculateMvpMatrix(null, tile.leftTopWidthHeight, renderAzimuth, renderElevation);
+  // Corners as they are drawn: pixels from the place, and depth.
+  const drawn = new Float32Array(pts.length);
+  for (let k = 0; k < pts.length; k += 3) {
+    const [right, up, depth, scale] = [0, 1, 2, 3].map(
+      (row) => m[row] * pts[k] + m[row + 4] * pts[k + 1] + m[row + 8] * pts[k + 2] + m[row + 12],
+    );
+    drawn[k] = left + ((right / scale + 1) / 2) * wide - x;
+    drawn[k + 1] = top + ((1 - up / scale) / 2) * high - y;
+    drawn[k + 2] = depth / scale;
   }
-  let best = NEAR_MM ** 2;
+  let nearest = Infinity;
   let found = 0;
-  const points = bodies.lesions?.pts ?? [];
-  for (let k = 0; k < points.length; k += 3) {
-    const away = (points[k] - x) ** 2 + (points[k + 1] - y) ** 2 + (points[k + 2] - z) ** 2;
-    if (away < best) [best, found] = [away, bodies.owners[k / 3]];
+  for (let t = 0; t < tris.length; t += 3) {
+    const [i, j, k] = [3 * tris[t], 3 * tris[t + 1], 3 * tris[t + 2]];
+    // Twice the areas that the place makes with the sides: of one sign where it lies within.
+    const c = drawn[i] * drawn[j + 1] - drawn[j] * drawn[i + 1];
+    const a = drawn[j] * drawn[k + 1] - drawn[k] * drawn[j + 1];
+    const b = drawn[k] * drawn[i + 1] - drawn[i] * drawn[k + 1];
+    if (!((a >= 0 && b >= 0 && c >= 0) || (a <= 0 && b <= 0 && c <= 0)) || a + b + c === 0) continue;
+    const depth = (a * drawn[i + 2] + b * drawn[j + 2] + c * drawn[k + 2]) / (a + b + c);
+    if (depth < nearest) [nearest, found] = [depth, bodies.owners[tris[t]]];
   }
   return found;
 }
@@ -228,18 +268,18 @@ function lesionHere(isSpace) {
 let pressed;
 canvas.addEventListener("pointerdown", (event) => {
   pressed = [event.offsetX, event.offsetY];
+  canvas.focus({ preventScroll: true }); // which NiiVue keeps the browser from
 });
 canvas.addEventListener("pointerup", (event) => {
   const moved = pressed && Math.hypot(event.offsetX - pressed[0], event.offsetY - pressed[1]);
   if (moved > CLICK_PIXELS || !view?.volumes[1]) return;
   const ratio = canvas.width / canvas.clientWidth;
-  const isSpace = view.inRenderTile(event.offsetX * ratio, event.offsetY * ratio) >= 0;
-  requestAnimationFrame(() => {
-    const number = lesionHere(isSpace);
-    if (!number) return;
-    mark(number);
-    document.dispatchEvent(new CustomEvent("lesion", { detail: { number, from: "volume" } }));
-  });
+  const place = [event.offsetX * ratio, event.offsetY * ratio];
+  const number = lesionAt(place);
+  if (!number) return;
+  if (view.inRenderTile(...place) >= 0) lookAt(number);
+  else mark(number); // the cross is where the click was
+  document.dispatchEvent(new CustomEvent("lesion", { detail: { number, from: "volume" } }));
 });
 document.addEventListener("lesion", ({ detail }) => {
   if (detail.from !== "volume" && view) lookAt(detail.number);

@@ -75,7 +75,7 @@ def positions(request: HttpRequest, pk: int) -> JsonResponse:
         }
         for each in positions_of(planes)
     }
-    return _kept(JsonResponse(answer))
+    return JsonResponse(answer)
 
 
 def _seen(request: HttpRequest, pk: int) -> Scan:
