@@ -1,9 +1,15 @@
-"""A platform to try: synthetic patients with repeated scans, two centres, a person of each role."""
+"""A platform to try: synthetic patients with repeated scans, two centres, a person of each role.
+
+Its severity model learns meanwhile from laboratory values of other synthetic patients, and so says
+with each score that it means nothing for patients.
+"""
 
 from __future__ import annotations
 
 import secrets
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +24,11 @@ CENTRES = ("north", "south")
 GROUP = "clinic"
 N_SCANS = 24
 MATRIX = 128
+SEVERITY = "severity"
+"""Folder of the run that the severity model was trained in, in that of the platform."""
+
+LEARNT_FROM, LEARNT_SEED, EPOCHS = 400, 7, 30
+"""Synthetic scans whose laboratory values the model learns from; others than those shown."""
 
 
 class Account(NamedTuple):
@@ -46,7 +57,8 @@ def make_demo(root: Path, say: Callable[[str], None]) -> tuple[PlatformFolder, l
         The platform and its accounts.
     """
     make_platform(root, "covidlit demo")
-    say(f"{N_SCANS} synthetic scans are drawn ...")
+    learning = _learn(root)
+    say(f"{N_SCANS} synthetic scans are drawn, and a small model learns what severe is ...")
     cohort = make_cohort(
         root / "cohort", preset="severity", n_scans=N_SCANS, matrix=MATRIX, thickness_mm=5.0,
         n_jobs=-1,
@@ -55,10 +67,31 @@ def make_demo(root: Path, say: Callable[[str], None]) -> tuple[PlatformFolder, l
     truth = str(cohort.root / "truth").replace("\\", "/")
     settings = settings.replace('lesions = ""', f'lesions = "masks:{truth}"')
     settings = settings.replace('"administrators"  #', '"optional"  #')  # to be tried at once
+    if learning.wait() == 0:
+        model = str((root / SEVERITY).absolute()).replace("\\", "/")
+        settings = settings.replace('severity = ""', f'severity = "{model}"')
+    else:
+        say(f"There are no severity scores: the model did not learn. Why: {root / LOG}")
     write_text(root / SETTINGS_FILE, settings)
     assert cohort.clinical is not None
     accounts = _fill(cohort.dicom, cohort.clinical)
     return PlatformFolder(root), accounts
+
+
+LOG = f"{SEVERITY}.log"
+
+
+def _learn(root: Path) -> subprocess.Popen[bytes]:
+    """Begin to train the severity model, by the command that people use, beside all else."""
+    command = [
+        "train", "model=fusion_ann", "data=clinical", f"data.source.n_scans={LEARNT_FROM}",
+        f"data.source.seed={LEARNT_SEED}", f"trainer.max_epochs={EPOCHS}",
+        "+trainer.enable_progress_bar=false", "data_dir=cohort/learnt", f"hydra.run.dir={SEVERITY}",
+    ]  # fmt: skip
+    with (root / LOG).open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "covidlit", *command], cwd=root, stdout=log, stderr=log
+        )
 
 
 def _fill(dicom: Path, labs: Path) -> list[Account]:
