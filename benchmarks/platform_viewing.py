@@ -61,7 +61,7 @@ _DRAWN = """() => {
   }
   return false;
 }"""
-Method = Callable[[], None]
+Method = Callable[[], float | None]
 
 
 def fill(series: Path) -> None:
@@ -148,8 +148,9 @@ def plain_client(web: str, auth: dict[str, Any], way: str) -> None:
         address = f"{web}/instances/{own['00080018']['Value'][0]}/frames/1"
         if then == "rendered":
             headers["Accept"] = "image/png"
-            query = {"window": f"{(LOW + HIGH) / 2},{HIGH - LOW},linear"}
-            answer = session.get(f"{address}/rendered", params=query, headers=headers, **options)
+            # Orthanc does not understand commas that are escaped, as `params` has them.
+            query = f"window={(LOW + HIGH) / 2},{HIGH - LOW},linear"
+            answer = session.get(f"{address}/rendered?{query}", headers=headers, **options)
             _seen(answer.content)
             return
         headers["Accept"] = 'multipart/related; type="application/octet-stream"'
@@ -164,15 +165,20 @@ def plain_client(web: str, auth: dict[str, Any], way: str) -> None:
         _seen(buffer.getvalue())
 
 
-def in_browser(browser: Any, address: str, **context: Any) -> None:
-    """Open a page in a new context, until its slice is drawn."""
+def in_browser(browser: Any, address: str, **context: Any) -> float:
+    """Open a page in a new context; seconds until its slice is drawn."""
     cookies = context.pop("cookies", [])
     own = browser.new_context(**context)
     own.add_cookies(cookies)
     page = own.new_page()
+    started = time.perf_counter()
     page.goto(address, wait_until="commit", timeout=120_000)
     page.wait_for_function(_DRAWN, timeout=120_000, polling="raf")
+    seconds = time.perf_counter() - started
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/{'viewer' if 'viewer' in address else 'ours'}.png")
     own.close()
+    return seconds
 
 
 def _seen(png: bytes) -> None:
@@ -192,10 +198,10 @@ def drop_from_memory(folders: list[Path]) -> None:
 
 
 def timed(method: Method) -> float:
-    """Seconds."""
+    """Seconds: those that the method says, or that it took."""
     started = time.perf_counter()
-    method()
-    return time.perf_counter() - started
+    said = method()
+    return time.perf_counter() - started if said is None else said
 
 
 def orthanc_methods(archive: Any, series: Path) -> tuple[str, str]:
