@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import time
 from collections import Counter
@@ -75,23 +76,22 @@ def send_mutations(client: Client, numbers: range, seed: int) -> Outcome:
 def _send(client: Client, path: str, sent: Sent, what: str, done: Outcome) -> None:
     before = _held()
     started = time.perf_counter()
-    answer = client.generic(
+    status = client.generic(
         "POST", f"{path}?{sent.query}", sent.body, content_type=sent.kind, **sent.headers
-    )
+    ).status_code
     seconds = time.perf_counter() - started
     done.slowest = max(done.slowest, seconds)
-    done.statuses[answer.status_code] += 1
-    if answer.status_code >= 500 or seconds > LONGEST_SECONDS:
-        done.faults.append(f"{what}: {answer.status_code} after {seconds:.1f} s")
-    held = _held()
-    if answer.status_code == 202:
-        _take(what, held - before, done)
-    elif path.startswith("/dicom-web") and held != before:
-        done.faults.append(f"{what}: {answer.status_code}, and left {sorted(held - before)[:3]}")
+    done.statuses[status] += 1
+    if status >= 500 or seconds > LONGEST_SECONDS:
+        done.faults.append(f"{what}: {status} after {seconds:.1f} s")
+    if status == 202:
+        _take(what, _held() - before, done)
     for table in ClinicalTable.objects.filter(job__state=JobState.WAITING, job__kind=KIND):
         _read(what, table, done)
-    if path.startswith("/clinical") and _held() != before:
-        done.faults.append(f"{what}: left {sorted(_held() - before)[:3]}")
+    if status != 202 and _held() != before:
+        gc.collect()  # Django's test client keeps errors, and with them requests and their files
+        if held := _held() - before:
+            done.faults.append(f"{what}: {status}, and left {sorted(held)[:3]}")
     # Nobody waits for what follows: one person has few jobs at a time.
     Job.objects.filter(state=JobState.WAITING).update(state=JobState.DONE)
 
