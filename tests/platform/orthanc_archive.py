@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from sending_world import free_port, wait_for
+from ports import free_port, wait_for
 
 PROGRAM = next(
     (place for place in (shutil.which("Orthanc"), "/usr/sbin/Orthanc") if place and
@@ -39,6 +39,11 @@ class Orthanc:
             f"http://127.0.0.1:{self.http}/{path}", auth=(USER, PASSWORD), timeout=30
         )
 
+    def post(self, path: str, body: bytes) -> Any:
+        return requests.post(
+            f"http://127.0.0.1:{self.http}/{path}", body, auth=(USER, PASSWORD), timeout=30
+        )
+
     def instances(self) -> dict[str, bytes]:
         """Files by SOPInstanceUID."""
         found = {}
@@ -49,7 +54,9 @@ class Orthanc:
 
 
 @contextmanager
-def orthanc(folder: Path, *, unknown_kinds: bool = True) -> Iterator[Orthanc]:
+def orthanc(
+    folder: Path, *, unknown_kinds: bool = True, viewer: Path | None = None
+) -> Iterator[Orthanc]:
     own = Orthanc(free_port(), free_port())
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -57,7 +64,8 @@ def orthanc(folder: Path, *, unknown_kinds: bool = True) -> Iterator[Orthanc]:
         "HttpPort": own.http, "DicomPort": own.dicom, "DicomAet": "ORTHANC",
         "DicomCheckCalledAet": True, "DicomAlwaysAllowStore": True,
         "RemoteAccessAllowed": False, "AuthenticationEnabled": True,
-        "RegisteredUsers": {USER: PASSWORD}, "Plugins": [str(PLUGIN)],
+        "RegisteredUsers": {USER: PASSWORD},
+        "Plugins": [str(each) for each in (PLUGIN, viewer) if each and each.exists()],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
         "UnknownSopClassAccepted": unknown_kinds,
     }  # fmt: skip

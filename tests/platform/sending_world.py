@@ -7,10 +7,8 @@ import email.policy
 import json
 import os
 import shutil
-import socket
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ import numpy as np
 import pytest
 from django.conf import settings
 from platform_world import Hospital
+from ports import free_port, wait_for  # noqa: F401 (tests take them from here)
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
@@ -122,24 +121,6 @@ def dcmtk(program: str) -> str | None:
     own = Path(sys.prefix) / "bin"
     places = [place for place in os.get_exec_path() if Path(place) != own]
     return shutil.which(program, path=os.pathsep.join(places))
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def wait_for(port: int, seconds: float = 60.0) -> None:
-    """Wait until somebody listens on a port."""
-    last = time.monotonic() + seconds
-    while time.monotonic() < last:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("nobody listens")
 
 
 def quiet(progress: str, share_done: float) -> None:

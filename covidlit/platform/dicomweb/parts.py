@@ -18,7 +18,7 @@ MOST_HEAD = 8 << 10
 """Bytes of the headers of a part, and of what stands before the first one."""
 
 _CHUNK = 256 << 10
-_MOST_BOUNDARY = 70
+_MOST_BOUNDARY = 200  # RFC 2046 has 70; Orthanc sends 73
 
 
 class BrokenBody(CovidlitError):  # noqa: N818 (a refusal, not a fault)
