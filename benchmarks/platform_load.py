@@ -35,6 +35,10 @@ THINK_S = (1.0, 5.0)
 N_SINGLE = 15
 
 
+FIND = "/patients/find/?"
+"""Before a text that is sent as a form, and in no address."""
+
+
 class Asked(NamedTuple):
     """A page that was asked for.
 
@@ -52,9 +56,11 @@ class Asked(NamedTuple):
 def pages(order: random.Random, n_patients: int, n_scans: int) -> list[tuple[str, str]]:
     """What somebody looks at who opens a patient: kind and address of each page."""
     patient, scan = f"P{order.randrange(n_patients):08x}", order.randrange(1, n_scans)
+    number = patient.replace("P", "H", 1)  # of the hospital
     return [
         ("patients", f"/?page={order.randint(1, max(1, n_patients // 50))}"),
         ("search", f"/?search={patient[:7]}"),
+        ("find by number", f"{FIND}{number}"),
         ("patient", f"/patients/{patient}/"),
         ("scan", f"/scans/{scan}/"),
         *[("slice", f"/scans/{scan}/slices/{n}.png") for n in range(3)],
@@ -75,6 +81,14 @@ def timed(page: str, do: Any) -> Asked:
     return Asked(page, time.perf_counter() - started, error)
 
 
+def look(person: Person, address: str) -> None:
+    """Ask for a page, or send a form."""
+    if address.startswith(FIND):
+        person.send(FIND.rstrip("?"), search=address.removeprefix(FIND))
+    else:
+        person.ask(address)
+
+
 def browse(
     person: Person, seed: int, sizes: tuple[int, int], until: float, out: list[Asked]
 ) -> None:
@@ -83,7 +97,7 @@ def browse(
     while time.monotonic() < until:
         for page, address in pages(order, *sizes):
             time.sleep(order.uniform(*THINK_S) if page != "slice" else 0.1)
-            out.append(timed(page, partial(person.ask, address)))
+            out.append(timed(page, partial(look, person, address)))
             if time.monotonic() > until:
                 return
 
@@ -143,7 +157,7 @@ def alone(platform: Platform, sizes: tuple[int, int]) -> dict[str, float]:
     order, found = random.Random(0), []
     for _ in range(N_SINGLE):
         found += [
-            timed(page, partial(person.ask, address)) for page, address in pages(order, *sizes)
+            timed(page, partial(look, person, address)) for page, address in pages(order, *sizes)
         ]
     assert not [each.error for each in found if each.error]
     return {

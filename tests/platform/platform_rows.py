@@ -1,7 +1,8 @@
 """What tests and benchmarks of a running platform do in its database: `platform_rows.py WHAT ...`.
 
-sessions N          N people who may upload everywhere; prints a session's key for each
+sessions N [ROLE]   N people of a role everywhere, else physicians; prints a session's key for each
 fill PATIENTS N     patients with N scans in all, as rows; all share the files of one
+grade               grades of both levels for all scans, of which every tenth is corrected
 told                what the platform holds, and whether all of it is there, as JSON
 """
 
@@ -28,20 +29,24 @@ from covidlit.platform.accounts.models import Centre, StudyGroup, User  # noqa: 
 from covidlit.platform.accounts.people import give_role  # noqa: E402
 from covidlit.platform.accounts.rights import Role  # noqa: E402
 from covidlit.platform.audit.trail import first_broken  # noqa: E402
+from covidlit.platform.grading.models import Grade  # noqa: E402
+from covidlit.platform.grading.turns import settle  # noqa: E402
 from covidlit.platform.jobs.models import Job  # noqa: E402
 from covidlit.platform.operation.whole import missing_files, orphans  # noqa: E402
-from covidlit.platform.registry.models import Labelling, Patient, Scan  # noqa: E402
+from covidlit.platform.registry.models import Identity, Labelling, Patient, Scan  # noqa: E402
 
 BATCH = 500
+N_WAITING = 100
 
 
-def sessions(n: str) -> list[str]:
+def sessions(n: str, role: str = Role.PHYSICIAN.name) -> list[str]:
     """People with sessions, who need not log in: log-ins are throttled."""
     store = import_module(settings.SESSION_ENGINE).SessionStore
     keys = []
     for number in range(int(n)):
-        user, _ = User.objects.get_or_create(username=f"person-{number}", password="!")
-        give_role(user, Role.PHYSICIAN)
+        name = f"{Role[role].value.replace(' ', '-')}-{number}"
+        user, _ = User.objects.get_or_create(username=name, password="!")
+        give_role(user, Role[role])
         own = store()
         own[SESSION_KEY] = str(user.pk)
         own[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
@@ -59,6 +64,13 @@ def fill(n_patients: str, n_scans: str) -> dict[str, int]:
         [Patient(pseudonym=f"P{n:08x}", centre=centre) for n in range(int(n_patients))], BATCH
     )
     patients = list(Patient.objects.order_by("pk"))
+    Identity.objects.bulk_create(
+        [
+            Identity(patient=each, hospital_id=f"H{n:08x}", name=f"Name{n:08x}^Given")
+            for n, each in enumerate(patients)
+        ],
+        BATCH,
+    )
     through = Patient.study_groups.through
     through.objects.bulk_create(
         [through(patient_id=each.pk, studygroup_id=group.pk) for each in patients], BATCH
@@ -84,7 +96,34 @@ def fill(n_patients: str, n_scans: str) -> dict[str, int]:
         ],
         BATCH,
     )  # fmt: skip
+    scans = list(Scan.objects.order_by("pk"))
+    for start in range(0, len(scans), BATCH):
+        settle(scans[start : start + BATCH])  # which follows rows that are made one by one
     return {"patients": Patient.objects.count(), "scans": Scan.objects.count()}
+
+
+def grade() -> dict[str, int]:
+    """Grades of both levels for all scans but a few, the second correcting every tenth."""
+    levels = [(n, User.objects.create(username=f"grader-{n}")) for n in (1, 2)]
+    scans = list(Scan.objects.filter(grades=None).order_by("pk"))
+    labellings = dict(Labelling.objects.values_list("scan", "pk"))
+    through = scans[: len(scans) - N_WAITING]
+    for level, grader in levels:
+        Grade.objects.bulk_create(
+            [
+                Grade(
+                    scan=scan, number=level, level=level, grader=grader,
+                    labelling_id=labellings[scan.pk],
+                    quality_grade="fair" if level == 2 and n % 10 == 0 else "good",
+                    class_name=("covid", "cap", "np")[n % 3],
+                )
+                for n, scan in enumerate(through)
+            ],
+            BATCH,
+        )  # fmt: skip
+    for start in range(0, len(scans), BATCH):
+        settle(scans[start : start + BATCH])
+    return {"graded": len(through), "waiting": N_WAITING}
 
 
 def told() -> dict[str, Any]:
@@ -103,5 +142,6 @@ def told() -> dict[str, Any]:
     }
 
 
-found: Any = {"sessions": sessions, "fill": fill, "told": told}[sys.argv[1]](*sys.argv[2:])
+ASKED = {"sessions": sessions, "fill": fill, "grade": grade, "told": told}
+found: Any = ASKED[sys.argv[1]](*sys.argv[2:])
 sys.stdout.write(json.dumps(found))

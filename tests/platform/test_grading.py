@@ -20,6 +20,7 @@ from covidlit.platform.audit.models import Entry
 from covidlit.platform.grading.choices import GradingSettings
 from covidlit.platform.grading.models import Claim, Grade
 from covidlit.platform.grading.standing import State, standing_of
+from covidlit.platform.grading.turns import settle
 from covidlit.platform.registry.models import Labelling, Scan
 from covidlit.platform.viewing.planes import write_planes
 
@@ -312,6 +313,7 @@ def test_the_queue_is_paged_and_the_oldest_comes_first(own: Hospital) -> None:
         Scan(patient=own.patient, scan_id=f"S{n}", n_slices=3, spacing_mm=[5, 1, 1])
         for n in range(60)
     )
+    settle(list(Scan.objects.all()))  # which follows rows that are made one by one
     client = own.client(FIRST)
     page = text(client, "first_queue")
     assert "62 scans wait" in page

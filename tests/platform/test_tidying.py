@@ -80,15 +80,15 @@ def test_files_of_a_job_that_failed_are_kept_for_a_time(own: Hospital, state: Jo
 
 def test_what_a_killed_process_left_is_swept(own: Hospital) -> None:
     folder = settings.FOLDER.uploads
-    left = [folder / ".removed.7.ab", folder / "987654"]
-    for path in left:
+    removed, left = folder / ".removed.7.ab", folder / "987654"
+    for path in (removed, left):
         path.mkdir()
     tidy()
-    assert all(path.exists() for path in left)  # somebody may be at it
-    for path in left:
-        os.utime(path, (time.time() - 7200,) * 2)
+    assert not removed.exists()
+    assert left.exists()  # somebody may be at it
+    os.utime(left, (time.time() - 7200,) * 2)
     tidy()
-    assert not any(path.exists() for path in left)
+    assert not left.exists()
 
 
 def test_sessions_that_are_over_are_removed(own: Hospital) -> None:

@@ -75,6 +75,15 @@ class Sheet:
             )
         return places[0] if places else None
 
+    def beside(self, names: Iterable[Sequence[str]]) -> list[str]:
+        """The columns with values that have none of these names."""
+        known = {_spelled(each) for spellings in names for each in spellings}
+        return [
+            name
+            for place, name in enumerate(self.header)
+            if name and _spelled(name) not in known and self.cells.iloc[:, place].notna().any()
+        ]
+
     def column(self, names: Sequence[str], key: str) -> int:
         """The position of a column that must be there.
 

@@ -50,6 +50,7 @@ def read_clinical_source(
         read_people(others[0], mapping, others[1], work.problems, people)
     read_people(sheet, mapping, patients, work.problems, people)
     _check_outcomes(work, sheet, people)
+    _note_unnamed(work, [sheet, *([others[0]] if others is not None else [])])
     reader = wide_values if mapping.layout == "wide" else long_values
     values = reader(sheet, mapping, work.problems)
     moments = moments_of(work, sheet, people, values)
@@ -113,6 +114,20 @@ def _names(mapping: ClinicalMapping) -> list[list[str]]:
 
     gather(content)
     return found
+
+
+def _note_unnamed(work: Reading, sheets: list[Sheet]) -> None:
+    """Say which columns the mapping does not name, lest somebody misses their values."""
+    names = _names(work.mapping)
+    if work.mapping.patients is not None:
+        names += [work.mapping.patients.patient.column or []]
+    for sheet in sheets:
+        if more := sheet.beside(names):
+            where = f" of {sheet.where}" if len(sheets) > 1 else ""
+            work.notes.append(
+                f"{len(more)} column(s){where} that the mapping does not name are not read: "
+                f"{', '.join(more)}."
+            )
 
 
 def _check_shares(work: Reading, sheet: Sheet, values: Values, measured: pd.DataFrame) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from covidlit.datamodules.tables.clinical_rows import read_source
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
+from covidlit.platform.clinical.identifying import identifying
 from covidlit.platform.clinical.known import LEFT_OUT
 from covidlit.platform.clinical.mappings import mapping_of
 from covidlit.platform.clinical.models import ClinicalRow, ClinicalTable
@@ -25,7 +28,7 @@ from covidlit.platform.intake.take_in import KEY_FILE, MEASURE
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.process import Say
 from covidlit.platform.jobs.queue import enqueue
-from covidlit.platform.registry.models import Patient
+from covidlit.platform.registry.models import Identity, Patient
 
 KIND = "read a clinical table"
 FOLDERS = "clinical-"
@@ -85,6 +88,7 @@ def read_table(job: Job, say: Say) -> None:
 
 def _keep(table: ClinicalTable, source: ClinicalSource) -> None:
     patients = _patients_of(table, source.patients["patient_id"])
+    source, left_out = _without_identity(source, patients)
     rows = [
         ClinicalRow(
             table=table, patient=patients[raw], date=row.pop("date")[:10],
@@ -100,7 +104,7 @@ def _keep(table: ClinicalTable, source: ClinicalSource) -> None:
         table.features = _plain(source.features)
         table.n_rows, table.n_patients = len(rows), len(taken)
         table.n_unknown = len(source.patients) - len(patients)
-        table.said = "\n".join(source.notes)
+        table.said = "\n".join([*left_out, *source.notes])
         table.read_at = timezone.now()
         table.save(
             update_fields=["features", "n_rows", "n_patients", "n_unknown", "said", "read_at"]
@@ -110,6 +114,30 @@ def _keep(table: ClinicalTable, source: ClinicalSource) -> None:
             table.owner, "read", str(table), table.centre.name,
             {"patients": table.n_patients, "rows": table.n_rows, "unknown": table.n_unknown},
         )  # fmt: skip
+
+
+def _without_identity(
+    source: ClinicalSource, patients: Mapping[str, Patient]
+) -> tuple[ClinicalSource, list[str]]:
+    """The source without columns that tell who patients are, and a sentence on these."""
+    keys = [each.pk for each in patients.values()]
+    found: dict[int, Identity] = {}
+    for start in range(0, len(keys), 500):  # databases limit what one question may hold
+        rows = Identity.objects.filter(patient__in=keys[start : start + 500])
+        found |= {row.patient_id: row for row in rows}
+    known = {raw: found[each.pk] for raw, each in patients.items() if each.pk in found}
+    names = identifying(source.table, known)
+    if not names:
+        return source, []
+    said = (
+        f"{len(names)} column(s) tell who patients are, or look so, and nothing of them is kept: "
+        f"{', '.join(names)}. Rename one that does not in the table or the mapping, or round it."
+    )
+    kept = replace(
+        source, table=source.table.drop(columns=names),
+        features=source.features[~source.features["name"].isin(names)],
+    )  # fmt: skip
+    return kept, [said]
 
 
 def measure_again(table: ClinicalTable, patients: set[Patient]) -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from django.db.models import F, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from covidlit.evaluation.agreement import Agreement, agreement
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.estimate import Estimate, format_estimate
+from covidlit.platform.accounts.scoped import ScopedQuerySet
 from covidlit.platform.grading.forms import LABELS
-from covidlit.platform.grading.models import Grade
-from covidlit.platform.grading.standing import compared
+from covidlit.platform.grading.models import Comparison, Grade
 from covidlit.platform.registry.models import Scan
+
+MOST_COMPARED = 2000
+"""Scans that agreement is told of: intervals are narrow by then, and no page waits for more."""
+
+_SAID = ("is_excluded", *LABELS)
+_FIRST = tuple(f"first__{name}" for name in _SAID)
+_SECOND = tuple(f"second__{name}" for name in _SAID)
 
 
 class Row(NamedTuple):
@@ -42,35 +48,30 @@ _ITEMS: tuple[tuple[str, Callable[[Grade], str]], ...] = (
 
 
 class Pair(NamedTuple):
-    """The first grade of a scan that was verified, and the second's first answer to it.
-
-    What either changed later, having seen the other's, does not count.
+    """The grades of a `Comparison`.
 
     Args:
-        scan_id, patient_id: keys.
+        patient_id: key.
         first, second: the grades.
     """
 
-    scan_id: int
     patient_id: int
     first: Grade
     second: Grade
 
 
-def pairs_of(scans: QuerySet[Scan]) -> list[Pair]:
-    """The pairs of all scans that have grades of both levels."""
-    rows = (
-        Grade.objects.filter(scan__in=scans)
-        .annotate(patient_id=F("scan__patient"))
-        .only("scan_id", "level", "is_excluded", *LABELS, "made_at")
-        .order_by("scan_id", "number")
-    )
-    found = []
-    for scan_id, group in groupby(rows, key=lambda grade: grade.scan_id):
-        grades = list(group)
-        if (both := compared(grades)) is not None:
-            found.append(Pair(scan_id, grades[0].patient_id, *both))
-    return found
+def pairs_of(rows: ScopedQuerySet[Comparison]) -> list[Pair]:
+    """The pairs of the scans that were verified last, `MOST_COMPARED` at most."""
+    values = rows.order_by("-made_at", "-scan").values_list("scan__patient", *_FIRST, *_SECOND)
+    n = len(_SAID)
+    return [
+        Pair(patient, _grade(said[:n]), _grade(said[n:]))
+        for patient, *said in values[:MOST_COMPARED]
+    ]
+
+
+def _grade(said: Sequence[Any]) -> Grade:
+    return Grade(**dict(zip(_SAID, said, strict=True)))
 
 
 def agreement_rows(pairs: Sequence[Pair]) -> list[Row]:
@@ -88,11 +89,17 @@ def agreement_rows(pairs: Sequence[Pair]) -> list[Row]:
     return rows
 
 
-def disagreements(pairs: Sequence[Pair]) -> list[int]:
-    """Keys of the scans whose second grader corrected the first, the latest first."""
-    found = [pair for pair in pairs if pair.first.grade != pair.second.grade]
-    found.sort(key=lambda pair: pair.second.made_at, reverse=True)
-    return [pair.scan_id for pair in found]
+def disagreements(
+    rows: ScopedQuerySet[Comparison], hidden: QuerySet[Scan]
+) -> ScopedQuerySet[Comparison]:
+    """Scans whose second grader corrected the first, the latest first.
+
+    Args:
+        rows: that one may see.
+        hidden: scans whose grades one may not see yet.
+    """
+    kept = ~Exists(hidden.filter(pk=OuterRef("scan")))
+    return rows.filter(kept, differs=True).order_by("-made_at", "-scan")
 
 
 def _row(what: str, found: Agreement) -> Row:

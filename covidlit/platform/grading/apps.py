@@ -10,3 +10,7 @@ class GradingConfig(AppConfig):
 
     name = "covidlit.platform.grading"
     label = "grading"
+
+    def ready(self) -> None:
+        """Let turns follow grades and labellings."""
+        import covidlit.platform.grading.turns  # noqa: F401

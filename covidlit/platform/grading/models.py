@@ -87,6 +87,54 @@ class Grade(models.Model):
         return f"excluded: {self.reason}" if self.is_excluded else self.grade
 
 
+class Turn(models.Model):
+    """Whose grade a scan waits for; without a row it waits for none.
+
+    Follows from grades and labellings (`grading.turns`), so that a queue is found without those
+    that are through.
+    """
+
+    to_patient: ClassVar[str] = "scan__patient"
+
+    scan = models.OneToOneField(Scan, models.CASCADE, related_name="turn")
+    level = models.PositiveSmallIntegerField(choices=_LEVELS)
+    since = models.DateTimeField()
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        indexes = (models.Index(fields=("level", "since", "scan")),)
+
+    def __str__(self) -> str:
+        return f"{self.scan_id} waits for the {Level(self.level).label} grade"
+
+
+class Comparison(models.Model):
+    """The first grade of a scan that was verified, and the second's first answer to it.
+
+    What either changed later, having seen the other's, does not count: a row never changes.
+    """
+
+    to_patient: ClassVar[str] = "scan__patient"
+
+    scan = models.OneToOneField(Scan, models.PROTECT, related_name="comparison")
+    first = models.OneToOneField(Grade, models.PROTECT, related_name="+")
+    second = models.OneToOneField(Grade, models.PROTECT, related_name="+")
+    differs = models.BooleanField()
+    made_at = models.DateTimeField(help_text="of the second grade")
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("-made_at", "-scan")),
+            models.Index(fields=("differs", "-made_at", "-scan")),
+        )
+
+    def __str__(self) -> str:
+        return f"first and second grade of {self.scan_id}"
+
+
 class Claim(models.Model):
     """Who has a scan open for grading, so that others are given another one; it expires.
 

@@ -15,13 +15,24 @@ from covidlit.errors import CovidlitError
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
-from covidlit.platform.grading.agreed import agreement_rows, disagreements, pairs_of
+from covidlit.platform.grading.agreed import (
+    MOST_COMPARED,
+    agreement_rows,
+    disagreements,
+    pairs_of,
+)
 from covidlit.platform.grading.forms import form_of
 from covidlit.platform.grading.giving import GradeRefused, Seen, claim, give, refusal
 from covidlit.platform.grading.manifest import manifest_for
-from covidlit.platform.grading.models import Grade, Level
+from covidlit.platform.grading.models import Comparison, Grade, Level
 from covidlit.platform.grading.standing import standing_of, standings
-from covidlit.platform.grading.waiting import hidden_from, next_scan, waiting
+from covidlit.platform.grading.waiting import (
+    MOST_COUNTED,
+    counted,
+    hidden_from,
+    next_scan,
+    waiting,
+)
 from covidlit.platform.registry.models import Scan
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.shown import notes_for, scan_shown
@@ -36,10 +47,11 @@ _SKIPPED = "skipped_scans"
 def grading(request: HttpRequest) -> HttpResponse:
     """How many scans wait for one's grade, how far graders agree, and where they do not."""
     user = person(request)
-    pairs = pairs_of(Scan.objects.seen_by(user, Right.VIEW))
-    hidden = set(hidden_from(user).values_list("pk", flat=True))
-    told = disagreements([pair for pair in pairs if pair.scan_id not in hidden])
-    shown = Paginator(told, PER_PAGE).get_page(request.GET.get("page"))
+    compared = Comparison.objects.seen_by(user, Right.VIEW)
+    pairs = pairs_of(compared)
+    told = disagreements(compared, hidden_from(user))
+    keys = told.values_list("scan", flat=True)[:MOST_COUNTED]
+    shown = Paginator(keys, PER_PAGE).get_page(request.GET.get("page"))
     own = Scan.objects.filter(pk__in=list(shown)).select_related("patient")
     standing = {each.scan.pk: each for each in standings(own)}
     return render(
@@ -47,14 +59,15 @@ def grading(request: HttpRequest) -> HttpResponse:
         "grading.html",
         {
             "queues": [
-                (level, waiting(user, level).count())
+                (level, counted(waiting(user, level)))
                 for level in Level
                 if level.right in user.rights_anywhere()
             ],
             "agreement": agreement_rows(pairs),
             "shown": shown,
             "disagreements": [standing[pk] for pk in shown],
-            "n_disagreements": len(told),
+            "n_disagreements": counted(told),
+            "most_compared": MOST_COMPARED if len(pairs) == MOST_COMPARED else None,
             "blind": settings.FOLDER.settings.grading.blind,
         },
     )
@@ -118,13 +131,15 @@ def grading_manifest(request: HttpRequest) -> HttpResponse:
 
 def _queue(request: HttpRequest, level: Level) -> HttpResponse:
     user = person(request)
-    rows = waiting(user, level).select_related("patient__centre")
+    wait = waiting(user, level)
+    rows = wait.select_related("patient__centre")[:MOST_COUNTED]
     mine = Grade.objects.seen_by(user, level.right).filter(grader=user, level=level)
     return render(
         request,
         "grading_queue.html",
         {
             **_pages(level),
+            "n_waiting": counted(wait),
             "shown": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
             "mine": mine.select_related("scan__patient").order_by("-made_at", "-pk")[:10],
         },
@@ -185,7 +200,7 @@ def _grade(request: HttpRequest, pk: int, level: Level) -> HttpResponse:
             "hidden": hidden_from(user).filter(pk=scan.pk).exists(),
             "why_not": why_not,
             "holder": None if why_not else claim(scan, user, level),
-            "left": waiting(user, level).count(),
+            "left": counted(waiting(user, level)),
         },
         status=status,
     )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.scoped import ScopedQuerySet
 from covidlit.platform.grading.models import Claim, Grade, Level
-from covidlit.platform.registry.models import Labelling, Scan
+from covidlit.platform.registry.models import Scan
+
+MOST_COUNTED = 1000
 
 
 def waiting(user: User, level: Level) -> ScopedQuerySet[Scan]:
@@ -20,34 +23,37 @@ def waiting(user: User, level: Level) -> ScopedQuerySet[Scan]:
     For the first: without a grade. For the second: whose last grade is a first one, or was given
     for other lesions than the newest; never what he graded as the first.
     """
-    scans = Scan.objects.seen_by(user, level.right)
-    grades = Grade.objects.filter(scan=OuterRef("pk"))
-    if level == Level.FIRST:
-        return (
-            scans.filter(~Exists(grades))
-            .annotate(waits_since=F("added_at"))
-            .order_by("waits_since", "pk")
-        )
-    last = grades.order_by("-number")
-    newest = Labelling.objects.filter(scan=OuterRef("pk")).order_by("-version")
-    return (
-        scans.annotate(
-            waits_since=Subquery(last.values("made_at")[:1]),
-            last_level=Subquery(last.values("level")[:1]),
-            last_labelling=Subquery(last.values("labelling")[:1]),
-            newest=Subquery(newest.values("pk")[:1]),
-        )
-        .filter(
-            Q(last_level=Level.FIRST)
-            | Q(last_level=Level.SECOND)
-            & (
-                Q(last_labelling__isnull=True, newest__isnull=False)
-                | ~Q(last_labelling=F("newest"))
-            )
-        )
-        .filter(~Exists(grades.filter(level=Level.FIRST, grader=user)))
+    scans = (
+        Scan.objects.seen_by(user, level.right)
+        .filter(turn__level=level)
+        .annotate(waits_since=F("turn__since"))
         .order_by("waits_since", "pk")
     )
+    if level == Level.FIRST:
+        return scans
+    own = Grade.objects.filter(scan=OuterRef("pk"), level=Level.FIRST, grader=user)
+    return scans.filter(~Exists(own))
+
+
+class Counted(NamedTuple):
+    """How many there are, as far as it is counted.
+
+    Args:
+        n: `MOST_COUNTED` at most.
+        is_all: there are no more.
+    """
+
+    n: int
+    is_all: bool
+
+    def __str__(self) -> str:
+        return f"{self.n:,}" if self.is_all else f"more than {self.n:,}"
+
+
+def counted(rows: QuerySet[Any]) -> Counted:
+    """How many rows there are; of very many that alone is said, which takes no time."""
+    n = rows.order_by()[: MOST_COUNTED + 1].count()
+    return Counted(min(n, MOST_COUNTED), n <= MOST_COUNTED)
 
 
 def hidden_from(user: User) -> ScopedQuerySet[Scan]:

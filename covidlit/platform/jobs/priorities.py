@@ -16,13 +16,13 @@ AWAITED, SOON, IN_TURN = 60, 30, 0
 PRIORITIES = {
     "correct": AWAITED,
     "send": AWAITED,
-    "export": AWAITED,
+    "export": SOON,
     "take in": SOON,
     "fetch": SOON,
     "read a clinical table": SOON,
     "measure": IN_TURN,
 }
-"""By kind, for each of `settings.JOB_KINDS`: first what somebody waits for before the page."""
+"""By kind, for each of `settings.JOB_KINDS`: what somebody waits for before the page is first."""
 
 FIRST, LAST = 100, -100
 """The limits of django-tasks; `FIRST` is for the job that has waited longest."""

@@ -15,38 +15,6 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="Claim",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("level", models.PositiveSmallIntegerField(choices=[(1, "first"), (2, "second")])),
-                ("until", models.DateTimeField()),
-                (
-                    "grader",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL
-                    ),
-                ),
-                (
-                    "scan",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="claims",
-                        to="registry.scan",
-                    ),
-                ),
-            ],
-            options={
-                "constraints": [
-                    models.UniqueConstraint(fields=("scan", "level"), name="one_claim_of_a_level")
-                ],
-            },
-        ),
-        migrations.CreateModel(
             name="Grade",
             fields=[
                 (
@@ -104,32 +72,145 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ("scan", "number"),
+            },
+        ),
+        migrations.CreateModel(
+            name="Comparison",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("differs", models.BooleanField()),
+                ("made_at", models.DateTimeField(help_text="of the second grade")),
+                (
+                    "scan",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="comparison",
+                        to="registry.scan",
+                    ),
+                ),
+                (
+                    "first",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="grading.grade",
+                    ),
+                ),
+                (
+                    "second",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="grading.grade",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Turn",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("level", models.PositiveSmallIntegerField(choices=[(1, "first"), (2, "second")])),
+                ("since", models.DateTimeField()),
+                (
+                    "scan",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="turn",
+                        to="registry.scan",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Claim",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("level", models.PositiveSmallIntegerField(choices=[(1, "first"), (2, "second")])),
+                ("until", models.DateTimeField()),
+                (
+                    "grader",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "scan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="claims",
+                        to="registry.scan",
+                    ),
+                ),
+            ],
+            options={
                 "constraints": [
-                    models.UniqueConstraint(
-                        fields=("scan", "number"), name="one_grade_of_a_number"
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(("level__in", [1, 2])), name="a_level_of_two"
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            models.Q(
-                                ("class_name", ""),
-                                ("is_excluded", True),
-                                ("quality_grade", ""),
-                                ("severity", ""),
-                                models.Q(("reason", ""), _negated=True),
-                            ),
-                            models.Q(
-                                ("is_excluded", False),
-                                ("reason", ""),
-                                models.Q(("quality_grade", ""), _negated=True),
-                            ),
-                            _connector="OR",
-                        ),
-                        name="graded_or_excluded_with_a_reason",
-                    ),
+                    models.UniqueConstraint(fields=("scan", "level"), name="one_claim_of_a_level")
                 ],
             },
+        ),
+        migrations.AddConstraint(
+            model_name="grade",
+            constraint=models.UniqueConstraint(
+                fields=("scan", "number"), name="one_grade_of_a_number"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="grade",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("level__in", [1, 2])), name="a_level_of_two"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="grade",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("class_name", ""),
+                        ("is_excluded", True),
+                        ("quality_grade", ""),
+                        ("severity", ""),
+                        models.Q(("reason", ""), _negated=True),
+                    ),
+                    models.Q(
+                        ("is_excluded", False),
+                        ("reason", ""),
+                        models.Q(("quality_grade", ""), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="graded_or_excluded_with_a_reason",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="comparison",
+            index=models.Index(fields=["-made_at", "-scan"], name="grading_com_made_at_ad1e13_idx"),
+        ),
+        migrations.AddIndex(
+            model_name="comparison",
+            index=models.Index(
+                fields=["differs", "-made_at", "-scan"], name="grading_com_differs_f504da_idx"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="turn",
+            index=models.Index(
+                fields=["level", "since", "scan"], name="grading_tur_level_b997b4_idx"
+            ),
         ),
     ]
