@@ -62,7 +62,8 @@ class Labelling(_Row):
     Args:
         id: number of it.
         scan: number of its scan.
-        version: the highest one of a scan is shown.
+        disease: whose lesions they are.
+        version: the highest one of a scan and a disease is shown.
         labelled_by: a model, or masks.
         corrected_by: account of the person who did; None: nobody.
         made_at: when.
@@ -74,6 +75,7 @@ class Labelling(_Row):
 
     id: int
     scan: int
+    disease: str
     version: int
     labelled_by: str
     corrected_by: str | None
@@ -117,7 +119,7 @@ class Scan(_Row):
         n_slices: axial planes.
         spacing_mm: (z, y, x).
         notes: of the reader; empty without the right to bring scans in or to know who it is.
-        labelling: the newest one; None: it is not measured yet.
+        labelling: the newest one of the disease that was asked for; None: it is not measured yet.
     """
 
     days = ("acquired_on",)
@@ -167,7 +169,7 @@ class Scan(_Row):
         return bytes(answer.content)
 
     def labellings(self) -> list[Labelling]:
-        """All its labellings, the newest first."""
+        """All its labellings, of all diseases, the newest first."""
         rows = self.connection.get(f"/scans/{self.id}/labellings")
         return [Labelling.of(self.connection, each) for each in rows]
 
@@ -180,6 +182,7 @@ class Patient(_Row):
         pseudonym: stands for the patient.
         centre: of it.
         study_groups: those that the owner of the token works for.
+        diseases: those that he may see labellings of.
         n_scans: scans of it.
         latest: day of the latest one.
     """
@@ -189,17 +192,20 @@ class Patient(_Row):
     pseudonym: str
     centre: str
     study_groups: list[str]
+    diseases: list[str]
     n_scans: int
     latest: date | None
 
-    def scans(self) -> list[Scan]:
-        """The scans by day."""
-        rows = self.connection.get(f"/patients/{self.pseudonym}/scans")
+    def scans(self, disease: str | None = None) -> list[Scan]:
+        """The scans by day, with their labellings of a disease, by default of the first."""
+        rows = self.connection.get(f"/patients/{self.pseudonym}/scans", disease=disease)
         return [Scan.of(self.connection, each) for each in rows]
 
-    def trend(self) -> list[dict[str, Any]]:
+    def trend(self, disease: str | None = None) -> list[dict[str, Any]]:
         """What changed from scan to scan, as `covidlit trend` says it."""
-        found: list[dict[str, Any]] = self.connection.get(f"/patients/{self.pseudonym}/trend")
+        found: list[dict[str, Any]] = self.connection.get(
+            f"/patients/{self.pseudonym}/trend", disease=disease
+        )
         return found
 
     def identity(self) -> dict[str, Any]:
@@ -207,9 +213,10 @@ class Patient(_Row):
         found: dict[str, Any] = self.connection.get(f"/patients/{self.pseudonym}/identity")
         return found
 
-    def measure(self) -> Job:
+    def measure(self, disease: str | None = None) -> Job:
         """Have the scans measured by the platform's model of now."""
-        answer = self.connection.post(f"/patients/{self.pseudonym}/measure")
+        query = "" if disease is None else f"?disease={check_name(disease, 'disease')}"
+        answer = self.connection.post(f"/patients/{self.pseudonym}/measure{query}")
         return Job.of(self.connection, answer)
 
 

@@ -57,10 +57,10 @@ class Pair(NamedTuple):
     second: Grade
 
 
-def pairs_of(scans: QuerySet[Scan]) -> list[Pair]:
-    """The pairs of all scans that have grades of both levels."""
+def pairs_of(scans: QuerySet[Scan], disease: str) -> list[Pair]:
+    """The pairs of all scans that have grades of both levels for a disease."""
     rows = (
-        Grade.objects.filter(scan__in=scans)
+        Grade.objects.filter(scan__in=scans, disease=disease)
         .annotate(patient_id=F("scan__patient"))
         .only("scan_id", "level", "is_excluded", *LABELS, "made_at")
         .order_by("scan_id", "number")

@@ -16,7 +16,7 @@ from covidlit.platform.audit.trail import record
 from covidlit.platform.grading.forms import OTHER
 from covidlit.platform.grading.models import Grade
 from covidlit.platform.grading.standing import Standing, standings
-from covidlit.platform.registry.models import Scan
+from covidlit.platform.registry.models import Patient, Scan
 from covidlit.tables import check_own_table
 
 COLUMNS = (
@@ -71,20 +71,25 @@ def manifest_of(
     return table
 
 
-def write_graded_manifest(root: Path, out: Path) -> tuple[Path, int]:
-    """Write the manifest of all scans, over nothing but an earlier one; its path and scans.
+def write_graded_manifest(root: Path, out: Path, disease: str) -> tuple[Path, int]:
+    """Write the manifest of all scans of a disease, over an earlier one at most; path and scans.
 
     Args:
         root: the platform's folder of scans.
         out: `.csv` or `.parquet`.
+        disease: name of it; scans of patients whom a study group follows for it.
 
     Raises:
         CovidlitError: it cannot be written there, or there is no scan.
     """
     check_own_table(out, COLUMNS[:-1], "covidlit platform export-manifest")
-    table = manifest_of(standings(Scan.objects.select_related("patient__centre")), root)
+    members = Patient.objects.filter(study_groups__disease=disease)
+    scans = Scan.objects.filter(patient__in=members).select_related("patient__centre")
+    table = manifest_of(standings(scans, disease), root)
     if table.empty:
-        raise CovidlitError("there is no scan yet.", where=root, fix="upload some first.")
+        raise CovidlitError(
+            f"there is no scan of {disease} yet.", where=root, fix="upload some first."
+        )
     with transaction.atomic():
         for centre, n in sorted(Counter(table["centre"]).items()):
             record(None, "exported", f"manifest of {n} scans", centre)

@@ -11,6 +11,7 @@ from django.db.models import Q
 from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import ScopedQuerySet
+from covidlit.platform.diseases.disease import LARGEST_NAME
 from covidlit.platform.registry.models import Labelling, Scan
 
 
@@ -35,15 +36,20 @@ _LEVELS = [(level.value, level.label) for level in Level]
 
 
 class Grade(models.Model):
-    """What a person thinks of a scan; never changed, never removed (a trigger of the database).
+    """What a person thinks of a scan for a disease; never changed, never removed (by a trigger).
 
-    The `number` among the scan's grades is what two persons at a time cannot both have.
+    The `number` among the scan's grades for the disease is what two persons at a time cannot both
+    have.
     """
 
     to_patient: ClassVar[str] = "scan__patient"
+    to_disease: ClassVar[str] = "disease"
 
     scan = models.ForeignKey(Scan, models.PROTECT, related_name="grades")
-    number = models.PositiveIntegerField(help_text="among the scan's grades, from 1")
+    disease = models.CharField(max_length=LARGEST_NAME, help_text="that it is graded for")
+    number = models.PositiveIntegerField(
+        help_text="among the scan's grades for the disease, from 1"
+    )
     level = models.PositiveSmallIntegerField(choices=_LEVELS)
     grader = models.ForeignKey(User, models.PROTECT, related_name="grades")
     made_at = models.DateTimeField(auto_now_add=True)
@@ -62,7 +68,9 @@ class Grade(models.Model):
     class Meta:
         ordering = ("scan", "number")
         constraints = (
-            models.UniqueConstraint(fields=("scan", "number"), name="one_grade_of_a_number"),
+            models.UniqueConstraint(
+                fields=("scan", "disease", "number"), name="one_grade_of_a_number"
+            ),
             models.CheckConstraint(condition=Q(level__in=[1, 2]), name="a_level_of_two"),
             models.CheckConstraint(
                 condition=Q(is_excluded=True, quality_grade="", class_name="", severity="")
@@ -94,8 +102,10 @@ class Claim(models.Model):
     """
 
     to_patient: ClassVar[str] = "scan__patient"
+    to_disease: ClassVar[str] = "disease"
 
     scan = models.ForeignKey(Scan, models.CASCADE, related_name="claims")
+    disease = models.CharField(max_length=LARGEST_NAME)
     level = models.PositiveSmallIntegerField(choices=_LEVELS)
     grader = models.ForeignKey(User, models.CASCADE)
     until = models.DateTimeField()
@@ -104,7 +114,9 @@ class Claim(models.Model):
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(fields=("scan", "level"), name="one_claim_of_a_level"),
+            models.UniqueConstraint(
+                fields=("scan", "disease", "level"), name="one_claim_of_a_level"
+            ),
         )
 
     def __str__(self) -> str:

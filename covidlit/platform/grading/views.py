@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
 from covidlit.errors import CovidlitError
@@ -18,6 +19,7 @@ from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.audit.trail import record
+from covidlit.platform.diseases.disease import Disease
 from covidlit.platform.grading.agreed import agreement_rows, disagreements, pairs_of
 from covidlit.platform.grading.forms import GradeForm
 from covidlit.platform.grading.giving import GradeRefused, Seen, claim, give, refusal
@@ -25,6 +27,7 @@ from covidlit.platform.grading.manifest import manifest_of
 from covidlit.platform.grading.models import Grade, Level
 from covidlit.platform.grading.standing import Standing, standing_of, standings
 from covidlit.platform.grading.waiting import hidden_from, next_scan, waiting
+from covidlit.platform.registry.followed import chosen, diseases_seen, diseases_worked_for
 from covidlit.platform.registry.models import Scan
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.shown import notes_for, scan_shown
@@ -39,18 +42,22 @@ _SKIPPED = "skipped_scans"
 def grading(request: HttpRequest) -> HttpResponse:
     """How many scans wait for one's grade, how far graders agree, and where they do not."""
     user = person(request)
-    pairs = pairs_of(Scan.objects.seen_by(user, Right.VIEW))
-    hidden = set(hidden_from(user).values_list("pk", flat=True))
+    diseases = diseases_worked_for(user, Right.VIEW)
+    disease = chosen(request.GET.get("disease", ""), diseases)
+    pairs = pairs_of(Scan.objects.seen_by(user, Right.VIEW, disease.name), disease.name)
+    hidden = set(hidden_from(user, disease.name).values_list("pk", flat=True))
     told = disagreements([pair for pair in pairs if pair.scan_id not in hidden])
     shown = Paginator(told, PER_PAGE).get_page(request.GET.get("page"))
     own = Scan.objects.filter(pk__in=list(shown)).select_related("patient")
-    standing = {each.scan.pk: each for each in standings(own)}
+    standing = {each.scan.pk: each for each in standings(own, disease.name)}
     return render(
         request,
         "grading.html",
         {
+            "diseases": diseases,
+            "disease": disease,
             "queues": [
-                (level, waiting(user, level).count())
+                (level, waiting(user, level, disease.name).count())
                 for level in Level
                 if level.right in user.rights_anywhere()
             ],
@@ -110,15 +117,16 @@ def grade_second(request: HttpRequest, pk: int) -> HttpResponse:
 def grading_manifest(request: HttpRequest) -> HttpResponse:
     """The manifest of the scans that one may export, with their grades."""
     user = person(request)
-    scans = Scan.objects.seen_by(user, Right.EXPORT).select_related("patient__centre")
+    disease = _worked_for(request, Right.EXPORT).name
+    scans = Scan.objects.seen_by(user, Right.EXPORT, disease).select_related("patient__centre")
     try:
-        hidden = set(hidden_from(user).values_list("pk", flat=True))
-        table = manifest_of(standings(scans), hidden=hidden)
+        hidden = set(hidden_from(user, disease).values_list("pk", flat=True))
+        table = manifest_of(standings(scans, disease), hidden=hidden)
     except CovidlitError as error:
         messages.error(request, f"No manifest could be made: {error}")
         return redirect("grading")
     for centre, n in sorted(Counter(table["centre"]).items()):
-        record(user, "exported", f"manifest of {n} scans", centre)
+        record(user, "exported", f"manifest of {n} scans", centre, {"disease": disease})
     response = HttpResponse(csv_text(table), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="manifest.csv"'
     return response
@@ -126,13 +134,19 @@ def grading_manifest(request: HttpRequest) -> HttpResponse:
 
 def _queue(request: HttpRequest, level: Level) -> HttpResponse:
     user = person(request)
-    rows = waiting(user, level).select_related("patient__centre")
-    mine = Grade.objects.seen_by(user, level.right).filter(grader=user, level=level)
+    diseases = diseases_worked_for(user, level.right)
+    disease = _worked_for(request, level.right)
+    rows = waiting(user, level, disease.name).select_related("patient__centre")
+    mine = Grade.objects.seen_by(user, level.right).filter(
+        grader=user, level=level, disease=disease.name
+    )
     return render(
         request,
         "grading_queue.html",
         {
             **_pages(level),
+            "diseases": diseases,
+            "disease": disease,
             "shown": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
             "mine": mine.select_related("scan__patient").order_by("-made_at", "-pk")[:10],
         },
@@ -141,62 +155,73 @@ def _queue(request: HttpRequest, level: Level) -> HttpResponse:
 
 def _next(request: HttpRequest, level: Level) -> HttpResponse:
     user = person(request)
-    skipped = request.session.get(_SKIPPED, [])
+    disease = _worked_for(request, level.right).name
+    query, key = f"?disease={disease}", f"{_SKIPPED} {disease}"
+    skipped = request.session.get(key, [])
     skip = request.GET.get("skip", "")
     if skip.isdecimal() and len(skip) < 19 and int(skip) not in skipped:
-        skipped = request.session[_SKIPPED] = [*skipped, int(skip)][-500:]
-    found = next_scan(user, level, skipped)
+        skipped = request.session[key] = [*skipped, int(skip)][-500:]
+    found = next_scan(user, level, disease, skipped)
     if found is not None:
-        return redirect(f"grade_{level.label}", pk=found.pk)
-    request.session.pop(_SKIPPED, None)
-    left = waiting(user, level).exists()
+        return redirect(reverse(f"grade_{level.label}", kwargs={"pk": found.pk}) + query)
+    request.session.pop(key, None)
+    left = waiting(user, level, disease).exists()
     messages.info(
         request,
         "Of the scans that wait you have skipped all, or colleagues have them open."
         if left
         else f"No scan waits for your {level.label} grade.",
     )
-    return redirect(f"{level.label}_queue")
+    return redirect(reverse(f"{level.label}_queue") + query)
 
 
 def _grade(request: HttpRequest, pk: int, level: Level) -> HttpResponse:
     user = person(request)
     scan = one_seen_by(Scan.objects.select_related("patient__centre"), user, level.right, pk=pk)
     looked_at(request, f"scan {scan.scan_id}", scan.patient)
-    standing = standing_of(scan)
+    among = diseases_seen(user, level.right, scan.patient)
+    disease = chosen(request.GET.get("disease", ""), among)
+    standing = standing_of(scan, disease.name)
     sent = request.POST if request.method == "POST" else None
     form = _form(sent, user, standing, level)
     status = 200 if sent is None else 400
     if sent is not None and form.is_valid():
         try:
-            give(scan, user, level, form.seen, form.judgement)
+            give(scan, disease.name, user, level, form.seen, form.judgement)
         except GradeRefused as error:
             status = 409
             messages.error(request, error.what)
-            standing = standing_of(scan)
+            standing = standing_of(scan, disease.name)
             # What was chosen stays, beside what is there now.
             now = {name: str(value) for name, value in Seen.of(standing)._asdict().items()}
             form = _form({**sent.dict(), **now}, user, standing, level)
         else:
             messages.success(request, f"Saved: {scan.patient}, {_day(scan)}.")
-            return redirect(f"next_{level.label}")
+            return redirect(f"{reverse(f'next_{level.label}')}?disease={disease.name}")
     why_not = refusal(standing, user, level)
     return render(
         request,
         "grading_scan.html",
         {
-            **scan_shown(scan, standing.newest),
+            **scan_shown(scan, standing.newest, disease),
+            "diseases": among,
             "notes": notes_for(user, scan),
             **_pages(level),
             "form": form,
             "standing": standing,
-            "hidden": hidden_from(user).filter(pk=scan.pk).exists(),
+            "hidden": hidden_from(user, disease.name).filter(pk=scan.pk).exists(),
             "why_not": why_not,
-            "holder": None if why_not else claim(scan, user, level),
-            "left": waiting(user, level).count(),
+            "holder": None if why_not else claim(scan, disease.name, user, level),
+            "left": waiting(user, level, disease.name).count(),
         },
         status=status,
     )
+
+
+def _worked_for(request: HttpRequest, right: Right) -> Disease:
+    """The disease of `?disease=`, or the first of the study groups in which one has the right."""
+    among = diseases_worked_for(person(request), right)
+    return chosen(request.GET.get("disease", ""), among)
 
 
 def _pages(level: Level) -> dict[str, Any]:
@@ -212,7 +237,7 @@ def _pages(level: Level) -> dict[str, Any]:
 def _form(data: Any, user: User, standing: Standing, level: Level) -> GradeForm:
     """A form that starts from what the person said before, or from what he is to verify."""
     before = standing.first if level == Level.FIRST else standing.last
-    if hidden_from(user).filter(pk=standing.scan.pk).exists():
+    if hidden_from(user, standing.disease).filter(pk=standing.scan.pk).exists():
         before = None
     return GradeForm(data, Seen.of(standing), before, may_confirm=level == Level.SECOND)
 

@@ -7,13 +7,13 @@ from collections.abc import Collection
 from django.db import transaction
 
 from covidlit.errors import CovidlitError
-from covidlit.platform.accounts.models import StudyGroup, User
-from covidlit.platform.accounts.places import places_with
+from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.jobs.models import JobState
 from covidlit.platform.jobs.queue import enqueue
-from covidlit.platform.registry.models import Labelling, Patient
+from covidlit.platform.registry.followed import group_following
+from covidlit.platform.registry.models import Labelling
 from covidlit.platform.sending.dicom_objects import objects_of
 from covidlit.platform.sending.models import Sending, SentObject, SentState
 from covidlit.platform.sending.send import Archive
@@ -102,17 +102,12 @@ def try_again(who: User, sending: Sending) -> bool:
 
 def _enqueue(sending: Sending, who: User) -> None:
     patient = sending.labelling.scan.patient
-    sending.job = enqueue(KIND, who, patient.centre, _group(who, patient), sending=sending.pk)
+    # Its people see the job.
+    group = group_following(patient, sending.labelling.disease, who, Right.SEND)
+    if group is None:
+        raise CovidlitError(
+            "no study group of the patient follows this disease.", where=patient.pseudonym,
+            fix="have the patient put into one that does.",
+        )  # fmt: skip
+    sending.job = enqueue(KIND, who, patient.centre, group, sending=sending.pk)
     sending.save(update_fields=["job", "confirmed_by"])
-
-
-def _group(who: User, patient: Patient) -> StudyGroup:
-    """A study group of the patient in which the person may send: its people see the job."""
-    places = places_with(who, Right.SEND)
-    for group in patient.study_groups.all():
-        if (patient.centre, group) in places:
-            return group
-    raise CovidlitError(
-        "the patient is in no study group.", where=patient.pseudonym,
-        fix="have the patient put into one.",
-    )  # fmt: skip

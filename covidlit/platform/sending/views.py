@@ -13,6 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from covidlit.errors import CovidlitError
@@ -20,6 +21,7 @@ from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.audit.trail import record
+from covidlit.platform.registry.followed import chosen, diseases_seen, newest_labelling
 from covidlit.platform.registry.models import Identity, Labelling, Scan
 from covidlit.platform.sending import confirm
 from covidlit.platform.sending.dicom_objects import objects_of
@@ -37,18 +39,25 @@ _FHIR = "application/fhir+json"
 def send(request: HttpRequest, pk: int) -> HttpResponse:
     """What of a scan can be sent, whose it is, and where to; a form that confirms it."""
     found = _scan(request, pk, Right.SEND)
-    labelling = found.labellings.first()
+    diseases = diseases_seen(person(request), Right.SEND, found.patient)
+    disease = chosen(request.GET.get("disease", ""), diseases)
+    labelling = newest_labelling(found, disease.name)
     identity = _identity(request, found)
+    sent = Sending.objects.seen_by(person(request), Right.SEND).filter(
+        labelling__scan=found, labelling__disease=disease.name
+    )
     return render(
         request,
         "send.html",
         {
             "scan": found,
+            "diseases": diseases,
+            "disease": disease,
             "labelling": labelling,
             "identity": identity,
             "objects": objects_of(labelling) if labelling else [],
             "archives": archives_for(labelling) if labelling else [],
-            "sendings": Sending.objects.filter(labelling__scan=found).select_related("labelling"),
+            "sendings": sent.select_related("labelling"),
         },
     )
 
@@ -58,10 +67,13 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
 def confirm_sending(request: HttpRequest, pk: int) -> HttpResponse:
     """Have the objects that a person saw and chose sent."""
     found = _scan(request, pk, Right.SEND)
-    labelling = found.labellings.first()
-    if labelling is None or request.POST.get("labelling") != str(labelling.pk):
+    rows = found.labellings.seen_by(person(request), Right.SEND)
+    seen = request.POST.get("labelling", "")
+    labelling = rows.filter(pk=int(seen) if seen.isdecimal() and len(seen) < 19 else 0).first()
+    newest = newest_labelling(found, labelling.disease) if labelling is not None else None
+    if labelling is None or newest != labelling:
         messages.error(request, "The scan has a newer version than you saw: look at it again.")
-        return redirect("send", pk=pk)
+        return redirect(_page_of(found, labelling))
     wanted = request.POST.get("archive", "")
     archive = next((each for each in archives_for(labelling) if each.name == wanted), None)
     if archive is None:
@@ -72,7 +84,7 @@ def confirm_sending(request: HttpRequest, pk: int) -> HttpResponse:
         )
     except CovidlitError as error:
         messages.error(request, str(error))
-        return redirect("send", pk=pk)
+        return redirect(_page_of(found, labelling))
     return redirect("sending", pk=sending.pk)
 
 
@@ -119,7 +131,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
 def download(request: HttpRequest, pk: int, version: int) -> HttpResponse:
     """The DICOM objects of a labelling as an archive; they hold who the patient is."""
     found = _scan(request, pk, Right.IDENTIFY)
-    labelling = _version(found, version)
+    labelling = _version(request, found, version)
     objects = objects_of(labelling)
     if not objects:
         raise Http404
@@ -142,7 +154,7 @@ def download(request: HttpRequest, pk: int, version: int) -> HttpResponse:
 def download_one(request: HttpRequest, pk: int, version: int, name: str) -> HttpResponse:
     """One DICOM object of a labelling."""
     found = _scan(request, pk, Right.IDENTIFY)
-    wanted = {each.name: each for each in objects_of(_version(found, version))}
+    wanted = {each.name: each for each in objects_of(_version(request, found, version))}
     if name not in wanted:
         raise Http404
     record(
@@ -158,9 +170,9 @@ def download_one(request: HttpRequest, pk: int, version: int, name: str) -> Http
 @require_GET
 @page(Right.VIEW)
 def fhir_report(request: HttpRequest, pk: int) -> JsonResponse:
-    """The factors of a scan as a FHIR DiagnosticReport."""
+    """The factors of a scan for a disease as a FHIR DiagnosticReport."""
     found = _scan(request, pk, Right.VIEW)
-    labelling = found.labellings.first()
+    labelling = _newest(request, found)
     if labelling is None:
         raise Http404
     looked_at(request, f"scan {found.scan_id}", found.patient)
@@ -170,10 +182,11 @@ def fhir_report(request: HttpRequest, pk: int) -> JsonResponse:
 @require_GET
 @page(Right.VIEW)
 def fhir_study(request: HttpRequest, pk: int) -> JsonResponse:
-    """A scan with the objects of its newest labelling as a FHIR ImagingStudy."""
+    """A scan with the objects of its newest labelling of a disease as a FHIR ImagingStudy."""
     found = _scan(request, pk, Right.VIEW)
     looked_at(request, f"scan {found.scan_id}", found.patient)
-    return _fhir(imaging_study(found, _identity(request, found)))
+    study = imaging_study(found, _newest(request, found), _identity(request, found))
+    return _fhir(study)
 
 
 def _fhir(content: dict[str, Any]) -> JsonResponse:
@@ -185,8 +198,21 @@ def _scan(request: HttpRequest, pk: int, right: Right) -> Scan:
     return one_seen_by(rows, person(request), right, pk=pk)
 
 
-def _version(scan: Scan, version: int) -> Labelling:
-    found = scan.labellings.filter(version=version).first()
+def _newest(request: HttpRequest, scan: Scan) -> Labelling | None:
+    """The newest labelling of the disease of `?disease=`, or of the first that one may see."""
+    among = diseases_seen(person(request), Right.VIEW, scan.patient)
+    return newest_labelling(scan, chosen(request.GET.get("disease", ""), among).name)
+
+
+def _page_of(scan: Scan, labelling: Labelling | None) -> str:
+    address = reverse("send", kwargs={"pk": scan.pk})
+    return address if labelling is None else f"{address}?disease={labelling.disease}"
+
+
+def _version(request: HttpRequest, scan: Scan, version: int) -> Labelling:
+    """A version of whichever disease for which one may know who the patient is."""
+    rows = scan.labellings.seen_by(person(request), Right.IDENTIFY)
+    found = rows.filter(version=version).first()
     if found is None:
         raise Http404
     return found

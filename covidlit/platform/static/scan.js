@@ -19,6 +19,7 @@ function settings() {
   };
   if (chosen.lesion) found.lesion = chosen.lesion;
   if (own.dataset.version) found.version = own.dataset.version;
+  else if (own.dataset.disease) found.disease = own.dataset.disease;
   return found;
 }
 
@@ -58,6 +59,7 @@ function showPrior(slice) {
   picture.src = addressOf(option.value, Math.min(priorSlice, slices - 1), {
     window: settings().window,
     labels: settings().labels,
+    disease: own.dataset.disease,
   });
 }
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
-from covidlit.platform.measuring.measure import QUANTIFIED
+from covidlit.platform.diseases.disease import Disease
+from covidlit.platform.measuring.measure import measured_folder
+from covidlit.platform.registry.followed import chosen, diseases_seen
 from covidlit.platform.registry.models import Patient
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.quantify.reports import REPORTS
@@ -34,23 +35,20 @@ def report(request: HttpRequest, pseudonym: str) -> HttpResponse:
     found = one_seen_by(
         Patient.objects.select_related("centre"), person(request), Right.VIEW, pseudonym=pseudonym
     )
-    path = report_path(found)
+    among = diseases_seen(person(request), Right.VIEW, found)
+    disease = chosen(request.GET.get("disease", ""), among)
+    path = report_path(found, disease)
     if not path.is_file():
         raise Http404
     looked_at(request, f"report of {pseudonym}", found)
     response = HttpResponse(path.read_bytes(), content_type="text/html; charset=utf-8")
     response["Content-Security-Policy"] = ALONE
     if "download" in request.GET:
-        response["Content-Disposition"] = f'attachment; filename="{pseudonym}.html"'
+        name = f"{pseudonym}.{disease.name}.html"
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
 
-def report_path(patient: Patient) -> Path:
-    """Where the patient's page lies, once the patient is measured."""
-    return (
-        settings.FOLDER.results
-        / patient.pseudonym
-        / QUANTIFIED
-        / REPORTS
-        / f"{patient.pseudonym}.html"
-    )
+def report_path(patient: Patient, disease: Disease) -> Path:
+    """Where the patient's page of a disease lies, once the patient is measured for it."""
+    return measured_folder(patient, disease) / REPORTS / f"{patient.pseudonym}.html"
