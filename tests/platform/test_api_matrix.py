@@ -70,6 +70,7 @@ CALLS = {
     "plane_of_labelling": Call(lambda h: {**_labelling(h), "index": 2}),
     "labels": Call(_labelling),
     "definitions": Call(),
+    "diseases": Call(),
     "factors": Call(),
     "jobs": Call(),
     "job": Call(lambda h: {"pk": h.job.pk}),

@@ -194,7 +194,10 @@ def _asked(request: HttpRequest, scan: Scan, disease: Disease) -> dict[str, Any]
     if kind in (EditKind.NEW, EditKind.RECLASSIFY):
         found["class_value"] = VALUE_OF.get(sent.get("class", ""), -1)
         if found["class_value"] not in disease.values:
-            raise LabelError("choose one of the list.", where="class")
+            raise LabelError(
+                f"it is no class of {disease.wording.lesions}.", where="class",
+                fix=f"choose one of {', '.join(disease.classes)}.",
+            )  # fmt: skip
     if leaves := sent.get("leaves", ""):
         if leaves not in ("lung", "background"):
             raise LabelError("choose one of the list.", where="what it leaves")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
@@ -156,14 +157,14 @@ def _queue(request: HttpRequest, level: Level) -> HttpResponse:
 def _next(request: HttpRequest, level: Level) -> HttpResponse:
     user = person(request)
     disease = _worked_for(request, level.right).name
-    query, key = f"?disease={disease}", f"{_SKIPPED} {disease}"
+    key = f"{_SKIPPED} {disease}"
     skipped = request.session.get(key, [])
     skip = request.GET.get("skip", "")
     if skip.isdecimal() and len(skip) < 19 and int(skip) not in skipped:
         skipped = request.session[key] = [*skipped, int(skip)][-500:]
     found = next_scan(user, level, disease, skipped)
     if found is not None:
-        return redirect(reverse(f"grade_{level.label}", kwargs={"pk": found.pk}) + query)
+        return redirect(_address(request, f"grade_{level.label}", pk=found.pk))
     request.session.pop(key, None)
     left = waiting(user, level, disease).exists()
     messages.info(
@@ -172,7 +173,7 @@ def _next(request: HttpRequest, level: Level) -> HttpResponse:
         if left
         else f"No scan waits for your {level.label} grade.",
     )
-    return redirect(reverse(f"{level.label}_queue") + query)
+    return redirect(_address(request, f"{level.label}_queue"))
 
 
 def _grade(request: HttpRequest, pk: int, level: Level) -> HttpResponse:
@@ -197,7 +198,7 @@ def _grade(request: HttpRequest, pk: int, level: Level) -> HttpResponse:
             form = _form({**sent.dict(), **now}, user, standing, level)
         else:
             messages.success(request, f"Saved: {scan.patient}, {_day(scan)}.")
-            return redirect(f"{reverse(f'next_{level.label}')}?disease={disease.name}")
+            return redirect(_address(request, f"next_{level.label}"))
     why_not = refusal(standing, user, level)
     return render(
         request,
@@ -222,6 +223,12 @@ def _worked_for(request: HttpRequest, right: Right) -> Disease:
     """The disease of `?disease=`, or the first of the study groups in which one has the right."""
     among = diseases_worked_for(person(request), right)
     return chosen(request.GET.get("disease", ""), among)
+
+
+def _address(request: HttpRequest, name: str, **keys: Any) -> str:
+    """A page, of the disease that the request is of, where it names one."""
+    asked = request.GET.get("disease", "")
+    return reverse(name, kwargs=keys) + (f"?{urlencode({'disease': asked})}" if asked else "")
 
 
 def _pages(level: Level) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def waiting(user: User, level: Level, disease: str) -> ScopedQuerySet[Scan]:
 
 
 def hidden_from(user: User, disease: str) -> ScopedQuerySet[Scan]:
-    """Scans whose grades for a disease are kept from a person, who is to be the second, and blind."""
+    """Scans whose grades for a disease are kept from a person: the second, who is to be blind."""
     if not settings.FOLDER.settings.grading.blind:
         return Scan.objects.none()
     mine = Grade.objects.filter(scan=OuterRef("pk"), disease=disease, grader=user)

@@ -102,8 +102,8 @@ def patient(request: HttpRequest, pseudonym: str) -> HttpResponse:
             ],
             "scans": scans,
             "trend": trend_of([(each, newest.get(each.pk)) for each in scans], disease, events),
-            "trend_label": f"{disease.wording.trend}: {disease.followed.name} at each scan; the same "
-            "numbers are in the table of factors",
+            "trend_label": f"{disease.wording.trend}: {disease.followed.name} at each scan; the "
+            "same numbers are in the table of factors",
             "followed_unit": "" if disease.followed.unit == "1" else disease.followed.unit,
             "has_report": report_path(found, disease).is_file(),
         },
