@@ -33,6 +33,9 @@ def init(
         str, typer.Option(prompt="Name of the first centre", help="Such as north-hospital.")
     ] = "",
     study_group: Annotated[str, typer.Option(help="The first study group.")] = "clinic",
+    disease: Annotated[
+        str, typer.Option(help="That its patients are followed for; see `diseases`.")
+    ] = "covid-19",
     database: Annotated[
         str,
         typer.Option(
@@ -61,7 +64,7 @@ def init(
         from covidlit.platform.first_account import make_first_account
 
         try:
-            make_first_account(admin, password, centre, study_group)
+            make_first_account(admin, password, centre, study_group, disease)
         except CovidlitError:
             if not was_there:  # lest the next try finds half a platform
                 shutil.rmtree(folder)
@@ -364,14 +367,33 @@ def migrate(
     typer.echo(f"{folder} is of covidlit {__version__} now.")
 
 
+@app.command()
+def diseases(folder: _Folder) -> None:
+    """Check and list the diseases that patients can be followed for."""
+    with friendly():
+        require_extra()
+        from covidlit.platform.folder import PlatformFolder
+
+        own = PlatformFolder(folder)
+        for each in own.diseases.values():
+            models = own.models_of(each)
+            typer.echo(
+                f"{each.name}: {each.title}\n"
+                f"  lesions   {', '.join(each.classes.values())}\n"
+                f"  followed  {each.followed.name} ({each.followed.column})\n"
+                f"  models    {models.lesions or 'none'}; severity: {models.severity or 'none'}"
+            )
+
+
 @app.command(name="export-manifest")
 def export_manifest(
     folder: _Folder,
     out: Annotated[Path, typer.Option(help="The manifest to write, .csv or .parquet.")] = Path(
         "manifest.csv"
     ),
+    disease: Annotated[str, typer.Option(help="That scans were graded for.")] = "covid-19",
 ) -> None:
-    """Write the manifest of all scans with their grades, as training and `quantify` read it.
+    """Write the manifest of scans with their grades, as training and `quantify` read it.
 
     For whoever has the folder of the platform; `inclusion=slices` keeps what was approved.
     """
@@ -383,6 +405,8 @@ def export_manifest(
         own = PlatformFolder(folder)
         use_platform(own)
         from covidlit.platform.grading.manifest import write_graded_manifest
+        from covidlit.platform.registry.study_groups import check_known
 
-        path, n = write_graded_manifest(own.scans, out)
+        check_known(disease)
+        path, n = write_graded_manifest(own.scans, out, disease)
     typer.echo(f"{n} scan{'' if n == 1 else 's'} in {path}.")

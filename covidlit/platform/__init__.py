@@ -7,7 +7,8 @@ what `covidlit quantify`, `predict` and `trend` call, and its database holds wha
     options     what can be set in its platform.toml
     settings    Django's settings, made from these
     accounts    people, centres, study groups, roles, and what a role may do
-    registry    patients, their identities apart, scans, labellings, factors
+    diseases    what patients are followed for: lesions, factors, models and words of each
+    registry    patients, their identities apart, scans, labellings of a disease, factors
     audit       who did what, chained by hashes
     directory   accounts of the hospital's own directory, by OIDC or LDAP
     intake      uploads, taken in scan by scan

@@ -21,7 +21,10 @@ from covidlit.platform.setup import make_platform
 from covidlit.synthetic import make_cohort
 
 CENTRES = ("north", "south")
-GROUP = "clinic"
+GROUP, FOLLOW_UP = "clinic", "fibrosis-follow-up"
+"""Study groups: of COVID-19, and of some of its patients in the first centre for scars."""
+
+N_FOLLOWED = 3
 N_SCANS = 24
 MATRIX = 128
 SEVERITY = "severity"
@@ -110,6 +113,7 @@ def _fill(dicom: Path, labs: Path) -> list[Account]:
 
     centres = [Centre.objects.create(name=name) for name in CENTRES]
     group = StudyGroup.objects.create(name=GROUP)
+    follow_up = StudyGroup.objects.create(name=FOLLOW_UP, disease="fibrosis")
     accounts = []
     people = {}
     for role, centre in (
@@ -121,15 +125,22 @@ def _fill(dicom: Path, labs: Path) -> list[Account]:
         people[role] = make_user(name, password)
         give_role(people[role], role, centre)
         accounts.append(Account(name, password, f"{role.value} of {centre or 'all centres'}"))
-    for number, centre in enumerate(centres):
+    name, password = "follow_up", secrets.token_urlsafe(12)
+    give_role(make_user(name, password), Role.READER, centres[0], follow_up)
+    accounts.append(Account(name, password, f"reader of {centres[0]}, {FOLLOW_UP} alone"))
+    patients = sorted(path for path in dicom.iterdir() if path.is_dir())
+    for centre, own_group, own_patients in (
+        (centres[0], group, patients[::2]), (centres[1], group, patients[1::2]),
+        (centres[0], follow_up, patients[::2][:N_FOLLOWED]),
+    ):  # fmt: skip
         upload = Upload.objects.create(
-            owner=people[Role.ADMINISTRATOR], centre=centre, study_group=group,
+            owner=people[Role.ADMINISTRATOR], centre=centre, study_group=own_group,
             finished_at=timezone.now(),
         )  # fmt: skip
         files = folder_of(upload) / "files"
-        for patient in sorted(path for path in dicom.iterdir() if path.is_dir())[number::2]:
+        for patient in own_patients:
             shutil.copytree(patient, files / patient.name)
-        upload.job = enqueue(KIND, upload.owner, centre, group, upload=upload.pk)
+        upload.job = enqueue(KIND, upload.owner, centre, own_group, upload=upload.pk)
         upload.save(update_fields=["job"])
     for centre in centres:  # after the scans: a table gives values to patients who are here
         table = ClinicalTable.objects.create(

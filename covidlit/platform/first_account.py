@@ -10,14 +10,23 @@ from covidlit.errors import ConfigError
 from covidlit.platform.accounts.models import Centre, StudyGroup
 from covidlit.platform.accounts.people import give_role, make_user
 from covidlit.platform.accounts.rights import Role
+from covidlit.platform.diseases.disease import DEFAULT_DISEASE
+from covidlit.platform.registry.study_groups import check_known
 
 
-def make_first_account(username: str, password: str, centre: str, study_group: str) -> None:
-    """Make an administrator of all centres, who may enter Django's administration too.
+def make_first_account(
+    username: str,
+    password: str,
+    centre: str,
+    study_group: str,
+    disease: str = DEFAULT_DISEASE,
+) -> None:
+    """Make an administrator of all centres.
 
     Raises:
-        ConfigError: a name or the password cannot be taken.
+        ConfigError: a name or the password cannot be taken, or there is no such disease.
     """
+    check_known(disease)
     with transaction.atomic():
         for model, name in ((Centre, centre), (StudyGroup, study_group)):
             where = f"{model._meta.verbose_name} {name!r}"
@@ -25,7 +34,7 @@ def make_first_account(username: str, password: str, centre: str, study_group: s
                 raise ConfigError(
                     "the database has it already.", where=where, fix="choose an empty database."
                 )
-            row = model(name=name)
+            row = model(name=name) if model is Centre else StudyGroup(name=name, disease=disease)
             try:
                 row.clean_fields()
             except ValidationError as error:

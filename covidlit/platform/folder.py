@@ -15,8 +15,10 @@ from filelock import FileLock
 
 from covidlit.errors import ConfigError
 from covidlit.files import make_folder, write_text
+from covidlit.platform.diseases.disease import NO_MODEL, Disease
+from covidlit.platform.diseases.read import OWN, read_diseases
 from covidlit.platform.named_files import SETTINGS_FILE as SETTINGS_FILE
-from covidlit.platform.options import TEMPLATE, read_options
+from covidlit.platform.options import TEMPLATE, ModelSettings, read_options
 
 VARIABLE = "COVIDLIT_PLATFORM"
 """Environment variable: the folder of the platform that Django's settings are made from."""
@@ -41,10 +43,11 @@ class PlatformFolder:
     Attributes:
         root: the folder.
         settings: of `platform.toml`.
+        diseases: that patients can be followed for, by name.
         secret: signs sessions; kept in `secret.key`, readable by the owner alone.
 
     Raises:
-        ConfigError: it is no folder of a platform, or a setting is wrong.
+        ConfigError: it is no folder of a platform, or a setting or a disease is wrong.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -56,7 +59,16 @@ class PlatformFolder:
                 fix=f"make the platform first: covidlit platform init {self.root}",
             )  # fmt: skip
         self.settings = read_options(path)
+        self.diseases = read_diseases(self.root / OWN)
         self.secret = (self.root / SECRET_FILE).read_text(encoding="ascii").strip()
+
+    def models_of(self, disease: Disease) -> ModelSettings:
+        """The models that label and score a disease; empty: none."""
+        found = {}
+        for name, usual in self.settings.models:
+            own = getattr(disease.models, name) or usual
+            found[name] = "" if own == NO_MODEL else own
+        return ModelSettings(**found)
 
     @property
     def database(self) -> Path:

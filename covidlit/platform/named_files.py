@@ -27,7 +27,8 @@ def _in_folder(path: str, info: ValidationInfo) -> str:
     return str(Path(root) / path) if path and root is not None else path
 
 
-def _model_in_folder(place: str, info: ValidationInfo) -> str:
+def model_in_folder(place: str, info: ValidationInfo) -> str:
+    """A model that a setting names, or masks in its place, from the platform's folder."""
     if place.startswith(MASKS):
         return MASKS + _in_folder(place.removeprefix(MASKS), info)
     return _in_folder(place, info)
@@ -36,7 +37,7 @@ def _model_in_folder(place: str, info: ValidationInfo) -> str:
 NamedFile = Annotated[str, AfterValidator(_in_folder)]
 """Setting that names a file or folder; empty: none."""
 
-NamedModel = Annotated[str, AfterValidator(_model_in_folder)]
+NamedModel = Annotated[str, AfterValidator(model_in_folder)]
 """Setting that names a trained model, or masks in its place; empty: none."""
 
 

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 from covidlit.errors import ConfigError
+from covidlit.platform.diseases.disease import NO_MODEL
+from covidlit.platform.diseases.read import OWN
 from covidlit.platform.folder import SETTINGS_FILE, VARIABLE, PlatformFolder, make_platform_folder
 from covidlit.platform.named_files import MASKS
 from covidlit.platform.schema import Schema, schema_of_database
@@ -29,7 +31,8 @@ def prepare(folder: PlatformFolder, *, migrate: bool = False) -> None:
         migrate: bring a database of an older version to this one; there is no way back.
 
     Raises:
-        ConfigError: the database is of an older version.
+        ConfigError: the database is of an older version, or a study group follows a disease that
+            is not there any more.
         CovidlitError: it is of a newer one.
     """
     _check_models(folder)
@@ -41,6 +44,9 @@ def prepare(folder: PlatformFolder, *, migrate: bool = False) -> None:
     call_command("migrate", interactive=False, verbosity=0)
     call_command("createcachetable", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
+    from covidlit.platform.registry.study_groups import check_diseases
+
+    check_diseases()
 
 
 def use_served(folder: PlatformFolder) -> None:
@@ -75,12 +81,16 @@ def _check_models(folder: PlatformFolder) -> None:
     Raises:
         ConfigError: names the setting.
     """
-    models = folder.settings.models
-    places = {"lesions": models.lesions.removeprefix(MASKS), "severity": models.severity}
-    for name, place in places.items():
-        if place and not Path(place).exists():
+    places = {(folder.root / SETTINGS_FILE, f"[models] {name}"): place
+              for name, place in folder.settings.models}  # fmt: skip
+    for each in folder.diseases.values():
+        file = folder.root / OWN / f"{each.name}.yaml"
+        places |= {(file, f"models.{name}"): place for name, place in each.models}
+    for (file, name), place in places.items():
+        path = place.removeprefix(MASKS)
+        if path and path != NO_MODEL and not Path(path).exists():
             raise ConfigError(
-                f"[models] {name}: there is no {place}.", where=folder.root / SETTINGS_FILE,
+                f"{name}: there is no {path}.", where=file,
                 fix="write the path of a trained run, from the platform's folder or from /.",
             )  # fmt: skip
 

@@ -21,6 +21,7 @@ from covidlit.platform.intake import views as intake
 from covidlit.platform.jobs import views as jobs
 from covidlit.platform.operation import health, metrics
 from covidlit.platform.patients import report, views
+from covidlit.platform.registry import views as registry
 from covidlit.platform.sending import views as sending
 from covidlit.platform.viewing import audit_views, volume_views
 
@@ -100,6 +101,10 @@ urlpatterns = [
     path("people/<int:pk>/open/", accounts.open_again, name="open_account"),
     path("people/roles/give/", accounts.give, name="give_role"),
     path("people/roles/<int:pk>/take/", accounts.take, name="take_role"),
+    path("places/", registry.places, name="places"),
+    path("places/centres/add/", registry.add_centre, name="add_centre"),
+    path("places/study-groups/add/", registry.add_study_group, name="add_study_group"),
+    path("places/study-groups/<int:pk>/follow/", registry.follow, name="follow_disease"),
     path("trail/", audit_views.trail, name="trail"),
     path("tokens/", api.tokens, name="tokens"),
     path("tokens/add/", api.add_token, name="add_token"),

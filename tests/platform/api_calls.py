@@ -188,6 +188,7 @@ CALLS = {
     "plane_of_labelling": Call(lambda h, who: {**_labelling(h, who), "index": 2}),
     "labels": Call(_labelling),
     "definitions": Call(names=False),
+    "diseases": Call(names=False),
     "factors": Call(names=False),
     "mappings": Call(names=False),
     "clinical_tables": Call(names=False),

@@ -72,7 +72,8 @@ class Ward:
     def measure(self) -> None:
         """Have the patient's scans measured, as after an upload."""
         job = Job.objects.create(
-            kind="measure", arguments={"patient": self.patient.pk}, centre=self.centre,
+            kind="measure", centre=self.centre,
+            arguments={"patient": self.patient.pk, "disease": self.group.disease},
             study_group=self.group,
         )  # fmt: skip
         measure(job, say)

@@ -40,11 +40,11 @@ if __name__ == "__main__":
             for scan in scans:
                 user = graders[level][number]
                 barrier.wait(120)
-                claim(scan, user, level)
+                claim(scan, "covid-19", user, level)
                 barrier.wait(120)
                 try:
                     said = Judgement(quality_grade="good", comment=str(number))
-                    give(scan, user, level, Seen(level - 1, 1), said)
+                    give(scan, "covid-19", user, level, Seen(level - 1, 1), said)
                     came.append("given")
                 except Overtaken:
                     came.append("overtaken")

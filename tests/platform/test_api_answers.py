@@ -98,8 +98,8 @@ def test_patients_are_found_by_beginning_centre_and_study_group(own: Hospital) -
     assert names(centre="nothing") == []
     row = client.get(f"{ROOT}/patients/Pb1").json()
     assert row == {
-        "pseudonym": "Pb1", "centre": "north", "study_groups": ["clinic"], "n_scans": 0,
-        "latest": None,
+        "pseudonym": "Pb1", "centre": "north", "study_groups": ["clinic"],
+        "diseases": ["covid-19"], "n_scans": 0, "latest": None,
     }  # fmt: skip
     assert client.get(f"{ROOT}/patients/P-north").json()["latest"] == "2020-03-20"
 
@@ -208,10 +208,13 @@ def test_factors_are_a_table_with_definitions(own: Hospital, client: Client) -> 
 def test_a_patient_is_measured_again_once(own: Hospital, client: Client) -> None:
     jobs = {client.post(f"{ROOT}/patients/P-north/measure").json()["id"] for _ in range(2)}
     assert len(jobs) == 1
-    assert Job.objects.filter(arguments={"patient": own.patient.pk}).count() == 1
+    assert (
+        Job.objects.filter(arguments={"patient": own.patient.pk, "disease": "covid-19"}).count()
+        == 1
+    )
     job = Job.objects.get(pk=jobs.pop())
     assert (job.kind, job.arguments, job.owner) == (
-        "measure", {"patient": own.patient.pk}, own.people[Role.PHYSICIAN],
+        "measure", {"patient": own.patient.pk, "disease": "covid-19"}, own.people[Role.PHYSICIAN],
     )  # fmt: skip
     assert Entry.objects.filter(action="asked to measure").count() == 1
     ended = client.post(f"{ROOT}/jobs/{job.pk}/cancel").json()

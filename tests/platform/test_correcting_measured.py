@@ -61,7 +61,9 @@ def drawn(version: Labelling) -> list[dict[str, object]]:
 
 
 def objects(scan: Scan) -> pydicom.Dataset:
-    place = settings.FOLDER.results / scan.patient.pseudonym / "quantified" / "dicom"
+    place = (
+        settings.FOLDER.results / scan.patient.pseudonym / "measured/covid-19/quantified" / "dicom"
+    )
     return pydicom.dcmread(place / scan.scan_id / "classes.dcm")
 
 
@@ -82,7 +84,8 @@ def test_what_was_drawn_is_measured_and_becomes_a_version(monkeypatch: pytest.Mo
 
     new = version.lesions.get(number=max(first.lesions.values_list("number", flat=True)) + 1)
     labels = read_labels(
-        settings.FOLDER.results / own.patient.pseudonym / "quantified" / "labels", earlier.scan_id
+        settings.FOLDER.results / own.patient.pseudonym / "measured/covid-19/quantified" / "labels",
+        earlier.scan_id,
     )
     x, y, _ = healthy(first)
     n = N_SLICES * np.count_nonzero(disc(x, y))

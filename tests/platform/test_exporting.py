@@ -202,7 +202,14 @@ def test_a_scan_that_graders_exclude_is_in_no_training_set(own: Ward) -> None:
     saved(corrector, anna, own.scans[0], DRAWN)
     grader, _ = own.person("gina", Role.GRADER_FIRST)
     excluded = Judgement(reason="motion")
-    give(own.scans[0], grader, Level.FIRST, Seen.of(standing_of(own.scans[0])), excluded)
+    give(
+        own.scans[0],
+        "covid-19",
+        grader,
+        Level.FIRST,
+        Seen.of(standing_of(own.scans[0], "covid-19")),
+        excluded,
+    )
     _, client = own.person("paul", Role.PHYSICIAN)
     found = asked(client, own)
     with pytest.raises(CovidlitError, match="excluded all"):

@@ -83,7 +83,7 @@ def test_the_whole_way_of_a_scan(own: Hospital) -> None:
     assert "good, covid, mild" in page
     assert "a note" in page
     assert grade(second, "second", scan, {"decision": "confirm"}).status_code == 302
-    assert standing_of(scan).state is State.APPROVED
+    assert standing_of(scan, "covid-19").state is State.APPROVED
     assert "0 scans wait" in text(second, "second_queue")
     page = text(own.client(Role.READER), "scan", pk=scan.pk)
     assert "Status: approved: <strong>good, covid, mild" in page
@@ -92,7 +92,7 @@ def test_the_whole_way_of_a_scan(own: Hospital) -> None:
     assert grade(first, "first", other, reason).status_code == 302
     assert "excluded: motion artefact" in text(second, "grade_second", pk=other.pk)
     grade(second, "second", other, {"decision": "confirm"})
-    assert standing_of(other).state is State.EXCLUDED
+    assert standing_of(other, "covid-19").state is State.EXCLUDED
     told = [
         (e.action, e.subject, e.centre) for e in Entry.objects.filter(action__contains="graded")
     ]
@@ -147,7 +147,7 @@ def test_a_correction_is_a_disagreement_and_counts_in_kappa(own: Hospital) -> No
     assert row is not None
     assert "50.0%" in row[1]
     assert f"<td>{kappa:.2f}" in row[1]
-    assert standing_of(own.scans[0]).state is State.APPROVED
+    assert standing_of(own.scans[0], "covid-19").state is State.APPROVED
 
     # Minds that were changed since are no agreement.
     grade(first, "first", own.scans[0], {**GOOD, "class_name": "np"})
@@ -175,8 +175,8 @@ def test_a_changed_mind_is_a_new_row_and_is_verified_again(own: Hospital) -> Non
     grade(first, "first", scan, GOOD)
     grade(second, "second", scan, {"decision": "confirm"})
     grade(first, "first", scan, {**GOOD, "quality_grade": "poor"})
-    assert [g.number for g in standing_of(scan).grades] == [1, 2, 3]
-    assert standing_of(scan).state is State.OUTDATED
+    assert [g.number for g in standing_of(scan, "covid-19").grades] == [1, 2, 3]
+    assert standing_of(scan, "covid-19").state is State.OUTDATED
     assert "1 scan waits" in text(second, "second_queue")
     page = text(second, "scan", pk=scan.pk)
     assert "the first grade was changed" in page
@@ -203,9 +203,9 @@ def test_lesions_measured_anew_come_back_to_the_second(own: Hospital) -> None:
     assert "1 scan waits" in text(second, "second_queue")
     assert "1 scan waits" in text(first, "first_queue")  # the other one
     grade(second, "second", scan, {"decision": "confirm"})
-    grades = standing_of(scan).grades
+    grades = standing_of(scan, "covid-19").grades
     assert [g.labelling.version for g in grades if g.labelling] == [1, 1, 2]
-    assert standing_of(scan).state is State.APPROVED
+    assert standing_of(scan, "covid-19").state is State.APPROVED
 
 
 def test_a_scan_without_lesions_is_graded_too(own: Hospital) -> None:
@@ -216,9 +216,9 @@ def test_a_scan_without_lesions_is_graded_too(own: Hospital) -> None:
     write_planes(volume(), settings.FOLDER.scans / scan.folder / "planes.zip")
     grade(own.client(FIRST), "first", scan, GOOD)
     grade(own.client(SECOND), "second", scan, {"decision": "confirm"})
-    assert standing_of(scan).state is State.APPROVED
+    assert standing_of(scan, "covid-19").state is State.APPROVED
     Labelling.objects.create(scan=scan, version=1, labelled_by="a model", factors={})
-    assert standing_of(scan).state is State.OUTDATED
+    assert standing_of(scan, "covid-19").state is State.OUTDATED
 
 
 def test_who_comes_second_is_told_and_keeps_what_he_chose(own: Hospital) -> None:
@@ -317,8 +317,8 @@ def test_the_queue_is_paged_and_the_oldest_comes_first(own: Hospital) -> None:
     client = own.client(FIRST)
     page = text(client, "first_queue")
     assert "62 scans wait" in page
-    order = [int(pk) for pk in re.findall(r'href="/grading/first/(\d+)/"', page)]
+    order = [int(pk) for pk in re.findall(r'href="/grading/first/(\d+)/\?disease=covid-19"', page)]
     assert order == sorted(order)
     assert len(order) == 50
     later = client.get(reverse("first_queue"), {"page": 2}).content.decode()
-    assert len(re.findall(r'href="/grading/first/(\d+)/"', later)) == 12
+    assert len(re.findall(r'href="/grading/first/(\d+)/\?disease=covid-19"', later)) == 12

@@ -69,12 +69,12 @@ def test_the_database_decides_where_two_saw_the_same(monkeypatch: pytest.MonkeyP
     own = hospital("north")
     one, other = (User.objects.create(username=name) for name in ("one", "other"))
     scan = own.scans[0]
-    stale = standing_of(scan)
-    give(scan, one, Level.FIRST, Seen.of(stale), GOOD)
-    looks = iter([stale, standing_of(scan)])
-    monkeypatch.setattr(giving, "standing_of", lambda _: next(looks))
+    stale = standing_of(scan, "covid-19")
+    give(scan, "covid-19", one, Level.FIRST, Seen.of(stale), GOOD)
+    looks = iter([stale, standing_of(scan, "covid-19")])
+    monkeypatch.setattr(giving, "standing_of", lambda *_: next(looks))
     with pytest.raises(Overtaken, match="one graded it as the first"):
-        give(scan, other, Level.FIRST, Seen.of(stale), GOOD)
+        give(scan, "covid-19", other, Level.FIRST, Seen.of(stale), GOOD)
     assert Grade.objects.get().grader == one
     assert Entry.objects.filter(action__startswith="graded").count() == 1
 
@@ -118,7 +118,14 @@ def test_the_queues_are_what_the_histories_say(
         level, name = event.split()
         own_level = Level.FIRST if level == "first" else Level.SECOND
         try:
-            give(scan, people[name], own_level, Seen.of(standing_of(scan)), GOOD)
+            give(
+                scan,
+                "covid-19",
+                people[name],
+                own_level,
+                Seen.of(standing_of(scan, "covid-19")),
+                GOOD,
+            )
         except GradeRefused:
             allowed = not firsts or firsts[-1] == name
             if level == "second":
@@ -129,7 +136,7 @@ def test_the_queues_are_what_the_histories_say(
             firsts.append(name)
         else:
             settled = (len(firsts), version)
-    standing = standing_of(scan)
+    standing = standing_of(scan, "covid-19")
     done = settled == (len(firsts), version)
     wanted = {
         (not firsts, False, False): State.UNGRADED,
@@ -140,6 +147,6 @@ def test_the_queues_are_what_the_histories_say(
     assert standing.state is wanted
     for name, user in people.items():
         mine = User.objects.get(pk=user.pk)
-        assert waiting(mine, Level.FIRST).filter(pk=scan.pk).exists() is (not firsts)
+        assert waiting(mine, Level.FIRST, "covid-19").filter(pk=scan.pk).exists() is (not firsts)
         waits = bool(firsts) and not done and name not in firsts
-        assert waiting(mine, Level.SECOND).filter(pk=scan.pk).exists() is waits
+        assert waiting(mine, Level.SECOND, "covid-19").filter(pk=scan.pk).exists() is waits

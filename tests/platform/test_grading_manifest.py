@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 
 def said(scan: Scan, who: User, level: Level, **grade: str) -> None:
-    give(scan, who, level, Seen.of(standing_of(scan)), Judgement(**grade))
+    give(scan, "covid-19", who, level, Seen.of(standing_of(scan, "covid-19")), Judgement(**grade))
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_a_series_of_two_centres_is_two_rows(graded: Hospital, tmp_path: Path) -
         patient=other.patient, scan_id=graded.scans[0].scan_id, n_slices=3, spacing_mm=[5, 1, 1],
         folder="elsewhere",
     )  # fmt: skip
-    shown = standings(Scan.objects.select_related("patient__centre"))
+    shown = standings(Scan.objects.select_related("patient__centre"), "covid-19")
     path = tmp_path / "all.csv"
     manifest_of(shown, tmp_path).to_csv(path, index=False)
     table = read_manifest(path)

@@ -97,7 +97,9 @@ def test_a_kind_needs_its_own_right(kind: str, own: Hospital) -> None:
     elif kind == "send":
         Sending.objects.create(labelling=labelling, confirmed_by=owner, job=job)
     else:
-        Correction.objects.create(scan=own.scans[0], corrects=labelling, by=owner, job=job)
+        Correction.objects.create(
+            scan=own.scans[0], disease="covid-19", corrects=labelling, by=owner, job=job
+        )
     may = {
         "export": (Role.PHYSICIAN, Role.ADMINISTRATOR), "send": (Role.PHYSICIAN,), "correct": (),
     }[kind]  # fmt: skip

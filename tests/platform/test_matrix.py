@@ -75,7 +75,14 @@ def _token_of(h: Hospital) -> dict[str, Any]:
 def _first_graded(h: Hospital) -> dict[str, Any]:
     scan = h.scans[1]
     if not scan.grades.exists():
-        give(scan, h.upload.owner, Level.FIRST, Seen.of(standing_of(scan)), Judgement("", "good"))
+        give(
+            scan,
+            "covid-19",
+            h.upload.owner,
+            Level.FIRST,
+            Seen.of(standing_of(scan, "covid-19")),
+            Judgement("", "good"),
+        )
     return {"pk": scan.pk}
 
 
@@ -194,6 +201,12 @@ PAGES = {
         well=(302,),
     ),
     "take_role": Page("post", _role_of, well=(302,)),
+    "places": Page("get"),
+    "add_centre": Page("post", data=lambda h: {"name": "new"}, well=(403,)),
+    "add_study_group": Page("post", data=lambda h: {"name": "new"}, well=(403,)),
+    "follow_disease": Page(
+        "post", lambda h: {"pk": h.group.pk}, lambda h: {"disease": "fibrosis"}, well=(403,)
+    ),
     "trail": Page("get"),
     "tokens": Page("get"),
     "add_token": Page("post", data=lambda h: {"name": "a", "scopes": "read", "days": "90"}),
@@ -202,9 +215,9 @@ PAGES = {
     "api_page": Page("get"),
 }
 """A new page has to be added here: the first test names those that are not. The end of an upload,
-drafts and exports are their owner's alone; a table is withdrawn once its job is over. What is
-included from elsewhere has tests of its own: the API's operations name their rights, and
-test_api_matrix.py asks them."""
+drafts and exports are their owner's alone; centres and study groups are made by whoever manages
+everywhere; a table is withdrawn once its job is over. What is included from elsewhere has tests of
+its own: the API's operations name their rights, and test_api_matrix.py asks them."""
 
 BY_SCOPE = ("give_role", "take_role", "begin_upload", "begin_export", "add_clinical_table")
 """Pages that refuse a foreign centre by 403: what they name is no secret."""

@@ -30,6 +30,7 @@ from covidlit.platform.clinical.shown import clinical_of
 from covidlit.platform.intake.form_files import MOST_BYTES
 from covidlit.platform.intake.take_in import KEY_FILE
 from covidlit.platform.jobs.models import Job, JobState
+from covidlit.platform.measuring.measure import measured_folder
 from covidlit.platform.registry.models import Patient
 from covidlit.quantify.scan import Quantified
 
@@ -223,6 +224,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
 
 
+COVID = settings.FOLDER.diseases["covid-19"]
+
+
 def scored(own: Hospital, folder: Path, change: Callable[[str], str] = str) -> None:
     """Score the newest scan, as the job that measures does."""
     scan = own.scans[0]
@@ -233,10 +237,12 @@ def scored(own: Hospital, folder: Path, change: Callable[[str], str] = str) -> N
         "max_diameter_2d_mm": 30.0, "mean_density_hu": -400.0, "edge_clarity_hu_per_mm": 50.0,
         "pleural_distance_mm": 5.0, "form": 0.7, "volume_change_ml": None,
     }  # fmt: skip
-    model = severity_model(own.patient, folder)
+    model = severity_model(own.patient, settings.FOLDER.settings.models.severity, folder)
     if model is not None:
         keep_scores(
-            own.patient, [Quantified(factors, pd.DataFrame(), (), severity=model.of(factors))]
+            own.patient,
+            COVID,
+            [Quantified(factors, pd.DataFrame(), (), severity=model.of(factors))],
         )
 
 
@@ -249,7 +255,8 @@ def test_a_score_is_the_librarys_and_follows_new_values(
     scored(own, tmp_path)
     assert not SeverityScore.objects.exists()  # the model takes values, and there are none
     bring(own, content())
-    assert Job.objects.filter(kind="measure", arguments={"patient": own.patient.pk}).count() == 1
+    arguments = {"patient": own.patient.pk, "disease": "covid-19"}
+    assert Job.objects.filter(kind="measure", arguments=arguments).count() == 1
     scored(own, tmp_path)
     scored(own, tmp_path)
     score = SeverityScore.objects.get()
@@ -286,7 +293,7 @@ def _expected(own: Hospital, model: Path, folder: Path) -> object:
 def test_a_report_is_shown_apart_from_the_platform(own: Hospital) -> None:
     address = reverse("report", args=[own.patient.pseudonym])
     assert own.client(Role.READER).get(address).status_code == 404
-    place = settings.FOLDER.results / own.patient.pseudonym / "quantified" / "reports"
+    place = measured_folder(own.patient, COVID) / "reports"
     place.mkdir(parents=True, exist_ok=True)
     (place / f"{own.patient.pseudonym}.html").write_text("<script>1</script>")
     answer = own.client(Role.READER).get(address)

@@ -32,7 +32,10 @@ def test_a_patient_is_scored_as_the_command_scores(
     own.measure()
     assert [scan.labellings.get() for scan in own.scans] == before  # scored, not measured again
     table = pd.read_parquet(
-        settings.FOLDER.results / own.patient.pseudonym / "quantified" / "factors.parquet"
+        settings.FOLDER.results
+        / own.patient.pseudonym
+        / "measured/covid-19/quantified"
+        / "factors.parquet"
     )
     table.to_csv(tmp_path / "factors.csv", index=False)
     wanted = predict_rows(load_table_model(model), tmp_path / "factors.csv").table

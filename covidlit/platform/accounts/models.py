@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from covidlit.platform.accounts.rights import RIGHTS, Right, Role, Scope
+from covidlit.platform.diseases.disease import DEFAULT_DISEASE, LARGEST_NAME
 
 
 class Centre(models.Model):
@@ -22,9 +23,15 @@ class Centre(models.Model):
 
 
 class StudyGroup(models.Model):
-    """Patients who are looked at for a purpose, such as a study or the clinic's own work."""
+    """Patients who are looked at for a purpose, such as a study or the clinic's own work.
+
+    They are followed for its disease, and whoever works for it alone sees labellings of that one.
+    """
 
     name = models.SlugField(max_length=80, unique=True)
+    disease = models.CharField(
+        max_length=LARGEST_NAME, default=DEFAULT_DISEASE, help_text="that its patients have"
+    )
 
     class Meta:
         ordering = ("name",)

@@ -27,11 +27,13 @@ from covidlit.platform.api.clinical_schemas import (
 from covidlit.platform.api.jobs import job_answer
 from covidlit.platform.api.operations import operation
 from covidlit.platform.api.problems import ApiProblem
-from covidlit.platform.api.schemas import Before, Key, Limit, PageOf, Pseudonym
+from covidlit.platform.api.scans import disease_asked
+from covidlit.platform.api.schemas import Before, Key, Limit, Of, PageOf, Pseudonym
 from covidlit.platform.clinical.bringing import bring_table, withdraw_table
 from covidlit.platform.clinical.mappings import known_mappings
 from covidlit.platform.clinical.models import ClinicalTable
 from covidlit.platform.clinical.shown import clinical_of, newest_scores
+from covidlit.platform.registry.followed import newest_labelling
 from covidlit.platform.registry.models import Patient, Scan
 from covidlit.platform.viewing.seen import looked_at
 
@@ -116,15 +118,15 @@ def clinical_of_patient(request: HttpRequest, pseudonym: Pseudonym) -> ClinicalA
 
 
 @operation(router, "GET", "/scans/{int:pk}/severity", Right.VIEW, SeverityAnswer | None)
-def severity_of_scan(request: HttpRequest, pk: Key) -> SeverityAnswer | None:
+def severity_of_scan(request: HttpRequest, pk: Key, disease: Of = None) -> SeverityAnswer | None:
     """How ill the model says the patient was at a scan; null where it says nothing.
 
-    Of the newest labelling, by all that is known of the patient now.
+    Of the newest labelling of a disease, by all that is known of the patient now.
     """
     rows = Scan.objects.select_related("patient__centre")
     scan = one_seen_by(rows, person(request), Right.VIEW, pk=pk)
     looked_at(request, f"scan {scan.scan_id}", scan.patient)
-    labelling = scan.labellings.first()
+    labelling = newest_labelling(scan, disease_asked(request, scan.patient, disease).name)
     kept = newest_scores([labelling]).get(scan.pk) if labelling else None
     severity = Severity.of_plain(kept.severity) if kept else None
     section = severity_section(severity)

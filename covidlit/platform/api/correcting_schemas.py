@@ -32,6 +32,7 @@ class DraftAnswer(Answer):
 
     id: int
     scan: int
+    disease: str
     corrects: Annotated[int, Field(description="number of the labelling")]
     version: int
     is_old: Annotated[bool, Field(description="the scan has a newer version than it corrects")]
@@ -71,6 +72,7 @@ class CorrectionAnswer(Answer):
     """How far the measurement of a scan's saved correction is; `state` is null where none waits."""
 
     scan: int
+    disease: str
     version: Annotated[int | None, Field(description="of the scan's newest labelling")]
     by: str | None
     state: str | None

@@ -23,13 +23,15 @@ from covidlit.platform.api.grading_schemas import (
 )
 from covidlit.platform.api.operations import operation, raw
 from covidlit.platform.api.problems import ApiProblem
-from covidlit.platform.api.schemas import Key, Limit
+from covidlit.platform.api.scans import disease_asked
+from covidlit.platform.api.schemas import Key, Limit, Of
 from covidlit.platform.grading.forms import OTHER, form_of
 from covidlit.platform.grading.giving import GradeRefused, Seen, give, levels_open_to
 from covidlit.platform.grading.manifest import manifest_for
 from covidlit.platform.grading.models import Grade, Level
 from covidlit.platform.grading.standing import standing_of
 from covidlit.platform.grading.waiting import hidden_from, waiting
+from covidlit.platform.registry.followed import chosen, diseases_worked_for
 from covidlit.platform.registry.models import Scan
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.tables import csv_text
@@ -48,22 +50,24 @@ def grading_choices(request: HttpRequest) -> ChoicesAnswer:
 
 
 @operation(router, "GET", "/grading/first/queue", Right.GRADE_FIRST, QueueAnswer)
-def first_queue(request: HttpRequest, limit: Limit = 50) -> QueueAnswer:
+def first_queue(request: HttpRequest, disease: Of = None, limit: Limit = 50) -> QueueAnswer:
     """Scans that wait for a first grade."""
-    return _queue(person(request), Level.FIRST, limit)
+    return _queue(person(request), Level.FIRST, disease, limit)
 
 
 @operation(router, "GET", "/grading/second/queue", Right.GRADE_SECOND, QueueAnswer)
-def second_queue(request: HttpRequest, limit: Limit = 50) -> QueueAnswer:
+def second_queue(request: HttpRequest, disease: Of = None, limit: Limit = 50) -> QueueAnswer:
     """Scans whose first grade waits to be verified or corrected by the caller."""
-    return _queue(person(request), Level.SECOND, limit)
+    return _queue(person(request), Level.SECOND, disease, limit)
 
 
 @operation(router, "GET", "/grading/manifest.csv", Right.EXPORT, extra=raw("text/csv"))
-def grading_manifest(request: HttpRequest) -> HttpResponse:
-    """The manifest of the scans that the caller may export, with their grades."""
+def grading_manifest(request: HttpRequest, disease: Of = None) -> HttpResponse:
+    """The manifest of a disease's scans that the caller may export, with their grades."""
+    user = person(request)
+    among = diseases_worked_for(user, Right.EXPORT)
     try:
-        table = manifest_for(person(request))
+        table = manifest_for(user, chosen(disease or "", among).name)
     except CovidlitError as error:
         raise ApiProblem(409, error.what, where=error.where, fix=error.fix) from error
     return HttpResponse(
@@ -73,31 +77,38 @@ def grading_manifest(request: HttpRequest) -> HttpResponse:
 
 
 @operation(router, "GET", "/scans/{int:pk}/grades", Right.VIEW, StandingAnswer)
-def grades_of_scan(request: HttpRequest, pk: Key) -> StandingAnswer:
-    """Where a scan stands between its graders, and what they said."""
-    return _answer(request, _seen(request, pk, Right.VIEW))
+def grades_of_scan(request: HttpRequest, pk: Key, disease: Of = None) -> StandingAnswer:
+    """Where a scan stands between its graders for a disease, and what they said."""
+    scan = _seen(request, pk, Right.VIEW)
+    return _answer(request, scan, disease_asked(request, scan.patient, disease).name)
 
 
 @operation(
     router, "POST", "/scans/{int:pk}/grades/first", Right.GRADE_FIRST, StandingAnswer, status=201
 )
-def grade_first(request: HttpRequest, pk: Key, body: NewGrade) -> StandingAnswer:
+def grade_first(
+    request: HttpRequest, pk: Key, body: NewGrade, disease: Of = None
+) -> StandingAnswer:
     """Grade a scan or exclude it, as the first; sent twice it is one grade.
 
     Refused (409) where another grade or another labelling came in between: look again, then decide.
     """
-    return _grade(request, pk, Level.FIRST, body)
+    return _grade(request, pk, Level.FIRST, body, disease)
 
 
 @operation(
     router, "POST", "/scans/{int:pk}/grades/second", Right.GRADE_SECOND, StandingAnswer, status=201
 )
-def grade_second(request: HttpRequest, pk: Key, body: NewGrade) -> StandingAnswer:
+def grade_second(
+    request: HttpRequest, pk: Key, body: NewGrade, disease: Of = None
+) -> StandingAnswer:
     """Verify or correct what the first said; nobody verifies himself (409)."""
-    return _grade(request, pk, Level.SECOND, body)
+    return _grade(request, pk, Level.SECOND, body, disease)
 
 
-def _grade(request: HttpRequest, pk: int, level: Level, body: NewGrade) -> StandingAnswer:
+def _grade(
+    request: HttpRequest, pk: int, level: Level, body: NewGrade, disease: str | None
+) -> StandingAnswer:
     """Give a grade by the form of the page, which asks the same of people.
 
     Raises:
@@ -105,21 +116,22 @@ def _grade(request: HttpRequest, pk: int, level: Level, body: NewGrade) -> Stand
     """
     user = person(request)
     scan = _seen(request, pk, level.right)
-    form = form_of({k: str(v) for k, v in body.dict().items()}, user, standing_of(scan), level)
+    own = disease_asked(request, scan.patient, disease, level.right).name
+    said = {name: str(value) for name, value in body.dict().items()}
+    form = form_of(said, user, standing_of(scan, own), level)
     if not form.is_valid():
-        name, said = next(iter(form.errors.items()))
-        raise ApiProblem(
-            422, str(said[0]), where=f"body.{name}", fix="see /api/v1/grading/choices."
-        )
+        name, why = next(iter(form.errors.items()))
+        raise ApiProblem(422, str(why[0]), where=f"body.{name}", fix="see /api/v1/grading/choices.")
     try:
-        give(scan, user, level, form.seen, form.judgement)
+        give(scan, own, user, level, form.seen, form.judgement)
     except GradeRefused as error:
         raise ApiProblem(409, error.what, where=error.where, fix=error.fix) from error
-    return _answer(request, scan)
+    return _answer(request, scan, own)
 
 
-def _queue(user: User, level: Level, limit: int) -> QueueAnswer:
-    rows = waiting(user, level)
+def _queue(user: User, level: Level, disease: str | None, limit: int) -> QueueAnswer:
+    own = chosen(disease or "", diseases_worked_for(user, level.right)).name
+    rows = waiting(user, level, own)
     return QueueAnswer(
         n_waiting=rows.count(),
         rows=[
@@ -132,14 +144,15 @@ def _queue(user: User, level: Level, limit: int) -> QueueAnswer:
     )  # fmt: skip
 
 
-def _answer(request: HttpRequest, scan: Scan) -> StandingAnswer:
+def _answer(request: HttpRequest, scan: Scan, disease: str) -> StandingAnswer:
     """What a page shows of a scan's grades; what is hidden there is not told here either."""
     caller: Caller = request.auth
-    standing, rights = standing_of(scan), caller.rights()
-    hidden = hidden_from(caller.user).filter(pk=scan.pk).exists()
+    standing, rights = standing_of(scan, disease), caller.rights()
+    hidden = hidden_from(caller.user, disease).filter(pk=scan.pk).exists()
     levels = [each for each in levels_open_to(caller.user, standing) if each.right in rights]
     return StandingAnswer(
-        scan=scan.pk, state=standing.state.value, in_words=standing.in_words, hidden=hidden,
+        scan=scan.pk, disease=disease, state=standing.state.value, in_words=standing.in_words,
+        hidden=hidden,
         levels=[_name(each) for each in levels],
         grades=[] if hidden else [_grade_answer(each) for each in standing.grades],
         **Seen.of(standing)._asdict(),

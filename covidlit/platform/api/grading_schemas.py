@@ -44,6 +44,7 @@ class StandingAnswer(Answer):
     """The grades of a scan, and what they make of it."""
 
     scan: int
+    disease: str
     state: Annotated[str, Field(description="`label_status` of contract 11")]
     in_words: str
     number: Annotated[int, Field(description="of the last grade; 0: there is none")]

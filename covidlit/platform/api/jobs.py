@@ -6,21 +6,20 @@ from django.db import transaction
 from django.http import HttpRequest
 from ninja import Router
 
-from covidlit.platform.accounts.models import StudyGroup, User
 from covidlit.platform.accounts.pages import person
-from covidlit.platform.accounts.places import group_within
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.api.authenticate import check_right
 from covidlit.platform.api.operations import operation
 from covidlit.platform.api.problems import ApiProblem
-from covidlit.platform.api.schemas import Before, JobAnswer, Key, Limit, PageOf, Pseudonym
+from covidlit.platform.api.schemas import Before, JobAnswer, Key, Limit, Of, PageOf, Pseudonym
 from covidlit.platform.audit.trail import record
-from covidlit.platform.intake.take_in import MEASURE
 from covidlit.platform.jobs.again import KINDS, JobRefused
 from covidlit.platform.jobs.models import Job, JobState
 from covidlit.platform.jobs.priorities import places as jobs_before
-from covidlit.platform.jobs.queue import cancel, enqueue, try_again
+from covidlit.platform.jobs.queue import cancel, try_again
+from covidlit.platform.registry.followed import chosen, diseases_seen, group_following
+from covidlit.platform.registry.measured import MEASURE, have_measured
 from covidlit.platform.registry.models import Patient
 
 router = Router(tags=["jobs"])
@@ -71,21 +70,34 @@ def job_again(request: HttpRequest, pk: Key) -> JobAnswer:
 
 
 @operation(router, "POST", "/patients/{pseudonym}/measure", Right.UPLOAD, JobAnswer, status=202)
-def measure(request: HttpRequest, pseudonym: Pseudonym) -> JobAnswer:
-    """Have a patient's scans measured by the model of now; a job that waits to do it is enough."""
+def measure(request: HttpRequest, pseudonym: Pseudonym, disease: Of = None) -> JobAnswer:
+    """Have a patient's scans measured for a disease by the model of now.
+
+    A job that waits to do it is enough.
+    """
     user = person(request)
     rows = Patient.objects.select_related("centre")
     patient = one_seen_by(rows, user, Right.UPLOAD, pseudonym=pseudonym)
+    own = chosen(disease or "", diseases_seen(user, Right.UPLOAD, patient)).name
+    group = group_following(patient, own, user, Right.UPLOAD)
+    if group is None:
+        raise ApiProblem(
+            409, "no study group of the patient follows it any more.", where=patient.pseudonym,
+            fix="bring a scan of the patient in for one that does.",
+        )  # fmt: skip
     with transaction.atomic():
         Patient.objects.select_for_update().get(pk=patient.pk)  # two callers at once: one job
         waiting = Job.objects.seen_by(user, Right.UPLOAD).filter(
-            kind=MEASURE, state=JobState.WAITING, arguments={"patient": patient.pk}
-        )
+            kind=MEASURE, state=JobState.WAITING,
+            arguments={"patient": patient.pk, "disease": own},
+        )  # fmt: skip
         found = waiting.select_related(*_WITH).first()
         if found is None:
-            group = _group(patient, user)
-            found = enqueue(MEASURE, user, patient.centre, group, patient=patient.pk)
-            record(user, "asked to measure", f"patient {pseudonym}", patient.centre.name)
+            (found,) = have_measured(patient, user, group, [own])
+            record(
+                user, "asked to measure", f"patient {pseudonym}", patient.centre.name,
+                {"disease": own},
+            )  # fmt: skip
     return job_answer(found)
 
 
@@ -108,18 +120,3 @@ def job_answer(row: Job, n_before: int | None = None) -> JobAnswer:
 def _seen(request: HttpRequest, pk: int) -> Job:
     rows = Job.objects.select_related(*_WITH)
     return one_seen_by(rows, person(request), Right.UPLOAD, pk=pk)
-
-
-def _group(patient: Patient, user: User) -> StudyGroup:
-    """A study group of the patient for which the user brings scans in.
-
-    Raises:
-        ApiProblem: 409, there is none.
-    """
-    found = group_within(user, Right.UPLOAD, patient.centre, patient.study_groups.all())
-    if found is None:
-        raise ApiProblem(
-            409, "the patient is in no study group any more.", where=patient.pseudonym,
-            fix="bring a scan of the patient in for one.",
-        )  # fmt: skip
-    return found

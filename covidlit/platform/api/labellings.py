@@ -100,7 +100,8 @@ def labels(request: HttpRequest, pk: Key) -> HttpResponse:
 def labelling_answer(row: Labelling) -> LabellingAnswer:
     """A labelling as it is answered."""
     return LabellingAnswer(
-        id=row.pk, scan=row.scan_id, version=row.version, labelled_by=row.labelled_by,
+        id=row.pk, scan=row.scan_id, disease=row.disease, version=row.version,
+        labelled_by=row.labelled_by,
         corrected_by=row.corrected_by.get_username() if row.corrected_by else None,
         corrects=row.corrects_id, made_at=row.made_at, factors=row.factors, changes=row.changes,
     )  # fmt: skip

@@ -15,13 +15,14 @@ from covidlit.platform.accounts.pages import person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import ScopedQuerySet, one_seen_by
 from covidlit.platform.api.operations import operation, raw
-from covidlit.platform.api.scans import scan_answers
+from covidlit.platform.api.scans import disease_asked, scan_answers
 from covidlit.platform.api.schemas import (
     After,
     Beginning,
     IdentityAnswer,
     Limit,
     Name,
+    Of,
     PageOf,
     PatientAnswer,
     Pseudonym,
@@ -29,7 +30,7 @@ from covidlit.platform.api.schemas import (
     TrendAnswer,
 )
 from covidlit.platform.patients.report import report_shown
-from covidlit.platform.patients.views import newest_labellings
+from covidlit.platform.registry.followed import diseases_seen_of, newest_labellings
 from covidlit.platform.registry.models import Identity, Patient
 from covidlit.platform.registry.searched import beginning_with
 from covidlit.platform.viewing.seen import looked_at
@@ -90,16 +91,20 @@ def identity(request: HttpRequest, pseudonym: Pseudonym) -> IdentityAnswer:
 
 
 @operation(router, "GET", "/patients/{pseudonym}/scans", Right.VIEW, list[ScanAnswer])
-def scans_of_patient(request: HttpRequest, pseudonym: Pseudonym) -> list[ScanAnswer]:
-    """The scans of a patient by day, each with its newest labelling."""
-    return scan_answers(request, list(_seen(request, pseudonym).scans.select_related("patient")))
+def scans_of_patient(
+    request: HttpRequest, pseudonym: Pseudonym, disease: Of = None
+) -> list[ScanAnswer]:
+    """The scans of a patient by day, each with its newest labelling of a disease."""
+    scans = _seen(request, pseudonym).scans.select_related("patient")
+    return scan_answers(request, list(scans), disease)
 
 
 @operation(router, "GET", "/patients/{pseudonym}/trend", Right.VIEW, list[TrendAnswer])
-def trend(request: HttpRequest, pseudonym: Pseudonym) -> list[TrendAnswer]:
+def trend(request: HttpRequest, pseudonym: Pseudonym, disease: Of = None) -> list[TrendAnswer]:
     """What changed from scan to scan, as `covidlit trend` says it; measured scans alone."""
-    scans = list(_seen(request, pseudonym).scans.all())
-    newest = newest_labellings(scans)
+    found = _seen(request, pseudonym)
+    scans = list(found.scans.all())
+    newest = newest_labellings(scans, disease_asked(request, found, disease).name)
     by_id = {each.scan_id: each for each in scans}
     return [
         TrendAnswer(
@@ -114,12 +119,15 @@ def trend(request: HttpRequest, pseudonym: Pseudonym) -> list[TrendAnswer]:
 
 
 @operation(router, "GET", "/patients/{pseudonym}/report.html", Right.VIEW, extra=raw("text/html"))
-def report_of_patient(request: HttpRequest, pseudonym: Pseudonym) -> HttpResponse:
-    """The patient's page as `covidlit quantify` writes it, which works offline."""
+def report_of_patient(
+    request: HttpRequest, pseudonym: Pseudonym, disease: Of = None
+) -> HttpResponse:
+    """The patient's page of a disease as `covidlit quantify` writes it, which works offline."""
     rows = Patient.objects.select_related("centre")
     found = one_seen_by(rows, person(request), Right.VIEW, pseudonym=pseudonym)
-    response = report_shown(request, found)
-    response["Content-Disposition"] = f'attachment; filename="{pseudonym}.html"'
+    own = disease_asked(request, found, disease)
+    response = report_shown(request, found, own)
+    response["Content-Disposition"] = f'attachment; filename="{pseudonym}.{own.name}.html"'
     return response
 
 
@@ -172,9 +180,11 @@ def _answers(found: Sequence[Patient], user: User) -> list[PatientAnswer]:
             for scope in scopes
         ) and name is not None:  # fmt: skip
             groups[key].append(name)
+    diseases = diseases_seen_of(user, Right.VIEW, found)
     return [
         PatientAnswer(
             pseudonym=each.pseudonym, centre=each.centre.name, study_groups=groups[each.pk],
+            diseases=[own.name for own in diseases[each.pk]],
             n_scans=facts[each.pk].n_scans, latest=facts[each.pk].latest,
         )
         for each in found

@@ -14,16 +14,22 @@ from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.api.authenticate import Caller
 from covidlit.platform.api.labellings import labelling_answer
 from covidlit.platform.api.operations import operation, raw
-from covidlit.platform.api.schemas import Key, LabellingAnswer, Plane, ScanAnswer
+from covidlit.platform.api.schemas import Key, LabellingAnswer, Of, Plane, ScanAnswer
 from covidlit.platform.api.stored_planes import (
     PLANE_HEADERS,
     check_index,
     plane_answer,
     planes_at,
 )
-from covidlit.platform.patients.views import newest_labellings
+from covidlit.platform.diseases.disease import Disease
 from covidlit.platform.registry.files import label_planes, scan_planes
-from covidlit.platform.registry.models import Scan
+from covidlit.platform.registry.followed import (
+    chosen,
+    diseases_seen,
+    newest_labelling,
+    newest_labellings,
+)
+from covidlit.platform.registry.models import Patient, Scan
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.shown import may_read_notes
 from covidlit.platform.viewing.slices import picture_of
@@ -35,15 +41,18 @@ Lesion = Annotated[int | None, Query(ge=1, le=10**6)]
 
 
 @operation(router, "GET", "/scans/{int:pk}", Right.VIEW, ScanAnswer)
-def scan(request: HttpRequest, pk: Key) -> ScanAnswer:
-    """A scan, with its newest labelling."""
-    return scan_answers(request, [_seen(request, pk)])[0]
+def scan(request: HttpRequest, pk: Key, disease: Of = None) -> ScanAnswer:
+    """A scan, with its newest labelling of a disease."""
+    return scan_answers(request, [_seen(request, pk)], disease)[0]
 
 
 @operation(router, "GET", "/scans/{int:pk}/labellings", Right.VIEW, list[LabellingAnswer])
-def labellings_of_scan(request: HttpRequest, pk: Key) -> list[LabellingAnswer]:
-    """The labellings of a scan, the newest first."""
-    rows = _seen(request, pk).labellings.select_related("corrected_by")
+def labellings_of_scan(request: HttpRequest, pk: Key, disease: Of = None) -> list[LabellingAnswer]:
+    """The labellings of a scan, the newest first; by default of all diseases that one may see."""
+    found = _seen(request, pk)
+    rows = found.labellings.seen_by(person(request), Right.VIEW).select_related("corrected_by")
+    if disease is not None:
+        rows = rows.filter(disease=disease_asked(request, found.patient, disease).name)
     return [labelling_answer(each) for each in rows]
 
 
@@ -58,11 +67,13 @@ def slice_of_scan(
     window: Window = "lung",
     labels: bool = True,
     lesion: Lesion = None,
+    disease: Of = None,
 ) -> HttpResponse:
     """A slice as a picture, from the feet, front or right, with the newest labelling's outlines."""
     found = _seen(request, pk)
     check_index(index, len(planes_at(scan_planes(found), axis)))
-    newest = found.labellings.first() if labels else None
+    name = disease_asked(request, found.patient, disease).name
+    newest = newest_labelling(found, name) if labels else None
     both: Any = (None, None)
     if newest is not None:
         both = planes_at(label_planes(newest), axis).plane(index)
@@ -81,9 +92,26 @@ def plane_of_scan(request: HttpRequest, pk: Key, index: Plane) -> HttpResponse:
     return plane_answer(planes.plane(index), planes)
 
 
-def scan_answers(request: HttpRequest, scans: Sequence[Scan]) -> list[ScanAnswer]:
-    """Scans of one patient, whom they have with them, with their newest labelling."""
-    newest = newest_labellings(list(scans))
+def disease_asked(
+    request: HttpRequest, patient: Patient, disease: str | None, right: Right = Right.VIEW
+) -> Disease:
+    """The disease that a call is about: the one it names, or the first of the patient.
+
+    Raises:
+        Http404: the caller may not see it, or there is none.
+    """
+    return chosen(disease or "", diseases_seen(person(request), right, patient))
+
+
+def scan_answers(
+    request: HttpRequest, scans: Sequence[Scan], disease: str | None
+) -> list[ScanAnswer]:
+    """Scans of one patient, whom they have with them, with their newest labelling of a disease."""
+    newest = (
+        newest_labellings(scans, disease_asked(request, scans[0].patient, disease).name)
+        if scans
+        else {}
+    )
     caller: Caller = request.auth
     rights = caller.rights()
     noted = bool(scans) and may_read_notes(caller.user, scans[0].patient_id, rights)

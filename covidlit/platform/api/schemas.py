@@ -24,6 +24,10 @@ Beginning = Annotated[
 After = Annotated[
     str | None, Query(max_length=64, pattern=_NAME, description="`next` of the page before")
 ]
+Of = Annotated[
+    str | None,
+    Query(max_length=80, pattern=_NAME, description="name of a disease; by default the first one"),
+]
 Value = float | int | str | bool | None
 Row = TypeVar("Row")
 
@@ -72,11 +76,15 @@ class Me(Answer):
 
 
 class PatientAnswer(Answer):
-    """A patient by pseudonym, with the study groups that the caller works for."""
+    """A patient by pseudonym, with the study groups that the caller works for.
+
+    `diseases` are those that the caller may see labellings of, the first one first.
+    """
 
     pseudonym: str
     centre: str
     study_groups: list[str]
+    diseases: list[str]
     n_scans: int
     latest: date | None
 
@@ -91,10 +99,14 @@ class IdentityAnswer(Answer):
 
 
 class LabellingAnswer(Answer):
-    """Lungs and lesions of a scan as one model or person saw them; the highest version is shown."""
+    """Lungs and lesions of a scan as one model or person saw them.
+
+    Of each disease the highest version is shown.
+    """
 
     id: int
     scan: int
+    disease: str
     version: int
     labelled_by: str
     corrected_by: str | None
@@ -114,7 +126,7 @@ class LesionAnswer(Answer):
 
 
 class ScanAnswer(Answer):
-    """A CT series, with its newest labelling; null where it is not measured yet."""
+    """A CT series, with its newest labelling of a disease; null where it is not measured yet."""
 
     id: int
     scan_id: str
@@ -144,14 +156,30 @@ class TrendAnswer(Answer):
 
 
 class FactorRow(Answer):
-    """The factors of a scan by its newest labelling (contract 8)."""
+    """The factors of a scan by its newest labelling of a disease (contract 8)."""
 
     patient_id: str
     scan_id: str
+    disease: str
     acquisition_date: date | None
     labelling: int
     version: int
     factors: dict[str, Value]
+
+
+class DiseaseAnswer(Answer):
+    """What patients are followed for.
+
+    `classes` gives the words for each class of lesions that is its own, `factors` what is shown of
+    it, `followed` which of these over time.
+    """
+
+    name: str
+    title: str
+    about: str
+    classes: dict[str, str]
+    factors: list[str]
+    followed: str
 
 
 class DefinitionAnswer(Answer):

@@ -11,7 +11,8 @@ from covidlit.platform.accounts.scoped import ScopedQuerySet, one_seen_by
 from covidlit.platform.api.jobs import job_answer
 from covidlit.platform.api.operations import operation
 from covidlit.platform.api.problems import ApiProblem
-from covidlit.platform.api.schemas import Before, Key, Limit, PageOf
+from covidlit.platform.api.scans import disease_asked
+from covidlit.platform.api.schemas import Before, Key, Limit, Of, PageOf
 from covidlit.platform.api.sending_schemas import (
     ArchiveAnswer,
     NewSending,
@@ -20,6 +21,7 @@ from covidlit.platform.api.sending_schemas import (
     SendingAnswer,
     SentObjectAnswer,
 )
+from covidlit.platform.registry.followed import newest_labelling
 from covidlit.platform.registry.models import Scan
 from covidlit.platform.sending.confirm import SendingRefused, confirm_seen, try_again
 from covidlit.platform.sending.dicom_objects import objects_of
@@ -31,11 +33,12 @@ router = Router(tags=["sendings"])
 
 
 @operation(router, "GET", "/scans/{int:pk}/sendable", Right.SEND, SendableAnswer)
-def sendable(request: HttpRequest, pk: Key) -> SendableAnswer:
-    """The DICOM objects of a scan's newest labelling, and the archives that they may go to."""
+def sendable(request: HttpRequest, pk: Key, disease: Of = None) -> SendableAnswer:
+    """The DICOM objects of a scan's newest labelling of a disease, and where they may go."""
     scan = _scan(request, pk)
     looked_at(request, f"scan {scan.scan_id}", scan.patient)
-    newest = scan.labellings.first()
+    own = disease_asked(request, scan.patient, disease, Right.SEND).name
+    newest = newest_labelling(scan, own)
     return SendableAnswer(
         scan=scan.pk, patient=scan.patient.pseudonym, labelling=newest.pk if newest else None,
         version=newest.version if newest else None,

@@ -63,11 +63,17 @@ class Platform:
         """A scan, by its number in the address of its page."""
         return Scan.of(self.connection, self.connection.get(f"/scans/{number}"))
 
-    def factors(self, centre: str | None = None) -> pd.DataFrame:
+    def diseases(self) -> list[dict[str, Any]]:
+        """The diseases that one's study groups follow: name, title, classes and factors."""
+        found: list[dict[str, Any]] = self.connection.get("/diseases")
+        return found
+
+    def factors(self, centre: str | None = None, disease: str | None = None) -> pd.DataFrame:
         """The factors of all measured scans as contract 8 has them, with pseudonyms.
 
         Args:
             centre: of its patients alone.
+            disease: name of it; by default the first one.
         """
         rows = [
             {
@@ -76,7 +82,9 @@ class Platform:
                 "scan_id": each["scan_id"],
                 "acquisition_date": each["acquisition_date"],
             }
-            for each in self.connection.pages("/factors", "after", centre=centre, limit=200)
+            for each in self.connection.pages(
+                "/factors", "after", centre=centre, disease=disease, limit=200
+            )
         ]
         first = ["patient_id", "scan_id", "acquisition_date"]
         table = pd.DataFrame(rows, columns=None if rows else first)

@@ -47,7 +47,8 @@ class Labelling(Row):
     Args:
         id: number of it.
         scan: number of its scan.
-        version: the highest one of a scan is shown.
+        disease: whose lesions they are.
+        version: the highest one of a scan and a disease is shown.
         labelled_by: a model, or masks.
         corrected_by: account of the person who did; None: nobody.
         made_at: when.
@@ -59,6 +60,7 @@ class Labelling(Row):
 
     id: int
     scan: int
+    disease: str
     version: int
     labelled_by: str
     corrected_by: str | None
@@ -102,7 +104,7 @@ class Scan(Row):
         n_slices: axial planes.
         spacing_mm: (z, y, x).
         notes: of the reader; empty without the right to bring scans in or to know who it is.
-        labelling: the newest one; None: it is not measured yet.
+        labelling: the newest one of the disease that was asked for; None: it is not measured yet.
     """
 
     days = ("acquired_on",)
@@ -152,7 +154,7 @@ class Scan(Row):
         return bytes(answer.content)
 
     def labellings(self) -> list[Labelling]:
-        """All its labellings, the newest first."""
+        """All its labellings, of all diseases, the newest first."""
         rows = self.connection.get(f"/scans/{self.id}/labellings")
         return [Labelling.of(self.connection, each) for each in rows]
 
@@ -187,6 +189,7 @@ class Patient(Row):
         pseudonym: stands for the patient.
         centre: of it.
         study_groups: those that the owner of the token works for.
+        diseases: those that he may see labellings of.
         n_scans: scans of it.
         latest: day of the latest one.
     """
@@ -196,17 +199,20 @@ class Patient(Row):
     pseudonym: str
     centre: str
     study_groups: list[str]
+    diseases: list[str]
     n_scans: int
     latest: date | None
 
-    def scans(self) -> list[Scan]:
-        """The scans by day."""
-        rows = self.connection.get(f"/patients/{self.pseudonym}/scans")
+    def scans(self, disease: str | None = None) -> list[Scan]:
+        """The scans by day, with their labellings of a disease, by default of the first."""
+        rows = self.connection.get(f"/patients/{self.pseudonym}/scans", disease=disease)
         return [Scan.of(self.connection, each) for each in rows]
 
-    def trend(self) -> list[dict[str, Any]]:
+    def trend(self, disease: str | None = None) -> list[dict[str, Any]]:
         """What changed from scan to scan, as `covidlit trend` says it."""
-        found: list[dict[str, Any]] = self.connection.get(f"/patients/{self.pseudonym}/trend")
+        found: list[dict[str, Any]] = self.connection.get(
+            f"/patients/{self.pseudonym}/trend", disease=disease
+        )
         return found
 
     def clinical(self) -> Clinical:
@@ -223,9 +229,10 @@ class Patient(Row):
         found: dict[str, Any] = self.connection.get(f"/patients/{self.pseudonym}/identity")
         return found
 
-    def measure(self) -> Job:
+    def measure(self, disease: str | None = None) -> Job:
         """Have the scans measured by the platform's model of now."""
-        answer = self.connection.post(f"/patients/{self.pseudonym}/measure")
+        query = "" if disease is None else f"?disease={check_name(disease, 'disease')}"
+        answer = self.connection.post(f"/patients/{self.pseudonym}/measure{query}")
         return Job.of(self.connection, answer)
 
 

@@ -76,6 +76,7 @@ class SeverityScore(models.Model):
     """How ill a trained model says the patient was at a scan; the newest of a labelling counts."""
 
     to_patient: ClassVar[str] = "labelling__scan__patient"
+    to_disease: ClassVar[str] = "labelling__disease"
 
     labelling = models.ForeignKey(Labelling, models.CASCADE, related_name="scores")
     made_at = models.DateTimeField(auto_now_add=True)

@@ -24,10 +24,10 @@ from covidlit.platform.clinical.identifying import identifying
 from covidlit.platform.clinical.known import LEFT_OUT
 from covidlit.platform.clinical.mappings import mapping_of
 from covidlit.platform.clinical.models import ClinicalRow, ClinicalTable
-from covidlit.platform.intake.take_in import KEY_FILE, MEASURE
+from covidlit.platform.intake.take_in import KEY_FILE
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.process import Say
-from covidlit.platform.jobs.queue import enqueue
+from covidlit.platform.registry.measured import have_measured
 from covidlit.platform.registry.models import Identity, Patient
 
 KIND = "read a clinical table"
@@ -142,12 +142,12 @@ def _without_identity(
 
 def measure_again(table: ClinicalTable, patients: set[Patient]) -> None:
     """Have the severity of patients scored from what is known now, where a model does that."""
-    if not settings.FOLDER.settings.models.severity:
+    folder = settings.FOLDER
+    scored = [name for name, each in folder.diseases.items() if folder.models_of(each).severity]
+    if not scored:
         return
     for place, patient in enumerate(sorted(patients, key=lambda each: each.pk)):
-        enqueue(
-            MEASURE, table.owner, table.centre, table.study_group, place=place, patient=patient.pk
-        )
+        have_measured(patient, table.owner, table.study_group, scored, place)
 
 
 def _patients_of(table: ClinicalTable, numbers: pd.Series) -> dict[str, Patient]:

@@ -1,4 +1,4 @@
-"""The severity of a patient's scans, by the trained model that `platform.toml` names."""
+"""The severity of a patient's scans, by the trained model of a disease."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from django.conf import settings
-
 from covidlit.deploy.tables.model import load_table_model
 from covidlit.platform.clinical.known import write_known
 from covidlit.platform.clinical.models import SeverityScore
+from covidlit.platform.diseases.disease import Disease
+from covidlit.platform.registry.followed import newest_labelling
 from covidlit.platform.registry.models import Patient
 from covidlit.quantify.scan import Quantified
 from covidlit.quantify.severity import SeverityModel
@@ -19,10 +19,12 @@ from covidlit.quantify.severity import SeverityModel
 TABLE = "clinical.parquet"
 
 
-def severity_model(patient: Patient, folder: Path) -> SeverityModel | None:
+def severity_model(patient: Patient, place: str, folder: Path) -> SeverityModel | None:
     """What scores a patient's scans: the model, with all that is known of the patient.
 
     Args:
+        patient: whose scans.
+        place: of the model; empty: none.
         folder: gets the patient's clinical table, where the model takes one.
 
     Returns:
@@ -31,7 +33,6 @@ def severity_model(patient: Patient, folder: Path) -> SeverityModel | None:
     Raises:
         CheckpointError: it cannot be read.
     """
-    place = settings.FOLDER.settings.models.severity
     if not place:
         return None
     # Torch takes seconds to import.
@@ -43,15 +44,15 @@ def severity_model(patient: Patient, folder: Path) -> SeverityModel | None:
     return None if table is None else SeverityOfScans(place, table)
 
 
-def keep_scores(patient: Patient, done: Iterable[Quantified]) -> None:
-    """Keep the scores of a patient's newest labellings, each if it says something new.
+def keep_scores(patient: Patient, disease: Disease, done: Iterable[Quantified]) -> None:
+    """Keep the scores of a patient's newest labellings of a disease, each if it is a new one.
 
     Where there is none any more, as when the values were withdrawn, that is kept too. Done again
     with the same results it changes nothing.
     """
     of_scan = {str(one.factors["scan_id"]): one.severity for one in done}
     for scan in patient.scans.all():
-        labelling = scan.labellings.first()
+        labelling = newest_labelling(scan, disease.name)
         if labelling is None or scan.scan_id not in of_scan:
             continue
         severity = of_scan[scan.scan_id]

@@ -14,10 +14,12 @@ from covidlit.platform.accounts.models import User
 from covidlit.platform.correcting.drafts import draft_of, waiting_for
 from covidlit.platform.correcting.labels import edited
 from covidlit.platform.correcting.models import Correction
+from covidlit.platform.diseases.disease import Disease
+from covidlit.platform.registry.followed import newest_labelling
 from covidlit.platform.registry.models import Scan
 from covidlit.platform.viewing.drawing import WINDOWS, shown_shape
 from covidlit.platform.viewing.slices import volume_of
-from covidlit.scans.lesion_labels import FIRST_LESION, LESION_CLASSES
+from covidlit.scans.lesion_labels import LESION_CLASSES
 
 KINDS = {
     EditKind.NEW: "draw a new lesion",
@@ -49,15 +51,17 @@ class EditedLesion:
     state: str
 
 
-def desk_of(scan: Scan, user: User, asked: Mapping[str, str]) -> dict[str, Any]:
+def desk_of(scan: Scan, disease: Disease, user: User, asked: Mapping[str, str]) -> dict[str, Any]:
     """What the page needs.
 
     Args:
         scan: that is corrected.
+        disease: whose lesions are.
         user: whose draft.
         asked: slice (from 1), window, lesion, kind, class and points, as they are to stand there.
     """
-    draft, newest = draft_of(scan, user), scan.labellings.first()
+    draft = draft_of(scan, disease.name, user)
+    newest = newest_labelling(scan, disease.name)
     text = asked.get("slice", "")
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 0
     place = number if 1 <= number <= scan.n_slices else scan.n_slices // 2 + 1
@@ -66,11 +70,12 @@ def desk_of(scan: Scan, user: User, asked: Mapping[str, str]) -> dict[str, Any]:
     edits = list(draft.edits.all()) if draft else []
     return {
         "scan": scan,
+        "disease": disease,
         "draft": draft,
         "newest": newest,
         "is_old": draft is not None and newest is not None and draft.corrects_id != newest.pk,
-        "waiting": waiting_for(scan),
-        "lesions": _lesions(draft) if draft else [],
+        "waiting": waiting_for(scan, disease.name),
+        "lesions": _lesions(draft, disease) if draft else [],
         "edits": edits,
         "state": f"{draft.pk}-{draft.corrects_id}-{edits[-1].pk if edits else 0}" if draft else "",
         "place": place,
@@ -79,24 +84,20 @@ def desk_of(scan: Scan, user: User, asked: Mapping[str, str]) -> dict[str, Any]:
         "height": rows,
         "windows": list(WINDOWS),
         "kinds": [(kind.value, words) for kind, words in KINDS.items()],
-        "classes": [
-            (name, name.replace("_", " "))
-            for value, name in LESION_CLASSES.items()
-            if value >= FIRST_LESION
-        ],
+        "classes": [(LESION_CLASSES[value], words) for value, words in disease.values.items()],
         "chosen": {name: asked.get(name, "")[:40] for name in (*_PLACE, "leaves")},
         "points": asked.get("points", "")[:4000],
     }
 
 
-def address_of(scan: Scan, asked: Mapping[str, str], **other: Any) -> str:
+def address_of(scan: Scan, disease: Disease, asked: Mapping[str, str], **other: Any) -> str:
     """The page at the place that a form was sent from."""
-    kept = {name: asked.get(name, "")[:40] for name in _PLACE} | other
+    kept = {name: asked.get(name, "")[:40] for name in _PLACE} | other | {"disease": disease.name}
     query = urlencode({name: value for name, value in kept.items() if value})
     return f"{reverse('correct', kwargs={'pk': scan.pk})}?{query}"
 
 
-def _lesions(draft: Correction) -> list[EditedLesion]:
+def _lesions(draft: Correction, disease: Disease) -> list[EditedLesion]:
     before = {lesion.number: lesion for lesion in draft.corrects.lesions.all()}
     labels = edited(draft)
     edits = [row for row in draft.edits.all() if not row.left_out]
@@ -113,5 +114,5 @@ def _lesions(draft: Correction) -> list[EditedLesion]:
             kind = LESION_CLASSES[value]
             state = "new" if number not in before else "changed" if own else ""
         at = places[-1] if places else before[number].slice_index if number in before else 0
-        found.append(EditedLesion(number, kind.replace("_", " "), at, state))
+        found.append(EditedLesion(number, disease.words_of(kind), at, state))
     return found

@@ -15,6 +15,7 @@ from covidlit.platform.accounts.models import User
 from covidlit.platform.audit.trail import record
 from covidlit.platform.correcting.labels import edited, planes_of
 from covidlit.platform.correcting.models import Correction, Edit
+from covidlit.platform.registry.followed import newest_labelling
 from covidlit.platform.registry.models import Lesion, Scan
 from covidlit.scans.lesion_labels import LabelError
 
@@ -41,42 +42,49 @@ class Effect(NamedTuple):
     beside: int
 
 
-def draft_of(scan: Scan, user: User) -> Correction | None:
-    """The draft of a person for a scan."""
+def draft_of(scan: Scan, disease: str, user: User) -> Correction | None:
+    """The draft of a person for a scan and a disease."""
     rows = Correction.objects.select_related("corrects", "scan__patient__centre")
-    return rows.filter(scan=scan, by=user, saved_at__isnull=True).first()
+    return rows.filter(scan=scan, disease=disease, by=user, saved_at__isnull=True).first()
 
 
-def waiting_for(scan: Scan) -> Correction | None:
-    """The correction of a scan that is saved, and not measured yet."""
+def waiting_for(scan: Scan, disease: str) -> Correction | None:
+    """The correction of a scan for a disease that is saved, and not measured yet."""
     rows = Correction.objects.select_related("job", "by")
-    return rows.filter(scan=scan, saved_at__isnull=False, labelling__isnull=True).first()
+    own = rows.filter(scan=scan, disease=disease, saved_at__isnull=False)
+    return own.filter(labelling__isnull=True).first()
 
 
-def begin(scan: Scan, user: User) -> Correction:
-    """The person's draft for a scan: the one that is there, or a new one on the newest version.
+def begin(scan: Scan, disease: str, user: User) -> Correction:
+    """The person's draft: the one that is there, or a new one on the newest version.
+
+    Args:
+        scan: that he may correct for the disease.
+        disease: name of it.
+        user: the person.
 
     Raises:
         CorrectionRefused: the scan has not been measured, or a correction of it is being.
     """
-    if (known := draft_of(scan, user)) is not None:
+    if (known := draft_of(scan, disease, user)) is not None:
         return known
-    newest = scan.labellings.first()
+    newest = newest_labelling(scan, disease)
     if newest is None:
         raise CorrectionRefused(
             "it has not been measured yet.", where=f"scan {scan.scan_id}", fix="wait for that."
         )
-    if (other := waiting_for(scan)) is not None:
+    if (other := waiting_for(scan, disease)) is not None:
         raise CorrectionRefused(
             f"a correction by {other.by} is saved and not measured yet.",
             where=f"scan {scan.scan_id}", fix="begin when it is.",
         )  # fmt: skip
     try:
         with transaction.atomic():
-            found = Correction.objects.create(scan=scan, corrects=newest, by=user)
+            found = Correction.objects.create(scan=scan, disease=disease, corrects=newest, by=user)
             _note(found, "began to correct")
     except IntegrityError:  # in another window, in the meantime
-        return Correction.objects.get(scan=scan, by=user, saved_at__isnull=True)
+        own = Correction.objects.filter(scan=scan, disease=disease, by=user)
+        return own.get(saved_at__isnull=True)
     return found
 
 
@@ -214,13 +222,15 @@ def _draft(rows: QuerySet[Correction], correction: Correction) -> Correction:
 
 
 def next_number(correction: Correction, least: int = 1) -> int:
-    """A number that no lesion has, of any version of the scan or of the draft.
+    """A number that no lesion has, of any version of the scan for the disease or of the draft.
 
     Args:
         correction: a draft.
         least: it is larger.
     """
-    known = Lesion.objects.filter(labelling__scan=correction.scan_id).aggregate(n=Max("number"))
+    known = Lesion.objects.filter(
+        labelling__scan=correction.scan_id, labelling__disease=correction.disease
+    ).aggregate(n=Max("number"))
     own = correction.edits.aggregate(n=Max("lesion"))
     return max(least, known["n"] or 0, own["n"] or 0) + 1
 

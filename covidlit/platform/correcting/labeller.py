@@ -13,6 +13,7 @@ from covidlit.dicom.out import Algorithm
 from covidlit.lesions.report import CorrectionMade
 from covidlit.platform.correcting.labels import labels_of
 from covidlit.platform.correcting.models import Correction
+from covidlit.platform.diseases.disease import Disease
 from covidlit.platform.registry.models import Patient
 from covidlit.quantify.labeller import Labeller
 from covidlit.scans.lesion_labels import LesionLabels
@@ -25,14 +26,19 @@ CORRECTED = ", corrected"
 """Behind what labelled the scan first."""
 
 
-def corrections_of(patient: Patient, also: Correction | None = None) -> dict[str, Correction]:
-    """The correction that each scan of a patient is shown with, by scan_id.
+def corrections_of(
+    patient: Patient, disease: Disease, also: Correction | None = None
+) -> dict[str, Correction]:
+    """The correction that each scan of a patient is shown with for a disease, by scan_id.
 
     Args:
         patient: whose scans.
+        disease: whose lesions were corrected.
         also: one that is saved and not measured yet; others like it wait for jobs of their own.
     """
-    known = Correction.objects.filter(scan__patient=patient, labelling__isnull=False)
+    known = Correction.objects.filter(
+        scan__patient=patient, disease=disease.name, labelling__isnull=False
+    )
     rows = known.select_related("scan", "corrects", "labelling", "by").order_by(
         "labelling__version"
     )
@@ -40,9 +46,13 @@ def corrections_of(patient: Patient, also: Correction | None = None) -> dict[str
     return found if also is None else {**found, also.scan.scan_id: also}
 
 
-def corrections_made(patient: Patient, also: Correction | None = None) -> list[CorrectionMade]:
+def corrections_made(
+    patient: Patient, disease: Disease, also: Correction | None = None
+) -> list[CorrectionMade]:
     """What people have corrected in a patient's scans, for the report; arguments as above."""
-    own = Correction.objects.filter(scan__patient=patient, saved_at__isnull=False)
+    own = Correction.objects.filter(
+        scan__patient=patient, disease=disease.name, saved_at__isnull=False
+    )
     known = Q(labelling__isnull=False) | Q(pk=also.pk if also else None)
     rows = own.filter(known).select_related("scan", "by").prefetch_related("edits")
     found = []

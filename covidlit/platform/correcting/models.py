@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from covidlit.lesions.edits import EditKind, LabelEdit
 from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.scoped import ScopedQuerySet
+from covidlit.platform.diseases.disease import LARGEST_NAME
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.registry.models import Labelling, Scan
 from covidlit.scans.lesion_labels import LESION_CLASSES
@@ -22,8 +24,10 @@ class Correction(models.Model):
     """
 
     to_patient: ClassVar[str] = "scan__patient"
+    to_disease: ClassVar[str] = "disease"
 
     scan = models.ForeignKey(Scan, models.PROTECT, related_name="corrections")
+    disease = models.CharField(max_length=LARGEST_NAME, help_text="of what it corrects")
     corrects = models.ForeignKey(Labelling, models.PROTECT, related_name="corrections")
     by = models.ForeignKey(User, models.PROTECT, related_name="corrections")
     made_at = models.DateTimeField(auto_now_add=True)
@@ -40,7 +44,7 @@ class Correction(models.Model):
         ordering = ("scan", "made_at")
         constraints = (
             models.UniqueConstraint(
-                fields=("scan", "by"), condition=Q(saved_at__isnull=True),
+                fields=("scan", "disease", "by"), condition=Q(saved_at__isnull=True),
                 name="one_draft_of_a_person",
             ),
             models.UniqueConstraint(
@@ -57,6 +61,7 @@ class Edit(models.Model):
     """One edit of a correction: by its author, of one lesion; see `LabelEdit`."""
 
     to_patient: ClassVar[str] = "correction__scan__patient"
+    to_disease: ClassVar[str] = "correction__disease"
 
     correction = models.ForeignKey(Correction, models.CASCADE, related_name="edits")
     number = models.PositiveIntegerField(help_text="1 is applied first")
@@ -94,7 +99,9 @@ class Edit(models.Model):
     def in_words(self) -> str:
         """What it does, for people."""
         kind = EditKind(self.kind)
-        name = LESION_CLASSES.get(self.class_value or 0, "").replace("_", " ")
+        name = LESION_CLASSES.get(self.class_value or 0, "")
+        own = settings.FOLDER.diseases.get(self.correction.disease)
+        name = name.replace("_", " ") if own is None else own.words_of(name)
         words = {
             EditKind.NEW: f"new lesion {self.lesion} of {name}",
             EditKind.REPLACE: f"contour of lesion {self.lesion} replaced",

@@ -6,8 +6,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from covidlit.lesions.edits import EditedLabels, EditKind, LabelEdit, touched
-from covidlit.platform.accounts.models import StudyGroup, User
-from covidlit.platform.accounts.places import group_within
+from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.correcting.drafts import (
@@ -22,7 +21,8 @@ from covidlit.platform.correcting.labels import classes_of, planes_of
 from covidlit.platform.correcting.models import Correction, Edit
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.queue import enqueue
-from covidlit.platform.registry.models import Labelling, Patient, Scan
+from covidlit.platform.registry.followed import group_following, newest_labelling
+from covidlit.platform.registry.models import Labelling
 from covidlit.scans.lesion_labels import LabelError
 
 KIND = "correct"
@@ -100,7 +100,7 @@ def renew(correction: Correction) -> list[Edit]:
     """
     while True:  # until no other window was faster
         seen = as_it_is(correction)
-        newest, rows = _newest(seen.scan), list(seen.edits.all())
+        newest, rows = _newest(seen), list(seen.edits.all())
         if newest.pk != seen.corrects_id:
             _apply(rows, seen, newest)
         left_out = [row for row in rows if row.left_out]
@@ -163,20 +163,21 @@ def _otherwise(edits: list[LabelEdit], before: Labelling, after: Labelling) -> s
     return found
 
 
-def _newest(scan: Scan) -> Labelling:
-    found = scan.labellings.first()
+def _newest(own: Correction) -> Labelling:
+    found = newest_labelling(own.scan, own.disease)
     assert found is not None  # a draft is of a version
     return found
 
 
 def _check_newest(own: Correction) -> None:
-    if _newest(own.scan).pk != own.corrects_id or waiting_for(own.scan) is not None:
+    waiting = waiting_for(own.scan, own.disease)
+    if _newest(own).pk != own.corrects_id or waiting is not None:
         raise _newer(own)
 
 
 def _newer(correction: Correction) -> NewerVersion:
-    waiting = waiting_for(correction.scan)
-    newest = _newest(correction.scan)
+    waiting = waiting_for(correction.scan, correction.disease)
+    newest = _newest(correction)
     by = waiting.by if waiting else newest.corrected_by or newest.labelled_by
     became = f"corrected by {by} and is being measured" if waiting else f"followed by one of {by}"
     return NewerVersion(
@@ -203,20 +204,15 @@ def _stuck(correction: Correction) -> Correction:
 def _measured(own: Correction, user: User) -> Job:
     """Give a saved correction to the workers."""
     patient = own.scan.patient
-    own.job = enqueue(KIND, user, patient.centre, _group(patient, user), correction=own.pk)
-    own.save(update_fields=["job"])
-    return own.job
-
-
-def _group(patient: Patient, user: User) -> StudyGroup:
-    """A study group of the patient in which the person may correct."""
-    found = group_within(user, Right.CORRECT, patient.centre, patient.study_groups.all())
-    if found is None:
+    group = group_following(patient, own.disease, user, Right.CORRECT)
+    if group is None:
         raise CorrectionRefused(
-            "you may not correct it any more, or its patient is in no study group.",
+            "you may not correct it any more, or no study group of its patient follows this.",
             where="scan", fix="ask an administrator.",
         )  # fmt: skip
-    return found
+    own.job = enqueue(KIND, user, patient.centre, group, correction=own.pk)
+    own.save(update_fields=["job"])
+    return own.job
 
 
 def _note(

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from covidlit.errors import CovidlitError
@@ -21,6 +22,8 @@ from covidlit.platform.correcting.desk import address_of, desk_of
 from covidlit.platform.correcting.drafts import Effect, draft_of, waiting_for
 from covidlit.platform.correcting.labels import VALUE_OF, slice_of
 from covidlit.platform.correcting.models import Correction
+from covidlit.platform.diseases.disease import Disease
+from covidlit.platform.registry.followed import chosen, diseases_seen, newest_labelling
 from covidlit.platform.registry.models import Scan
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.slices import picture_of, volume_of
@@ -31,29 +34,29 @@ from covidlit.scans.lesion_labels import LabelError
 @page(Right.CORRECT)
 def correct(request: HttpRequest, pk: int) -> HttpResponse:
     """The person's draft of a scan: a slice to draw on, what may be done, and the edits so far."""
-    scan = _scan(request, pk)
+    scan, disease = _asked_for(request, pk)
     looked_at(request, f"scan {scan.scan_id}", scan.patient)
-    return render(request, "correct.html", desk_of(scan, person(request), request.GET))
+    return render(request, "correct.html", desk_of(scan, disease, person(request), request.GET))
 
 
 @require_POST
 @page(Right.CORRECT)
 def begin(request: HttpRequest, pk: int) -> HttpResponse:
     """Begin a draft on the newest version."""
-    scan = _scan(request, pk)
+    scan, disease = _asked_for(request, pk)
     try:
-        drafts.begin(scan, person(request))
+        drafts.begin(scan, disease.name, person(request))
     except CovidlitError as error:
         messages.error(request, str(error))
-    return redirect("correct", pk=scan.pk)
+    return redirect(address_of(scan, disease, {}))
 
 
 @require_GET
 @page(Right.CORRECT)
 def draft_slice(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     """A slice as the person's draft has it."""
-    scan = _scan(request, pk)
-    draft = draft_of(scan, person(request))
+    scan, disease = _asked_for(request, pk)
+    draft = draft_of(scan, disease.name, person(request))
     if draft is None or index >= scan.n_slices:
         raise Http404
     looked_at(request, f"scan {scan.scan_id}", scan.patient)
@@ -64,21 +67,21 @@ def draft_slice(request: HttpRequest, pk: int, index: int) -> HttpResponse:
 @page(Right.CORRECT)
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """One edit more; refused with its reason (400) where it cannot be."""
-    scan = _scan(request, pk)
-    draft = draft_of(scan, person(request))
+    scan, disease = _asked_for(request, pk)
+    draft = draft_of(scan, disease.name, person(request))
     if draft is None:
-        return _refused(request, scan, "There is no draft: begin one first.")
+        return _refused(request, scan, disease, "There is no draft: begin one first.")
     try:
-        row, effect = drafts.add_edit(draft, **_asked(request, scan))
+        row, effect = drafts.add_edit(draft, **_asked(request, scan, disease))
     except CovidlitError as error:
-        return _refused(request, scan, str(error))
+        return _refused(request, scan, disease, str(error))
     said = f"{row.in_words.capitalize()}. {_in_words(effect)}".strip()
     messages.success(request, said)
     # What was drawn as new goes on as the same lesion on the next slice.
     following = {EditKind.NEW: {"lesion": row.lesion, "kind": EditKind.ADD.value}}
     gone = {EditKind.REMOVE: {"lesion": ""}}
     kind = EditKind(row.kind)
-    return redirect(address_of(scan, request.POST, **(following | gone).get(kind, {})))
+    return redirect(address_of(scan, disease, request.POST, **(following | gone).get(kind, {})))
 
 
 @require_POST
@@ -113,18 +116,18 @@ def renew(request: HttpRequest, pk: int) -> HttpResponse:
 @page(Right.CORRECT)
 def save(request: HttpRequest, pk: int) -> HttpResponse:
     """Save the draft; where another version came first it stays, and one is told (409)."""
-    scan = _scan(request, pk)
-    draft = draft_of(scan, person(request))
+    scan, disease = _asked_for(request, pk)
+    draft = draft_of(scan, disease.name, person(request))
     if draft is None:
-        return _refused(request, scan, "There is no draft: begin one first.")
+        return _refused(request, scan, disease, "There is no draft: begin one first.")
     try:
         saving.save(draft)
     except saving.NewerVersion as error:
-        return _refused(request, scan, str(error), status=409)
+        return _refused(request, scan, disease, str(error), status=409)
     except CovidlitError as error:
-        return _refused(request, scan, str(error))
+        return _refused(request, scan, disease, str(error))
     messages.success(request, "Saved. It is measured now, and becomes the next version then.")
-    return redirect("scan", pk=scan.pk)
+    return redirect(_page_of(scan, disease))
 
 
 @require_POST
@@ -145,8 +148,9 @@ def reopen(request: HttpRequest, pk: int) -> HttpResponse:
 @page(Right.VIEW)
 def state(request: HttpRequest, pk: int) -> JsonResponse:
     """How far the measurement of a saved correction is; the newest version of the scan."""
-    scan = one_seen_by(Scan.objects.all(), person(request), Right.VIEW, pk=pk)
-    waiting, newest = waiting_for(scan), scan.labellings.first()
+    scan, disease = _asked_for(request, pk, Right.VIEW)
+    waiting = waiting_for(scan, disease.name)
+    newest = newest_labelling(scan, disease.name)
     return JsonResponse(
         {
             "version": newest.version if newest else None,
@@ -156,12 +160,19 @@ def state(request: HttpRequest, pk: int) -> JsonResponse:
     )
 
 
-def _scan(request: HttpRequest, pk: int) -> Scan:
+def _asked_for(request: HttpRequest, pk: int, right: Right = Right.CORRECT) -> tuple[Scan, Disease]:
+    """The scan, and the disease of `?disease=`, or else the first for which one has the right."""
     rows = Scan.objects.select_related("patient__centre")
-    return one_seen_by(rows, person(request), Right.CORRECT, pk=pk)
+    scan = one_seen_by(rows, person(request), right, pk=pk)
+    among = diseases_seen(person(request), right, scan.patient)
+    return scan, chosen(request.GET.get("disease", ""), among)
 
 
-def _asked(request: HttpRequest, scan: Scan) -> dict[str, Any]:
+def _page_of(scan: Scan, disease: Disease) -> str:
+    return f"{reverse('scan', kwargs={'pk': scan.pk})}?disease={disease.name}"
+
+
+def _asked(request: HttpRequest, scan: Scan, disease: Disease) -> dict[str, Any]:
     """What a form asks for, checked.
 
     Raises:
@@ -182,8 +193,11 @@ def _asked(request: HttpRequest, scan: Scan) -> dict[str, Any]:
         found["contour"] = contour_of(sent.get("points", ""), volume.shape, volume.spacing)
     if kind in (EditKind.NEW, EditKind.RECLASSIFY):
         found["class_value"] = VALUE_OF.get(sent.get("class", ""), -1)
-        if found["class_value"] < 0:
-            raise LabelError("choose one of the list.", where="class")
+        if found["class_value"] not in disease.values:
+            raise LabelError(
+                f"it is no class of {disease.wording.lesions}.", where="class",
+                fix=f"choose one of {', '.join(disease.classes)}.",
+            )  # fmt: skip
     if leaves := sent.get("leaves", ""):
         if leaves not in ("lung", "background"):
             raise LabelError("choose one of the list.", where="what it leaves")
@@ -208,10 +222,12 @@ def _in_words(effect: Effect | None) -> str:
     return " ".join(said)
 
 
-def _refused(request: HttpRequest, scan: Scan, why: str, status: int = 400) -> HttpResponse:
+def _refused(
+    request: HttpRequest, scan: Scan, disease: Disease, why: str, status: int = 400
+) -> HttpResponse:
     """The page again, with the reason and what was entered."""
     messages.error(request, why)
-    desk = desk_of(scan, person(request), request.POST)
+    desk = desk_of(scan, disease, person(request), request.POST)
     return render(request, "correct.html", desk, status=status)
 
 
@@ -219,24 +235,24 @@ def _done(
     request: HttpRequest, pk: int, do: Callable[[Correction], None], to: str = "correct"
 ) -> HttpResponse:
     """Do something with the person's draft, where there is one."""
-    scan = _scan(request, pk)
-    draft = draft_of(scan, person(request))
+    scan, disease = _asked_for(request, pk)
+    draft = draft_of(scan, disease.name, person(request))
     try:
         if draft is not None:
             do(draft)
     except CovidlitError as error:
         messages.error(request, str(error))
     if to == "correct":
-        return redirect(address_of(scan, request.POST))
-    return redirect(to, pk=scan.pk)
+        return redirect(address_of(scan, disease, request.POST))
+    return redirect(_page_of(scan, disease))
 
 
 def _mend(request: HttpRequest, pk: int, do: Callable[[Correction, Any], None]) -> HttpResponse:
-    scan = _scan(request, pk)
-    waiting = waiting_for(scan)
+    scan, disease = _asked_for(request, pk)
+    waiting = waiting_for(scan, disease.name)
     try:
         if waiting is not None:
             do(waiting, person(request))
     except CovidlitError as error:
         messages.error(request, str(error))
-    return redirect("scan", pk=scan.pk)
+    return redirect(_page_of(scan, disease))

@@ -49,21 +49,21 @@ def files_of(series: StoredSeries) -> Path:
 
 
 def look_into(scan: Scan) -> None:
-    """Read the headers of a scan and of the objects of its newest labelling into rows.
+    """Read the headers of a scan and of the objects of its newest labellings into rows.
 
     Files without the UIDs that lead to them are left out; done again it is as done once.
     """
-    labelling = scan.labellings.first()
+    labellings = list(scan.labellings.order_by("version"))
     found = _series_in(source_files(scan), scan, None)
-    if labelling is not None:
-        found += _series_in(settings.FOLDER.results / labelling.folder / OBJECTS, scan, labelling)
+    for each in {each.disease: each for each in labellings}.values():
+        found += _series_in(settings.FOLDER.results / each.folder / OBJECTS, scan, each)
     with transaction.atomic():
         # One after the other: the row of the scan is locked until the transaction is over.
         if not Scan.objects.select_for_update().filter(pk=scan.pk).exists():
             return
         StoredSeries.objects.filter(scan=scan).delete()
         StoredSeries.objects.bulk_create(found)
-        newest = labelling.pk if labelling is not None else 0
+        newest = labellings[-1].pk if labellings else 0
         Indexed.objects.update_or_create(scan=scan, defaults={"newest": newest})
 
 

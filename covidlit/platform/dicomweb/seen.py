@@ -14,7 +14,7 @@ from covidlit.platform.api.authenticate import Caller
 from covidlit.platform.dicomweb.deidentify import Stranger, shown_uid, stranger
 from covidlit.platform.dicomweb.index import files_of, look_into_new
 from covidlit.platform.dicomweb.models import Instance, StoredSeries
-from covidlit.platform.registry.models import Patient
+from covidlit.platform.registry.models import Labelling, Patient
 from covidlit.platform.viewing.seen import looked_at, noted
 
 
@@ -49,6 +49,9 @@ def series_seen(caller: Caller) -> ScopedQuerySet[StoredSeries]:
     """
     look_into_new()
     rows = StoredSeries.objects.seen_by(caller.user, Right.VIEW)
+    # Results are those of a disease, which not everybody sees who sees the scan.
+    results = Labelling.objects.seen_by(caller.user, Right.VIEW).filter(pk=OuterRef("labelling_id"))
+    rows = rows.filter(Q(labelling__isnull=True) | Exists(results))
     if Right.IDENTIFY in caller.rights():
         known = Patient.objects.seen_by(caller.user, Right.IDENTIFY)
         rows = rows.annotate(identified=Exists(known.filter(pk=OuterRef("scan__patient_id"))))

@@ -21,7 +21,6 @@ from covidlit.cohort.manifest import write_manifest
 from covidlit.errors import CovidlitError
 from covidlit.files import atomic_path
 from covidlit.lesions.label_files import write_labels
-from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.correcting.labels import planes_of
@@ -41,10 +40,14 @@ IMAGES, LABELS, MANIFEST = "images", "labels", "manifest.csv"
 
 
 def corrected(export: Export) -> list[Labelling]:
-    """The newest labelling of each scan, where a person has made it and the owner may export it."""
+    """The newest labelling of each scan, where a person has made it and the owner may export it.
+
+    Of the disease that the study group follows.
+    """
     rows = Labelling.objects.seen_by(export.owner, Right.EXPORT).filter(
-        scan__patient__centre=export.centre, scan__patient__study_groups=export.study_group
-    )
+        scan__patient__centre=export.centre, scan__patient__study_groups=export.study_group,
+        disease=export.study_group.disease,
+    )  # fmt: skip
     newest: dict[int, Labelling] = {}
     for row in rows.select_related("scan__patient__centre", "corrected_by").order_by("version"):
         newest[row.scan_id] = row
@@ -72,7 +75,7 @@ def export(job: Job, say: Say) -> None:
             fix="have somebody ask who may.",
         )  # fmt: skip
     rows = corrected(own)
-    table = _manifest(rows, own.owner) if rows else pd.DataFrame()
+    table = _manifest(rows, own) if rows else pd.DataFrame()
     if table.empty:
         raise CovidlitError(
             "no scan is corrected there yet, or graders have excluded all that are.",
@@ -97,17 +100,19 @@ def export(job: Job, say: Say) -> None:
         record(
             own.owner, "exported a training set", str(own), own.centre.name,
             {"study_group": own.study_group.name,
+             "disease": own.study_group.disease,
              "scans": [f"{row.scan.scan_id}, version {row.version}" for row in rows]},
         )  # fmt: skip
 
 
-def _manifest(rows: Sequence[Labelling], owner: User) -> pd.DataFrame:
+def _manifest(rows: Sequence[Labelling], export: Export) -> pd.DataFrame:
     """The manifest of the scans with their grades, and who has corrected what and when.
 
     Scans that a grader has excluded are not in it.
     """
-    hidden = set(hidden_from(owner).values_list("pk", flat=True))
-    table = manifest_of(standings([row.scan for row in rows]), hidden=hidden)
+    disease = export.study_group.disease
+    hidden = set(hidden_from(export.owner, disease).values_list("pk", flat=True))
+    table = manifest_of(standings([row.scan for row in rows], disease), hidden=hidden)
     table = table.assign(
         path=[f"{IMAGES}/{scan_id}.nii.gz" for scan_id in table["scan_id"]],
         labelled_by=[row.labelled_by for row in rows],

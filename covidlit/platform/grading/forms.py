@@ -127,6 +127,6 @@ def form_of(data: Any, user: User, standing: Standing, level: Level) -> GradeFor
         level: on which.
     """
     before = standing.first if level == Level.FIRST else standing.last
-    if hidden_from(user).filter(pk=standing.scan.pk).exists():
+    if hidden_from(user, standing.disease).filter(pk=standing.scan.pk).exists():
         before = None
     return GradeForm(data, Seen.of(standing), before, may_confirm=level == Level.SECOND)

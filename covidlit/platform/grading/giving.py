@@ -83,15 +83,16 @@ def levels_open_to(user: User, standing: Standing) -> list[Level]:
         for level in Level
         if level.right in user.rights_anywhere()
         and not refusal(standing, user, level)
-        and own.seen_by(user, level.right).exists()
+        and own.seen_by(user, level.right, standing.disease).exists()
     ]
 
 
-def give(scan: Scan, user: User, level: Level, seen: Seen, said: Judgement) -> Grade:
+def give(scan: Scan, disease: str, user: User, level: Level, seen: Seen, said: Judgement) -> Grade:
     """Add a grade; said twice by the same click it is one.
 
     Args:
         scan: that the person may grade.
+        disease: name of the one that it is graded for.
         user: the grader.
         level: of him.
         seen: on what he decided.
@@ -103,13 +104,13 @@ def give(scan: Scan, user: User, level: Level, seen: Seen, said: Judgement) -> G
     """
     try:
         with transaction.atomic():
-            return _add(scan, user, level, seen, said)
+            return _add(scan, disease, user, level, seen, said)
     except IntegrityError as error:  # of two at a time the unique number lets one through
-        raise _overtaken(seen, standing_of(scan)) from error
+        raise _overtaken(seen, standing_of(scan, disease)) from error
 
 
-def _add(scan: Scan, user: User, level: Level, seen: Seen, said: Judgement) -> Grade:
-    standing = standing_of(scan)
+def _add(scan: Scan, disease: str, user: User, level: Level, seen: Seen, said: Judgement) -> Grade:
+    standing = standing_of(scan, disease)
     last = standing.last
     if last is not None and last.number == seen.number + 1 and _is(last, user, level, seen, said):
         return last
@@ -118,13 +119,14 @@ def _add(scan: Scan, user: User, level: Level, seen: Seen, said: Judgement) -> G
     if why := refusal(standing, user, level):
         raise GradeRefused(why, where=str(scan), fix="grade another one.")
     grade = Grade.objects.create(
-        scan=scan, number=seen.number + 1, level=level, grader=user, labelling=standing.newest,
-        is_excluded=bool(said.reason), **said._asdict(),
+        scan=scan, disease=disease, number=seen.number + 1, level=level, grader=user,
+        labelling=standing.newest, is_excluded=bool(said.reason), **said._asdict(),
     )  # fmt: skip
-    Claim.objects.filter(scan=scan, level=level).delete()
+    Claim.objects.filter(scan=scan, disease=disease, level=level).delete()
     record(
         user, f"graded as the {level.label}", f"scan {scan.scan_id}", scan.patient.centre.name,
-        {"number": grade.number, "version": seen.version, "grade": grade.in_words},
+        {"disease": disease, "number": grade.number, "version": seen.version,
+         "grade": grade.in_words},
     )  # fmt: skip
     return grade
 
@@ -147,7 +149,7 @@ def _overtaken(seen: Seen, standing: Standing) -> Overtaken:
     )
 
 
-def claim(scan: Scan, user: User, level: Level) -> Claim | None:
+def claim(scan: Scan, disease: str, user: User, level: Level) -> Claim | None:
     """Take a scan for a while, so that others are given another one.
 
     Returns:
@@ -156,11 +158,11 @@ def claim(scan: Scan, user: User, level: Level) -> Claim | None:
     now = timezone.now()
     until = now + timedelta(minutes=settings.FOLDER.settings.grading.claim_minutes)
     with transaction.atomic():
-        own = Claim.objects.filter(scan=scan, level=level)
+        own = Claim.objects.filter(scan=scan, disease=disease, level=level)
         free = own.filter(Q(grader=user) | Q(until__lte=now))
         if free.update(grader=user, until=until):
             return None
         found, _ = own.select_related("grader").get_or_create(
-            scan=scan, level=level, defaults={"grader": user, "until": until}
+            scan=scan, disease=disease, level=level, defaults={"grader": user, "until": until}
         )
     return None if found.grader_id == user.pk else found

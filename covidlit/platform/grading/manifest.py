@@ -20,7 +20,7 @@ from covidlit.platform.grading.models import Grade
 from covidlit.platform.grading.standing import Standing, standings
 from covidlit.platform.grading.waiting import hidden_from
 from covidlit.platform.registry.files import DICOM
-from covidlit.platform.registry.models import Scan
+from covidlit.platform.registry.models import Patient, Scan
 from covidlit.tables import check_own_table
 
 COLUMNS = (
@@ -75,42 +75,47 @@ def manifest_of(
     return table
 
 
-def manifest_for(user: User) -> pd.DataFrame:
-    """The manifest of the scans that a person may export; it is in the audit trail.
+def manifest_for(user: User, disease: str) -> pd.DataFrame:
+    """The manifest of a disease's scans that a person may export; it is in the audit trail.
 
     Raises:
         ManifestError: see `manifest_of`.
     """
-    scans = Scan.objects.seen_by(user, Right.EXPORT).select_related("patient__centre")
-    hidden = set(hidden_from(user).values_list("pk", flat=True))
-    table = manifest_of(standings(scans), hidden=hidden)
-    _note(user, table)
+    scans = Scan.objects.seen_by(user, Right.EXPORT, disease).select_related("patient__centre")
+    hidden = set(hidden_from(user, disease).values_list("pk", flat=True))
+    table = manifest_of(standings(scans, disease), hidden=hidden)
+    _note(user, table, disease)
     return table
 
 
-def write_graded_manifest(root: Path, out: Path) -> tuple[Path, int]:
-    """Write the manifest of all scans, over nothing but an earlier one; its path and scans.
+def write_graded_manifest(root: Path, out: Path, disease: str) -> tuple[Path, int]:
+    """Write the manifest of all scans of a disease, over an earlier one at most; path and scans.
 
     Args:
         root: the platform's folder of scans.
         out: `.csv` or `.parquet`.
+        disease: name of it; scans of patients whom a study group follows for it.
 
     Raises:
         CovidlitError: it cannot be written there, or there is no scan.
     """
     check_own_table(out, COLUMNS[:-1], "covidlit platform export-manifest")
-    table = manifest_of(standings(Scan.objects.select_related("patient__centre")), root)
+    members = Patient.objects.filter(study_groups__disease=disease)
+    scans = Scan.objects.filter(patient__in=members).select_related("patient__centre")
+    table = manifest_of(standings(scans, disease), root)
     if table.empty:
-        raise CovidlitError("there is no scan yet.", where=root, fix="upload some first.")
+        raise CovidlitError(
+            f"there is no scan of {disease} yet.", where=root, fix="upload some first."
+        )
     with transaction.atomic():
-        _note(None, table)
+        _note(None, table, disease)
         path = write_manifest(table, out)
     return path, len(table)
 
 
-def _note(who: User | None, table: pd.DataFrame) -> None:
+def _note(who: User | None, table: pd.DataFrame, disease: str) -> None:
     for centre, n in sorted(Counter(table["centre"]).items()):
-        record(who, "exported", f"manifest of {n} scans", centre)
+        record(who, "exported", f"manifest of {n} scans", centre, {"disease": disease})
 
 
 def _graded(standing: Standing) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.db.models import Q
 from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import ScopedQuerySet
+from covidlit.platform.diseases.disease import LARGEST_NAME
 from covidlit.platform.registry.models import Labelling, Scan
 
 
@@ -35,15 +36,20 @@ _LEVELS = [(level.value, level.label) for level in Level]
 
 
 class Grade(models.Model):
-    """What a person thinks of a scan; never changed, never removed (a trigger of the database).
+    """What a person thinks of a scan for a disease; never changed, never removed (by a trigger).
 
-    The `number` among the scan's grades is what two persons at a time cannot both have.
+    The `number` among the scan's grades for the disease is what two persons at a time cannot both
+    have.
     """
 
     to_patient: ClassVar[str] = "scan__patient"
+    to_disease: ClassVar[str] = "disease"
 
     scan = models.ForeignKey(Scan, models.PROTECT, related_name="grades")
-    number = models.PositiveIntegerField(help_text="among the scan's grades, from 1")
+    disease = models.CharField(max_length=LARGEST_NAME, help_text="that it is graded for")
+    number = models.PositiveIntegerField(
+        help_text="among the scan's grades for the disease, from 1"
+    )
     level = models.PositiveSmallIntegerField(choices=_LEVELS)
     grader = models.ForeignKey(User, models.PROTECT, related_name="grades")
     made_at = models.DateTimeField(auto_now_add=True)
@@ -62,7 +68,9 @@ class Grade(models.Model):
     class Meta:
         ordering = ("scan", "number")
         constraints = (
-            models.UniqueConstraint(fields=("scan", "number"), name="one_grade_of_a_number"),
+            models.UniqueConstraint(
+                fields=("scan", "disease", "number"), name="one_grade_of_a_number"
+            ),
             models.CheckConstraint(condition=Q(level__in=[1, 2]), name="a_level_of_two"),
             models.CheckConstraint(
                 condition=Q(is_excluded=True, quality_grade="", class_name="", severity="")
@@ -88,36 +96,43 @@ class Grade(models.Model):
 
 
 class Turn(models.Model):
-    """Whose grade a scan waits for; without a row it waits for none.
+    """Whose grade a scan waits for, for a disease; without a row it waits for none.
 
     Follows from grades and labellings (`grading.turns`), so that a queue is found without those
     that are through.
     """
 
     to_patient: ClassVar[str] = "scan__patient"
+    to_disease: ClassVar[str] = "disease"
 
-    scan = models.OneToOneField(Scan, models.CASCADE, related_name="turn")
+    scan = models.ForeignKey(Scan, models.CASCADE, related_name="turns")
+    disease = models.CharField(max_length=LARGEST_NAME)
     level = models.PositiveSmallIntegerField(choices=_LEVELS)
     since = models.DateTimeField()
 
     objects = ScopedQuerySet.as_manager()
 
     class Meta:
-        indexes = (models.Index(fields=("level", "since", "scan")),)
+        indexes = (models.Index(fields=("disease", "level", "since", "scan")),)
+        constraints = (
+            models.UniqueConstraint(fields=("scan", "disease"), name="one_turn_of_a_scan"),
+        )
 
     def __str__(self) -> str:
         return f"{self.scan_id} waits for the {Level(self.level).label} grade"
 
 
 class Comparison(models.Model):
-    """The first grade of a scan that was verified, and the second's first answer to it.
+    """The first grade of a scan that was verified for a disease, and the second's first answer.
 
     What either changed later, having seen the other's, does not count: a row never changes.
     """
 
     to_patient: ClassVar[str] = "scan__patient"
+    to_disease: ClassVar[str] = "disease"
 
-    scan = models.OneToOneField(Scan, models.PROTECT, related_name="comparison")
+    scan = models.ForeignKey(Scan, models.PROTECT, related_name="comparisons")
+    disease = models.CharField(max_length=LARGEST_NAME)
     first = models.OneToOneField(Grade, models.PROTECT, related_name="+")
     second = models.OneToOneField(Grade, models.PROTECT, related_name="+")
     differs = models.BooleanField()
@@ -127,8 +142,11 @@ class Comparison(models.Model):
 
     class Meta:
         indexes = (
-            models.Index(fields=("-made_at", "-scan")),
-            models.Index(fields=("differs", "-made_at", "-scan")),
+            models.Index(fields=("disease", "-made_at", "-scan")),
+            models.Index(fields=("disease", "differs", "-made_at", "-scan")),
+        )
+        constraints = (
+            models.UniqueConstraint(fields=("scan", "disease"), name="one_comparison_of_a_scan"),
         )
 
     def __str__(self) -> str:
@@ -142,8 +160,10 @@ class Claim(models.Model):
     """
 
     to_patient: ClassVar[str] = "scan__patient"
+    to_disease: ClassVar[str] = "disease"
 
     scan = models.ForeignKey(Scan, models.CASCADE, related_name="claims")
+    disease = models.CharField(max_length=LARGEST_NAME)
     level = models.PositiveSmallIntegerField(choices=_LEVELS)
     grader = models.ForeignKey(User, models.CASCADE)
     until = models.DateTimeField()
@@ -152,7 +172,9 @@ class Claim(models.Model):
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(fields=("scan", "level"), name="one_claim_of_a_level"),
+            models.UniqueConstraint(
+                fields=("scan", "disease", "level"), name="one_claim_of_a_level"
+            ),
         )
 
     def __str__(self) -> str:

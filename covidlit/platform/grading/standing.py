@@ -33,15 +33,17 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Standing:
-    """The grades of a scan, and what they make of it.
+    """The grades of a scan for a disease, and what they make of it.
 
     Args:
         scan: that is graded.
+        disease: name of it.
         grades: in their order.
-        newest: labelling of the scan; None where it is not measured yet.
+        newest: labelling of the scan for the disease; None where it is not measured yet.
     """
 
     scan: Scan
+    disease: str
     grades: tuple[Grade, ...]
     newest: Labelling | None
 
@@ -115,11 +117,11 @@ def compared(grades: Sequence[Grade]) -> tuple[Grade, Grade] | None:
     return None
 
 
-def standings(scans: QuerySet[Scan] | Sequence[Scan]) -> list[Standing]:
-    """Where scans stand, in their order; of a query of any number of them, in two more."""
+def standings(scans: QuerySet[Scan] | Sequence[Scan], disease: str) -> list[Standing]:
+    """Where scans stand for a disease, in their order; any number of them by two questions."""
     grades: dict[int, list[Grade]] = {}
     for grade in (
-        Grade.objects.filter(scan__in=scans)
+        Grade.objects.filter(scan__in=scans, disease=disease)
         .select_related("grader", "labelling")
         .defer("labelling__factors", "labelling__changes")
         .order_by("scan_id", "number")
@@ -127,14 +129,17 @@ def standings(scans: QuerySet[Scan] | Sequence[Scan]) -> list[Standing]:
         grades.setdefault(grade.scan_id, []).append(grade)
     newest: dict[int, Labelling] = {}
     for labelling in (
-        Labelling.objects.filter(scan__in=scans)
+        Labelling.objects.filter(scan__in=scans, disease=disease)
         .only("scan_id", "version", "labelled_by")
         .order_by("version")
     ):
         newest[labelling.scan_id] = labelling
-    return [Standing(scan, tuple(grades.get(scan.pk, ())), newest.get(scan.pk)) for scan in scans]
+    return [
+        Standing(scan, disease, tuple(grades.get(scan.pk, ())), newest.get(scan.pk))
+        for scan in scans
+    ]
 
 
-def standing_of(scan: Scan) -> Standing:
-    """Where a scan stands."""
-    return standings([scan])[0]
+def standing_of(scan: Scan, disease: str) -> Standing:
+    """Where a scan stands for a disease."""
+    return standings([scan], disease)[0]

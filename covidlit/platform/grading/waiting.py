@@ -17,21 +17,21 @@ from covidlit.platform.registry.models import Scan
 MOST_COUNTED = 1000
 
 
-def waiting(user: User, level: Level) -> ScopedQuerySet[Scan]:
-    """Scans that wait for a grade of a person, those that wait longest first.
+def waiting(user: User, level: Level, disease: str) -> ScopedQuerySet[Scan]:
+    """Scans that wait for a grade of a person for a disease, those that wait longest first.
 
     For the first: without a grade. For the second: whose last grade is a first one, or was given
     for other lesions than the newest; never what he graded as the first.
     """
     scans = (
-        Scan.objects.seen_by(user, level.right)
-        .filter(turn__level=level)
-        .annotate(waits_since=F("turn__since"))
+        Scan.objects.seen_by(user, level.right, disease)
+        .filter(turns__level=level, turns__disease=disease)
+        .annotate(waits_since=F("turns__since"))
         .order_by("waits_since", "pk")
     )
     if level == Level.FIRST:
         return scans
-    own = Grade.objects.filter(scan=OuterRef("pk"), level=Level.FIRST, grader=user)
+    own = Grade.objects.filter(scan=OuterRef("pk"), disease=disease, level=Level.FIRST, grader=user)
     return scans.filter(~Exists(own))
 
 
@@ -56,17 +56,17 @@ def counted(rows: QuerySet[Any]) -> Counted:
     return Counted(min(n, MOST_COUNTED), n <= MOST_COUNTED)
 
 
-def hidden_from(user: User) -> ScopedQuerySet[Scan]:
-    """Scans whose grades are kept from a person: he is to grade them as the second, and blind."""
+def hidden_from(user: User, disease: str) -> ScopedQuerySet[Scan]:
+    """Scans whose grades for a disease are kept from a person: the second, who is to be blind."""
     if not settings.FOLDER.settings.grading.blind:
         return Scan.objects.none()
-    mine = Grade.objects.filter(scan=OuterRef("pk"), grader=user)
-    return waiting(user, Level.SECOND).filter(~Exists(mine))
+    mine = Grade.objects.filter(scan=OuterRef("pk"), disease=disease, grader=user)
+    return waiting(user, Level.SECOND, disease).filter(~Exists(mine))
 
 
-def next_scan(user: User, level: Level, skipped: Collection[int]) -> Scan | None:
+def next_scan(user: User, level: Level, disease: str, skipped: Collection[int]) -> Scan | None:
     """The scan that waits longest, is not skipped, and that nobody else has open."""
     taken = Claim.objects.filter(
-        ~Q(grader=user), scan=OuterRef("pk"), level=level, until__gt=timezone.now()
+        ~Q(grader=user), scan=OuterRef("pk"), disease=disease, level=level, until__gt=timezone.now()
     )
-    return waiting(user, level).filter(~Exists(taken)).exclude(pk__in=skipped).first()
+    return waiting(user, level, disease).filter(~Exists(taken)).exclude(pk__in=skipped).first()

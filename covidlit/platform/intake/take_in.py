@@ -25,11 +25,10 @@ from covidlit.platform.intake.receiving import UploadRefused, folder_of, remove_
 from covidlit.platform.intake.storing import Found, store
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.process import Say
-from covidlit.platform.jobs.queue import enqueue
+from covidlit.platform.registry.measured import have_measured
 
 KEY_FILE = "pseudonyms.key"
 KIND = "take in"
-MEASURE = "measure"
 
 
 def take_in(job: Job, say: Say) -> None:
@@ -78,11 +77,8 @@ def take_in(job: Job, say: Say) -> None:
         upload.n_known = len(stored) - upload.n_taken
         upload.save(update_fields=["n_taken", "n_known"])
         patients = dict.fromkeys(each.scan.patient for each in stored)
-        for place, patient in enumerate(patients):
-            enqueue(
-                MEASURE, upload.owner, upload.centre, upload.study_group, place=place,
-                patient=patient.pk,
-            )  # fmt: skip
+        for turn, patient in enumerate(patients):
+            have_measured(patient, upload.owner, upload.study_group, place=turn)
         record(
             upload.owner, "took in", str(upload), str(upload.centre),
             {"new": upload.n_taken, "known": upload.n_known, "refused": len(refused)},

@@ -12,9 +12,12 @@ import numpy as np
 import pandas as pd
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Max
 
 from covidlit.platform.correcting.models import Correction
+from covidlit.platform.diseases.disease import Disease
 from covidlit.platform.registry.files import LABEL_PLANES, label_planes
+from covidlit.platform.registry.followed import newest_labelling
 from covidlit.platform.registry.models import Labelling, Lesion, Patient, Scan
 from covidlit.platform.sending.dicom_objects import keep_objects
 from covidlit.platform.viewing.planes import Planes, write_label_planes
@@ -29,7 +32,11 @@ _IDS = ("patient_id", "scan_id", "lesion_id")
 
 
 def bring(
-    patient: Patient, results: Results, folder: Path, corrections: Mapping[str, Correction]
+    patient: Patient,
+    disease: Disease,
+    results: Results,
+    folder: Path,
+    corrections: Mapping[str, Correction],
 ) -> None:
     """Keep the factors and lesions of a patient's scans, each as its next version if it is new.
 
@@ -39,7 +46,8 @@ def bring(
     nothing.
 
     Args:
-        patient: whose scans were measured.
+        patient: whose scans were measured; nobody else brings any of them meanwhile.
+        disease: whose lesions they are.
         results: of `covidlit quantify`.
         folder: that it has written.
         corrections: those that labels are of, by scan_id.
@@ -50,7 +58,7 @@ def bring(
         factors = {name: value for name, value in row.items() if name not in _IDS}
         own = results.lesions[results.lesions["scan_id"] == scan.scan_id]
         changes = _plain(results.changes[results.changes["scan_after"] == scan.scan_id])
-        newest = scan.labellings.first()
+        newest = newest_labelling(scan, disease.name)
         name = str(labelled_by[scan.scan_id])
         correction = corrections.get(scan.scan_id)
         if (
@@ -62,13 +70,14 @@ def bring(
             if (newest.factors, newest.changes) != (factors, changes):
                 _follow(newest, factors, changes, own, folder / OBJECTS / scan.scan_id)
             continue
-        version = newest.version + 1 if newest is not None else 1
+        version = (scan.labellings.aggregate(last=Max("version"))["last"] or 0) + 1
         place = f"{patient.pseudonym}/{VERSIONS}/{scan.scan_id}/{version}"
         planes = _write_planes(folder / "labels", scan, settings.FOLDER.results / place)
         keep_objects(folder / OBJECTS / scan.scan_id, settings.FOLDER.results / place)
         with transaction.atomic():
             labelling = Labelling.objects.create(
                 scan=scan,
+                disease=disease.name,
                 version=version,
                 labelled_by=name,
                 corrected_by=correction.by if correction else None,

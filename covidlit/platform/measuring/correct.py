@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+
 from covidlit.errors import CovidlitError
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.correcting.models import Correction
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.process import Say
 from covidlit.platform.measuring.measure import measure_patient
-from covidlit.platform.registry.models import Scan
 
 
 def correct(job: Job, say: Say) -> None:
@@ -25,7 +26,7 @@ def correct(job: Job, say: Say) -> None:
         return
     scan = correction.scan
     may = job.owner is not None and (
-        Scan.objects.seen_by(job.owner, Right.CORRECT).filter(pk=scan.pk).exists()
+        Correction.objects.seen_by(job.owner, Right.CORRECT).filter(pk=correction.pk).exists()
     )
     if not may:
         raise CovidlitError(
@@ -33,7 +34,13 @@ def correct(job: Job, say: Say) -> None:
             where=f"correction of scan {scan.scan_id}",
             fix="have somebody who may open the scan and measure it again.",
         )
-    results = measure_patient(scan.patient, say, correction)
+    disease = settings.FOLDER.diseases.get(correction.disease)
+    if disease is None:
+        raise CovidlitError(
+            f"there is no disease {correction.disease!r} any more.",
+            where=f"correction of scan {scan.scan_id}", fix="put its file back, then try again.",
+        )  # fmt: skip
+    results = measure_patient(scan.patient, disease, say, correction)
     own = results.scans[results.scans["scan_id"] == scan.scan_id]
     if "ok" not in set(own["status"]):
         reason = "; ".join(own["reason"].dropna().astype(str)) or "the scan was not found."

@@ -16,13 +16,16 @@ from covidlit.platform.correcting.labeller import (
     corrections_of,
 )
 from covidlit.platform.correcting.models import Correction
+from covidlit.platform.diseases.disease import Disease
 from covidlit.platform.folder import remove_unfinished
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.process import Say
 from covidlit.platform.measuring.bring import bring
 from covidlit.platform.named_files import MASKS
 from covidlit.platform.registry.files import source_files
+from covidlit.platform.registry.followed import diseases_of
 from covidlit.platform.registry.models import Patient
+from covidlit.quantify.kept_classes import KeptClasses
 from covidlit.quantify.labeller import Labeller
 from covidlit.quantify.many import quantify
 from covidlit.quantify.masks import MaskLabeller
@@ -31,22 +34,37 @@ from covidlit.quantify.results import Results
 from covidlit.tables import write_table
 
 MANIFEST, QUANTIFIED = "manifest.csv", "quantified"
+_MEASURED = "measured"
+
+
+def measured_folder(patient: Patient, disease: Disease) -> Path:
+    """Where the results of `covidlit quantify` for a patient and a disease lie."""
+    own: Path = settings.FOLDER.results
+    return own / patient.pseudonym / _MEASURED / disease.name / QUANTIFIED
 
 
 def measure(job: Job, say: Say) -> None:
     """Label and measure the scans of a patient that are not yet, and what changed between them.
 
+    For a disease that no study group of the patient follows any more nothing is done.
+
     Raises:
         CovidlitError: see `measure_patient`.
     """
-    measure_patient(Patient.objects.get(pk=job.arguments["patient"]), say)
+    patient = Patient.objects.get(pk=job.arguments["patient"])
+    for disease in diseases_of(patient):
+        if disease.name == job.arguments["disease"]:
+            measure_patient(patient, disease, say)
 
 
-def measure_patient(patient: Patient, say: Say, also: Correction | None = None) -> Results:
-    """Label and measure a patient's scans; those that people have corrected as they have them.
+def measure_patient(
+    patient: Patient, disease: Disease, say: Say, also: Correction | None = None
+) -> Results:
+    """Label and measure a patient's scans for a disease; as people have corrected them for it.
 
     Args:
         patient: whose scans.
+        disease: whose lesions count; see `KeptClasses` for what becomes of the others.
         say: told how far it is.
         also: a correction that is saved, and becomes a version by this.
 
@@ -54,8 +72,10 @@ def measure_patient(patient: Patient, say: Say, also: Correction | None = None) 
         ConfigError: no model is set.
         CovidlitError: see `covidlit.quantify.many.quantify`.
     """
-    model = labeller_of(settings.FOLDER.settings.models.lesions)
-    out = settings.FOLDER.results / patient.pseudonym
+    models = settings.FOLDER.models_of(disease)
+    model = labeller_of(models.lesions)
+    place = measured_folder(patient, disease)
+    out = place.parent
     out.mkdir(parents=True, exist_ok=True)
     # Two jobs of a patient, of two uploads: the second finds what the first has done.
     with FileLock(out / ".lock"):
@@ -63,17 +83,21 @@ def measure_patient(patient: Patient, say: Say, also: Correction | None = None) 
         remove_unfinished(out)
         also = _still_waiting(also)
         manifest = _manifest(patient, out)
-        corrections = corrections_of(patient, also)
-        labeller = CorrectedLabeller(model, corrections)
-        severity = severity_model(patient, out)
-        place = out / QUANTIFIED
+        corrections = corrections_of(patient, disease, also)
+        labeller: Labeller = CorrectedLabeller(model, corrections)
+        if not disease.has_all_classes:
+            # Corrections too: a class may have been theirs when they were drawn.
+            labeller = KeptClasses(labeller, frozenset(disease.values), disease.name)
+        severity = severity_model(patient, models.severity, out)
         results = quantify(
             manifest, labeller, place, absent_as_empty=True, severity=severity,
-            corrections=corrections_made(patient, also),
+            corrections=corrections_made(patient, disease, also),
         )  # fmt: skip
         say("storing", 0.9)
-        bring(patient, results, place, corrections)
-        keep_scores(patient, finished(place).values())
+        # Versions are counted over all diseases of a patient, who may be measured for another now.
+        with FileLock(settings.FOLDER.results / patient.pseudonym / ".lock"):
+            bring(patient, disease, results, place, corrections)
+            keep_scores(patient, disease, finished(place).values())
     return results
 
 
@@ -90,7 +114,7 @@ def labeller_of(model: str) -> Labeller:
     """What labels new scans: a folder of masks, or a trained network.
 
     Args:
-        model: `[models] lesions` of `platform.toml`.
+        model: of the disease, or `[models] lesions` of `platform.toml`.
 
     Raises:
         ConfigError: none is set.

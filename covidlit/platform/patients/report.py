@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
@@ -12,7 +11,9 @@ from covidlit.lesions.report import DOCUMENT
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
-from covidlit.platform.measuring.measure import QUANTIFIED
+from covidlit.platform.diseases.disease import Disease
+from covidlit.platform.measuring.measure import measured_folder
+from covidlit.platform.registry.followed import chosen, diseases_seen
 from covidlit.platform.registry.models import Patient
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.quantify.reports import REPORTS
@@ -35,19 +36,23 @@ def report(request: HttpRequest, pseudonym: str) -> HttpResponse:
     found = one_seen_by(
         Patient.objects.select_related("centre"), person(request), Right.VIEW, pseudonym=pseudonym
     )
-    response = report_shown(request, found)
+    disease = chosen(
+        request.GET.get("disease", ""), diseases_seen(person(request), Right.VIEW, found)
+    )
+    response = report_shown(request, found, disease)
     if "download" in request.GET:
-        response["Content-Disposition"] = f'attachment; filename="{pseudonym}.html"'
+        name = f"{pseudonym}.{disease.name}.html"
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
 
-def report_shown(request: HttpRequest, patient: Patient) -> HttpResponse:
-    """The patient's page, which is in the audit trail as looked at.
+def report_shown(request: HttpRequest, patient: Patient, disease: Disease) -> HttpResponse:
+    """The patient's page of a disease, which is in the audit trail as looked at.
 
     Raises:
-        Http404: the patient is not measured yet.
+        Http404: the patient is not measured for it yet.
     """
-    path = report_path(patient)
+    path = report_path(patient, disease)
     if not path.is_file():
         raise Http404
     looked_at(request, f"report of {patient.pseudonym}", patient)
@@ -63,21 +68,19 @@ def report_pdf(request: HttpRequest, pseudonym: str) -> HttpResponse:
     found = one_seen_by(
         Patient.objects.select_related("centre"), person(request), Right.VIEW, pseudonym=pseudonym
     )
-    path = report_path(found, DOCUMENT)
+    disease = chosen(
+        request.GET.get("disease", ""), diseases_seen(person(request), Right.VIEW, found)
+    )
+    path = report_path(found, disease, DOCUMENT)
     if not path.is_file():
         raise Http404
     looked_at(request, f"report of {pseudonym} as PDF", found)
     response = HttpResponse(path.read_bytes(), content_type="application/pdf")
-    response["Content-Disposition"] = f'attachment; filename="{pseudonym}{DOCUMENT}"'
+    name = f"{pseudonym}.{disease.name}{DOCUMENT}"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
 
-def report_path(patient: Patient, ending: str = ".html") -> Path:
-    """Where the patient's report lies, once the patient is measured."""
-    return (
-        settings.FOLDER.results
-        / patient.pseudonym
-        / QUANTIFIED
-        / REPORTS
-        / f"{patient.pseudonym}{ending}"
-    )
+def report_path(patient: Patient, disease: Disease, ending: str = ".html") -> Path:
+    """Where the patient's report of a disease lies, once the patient is measured for it."""
+    return measured_folder(patient, disease) / REPORTS / f"{patient.pseudonym}{ending}"

@@ -11,7 +11,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET, require_POST
 
-from covidlit.cohort.factor_definitions import DEFINITIONS
 from covidlit.lesions.report import DOCUMENT
 from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
@@ -24,6 +23,12 @@ from covidlit.platform.grading.standing import standing_of, standings
 from covidlit.platform.grading.waiting import hidden_from
 from covidlit.platform.patients.report import report_path
 from covidlit.platform.registry.files import label_planes
+from covidlit.platform.registry.followed import (
+    chosen,
+    diseases_seen,
+    newest_labelling,
+    newest_labellings,
+)
 from covidlit.platform.registry.models import Identity, Labelling, Patient, Scan
 from covidlit.platform.sending.dicom_objects import objects_of
 from covidlit.platform.viewing.finding import find
@@ -87,8 +92,10 @@ def patient(request: HttpRequest, pseudonym: str) -> HttpResponse:
     identity = Identity.objects.seen_by(user, Right.IDENTIFY).filter(patient=found).first()
     if identity is not None:
         looked_at(request, f"identity of {pseudonym}", found)
+    diseases = diseases_seen(user, Right.VIEW, found)
+    disease = chosen(request.GET.get("disease", ""), diseases)
     scans = list(found.scans.all())
-    newest = newest_labellings(scans)
+    newest = newest_labellings(scans, disease.name)
     clinical = clinical_of(found)
     scores = newest_scores(newest.values())
     scored = [each for each in scans if each.pk in scores]
@@ -97,6 +104,8 @@ def patient(request: HttpRequest, pseudonym: str) -> HttpResponse:
         request,
         "patient.html",
         {
+            "diseases": diseases,
+            "disease": disease,
             "clinical": clinical,
             "severity": severity_of(scores[scored[-1].pk], scored[-1].acquired_on)
             if scored
@@ -105,16 +114,19 @@ def patient(request: HttpRequest, pseudonym: str) -> HttpResponse:
             "identity": identity,
             "rows": [
                 (one.scan, newest.get(one.scan.pk), _score(scores.get(one.scan.pk)), one)
-                for one in standings(scans)
+                for one in standings(scans, disease.name)
             ],
             "factors": [
                 (about, [_shown(newest.get(each.pk), about.column) for each in scans])
-                for about in DEFINITIONS
+                for about in disease.definitions
             ],
             "scans": scans,
-            "trend": trend_of([(each, newest.get(each.pk)) for each in scans], events),
-            "has_report": report_path(found).is_file(),
-            "has_pdf": report_path(found, DOCUMENT).is_file(),
+            "trend": trend_of([(each, newest.get(each.pk)) for each in scans], disease, events),
+            "trend_label": f"{disease.wording.trend}: {disease.followed.name} at each scan; the "
+            "same numbers are in the table of factors",
+            "followed_unit": "" if disease.followed.unit == "1" else disease.followed.unit,
+            "has_report": report_path(found, disease).is_file(),
+            "has_pdf": report_path(found, disease, DOCUMENT).is_file(),
         },
     )
 
@@ -126,28 +138,35 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
     user = person(request)
     found = one_seen_by(Scan.objects.select_related("patient__centre"), user, Right.VIEW, pk=pk)
     looked_at(request, f"scan {found.scan_id}", found.patient)
+    diseases = diseases_seen(user, Right.VIEW, found.patient)
     labelling = version_of(request, found)
-    standing = standing_of(found)
+    asked = labelling.disease if labelling else request.GET.get("disease", "")
+    disease = chosen(asked, diseases)
+    versions = found.labellings.filter(disease=disease.name)
+    standing = standing_of(found, disease.name)
     return render(
         request,
         "scan.html",
         {
-            **scan_shown(found, labelling),
-            "versions": list(found.labellings.select_related("corrected_by", "corrects")),
-            "waiting": waiting_for(found),
-            "may_correct": Scan.objects.seen_by(user, Right.CORRECT).filter(pk=pk).exists(),
+            **scan_shown(found, labelling, disease),
+            "diseases": diseases,
+            "versions": list(versions.select_related("corrected_by", "corrects")),
+            "waiting": waiting_for(found, disease.name),
+            "may_correct": disease in diseases_seen(user, Right.CORRECT, found.patient),
             "standing": standing,
-            "hidden": hidden_from(user).filter(pk=found.pk).exists(),
+            "hidden": hidden_from(user, disease.name).filter(pk=found.pk).exists(),
             "grading_levels": levels_open_to(user, standing),
             "notes": notes_for(user, found),
             "has_objects": labelling is not None and bool(objects_of(labelling)),
             "outward": [
                 right.name.lower()
                 for right in (Right.SEND, Right.IDENTIFY)
-                if Scan.objects.seen_by(user, right).filter(pk=found.pk).exists()
+                if disease in diseases_seen(user, right, found.patient)
             ],
             "factors": [
-                (about, _shown(labelling, about.column)) for about in DEFINITIONS if labelling
+                (about, _shown(labelling, about.column))
+                for about in disease.definitions
+                if labelling
             ],
         },
     )
@@ -171,31 +190,32 @@ def slice_picture(request: HttpRequest, pk: int, index: int, axis: str = AXIAL) 
 
 
 def version_of(request: HttpRequest, scan: Scan) -> Labelling | None:
-    """The version that is asked for, or the newest; None where there is none yet.
+    """The version that is asked for, or the newest of the disease that is; None: there is none yet.
+
+    Args:
+        request: `version`, or `disease`, in its address; without either the first disease that the
+            person may see of the patient.
+        scan: that the person may see.
 
     Raises:
-        Http404: there is no such version.
+        Http404: there is no such version or disease, or the person may not see it.
     """
-    asked = request.GET.get("version", "")
-    rows = scan.labellings.select_related("corrected_by", "corrects")
+    asked, disease = request.GET.get("version", ""), request.GET.get("disease", "")
+    user = person(request)
     if not asked:
-        return rows.first()
+        among = diseases_seen(user, Right.VIEW, scan.patient)
+        return newest_labelling(scan, chosen(disease, among).name)
     if not (asked.isascii() and asked.isdecimal() and len(asked) < 7):
         raise Http404
+    rows = scan.labellings.seen_by(user, Right.VIEW).select_related("corrected_by", "corrects")
+    if disease:
+        rows = rows.filter(disease=disease)
     return get_object_or_404(rows, version=int(asked))
 
 
 def _score(score: SeverityScore | None) -> str:
     value = score.severity["row"].get("score") if score else None
     return "–" if value is None else f"{value:.3f}"
-
-
-def newest_labellings(scans: list[Scan]) -> dict[int, Labelling]:
-    """The newest labelling of each scan, by its key."""
-    found: dict[int, Labelling] = {}
-    for each in Labelling.objects.filter(scan__in=scans).order_by("version"):
-        found[each.scan_id] = each
-    return found
 
 
 def _shown(labelling: Labelling | None, name: str) -> str:

@@ -1,17 +1,20 @@
 """What the platform knows of patients and scans; identity in a table of its own.
 
 A pseudonym stands for a patient everywhere but in `Identity`. A scan is measured anew by each
-`Labelling`, of a model or of a person, and none is ever written over: the newest is shown.
+`Labelling`, of a model or of a person, and none is ever written over: the newest of a disease is
+shown. Which diseases somebody may see `covidlit.platform.registry.followed` says.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import models
 
 from covidlit.platform.accounts.models import Centre, StudyGroup, User
 from covidlit.platform.accounts.scoped import ScopedQuerySet
+from covidlit.platform.diseases.disease import DEFAULT_DISEASE, LARGEST_NAME
 from covidlit.platform.registry.searched import SearchedField
 
 
@@ -87,11 +90,16 @@ class Scan(models.Model):
 
 
 class Labelling(models.Model):
-    """Lungs and lesions of a scan, by a model or a person, and the factors measured on them."""
+    """Lungs and lesions of a scan, by a model or a person, and the factors measured on them.
+
+    Lesions are those of one disease. Versions are counted over all diseases of the scan.
+    """
 
     to_patient: ClassVar[str] = "scan__patient"
+    to_disease: ClassVar[str] = "disease"
 
     scan = models.ForeignKey(Scan, models.PROTECT, related_name="labellings")
+    disease = models.CharField(max_length=LARGEST_NAME, default=DEFAULT_DISEASE)
     version = models.PositiveIntegerField()
     labelled_by = models.CharField(max_length=200, help_text="a model, or masks")
     corrected_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True)
@@ -107,6 +115,7 @@ class Labelling(models.Model):
 
     class Meta:
         ordering = ("scan", "-version")
+        indexes = (models.Index(fields=("scan", "disease", "version")),)
         constraints = (
             models.UniqueConstraint(fields=("scan", "version"), name="one_labelling_of_a_version"),
         )
@@ -119,6 +128,7 @@ class Lesion(models.Model):
     """A lesion of a labelling, with its factors."""
 
     to_patient: ClassVar[str] = "labelling__scan__patient"
+    to_disease: ClassVar[str] = "labelling__disease"
 
     labelling = models.ForeignKey(Labelling, models.CASCADE, related_name="lesions")
     number = models.PositiveIntegerField(help_text="its value in the label map of lesions")
@@ -136,8 +146,9 @@ class Lesion(models.Model):
 
     @property
     def kind_in_words(self) -> str:
-        """The class as people write it."""
-        return self.kind.replace("_", " ")
+        """The class as people write it where they follow the disease."""
+        own = settings.FOLDER.diseases.get(self.labelling.disease)
+        return self.kind.replace("_", " ") if own is None else str(own.words_of(self.kind))
 
     def __str__(self) -> str:
         return f"lesion {self.number} of {self.labelling_id}"

@@ -8,13 +8,13 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
 from covidlit.errors import CovidlitError
-from covidlit.platform.accounts.models import StudyGroup, User
-from covidlit.platform.accounts.places import group_within
+from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.jobs.models import JobState
 from covidlit.platform.jobs.queue import enqueue
-from covidlit.platform.registry.models import Labelling, Patient, Scan
+from covidlit.platform.registry.followed import group_following, newest_labelling
+from covidlit.platform.registry.models import Labelling, Scan
 from covidlit.platform.sending.dicom_objects import objects_of
 from covidlit.platform.sending.models import Sending, SentObject, SentState
 from covidlit.platform.sending.send import Archive, archives_for
@@ -48,8 +48,9 @@ def confirm_seen(
         PermissionDenied: the scan's results may not go to that archive, or there is no such one.
         SendingRefused: there is a newer labelling, or other objects than he saw.
     """
-    labelling = scan.labellings.first()
-    if labelling is None or labelling_id != str(labelling.pk):
+    key = int(labelling_id) if labelling_id.isdecimal() and len(labelling_id) < 19 else 0
+    labelling = scan.labellings.seen_by(who, Right.SEND).filter(pk=key).first()
+    if labelling is None or newest_labelling(scan, labelling.disease) != labelling:
         raise SendingRefused(
             "The scan has a newer version than you saw: look at it again.",
             where=f"scan {scan.scan_id}", fix="confirm the objects of that one.",
@@ -154,16 +155,12 @@ def try_again(who: User, sending: Sending) -> bool:
 
 def _enqueue(sending: Sending, who: User) -> None:
     patient = sending.labelling.scan.patient
-    sending.job = enqueue(KIND, who, patient.centre, _group(who, patient), sending=sending.pk)
-    sending.save(update_fields=["job", "confirmed_by"])
-
-
-def _group(who: User, patient: Patient) -> StudyGroup:
-    """A study group of the patient in which the person may send: its people see the job."""
-    found = group_within(who, Right.SEND, patient.centre, patient.study_groups.all())
-    if found is None:
+    # Its people see the job.
+    group = group_following(patient, sending.labelling.disease, who, Right.SEND)
+    if group is None:
         raise SendingRefused(
-            "the patient is in no study group.", where=patient.pseudonym,
-            fix="have the patient put into one.",
+            "no study group of the patient follows this disease.", where=patient.pseudonym,
+            fix="have the patient put into one that does.",
         )  # fmt: skip
-    return found
+    sending.job = enqueue(KIND, who, patient.centre, group, sending=sending.pk)
+    sending.save(update_fields=["job", "confirmed_by"])

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.http import Http404
 from pydicom.filereader import read_partial
 
@@ -66,8 +67,8 @@ def diagnostic_report(labelling: Labelling, identity: Identity | None) -> Resour
         **about,
         "issued": labelling.made_at.isoformat(timespec="seconds"),
         "performer": [{"display": f"covidlit {__version__}, {labelling.labelled_by}"}],
-        "conclusion": "Lesions on chest CT: quantitative factors. For research, not for clinical "
-        "use.",
+        "conclusion": f"{_title(labelling.disease)}, on chest CT: quantitative factors. For "
+        "research, not for clinical use.",
     }
     if observations:
         report["contained"] = observations
@@ -77,8 +78,13 @@ def diagnostic_report(labelling: Labelling, identity: Identity | None) -> Resour
     return report
 
 
-def imaging_study(scan: Scan, identity: Identity | None) -> Resource:
-    """A scan's series, and those of the objects of its newest labelling.
+def imaging_study(scan: Scan, labelling: Labelling | None, identity: Identity | None) -> Resource:
+    """A scan's series, and those of the objects of a labelling of it.
+
+    Args:
+        scan: whose series.
+        labelling: whose objects; None: the series of the scan alone.
+        identity: who the patient is; None: the pseudonym stands for him.
 
     Raises:
         Http404: its files are not there.
@@ -90,7 +96,6 @@ def imaging_study(scan: Scan, identity: Identity | None) -> Resource:
     if header is None:
         raise Http404
     series = {header.series_uid: _series(header, told, scan.n_slices)}
-    labelling = scan.labellings.first()
     for each in objects_of(labelling) if labelling is not None else []:
         own = _read_header(each.path)
         found = series.setdefault(own.series_uid, {**_series(own, told, 0), "instance": []})
@@ -134,6 +139,11 @@ def _observation(
         "valueQuantity": quantity,
         "device": {"display": labelled_by},
     }
+
+
+def _title(disease: str) -> str:
+    own = settings.FOLDER.diseases.get(disease)
+    return disease if own is None else str(own.title)
 
 
 def _subject(scan: Scan, identity: Identity | None) -> Resource:

@@ -24,6 +24,7 @@ class Sending(models.Model):
     """Objects of a labelling that a person has confirmed for an archive."""
 
     to_patient: ClassVar[str] = "labelling__scan__patient"
+    to_disease: ClassVar[str] = "labelling__disease"
 
     labelling = models.ForeignKey(Labelling, models.PROTECT, related_name="sendings")
     archive = models.CharField(max_length=80, help_text="its name in platform.toml")
@@ -45,6 +46,7 @@ class SentObject(models.Model):
     """A DICOM object of a sending."""
 
     to_patient: ClassVar[str] = "sending__labelling__scan__patient"
+    to_disease: ClassVar[str] = "sending__labelling__disease"
 
     sending = models.ForeignKey(Sending, models.CASCADE, related_name="parts")
     file = models.CharField(max_length=100, help_text="in the labelling's folder of objects")

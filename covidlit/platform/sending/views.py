@@ -12,6 +12,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from covidlit.errors import CovidlitError
@@ -19,6 +20,7 @@ from covidlit.platform.accounts.pages import page, person
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import one_seen_by
 from covidlit.platform.audit.trail import record
+from covidlit.platform.registry.followed import chosen, diseases_seen, newest_labelling
 from covidlit.platform.registry.models import Identity, Labelling, Scan
 from covidlit.platform.sending import confirm
 from covidlit.platform.sending.dicom_objects import objects_of
@@ -36,18 +38,25 @@ _FHIR = "application/fhir+json"
 def send(request: HttpRequest, pk: int) -> HttpResponse:
     """What of a scan can be sent, whose it is, and where to; a form that confirms it."""
     found = _scan(request, pk, Right.SEND)
-    labelling = found.labellings.first()
+    diseases = diseases_seen(person(request), Right.SEND, found.patient)
+    disease = chosen(request.GET.get("disease", ""), diseases)
+    labelling = newest_labelling(found, disease.name)
     identity = _identity(request, found)
+    sent = Sending.objects.seen_by(person(request), Right.SEND).filter(
+        labelling__scan=found, labelling__disease=disease.name
+    )
     return render(
         request,
         "send.html",
         {
             "scan": found,
+            "diseases": diseases,
+            "disease": disease,
             "labelling": labelling,
             "identity": identity,
             "objects": objects_of(labelling) if labelling else [],
             "archives": archives_for(labelling) if labelling else [],
-            "sendings": Sending.objects.filter(labelling__scan=found).select_related("labelling"),
+            "sendings": sent.select_related("labelling"),
         },
     )
 
@@ -65,7 +74,7 @@ def confirm_sending(request: HttpRequest, pk: int) -> HttpResponse:
         )  # fmt: skip
     except CovidlitError as error:
         messages.error(request, str(error))
-        return redirect("send", pk=pk)
+        return redirect(_page_of(found, sent.get("labelling", "")))
     return redirect("sending", pk=sending.pk)
 
 
@@ -112,7 +121,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
 def download(request: HttpRequest, pk: int, version: int) -> HttpResponse:
     """The DICOM objects of a labelling as an archive; they hold who the patient is."""
     found = _scan(request, pk, Right.IDENTIFY)
-    labelling = _version(found, version)
+    labelling = _version(request, found, version)
     objects = objects_of(labelling)
     if not objects:
         raise Http404
@@ -135,7 +144,7 @@ def download(request: HttpRequest, pk: int, version: int) -> HttpResponse:
 def download_one(request: HttpRequest, pk: int, version: int, name: str) -> HttpResponse:
     """One DICOM object of a labelling."""
     found = _scan(request, pk, Right.IDENTIFY)
-    wanted = {each.name: each for each in objects_of(_version(found, version))}
+    wanted = {each.name: each for each in objects_of(_version(request, found, version))}
     if name not in wanted:
         raise Http404
     record(
@@ -151,9 +160,9 @@ def download_one(request: HttpRequest, pk: int, version: int, name: str) -> Http
 @require_GET
 @page(Right.VIEW)
 def fhir_report(request: HttpRequest, pk: int) -> JsonResponse:
-    """The factors of a scan as a FHIR DiagnosticReport."""
+    """The factors of a scan for a disease as a FHIR DiagnosticReport."""
     found = _scan(request, pk, Right.VIEW)
-    labelling = found.labellings.first()
+    labelling = _newest(request, found)
     if labelling is None:
         raise Http404
     looked_at(request, f"scan {found.scan_id}", found.patient)
@@ -163,10 +172,11 @@ def fhir_report(request: HttpRequest, pk: int) -> JsonResponse:
 @require_GET
 @page(Right.VIEW)
 def fhir_study(request: HttpRequest, pk: int) -> JsonResponse:
-    """A scan with the objects of its newest labelling as a FHIR ImagingStudy."""
+    """A scan with the objects of its newest labelling of a disease as a FHIR ImagingStudy."""
     found = _scan(request, pk, Right.VIEW)
     looked_at(request, f"scan {found.scan_id}", found.patient)
-    return _fhir(imaging_study(found, _identity(request, found)))
+    study = imaging_study(found, _newest(request, found), _identity(request, found))
+    return _fhir(study)
 
 
 def _fhir(content: dict[str, Any]) -> JsonResponse:
@@ -178,8 +188,24 @@ def _scan(request: HttpRequest, pk: int, right: Right) -> Scan:
     return one_seen_by(rows, person(request), right, pk=pk)
 
 
-def _version(scan: Scan, version: int) -> Labelling:
-    found = scan.labellings.filter(version=version).first()
+def _newest(request: HttpRequest, scan: Scan) -> Labelling | None:
+    """The newest labelling of the disease of `?disease=`, or of the first that one may see."""
+    among = diseases_seen(person(request), Right.VIEW, scan.patient)
+    return newest_labelling(scan, chosen(request.GET.get("disease", ""), among).name)
+
+
+def _page_of(scan: Scan, labelling_id: str) -> str:
+    """Where what was seen of a scan is chosen from, of the disease of a labelling of it."""
+    key = int(labelling_id) if labelling_id.isdecimal() and len(labelling_id) < 19 else 0
+    labelling = scan.labellings.filter(pk=key).first()
+    address = reverse("send", kwargs={"pk": scan.pk})
+    return address if labelling is None else f"{address}?disease={labelling.disease}"
+
+
+def _version(request: HttpRequest, scan: Scan, version: int) -> Labelling:
+    """A version of whichever disease for which one may know who the patient is."""
+    rows = scan.labellings.seen_by(person(request), Right.IDENTIFY)
+    found = rows.filter(version=version).first()
     if found is None:
         raise Http404
     return found

@@ -101,7 +101,7 @@ function start() {
 
   function show() {
     const index = Number(place.value) - 1;
-    const asked = new URLSearchParams({ state: viewer.dataset.state, window: view.value, lesion: lesion.value });
+    const asked = new URLSearchParams({ disease: viewer.dataset.disease, state: viewer.dataset.state, window: view.value, lesion: lesion.value });
     const addressOf = (one) => `${viewer.dataset.address.replace(/\/0\.png$/, `/${one}.png`)}?${asked}`;
     picture.src = addressOf(index);
     for (const next of [index + 1, index - 1]) {

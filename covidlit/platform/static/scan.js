@@ -19,6 +19,7 @@ function settings() {
   };
   if (chosen.lesion) found.lesion = chosen.lesion;
   if (own.dataset.version) found.version = own.dataset.version;
+  else if (own.dataset.disease) found.disease = own.dataset.disease;
   return found;
 }
 
@@ -104,7 +105,7 @@ function showPrior() {
   }
   const { window, labels } = settings();
   picture.alt = `${axis[0].toUpperCase()}${axis.slice(1)} slice of the other scan`;
-  picture.src = addressOf(theirs.address, other.slice, { window, labels });
+  picture.src = addressOf(theirs.address, other.slice, { window, labels, disease: own.dataset.disease });
 }
 
 function turnPrior(slice) {

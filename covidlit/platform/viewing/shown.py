@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from covidlit.platform.accounts.models import User
 from covidlit.platform.accounts.rights import Right
+from covidlit.platform.diseases.disease import Disease
 from covidlit.platform.registry.models import Labelling, Patient, Scan
 from covidlit.platform.viewing.drawing import WINDOWS
 from covidlit.platform.viewing.planes import CORONAL, SAGITTAL
@@ -19,10 +20,11 @@ from covidlit.platform.viewing.slices import volume_of
 NIIVUE = "vendor/niivue.js"
 
 
-def scan_shown(scan: Scan, labelling: Labelling | None) -> dict[str, Any]:
-    """What `slices.html` and `lesions.html` need of a scan and one of its versions."""
+def scan_shown(scan: Scan, labelling: Labelling | None, disease: Disease) -> dict[str, Any]:
+    """What `slices.html` and `lesions.html` need of a scan and one of its versions of a disease."""
     return {
         "scan": scan,
+        "disease": disease,
         "labelling": labelling,
         "lesions": list(labelling.lesions.all()) if labelling else [],
         "others": [each for each in scan.patient.scans.all() if each.pk != scan.pk],

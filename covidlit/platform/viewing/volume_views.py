@@ -37,7 +37,7 @@ def volume(request: HttpRequest, pk: int, size: int) -> HttpResponse:
 @page(Right.VIEW)
 def volume_labels(request: HttpRequest, pk: int, version: int, size: int) -> HttpResponse:
     """Numbers of the lesions of a version as NIfTI, in the voxels of `volume`."""
-    small = _labels(_labelling(_seen(request, pk), version), _checked(size))
+    small = _labels(_labelling(request, pk, version), _checked(size))
     return _nifti(small.instances, small.affine)
 
 
@@ -45,7 +45,7 @@ def volume_labels(request: HttpRequest, pk: int, version: int, size: int) -> Htt
 @page(Right.VIEW)
 def volume_surfaces(request: HttpRequest, pk: int, version: int) -> JsonResponse:
     """Surfaces of the lungs and lesions of a version, and where its lesions are, LPS mm."""
-    found = _labelling(_seen(request, pk), version)
+    found = _labelling(request, pk, version)
     small = _labels(found, SIZES[-1])
     rows = [
         {"lesion_id": each.number, "class_name": each.kind,
@@ -86,8 +86,10 @@ def _seen(request: HttpRequest, pk: int) -> Scan:
     return found
 
 
-def _labelling(scan: Scan, version: int) -> Labelling:
-    found = scan.labellings.filter(version=version).first()
+def _labelling(request: HttpRequest, pk: int, version: int) -> Labelling:
+    """A version of a disease that the person may see, of a scan that he now has looked at."""
+    rows = _seen(request, pk).labellings.seen_by(person(request), Right.VIEW)
+    found = rows.filter(version=version).first()
     if found is None:
         raise Http404
     return found

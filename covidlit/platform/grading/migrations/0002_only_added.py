@@ -14,7 +14,7 @@ SQLITE = [
     # INSERT OR REPLACE would remove a grade without a DELETE.
     """CREATE TRIGGER grading_grade_no_replace BEFORE INSERT ON grading_grade
     WHEN EXISTS (SELECT 1 FROM grading_grade WHERE id = NEW.id
-                 OR (scan_id = NEW.scan_id AND number = NEW.number))
+                 OR (scan_id = NEW.scan_id AND disease = NEW.disease AND number = NEW.number))
     BEGIN SELECT RAISE(ABORT, 'grades are only added'); END"""
 ]
 POSTGRESQL = [
