@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
@@ -59,7 +60,7 @@ def _patient(h: Hospital, who: User) -> dict[str, Any]:
 
 
 def _reported(h: Hospital, who: User) -> dict[str, Any]:
-    path = report_path(h.patient)
+    path = report_path(h.patient, settings.FOLDER.diseases["covid-19"])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"<p>{h.patient.pseudonym}</p>")
     return _patient(h, who)
@@ -72,7 +73,8 @@ def _scan(h: Hospital, who: User) -> dict[str, Any]:
 def _first_graded(h: Hospital, who: User) -> dict[str, Any]:
     scan = h.scans[1]
     if not scan.grades.exists():
-        give(scan, h.upload.owner, Level.FIRST, Seen.of(standing_of(scan)), Judgement("", "good"))
+        seen = Seen.of(standing_of(scan, "covid-19"))
+        give(scan, "covid-19", h.upload.owner, Level.FIRST, seen, Judgement("", "good"))
     return {"pk": scan.pk}
 
 
@@ -97,7 +99,9 @@ def _not_drafted(h: Hospital, who: User) -> dict[str, Any]:
 def _drafted(h: Hospital, who: User) -> dict[str, Any]:
     keys = _not_drafted(h, who)
     labelling = h.scans[0].labellings.get()
-    draft = Correction.objects.create(scan=h.scans[0], corrects=labelling, by=who)
+    draft = Correction.objects.create(
+        scan=h.scans[0], disease="covid-19", corrects=labelling, by=who
+    )
     Edit.objects.create(correction=draft, number=1, kind="reclassify", lesion=1, class_value=4)
     return keys
 

@@ -61,8 +61,9 @@ def main(root: Path, port: str, archive: str) -> None:
             table=own.table, patient=own.patient, date=date(2020, 3, day),
             values={"crp_mg_per_l": value, "age": 61},
         )  # fmt: skip
-    report_path(own.patient).parent.mkdir(parents=True)
-    report_path(own.patient).write_text("<p>a report</p>")
+    path = report_path(own.patient, settings.FOLDER.diseases["covid-19"])
+    path.parent.mkdir(parents=True)
+    path.write_text("<p>a report</p>")
     server = ["-m", "gunicorn", "covidlit.platform.wsgi", "--bind", f"127.0.0.1:{port}"]
     os.execv(sys.executable, [sys.executable, *server, "--threads", "4"])
 

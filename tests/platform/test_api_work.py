@@ -183,7 +183,7 @@ def test_severity_comes_with_its_interval_and_what_made_it(own: Hospital) -> Non
 def test_a_report_is_given_as_a_file_apart_from_the_platform(own: Hospital) -> None:
     client = own.client(Role.READER)
     assert get(client, "/patients/P-north/report.html", 404)
-    path = report_path(own.patient)
+    path = report_path(own.patient, settings.FOLDER.diseases["covid-19"])
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         path.write_text("<script>1</script>")

@@ -12,6 +12,7 @@ from django.db import connection
 from django.urls import reverse
 from platform_world import Hospital, hospital
 
+from covidlit.platform.accounts.models import StudyGroup, User
 from covidlit.platform.accounts.people import give_role, make_user
 from covidlit.platform.accounts.rights import Right, Role
 from covidlit.platform.grading.agreed import MOST_COMPARED, pairs_of
@@ -23,6 +24,8 @@ from covidlit.platform.grading.waiting import Counted, counted, hidden_from, wai
 from covidlit.platform.registry.models import Labelling, Patient, Scan
 
 pytestmark = pytest.mark.django_db
+
+DISEASE = "covid-19"
 
 
 @pytest.fixture
@@ -52,12 +55,16 @@ def _measure(scan: Scan) -> None:
     )  # fmt: skip
 
 
+def _give(scan: Scan, user: User, level: Level, said: Judgement, disease: str = DISEASE) -> None:
+    give(scan, disease, user, level, Seen.of(standing_of(scan, disease)), said)
+
+
 def _expected(own: Hospital, level: Level, user_pk: int) -> set[int]:
     """By the grades of each scan, as they are shown."""
     wanted = (State.UNGRADED,) if level == Level.FIRST else (State.GRADED, State.OUTDATED)
     found = set()
     for scan in Scan.objects.all():
-        standing = standing_of(scan)
+        standing = standing_of(scan, DISEASE)
         mine = any(g.level == 1 and g.grader_id == user_pk for g in standing.grades)
         if standing.state in wanted and not (level == Level.SECOND and mine):
             found.add(scan.pk)
@@ -78,17 +85,17 @@ def test_whatever_happens_queues_hold_what_the_grades_say(own: Hospital, seed: i
             level = order.choice([Level.FIRST, Level.SECOND])
             said = Judgement("", order.choice(["good", "fair"]))
             try:
-                give(scan, order.choice(graders), level, Seen.of(standing_of(scan)), said)
+                _give(scan, order.choice(graders), level, said)
             except GradeRefused:
                 continue
-        both = standing_of(scan).compared
+        both = standing_of(scan, DISEASE).compared
         if both is not None:
             first_pairs.setdefault(scan.pk, (both[0].pk, both[1].pk))
         for user in graders:
             for level in Level:
                 if not Scan.objects.seen_by(user, level.right).exists():
                     continue
-                told = set(waiting(user, level).values_list("pk", flat=True))
+                told = set(waiting(user, level, DISEASE).values_list("pk", flat=True))
                 assert told == _expected(own, level, user.pk)
     assert dict(Comparison.objects.values_list("scan", "first")) == {
         key: first for key, (first, _) in first_pairs.items()
@@ -108,9 +115,9 @@ def test_agreement_is_told_of_those_that_were_verified_last(
     scans = [_scan(own, f"T{n}") for n in range(5)]
     first, second = own.people[Role.GRADER_FIRST], own.people[Role.GRADER_SECOND]
     for n, scan in enumerate(scans):
-        give(scan, first, Level.FIRST, Seen.of(standing_of(scan)), Judgement("", "good", "covid"))
+        _give(scan, first, Level.FIRST, Judgement("", "good", "covid"))
         said = Judgement("motion artefact") if n == 4 else Judgement("", "fair", "covid")
-        give(scan, second, Level.SECOND, Seen.of(standing_of(scan)), said)
+        _give(scan, second, Level.SECOND, said)
     rows = Comparison.objects.seen_by(own.people[Role.READER], Right.VIEW)
     monkeypatch.setattr("covidlit.platform.grading.agreed.MOST_COMPARED", 2)
     pairs = pairs_of(rows)
@@ -164,15 +171,15 @@ def test_grades_of_a_scan_that_waits_again_are_hidden_where_graders_are_blind(
 ) -> None:
     scan = own.scans[0]
     first, second = own.people[Role.GRADER_FIRST], own.people[Role.GRADER_SECOND]
-    give(scan, first, Level.FIRST, Seen.of(standing_of(scan)), Judgement("", "good"))
-    give(scan, second, Level.SECOND, Seen.of(standing_of(scan)), Judgement("", "fair"))
+    _give(scan, first, Level.FIRST, Judgement("", "good"))
+    _give(scan, second, Level.SECOND, Judgement("", "fair"))
     _measure(scan)  # it waits for a second grade again
     grading = settings.FOLDER.settings.grading.model_copy(update={"blind": True})
     whole = settings.FOLDER.settings.model_copy(update={"grading": grading})
     monkeypatch.setattr(settings.FOLDER, "settings", whole)
     other = own.people[Role.ANNOTATOR]  # has not seen the first's grade
-    assert list(hidden_from(other)) == [scan]
-    assert list(hidden_from(second)) == []
+    assert list(hidden_from(other, DISEASE)) == [scan]
+    assert list(hidden_from(second, DISEASE)) == []
     name = "1 scan that the second graded otherwise"
     pages = {}
     for user in (other, second):
@@ -183,3 +190,30 @@ def test_grades_of_a_scan_that_waits_again_are_hidden_where_graders_are_blind(
     assert "graded otherwise" not in pages[other.pk]
     assert Grade.objects.count() == 2
     assert MOST_COMPARED > 100
+
+
+def test_a_scan_waits_for_each_disease_that_its_patient_is_followed_for(own: Hospital) -> None:
+    first = own.people[Role.GRADER_FIRST]
+    fibrosis = StudyGroup.objects.create(name="follow-up", disease="fibrosis")
+    give_role(first, Role.GRADER_FIRST, own.centre, fibrosis)
+    scan = own.scans[0]
+
+    def waits(disease: str) -> set[int]:
+        first.forget_memberships()
+        return set(waiting(first, Level.FIRST, disease).values_list("pk", flat=True))
+
+    both = {each.pk for each in own.scans}
+    assert (waits(DISEASE), waits("fibrosis")) == (both, set())
+    own.patient.study_groups.add(fibrosis)
+    assert (waits(DISEASE), waits("fibrosis")) == (both, both)
+    _give(scan, first, Level.FIRST, Judgement("", "good"), "fibrosis")
+    assert (waits(DISEASE), waits("fibrosis")) == (both, both - {scan.pk})
+    fibrosis.disease = DISEASE
+    fibrosis.save()
+    assert (waits(DISEASE), waits("fibrosis")) == (both, set())
+    fibrosis.disease = "fibrosis"
+    fibrosis.save()
+    fibrosis.patients.remove(own.patient)
+    assert (waits(DISEASE), waits("fibrosis")) == (both, set())
+    own.patient.study_groups.set([fibrosis])
+    assert (waits(DISEASE), waits("fibrosis")) == (set(), both - {scan.pk})
