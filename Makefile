@@ -1,4 +1,4 @@
-# Two commands: `make demo` and `make test`. Each installs once, into .venv, when pyproject.toml changes.
+# Two commands: `make demo` and `make test`. Each installs once, into .venv, when pyproject.toml or frontend/ changes.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 
 .PHONY: demo platform-demo test test-quick lint format types install clean
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml hatch_build.py $(wildcard frontend/*)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing covidlit and its dependencies into $(VENV) (once, about 3 minutes) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'

@@ -1,11 +1,16 @@
 """The wheel works where there is no checkout."""
 
 import ast
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import venv
+import zipfile
 from importlib.metadata import distribution, packages_distributions, requires
 from pathlib import Path
 
@@ -103,3 +108,69 @@ def test_the_wheel_trains_from_an_empty_folder(tmp_path: Path, tiny_overrides: l
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert list(empty.glob("runs/csacnet/*/report.html"))
+
+
+BUNDLE = "covidlit/platform/static/vendor/niivue.js"
+needs_npm = pytest.mark.skipif(
+    shutil.which("npm") is None and not os.environ.get("CI"), reason="there is no npm here"
+)
+
+
+def _build(source: Path, out: Path, kind: str, path: str) -> tuple[Path, str]:
+    """A wheel or source archive of a folder, with these programs to be found; and what was said."""
+    command = [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "-o", str(out), "."]
+    environment = {**os.environ, "PATH": path}
+    done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = (each for each in out.iterdir() if each.suffix in (".whl", ".gz"))
+    return built, done.stdout + done.stderr
+
+
+def _source(tmp_path: Path) -> Path:
+    """What a build needs of the checkout, without a bundle."""
+    source = tmp_path / "source"
+    ignored = shutil.ignore_patterns("vendor", "__pycache__", "node_modules")
+    for name in ("covidlit", "hydra_plugins", "conf", "frontend"):
+        shutil.copytree(ROOT / name, source / name, ignore=ignored)
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".gitignore"):
+        shutil.copy(ROOT / name, source)
+    return source
+
+
+@needs_npm
+def test_what_pages_bring_from_npm_goes_into_the_source_archive_and_from_there_on(
+    tmp_path: Path,
+) -> None:
+    source = _source(tmp_path)
+    archive, _ = _build(source, tmp_path / "sdist", "sdist", os.environ["PATH"])
+    assert not list(source.glob("frontend/node_modules"))
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path / "unpacked", filter="data")
+    (unpacked,) = (tmp_path / "unpacked").iterdir()
+    # Whoever installs from it needs no npm.
+    wheel, said = _build(unpacked, tmp_path / "wheel", "wheel", str(Path(sys.executable).parent))
+    assert "volume view" not in said
+    with zipfile.ZipFile(wheel) as packed_wheel:
+        script = packed_wheel.read(BUNDLE).decode()
+        licences = packed_wheel.read(BUNDLE.replace(".js", ".licences.txt")).decode()
+    assert not re.search(
+        r"new Function|[^\w.]eval\(|new Worker|WebAssembly|sourceMappingURL", script
+    )
+    assert "@niivue/niivue 0.69.0 (BSD-2-Clause)" in licences
+    assert licences.count("Redistribution and use") + licences.count("Permission ") >= 7
+
+
+def test_without_npm_a_wheel_is_built_with_a_warning(tmp_path: Path) -> None:
+    wheel, said = _build(
+        _source(tmp_path), tmp_path / "wheel", "wheel", str(Path(sys.executable).parent)
+    )
+    assert "built without the volume view: npm, which brings NiiVue, is not installed." in said
+    with zipfile.ZipFile(wheel) as packed:
+        assert not [name for name in packed.namelist() if "vendor" in name]
+        assert "covidlit/platform/static/volume.js" in packed.namelist()
+
+
+def test_the_lock_file_names_hashes_and_no_registry() -> None:
+    packages = json.loads((ROOT / "frontend" / "package-lock.json").read_text())["packages"]
+    assert all(about.get("integrity") for name, about in packages.items() if name)
+    assert not [name for name, about in packages.items() if "resolved" in about]
