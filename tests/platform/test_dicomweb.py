@@ -17,7 +17,13 @@ from django.urls import reverse
 from PIL import Image
 from platform_world import N_SLICES, SIZE, Hospital, hospital, volume
 from pydicom import Dataset, dcmread
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
+from pydicom.uid import (
+    ComprehensiveSRStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+)
+from sending_world import write_object
 
 from covidlit.dicom import Checks, pseudonym_uid, read_series
 from covidlit.platform.accounts.rights import Role
@@ -237,8 +243,37 @@ def test_results_of_the_newest_version_stand_beside_the_scan(own: Hospital) -> N
     Labelling.objects.create(
         scan=scan, version=2, labelled_by="masks", folder=f"{labelling.folder}-2", factors={}
     )
+    look_into_new()
     again = parts_of(get(client, f"studies/{ct.study_uid}", star))
     assert len(again) == N_SLICES
+
+
+def test_scans_and_versions_are_looked_into_as_they_come(
+    own: Hospital, django_capture_on_commit_callbacks: Any
+) -> None:
+    folder = settings.FOLDER.scans / "P-north/X" / "dicom"
+    folder.mkdir(parents=True, exist_ok=True)
+    (image,) = ct_slices("north", new_uid(), new_uid(), n=1)
+    write(image, folder / "00001.dcm")
+    with django_capture_on_commit_callbacks(execute=True):
+        scan = Scan.objects.create(
+            patient=own.patient, scan_id="X", n_slices=1, spacing_mm=[5, 1, 1], folder="P-north/X"
+        )
+    (found,) = scan.series.all()
+    assert (found.study_uid, found.n_instances) == (image.StudyInstanceUID, 1)
+    results = settings.FOLDER.results / "P-north/X1" / "dicom"
+    write_object(results / "factors.dcm", ComprehensiveSRStorage, study=image.StudyInstanceUID)
+    with django_capture_on_commit_callbacks(execute=True):
+        labelling = Labelling.objects.create(
+            scan=scan, version=1, labelled_by="masks", folder="P-north/X1", factors={}
+        )
+    assert [each.labelling for each in scan.series.all()] == [None, labelling]
+    # What has no UIDs, or is no DICOM at all, is left out and harms nothing.
+    (folder / "00002.dcm").write_bytes(b"no DICOM")
+    del image.SOPInstanceUID
+    image.save_as(folder / "00003.dcm", enforce_file_format=False)
+    look_into(scan)
+    assert scan.series.get(labelling=None).n_instances == 1
 
 
 def test_a_file_that_is_gone_is_not_found(own: Hospital) -> None:

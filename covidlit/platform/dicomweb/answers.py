@@ -35,7 +35,7 @@ def told(items: list[Item], warning: str = "") -> HttpResponse:
 
 def uids_of(series: StoredSeries) -> tuple[str, str]:
     """Study and series, as the caller sees them."""
-    if series.identified:  # type: ignore[attr-defined] # see `seen`
+    if series.identified:  # annotated, see `seen`
         return series.study_uid, series.series_uid
     return series.study_pseudonym, series.series_pseudonym
 
@@ -81,7 +81,7 @@ def series_item(request: HttpRequest, own: StoredSeries) -> Item:
 def instance_items(request: HttpRequest, own: StoredSeries) -> list[Item]:
     """The objects of a series."""
     study, series = uids_of(own)
-    identified: bool = own.identified  # type: ignore[attr-defined] # see `seen`
+    identified: bool = own.identified  # annotated, see `seen`
     found = []
     for each in own.instances:
         uid = each.uid if identified else shown_uid(each.uid)

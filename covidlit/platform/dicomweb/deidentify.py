@@ -46,6 +46,7 @@ _PROFILES = (
     ("113106", "Retain Longitudinal Temporal Information Full Dates Option"),
 )
 _DEEPEST = 16
+_MANY = (MultiValue, list, tuple)
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def without_identity(data: Dataset, to: Stranger) -> Dataset:
         setattr(found, name, "")
     if "StudyDate" not in found:
         found.StudyDate = ""
+    if "PositionReferenceIndicator" in data:
+        found.PositionReferenceIndicator = ""
     if "ContentTime" in data:
         found.ContentTime = "000000"  # reports and segmentations must have one
     found.PatientIdentityRemoved = "YES"
@@ -139,7 +142,7 @@ def _kept(
         return DataElement(tag, own_vr, None)
     if keyword in TABLES and isinstance(element.value, bytes):
         return DataElement(tag, own_vr, element.value)
-    values = element.value if isinstance(element.value, MultiValue) else [element.value]
+    values = element.value if isinstance(element.value, _MANY) else [element.value]
     kept = [wanted(each) for each in values]
     # Of terms that covidlit wrote none is the patient's name, though one may sound like it.
     told = keyword not in CODED_TERMS or not to.is_own
@@ -194,7 +197,7 @@ def _known_of(data: Dataset) -> frozenset[str]:
             value = data.get(name)
         except Exception:  # a damaged one
             continue
-        values = value if isinstance(value, MultiValue) else [value]
+        values = value if isinstance(value, _MANY) else [value]
         found += [str(each) for each in values if each]
     return _telling(found)
 

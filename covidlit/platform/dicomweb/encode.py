@@ -201,4 +201,5 @@ def _guarded(do: Any) -> Any:
         except Exception as error:  # pydicom and its decoders may raise nearly anything
             if isinstance(error, MemoryError | FileNotFoundError):
                 raise
-            raise NotReadableError(type(error).__name__) from error
+            # What it says may quote the patient: the log gets its kind alone.
+            raise NotReadableError(type(error).__name__) from None

@@ -36,7 +36,7 @@ def service(right: Right) -> Callable[[View], View]:
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             try:
                 caller = _caller(request, right)
-                request.auth = caller  # type: ignore[attr-defined] # as operations have it
+                request.auth = caller  # as operations have it
                 return view(request, caller, *args, **kwargs)
             except Exception as error:
                 return api.on_exception(request, error)
@@ -70,8 +70,8 @@ def by_method(**views: View) -> View:
         )  # fmt: skip
         return answer(405, wrong, {"Allow": allowed})
 
-    chosen.views = views  # type: ignore[attr-defined]
-    chosen.is_public = True  # type: ignore[attr-defined] # to what leads people to other pages
+    chosen.views = views
+    chosen.is_public = True  # to what leads people to other pages
     return chosen
 
 

@@ -87,7 +87,8 @@ CODED_TERMS = frozenset(
 
 OWN_TEXTS = frozenset(
     {
-        "SeriesDescription", "SegmentLabel", "SegmentAlgorithmName", "AlgorithmName",
+        "SeriesDescription", "DeviceSerialNumber", "SegmentLabel", "SegmentAlgorithmName",
+        "AlgorithmName",
         "AlgorithmVersion", "TrackingID", "TextValue", "ContentDescription",
         "DerivationDescription", "CodingSchemeName", "CodingSchemeResponsibleOrganization",
     }

@@ -25,6 +25,7 @@ from covidlit.platform.dicomweb.answers import (
     told,
 )
 from covidlit.platform.dicomweb.gate import service
+from covidlit.platform.dicomweb.index import look_into_new
 from covidlit.platform.dicomweb.models import StoredSeries
 from covidlit.platform.dicomweb.query import (
     Query,
@@ -60,6 +61,7 @@ def studies(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Studies, the newest first."""
     choose(request, [DICOM_JSON, "application/json"])
     query = read_query(request.GET, {**_OF_STUDY, **_OF_SERIES, "ModalitiesInStudy": None})
+    look_into_new()
     rows = series_seen(caller)
     found = _matched(rows, query)
     if (modality := query.wanted.get("ModalitiesInStudy")) is not None:
@@ -83,6 +85,7 @@ def series(request: HttpRequest, caller: Caller, study: str = "") -> HttpRespons
     """Series of a study, or of all."""
     choose(request, [DICOM_JSON, "application/json"])
     query = read_query(request.GET, {**_OF_STUDY, **_OF_SERIES})
+    look_into_new()
     rows = _in(series_seen(caller), study)
     page = _told_of(_matched(rows, query))
     found = list(page.order_by("pk")[query.offset : query.offset + query.limit + 1])
@@ -100,6 +103,7 @@ def instances(request: HttpRequest, caller: Caller, study: str, series: str = ""
     choose(request, [DICOM_JSON, "application/json"])
     known: dict[str, Any] = {**_OF_STUDY, **_OF_SERIES, **dict.fromkeys(_OF_INSTANCE)}
     query = read_query(request.GET, known)
+    look_into_new()
     rows = _in(series_seen(caller), study, series)
     found = (
         item

@@ -12,7 +12,7 @@ from covidlit.platform.accounts.rights import Right
 from covidlit.platform.accounts.scoped import ScopedQuerySet
 from covidlit.platform.api.authenticate import Caller
 from covidlit.platform.dicomweb.deidentify import Stranger, shown_uid, stranger
-from covidlit.platform.dicomweb.index import files_of, look_into_new
+from covidlit.platform.dicomweb.index import files_of
 from covidlit.platform.dicomweb.models import Instance, StoredSeries
 from covidlit.platform.registry.models import Labelling, Patient
 from covidlit.platform.viewing.seen import looked_at, noted
@@ -47,7 +47,6 @@ def series_seen(caller: Caller) -> ScopedQuerySet[StoredSeries]:
 
     For others what names its patient whatever is done, such as a PDF, is not there.
     """
-    look_into_new()
     rows = StoredSeries.objects.seen_by(caller.user, Right.VIEW)
     # Results are those of a disease, which not everybody sees who sees the scan.
     results = Labelling.objects.seen_by(caller.user, Right.VIEW).filter(pk=OuterRef("labelling_id"))
@@ -83,7 +82,7 @@ def instances_seen(
     rows = of_uids(series_seen(caller), study, series)
     found: dict[str, SeenInstance] = {}
     for row in rows.select_related("scan__patient__centre", "labelling"):
-        identified: bool = row.identified  # type: ignore[attr-defined] # annotated
+        identified: bool = row.identified  # annotated
         to = None if identified else stranger(row.scan.patient, row.labelling is not None)
         for each in row.instances:
             own = SeenInstance(row, each, to)
