@@ -78,9 +78,9 @@ def take_in(job: Job, say: Say) -> None:
         upload.n_known = len(stored) - upload.n_taken
         upload.save(update_fields=["n_taken", "n_known"])
         patients = dict.fromkeys(each.scan.patient for each in stored)
-        for place, patient in enumerate(patients):
+        for number, patient in enumerate(patients):
             enqueue(
-                MEASURE, upload.owner, upload.centre, upload.study_group, place=place,
+                MEASURE, upload.owner, upload.centre, upload.study_group, place=number,
                 patient=patient.pk,
             )  # fmt: skip
         record(
