@@ -61,12 +61,13 @@ class Platform:
                  str(self.port)],
                 env=self._environment(), stdout=said, stderr=said,
             )  # fmt: skip
-            while self._own.poll() is None and not self.is_well():
+            while self._own.poll() is None:
                 assert time.monotonic() < last, "it does not answer"
+                if self.is_well():
+                    time.sleep(3)
+                    if self._own.poll() is None and self.is_well():
+                        return
                 time.sleep(0.2)
-            time.sleep(3)
-            if self._own.poll() is None and self.is_well():
-                return
             assert time.monotonic() < last, "it ended"
 
     def is_well(self) -> bool:
@@ -82,6 +83,11 @@ class Platform:
         assert self._own is not None
         self._own.kill()
         self._own.wait()
+        # Else what still answers is taken for the next one, where starting takes long.
+        last = time.monotonic() + WELL_SECONDS
+        while self.processes(b"gunicorn") or self.processes(b"db_worker"):
+            assert time.monotonic() < last, "what it had started goes on without it"
+            time.sleep(0.1)
 
     def end(self) -> int:
         """Ask it to end; its exit code."""

@@ -121,8 +121,8 @@ def test_agreement_is_told_of_those_that_were_verified_last(
     rows = Comparison.objects.seen_by(own.people[Role.READER], Right.VIEW)
     monkeypatch.setattr("covidlit.platform.grading.agreed.MOST_COMPARED", 2)
     pairs = pairs_of(rows)
-    assert [(p.first.grade, p.second.grade) for p in pairs] == [
-        ("good, covid", "excluded"), ("good, covid", "fair, covid"),
+    assert [(p.first.quality_grade, *p.second[:2]) for p in pairs] == [
+        ("good", True, ""), ("good", False, "fair"),
     ]  # fmt: skip
     assert {p.patient_id for p in pairs} == {own.patient.pk}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from django.db.models import Exists, OuterRef, QuerySet
@@ -12,16 +12,11 @@ from covidlit.evaluation.agreement import Agreement, agreement
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.estimate import Estimate, format_estimate
 from covidlit.platform.accounts.scoped import ScopedQuerySet
-from covidlit.platform.grading.forms import LABELS
-from covidlit.platform.grading.models import Comparison, Grade
+from covidlit.platform.grading.models import Comparison
 from covidlit.platform.registry.models import Scan
 
 MOST_COMPARED = 2000
 """Scans that agreement is told of: intervals are narrow by then, and no page waits for more."""
-
-_SAID = ("is_excluded", *LABELS)
-_FIRST = tuple(f"first__{name}" for name in _SAID)
-_SECOND = tuple(f"second__{name}" for name in _SAID)
 
 
 class Row(NamedTuple):
@@ -39,12 +34,21 @@ class Row(NamedTuple):
     kappa: str
 
 
-_ITEMS: tuple[tuple[str, Callable[[Grade], str]], ...] = (
+_ITEMS: tuple[tuple[str, Callable[[Said], str]], ...] = (
     ("used or excluded", lambda grade: "excluded" if grade.is_excluded else "used"),
     ("quality", lambda grade: grade.quality_grade),
     ("class", lambda grade: grade.class_name),
     ("severity", lambda grade: grade.severity),
 )
+
+
+class Said(NamedTuple):
+    """What a grade says; see `Grade`."""
+
+    is_excluded: bool
+    quality_grade: str
+    class_name: str
+    severity: str
 
 
 class Pair(NamedTuple):
@@ -56,22 +60,19 @@ class Pair(NamedTuple):
     """
 
     patient_id: int
-    first: Grade
-    second: Grade
+    first: Said
+    second: Said
 
 
 def pairs_of(rows: ScopedQuerySet[Comparison]) -> list[Pair]:
     """The pairs of the scans that were verified last, `MOST_COMPARED` at most."""
-    values = rows.order_by("-made_at", "-scan").values_list("scan__patient", *_FIRST, *_SECOND)
-    n = len(_SAID)
+    said = [f"{which}__{name}" for which in ("first", "second") for name in Said._fields]
+    values = rows.order_by("-made_at", "-scan").values_list("scan__patient", *said)
+    n = len(Said._fields)
     return [
-        Pair(patient, _grade(said[:n]), _grade(said[n:]))
-        for patient, *said in values[:MOST_COMPARED]
+        Pair(patient, Said(*both[:n]), Said(*both[n:]))
+        for patient, *both in values[:MOST_COMPARED].iterator()
     ]
-
-
-def _grade(said: Sequence[Any]) -> Grade:
-    return Grade(**dict(zip(_SAID, said, strict=True)))
 
 
 def agreement_rows(pairs: Sequence[Pair]) -> list[Row]:
