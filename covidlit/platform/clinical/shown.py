@@ -121,6 +121,7 @@ def _course(
     of_day = dict(zip(known["date"], known[name].astype(float), strict=True))
     unit = str(about.get("unit") or "")
     unit = "%" if unit.startswith("percent") else unit
+    unit = unit.replace("10^9", "10⁹").replace("10^12", "10¹²")
     values = tuple(Value(*each) for each in of_day.items())
     return Course(
         name,

@@ -96,14 +96,16 @@ def _watch(job_id: int, own: subprocess.Popen[bytes]) -> str:
         now = time.monotonic()
         if now - started > 60 * limits.max_minutes:
             return (
-                f"It took longer than {limits.max_minutes:g} minutes ([jobs] max_minutes in "
-                "platform.toml)."
+                f"It took longer than {limits.max_minutes:g} minutes, which is the most for a job. "
+                "Try fewer scans at once, or ask whoever runs the platform for more time ([jobs] "
+                "max_minutes in platform.toml)."
             )
         taken = _memory(own.pid)
         if taken > limits.max_gib * 2**30:
             return (
-                f"It took more than {limits.max_gib:g} GiB of memory ([jobs] max_gib in "
-                "platform.toml)."
+                f"It took more than {limits.max_gib:g} GiB of memory, which is the most for a job. "
+                "Try fewer scans at once, or ask whoever runs the platform for more ([jobs] "
+                "max_gib in platform.toml)."
             )
         if now - beaten > HEARTBEAT_SECONDS:
             beaten = now
@@ -135,7 +137,10 @@ def _close(job_id: int, code: int | None, why: str, said: bytes) -> None:
         tail = said.decode("utf-8", "replace").strip()[-2000:]
         if not why and code != REFUSED:
             log.error("Job %s ended with %s: %s", job_id, code, tail)
-            tail = f"It ended unexpectedly ({code}): see the log of the platform."
+            tail = (
+                "It ended unexpectedly. Try it again; if it ends so once more, tell whoever runs "
+                f"the platform: the log says why (job {job_id}, code {code})."
+            )
         job.update(state=JobState.FAILED, ended_at=now, message=why or tail)
 
 

@@ -89,6 +89,13 @@ class Scan(models.Model):
         return self.scan_id
 
 
+LABELLED_BY = {
+    "masks": "masks from elsewhere", "torch": "network", "openvino": "network",
+    "onnxruntime": "network",
+}  # fmt: skip
+"""What computes labels, in words; other names are shown as they are."""
+
+
 class Labelling(models.Model):
     """Lungs and lesions of a scan, by a model or a person, and the factors measured on them.
 
@@ -122,6 +129,14 @@ class Labelling(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scan_id}, version {self.version}"
+
+    @property
+    def labelled_by_in_words(self) -> str:
+        """What `labelled_by` is, for people: "network, corrected by a person", say."""
+        name, _, corrected = str(self.labelled_by).partition(", corrected")
+        first, _, rest = name.partition(" ")
+        words = " ".join([LABELLED_BY.get(first, first), rest]).strip()
+        return f"{words}, corrected by a person" if self.corrected_by_id or corrected else words
 
 
 class Lesion(models.Model):
