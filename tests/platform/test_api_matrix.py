@@ -46,7 +46,7 @@ def _scan(h: Hospital) -> dict[str, Any]:
 
 
 def _labelling(h: Hospital) -> dict[str, Any]:
-    return {"pk": h.scans[0].labellings.get().pk}
+    return {"pk": h.scans[0].labellings.get(disease="covid-19").pk}
 
 
 def _upload(h: Hospital) -> dict[str, Any]:
