@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -160,6 +161,6 @@ def _value(name: str) -> int:
     return _VALUE_OF[name]
 
 
-def _unknown(what: str, name: str, known: dict[str, object] | dict[str, int]) -> str:
+def _unknown(what: str, name: str, known: Mapping[str, object]) -> str:
     hint = did_you_mean(name, known) or f"there are {', '.join(known)}"
     return f"there is no {what} {name!r}; {hint.rstrip('?')}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from covidlit.errors import ConfigError, did_you_mean
 from covidlit.platform.diseases import disease as schema
@@ -19,7 +19,7 @@ OWN = "diseases"
 comes in by a page, since a disease names models."""
 
 _ENDING = ".yaml"
-_MODELS = {"wording": schema.Wording, "factors": schema.ShownFactors,
+_MODELS: dict[str, type[BaseModel]] = {"wording": schema.Wording, "factors": schema.ShownFactors,
            "models": schema.DiseaseModels}  # fmt: skip
 
 
@@ -112,7 +112,8 @@ def _in_words(problem: Any) -> str:
             "0-9 and -, and begin with a letter or a digit"
         )
     if problem["type"] == "extra_forbidden":
-        model = _MODELS.get(str(problem["loc"][0]), Disease) if len(problem["loc"]) > 1 else Disease
+        inner = _MODELS.get(str(problem["loc"][0])) if len(problem["loc"]) > 1 else None
+        model = inner or Disease
         known = [name for name in model.model_fields if name != "name"]
         hint = did_you_mean(str(problem["loc"][-1]), known) or f"the keys are {', '.join(known)}"
         return f"{place}: there is no such key; {hint.rstrip('?')}"
