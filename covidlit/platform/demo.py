@@ -22,9 +22,10 @@ from covidlit.synthetic import make_cohort
 
 CENTRES = ("north", "south")
 GROUP, FOLLOW_UP = "clinic", "fibrosis-follow-up"
-"""Study groups: of COVID-19, and of some of its patients in the first centre for scars."""
+"""Study groups: of all patients for COVID-19, and of some in the first centre for fibrosis."""
 
-N_FOLLOWED = 3
+OFTEN = 3
+"""Scans of a patient who is followed for fibrosis too."""
 N_SCANS = 24
 MATRIX = 128
 SEVERITY = "severity"
@@ -98,7 +99,7 @@ def _learn(root: Path) -> subprocess.Popen[bytes]:
 
 
 def _fill(dicom: Path, labs: Path) -> list[Account]:
-    """Centres, people, and for each centre an upload of every other patient and a table."""
+    """Centres, people, and for each centre an upload of every other folder and a table."""
     from django.utils import timezone
 
     from covidlit.platform.accounts.models import Centre, StudyGroup
@@ -128,18 +129,18 @@ def _fill(dicom: Path, labs: Path) -> list[Account]:
     name, password = "follow_up", secrets.token_urlsafe(12)
     give_role(make_user(name, password), Role.READER, centres[0], follow_up)
     accounts.append(Account(name, password, f"reader of {centres[0]}, {FOLLOW_UP} alone"))
-    patients = sorted(path for path in dicom.iterdir() if path.is_dir())
-    for centre, own_group, own_patients in (
-        (centres[0], group, patients[::2]), (centres[1], group, patients[1::2]),
-        (centres[0], follow_up, patients[::2][:N_FOLLOWED]),
+    folders = sorted(path for path in dicom.iterdir() if path.is_dir())
+    for centre, own_group, wanted in (
+        (centres[0], group, folders[::2]), (centres[1], group, folders[1::2]),
+        (centres[0], follow_up, _often_scanned(folders[0])),
     ):  # fmt: skip
         upload = Upload.objects.create(
             owner=people[Role.ADMINISTRATOR], centre=centre, study_group=own_group,
             finished_at=timezone.now(),
         )  # fmt: skip
         files = folder_of(upload) / "files"
-        for patient in own_patients:
-            shutil.copytree(patient, files / patient.name)
+        for folder in wanted:
+            shutil.copytree(folder, files / folder.name)
         upload.job = enqueue(KIND, upload.owner, centre, own_group, upload=upload.pk)
         upload.save(update_fields=["job"])
     for centre in centres:  # after the scans: a table gives values to patients who are here
@@ -150,3 +151,14 @@ def _fill(dicom: Path, labs: Path) -> list[Account]:
         table.job = enqueue(READ_TABLE, table.owner, centre, group, clinical_table=table.pk)
         table.save(update_fields=["job"])
     return accounts
+
+
+def _often_scanned(cases: Path) -> list[Path]:
+    """Folders of the series of those patients who have the most to follow."""
+    from pydicom import dcmread
+
+    of_patient: dict[str, list[Path]] = {}
+    for case in sorted(path for path in cases.iterdir() if path.is_dir()):
+        header = dcmread(next(case.iterdir()), specific_tags=["PatientID"])
+        of_patient.setdefault(str(header.PatientID), []).append(case)
+    return [case for own in of_patient.values() if len(own) >= OFTEN for case in own]

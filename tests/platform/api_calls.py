@@ -83,7 +83,7 @@ def _scan_with_objects(h: Hospital, who: User) -> dict[str, Any]:
 
 
 def _objects(h: Hospital) -> dict[str, Any]:
-    labelling = h.scans[0].labellings.get()
+    labelling = h.scans[0].labellings.get(disease="covid-19")
     chosen = [
         {"sop_instance_uid": each.sop_instance_uid, "sha256": each.sha256()}
         for each in objects_of(labelling)
@@ -98,7 +98,7 @@ def _not_drafted(h: Hospital, who: User) -> dict[str, Any]:
 
 def _drafted(h: Hospital, who: User) -> dict[str, Any]:
     keys = _not_drafted(h, who)
-    labelling = h.scans[0].labellings.get()
+    labelling = h.scans[0].labellings.get(disease="covid-19")
     draft = Correction.objects.create(
         scan=h.scans[0], disease="covid-19", corrects=labelling, by=who
     )
@@ -107,7 +107,7 @@ def _drafted(h: Hospital, who: User) -> dict[str, Any]:
 
 
 def _labelling(h: Hospital, who: User) -> dict[str, Any]:
-    return {"pk": h.scans[0].labellings.get().pk}
+    return {"pk": h.scans[0].labellings.get(disease="covid-19").pk}
 
 
 def _upload(h: Hospital, who: User) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def write_object(path: Path, kind: str, name: str = "north", study: str = "1.2.3
 
 def with_objects(scan: Scan, **further: str) -> Labelling:
     """The newest labelling of a scan, with objects; the scan with a file of its series."""
-    labelling = scan.labellings.get()
+    labelling = scan.labellings.get(disease="covid-19")
     name = scan.patient.centre.name
     folder = settings.FOLDER.results / labelling.folder / "dicom"
     for old in folder.glob("*"):
@@ -111,7 +111,7 @@ def confirmed(
 def sending_of(h: Hospital) -> Sending:
     """A sending of the hospital's first scan, confirmed by the owner of its upload."""
     return Sending.objects.get_or_create(
-        labelling=h.scans[0].labellings.get(), archive="pacs", address="http://pacs.example.org",
+        labelling=h.scans[0].labellings.get(disease="covid-19"), archive="pacs", address="http://pacs.example.org",
         confirmed_by=h.upload.owner,
     )[0]  # fmt: skip
 

@@ -23,7 +23,9 @@ from covidlit.platform.correcting.drafts import begin
 from covidlit.platform.grading.giving import Judgement, Seen, give
 from covidlit.platform.grading.models import Grade, Level
 from covidlit.platform.grading.standing import standing_of
+from covidlit.platform.jobs.models import Job
 from covidlit.platform.registry.followed import diseases_seen, group_following
+from covidlit.platform.registry.measured import have_measured
 from covidlit.platform.registry.models import Labelling, Lesion, Patient, Scan
 
 pytestmark = pytest.mark.django_db
@@ -58,7 +60,8 @@ def _leaks(text: str) -> list[str]:
 def test_no_page_of_people_of_one_study_group_tells_of_anothers_disease(name: str) -> None:
     own = clinic()
     page = PAGES[name]
-    administrates = name in ("places", "add_study_group", "follow_disease")  # diseases as such
+    # What study groups and diseases there are is no secret to who gives roles.
+    administrates = name in ("places", "people", "renew_password")
     for role in Role:
         client = own.client(role, COVID)
         keys, data = page.keys(own.hospital), page.data(own.hospital)
@@ -182,6 +185,22 @@ def test_a_class_of_another_disease_cannot_be_drawn(own: Clinic) -> None:
     assert answer.status_code == 400
     assert "no class of fibrotic changes" in answer.content.decode()
     assert client.post(address, {**drawn, "class": "fibrosis"}).status_code == 302
+
+
+def test_a_job_is_seen_by_those_who_follow_its_disease(own: Clinic) -> None:
+    patient, group = own.hospital.patient, own.hospital.group
+    made = have_measured(patient, own.user(Role.PHYSICIAN, COVID), group)
+    assert {job.arguments["disease"]: job.study_group for job in made} == {
+        COVID: group,
+        FIBROSIS: own.trial,
+    }
+    keys = [job.pk for job in made]
+    for disease, seen in ((COVID, [COVID]), (FIBROSIS, [FIBROSIS]), ("both", [COVID, FIBROSIS])):
+        user = own.user(Role.PHYSICIAN, disease)
+        rows = Job.objects.seen_by(user, Right.UPLOAD).filter(pk__in=keys).order_by("pk")
+        assert [job.arguments["disease"] for job in rows] == seen
+    only = have_measured(patient, None, diseases=[FIBROSIS])
+    assert [job.study_group for job in only] == [own.trial]
 
 
 def test_a_new_disease_of_a_study_group_hides_what_was_of_the_old(own: Clinic) -> None:

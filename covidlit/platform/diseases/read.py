@@ -116,9 +116,8 @@ def _in_words(problem: Any) -> str:
             "0-9 and -, and begin with a letter or a digit"
         )
     if problem["type"] == "extra_forbidden":
-        model: type[BaseModel] = (
-            _MODELS.get(str(problem["loc"][0]), Disease) if len(problem["loc"]) > 1 else Disease
-        )
+        inner = _MODELS.get(str(problem["loc"][0])) if len(problem["loc"]) > 1 else None
+        model = inner or Disease
         known = [name for name in model.model_fields if name != "name"]
         hint = did_you_mean(str(problem["loc"][-1]), known) or f"the keys are {', '.join(known)}"
         return f"{place}: there is no such key; {hint.rstrip('?')}"

@@ -78,5 +78,5 @@ def _changes(rows: Sequence[dict[str, Any]], column: str) -> dict[str, str]:
         for row in table[table["acquisition_date"] == day].to_dict("records"):
             said = verdict(column, before, row[column]) if len(last) else "undefined"
             if said != "undefined":
-                found[str(row["scan_id"])] = f"{row[column] - before:+.1f} ({said})"
+                found[str(row["scan_id"])] = f"{row[column] - before:+.2f} ({said})"
     return found
