@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from covidlit.errors import ConfigError, CovidlitError
+
+PlatformDir = Annotated[Path, typer.Argument(help="Folder of the platform.")]
 
 
 def require_extra() -> None:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from pydicom import dcmread
+
 from covidlit.files import write_text
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.folder import SETTINGS_FILE, PlatformFolder
@@ -155,8 +157,6 @@ def _fill(dicom: Path, labs: Path) -> list[Account]:
 
 def _often_scanned(cases: Path) -> list[Path]:
     """Folders of the series of those patients who have the most to follow."""
-    from pydicom import dcmread
-
     of_patient: dict[str, list[Path]] = {}
     for case in sorted(path for path in cases.iterdir() if path.is_dir()):
         header = dcmread(next(case.iterdir()), specific_tags=["PatientID"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -13,4 +15,4 @@ class GradingConfig(AppConfig):
 
     def ready(self) -> None:
         """Let turns follow grades and labellings."""
-        import covidlit.platform.grading.turns  # noqa: F401
+        import_module("covidlit.platform.grading.turns")
