@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +115,3 @@ def own_disease(root: Path, name: str = "effusion", text: str = OWN) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
-
-
-DAY = date(2020, 3, 1)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from disease_world import own_disease
 
 from covidlit.errors import CovidlitError
 from covidlit.platform.folder import VARIABLE, PlatformFolder
@@ -83,6 +84,7 @@ def test_what_is_restored_is_whole_though_it_was_being_worked_on(
     received = busy.root / "received/batch/1.dcm"
     received.parent.mkdir(parents=True, exist_ok=True)
     received.write_bytes(b"by C-STORE")
+    own_disease(busy.root)
     about = backup(busy, out)
     assert about.missing == []
     assert out.stat().st_mode & 0o077 == 0
@@ -95,6 +97,7 @@ def test_what_is_restored_is_whole_though_it_was_being_worked_on(
     # A copy does not speak to archives until a person has it do so.
     assert (found["held"], done.n_held) == (["fetch", "send"], 2)
     assert (target / "received/batch/1.dcm").read_bytes() == b"by C-STORE"
+    assert PlatformFolder(target).diseases["effusion"].title == "Effusion watch"
     # The patients' pseudonyms go on to be the same, and nobody else reads any of it.
     for key in ("secret.key",):
         assert (target / key).read_bytes() == (busy.root / key).read_bytes()

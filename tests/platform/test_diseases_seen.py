@@ -27,6 +27,7 @@ from covidlit.platform.jobs.models import Job
 from covidlit.platform.registry.followed import diseases_seen, group_following
 from covidlit.platform.registry.measured import have_measured
 from covidlit.platform.registry.models import Labelling, Lesion, Patient, Scan
+from covidlit.platform.sending.models import Sending, SentObject
 
 pytestmark = pytest.mark.django_db
 
@@ -201,6 +202,22 @@ def test_a_job_is_seen_by_those_who_follow_its_disease(own: Clinic) -> None:
         assert [job.arguments["disease"] for job in rows] == seen
     only = have_measured(patient, None, diseases=[FIBROSIS])
     assert [job.study_group for job in only] == [own.trial]
+
+
+def test_what_nobody_follows_any_more_is_not_sent_again(own: Clinic) -> None:
+    labelling = own.labellings[FIBROSIS]
+    user = own.user(Role.PHYSICIAN, "both")
+    found = Sending.objects.create(
+        labelling=labelling, archive="pacs", address="http://pacs.example.org", confirmed_by=user
+    )
+    SentObject.objects.create(
+        sending=found, file="report.dcm", kind="SR", sop_instance_uid="1.2", sha256="", n_bytes=1
+    )
+    StudyGroup.objects.filter(pk=own.trial.pk).update(disease=COVID)
+    client, address = own.client(Role.PHYSICIAN, "both"), reverse("send_again", args=[found.pk])
+    page: Any = client.post(address, follow=True)
+    assert "no study group of the patient follows this disease" in page.content.decode()
+    assert not Job.objects.filter(kind="send").exists()
 
 
 def test_a_new_disease_of_a_study_group_hides_what_was_of_the_old(own: Clinic) -> None:

@@ -112,7 +112,10 @@ def sending(request: HttpRequest, pk: int) -> HttpResponse:
 @page(Right.SEND)
 def again(request: HttpRequest, pk: int) -> HttpResponse:
     """Have what was not sent tried again. Said twice, it is one job."""
-    confirm.try_again(person(request), _sending(request, pk))
+    try:
+        confirm.try_again(person(request), _sending(request, pk))
+    except CovidlitError as error:
+        messages.error(request, str(error))
     return redirect("sending", pk=pk)
 
 
