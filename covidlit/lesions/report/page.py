@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ OPEN_ROWS = 15
 """Lesions that are listed at once; the others are folded away below them."""
 
 
-def write_page(content: Content, data: Mapping[str, Any], path: Path) -> Path:
+def write_page(content: Content, data: dict[str, Any], path: Path) -> Path:
     """Write the page; returns its path.
 
     Args:
