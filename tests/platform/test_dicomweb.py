@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dicomweb_world import ct_slices, new_uid, stored_dicom, write
+from dicomweb_world import ct_slices, names, new_uid, stored_dicom, write
 from django.conf import settings
 from django.test import Client
 from django.urls import reverse
@@ -19,6 +19,8 @@ from platform_world import N_SLICES, SIZE, Hospital, hospital, volume
 from pydicom import Dataset, dcmread
 from pydicom.uid import (
     ComprehensiveSRStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
@@ -164,6 +166,42 @@ def test_files_are_the_stored_images_in_the_same_place(
     read, drawn = read_series(tmp_path, FEW), volume(1)
     assert np.array_equal(read.hu, drawn.hu.clip(-1024, None))
     assert np.allclose(read.affine, drawn.affine)
+
+
+@pytest.mark.parametrize("how", ["big endian", "no preamble", "deflated", "trailing bytes"])
+@pytest.mark.parametrize("role", [Role.READER, Role.PHYSICIAN])
+def test_files_of_odd_encodings_come_as_plain_ones(how: str, role: Role, own: Hospital) -> None:
+    scan = stored_dicom(own)
+    (image,) = ct_slices("north", new_uid(), new_uid(), n=1)
+    pixels = np.frombuffer(image.PixelData, "<u2").reshape(SIZE, SIZE)
+    folder = settings.FOLDER.scans / scan.folder / "dicom"
+    for old in folder.glob("*"):
+        old.unlink()
+    path = folder / "00001.dcm"
+    image.ensure_file_meta()
+    if how == "no preamble":
+        del image.file_meta
+        image.save_as(path, implicit_vr=True, little_endian=True)
+    elif how == "big endian":
+        image.PixelData = pixels.astype(">u2").tobytes()
+        image.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+        image.save_as(path, enforce_file_format=True)
+    else:
+        image.PixelData += b"Secret^north" * (how == "trailing bytes")
+        deflated = DeflatedExplicitVRLittleEndian
+        image.file_meta.TransferSyntaxUID = (
+            deflated if how == "deflated" else ExplicitVRLittleEndian
+        )
+        image.save_as(path, enforce_file_format=True)
+    look_into(scan)
+    series = ct_of(scan)
+    named = role is Role.PHYSICIAN
+    study = series.study_uid if named else series.study_pseudonym
+    ((_, content),) = parts_of(get(own.client(role), f"studies/{study}"))[:1]
+    data = dcmread(io.BytesIO(content))
+    assert data.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert np.array_equal(data.pixel_array, pixels)
+    assert named or not names(content)
 
 
 def test_what_a_stranger_gets_is_whole_and_says_that_it_was_freed(own: Hospital) -> None:

@@ -32,6 +32,7 @@ FILES = (
     "test_lost_jobs",
     "test_tidying",
     "test_grading",
+    "test_dicomweb",
 )
 
 

@@ -3,12 +3,13 @@
     gate            who calls, with which right, and errors as the API answers them
     models, index   which series and instances of the stored files there are, by their UIDs
     seen            what of it a caller sees, and by which UIDs
-    search          QIDO-RS
+    search, query   QIDO-RS; `answers`: what it tells, in DICOM JSON
     retrieve        WADO-RS: files, metadata, frames; `rendered`: as pictures
     deidentify      headers for those who may not know who the patient is; `kept`: what stays
     encode          files and frames as they are sent
     accept          media types that a client takes
-    store, parts    STOW-RS: an upload of the intake, read part by part
+    store, taking   STOW-RS: an upload of the intake, its objects told apart
+    parts           bodies of multipart/related, written and read
 
 Source: DICOM PS3.18 (Web Services), sections 8 and 10; PS3.15, annex E (Basic Profile).
 """

@@ -64,7 +64,7 @@ CODES = frozenset(
         "ContinuityOfContent", "CompletionFlag", "VerificationFlag", "PreliminaryFlag",
         "TemplateIdentifier", "MappingResource", "GraphicType", "TemporalRangeType",
         "PixelSpacingCalibrationType", "LongitudinalTemporalInformationModified",
-        "RecognizableVisualFeatures", "FilterType", "CompositeType",
+        "RecognizableVisualFeatures", "FilterType",
     }
 )  # fmt: skip
 """Attributes of coded strings (CS) and the like, of capitals, digits, blanks and underscores."""
