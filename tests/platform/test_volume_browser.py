@@ -122,6 +122,16 @@ def test_the_volume_is_turned_and_lesions_are_found_in_it(
         page.locator(".viewer .window").select_option("soft")
         assert page.evaluate(f"{VIEW}.volumes[0].cal_max") == 240
 
+        # Finer, with everything where it was.
+        page.get_by_role("button", name="Show lesion 1").click()
+        before = page.evaluate(CROSS)
+        page.locator(".volume-size").select_option("256")
+        page.wait_for_selector(".volume[data-shown='256']")
+        assert page.evaluate(CROSS) == pytest.approx(before, abs=0.01)
+        value = f"{VIEW}.volumes[1].getValue(...{VIEW}.volumes[1].mm2vox({CROSS}))"
+        assert page.evaluate(value) == 1
+        assert page.evaluate(f"[{VIEW}.volumes.length, {VIEW}.meshes.length]") == [2, 2]
+
         # By keys too, and on a phone.
         before = page.evaluate(CROSS)
         page.locator(".volume canvas").focus()

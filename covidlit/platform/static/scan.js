@@ -68,7 +68,7 @@ async function positionsAt(from) {
 }
 
 function isAlong(mine, theirs) {
-  const ends = ({ first_mm, step_mm, count }) => [first_mm, first_mm + step_mm * (count - 1)];
+  const ends = ({ first_mm, step_mm, n_planes }) => [first_mm, first_mm + step_mm * (n_planes - 1)];
   const [[low, high], [lowest, highest]] = [ends(mine), ends(theirs)];
   const shared = Math.min(high, highest) - Math.max(low, lowest);
   return shared >= 0.5 * Math.min(high - low, highest - lowest) && shared > 0;
@@ -79,7 +79,7 @@ function beside(slice, mine, theirs) {
   if (isAlong(mine, theirs)) {
     return (mine.first_mm + slice * mine.step_mm - theirs.first_mm) / theirs.step_mm;
   }
-  return (slice / Math.max(1, mine.count - 1)) * (theirs.count - 1);
+  return (slice / Math.max(1, mine.n_planes - 1)) * (theirs.n_planes - 1);
 }
 
 function showPrior() {
@@ -94,13 +94,13 @@ function showPrior() {
   const isLinked = prior.querySelector(".linked").checked;
   const wanted = beside(Number(place.value) - 1, mine, theirs) + (other.shift[axis] ?? 0);
   if (isLinked) other.slice = Math.round(wanted);
-  other.slice = Math.max(0, Math.min(theirs.count - 1, other.slice));
-  priorPlace.max = String(theirs.count);
+  other.slice = Math.max(0, Math.min(theirs.n_planes - 1, other.slice));
+  priorPlace.max = String(theirs.n_planes);
   priorPlace.value = String(other.slice + 1);
-  prior.querySelector(".where").textContent = `${other.slice + 1} of ${theirs.count}`;
+  prior.querySelector(".where").textContent = `${other.slice + 1} of ${theirs.n_planes}`;
   if (isLinked) {
     const how = isAlong(mine, theirs) ? "by position in millimetres" : "by the part of the way through, since their positions differ";
-    const past = wanted < -0.5 || wanted > theirs.count - 0.5;
+    const past = wanted < -0.5 || wanted > theirs.n_planes - 0.5;
     together.textContent = `Turned together ${how}.${past ? " The other scan ends before." : ""}`;
   }
   const { window, labels } = settings();
@@ -111,7 +111,7 @@ function showPrior() {
 function turnPrior(slice) {
   const axis = axisName();
   const theirs = other.positions[axis];
-  other.slice = Math.max(0, Math.min(theirs.count - 1, slice));
+  other.slice = Math.max(0, Math.min(theirs.n_planes - 1, slice));
   other.shift[axis] = other.slice - beside(Number(place.value) - 1, other.own[axis], theirs);
   showPrior();
 }

@@ -17,13 +17,13 @@ class Positions(NamedTuple):
 
     Args:
         axis: in `AXES`.
-        count: of planes.
+        n_planes: how many.
         first_mm: where the middle of the first one lies along the patient's axis, LPS.
         step_mm: to the next one.
     """
 
     axis: str
-    count: int
+    n_planes: int
     first_mm: float
     step_mm: float
 
