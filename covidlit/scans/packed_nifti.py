@@ -49,5 +49,5 @@ def packed_nifti(
     stream = zlib.compressobj(1, zlib.DEFLATED, _GZIP)
     parts = [stream.compress(header.binaryblock.ljust(_VOXELS_AT, b"\0"))]
     # Slice by slice: x runs fastest in the file, as in memory.
-    parts += [stream.compress(np.ascontiguousarray(plane, kept)) for plane in planes]
+    parts += [stream.compress(np.ascontiguousarray(plane, kept).data) for plane in planes]
     return b"".join([*parts, stream.flush()])
