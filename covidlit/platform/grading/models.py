@@ -61,6 +61,8 @@ class Grade(models.Model):
 
     class Meta:
         ordering = ("scan", "number")
+        # What somebody has graded last is found without what he graded before.
+        indexes = (models.Index(fields=("grader", "level", "-made_at", "-id")),)
         constraints = (
             models.UniqueConstraint(fields=("scan", "number"), name="one_grade_of_a_number"),
             models.CheckConstraint(condition=Q(level__in=[1, 2]), name="a_level_of_two"),
