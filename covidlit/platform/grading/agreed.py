@@ -67,7 +67,7 @@ class Pair(NamedTuple):
 def pairs_of(rows: ScopedQuerySet[Comparison]) -> list[Pair]:
     """The pairs of the scans that were verified last, `MOST_COMPARED` at most."""
     said = [f"{which}__{name}" for which in ("first", "second") for name in Said._fields]
-    values = rows.order_by("-made_at", "-scan").values_list("scan__patient", *said)
+    values = rows.order_by("-made_at", "-scan_id").values_list("scan__patient", *said)
     n = len(Said._fields)
     return [
         Pair(patient, Said(*both[:n]), Said(*both[n:]))
@@ -100,7 +100,7 @@ def disagreements(
         hidden: scans whose grades one may not see yet.
     """
     kept = ~Exists(hidden.filter(pk=OuterRef("scan")))
-    return rows.filter(kept, differs=True).order_by("-made_at", "-scan")
+    return rows.filter(kept, differs=True).order_by("-made_at", "-scan_id")
 
 
 def _row(what: str, found: Agreement) -> Row:

@@ -67,6 +67,8 @@ class Grade(models.Model):
 
     class Meta:
         ordering = ("scan", "number")
+        # What somebody has graded last is found without what he graded before.
+        indexes = (models.Index(fields=("grader", "level", "-made_at", "-id")),)
         constraints = (
             models.UniqueConstraint(
                 fields=("scan", "disease", "number"), name="one_grade_of_a_number"

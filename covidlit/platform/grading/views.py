@@ -43,6 +43,7 @@ from covidlit.platform.viewing.shown import notes_for, scan_shown
 from covidlit.tables import csv_text
 
 PER_PAGE = 50
+N_MINE = 10
 _SKIPPED = "skipped_scans"
 
 
@@ -56,7 +57,7 @@ def grading(request: HttpRequest) -> HttpResponse:
     compared = Comparison.objects.seen_by(user, Right.VIEW).filter(disease=disease.name)
     pairs = pairs_of(compared)
     told = disagreements(compared, hidden_from(user, disease.name))
-    keys = told.values_list("scan", flat=True)[:MOST_COUNTED]
+    keys = told.values_list("scan_id", flat=True)[:MOST_COUNTED]
     shown = Paginator(keys, PER_PAGE).get_page(request.GET.get("page"))
     own = Scan.objects.filter(pk__in=list(shown)).select_related("patient")
     standing = {each.scan.pk: each for each in standings(own, disease.name)}
@@ -143,9 +144,11 @@ def _queue(request: HttpRequest, level: Level) -> HttpResponse:
     disease = _worked_for(request, level.right)
     wait = waiting(user, level, disease.name)
     rows = wait.select_related("patient__centre")[:MOST_COUNTED]
-    mine = Grade.objects.seen_by(user, level.right).filter(
-        grader=user, level=level, disease=disease.name
-    )
+    # The last ones first: a database may go through all of them where it is asked for both at once.
+    last = Grade.objects.filter(grader=user, level=level, disease=disease.name)
+    last = last.order_by("-made_at", "-pk")
+    keys = list(last.values_list("pk", flat=True)[: 10 * N_MINE])
+    mine = Grade.objects.seen_by(user, level.right).filter(pk__in=keys)
     return render(
         request,
         "grading_queue.html",
@@ -155,7 +158,7 @@ def _queue(request: HttpRequest, level: Level) -> HttpResponse:
             "diseases": diseases,
             "disease": disease,
             "shown": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
-            "mine": mine.select_related("scan__patient").order_by("-made_at", "-pk")[:10],
+            "mine": mine.select_related("scan__patient").order_by("-made_at", "-pk")[:N_MINE],
         },
     )
 

@@ -172,6 +172,12 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.AddIndex(
+            model_name="grade",
+            index=models.Index(
+                fields=["grader", "level", "-made_at", "-id"], name="grading_gra_grader__f0bb6d_idx"
+            ),
+        ),
         migrations.AddConstraint(
             model_name="grade",
             constraint=models.UniqueConstraint(
