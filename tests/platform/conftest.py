@@ -52,6 +52,8 @@ def no_uploads_of_other_tests() -> Iterator[None]:
     yield
     for path in FOLDER.joinpath("platform", "uploads").iterdir():
         shutil.rmtree(path, ignore_errors=True)
+    for path in FOLDER.joinpath("platform", "results").glob("P-*"):  # of `platform_world`
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from api_calls import CALLS, OPERATIONS, ask, prepared, right_of, scope_of, token_of
-from django.conf import settings
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from platform_world import hospital
@@ -29,12 +26,9 @@ _ARCHIVE = DicomwebArchive(kind="dicomweb", name="pacs", url="http://127.0.0.1:9
 
 
 @pytest.fixture(autouse=True)
-def archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An archive that results may be sent to; and no report that a later test would find."""
+def archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive that results may be sent to."""
     set_archives(monkeypatch, _ARCHIVE)
-    yield
-    for path in settings.FOLDER.results.glob("P-*/quantified"):
-        shutil.rmtree(path)
 
 
 def _content(answer: Any) -> str:
