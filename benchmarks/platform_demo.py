@@ -146,7 +146,7 @@ def score_of(visitor: Visitor) -> str | None:
     for patient in set(re.findall(r'"(/patients/[^/"]+/)"', visitor.get("/").decode())):
         page = visitor.get(patient).decode()
         if found := re.search(
-            r"<strong>(0\.\d+)</strong>: probability.*?its members: ([^.;]+\.\d+ to [\d.]+)", page
+            r"<strong>(0\.\d+)</strong>: probability.*?its members: (\d\.\d+ to \d\.\d+)", page
         ):
             return f"{found[1]}, {found[2]}"
     return None
