@@ -57,6 +57,17 @@ class Clean(logging.Formatter):
         return line.replace("\n", " ").strip()
 
 
+class NoTasks(logging.Filter):
+    """Leaves out what workers say of each task that goes well: a job has its row, with its state.
+
+    A worker of django-tasks-db sets the levels of its loggers itself, over those of the settings.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the entry is kept."""
+        return record.levelno >= logging.WARNING or not record.name.startswith("django_tasks")
+
+
 def _told(record: logging.LogRecord, name: str) -> bool:
     return isinstance(getattr(record, name, None), str | int | float)  # Django's is an object
 
@@ -100,12 +111,18 @@ def logging_settings(kind: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"clean": {"()": f"{__name__}.Clean", "as_json": kind == "json"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "clean"}},
+        "filters": {"no_tasks": {"()": f"{__name__}.NoTasks"}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "clean",
+                "filters": ["no_tasks"],
+            },
+        },
         "root": {"handlers": ["stderr"], "level": "INFO"},
         "loggers": {
             # Each request has a line of its own, with its status.
             "django": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
-            "django_tasks": {"level": "WARNING"},  # each job has its row, with its state
             "gunicorn.error": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
             "pynetdicom": {"level": "WARNING"},  # below it tells of each object
             "gunicorn.access": {"handlers": [], "level": "ERROR", "propagate": False},

@@ -29,7 +29,7 @@ from covidlit.platform.intake.receiving import add_piece
 from covidlit.platform.jobs import lost, process
 from covidlit.platform.jobs.models import Job
 from covidlit.platform.jobs.tasks import _close
-from covidlit.platform.logs import Clean
+from covidlit.platform.logs import Clean, NoTasks, logging_settings
 from covidlit.platform.patients import views
 
 pytestmark = pytest.mark.django_db
@@ -172,3 +172,16 @@ sys.exit(process.main(1, int(sys.argv[1])))
     assert done.returncode == process.FAULT
     assert words.startswith("ValueError at ")
     assert "doe" not in words.lower()
+
+
+def test_tasks_that_go_well_are_not_told_whatever_levels_a_worker_sets() -> None:
+    own = logging_settings("plain")["filters"]["no_tasks"]
+    assert own == {"()": "covidlit.platform.logs.NoTasks"}
+    kept = {
+        (name, level): NoTasks().filter(logging.LogRecord(name, level, "x", 1, "m", (), None))
+        for name in ("django_tasks", "django_tasks_db", "covidlit.platform.jobs")
+        for level in (logging.INFO, logging.ERROR)
+    }
+    assert [name for name, is_kept in kept.items() if not is_kept] == [
+        ("django_tasks", logging.INFO), ("django_tasks_db", logging.INFO),
+    ]  # fmt: skip
