@@ -67,6 +67,12 @@ def test_a_part_of_a_scan_does_not_stand_for_it(own: Hospital, tmp_path: Path) -
         stored(own.upload, file)
 
 
+def test_another_part_of_as_many_slices_is_not_taken_for_it(own: Hospital, tmp_path: Path) -> None:
+    stored(own.upload, header(tmp_path))
+    with pytest.raises(UploadRefused, match="here with other slices"):
+        stored(own.upload, header(tmp_path))  # a SOPInstanceUID of its own
+
+
 @pytest.mark.parametrize(
     ("name", "born", "said"),
     [("Roe^Richard", "19500102", "PatientName"), ("Doe^Jane", "19510203", "PatientBirthDate")],

@@ -53,23 +53,3 @@ def place_named(user: User, right: Right, centre: str, study_group: str) -> Plac
         if (place[0].name, place[1].name) == (centre, study_group):
             return place
     raise PermissionDenied
-
-
-def group_within(
-    user: User, right: Right, centre: Centre, groups: Iterable[StudyGroup]
-) -> StudyGroup | None:
-    """The first of the study groups in which a person has a right in a centre.
-
-    A job about a patient is this group's, whose people see it.
-
-    Args:
-        user: who asks for the job.
-        right: that it needs.
-        centre: of the patient.
-        groups: of the patient.
-    """
-    own = set(groups)
-    for place in places_with(user, right):
-        if place[0] == centre and place[1] in own:
-            return place[1]
-    return None

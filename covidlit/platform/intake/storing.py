@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.models import Upload
 from covidlit.platform.intake.receiving import UploadRefused, waiting_of
-from covidlit.platform.registry.files import DICOM, SCAN_PLANES
+from covidlit.platform.registry.files import DICOM, SCAN_PLANES, source_files
 from covidlit.platform.registry.models import Identity, Patient, Scan
 from covidlit.platform.viewing.planes import write_planes
 from covidlit.scans.scan import Scan as Volume
@@ -53,12 +53,7 @@ def store(
     own = Scan.objects.filter(patient__pseudonym=pseudonym, scan_id=scan_id)
     _check_person(upload, pseudonym, _who(files[0]))
     if (known := own.select_related("patient").first()) is not None:
-        if known.n_slices != len(volume.hu):
-            raise UploadRefused(
-                f"it is here with {known.n_slices} slices, and has {len(volume.hu)} now.",
-                where=scan_id,
-                fix="a scan is not written over: have an administrator look which one is whole.",
-            )
+        _check_same(known, files, len(volume.hu))
         _join(known.patient, upload)
         return Found(known, is_new=False)
     folder = f"{pseudonym}/{scan_id}"
@@ -81,6 +76,24 @@ def store(
         _join(found.patient, upload)
         return Found(found, is_new=False)
     return Found(scan, is_new=True)
+
+
+def _check_same(known: Scan, files: Sequence[Path], n_slices: int) -> None:
+    """Refuse another part of a series that is here: its slices would be dropped without a word."""
+    fix = "a scan is not written over: have an administrator look which one is whole."
+    if known.n_slices != n_slices:
+        raise UploadRefused(
+            f"it is here with {known.n_slices} slices, and has {n_slices} now.",
+            where=known.scan_id, fix=fix,
+        )  # fmt: skip
+    if known.n_files and _uids(files) != _uids(source_files(known).glob("*.dcm")):
+        raise UploadRefused("it is here with other slices.", where=known.scan_id, fix=fix)
+
+
+def _uids(files: Iterable[Path]) -> set[str]:
+    tags = ["SOPInstanceUID"]
+    headers = (dcmread(path, stop_before_pixels=True, specific_tags=tags) for path in files)
+    return {str(header.get("SOPInstanceUID", "")) for header in headers}
 
 
 def _check_length(hospital_id: str, scan_id: str) -> None:
