@@ -22,9 +22,10 @@ def main(root: Path, port: str, archive: str) -> None:
     from covidlit.platform.setup import prepare
 
     folder = make_platform_folder(root)
-    with (root / SETTINGS_FILE).open("a") as settings:
-        settings.write(DESTINATION.format(archive))
-    prepare(type(folder)(root))
+    with (root / SETTINGS_FILE).open("a") as file:
+        file.write(DESTINATION.format(archive))
+    folder = type(folder)(root)
+    prepare(folder)
     from platform_world import PASSWORD, hospital
     from sending_world import with_objects
 
@@ -61,7 +62,7 @@ def main(root: Path, port: str, archive: str) -> None:
             table=own.table, patient=own.patient, date=date(2020, 3, day),
             values={"crp_mg_per_l": value, "age": 61},
         )  # fmt: skip
-    path = report_path(own.patient, settings.FOLDER.diseases["covid-19"])
+    path = report_path(own.patient, folder.diseases["covid-19"])
     path.parent.mkdir(parents=True)
     path.write_text("<p>a report</p>")
     server = ["-m", "gunicorn", "covidlit.platform.wsgi", "--bind", f"127.0.0.1:{port}"]

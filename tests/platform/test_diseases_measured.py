@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from correcting_world import Ward, circle, cohort, edit, say, ward
-from covidlit.platform.correcting.correct import correct
 from disease_world import COVID, FIBROSIS, OWN, own_disease
 from django.conf import settings
 from django.test import Client
@@ -22,6 +21,7 @@ from covidlit.platform.correcting.labels import planes_of
 from covidlit.platform.correcting.models import Correction
 from covidlit.platform.diseases.read import read_diseases
 from covidlit.platform.jobs.models import Job
+from covidlit.platform.measuring.correct import correct
 from covidlit.platform.measuring.measure import MANIFEST, measure, measured_folder
 from covidlit.platform.registry.followed import newest_labelling
 from covidlit.platform.registry.measured import have_measured
