@@ -15,7 +15,7 @@ from covidlit.platform.client import Platform, PlatformError
 
 JOB = {
     "id": 3, "kind": "take in", "centre": "north", "study_group": "clinic", "state": "running",
-    "progress": "", "share_done": 0.0, "message": "", "is_over": False,
+    "progress": "", "share_done": 0.0, "message": "", "is_over": False, "n_before": 0,
 }  # fmt: skip
 UPLOAD = {
     "id": 7, "centre": "north", "study_group": "clinic", "n_files": 1, "n_bytes": 3, "n_taken": 0,

@@ -126,7 +126,7 @@ def test_the_page_tells_that_a_measurement_has_ended(
         page = context_of(browser, client, address).new_page()
         states = ["running"]
         page.route(
-            f"**{reverse('correction_state', kwargs={'pk': scan.pk})}",
+            f"**{reverse('correction_state', kwargs={'pk': scan.pk})}*",
             lambda route: route.fulfill(json={"version": 1, "state": states[-1], "progress": ""}),
         )
         page.goto(f"{address}/scans/{scan.pk}/")

@@ -112,7 +112,7 @@ def test_what_was_drawn_is_measured_and_becomes_a_version(monkeypatch: pytest.Mo
     _, reader = own.person("eva", Role.READER)
     answer = reader.get(reverse("report_pdf", args=[own.patient.pseudonym]))
     assert answer["Content-Type"] == "application/pdf"
-    assert answer["Content-Disposition"].endswith(f'"{own.patient.pseudonym}.pdf"')
+    assert answer["Content-Disposition"].endswith(f'"{own.patient.pseudonym}.covid-19.pdf"')
     pages = PdfReader(io.BytesIO(answer.content)).pages
     said = " ".join(" ".join(page.extract_text().split()) for page in pages)
     saved_at = Correction.objects.get(labelling=version).saved_at
