@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
@@ -38,6 +39,12 @@ class StudyGroup(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def in_words(self) -> str:
+        """Its name, with the title of what it follows."""
+        found = settings.FOLDER.diseases.get(self.disease)
+        return f"{self.name} ({found.title})" if found else self.name
 
 
 class User(AbstractUser):
