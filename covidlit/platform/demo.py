@@ -19,6 +19,7 @@ from pydicom import dcmread
 from covidlit.files import write_text
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.folder import SETTINGS_FILE, PlatformFolder
+from covidlit.platform.named_files import MASKS
 from covidlit.platform.setup import make_platform
 from covidlit.synthetic import make_cohort
 
@@ -30,6 +31,8 @@ OFTEN = 3
 """Scans of a patient who is followed for fibrosis too."""
 N_SCANS = 24
 MATRIX = 128
+COHORT = "cohort"
+"""Folder of what is drawn, in that of the platform."""
 SEVERITY = "severity"
 """Folder of the run that the severity model was trained in, in that of the platform."""
 
@@ -66,22 +69,26 @@ def make_demo(root: Path, say: Callable[[str], None]) -> tuple[PlatformFolder, l
     learning = _learn(root)
     say(f"{N_SCANS} synthetic scans are drawn, and a small model learns what severe is ...")
     cohort = make_cohort(
-        root / "cohort", preset="severity", n_scans=N_SCANS, matrix=MATRIX, thickness_mm=5.0,
+        root / COHORT, preset="severity", n_scans=N_SCANS, matrix=MATRIX, thickness_mm=5.0,
         n_jobs=-1,
     )  # fmt: skip
-    settings = (root / SETTINGS_FILE).read_text(encoding="utf-8")
-    truth = str(cohort.root / "truth").replace("\\", "/")
-    settings = settings.replace('lesions = ""', f'lesions = "masks:{truth}"')
-    settings = settings.replace('"administrators"  #', '"optional"  #')  # to be tried at once
-    if learning.wait() == 0:
-        model = str((root / SEVERITY).absolute()).replace("\\", "/")
-        settings = settings.replace('severity = ""', f'severity = "{model}"')
-    else:
+    learnt = learning.wait() == 0
+    if not learnt:
         say(f"There are no severity scores: the model did not learn. Why: {root / LOG}")
-    write_text(root / SETTINGS_FILE, settings)
+    _set_models(root, severity=learnt)
     assert cohort.clinical is not None
     accounts = _fill(cohort.dicom, cohort.clinical)
     return PlatformFolder(root), accounts
+
+
+def _set_models(root: Path, *, severity: bool) -> None:
+    """Name its models in its settings, from its folder, so that it may be named from anywhere."""
+    settings = (root / SETTINGS_FILE).read_text(encoding="utf-8")
+    settings = settings.replace('lesions = ""', f'lesions = "{MASKS}{COHORT}/truth"')
+    settings = settings.replace('"administrators"  #', '"optional"  #')  # to be tried at once
+    if severity:
+        settings = settings.replace('severity = ""', f'severity = "{SEVERITY}"')
+    write_text(root / SETTINGS_FILE, settings)
 
 
 LOG = f"{SEVERITY}.log"
@@ -92,7 +99,8 @@ def _learn(root: Path) -> subprocess.Popen[bytes]:
     command = [
         "train", "model=fusion_ann", "data=clinical", f"data.source.n_scans={LEARNT_FROM}",
         f"data.source.seed={LEARNT_SEED}", f"trainer.max_epochs={EPOCHS}",
-        "+trainer.enable_progress_bar=false", "data_dir=cohort/learnt", f"hydra.run.dir={SEVERITY}",
+        "+trainer.enable_progress_bar=false", f"data_dir={COHORT}/learnt",
+        f"hydra.run.dir={SEVERITY}",
     ]  # fmt: skip
     with (root / LOG).open("wb") as log:
         return subprocess.Popen(

@@ -10,6 +10,7 @@ import pytest
 from covidlit.deploy.tables.model import load_table_model
 from covidlit.explain.tables.of_scan import SeverityOfScans
 from covidlit.platform import demo
+from covidlit.platform.folder import PlatformFolder, make_platform_folder
 from covidlit.synthetic.labs import clinical_table
 from covidlit.synthetic.presets import plan_cohort
 
@@ -56,3 +57,18 @@ def test_a_failed_training_leaves_its_reason(
     monkeypatch.setattr(demo, "EPOCHS", "many")
     assert demo._learn(tmp_path).wait() != 0
     assert "many" in (tmp_path / demo.LOG).read_text()
+
+
+def test_its_models_are_found_from_wherever_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # as `make platform-demo` names it: from where one stands
+    root = Path("made-here")
+    make_platform_folder(root, "demo")
+    demo._set_models(root, severity=True)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    models = PlatformFolder(tmp_path / root).settings.models
+    own = tmp_path / root
+    assert models.lesions == f"masks:{own / demo.COHORT / 'truth'}"
+    assert models.severity == str(own / demo.SEVERITY)
