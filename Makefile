@@ -21,8 +21,7 @@ demo: $(STAMP)  ## the main job on an embedded synthetic cohort
 	@$(BIN)/python train.py experiment=quickstart
 
 platform-demo: $(STAMP)  ## the web platform with synthetic patients, in ./platform-demo
-	@if test -e platform-demo/platform.toml; then $(BIN)/covidlit platform serve platform-demo; \
-	  else $(BIN)/covidlit platform demo platform-demo; fi
+	@$(BIN)/covidlit platform demo platform-demo
 
 test: $(STAMP)  ## the whole test suite
 	@$(PYTEST)

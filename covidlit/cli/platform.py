@@ -150,19 +150,26 @@ def demo(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
 ) -> None:
-    """Make a platform with synthetic patients and a person of each role, and start it."""
+    """Make a platform with synthetic patients and a person of each role, and start it.
+
+    One that is there already is started again.
+    """
     with friendly():
         require_extra()
-        from covidlit.platform.demo import make_demo
+        from covidlit.platform.demo import ACCOUNTS, make_demo
+        from covidlit.platform.folder import PlatformFolder
         from covidlit.platform.serving import serve as serve_platform
 
-        own, accounts = make_demo(folder, typer.echo)
+        is_there = (folder / ACCOUNTS).is_file()
+        own = PlatformFolder(folder) if is_there else make_demo(folder, typer.echo)
 
         def ready() -> None:
             typer.echo(f"The platform is at http://{host}:{port}/ (Ctrl-C ends it). Log in as:")
-            for account in accounts:
-                typer.echo(f"  {account.username:14} {account.password}   {account.what}")
-            typer.echo("Its scans are being measured, a patient at a time.")
+            typer.echo((folder / ACCOUNTS).read_text(encoding="utf-8").rstrip())
+            typer.echo(
+                "Its scans are measured, a patient at a time, with the lesions that they were "
+                "drawn with; scans of your own are shown here without lesions."
+            )
 
         serve_platform(own, host, port, ready)
 

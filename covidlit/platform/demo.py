@@ -40,6 +40,10 @@ LEARNT_FROM, LEARNT_SEED, EPOCHS = 400, 7, 30
 """Synthetic scans whose laboratory values the model learns from; others than those shown."""
 
 
+ACCOUNTS = "accounts.txt"
+"""In the folder of a demo: who can log in, readable for its owner alone."""
+
+
 class Account(NamedTuple):
     """Somebody who can log in.
 
@@ -53,8 +57,10 @@ class Account(NamedTuple):
     what: str
 
 
-def make_demo(root: Path, say: Callable[[str], None]) -> tuple[PlatformFolder, list[Account]]:
+def make_demo(root: Path, say: Callable[[str], None]) -> PlatformFolder:
     """Make the platform; its scans are read and measured as soon as it is served.
+
+    Whoever can log in stands in its `accounts.txt`.
 
     The lesions are those that the scans were drawn with, so no network is needed.
 
@@ -62,8 +68,6 @@ def make_demo(root: Path, say: Callable[[str], None]) -> tuple[PlatformFolder, l
         root: a new folder.
         say: told what is done.
 
-    Returns:
-        The platform and its accounts.
     """
     make_platform(root, "covidlit demo")
     learning = _learn(root)
@@ -78,7 +82,13 @@ def make_demo(root: Path, say: Callable[[str], None]) -> tuple[PlatformFolder, l
     _set_models(root, severity=learnt)
     assert cohort.clinical is not None
     accounts = _fill(cohort.dicom, cohort.clinical)
-    return PlatformFolder(root), accounts
+    path = root / ACCOUNTS
+    path.touch(mode=0o600)
+    path.write_text(
+        "".join(f"  {each.username:14} {each.password}   {each.what}\n" for each in accounts),
+        encoding="utf-8",
+    )
+    return PlatformFolder(root)
 
 
 def _set_models(root: Path, *, severity: bool) -> None:
@@ -86,6 +96,7 @@ def _set_models(root: Path, *, severity: bool) -> None:
     settings = (root / SETTINGS_FILE).read_text(encoding="utf-8")
     settings = settings.replace('lesions = ""', f'lesions = "{MASKS}{COHORT}/truth"')
     settings = settings.replace('"administrators"  #', '"optional"  #')  # to be tried at once
+    settings = settings.replace('log = "plain"', 'log = "quiet"')  # passwords stay in sight
     if severity:
         settings = settings.replace('severity = ""', f'severity = "{SEVERITY}"')
     write_text(root / SETTINGS_FILE, settings)

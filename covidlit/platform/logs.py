@@ -105,7 +105,7 @@ def logging_settings(kind: str) -> dict[str, Any]:
     """Python's settings of logging, for Django and gunicorn.
 
     Args:
-        kind: `plain` or `json`.
+        kind: `plain`, `json`, or `quiet`: problems alone, as plain lines.
     """
     return {
         "version": 1,
@@ -119,7 +119,7 @@ def logging_settings(kind: str) -> dict[str, Any]:
                 "filters": ["no_tasks"],
             },
         },
-        "root": {"handlers": ["stderr"], "level": "INFO"},
+        "root": {"handlers": ["stderr"], "level": "WARNING" if kind == "quiet" else "INFO"},
         "loggers": {
             # Each request has a line of its own, with its status.
             "django": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},

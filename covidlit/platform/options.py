@@ -15,7 +15,7 @@ from pydantic import (
     field_validator,
 )
 
-from covidlit.errors import ConfigError
+from covidlit.errors import ConfigError, did_you_mean
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.grading.choices import GradingSettings
 from covidlit.platform.named_files import NamedFile, NamedModel, certificates, read_secret
@@ -51,7 +51,7 @@ max_gib = 12.0               # memory of one job
 lost_seconds = 45.0          # without a sign of its worker, a job is given to another one
 
 [operation]
-log = "plain"                # or json: a line of JSON for each entry
+log = "plain"                # or json: a line of JSON for each entry; quiet: problems alone
 metrics_from = ["127.0.0.1", "::1"]  # addresses and networks that may read /metrics/
 
 [directory]                  # accounts of the hospital's own directory, by [oidc] or [ldap]
@@ -166,7 +166,7 @@ class JobSettings(_Strict):
 class OperationSettings(_Strict):
     """What the platform tells those who run it."""
 
-    log: Literal["plain", "json"] = "plain"
+    log: Literal["plain", "json", "quiet"] = "plain"
     metrics_from: list[IPvAnyNetwork] = Field(default=["127.0.0.1", "::1"], validate_default=True)
 
 
@@ -287,8 +287,20 @@ def read_options(path: Path) -> PlatformSettings:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         # The value of an unknown name may be a password that somebody wrote here.
-        got = "" if first["type"] == "extra_forbidden" else f", got {first['input']!r}"
+        unknown = first["type"] == "extra_forbidden"
+        said = "there is no such setting" if unknown else f"{first['msg']}, got {first['input']!r}"
+        hint = did_you_mean(str(first["loc"][-1]), _names(PlatformSettings)) if unknown else None
         raise ConfigError(
-            f"{place}: {first['msg']}{got}.", where=path,
+            f"{place}: {said}{f'; {hint}' if hint else '.'}", where=path,
             fix="mend it; what can be set stands in a new platform's file.",
         ) from error  # fmt: skip
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    """All names that can be set, of sections and in them."""
+    found = []
+    for name, about in model.model_fields.items():
+        found.append(name)
+        if isinstance(about.annotation, type) and issubclass(about.annotation, BaseModel):
+            found += _names(about.annotation)
+    return found

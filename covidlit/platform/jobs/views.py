@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
@@ -27,12 +31,23 @@ def jobs(request: HttpRequest) -> HttpResponse:
     rows = rows.select_related("owner", "centre", "study_group")
     shown = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     before = places(shown)
+    # By name: the registry's own jobs are asked for through this room.
+    seen = apps.get_model("registry", "Patient").objects.seen_by(person(request), Right.VIEW)
+    about = {job.arguments["patient"] for job in shown if "patient" in job.arguments}
+    patients = seen.in_bulk(about)
     own = {
         "shown": shown,
-        "rows": [(job, before.get(job.pk)) for job in shown],
+        "rows": [(job, before.get(job.pk), _about(job, patients)) for job in shown],
         "again": which(shown, person(request)),
     }
     return render(request, "jobs.html", own)
+
+
+def _about(job: Job, patients: dict[int, Any]) -> tuple[str, str]:
+    """The pseudonym of the patient whom a job is about, if one may see it, and the disease."""
+    patient = patients.get(job.arguments.get("patient", 0))
+    disease = settings.FOLDER.diseases.get(job.arguments.get("disease", ""))
+    return ("" if patient is None else patient.pseudonym, "" if disease is None else disease.title)
 
 
 @require_POST

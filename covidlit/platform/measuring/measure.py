@@ -30,7 +30,7 @@ from covidlit.quantify.labeller import Labeller
 from covidlit.quantify.many import quantify
 from covidlit.quantify.masks import MaskLabeller
 from covidlit.quantify.records import finished
-from covidlit.quantify.results import Results
+from covidlit.quantify.results import SCANS_TABLE, Results
 from covidlit.tables import write_table
 
 MANIFEST, QUANTIFIED = "manifest.csv", "quantified"
@@ -55,6 +55,9 @@ def measure(job: Job, say: Say) -> None:
     for disease in diseases_of(patient):
         if disease.name == job.arguments["disease"]:
             measure_patient(patient, disease, say)
+            if n := len(refused(patient, disease)):
+                message = f"{n} of its scans could not be measured: the pages of these say why."
+                Job.objects.filter(pk=job.pk).update(message=message)
 
 
 def measure_patient(
@@ -99,6 +102,17 @@ def measure_patient(
             bring(patient, disease, results, place, corrections)
             keep_scores(patient, disease, finished(place).values())
     return results
+
+
+def refused(patient: Patient, disease: Disease) -> dict[str, str]:
+    """Why scans of a patient could not be measured for a disease when it was tried last."""
+    path = measured_folder(patient, disease) / SCANS_TABLE
+    try:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (FileNotFoundError, pd.errors.EmptyDataError):
+        return {}
+    rows = rows[rows["status"] == "refused"]
+    return dict(zip(rows["scan_id"], rows["reason"], strict=True))
 
 
 def _still_waiting(correction: Correction | None) -> Correction | None:

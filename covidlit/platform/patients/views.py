@@ -21,6 +21,7 @@ from covidlit.platform.correcting.drafts import waiting_for
 from covidlit.platform.grading.giving import levels_open_to
 from covidlit.platform.grading.standing import standing_of, standings
 from covidlit.platform.grading.waiting import hidden_from
+from covidlit.platform.measuring.measure import refused
 from covidlit.platform.patients.report import report_path
 from covidlit.platform.registry.files import label_planes
 from covidlit.platform.registry.followed import (
@@ -100,6 +101,7 @@ def patient(request: HttpRequest, pseudonym: str) -> HttpResponse:
     scores = newest_scores(newest.values())
     scored = [each for each in scans if each.pk in scores]
     events = clinical.events if clinical else ()
+    why_not = refused(found, disease) if len(newest) < len(scans) else {}
     return render(
         request,
         "patient.html",
@@ -113,7 +115,13 @@ def patient(request: HttpRequest, pseudonym: str) -> HttpResponse:
             "patient": found,
             "identity": identity,
             "rows": [
-                (one.scan, newest.get(one.scan.pk), _score(scores.get(one.scan.pk)), one)
+                (
+                    one.scan,
+                    newest.get(one.scan.pk),
+                    _score(scores.get(one.scan.pk)),
+                    one,
+                    why_not.get(one.scan.scan_id, ""),
+                )
                 for one in standings(scans, disease.name)
             ],
             "factors": [
@@ -153,6 +161,9 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
             "versions": list(versions.select_related("corrected_by", "corrects")),
             "waiting": waiting_for(found, disease.name),
             "may_correct": disease in diseases_seen(user, Right.CORRECT, found.patient),
+            "why_not_measured": ""
+            if labelling
+            else refused(found.patient, disease).get(found.scan_id, ""),
             "standing": standing,
             "hidden": hidden_from(user, disease.name).filter(pk=found.pk).exists(),
             "grading_levels": levels_open_to(user, standing),

@@ -49,6 +49,7 @@ def diseases_seen_of(
             for scope in scopes
         ):
             names[key].add(disease)
+    followed = {key: set(found) for key, found in names.items()}
     everywhere = [
         key
         for key, centre in centres.items()
@@ -60,7 +61,11 @@ def diseases_seen_of(
             names[key].add(disease)
     for key in everywhere:
         names[key] = names[key] or {DEFAULT_DISEASE}
-    return {key: _known(found) for key, found in names.items()}
+    # What is followed now comes first: pages begin with it.
+    return {
+        key: [*_known(followed[key]), *_known(found - followed[key])]
+        for key, found in names.items()
+    }
 
 
 def diseases_worked_for(user: User, right: Right) -> list[Disease]:
