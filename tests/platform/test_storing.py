@@ -10,9 +10,16 @@ import numpy as np
 import pytest
 from django.conf import settings
 from platform_world import N_SLICES, Hospital, hospital, volume
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    generate_uid,
+)
 
+from covidlit.errors import DicomError
 from covidlit.platform.accounts.models import StudyGroup
 from covidlit.platform.accounts.people import give_role
 from covidlit.platform.accounts.rights import Right, Role
@@ -156,3 +163,24 @@ def test_who_comes_second_at_the_same_time_opens_nobody(
 
 def planes_of(pseudonym: str, scan_id: str) -> bytes:
     return (settings.FOLDER.scans / pseudonym / scan_id / "planes.zip").read_bytes()
+
+
+def test_a_small_file_that_is_large_when_it_is_inflated_is_refused(
+    own: Hospital, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages and DICOMweb inflate stored files whole."""
+    monkeypatch.setenv("COVIDLIT_MAX_GIB", str(4 / 1024))  # a file may hold a quarter of it
+
+    def deflated(n: int) -> Path:
+        data = dcmread(header(tmp_path, born="19500102"))
+        data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        data.DataSetTrailingPadding = bytes(n)
+        data.save_as(tmp_path / f"{n}.dcm", enforce_file_format=True)
+        return tmp_path / f"{n}.dcm"
+
+    large = deflated(3 << 20)
+    assert large.stat().st_size < 1 << 14
+    with pytest.raises(DicomError, match="holds more than 1 MiB"):
+        stored(own.upload, large)
+    assert not Patient.objects.filter(pseudonym="P-new").exists()
+    assert stored(own.upload, deflated(1 << 19))

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from pydicom import dcmread
 
+from covidlit.dicom.parse import check_inflated
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.models import Upload
@@ -21,7 +22,11 @@ from covidlit.platform.intake.receiving import UploadRefused, waiting_of
 from covidlit.platform.registry.files import DICOM, SCAN_PLANES, source_files
 from covidlit.platform.registry.models import Identity, Patient, Scan
 from covidlit.platform.viewing.planes import write_planes
+from covidlit.process import memory_limit
 from covidlit.scans.scan import Scan as Volume
+
+_INFLATED = 4
+"""How many deflated files of the largest size fit into the memory that a scan may claim."""
 
 
 class Found(NamedTuple):
@@ -51,6 +56,8 @@ def store(
     without a row are those of an attempt that was lost, and are written over.
     """
     _check_length(hospital_id, scan_id)
+    for path in files:  # before pydicom reads any, here and wherever they are looked at later
+        check_inflated(path, memory_limit() // _INFLATED)
     who = _who(files[0])
     own = Scan.objects.filter(patient__pseudonym=pseudonym, scan_id=scan_id)
     _check_person(upload, pseudonym, who)
