@@ -51,6 +51,20 @@ class Inflated:
         return bytes(self.content)
 
 
+def inflated_bytes(path: Path | str, start: int, most: int) -> int:
+    """How long the deflated part of a file is when it is inflated, told up to `most` and a piece.
+
+    Raises:
+        DicomError: it is damaged or cut off.
+    """
+    found = Inflated(path, start)
+    total = 0
+    while not found.is_whole and total <= most:
+        total += len(found.grow_to(16 * _PIECE))
+        found.content.clear()
+    return total
+
+
 def header_limit() -> int:
     """Bytes that a deflated file may hold before its pixel data: a 32nd of `memory_limit`."""
     return memory_limit() // 32

@@ -23,7 +23,7 @@ from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 
 from covidlit.dicom.elements import Elements
-from covidlit.dicom.inflate import Inflated, header_limit, too_long
+from covidlit.dicom.inflate import Inflated, header_limit, inflated_bytes, too_long
 from covidlit.dicom.transfer_syntax import DEFLATED
 from covidlit.dicom.walk import (
     FIRST_GROUPS,
@@ -126,6 +126,22 @@ def inflated_pixels(path: Path | str, length: int) -> bytes:
     if there < length:
         raise DicomError(f"truncated: {there} of {length} bytes of pixel data.")
     return bytes(inflated.content[offset : offset + length])
+
+
+def check_inflated(path: Path | str, most: int) -> None:
+    """Refuse a deflated file that is longer than `most` when it is inflated; others pass.
+
+    For whoever reads it by pydicom, which inflates all of it.
+
+    Raises:
+        DicomError: it is, or its deflated part is damaged.
+    """
+    start = _start_of_deflated(path)
+    if start is not None and inflated_bytes(path, start, most) > most:
+        raise DicomError(
+            f"its deflated part holds more than {most >> 20} MiB.",
+            fix="write it in explicit VR little endian.",
+        )
 
 
 def _start_of_deflated(path: Path | str) -> int | None:

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from django.conf import settings
 from platform_world import N_SLICES, Hospital, hospital, volume
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    generate_uid,
+)
 
+from covidlit.errors import DicomError
 from covidlit.platform.accounts.models import StudyGroup
 from covidlit.platform.accounts.people import give_role
 from covidlit.platform.accounts.rights import Right, Role
 from covidlit.platform.audit.models import Entry
+from covidlit.platform.intake import storing
 from covidlit.platform.intake.models import Upload
-from covidlit.platform.intake.receiving import UploadRefused
+from covidlit.platform.intake.receiving import UploadRefused, waiting_of
 from covidlit.platform.intake.storing import store
 from covidlit.platform.registry.models import Identity, Patient, Scan
 from covidlit.scans.scan import Scan as Volume
@@ -119,3 +129,58 @@ def test_identifiers_that_the_database_cannot_hold_are_refused(
     with pytest.raises(UploadRefused, match=said):
         store(own.upload, scan_id, volume(), [header(tmp_path)], "P-new", number, None)
     assert not Patient.objects.filter(pseudonym="P-new").exists()
+
+
+@pytest.mark.parametrize("first", ["S1", "S0"])
+def test_who_comes_second_at_the_same_time_opens_nobody(
+    first: str, own: Hospital, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two study groups bring the same number in at once: the patient is of who was first."""
+    other = StudyGroup.objects.create(name="trial")
+    stranger = hospital("elsewhere").upload.owner
+    give_role(stranger, Role.PHYSICIAN, own.centre, other)
+    forged = Upload.objects.create(owner=stranger, centre=own.centre, study_group=other)
+    file, written = header(tmp_path), storing.write_planes
+    kept: list[bytes] = []
+
+    def meanwhile(*given: Any) -> None:
+        written(*given)
+        if not kept:
+            kept.append(b"")
+            stored(own.upload, file, first)
+            kept[0] = planes_of("P-new", first)
+
+    monkeypatch.setattr(storing, "write_planes", meanwhile)
+    with pytest.raises(UploadRefused, match="another study group"):
+        stored(forged, file, "S1", volume(7))
+    patient = Patient.objects.get(pseudonym="P-new")
+    assert [str(each) for each in patient.study_groups.all()] == ["clinic"]
+    assert not Patient.objects.seen_by(stranger, Right.VIEW).filter(pk=patient.pk).exists()
+    assert [each.scan_id for each in patient.scans.all()] == [first]
+    assert planes_of("P-new", first) == kept[0]
+    assert not list(waiting_of(forged).glob("*"))
+
+
+def planes_of(pseudonym: str, scan_id: str) -> bytes:
+    return (settings.FOLDER.scans / pseudonym / scan_id / "planes.zip").read_bytes()
+
+
+def test_a_small_file_that_is_large_when_it_is_inflated_is_refused(
+    own: Hospital, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages and DICOMweb inflate stored files whole."""
+    monkeypatch.setenv("COVIDLIT_MAX_GIB", str(4 / 1024))  # a file may hold a quarter of it
+
+    def deflated(n: int) -> Path:
+        data = dcmread(header(tmp_path, born="19500102"))
+        data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        data.DataSetTrailingPadding = bytes(n)
+        data.save_as(tmp_path / f"{n}.dcm", enforce_file_format=True)
+        return tmp_path / f"{n}.dcm"
+
+    large = deflated(3 << 20)
+    assert large.stat().st_size < 1 << 14
+    with pytest.raises(DicomError, match="holds more than 1 MiB"):
+        stored(own.upload, large)
+    assert not Patient.objects.filter(pseudonym="P-new").exists()
+    assert stored(own.upload, deflated(1 << 19))

@@ -15,6 +15,7 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, UID_dictionary
+from pydicom.valuerep import PersonName
 
 from covidlit.dicom import pseudonym_uid
 from covidlit.platform.dicomweb.kept import (
@@ -211,7 +212,7 @@ def _telling(texts: list[str]) -> frozenset[str]:
 def _tells(values: Any, known: frozenset[str]) -> bool:
     for value in values:
         text = str(value).strip().lower()
-        if isinstance(value, str) and not isinstance(value, UID):
+        if isinstance(value, str | bytes | PersonName) and not isinstance(value, UID):
             if any(word in text for word in known):
                 return True
         elif text in known and len(text) > 3:  # a number that is the patient's

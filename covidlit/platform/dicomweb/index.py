@@ -129,10 +129,11 @@ def _read(path: Path) -> Dataset | None:
     with without_patient_data_in_logs():
         try:
             header = dcmread(path, stop_before_pixels=True, force=True, specific_tags=_READ)
-            uids = [_text(header, name) for name in _READ[:4]]
+            uids = [str(header.get(name) or "").strip() for name in _READ[:4]]
         except Exception:  # pydicom may raise nearly anything
             return None
-    return header if all(uids) and max(map(len, uids)) <= MOST_UID else None
+    is_well = all(each and each.isprintable() and len(each) <= MOST_UID for each in uids)
+    return header if is_well else None
 
 
 def _instance(header: Dataset, file: str) -> Instance:
@@ -151,13 +152,16 @@ def _date(header: Dataset) -> str:
 
 
 def _text(header: Dataset, name: str) -> str:
-    return str(header.get(name) or "").strip().replace("\0", "")
+    try:
+        return str(header.get(name) or "").strip().replace("\0", "")
+    except Exception:  # pydicom may raise nearly anything on a damaged value
+        return ""
 
 
 def _whole(header: Dataset, name: str) -> int | None:
     try:
         value: Any = header.get(name)
         found = None if value is None else int(value)
-    except (ValueError, TypeError, OverflowError):
+    except Exception:  # pydicom may raise nearly anything on a damaged value
         return None
     return found if found is not None and abs(found) < 1 << 31 else None

@@ -110,13 +110,24 @@ def like(field: str) -> Callable[[str], Q]:
             return Q()
         if not set(value) & set("*?"):
             return Q(**{f"{field}__iexact": value})
-        pattern = "".join(_WILD.get(each, re.escape(each)) for each in value[:100])
-        return Q(**{f"{field}__iregex": f"^{pattern}$"})
+        return Q(**{f"{field}__iregex": f"^{_pattern(value[:100])}$"})
 
     return matched
 
 
-_WILD = {"*": ".*", "?": "."}
+def _pattern(value: str) -> str:
+    """A regular expression in which neighbouring wildcards are one.
+
+    One for each `*` of a row of them would be tried in more ways than anybody can wait for.
+    """
+    found = []
+    for part in re.findall(r"[*?]+|[^*?]+", value):
+        if part[0] not in "*?":
+            found.append(re.escape(part))
+        else:
+            least = part.count("?")
+            found.append(f".{{{least},}}" if "*" in part else f".{{{least}}}")
+    return "".join(found)
 
 
 def days(field: str) -> Callable[[str], Q]:

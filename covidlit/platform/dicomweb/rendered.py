@@ -94,7 +94,7 @@ def _position(found: SeenInstance, index: int) -> NDArray[np.float64]:
         position = np.array([float(mm) for mm in header.ImagePositionPatient])
     except Exception as error:  # pydicom may raise nearly anything on a damaged value
         raise NotReadableError(type(error).__name__) from error
-    if position.shape != (3,):
+    if position.shape != (3,) or not np.isfinite(position).all():
         raise NotReadableError
     return position
 

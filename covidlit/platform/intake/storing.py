@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from pydicom import dcmread
 
+from covidlit.dicom.parse import check_inflated
 from covidlit.platform.accounts.rights import Right
 from covidlit.platform.audit.trail import record
 from covidlit.platform.intake.models import Upload
@@ -20,7 +22,11 @@ from covidlit.platform.intake.receiving import UploadRefused, waiting_of
 from covidlit.platform.registry.files import DICOM, SCAN_PLANES, source_files
 from covidlit.platform.registry.models import Identity, Patient, Scan
 from covidlit.platform.viewing.planes import write_planes
+from covidlit.process import memory_limit
 from covidlit.scans.scan import Scan as Volume
+
+_INFLATED = 4
+"""How many deflated files of the largest size fit into the memory that a scan may claim."""
 
 
 class Found(NamedTuple):
@@ -46,36 +52,47 @@ def store(
 ) -> Found:
     """Keep a scan, unless it is here already; then its patient joins the upload's study group.
 
-    The files are in place before the row is written, so that a row never leads nowhere; files
+    The files are in place before the row is there, so that a row never leads nowhere; files
     without a row are those of an attempt that was lost, and are written over.
     """
     _check_length(hospital_id, scan_id)
+    for path in files:  # before pydicom reads any, here and wherever they are looked at later
+        check_inflated(path, memory_limit() // _INFLATED)
+    who = _who(files[0])
     own = Scan.objects.filter(patient__pseudonym=pseudonym, scan_id=scan_id)
-    _check_person(upload, pseudonym, _who(files[0]))
+    _check_person(upload, pseudonym, who)
     if (known := own.select_related("patient").first()) is not None:
-        _check_same(known, files, len(volume.hu))
-        _join(known.patient, upload)
-        return Found(known, is_new=False)
+        return _joined(known, upload, files, volume)
     folder = f"{pseudonym}/{scan_id}"
-    _put(files, volume, settings.FOLDER.scans / folder, waiting_of(upload))
-    try:
-        with transaction.atomic():
-            patient, new = Patient.objects.get_or_create(
-                pseudonym=pseudonym, defaults={"centre": upload.centre}
-            )
-            _join(patient, upload)
-            if new:
-                Identity.objects.create(patient=patient, hospital_id=hospital_id, **_who(files[0]))
-            scan = Scan.objects.create(
-                patient=patient, scan_id=scan_id, acquired_on=acquired_on,
-                n_slices=len(volume.hu), spacing_mm=[round(mm, 4) for mm in volume.spacing],
-                n_files=len(files), folder=folder, notes="\n".join(volume.notes),
-            )  # fmt: skip
-    except IntegrityError:  # another job has stored it in the meantime
-        found = own.select_related("patient").get()
-        _join(found.patient, upload)
-        return Found(found, is_new=False)
+    with _written(files, volume, waiting_of(upload)) as waiting:
+        try:
+            with transaction.atomic():
+                patient, new = Patient.objects.get_or_create(
+                    pseudonym=pseudonym, defaults={"centre": upload.centre}
+                )
+                if new:
+                    Identity.objects.create(patient=patient, hospital_id=hospital_id, **who)
+                else:  # perhaps since it was asked first, by another upload
+                    _check_person(upload, pseudonym, who)
+                _join(patient, upload)
+                scan = Scan.objects.create(
+                    patient=patient, scan_id=scan_id, acquired_on=acquired_on,
+                    n_slices=len(volume.hu), spacing_mm=[round(mm, 4) for mm in volume.spacing],
+                    n_files=len(files), folder=folder, notes="\n".join(volume.notes),
+                )  # fmt: skip
+                # Of two at a time one comes so far, and nobody's files go over a row's.
+                _put(waiting, settings.FOLDER.scans / folder)
+        except IntegrityError:  # another job has stored it in the meantime
+            _check_person(upload, pseudonym, who)
+            return _joined(own.select_related("patient").get(), upload, files, volume)
     return Found(scan, is_new=True)
+
+
+def _joined(known: Scan, upload: Upload, files: Sequence[Path], volume: Volume) -> Found:
+    """A scan that is here, whose patient is now in the upload's study group."""
+    _check_same(known, files, len(volume.hu))
+    _join(known.patient, upload)
+    return Found(known, is_new=False)
 
 
 def _check_same(known: Scan, files: Sequence[Path], n_slices: int) -> None:
@@ -150,19 +167,25 @@ def file_name(number: int) -> str:
     return f"{number:05d}.dcm"
 
 
-def _put(files: Sequence[Path], volume: Volume, folder: Path, room: Path) -> None:
-    """The files and the planes to look at, whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def _written(files: Sequence[Path], volume: Volume, room: Path) -> Iterator[Path]:
+    """A folder with the files and the planes to look at, which goes where nobody moves it."""
     waiting = room / secrets.token_hex(6)
     try:
         (waiting / DICOM).mkdir(parents=True)
         for number, path in enumerate(files, start=1):
             shutil.copyfile(path, waiting / DICOM / file_name(number))
         write_planes(volume, waiting / SCAN_PLANES)
-        shutil.rmtree(folder, ignore_errors=True)
-        waiting.rename(folder)
+        yield waiting
     finally:
         shutil.rmtree(waiting, ignore_errors=True)
+
+
+def _put(waiting: Path, folder: Path) -> None:
+    """A folder in its place, whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    waiting.rename(folder)
 
 
 def _who(file: Path) -> dict[str, Any]:
