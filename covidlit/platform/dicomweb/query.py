@@ -110,13 +110,17 @@ def like(field: str) -> Callable[[str], Q]:
             return Q()
         if not set(value) & set("*?"):
             return Q(**{f"{field}__iexact": value})
-        pattern = "".join(_WILD.get(each, re.escape(each)) for each in value[:100])
+        pattern = "".join(map(_pattern, re.split(r"([*?]+)", value[:100])))
         return Q(**{f"{field}__iregex": f"^{pattern}$"})
 
     return matched
 
 
-_WILD = {"*": ".*", "?": "."}
+def _pattern(part: str) -> str:
+    """A part of a text, or a run of wild cards: one by one these could be matched for minutes."""
+    if not set(part) & set("*?"):
+        return re.escape(part)
+    return f".{{{part.count('?')},}}" if "*" in part else f".{{{len(part)}}}"
 
 
 def days(field: str) -> Callable[[str], Q]:
