@@ -14,7 +14,7 @@ from django.conf import settings as settings_of
 from django.urls import URLResolver, get_resolver, reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sending_world import KINDS, write_object
+from sending_world import KINDS, set_archives, write_object
 from test_matrix import PAGES
 
 from covidlit.lesions.report import DOCUMENT
@@ -28,6 +28,7 @@ from covidlit.platform.grading.giving import Judgement, Seen, give
 from covidlit.platform.grading.models import Grade, Level
 from covidlit.platform.grading.standing import standing_of
 from covidlit.platform.jobs.models import Job
+from covidlit.platform.pacs.settings import DicomwebArchive
 from covidlit.platform.patients.report import report_path
 from covidlit.platform.registry.followed import diseases_seen, group_following
 from covidlit.platform.registry.measured import have_measured
@@ -108,9 +109,13 @@ def _written(own: Clinic) -> None:
         path.write_text(disease)
 
 
-def test_a_refused_sending_does_not_tell_of_anothers_disease(own: Clinic) -> None:
+def test_a_refused_sending_does_not_tell_of_anothers_disease(
+    own: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = DicomwebArchive(kind="dicomweb", name="pacs", url="http://127.0.0.1:9/dicom-web")
+    set_archives(monkeypatch, archive)
     address = reverse("confirm_sending", args=[own.scan.pk])
-    data = {"labelling": own.labellings[FIBROSIS].pk}
+    data = {"labelling": own.labellings[FIBROSIS].pk, "archive": "pacs"}
     page = reverse("send", args=[own.scan.pk])
     for disease, to in ((COVID, page), ("both", f"{page}?disease=fibrosis")):
         assert own.client(Role.PHYSICIAN, disease).post(address, data)["Location"] == to
