@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.utils.text import slugify
 
 from covidlit.errors import ConfigError
 from covidlit.platform.accounts.models import Centre, StudyGroup
 from covidlit.platform.accounts.people import give_role, make_user
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.diseases.disease import DEFAULT_DISEASE
-from covidlit.platform.registry.study_groups import check_known
+from covidlit.platform.registry.study_groups import check_known, make_centre, make_study_group
 
 
 def make_first_account(
@@ -29,19 +27,12 @@ def make_first_account(
     check_known(disease)
     with transaction.atomic():
         for model, name in ((Centre, centre), (StudyGroup, study_group)):
-            where = f"{model._meta.verbose_name} {name!r}"
             if model.objects.filter(name=name).exists():
                 raise ConfigError(
-                    "the database has it already.", where=where, fix="choose an empty database."
-                )
-            row = model(name=name) if model is Centre else StudyGroup(name=name, disease=disease)
-            try:
-                row.clean_fields()
-            except ValidationError as error:
-                raise ConfigError(
-                    "such a name has 1 to 80 letters, digits, - and _, and nothing else.",
-                    where=where, fix=f"write {slugify(name)[:80] or 'north-hospital'}.",
-                ) from error  # fmt: skip
-            row.save()
+                    "the database has it already.",
+                    where=f"{model._meta.verbose_name} {name!r}", fix="choose an empty database.",
+                )  # fmt: skip
+        make_centre(centre)
+        make_study_group(study_group, disease)
         user = make_user(username, password)
         give_role(user, Role.ADMINISTRATOR)

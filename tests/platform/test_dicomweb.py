@@ -100,6 +100,8 @@ def test_a_search_tells_studies_series_and_objects_by_pseudonym(own: Hospital) -
     [
         ({}, 3), ({"PatientID": "P-north"}, 3), ({"PatientID": "p-NORTH"}, 3),
         ({"PatientName": "P-*"}, 3), ({"PatientID": "P-nort?"}, 3), ({"PatientID": "north"}, 0),
+        ({"PatientID": "P?*north"}, 3), ({"PatientID": "P-north*?"}, 0),
+        ({"PatientID": "P-n??t?"}, 3), ({"PatientID": "*?" * 50}, 0), ({"PatientID": "P.nor*"}, 0),
         ({"PatientID": "secret-north"}, 0), ({"PatientName": "Secret^north"}, 0),
         ({"StudyDate": "20200302"}, 1), ({"StudyDate": "20200302-"}, 2), ({"StudyDate": "-"}, 3),
         ({"StudyDate": "-20200301"}, 1), ({"00080020": "20200301-20200302"}, 2),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from api_calls import token_of
 from dicomweb_world import ct_slices, names, new_uid, stored_dicom, write
 from django.conf import settings
 from django.test import Client
@@ -14,7 +15,6 @@ from django.urls import URLPattern, get_resolver, reverse
 from platform_world import hospital
 from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless
 from stow_bodies import KIND, body_of
-from test_api_matrix import token_of
 
 from covidlit.platform.accounts.rights import RIGHTS, Right, Role
 from covidlit.platform.api.models import TOKEN_SCOPES

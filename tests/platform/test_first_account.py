@@ -7,6 +7,7 @@ from platform_world import PASSWORD
 
 from covidlit.errors import ConfigError
 from covidlit.platform.accounts.models import Centre, StudyGroup
+from covidlit.platform.audit.models import Entry
 from covidlit.platform.first_account import make_first_account
 
 pytestmark = pytest.mark.django_db
@@ -32,6 +33,13 @@ def test_a_first_name_that_cannot_be_taken_is_told_in_plain_words(
     assert text.endswith(written)
     assert "slug" not in text.replace(centre, "")
     assert not Centre.objects.exists()
+
+
+def test_what_is_made_first_is_in_the_audit_trail() -> None:
+    make_first_account("boss", PASSWORD, "north", "scars", "fibrosis")
+    assert StudyGroup.objects.get().disease == "fibrosis"
+    actions = set(Entry.objects.values_list("action", flat=True))
+    assert {"made the centre", "made the study group", "made the account"} <= actions
 
 
 def test_a_database_with_centres_is_not_begun_again() -> None:

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from platform_world import Hospital, hospital
 from sending_world import sending_of, with_objects
 
+from covidlit.lesions.report import DOCUMENT
 from covidlit.platform.accounts.models import Membership
 from covidlit.platform.accounts.rights import RIGHTS, Right, Role
 from covidlit.platform.api.models import Token
@@ -19,6 +21,7 @@ from covidlit.platform.exporting.models import Export
 from covidlit.platform.grading.giving import Judgement, Seen, give
 from covidlit.platform.grading.models import Level
 from covidlit.platform.grading.standing import standing_of
+from covidlit.platform.patients.report import report_path
 
 pytestmark = pytest.mark.django_db
 
@@ -95,6 +98,14 @@ def _scan_with_objects(h: Hospital) -> dict[str, Any]:
     return {"pk": with_objects(h.scans[0]).scan_id}
 
 
+def _reported(h: Hospital) -> dict[str, Any]:
+    for ending in (".html", DOCUMENT):
+        path = report_path(h.patient, settings.FOLDER.diseases["covid-19"], ending)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"report of {h.patient.pseudonym}")
+    return {"pseudonym": h.patient.pseudonym}
+
+
 def _fetch_of(h: Hospital) -> dict[str, str]:
     """A search in an archive that is not set: tests of fetching have one that is."""
     return {"archive": "pacs", "centre": h.centre.name, "study_group": h.group.name}
@@ -104,12 +115,8 @@ PAGES = {
     "patients": Page("get"),
     "find_patients": Page("post", data=lambda h: {"search": f"secret-{h.centre.name}"}),
     "patient": Page("get", lambda h: {"pseudonym": h.patient.pseudonym}, is_of_object=True),
-    "report": Page(
-        "get", lambda h: {"pseudonym": h.patient.pseudonym}, well=(404,), is_of_object=True
-    ),
-    "report_pdf": Page(
-        "get", lambda h: {"pseudonym": h.patient.pseudonym}, well=(404,), is_of_object=True
-    ),
+    "report": Page("get", _reported, is_of_object=True),
+    "report_pdf": Page("get", _reported, is_of_object=True),
     "scan": Page("get", lambda h: {"pk": h.scans[0].pk}, is_of_object=True),
     "slice": Page("get", lambda h: {"pk": h.scans[0].pk, "index": 2}, is_of_object=True),
     "plane": Page(

@@ -85,6 +85,14 @@ def test_patients_of_a_study_group_are_measured_for_its_new_disease(boss: Client
     assert "there is no disease" in said(boss, "follow_disease", {"disease": "x"}, pk=own.group.pk)
 
 
+def test_patients_of_a_study_group_are_measured_after_what_others_wait_for(boss: Client) -> None:
+    own = hospital("north")
+    hospital("south", own.group)
+    said(boss, "follow_disease", {"disease": "fibrosis"}, pk=own.group.pk)
+    jobs = Job.objects.filter(arguments__disease="fibrosis").order_by("pk")
+    assert [job.priority for job in jobs] == [0, -1]
+
+
 def test_only_who_manages_everywhere_makes_places() -> None:
     own = hospital("north")
     client = own.client(Role.ADMINISTRATOR)

@@ -136,7 +136,7 @@ def _queue(user: User, level: Level, disease: str | None, limit: int) -> QueueAn
         n_waiting=rows.count(),
         rows=[
             WaitingAnswer(
-                scan=each.pk, scan_id=each.scan_id, patient=each.patient.pseudonym,
+                scan=each.pk, scan_id=each.scan_id, disease=own, patient=each.patient.pseudonym,
                 acquired_on=each.acquired_on, waits_since=getattr(each, "waits_since"),  # noqa: B009
             )
             for each in rows.select_related("patient")[:limit]

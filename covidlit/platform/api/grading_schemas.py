@@ -59,6 +59,7 @@ class WaitingAnswer(Answer):
 
     scan: int
     scan_id: str
+    disease: str
     patient: str
     acquired_on: date | None
     waits_since: datetime

@@ -95,15 +95,16 @@ class Connection:
         """What an operation answers as JSON; of the query what is not None is sent."""
         return self.call("GET", path, query).json()
 
-    def post(self, path: str, body: Any = None, again: bool = True) -> Any:
+    def post(self, path: str, body: Any = None, again: bool = True, **query: Any) -> Any:
         """What an operation answers as JSON.
 
         Args:
             path: below `/api/v1`.
             body: sent as JSON.
             again: whether it is as good to have been asked twice.
+            query: of which what is not None is sent.
         """
-        return self.call("POST", path, json=body, again=again).json()
+        return self.call("POST", path, query, json=body, again=again).json()
 
     def pages(self, path: str, cursor: str, **query: Any) -> Iterator[dict[str, Any]]:
         """The rows of a list, fetched a page at a time as they are asked for.
@@ -182,14 +183,19 @@ class Connection:
             return _checked(answer, self.address)
         raise AssertionError("unreachable")
 
-    def save(self, path: str, target: str | Path) -> Path:
+    def save(self, path: str, target: str | Path, **query: Any) -> Path:
         """Write what an operation answers to a file, whole or not at all.
+
+        Args:
+            path: below `/api/v1`.
+            target: the file.
+            query: of which what is not None is sent.
 
         Raises:
             PlatformError: it was refused, or the connection broke.
         """
         place = Path(target)
-        with self.call("GET", path, stream=True) as answer, atomic_path(place) as temporary:
+        with self.call("GET", path, query, stream=True) as answer, atomic_path(place) as temporary:
             try:
                 with temporary.open("wb") as file:
                     for chunk in answer.iter_content(1 << 20):

@@ -18,6 +18,7 @@ class Correction(Row):
 
     Args:
         scan: number of it.
+        disease: whose lesions were corrected.
         version: of its newest labelling; None: it has none.
         by: account of who saved the correction; None: none waits.
         state: of its job; None: none waits, it is a version.
@@ -26,6 +27,7 @@ class Correction(Row):
     """
 
     scan: int
+    disease: str
     version: int | None
     by: str | None
     state: str | None
@@ -34,7 +36,7 @@ class Correction(Row):
 
     def now(self) -> Correction:
         """It as it is now."""
-        answer = self.connection.get(f"/scans/{self.scan}/correction")
+        answer = self.connection.get(f"/scans/{self.scan}/correction", disease=self.disease)
         return Correction.of(self.connection, answer)
 
     def wait(self, longest: float | None = None) -> Correction:
@@ -53,6 +55,7 @@ class Draft(Row):
     Args:
         id: number of it.
         scan: number of the scan.
+        disease: whose lesions are corrected.
         corrects: number of the labelling that it begins with.
         version: of it.
         is_old: the scan has a newer one.
@@ -62,6 +65,7 @@ class Draft(Row):
 
     id: int
     scan: int
+    disease: str
     corrects: int
     version: int
     is_old: bool
@@ -99,21 +103,21 @@ class Draft(Row):
             "kind": kind, "lesion": lesion, "slice_index": slice_index, "class_name": class_name,
             "contour": [list(point) for point in contour], "leaves": leaves,
         }  # fmt: skip
-        found: dict[str, Any] = self.connection.post(self._path("/edits"), body, again=False)
+        found: dict[str, Any] = self._post("/edits", body, again=False)
         return found
 
     def undo(self) -> Draft:
         """Take the last edit back."""
-        answer = self.connection.post(self._path("/undo"), again=False)
+        answer = self._post("/undo", again=False)
         return Draft.of(self.connection, answer)
 
     def renew(self) -> Draft:
         """Apply the edits on the newest version, where they still apply."""
-        return Draft.of(self.connection, self.connection.post(self._path("/renew")))
+        return Draft.of(self.connection, self._post("/renew"))
 
     def drop(self) -> None:
         """Give it up."""
-        self.connection.post(self._path("/drop"), again=False)
+        self._post("/drop", again=False)
 
     def save(self) -> Correction:
         """Have it measured, which makes it the next version.
@@ -121,8 +125,9 @@ class Draft(Row):
         Raises:
             PlatformError: another version came first (status 409): renew it, then save again.
         """
-        answer = self.connection.post(self._path("/save"), again=False)
+        answer = self._post("/save", again=False)
         return Correction.of(self.connection, answer)
 
-    def _path(self, what: str) -> str:
-        return f"/scans/{self.scan}/draft{what}"
+    def _post(self, what: str, body: Any = None, again: bool = True) -> Any:
+        path = f"/scans/{self.scan}/draft{what}"
+        return self.connection.post(path, body, again, disease=self.disease)

@@ -52,6 +52,7 @@ class Standing(Row):
 
     Args:
         scan: number of it.
+        disease: that it is graded for.
         state: `label_status` of contract 11.
         in_words: the same for people.
         number: of the last grade; 0: there is none.
@@ -62,6 +63,7 @@ class Standing(Row):
     """
 
     scan: int
+    disease: str
     state: str
     in_words: str
     number: int
@@ -102,7 +104,9 @@ class Standing(Row):
 
     def _give(self, level: Level, decision: str, **said: str) -> Standing:
         body = {"number": self.number, "version": self.version, "decision": decision, **said}
-        answer = self.connection.post(f"/scans/{self.scan}/grades/{level}", body)
+        answer = self.connection.post(
+            f"/scans/{self.scan}/grades/{level}", body, disease=self.disease
+        )
         return Standing.of(self.connection, answer)
 
 
@@ -113,6 +117,7 @@ class Waiting(Row):
     Args:
         scan: number of it.
         scan_id: name of it.
+        disease: that it is to be graded for.
         patient: pseudonym.
         acquired_on: day; None: unknown.
         waits_since: when it came in, or got its last grade.
@@ -123,10 +128,12 @@ class Waiting(Row):
 
     scan: int
     scan_id: str
+    disease: str
     patient: str
     acquired_on: date | None
     waits_since: datetime
 
     def grades(self) -> Standing:
         """Where it stands; through this a grade is given."""
-        return Standing.of(self.connection, self.connection.get(f"/scans/{self.scan}/grades"))
+        answer = self.connection.get(f"/scans/{self.scan}/grades", disease=self.disease)
+        return Standing.of(self.connection, answer)

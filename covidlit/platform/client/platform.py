@@ -197,14 +197,20 @@ class Platform:
         found: dict[str, Any] = self.connection.get("/grading/choices")
         return found
 
-    def queue(self, level: Level, limit: int = 50) -> list[Waiting]:
-        """Scans that wait for one's grade, those that wait longest first; at most 200."""
-        rows = self.connection.get(f"/grading/{level}/queue", limit=limit)["rows"]
-        return [Waiting.of(self.connection, each) for each in rows]
+    def queue(self, level: Level, limit: int = 50, disease: str | None = None) -> list[Waiting]:
+        """Scans that wait for one's grade, those that wait longest first; at most 200.
 
-    def grading_manifest(self) -> pd.DataFrame:
-        """All scans with their grades, as training reads them."""
-        answer = self.connection.call("GET", "/grading/manifest.csv")
+        Args:
+            level: "first" or "second".
+            limit: so many at most.
+            disease: that they wait to be graded for; by default the first one.
+        """
+        answer = self.connection.get(f"/grading/{level}/queue", limit=limit, disease=disease)
+        return [Waiting.of(self.connection, each) for each in answer["rows"]]
+
+    def grading_manifest(self, disease: str | None = None) -> pd.DataFrame:
+        """All scans with their grades for a disease (the first), as training reads them."""
+        answer = self.connection.call("GET", "/grading/manifest.csv", {"disease": disease})
         return pd.read_csv(io.StringIO(answer.content.decode()))
 
     def sendings(self) -> Iterator[Sending]:

@@ -96,6 +96,8 @@ class Labelling(Row):
 class Scan(Row):
     """A CT series.
 
+    What is asked of it is of the disease that is named, by default of the patient's first.
+
     Args:
         id: number of it.
         scan_id: name of it.
@@ -139,7 +141,12 @@ class Scan(Row):
         return np.array(answer.headers["X-Affine"].split(","), np.float64).reshape(4, 4)
 
     def picture(
-        self, index: int, window: str = "lung", labels: bool = True, lesion: int | None = None
+        self,
+        index: int,
+        window: str = "lung",
+        labels: bool = True,
+        lesion: int | None = None,
+        disease: str | None = None,
     ) -> bytes:
         """A slice as PNG, with the outlines of lungs and lesions.
 
@@ -148,8 +155,9 @@ class Scan(Row):
             window: "lung", "soft" or "bone".
             labels: whether outlines are drawn.
             lesion: whose outline is highlighted.
+            disease: whose lesions; by default of the first.
         """
-        query = {"window": window, "labels": labels, "lesion": lesion}
+        query = {"window": window, "labels": labels, "lesion": lesion, "disease": disease}
         answer = self.connection.call("GET", f"/scans/{self.id}/slices/{index}.png", query)
         return bytes(answer.content)
 
@@ -158,27 +166,30 @@ class Scan(Row):
         rows = self.connection.get(f"/scans/{self.id}/labellings")
         return [Labelling.of(self.connection, each) for each in rows]
 
-    def severity(self) -> Severity | None:
+    def severity(self, disease: str | None = None) -> Severity | None:
         """How ill the platform's model says the patient was; None where it says nothing."""
-        found = self.connection.get(f"/scans/{self.id}/severity")
+        found = self.connection.get(f"/scans/{self.id}/severity", disease=disease)
         return None if found is None else Severity.of(self.connection, found)
 
-    def grades(self) -> Standing:
+    def grades(self, disease: str | None = None) -> Standing:
         """Where it stands between its graders; through this a grade is given."""
-        return Standing.of(self.connection, self.connection.get(f"/scans/{self.id}/grades"))
+        answer = self.connection.get(f"/scans/{self.id}/grades", disease=disease)
+        return Standing.of(self.connection, answer)
 
-    def draft(self) -> Draft | None:
+    def draft(self, disease: str | None = None) -> Draft | None:
         """One's draft of a correction; None: there is none."""
-        found = self.connection.get(f"/scans/{self.id}/draft")
+        found = self.connection.get(f"/scans/{self.id}/draft", disease=disease)
         return None if found is None else Draft.of(self.connection, found)
 
-    def correct(self) -> Draft:
+    def correct(self, disease: str | None = None) -> Draft:
         """Begin a draft on the newest labelling; one that is there is enough."""
-        return Draft.of(self.connection, self.connection.post(f"/scans/{self.id}/draft"))
+        answer = self.connection.post(f"/scans/{self.id}/draft", disease=disease)
+        return Draft.of(self.connection, answer)
 
-    def sendable(self) -> Sendable:
+    def sendable(self, disease: str | None = None) -> Sendable:
         """What of it can be sent to which archives; through this it is confirmed."""
-        return Sendable.of(self.connection, self.connection.get(f"/scans/{self.id}/sendable"))
+        answer = self.connection.get(f"/scans/{self.id}/sendable", disease=disease)
+        return Sendable.of(self.connection, answer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,9 +231,10 @@ class Patient(Row):
         answer = self.connection.get(f"/patients/{self.pseudonym}/clinical")
         return Clinical.of(self.connection, answer)
 
-    def save_report(self, path: str | Path) -> Path:
+    def save_report(self, path: str | Path, disease: str | None = None) -> Path:
         """Write the patient's page, with lungs and lesions in space, which works offline."""
-        return self.connection.save(f"/patients/{self.pseudonym}/report.html", path)
+        address = f"/patients/{self.pseudonym}/report.html"
+        return self.connection.save(address, path, disease=disease)
 
     def identity(self) -> dict[str, Any]:
         """Who it is: needs the right and the scope "identify"; each look is written down."""
@@ -231,8 +243,7 @@ class Patient(Row):
 
     def measure(self, disease: str | None = None) -> Job:
         """Have the scans measured by the platform's model of now."""
-        query = "" if disease is None else f"?disease={check_name(disease, 'disease')}"
-        answer = self.connection.post(f"/patients/{self.pseudonym}/measure{query}")
+        answer = self.connection.post(f"/patients/{self.pseudonym}/measure", disease=disease)
         return Job.of(self.connection, answer)
 
 

@@ -22,7 +22,6 @@ from covidlit.platform.dicomweb.kept import (
     CODED_TERMS,
     CODES,
     DATES,
-    LABEL_MAP,
     NO_NUMBERS,
     NUMBERS,
     OWN_TEXTS,
@@ -31,6 +30,7 @@ from covidlit.platform.dicomweb.kept import (
     TEXTS,
 )
 from covidlit.platform.registry.models import Identity, Patient
+from covidlit.platform.sending.dicom_objects import LABEL_MAP
 
 PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _CODED = re.compile(r"[A-Z0-9_ ]{0,16}")

@@ -22,8 +22,7 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
-"""Label Map Segmentation Storage, which pydicom 3.0 does not know yet."""
+from covidlit.platform.sending.dicom_objects import LABEL_MAP
 
 IMAGES_AND_REPORTS = frozenset(
     {

@@ -33,12 +33,7 @@ def report(request: HttpRequest, pseudonym: str) -> HttpResponse:
     It works offline and so has its script inside: the browser runs that as of no place, without the
     person's session, and lets it ask for nothing.
     """
-    found = one_seen_by(
-        Patient.objects.select_related("centre"), person(request), Right.VIEW, pseudonym=pseudonym
-    )
-    disease = chosen(
-        request.GET.get("disease", ""), diseases_seen(person(request), Right.VIEW, found)
-    )
+    found, disease = _asked_for(request, pseudonym)
     response = report_shown(request, found, disease)
     if "download" in request.GET:
         name = f"{pseudonym}.{disease.name}.html"
@@ -65,12 +60,7 @@ def report_shown(request: HttpRequest, patient: Patient, disease: Disease) -> Ht
 @page(Right.VIEW)
 def report_pdf(request: HttpRequest, pseudonym: str) -> HttpResponse:
     """The same report as PDF, to file and to print."""
-    found = one_seen_by(
-        Patient.objects.select_related("centre"), person(request), Right.VIEW, pseudonym=pseudonym
-    )
-    disease = chosen(
-        request.GET.get("disease", ""), diseases_seen(person(request), Right.VIEW, found)
-    )
+    found, disease = _asked_for(request, pseudonym)
     path = report_path(found, disease, DOCUMENT)
     if not path.is_file():
         raise Http404
@@ -79,6 +69,14 @@ def report_pdf(request: HttpRequest, pseudonym: str) -> HttpResponse:
     name = f"{pseudonym}.{disease.name}{DOCUMENT}"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+def _asked_for(request: HttpRequest, pseudonym: str) -> tuple[Patient, Disease]:
+    """The patient, and the disease of `?disease=`, or else the first that one may see."""
+    rows = Patient.objects.select_related("centre")
+    found = one_seen_by(rows, person(request), Right.VIEW, pseudonym=pseudonym)
+    among = diseases_seen(person(request), Right.VIEW, found)
+    return found, chosen(request.GET.get("disease", ""), among)
 
 
 def report_path(patient: Patient, disease: Disease, ending: str = ".html") -> Path:

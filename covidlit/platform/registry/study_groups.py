@@ -66,8 +66,8 @@ def follow(group: StudyGroup, disease: str, *, by: User) -> int:
         own.save(update_fields=["disease"])
         record(by, "changed the disease of the study group", own.name, details=told)
         patients = list(own.patients.select_related("centre").prefetch_related("study_groups"))
-        for patient in patients:
-            have_measured(patient, by, own, [disease])
+        for place, patient in enumerate(patients):
+            have_measured(patient, by, own, [disease], place)
     return len(patients)
 
 

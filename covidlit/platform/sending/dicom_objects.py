@@ -19,7 +19,8 @@ from covidlit.platform.registry.models import Labelling
 OBJECTS = "dicom"
 """Folder of the objects in that of their labelling."""
 
-_LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
+LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
+"""Label Map Segmentation Storage, which pydicom 3.0 does not know yet."""
 
 
 class DicomObject(NamedTuple):
@@ -95,6 +96,6 @@ def objects_of(labelling: Labelling) -> list[DicomObject]:
 
 
 def _kind(sop_class: UID) -> str:
-    if sop_class == _LABEL_MAP:  # which pydicom 3.0 does not know yet
+    if sop_class == LABEL_MAP:
         return "Label Map Segmentation"
     return sop_class.name.removesuffix(" Storage")

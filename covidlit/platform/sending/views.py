@@ -74,7 +74,7 @@ def confirm_sending(request: HttpRequest, pk: int) -> HttpResponse:
         )  # fmt: skip
     except CovidlitError as error:
         messages.error(request, str(error))
-        return redirect(_page_of(request, found, sent.get("labelling", "")))
+        return redirect(_page_of(request, found))
     return redirect("sending", pk=sending.pk)
 
 
@@ -197,9 +197,10 @@ def _newest(request: HttpRequest, scan: Scan) -> Labelling | None:
     return newest_labelling(scan, chosen(request.GET.get("disease", ""), among).name)
 
 
-def _page_of(request: HttpRequest, scan: Scan, labelling_id: str) -> str:
-    """Where what was seen of a scan is chosen from, of the disease of a labelling of it."""
-    key = int(labelling_id) if labelling_id.isdecimal() and len(labelling_id) < 19 else 0
+def _page_of(request: HttpRequest, scan: Scan) -> str:
+    """Where what is sent of a scan is chosen, of the disease of the labelling that was seen."""
+    sent = request.POST.get("labelling", "")
+    key = int(sent) if sent.isdecimal() and len(sent) < 19 else 0
     labelling = scan.labellings.seen_by(person(request), Right.SEND).filter(pk=key).first()
     address = reverse("send", kwargs={"pk": scan.pk})
     return address if labelling is None else f"{address}?disease={labelling.disease}"
