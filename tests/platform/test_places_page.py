@@ -110,15 +110,17 @@ def test_only_who_manages_everywhere_makes_places() -> None:
     assert not StudyGroup.objects.exclude(disease="covid-19").exists()
 
 
-def test_who_manages_a_study_group_in_all_centres_chooses_its_disease() -> None:
+def test_what_a_study_group_follows_is_not_for_its_own_administrator() -> None:
+    """Its people would see what others have labelled for another disease."""
     own = hospital("north")
     user = make_user("head", PASSWORD)
     give_role(user, Role.ADMINISTRATOR, None, own.group)
     client = Client()
     client.force_login(user)
-    said(client, "follow_disease", {"disease": "fibrosis"}, pk=own.group.pk)
+    address = reverse("follow_disease", kwargs={"pk": own.group.pk})
+    assert client.post(address, {"disease": "fibrosis"}).status_code == 403
     own.group.refresh_from_db()
-    assert own.group.disease == "fibrosis"
+    assert own.group.disease == "covid-19"
 
 
 def test_a_platform_does_not_start_without_a_disease_that_is_followed() -> None:

@@ -40,7 +40,6 @@ def places(request: HttpRequest) -> HttpResponse:
                 (
                     group,
                     settings.FOLDER.diseases.get(group.disease, group.disease),
-                    may_manage(user, Scope(None, group.pk)),
                 )
                 for group in groups
             ],
@@ -83,9 +82,12 @@ def add_study_group(request: HttpRequest) -> HttpResponse:
 @require_POST
 @page(Right.MANAGE)
 def follow(request: HttpRequest, pk: int) -> HttpResponse:
-    """Let a study group follow another disease, by those who manage it in all centres."""
+    """Let a study group follow another disease, by those who manage everywhere.
+
+    Its people then see what people of other study groups have labelled for that disease.
+    """
     group = get_object_or_404(StudyGroup, pk=pk)
-    _require(request, Scope(None, group.pk))
+    _require(request, _EVERYWHERE)
     try:
         n = study_groups.follow(group, request.POST.get("disease", ""), by=person(request))
     except ConfigError as error:
