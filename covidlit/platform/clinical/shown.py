@@ -13,12 +13,11 @@ from covidlit.lesions.report.severity import Bar, Severity, SeveritySection, sev
 from covidlit.platform.clinical.known import known_features, known_rows
 from covidlit.platform.clinical.models import SeverityScore
 from covidlit.platform.registry.models import Labelling, Patient
-from covidlit.platform.viewing.figure import Event, Figure, Value, figure_of
+from covidlit.platform.viewing.figure import SMALL, Event, Figure, Value, figure_of
 
 MOST_DAYS = 8
 """Columns of the table of values: the newest days; figures have all of them."""
 
-_FIGURE = (320, 150)
 _ACROSS = 400
 _ON = {"index_date": "admission", "outcome_date": "outcome", "progressed_date": "deterioration"}
 
@@ -129,7 +128,7 @@ def _course(
         unit,
         values,
         tuple(f"{of_day[day]:.4g}" if day in of_day else "–" for day in days),
-        figure_of(values, (), *_FIGURE),
+        figure_of(values, (), *SMALL),
     )
 
 

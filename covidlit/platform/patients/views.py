@@ -37,7 +37,7 @@ from covidlit.platform.viewing.planes import AXES, AXIAL, Planes
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.shown import notes_for, scan_shown
 from covidlit.platform.viewing.slices import picture_of, volume_of
-from covidlit.platform.viewing.trend import trend_of
+from covidlit.platform.viewing.trend import courses_of, trend_of
 
 PER_PAGE = 50
 
@@ -130,6 +130,7 @@ def patient(request: HttpRequest, pseudonym: str) -> HttpResponse:
             ],
             "scans": scans,
             "trend": trend_of([(each, newest.get(each.pk)) for each in scans], disease, events),
+            "courses": courses_of([(each, newest.get(each.pk)) for each in scans], disease),
             "trend_label": f"{disease.wording.trend}: {disease.followed.name} at each scan; the "
             "same numbers are in the table of factors",
             "followed_unit": "" if disease.followed.unit == "1" else disease.followed.unit,

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 LEFT, RIGHT, TOP, BOTTOM = 60, 16, 14, 34
 WIDTH, HEIGHT = 640, 220
+SMALL = (320, 150)
+"""Width and height of one of many figures beside each other."""
 
 
 class Value(NamedTuple):
@@ -87,24 +89,26 @@ def figure_of(
     width: int = WIDTH,
     height: int = HEIGHT,
 ) -> Figure | None:
-    """A figure of values from 0 to the largest; None unless they are of two days at least.
+    """A figure of values, with 0 in it; None unless they are of two days at least.
 
     Args:
-        values: none below 0.
+        values: drawn from the smallest, or 0, to the largest, or 0.
         events: numbered as they come; those outside the days of the values are left out.
     """
     known = sorted(values, key=lambda each: each.day)
     if len(known) < 2 or known[0].day == known[-1].day:
         return None
     first, last = known[0].day, known[-1].day
-    top = max(each.value for each in known) or 1.0
+    low = min(0.0, *(each.value for each in known))
+    top = max(0.0, *(each.value for each in known))
+    top = top if top > low else 1.0
     across, down = width - LEFT - RIGHT, height - TOP - BOTTOM
 
     def place(day: date) -> float:
         return LEFT + across * (day - first).days / (last - first).days
 
     def level(value: float) -> float:
-        return TOP + down * (1 - value / top)
+        return TOP + down * (1 - (value - low) / (top - low))
 
     points = tuple(Point(place(v.day), level(v.value), *v) for v in known)
     marks = tuple(
@@ -112,5 +116,6 @@ def figure_of(
         for number, event in enumerate(events, start=1)
         if first <= event.day <= last
     )
-    ticks = tuple((level(top * part), f"{top * part:.3g}") for part in (0.0, 0.5, 1.0))
+    marked = (low, low + (top - low) / 2, top)
+    ticks = tuple((level(value), f"{value:.3g}") for value in marked)
     return Figure(points, ticks, marks, width, height)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from covidlit.cohort.factor_definitions import Definition
 from covidlit.lesions.agreement import LIMITS, verdict
 from covidlit.lesions.trend import TREND_COLUMNS, change_text, trend_table
 from covidlit.platform.diseases.disease import Disease
 from covidlit.platform.registry.models import Labelling, Scan
-from covidlit.platform.viewing.figure import Event, Figure, Value, figure_of
+from covidlit.platform.viewing.figure import SMALL, Event, Figure, Value, figure_of
 
 
 def trend_of(
@@ -34,6 +35,25 @@ def trend_of(
         if scan.acquired_on is not None and value is not None:
             known.append(Value(scan.acquired_on, float(value), changes.get(scan.scan_id, "")))
     return figure_of(known, events)
+
+
+def courses_of(
+    rows: Sequence[tuple[Scan, Labelling | None]], disease: Disease
+) -> list[tuple[Definition, Figure]]:
+    """The courses of the other factors that a disease shows, those of at least two days."""
+    found = []
+    for about in disease.definitions:
+        known = [
+            Value(scan.acquired_on, float(labelling.factors[about.column]))
+            for scan, labelling in rows
+            if scan.acquired_on is not None
+            and labelling is not None
+            and labelling.factors.get(about.column) is not None
+        ]
+        figure = figure_of(known, (), *SMALL)
+        if about != disease.followed and figure is not None:
+            found.append((about, figure))
+    return found
 
 
 def trend_rows(rows: Sequence[tuple[Scan, Labelling | None]]) -> list[dict[str, Any]]:
