@@ -18,7 +18,10 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 _GRACE_SECONDS = 30.0
 MOST_FAILURES = 20
-"""So often a process is started again before it is given up."""
+"""So often a process that does not last is started again before it is given up."""
+
+_LASTS_SECONDS = 600.0
+"""A process that ran so long has done its work: what ends it then is counted anew."""
 
 
 def watch(
@@ -43,9 +46,11 @@ def watch(
     asked = asked_to_end()
     running: dict[str, subprocess.Popen[bytes]] = {}
     failures: dict[str, int] = {}
+    since: dict[str, float] = {}
     try:
         for name, command in commands.items():
             running[name] = _started(command, variables.get(name, {}))
+            since[name] = time.monotonic()
         on_ready()
         while not asked:
             look()
@@ -53,13 +58,15 @@ def watch(
             for name, own in running.items():
                 if own.poll() is not None and not asked:
                     log.error("%s ended with %s; it is started again.", name, own.returncode)
-                    failures[name] = failures.get(name, 0) + 1
+                    lasted = time.monotonic() - since[name] > _LASTS_SECONDS
+                    failures[name] = 1 if lasted else failures.get(name, 0) + 1
                     if failures[name] > MOST_FAILURES:
                         raise CovidlitError(
                             f"{name} ended {failures[name]} times.", where=folder,
                             fix="look for the reason in what it wrote above, then start again.",
                         )  # fmt: skip
                     running[name] = _started(commands[name], variables.get(name, {}))
+                    since[name] = time.monotonic()
     finally:
         _end(running)
 

@@ -146,7 +146,7 @@ def test_none_waits_for_ever_and_others_are_hardly_held_up(
     assert longest <= 4  # each that was lifted, and what gathered meanwhile
 
 
-def test_only_who_waited_long_is_lifted(own: Hospital) -> None:
+def test_only_who_waited_long_is_lifted(own: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
     _asked(own, "measure")
     assert lift_longest_waiting() is None
     Job.objects.filter(state=JobState.WAITING).update(waits_since=timezone.now() - 2 * PATIENCE)
@@ -155,6 +155,13 @@ def test_only_who_waited_long_is_lifted(own: Hospital) -> None:
     assert lift_longest_waiting() is None  # it has its turn first
     urgent = _asked(own, "send")
     assert _all_taken() == [number, urgent.pk]
+    # Tried again it waits as it did at first.
+    Job.objects.filter(pk=number).update(state=JobState.FAILED)
+    job = Job.objects.get(pk=number)
+    monkeypatch.setattr("covidlit.platform.jobs.queue.check", lambda *_: None)
+    try_again(job, own.upload.owner)
+    job.refresh_from_db()
+    assert job.priority == priorities.priority_of("measure")
 
 
 def test_pages_and_the_api_say_how_many_are_before(own: Hospital) -> None:

@@ -11,7 +11,7 @@ from covidlit.platform.accounts.models import Centre, StudyGroup, User
 from covidlit.platform.audit.trail import record
 from covidlit.platform.jobs.again import check
 from covidlit.platform.jobs.models import Job, JobState
-from covidlit.platform.jobs.priorities import priority_of
+from covidlit.platform.jobs.priorities import FIRST, priority_of
 from covidlit.platform.jobs.tasks import perform
 
 
@@ -56,6 +56,8 @@ def try_again(job: Job, who: User) -> None:
             share_done=0.0, started_at=None, heartbeat_at=None, ended_at=None,
         )  # fmt: skip
         if changed:
+            # One that was next for having waited longest has had its turn.
+            Job.objects.filter(pk=job.pk, priority=FIRST).update(priority=priority_of(job.kind))
             record(who, "tried again the job", str(job.pk), str(job.centre), {"kind": job.kind})
             transaction.on_commit(lambda: perform.enqueue(job.pk))
 
