@@ -60,7 +60,7 @@ class Browser:
 
     def jobs(self) -> list[tuple[str, str]]:
         """Kind and state of the jobs, the newest first."""
-        row = r'<th scope="row">([^<(]+) \(\d+\)</th>(?:<td>[^<]*</td>){3}<td>(\w+)</td>'
+        row = r'<th scope="row">([^<(]+) \(\d+\)</th>(?:<td>.*?</td>){4}<td>(\w+)</td>'
         return re.findall(row, self.text("/jobs/"))
 
 
