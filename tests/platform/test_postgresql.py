@@ -71,7 +71,7 @@ def _platform(root: Path, address: str) -> PlatformFolder:
 def test_a_backup_of_it_is_restored_into_another_database(own: Server, tmp_path: Path) -> None:
     folder = _platform(tmp_path / "platform", own.make_database("one"))
     about = backup(folder, tmp_path / "b")
-    assert (about.database, about.last_entry) == ("postgresql", 2)
+    assert (about.database, about.last_entry) == ("postgresql", 4)
     with pytest.raises(CovidlitError, match="is of a platform on PostgreSQL"):
         restore(tmp_path / "b", tmp_path / "new")
     with pytest.raises(CovidlitError, match="pg_restore failed"):  # it is not empty
@@ -82,4 +82,4 @@ def test_a_backup_of_it_is_restored_into_another_database(own: Server, tmp_path:
     assert f'database = "{address}"' in (tmp_path / "new" / SETTINGS_FILE).read_text()
     variables = {k: v for k, v in os.environ.items() if not k.startswith("DJANGO")}
     verify = [sys.executable, "-m", "covidlit", "platform", "verify", str(tmp_path / "new")]
-    assert "3 entries" in subprocess.check_output(verify, env=variables, text=True)
+    assert "5 entries" in subprocess.check_output(verify, env=variables, text=True)
