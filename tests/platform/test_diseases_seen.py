@@ -60,6 +60,7 @@ def _content(answer: Any) -> str:
 
 
 def _leaks(text: str) -> list[str]:
+    text = re.sub(r"\d\d:\d\d:\d\d\.\d+", "", text)  # the time of day may have a number by chance
     return [word for word in OF_FIBROSIS if word in text]
 
 
