@@ -56,8 +56,9 @@ def receive(own: ReceiverSettings, say_ready: bool = True) -> None:
         open_now = [may_receive(centre, group)]
         if not open_now[0]:
             log.warning("%s has no role there, so nothing is received until it gets one.", ACCOUNT)
+        server = StorageReceiver(own, spool, lambda: open_now[0])
         try:
-            server = StorageReceiver(own, spool, lambda: open_now[0]).start()
+            server.start()
         except OSError as error:
             raise ConfigError(
                 f"cannot be listened on: {error.strerror or error}.",
@@ -73,10 +74,7 @@ def receive(own: ReceiverSettings, say_ready: bool = True) -> None:
                 time.sleep(_LOOK_SECONDS)
                 open_now[0] = _look(spool, own, centre, group, open_now[0])
         finally:
-            server.shutdown()
-            for association in server.active_associations:
-                if association.is_established:  # else it ends by itself within seconds
-                    association.abort()
+            server.stop()
 
 
 def _look(

@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ _REJECTED_FOR_GOOD, _REJECTED_FOR_NOW = (0x01, 0x01, 0x03), (0x02, 0x03, 0x01)
 _REJECTED_AS_ONE_TOO_MANY = (0x02, 0x03, 0x02)
 _ASK_SECONDS, _QUIET_SECONDS = 5, 60
 """After so long a connection ends that has asked for nothing, and one that brings nothing more."""
+_ABORT_SECONDS = 0.5
+"""So long others have to read that the receiver ends."""
 MOST_SILENT = 20
 """Connections that have asked for nothing yet."""
 _OVERHEAD = 1.1
@@ -60,15 +63,16 @@ class StorageReceiver:
     ) -> None:
         self._settings, self._spool, self._may_receive = settings, spool, may_receive
         self._lines: dict[Association, _Line] = {}
-        self._silent: dict[Association, socket.socket] = {}
+        self._open: dict[Association, socket.socket] = {}
+        self._silent: dict[Association, socket.socket] = {}  # those of them that ask for nothing
         self._lock = threading.Lock()
         # Objects are written as they come, on the disk on which they stay: none fills the memory.
         _config.STORE_RECV_CHUNKED_DATASET = True
         _config.UNRESTRICTED_STORAGE_SERVICE = True  # also kinds that pynetdicom does not know
         tempfile.tempdir = str(spool.parts)
 
-    def start(self) -> ThreadedAssociationServer:
-        """Listen, in threads.
+    def start(self) -> None:
+        """Listen, in threads, until `stop`.
 
         Raises:
             OSError: the address cannot be listened on.
@@ -95,7 +99,20 @@ class StorageReceiver:
             ],
         )
         assert isinstance(server, ThreadedAssociationServer)
-        return server
+        self._server = server
+
+    def stop(self) -> None:
+        """End every connection, also one in the midst of a message, and listen no more."""
+        self._server.shutdown()
+        with self._lock:
+            lines = list(self._open.items())
+        for association, _ in lines:
+            if association.is_established:
+                association.abort(block=False)
+        if lines:
+            time.sleep(_ABORT_SECONDS)
+        for _, line in lines:
+            _hang_up(line)
 
     def _opened(self, event: evt.Event) -> None:
         """End connections of hosts that may not send, and the longest silent of too many."""
@@ -109,7 +126,7 @@ class StorageReceiver:
             return  # it has ended already
         line.settimeout(_QUIET_SECONDS)  # also in the midst of a message
         with self._lock:
-            self._silent[association] = line
+            self._open[association] = self._silent[association] = line
             if len(self._silent) > MOST_SILENT:  # whoever is to send asks at once: never the newest
                 _hang_up(self._silent.pop(next(iter(self._silent))))
 
@@ -136,6 +153,7 @@ class StorageReceiver:
 
     def _ended(self, event: evt.Event) -> None:
         with self._lock:
+            self._open.pop(event.assoc, None)
             self._silent.pop(event.assoc, None)
             line = self._lines.pop(event.assoc, None)
         if line is not None:
