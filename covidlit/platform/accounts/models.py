@@ -31,7 +31,7 @@ class StudyGroup(models.Model):
 
     name = models.SlugField(max_length=80, unique=True)
     disease = models.CharField(
-        max_length=LARGEST_NAME, default=DEFAULT_DISEASE, help_text="that its patients have"
+        max_length=LARGEST_NAME, default=DEFAULT_DISEASE, help_text="that it follows"
     )
 
     class Meta:

@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                 (
                     "disease",
                     models.CharField(
-                        default="covid-19", help_text="that its patients have", max_length=40
+                        default="covid-19", help_text="that it follows", max_length=40
                     ),
                 ),
             ],
