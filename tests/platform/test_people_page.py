@@ -10,9 +10,10 @@ from django.test import Client
 from django.urls import reverse
 from platform_world import PASSWORD
 
-from covidlit.platform.accounts.models import Centre, Membership
+from covidlit.platform.accounts.models import Centre, Membership, User
 from covidlit.platform.accounts.people import give_role, make_user
 from covidlit.platform.accounts.rights import Role
+from covidlit.platform.audit.models import Entry
 
 pytestmark = pytest.mark.django_db
 
@@ -37,6 +38,27 @@ def test_a_changed_password_leads_to_the_patients() -> None:
     page: Any = client.post(reverse("account_change_password"), new, follow=True)
     assert page.redirect_chain == [("/", 302)]
     assert page.status_code == 200
+
+
+def test_of_two_who_make_one_account_at_once_the_second_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    give_role(make_user("boss", PASSWORD), Role.ADMINISTRATOR)
+    client = logged_in("boss")
+    n_entries = Entry.objects.count()
+
+    def checked(password: str, user: User) -> None:  # the other one is between check and row
+        if not User.objects.filter(username__iexact=user.username).exists():
+            User.objects.create(username=user.username.upper())
+
+    monkeypatch.setattr("covidlit.platform.accounts.people.validate_password", checked)
+    data = {"username": "somebody", "password": PASSWORD}
+    page: Any = client.post(reverse("add_person"), data, follow=True)
+    assert page.status_code == 200
+    assert "A user with that username already exists." in page.content.decode()
+    assert "can log in" not in page.content.decode()
+    assert User.objects.filter(username__iexact="somebody").count() == 1
+    assert Entry.objects.count() == n_entries
 
 
 @pytest.mark.parametrize("name", ["account_change_password", "account_reauthenticate"])

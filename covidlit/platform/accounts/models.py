@@ -64,7 +64,13 @@ class User(AbstractUser):
     )  # fmt: skip
 
     class Meta:
-        constraints = (models.UniqueConstraint(Lower("username"), name="one_account_of_a_name"),)
+        constraints = (
+            models.UniqueConstraint(
+                Lower("username"),
+                name="one_account_of_a_name",
+                violation_error_message="A user with that username already exists.",
+            ),
+        )
 
     def rights_anywhere(self) -> frozenset[Right]:
         """What the person may do in one scope at least."""
