@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
@@ -16,6 +19,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 from platform_world import Hospital, hospital
+from table_rush import MOST, N_TABLES
 
 from covidlit.cohort.clinical import read_clinical
 from covidlit.cohort.pseudonyms import Pseudonyms, read_or_make_key
@@ -169,6 +173,19 @@ def test_wrong_forms_keep_nothing(own: Hospital, form: dict[str, str]) -> None:
     assert "mapping" in answer.content.decode() or "no file" in answer.content.decode()
     assert ClinicalTable.objects.get() == own.table
     assert not list(settings.FOLDER.uploads.glob("clinical-*"))
+
+
+@pytest.mark.slow
+def test_of_tables_that_come_at_once_no_more_wait_than_may(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("table_rush.py")
+    variables = {k: v for k, v in os.environ.items() if not k.startswith(("DJANGO", "COVIDLIT"))}
+    variables["PYTHONPATH"] = os.pathsep.join([str(script.parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "own")], env=variables, check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert found == {"came": ["refused"] * (N_TABLES - MOST) + ["taken"] * MOST, "tables": MOST}
 
 
 def test_a_file_beside_it_cannot_leave_its_folder(own: Hospital) -> None:
