@@ -69,10 +69,12 @@ def content(rows: list[tuple[str, str, float, float, str]] = ROWS) -> bytes:
     return table.to_csv(index=False).encode()
 
 
-def bring(own: Hospital, table: bytes, client: Client | None = None, **form: str) -> ClinicalTable:
+def bring(
+    own: Hospital, table: bytes, client: Client | None = None, name: str = "labs.csv", **form: str
+) -> ClinicalTable:
     """Bring a table in as a physician, and do its job."""
     given = {"centre": own.centre.name, "study_group": own.group.name, **form}
-    file = SimpleUploadedFile("labs.csv", table)
+    file = SimpleUploadedFile(name, table)
     client = client or own.client(Role.PHYSICIAN)
     answer = client.post(reverse("add_clinical_table"), {**given, "table": file})
     assert answer.status_code == 302
@@ -156,6 +158,15 @@ def test_what_is_wrong_its_owner_alone_sees(own: Hospital) -> None:
     assert "its owner" not in own.client(Role.PHYSICIAN).get("/").content.decode()
     assert not ClinicalRow.objects.exists()
     assert not folder_of(table).exists()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("labs.xlsx", "Excel"), ("labs.parquet", "Parquet")])
+def test_a_damaged_table_says_what_to_do(name: str, kind: str, own: Hospital) -> None:
+    table = bring(own, b"PK\x03\x04 no more than that", name=name)
+    assert kind in table.said
+    assert "Fix: " in table.said
+    assert "CSV" in table.said
+    assert str(folder_of(table)) not in table.said
 
 
 @pytest.mark.parametrize(
