@@ -70,6 +70,24 @@ def test_no_page_leads_to_a_reset_by_e_mail(name: str) -> None:
     assert "An administrator of this platform" in page
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("account_change_password", "Change password"), ("account_logout", "Sign out"),
+        ("account_reauthenticate", "Confirm access"), ("mfa_index", "Two-factor authentication"),
+        ("mfa_activate_totp", "Activate authenticator app"),
+    ],
+)  # fmt: skip
+def test_titles_are_set_as_those_of_other_pages(name: str, title: str) -> None:
+    make_user("somebody", PASSWORD)
+    client = logged_in("somebody")
+    if name == "mfa_activate_totp":
+        client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    page = client.get(reverse(name)).content.decode()
+    assert f"<title>{title} · Test platform</title>" in page
+    assert f"<h1>{title}</h1>" in page
+
+
 def test_a_role_given_and_taken_is_said() -> None:
     give_role(make_user("boss", PASSWORD), Role.ADMINISTRATOR)
     other = make_user("other", PASSWORD)
