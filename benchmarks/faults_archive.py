@@ -74,8 +74,8 @@ class Archive:
             self._go_on.set()
 
     def _keep(self, event: evt.Event) -> int:
-        uid = str(event.request.AffectedSOPInstanceUID)
-        content = event.request.DataSet.getvalue()
+        request: Any = event.request
+        uid, content = str(request.AffectedSOPInstanceUID), request.DataSet.getvalue()
         self.kept.setdefault(uid, set()).add(hashlib.sha256(content).hexdigest())
         self.times[uid] += 1
         if (came := self._came) is not None:

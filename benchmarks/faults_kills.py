@@ -129,8 +129,12 @@ class Kills:
 
         The order is random but for corrections and sendings, of which there are none at first.
         """
-        random_ones = [partial(self.kill, self.order.choice(PARTS)) for _ in range(n_kills)]
-        gone = [partial(self.database_gone, database)] if database is not None else []
+        random_ones: list[Callable[[], None]] = [
+            partial(self.kill, self.order.choice(PARTS)) for _ in range(n_kills)
+        ]
+        gone: list[Callable[[], None]] = (
+            [] if database is None else [partial(self.database_gone, database)]
+        )
         n_early = n_kills // 3
         early = random_ones[:n_early] + gone
         early += [partial(self.hit_job, kind) for kind in JOBS[:2]]
@@ -138,11 +142,10 @@ class Kills:
         late = random_ones[n_early:] + gone
         late += [partial(self.hit_job, kind) for kind in JOBS[2:]]
         late += [partial(self.hit_request, of) for of in REQUESTS[1:]]
-        rest: list[Callable[[], None]] = [self.hit_new_version, self.hit_answer, self.archive_gone]
+        late += [self.hit_new_version, self.hit_answer, self.archive_gone]
         self.order.shuffle(early)
-        both = [*late, *rest]
-        self.order.shuffle(both)
-        return [*early, self.wait_for_correction, *both]
+        self.order.shuffle(late)
+        return [*early, self.wait_for_correction, *late]
 
     def wait_for_correction(self) -> None:
         """Wait until the first one is handed in, which needs a scan that is measured."""

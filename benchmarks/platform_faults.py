@@ -106,8 +106,8 @@ def faults(folder: Path, arguments: argparse.Namespace, stack: ExitStack) -> lis
     text.write_text(text.read_text() + DESTINATION.format(port=archive.port, title=AE_TITLE))
     archive.start()
     stack.callback(archive.stop)
+    stack.callback(ended, platform)
     platform.start()
-    stack.callback(lambda: platform.is_running and platform.kill())
     keys = platform.ask("sessions", str(N_DESKS), "PHYSICIAN,ANNOTATOR")
     notes, over = Notes(), threading.Event()
     kills = Kills(platform, notes, archive, keys[0], order)
@@ -150,6 +150,12 @@ def faults(folder: Path, arguments: argparse.Namespace, stack: ExitStack) -> lis
         ("processes left at the end", left, "== 0"),
         ("exit code of the server", code, "== 0"),
     ]
+
+
+def ended(platform: Platform) -> None:
+    """Leave no process of it, whatever broke the benchmark off."""
+    if platform.is_running:
+        platform.kill()
 
 
 def of_corrections(notes: Notes, rows: dict[str, int]) -> list[tuple[Any, ...]]:
