@@ -9,20 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pydicom.uid import (
-    ComprehensiveSRStorage,
-    EncapsulatedPDFStorage,
-    MultiFrameTrueColorSecondaryCaptureImageStorage,
-    SegmentationStorage,
-)
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 
 AE_TITLE = "PACS"
-_LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
-KINDS = (
-    ComprehensiveSRStorage, EncapsulatedPDFStorage, SegmentationStorage, _LABEL_MAP,
-    MultiFrameTrueColorSecondaryCaptureImageStorage,
-)  # fmt: skip
+LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
+"""Label Map Segmentation Storage, which pynetdicom does not know yet."""
+
 _META_LENGTH = slice(140, 144)
 _HELD_S = 10.0
 
@@ -49,7 +41,7 @@ class Archive:
     def start(self) -> None:
         """Listen, on the same port as before."""
         entity = AE(ae_title=AE_TITLE)
-        for kind in KINDS:
+        for kind in (*(each.abstract_syntax for each in AllStoragePresentationContexts), LABEL_MAP):
             entity.add_supported_context(kind, ALL_TRANSFER_SYNTAXES)
         self._server = entity.start_server(
             ("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._keep)]

@@ -154,9 +154,10 @@ class Kills:
             time.sleep(_LOOK_S)
 
     def go(self, n_kills: int, database: Server | None) -> None:
-        """Do all of it, with pauses of random length."""
+        """Do all of it, with pauses of random length; nothing more once people stop."""
         for act in self.acts(n_kills, database):
-            time.sleep(self.order.uniform(*PAUSE_S))
+            if self.notes.stop.wait(self.order.uniform(*PAUSE_S)):
+                return
             act()
             print(dict(self.killed), dict(self.jobs), dict(self.notes.lost), flush=True)
 

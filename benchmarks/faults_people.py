@@ -28,7 +28,7 @@ LOOK_S, AGAIN_S = 0.5, 3.0
 MOST_OPEN = 3
 """Jobs that wait or run, until which nobody uploads a patient again."""
 
-CLASS_NAMES = ("consolidation", "crazy_paving")
+CLASS_NAMES = ("consolidation", "ground_glass")
 SIDE, TALLER = 5, 3
 
 

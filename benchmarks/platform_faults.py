@@ -79,6 +79,8 @@ def at_work(platform: Platform, notes: Notes, keys: list[str], dicom: Path) -> I
                         platform.root / "results")
             for place in range(N_DESKS)
         ]  # fmt: skip
+        for each in done:
+            each.add_done_callback(lambda _: notes.stop.set())  # early only where it failed
         try:
             yield
         finally:
