@@ -25,6 +25,9 @@ JOB = b"covidlit.platform.jobs.process"
 PARTS = (b"gunicorn", b"db_worker", JOB, b"serve")
 """What is killed, by a part of its command; with `serve` all that it has started ends."""
 
+SHARES = (6, 6, 6, 2)
+"""How often each among 20: after `serve` was killed most of the time is its start."""
+
 JOBS = ("take in", "measure", "correct", "send")
 REQUESTS = ("upload", "correction", "sending")
 _LOOK_S, _AIM_S, _FIRST_S = 0.02, 90.0, 180.0
@@ -130,7 +133,7 @@ class Kills:
         The order is random but for corrections and sendings, of which there are none at first.
         """
         random_ones: list[Callable[[], None]] = [
-            partial(self.kill, self.order.choice(PARTS)) for _ in range(n_kills)
+            partial(self.kill, part) for part in self._random_parts(n_kills)
         ]
         gone: list[Callable[[], None]] = (
             [] if database is None else [partial(self.database_gone, database)]
@@ -146,6 +149,13 @@ class Kills:
         self.order.shuffle(early)
         self.order.shuffle(late)
         return [*early, self.wait_for_correction, *late]
+
+    def _random_parts(self, n_kills: int) -> list[bytes]:
+        deck = [part for part, share in zip(PARTS, SHARES, strict=True) for _ in range(share)]
+        found: list[bytes] = []
+        while len(found) < n_kills:
+            found += self.order.sample(deck, len(deck))
+        return found[:n_kills]
 
     def wait_for_correction(self) -> None:
         """Wait until the first one is handed in, which needs a scan that is measured."""
