@@ -31,7 +31,7 @@ SHARES = (6, 6, 6, 2)
 JOBS = ("take in", "measure", "correct", "send")
 REQUESTS = ("upload", "correction", "sending")
 _LOOK_S, _AIM_S, _FIRST_S = 0.02, 90.0, 180.0
-_JOB_S, _REQUEST_S = 5.0, 0.03
+_JOB_S, _REQUEST_S, _MORE = 5.0, 0.03, 2
 """A job, and a request, are hit at a random moment of so long, counted from their beginning."""
 
 
@@ -168,8 +168,17 @@ class Kills:
         for act in self.acts(n_kills, database):
             if self.notes.stop.wait(self.order.uniform(*PAUSE_S)):
                 return
-            act()
-            print(dict(self.killed), dict(self.jobs), dict(self.notes.lost), flush=True)
+            self._do(act)
+        # An aim is missed where nothing of its kind came up in time, as on a busy machine.
+        for _ in range(_MORE):
+            for kind in (kind for kind in JOBS if not self.jobs[kind]):
+                self._do(partial(self.hit_job, kind))
+            for of in (of for of in REQUESTS if not self.notes.lost[of]):
+                self._do(partial(self.hit_request, of))
+
+    def _do(self, act: Callable[[], None]) -> None:
+        act()
+        print(dict(self.killed), dict(self.jobs), dict(self.notes.lost), flush=True)
 
     def _kill_when(self, kind: str, wait: Callable[[], None]) -> None:
         """Kill the job of a kind that runs first from now on, after a wait that starts with it."""
