@@ -93,7 +93,7 @@ def demo(command: list[str], cwd: Path | None = None) -> Iterator[tuple[str, dic
                 address = found[1]
             if found := re.match(r"  (\w+) +(\S+)   ", line):
                 accounts[found[1]] = found[2]
-            if "being measured" in line:
+            if "scans are measured" in line:
                 break
         if not address:
             raise RuntimeError(f"the demo ended with {own.wait()}")
