@@ -16,14 +16,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
+from covidlit.models.convolution import Conv3d
 from covidlit.models.layers import Triple
 
 
-class DepthwiseAtrousConv3d(nn.Conv3d):
+class DepthwiseAtrousConv3d(Conv3d):
     """Depthwise 3x3x3 convolution with dilation and padding that keeps the size, without bias.
 
     Args:
@@ -37,9 +38,14 @@ class DepthwiseAtrousConv3d(nn.Conv3d):
         )
 
     def forward(self, input: Tensor) -> Tensor:
-        if _has_fast_path(input, self.weight):
+        weight = self.weight
+        if torch.is_autocast_enabled("cpu") and input.device.type == "cpu":
+            precision = torch.get_autocast_dtype("cpu")
+            input, weight = input.to(precision), weight.to(precision)
+        if _has_fast_path(input, weight):
             dilation: Any = self.dilation
-            return _Depthwise.apply(input, self.weight, dilation)
+            with torch.autocast("cpu", enabled=False):
+                return _Depthwise.apply(input, weight, dilation)
         return super().forward(input)
 
 
@@ -47,9 +53,8 @@ def _has_fast_path(x: Tensor, weight: Tensor) -> bool:
     return (
         x.device.type == "cpu"
         and x.dtype == weight.dtype
-        and x.dtype in (torch.float32, torch.float64)
+        and x.dtype in (torch.float32, torch.float64, torch.bfloat16)
         and x.is_contiguous(memory_format=torch.channels_last_3d)
-        and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
         and not torch.jit.is_scripting()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from covidlit.errors import ConfigError
 from covidlit.models.atrous import DepthwiseAtrousConv3d
+from covidlit.models.convolution import Conv3d
 from covidlit.models.explainable import ExplainableLayer, VoxelGrid
 from covidlit.models.layers import (
     GlobalPool,
@@ -29,8 +30,8 @@ from covidlit.models.layers import (
 EXPANSION = 4
 
 
-def _conv(inputs: int, outputs: int, kernel: int, stride: int | Triple = 1) -> nn.Conv3d:
-    return nn.Conv3d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+def _conv(inputs: int, outputs: int, kernel: int, stride: int | Triple = 1) -> Conv3d:
+    return Conv3d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
 
 
 def _halve() -> nn.MaxPool3d:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from covidlit.errors import ConfigError
+from covidlit.models.convolution import use_reliable_convolutions
 from covidlit.models.explainable import ExplainableLayer, VoxelGrid
 from covidlit.models.layers import (
     GlobalPool,
@@ -94,6 +95,7 @@ class ResNet3D(nn.Module):
             feed_forward=False,
             bias_downsample=bias_downsample,
         )
+        use_reliable_convolutions(self.backbone)
         features = self.backbone.in_planes
         self.pool = GlobalPool(pooling)
         self.head = nn.Sequential(
