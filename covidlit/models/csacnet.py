@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from covidlit.errors import ConfigError
 from covidlit.models.atrous import DepthwiseAtrousConv3d
+from covidlit.models.checkpointing import through
 from covidlit.models.convolution import Conv3d
 from covidlit.models.explainable import ExplainableLayer, VoxelGrid
 from covidlit.models.layers import (
@@ -126,6 +127,8 @@ class CSACNet3D(nn.Module):
         cross_layers: False leaves the subnets out, for the ablation "without cross-layers".
         input_mean, input_std: the input is standardised with these inside the network.
         input_bins: instead, it is spread over so many channels (`SoftBins`); None: one channel.
+        activation_checkpointing: a training step keeps less of the residual blocks and computes it
+            again (`covidlit.models.checkpointing`): the same result in less memory.
 
     Raises:
         ConfigError: an argument out of its range; the message names it.
@@ -150,8 +153,10 @@ class CSACNet3D(nn.Module):
         input_mean: float = 0.0,
         input_std: float = 1.0,
         input_bins: int | None = None,
+        activation_checkpointing: bool = False,
     ) -> None:
         super().__init__()
+        self.activation_checkpointing = activation_checkpointing
         self._check(width, n_modules, dilations, hidden)
         per_module = [blocks] * n_modules if isinstance(blocks, int) else list(blocks)
         if len(per_module) != n_modules or min(per_module) < 1:
@@ -266,8 +271,9 @@ class CSACNet3D(nn.Module):
         """
         x = self.stem(self.input(image))
         sides = []
+        checkpointed = self.activation_checkpointing and self.training and torch.is_grad_enabled()
         for k, module in enumerate(self.residual):
-            x = module(x)
+            x = through(module, x) if checkpointed else module(x)
             if 1 <= k < len(self.subnets):
                 sides.append(self.subnets[k](x))
             if k < len(self.pools):
