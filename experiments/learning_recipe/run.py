@@ -2,6 +2,7 @@
 
 python experiments/learning_recipe/run.py explore   one change at a time, cohort seed 2
 python experiments/learning_recipe/run.py develop   both recipes, cohort seeds 0 to 2, 2 seeds each
+python experiments/learning_recipe/run.py bfloat16  the new one in bfloat16, beside what develop gave
 python experiments/learning_recipe/run.py demo      the new one, as `make demo`, 5 seeds
 python experiments/learning_recipe/run.py report    both, cohort seeds 30 and 31: once, when frozen
 
@@ -10,6 +11,7 @@ Each step keeps every finished run and can be stopped: the same command goes on.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import statistics
 import sys
@@ -28,6 +30,7 @@ from results import FIRST_RECIPE, RUNS, Run, auc, keep, make_cohort, train  # no
 
 NEW = ["experiment=quickstart"]
 RECIPES = {"first": FIRST_RECIPE, "new": NEW}
+BFLOAT16 = [*NEW, "trainer.precision=bf16-mixed"]
 NET, SCHEDULER = "model.task.net", "model.task.scheduler"
 BINS = [f"{NET}.input_bins=5", f"{NET}.input_mean=0", f"{NET}.input_std=1"]
 WARM_UP = [f"{SCHEDULER}.pct_start=0.1"]
@@ -114,29 +117,62 @@ def explore() -> None:
     keep(HERE / "explored.json", figures, list(runs.values()))
 
 
-def develop() -> None:
-    runs = train_all(
+def developed(recipes: Mapping[str, list[str]]) -> dict[Key, Run]:
+    """Both seeds of every development cohort with each recipe."""
+    return train_all(
         {
             (name, cohort, seed): recipe
             for cohort in DEVELOPMENT
             for seed in DEVELOPMENT_SEEDS
-            for name, recipe in RECIPES.items()
+            for name, recipe in recipes.items()
         }
     )
+
+
+def ratio_figure(
+    runs: Mapping[Key, Run], names: tuple[str, str], step: str, target: str | None
+) -> dict[str, Any]:
+    """Median ratio of the processor time to learn, of the first named recipe to the second."""
+    ratios = [
+        seconds_to_learn(runs[names[0], *key])[0] / seconds_to_learn(runs[names[1], *key])[0]
+        for key in itertools.product(DEVELOPMENT, DEVELOPMENT_SEEDS)
+    ]
+    words = (
+        f"processor time to a validation AUC of 0.90 that stays, {names[0]} over {names[1]}, "
+        f"median of {len(ratios)}; {min(ratios):.2f} to {max(ratios):.2f}"
+    )
+    return figure(words, statistics.median(ratios), step, target)
+
+
+def never_figure(runs: Mapping[Key, Run], name: str, step: str) -> dict[str, Any]:
+    """How many trainings with a recipe do not have the AUC at their end."""
+    ends = [seconds_to_learn(run)[1] for key, run in runs.items() if key[0] == name]
+    words = f"trainings of {len(ends)} whose validation AUC is below 0.90 at the end, {name} recipe"
+    return figure(words, ends.count(False), step)
+
+
+def develop() -> None:
+    runs = developed(RECIPES)
     figures = [auc_figure(key, run, "develop") for key, run in runs.items()]
-    ratios, never = [], dict.fromkeys(RECIPES, 0)
-    for cohort in DEVELOPMENT:
-        for seed in DEVELOPMENT_SEEDS:
-            spent = {name: seconds_to_learn(runs[name, cohort, seed]) for name in RECIPES}
-            for name, (_, reached) in spent.items():
-                never[name] += not reached
-            ratios.append(spent["new"][0] / spent["first"][0])
-    for name, count in never.items():
-        words = f"trainings of 6 whose validation AUC is below 0.90 at the end, {name} recipe"
-        figures.append(figure(words, count, "develop"))
-    words = "processor time to a validation AUC of 0.90 that stays, new over first, median of 6"
-    figures.append(figure(words, statistics.median(ratios), "develop", "<= 0.5"))
+    figures += [never_figure(runs, name, "develop") for name in RECIPES]
+    figures.append(ratio_figure(runs, ("new", "first"), "develop", "<= 0.5"))
     keep(HERE / "developed.json", figures, list(runs.values()))
+
+
+def bfloat16() -> None:
+    runs = developed({**RECIPES, "bfloat16": BFLOAT16})
+    own = {key: run for key, run in runs.items() if key[0] == "bfloat16"}
+    figures = [auc_figure(key, run, "bfloat16") for key, run in own.items()]
+    figures.append(never_figure(runs, "bfloat16", "bfloat16"))
+    spent = [
+        runs["bfloat16", *key].spent["cpu"] / runs["new", *key].spent["cpu"]
+        for key in itertools.product(DEVELOPMENT, DEVELOPMENT_SEEDS)
+    ]
+    words = f"processor time of a training, bfloat16 over new, median of {len(spent)}"
+    figures.append(figure(words, statistics.median(spent), "bfloat16"))
+    for other in RECIPES:
+        figures.append(ratio_figure(runs, ("bfloat16", other), "bfloat16", None))
+    keep(HERE / "bfloat16.json", figures, list(own.values()))
 
 
 def demo() -> None:
@@ -166,7 +202,9 @@ def report() -> None:
     keep(HERE / "results.json", figures, list(runs.values()))
 
 
-STEPS = {"explore": explore, "develop": develop, "demo": demo, "report": report}
+STEPS = {
+    "explore": explore, "develop": develop, "bfloat16": bfloat16, "demo": demo, "report": report
+}  # fmt: skip
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in STEPS:
