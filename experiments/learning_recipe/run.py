@@ -2,7 +2,7 @@
 
 python experiments/learning_recipe/run.py explore   one change at a time, cohort seed 2
 python experiments/learning_recipe/run.py develop   both recipes, cohort seeds 0 to 2, 2 seeds each
-python experiments/learning_recipe/run.py bfloat16  the new one in bfloat16, beside what develop gave
+python experiments/learning_recipe/run.py bfloat16  the new one in bfloat16, beside these
 python experiments/learning_recipe/run.py demo      the new one, as `make demo`, 5 seeds
 python experiments/learning_recipe/run.py report    both, cohort seeds 30 and 31: once, when frozen
 
