@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from covidlit.models.convolution import PLAIN_CONVOLUTIONS
+
 TILE = 4
 """Slices of the output that are computed together."""
 
@@ -116,7 +118,7 @@ def _with_norm(parent: nn.Module, name: str, layer: nn.Conv3d) -> nn.Conv3d:
 
 def _fits(layer: nn.Module) -> bool:
     return (
-        type(layer) is nn.Conv3d
+        type(layer) in PLAIN_CONVOLUTIONS
         and layer.in_channels >= LEAST_CHANNELS
         and not _hooked(layer)
         and (

@@ -40,10 +40,14 @@ class Conv3d(nn.Conv3d):
         return _Convolution.apply(x, weight, bias, self.stride, padding, self.dilation, self.groups)
 
 
+PLAIN_CONVOLUTIONS = (nn.Conv3d, Conv3d)
+"""The layers that are a 3D convolution and nothing else; their subclasses may compute otherwise."""
+
+
 def use_reliable_convolutions(net: nn.Module) -> None:
     """Make every plain `torch.nn.Conv3d` of a network a `Conv3d`; its weights stay the same."""
     for module in net.modules():
-        if type(module) is nn.Conv3d:  # not its subclasses, which compute otherwise
+        if type(module) is nn.Conv3d:
             module.__class__ = Conv3d
 
 
