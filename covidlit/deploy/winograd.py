@@ -118,7 +118,8 @@ def _with_norm(parent: nn.Module, name: str, layer: nn.Conv3d) -> nn.Conv3d:
 
 def _fits(layer: nn.Module) -> bool:
     return (
-        type(layer) in PLAIN_CONVOLUTIONS
+        isinstance(layer, nn.Conv3d)
+        and type(layer) in PLAIN_CONVOLUTIONS
         and layer.in_channels >= LEAST_CHANNELS
         and not _hooked(layer)
         and (
