@@ -3,6 +3,7 @@
 python experiments/learning_recipe/run.py explore   one change at a time, cohort seed 2
 python experiments/learning_recipe/run.py develop   both recipes, cohort seeds 0 to 2, 2 seeds each
 python experiments/learning_recipe/run.py bfloat16  the new one in bfloat16, beside these
+python experiments/learning_recipe/run.py heat      where both recipes look, after develop
 python experiments/learning_recipe/run.py demo      the new one, as `make demo`, 5 seeds
 python experiments/learning_recipe/run.py report    both, cohort seeds 30 and 31: once, when frozen
 
@@ -26,6 +27,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from gain import gain  # noqa: E402
+from heat import hits, paired  # noqa: E402
 from results import FIRST_RECIPE, RUNS, Run, auc, keep, make_cohort, train  # noqa: E402
 
 NEW = ["experiment=quickstart"]
@@ -175,6 +177,33 @@ def bfloat16() -> None:
     keep(HERE / "bfloat16.json", figures, list(own.values()))
 
 
+def heat() -> None:
+    runs = developed(RECIPES)
+    found: dict[str, dict[int, pd.Series]] = {name: {} for name in RECIPES}
+    for cohort in DEVELOPMENT:
+        truth = make_cohort([*NEW, f"data.source.seed={cohort}"]).parent / "truth"
+        for name in RECIPES:
+            key, seed = f"{name}_{cohort}_{DEVELOPMENT_SEEDS[0]}", DEVELOPMENT_SEEDS[0]
+            kept = runs[name, cohort, seed].folder / "hits.csv"
+            found[name][cohort] = hits(RUNS / "learning_recipe" / key, truth, kept)
+    figures = [
+        figure(
+            f"hit rate, {name}, cohort seed {cohort}, network seed {DEVELOPMENT_SEEDS[0]}; "
+            f"{len(hit)} scans with lesions of the held-out centre",
+            float(hit.mean()), "heat",
+        )
+        for name, of in found.items()
+        for cohort, hit in of.items()
+    ]  # fmt: skip
+    gained = paired(found["new"], found["first"])
+    words = (
+        f"hit rate, new minus first, mean of {len(DEVELOPMENT)} cohorts, the same scans; "
+        f"95% interval {gained.low:.3f} to {gained.high:.3f} over scans"
+    )
+    figures.append(figure(words, gained.value, "heat", "not lower"))
+    keep(HERE / "heat.json", figures, [run for key, run in runs.items() if key[2] == 0])
+
+
 def demo() -> None:
     runs = train_all({("new", 0, seed): NEW for seed in DEMO_SEEDS})
     figures = [auc_figure(key, run, "demo") for key, run in runs.items()]
@@ -203,7 +232,8 @@ def report() -> None:
 
 
 STEPS = {
-    "explore": explore, "develop": develop, "bfloat16": bfloat16, "demo": demo, "report": report
+    "explore": explore, "develop": develop, "bfloat16": bfloat16, "heat": heat,
+    "demo": demo, "report": report,
 }  # fmt: skip
 
 if __name__ == "__main__":
