@@ -1,6 +1,7 @@
 """What pruning saves in a sweep of CSAC-Net on the quickstart's cohort, and what it costs.
 
 python experiments/sweep_csacnet/run.py unpruned   30 trials to their end -> unpruned.json
+python experiments/sweep_csacnet/run.py fresh      24 others, of another cohort -> fresh.json
 python experiments/sweep_csacnet/run.py replay     the pruners on those curves -> replay.json
 python experiments/sweep_csacnet/run.py live       the same sweep, pruned -> live.json
 python experiments/sweep_csacnet/run.py report     results.json, tables.md, figures
@@ -60,6 +61,14 @@ SWEEPER = [
     f"hydra.sweeper.n_trials={N_TRIALS}",
     f"hydra.sweeper.n_jobs={N_WORKERS}",
 ]
+FRESH = {
+    "data.source.seed=1": "data.source.seed=2",
+    "hydra.sweeper.sampler.seed=0": "hydra.sweeper.sampler.seed=1",
+    f"hydra.sweeper.n_trials={N_TRIALS}": "hydra.sweeper.n_trials=24",
+}
+"""What is other in the fresh sweep: cohort, configurations and number of trials. Named before a
+rule was looked for on the first sweep's curves; the rule is tried on these once."""
+
 PRUNERS = ("median", "hyperband")
 SETTINGS = ROOT / "hydra_plugins/covidlit_sweeper/conf/hydra/sweeper/pruner"
 ORDERS = 50
@@ -69,7 +78,9 @@ SUBSET = 20
 """So many of the trials make one sweep, for the spread of the best value without pruning."""
 
 LEAST_SAVED = 0.4
-UNPRUNED, REPLAYED, LIVE = (HERE / f"{name}.json" for name in ("unpruned", "replay", "live"))
+UNPRUNED, FRESHLY, REPLAYED, LIVE = (
+    HERE / f"{name}.json" for name in ("unpruned", "fresh", "replay", "live")
+)
 
 
 def unpruned() -> dict[str, Any]:
@@ -77,6 +88,14 @@ def unpruned() -> dict[str, Any]:
     if not UNPRUNED.is_file():
         make_cohort(RECIPE[1:])  # before two workers want it
     return sweep("unpruned", [*RECIPE, *SPACE, *SWEEPER, "hydra/sweeper/pruner=none"], UNPRUNED)
+
+
+def fresh() -> dict[str, Any]:
+    """24 trials of another cohort to their end, which no rule was chosen by."""
+    words = [FRESH.get(word, word) for word in [*RECIPE, *SPACE, *SWEEPER]]
+    if not FRESHLY.is_file():
+        make_cohort([word for word in words[1 : len(RECIPE)]])
+    return sweep("fresh", [*words, "hydra/sweeper/pruner=none"], FRESHLY)
 
 
 def replayed() -> dict[str, Any]:
@@ -138,7 +157,7 @@ def report() -> None:
 
 
 STEPS = {
-    "unpruned": unpruned, "replay": replayed, "live": live, "report": report, "all": report
+    "unpruned": unpruned, "fresh": fresh, "replay": replayed, "live": live, "report": report, "all": report
 }  # fmt: skip
 
 if __name__ == "__main__":
