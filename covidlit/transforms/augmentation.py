@@ -5,7 +5,7 @@ methods), at network size. The parameters are drawn once from a seed, and applie
 belongs to one image: the image itself, its masks, boxes, landmarks and its affine. TorchIO draws
 the parameters, and resamples what is turned out of the axial plane: covidlit hands it the volume
 without the copies that a `Subject` makes, which would cost as much again as the resampling.
-What stays in the axial plane is resampled by `covidlit.transforms.axial`, in a quarter of the time.
+What stays in the axial plane is resampled by `covidlit.transforms.axial`, in a fifth of the time.
 
 Coordinates are indices (z, y, x) of a volume, or (y, x) of a slice, and whole at voxel centres: a
 point at (2, 0, 0) is the centre of voxel [2, 0, 0]. Boxes are half-open: that of voxel [2, 0, 0]

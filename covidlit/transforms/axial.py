@@ -1,7 +1,7 @@
 """Resample a volume whose axial slices stay parallel to themselves.
 
-Then one grid serves all slices, and the third axis is a mixture of two of them: a quarter of the
-time of resampling along three axes at once.
+Then one grid serves all slices, and the third axis is a mixture of two of them: a fifth of the time
+of resampling along three axes at once.
 """
 
 from __future__ import annotations
