@@ -107,3 +107,33 @@ def test_the_learning_recipe_table_holds_what_its_runs_wrote() -> None:
         assert shown is not None, auc
         for text, value in zip(shown.groups(), known[tuple(key)], strict=True):
             assert_shown(text, value)
+
+
+def test_the_pruning_study_tells_what_its_replay_gave() -> None:
+    folder = EXPERIMENTS / "sweep_csacnet"
+    known = figures(folder / "results.json")
+    text = (folder / "README.md").read_text(encoding="utf-8").replace("**", "")
+
+    def of(start: str) -> tuple[str, float]:
+        return next((name, value) for name, value in known.items() if name.startswith(start))
+
+    for told, rule in (
+        ("Hyperband", "hyperband"),
+        ("The narrowing rule", "narrowing on the unpruned sweep"),
+    ):
+        shown = re.search(
+            rf"{told}, replayed.*: (\d+)% saved on average, (?:but )?(\d\.\d+) of the best value",
+            text,
+        )
+        assert shown is not None, told
+        assert_shown(shown[1], 100 * of(f"epochs saved by {rule},")[1])
+        assert_shown(shown[2], of(f"best value lost by {rule},")[1])
+    median = re.search(r"The median rule, replayed: nothing lost, but (\d+)% saved", text)
+    assert median is not None
+    assert_shown(median[1], 100 * of("epochs saved by median,")[1])
+    assert of("best value lost by median,")[1] == 0
+    kept = re.search(r"nothing in (\d+) of the 50 orders", text)
+    assert kept is not None
+    assert (
+        f"none lost in {kept[1]})" in of("best value lost by narrowing on the unpruned sweep,")[0]
+    )

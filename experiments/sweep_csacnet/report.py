@@ -20,6 +20,7 @@ METRIC = "validation AUC"
 def write(
     whole: dict[str, Any],
     again: dict[str, Any],
+    tried: dict[str, Any],
     pruned: dict[str, Any],
     *,
     least_saved: float,
@@ -31,6 +32,7 @@ def write(
     Args:
         whole: the unpruned sweep, as `sweeps.sweep` keeps it.
         again: the replay, as `run.replay_all` returns it.
+        tried: the narrowing rule on known curves, as `run.narrowed` returns it.
         pruned: the live sweep.
         least_saved: the target, a share of the epochs.
         subset: how many trials `best_of_subset` is of.
@@ -38,6 +40,7 @@ def write(
     """
     figures = [
         *replay_figures(again, least_saved, subset),
+        *narrowed_figures(tried, least_saved),
         *live_figures(whole, pruned, again, least_saved),
     ]
     commits = sorted({str(part["environment"]["commit"]) for part in (whole, pruned)})
@@ -63,15 +66,35 @@ def replay_figures(again: dict[str, Any], least_saved: float, subset: int) -> li
                 None, "replay")
     ]  # fmt: skip
     for name, runs in again["pruners"].items():
-        saved, lost = np.array(runs["saved"]), np.array(runs["lost"])
-        found += [
-            _figure(f"epochs saved by {name}, replayed in {n} orders, mean (SD {saved.std():.3f})",
-                    float(saved.mean()), "share", f">= {least_saved}", "replay"),
-            _figure(f"best value lost by {name}, replayed in {n} orders, mean (SD {lost.std():.4f},"
-                    f" none lost in {int((lost <= 0).sum())})",
-                    float(lost.mean()), "1", f"<= {spread:.4f}", "replay"),
-        ]  # fmt: skip
+        found += _saved_and_lost(name, runs, least_saved, spread, "replay")
     return found
+
+
+def narrowed_figures(tried: dict[str, Any], least_saved: float) -> list[dict[str, Any]]:
+    """The narrowing rule on the curves that it was found on, and all rules on fresh ones."""
+    found = []
+    for sweep, record in tried.items():
+        spread = float(np.std(record["best_of_subset"], ddof=1))
+        for name, runs in record["pruners"].items():
+            if name == "narrowing" or sweep == "fresh":
+                found += _saved_and_lost(
+                    f"{name} on the {sweep} sweep", runs, least_saved, spread, "narrowed"
+                )
+    return found
+
+
+def _saved_and_lost(
+    name: str, runs: dict[str, Any], least_saved: float, spread: float, step: str
+) -> list[dict[str, Any]]:
+    saved, lost = np.array(runs["saved"]), np.array(runs["lost"])
+    return [
+        _figure(f"epochs saved by {name}, replayed in {len(saved)} orders, mean"
+                f" (SD {saved.std():.3f})",
+                float(saved.mean()), "share", f">= {least_saved}", step),
+        _figure(f"best value lost by {name}, replayed in {len(lost)} orders, mean"
+                f" (SD {lost.std():.4f}, none lost in {int((lost <= 0).sum())})",
+                float(lost.mean()), "1", f"<= {spread:.4f}", step),
+    ]  # fmt: skip
 
 
 def live_figures(

@@ -15,7 +15,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from replay import Curve
-from results import ROOT, RUNS, environment
+from results import FIRST_NETWORK, ROOT, RUNS, environment
 
 from covidlit.files import write_json
 from covidlit.sweep.existing_study import existing_study
@@ -44,7 +44,9 @@ def sweep(name: str, overrides: Sequence[str], kept: Path) -> dict[str, Any]:
     command = shlex.join(["python", *words])
     if kept.is_file():
         record: dict[str, Any] = json.loads(kept.read_text())
-        if record["command"] != command:
+        # The first network's settings were the defaults when the first sweeps were made.
+        earlier = shlex.join(["python", *(word for word in words if word not in FIRST_NETWORK)])
+        if record["command"] not in (command, earlier):
             sys.exit(f"{kept} keeps a sweep of another command: delete it to sweep again.")
         return record
     spent = ROOT / folder / "spent.json"

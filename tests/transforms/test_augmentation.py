@@ -81,29 +81,36 @@ def box_of(mask: torch.Tensor) -> NDArray[np.int64]:
     return np.concatenate([index.min(axis=0), index.max(axis=0) + 1])
 
 
-@pytest.mark.parametrize("kind", ["volume, in plane", "volume, all axes"])
+@every_kind
 @pytest.mark.parametrize("dtype", [torch.int16, torch.float32])
-def test_images_are_those_of_torchio_bit_for_bit(kind: str, dtype: torch.dtype) -> None:
-    _, augmentation = KINDS[kind]
+def test_images_and_labels_are_those_of_torchio(kind: str, dtype: torch.dtype) -> None:
+    shape, augmentation = KINDS[kind]
     index_to_lps = np.eye(4)[[2, 1, 0, 3]] * [*SPACING, 1]
     generator = torch.Generator().manual_seed(0)
+    axes = {"LR": 0, "AP": 1, "IS": 2}
     for seed in range(8):
-        image = torch.randint(-1000, 1000, (1, *SHAPE), generator=generator).to(dtype)
+        values = torch.randint(-1000, 1000, (1, *shape), generator=generator).to(dtype)
         drawn = augmentation.draw(seed)
-        pipeline = tio.Compose(
-            [
-                tio.Flip([{"LR": 0, "AP": 1, "IS": 2}[axis] for axis in drawn.flips]),
-                tio.Affine(
-                    (drawn.scale,) * 3, drawn.degrees, (0, 0, 0), default_pad_value=AIR_HU
-                ),
-            ]
-        )  # fmt: skip
-        source = tio.ScalarImage(tensor=image.permute(0, 3, 2, 1), affine=to_ras_xyz(index_to_lps))
-        expected = pipeline(source).data.permute(0, 3, 2, 1)
-        augmented = augmentation.apply_to_image(image, drawn)
+        flips = [axes[axis] for axis in drawn.flips if shape[0] == SHAPE[0] or axis != "IS"]
+        affine = tio.Affine((drawn.scale,) * 3, drawn.degrees, (0, 0, 0), default_pad_value=AIR_HU)
+        xyz = values.reshape(1, *(1, *shape)[-3:]).permute(0, 3, 2, 1)
+        source = tio.Subject(
+            image=tio.ScalarImage(tensor=xyz, affine=to_ras_xyz(index_to_lps)),
+            labels=tio.LabelMap(tensor=xyz, affine=to_ras_xyz(index_to_lps)),
+        )
+        moved = affine(tio.Flip(flips)(source))
+        image, labels = (
+            moved[name].data.permute(0, 3, 2, 1).reshape(values.shape).float()
+            for name in ("image", "labels")
+        )
+        augmented = augmentation.apply_to_image(values, drawn)
         assert augmented.dtype == torch.float32
         assert augmented.is_contiguous()
-        assert torch.equal(augmented, expected.float())
+        # Noise of 2000 HU from voxel to voxel: a place is off by less than 1e-5 of a voxel.
+        torch.testing.assert_close(augmented, image, rtol=0, atol=0.02)
+        torch.testing.assert_close(
+            augmentation.apply_to_labels(values, drawn).float(), labels, rtol=0, atol=0
+        )
 
 
 def test_the_parameters_of_a_seed_never_change() -> None:
@@ -298,7 +305,7 @@ def test_air_comes_into_an_image_and_background_into_labels() -> None:
     labels = augmentation.apply_to_labels(inside, still(scale=0.5))
     assert (image[0, 6, 0, 0], labels[0, 6, 0, 0]) == (AIR_HU, 0)
     assert (image[0, 6, 30, 28], labels[0, 6, 30, 28]) == (100, 100)
-    assert set(image.unique().tolist()) == {AIR_HU, 100}
+    assert set(image.round(decimals=3).unique().tolist()) == {AIR_HU, 100}
 
 
 def test_a_seed_gives_one_result_and_leaves_the_global_generator_alone() -> None:
