@@ -1,4 +1,4 @@
-"""The gain of one recipe over another, over several cohorts and network seeds."""
+"""The gain of one recipe or network over another, over several cohorts and network seeds."""
 
 from __future__ import annotations
 
@@ -21,15 +21,20 @@ class Gain(NamedTuple):
     high: float
 
 
-def gain(folders: Mapping[tuple[str, int, int], Path], seed: int = 0) -> Gain:
-    """Mean over cohorts and network seeds of AUC(new) - AUC(first) in the held-out centre.
+def gain(
+    folders: Mapping[tuple[str, int, int], Path],
+    names: tuple[str, str] = ("first", "new"),
+    seed: int = 0,
+) -> Gain:
+    """Mean over cohorts and network seeds of the second's AUC minus the first's, held-out centre.
 
     In each replicate the patients of a cohort's held-out centre are drawn again by class (the same
-    for both recipes and all seeds), and the network seeds of each recipe and cohort as well: the
+    for both and all seeds), and the network seeds of each and of each cohort as well: the
     interval holds the spread of patients and of trainings. Cohorts are not drawn.
 
     Args:
-        folders: of finished runs, by recipe ("first", "new"), cohort seed and network seed.
+        folders: of finished runs, by name, cohort seed and network seed.
+        names: of the two that are compared.
         seed: of the draws.
     """
     generator = np.random.default_rng(seed)
@@ -51,15 +56,15 @@ def gain(folders: Mapping[tuple[str, int, int], Path], seed: int = 0) -> Gain:
                 classes = [rows[targets[cohort] == label] for label in (0, 1)]
                 rows = np.concatenate([generator.choice(each, len(each)) for each in classes])
             means = {}
-            for recipe in ("first", "new"):
-                trained = scores[recipe, cohort]
+            for name in names:
+                trained = scores[name, cohort]
                 which = (
                     generator.choice(len(trained), len(trained)) if drawn else range(len(trained))
                 )
-                means[recipe] = np.mean(
+                means[name] = np.mean(
                     [roc_auc_score(targets[cohort][rows], trained[k][rows]) for k in which]
                 )
-            found.append(means["new"] - means["first"])
+            found.append(means[names[1]] - means[names[0]])
         return float(np.mean(found))
 
     replicates = [difference(drawn=True) for _ in range(N_BOOTSTRAP)]
