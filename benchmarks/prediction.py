@@ -47,6 +47,7 @@ from covidlit.deploy.exported_engine import open_openvino
 from covidlit.deploy.graph import VolumeScorer, write_onnx, write_openvino
 from covidlit.dicom import Checks
 from covidlit.explain import HeatmapWriter
+from covidlit.explain.heat_export import export_heat
 from covidlit.explain.scale import scale_of, store_scale
 from covidlit.preprocess import prepare_scan
 from covidlit.tasks import VolumeClassification
@@ -84,7 +85,7 @@ def trained(scans: int) -> tuple[Path, Path, ExportRecord]:
         content["state_dict"] |= {f"net.head.{name}": value for name, value in head.items()}
         torch.save(content, checkpoint)
     keep_heat_scale(checkpoint, manifest)
-    return checkpoint, manifest, export(checkpoint, manifest, n_scans=scans)
+    return checkpoint, manifest, export(checkpoint, manifest, n_scans=scans, heat=export_heat)
 
 
 def keep_heat_scale(checkpoint: Path, manifest: Path) -> None:
@@ -203,7 +204,6 @@ def whole_commands(
         folder, heatmaps = str(default_folder(checkpoint)), Path(name, "heatmaps")
         sides = {
             "OpenVINO": [folder, str(series), "--engine", "openvino"],
-            # A heatmap needs gradients, hence the checkpoint; the scores are its export's.
             WITH_HEATMAP: [
                 str(checkpoint), str(series), "--engine", "openvino", "--device", "cpu",
                 "--heatmaps", str(heatmaps),
