@@ -37,10 +37,14 @@ from prediction import RUN, trained
 from record import write_results
 from rich.progress import track
 
+from covidlit.deploy.compiled import VARIABLE
 from covidlit.deploy.exported import SIDECAR, default_folder
 
 ROOT = Path(__file__).parents[1]
 CODE = "from covidlit.cli.app import app; app()"
+COLD = "now, with no compiled graph kept"
+"""As the first call with a network is; later ones find what OpenVINO compiled."""
+
 TARGETS = {"score": "<= 0.65", "heatmap": "<= 0.5", "served": "<= 0.2"}
 
 
@@ -74,18 +78,21 @@ def for_earlier_code(checkpoint: Path, folder: Path) -> Path:
     return copy
 
 
-def command(root: Path, words: list[str], server: int | None = None) -> Took:
-    """Run `covidlit predict` with the code in a folder; with the CPU time of a server's process."""
-    env = {**os.environ, "PYTHONPATH": str(root)}
-    before, served = _children(), 0.0 if server is None else _cpu_of(server)
+def command(root: Path, words: list[str], more: dict[str, str], server: int | None = None) -> Took:
+    """Run `covidlit predict` with the code in a folder and more in the environment.
+
+    Its CPU time is that of the command, and of a server's process where that is given.
+    """
+    env = {**os.environ, "PYTHONPATH": str(root), **more}
+    start_cpu, served = _children(), 0.0 if server is None else _cpu_of(server)
     start = time.perf_counter()
     subprocess.run(
         [sys.executable, "-c", CODE, "predict", *words],
         cwd=root, env=env, check=True, capture_output=True,
     )  # fmt: skip
     wall = time.perf_counter() - start
-    more = 0.0 if server is None else _cpu_of(server) - served
-    return Took(wall, _children() - before + more)
+    in_server = 0.0 if server is None else _cpu_of(server) - served
+    return Took(wall, _children() - start_cpu + in_server)
 
 
 def _children() -> float:
@@ -99,11 +106,12 @@ def _cpu_of(process: int) -> float:
 
 
 @contextmanager
-def serving(words: list[str], at: Path) -> Iterator[int]:
+def serving(words: list[str], at: Path, more: dict[str, str]) -> Iterator[int]:
     """A server of today's code on a socket; its process id."""
     process = subprocess.Popen(
         [sys.executable, "-c", CODE, "predict", *words, "--serve", str(at)],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **more},
+        stdout=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
     process.stdout.readline()  # it can answer
@@ -129,24 +137,24 @@ def measured(
             out = [str(model), str(folder / "series"), "--out", str(folder / f"{side}.csv")]
             return [*out, *(["--heatmaps", str(folder / side)] if heat else [])]
 
-        with serving([str(checkpoint), *common], folder / "socket") as server:
+        at, kept = folder / "socket", {VARIABLE: str(folder / "kept")}
+        with serving([str(checkpoint), *common], at, kept) as server:
             for run in track(range(runs + 1), "Whole commands"):
                 for what, heat in (("score", False), ("heatmap", True)):
                     sides = {
-                        "before": lambda h=heat: command(
-                            before, [*words(earlier, "before", h), *common]
-                        ),
-                        "now": lambda h=heat: command(
-                            ROOT, [*words(checkpoint, "now", h), *common]
-                        ),
-                        "served": lambda h=heat: command(
+                        "before": (before, [*words(earlier, "before", heat), *common], {}),
+                        "now": (ROOT, [*words(checkpoint, "now", heat), *common], {}),
+                        COLD: (ROOT, [*words(checkpoint, "cold", heat), *common], {VARIABLE: ""}),
+                        "served": (
                             ROOT,
-                            [*words(checkpoint, "served", h), "--server", str(folder / "socket")],
-                            server,
+                            [*words(checkpoint, "served", heat), "--server", str(at)],
+                            {},
                         ),
                     }
                     for side in list(sides) if run % 2 else list(sides)[::-1]:
-                        found = sides[side]()
+                        root, said, more = sides[side]
+                        of = server if side == "served" else None
+                        found = command(root, said, {**kept, **more}, of)
                         if run:  # the first round warms up
                             took[what, side].append(found)
         return took, _apart(folder)
