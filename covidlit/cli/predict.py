@@ -205,8 +205,8 @@ def _serve(checkpoint: Path, socket: Path, engine: str, device: str, threads: in
     running = PredictServer(ScanModel(checkpoint, engine, device, threads), socket)
     try:
         name = running.load()
-        typer.echo(f"Serving {checkpoint} by {name} on {socket}; Ctrl-C or SIGTERM ends it.")
-        running.serve()
+        said = f"Serving {checkpoint} by {name} on {socket}; Ctrl-C or SIGTERM ends it."
+        running.serve(ready=lambda: typer.echo(said))
     finally:
         running.close()
 

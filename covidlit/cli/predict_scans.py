@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from covidlit.errors import CovidlitError
 from covidlit.version import __version__
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
     from covidlit.deploy import Engine
@@ -101,9 +103,20 @@ class ScanModel:
         return {"device": find_device(self._device), "threads": self._threads, **loaded}
 
 
+def _write(out: Path, table: pd.DataFrame) -> None:
+    from covidlit.tables import write_table
+
+    write_table(table, out)
+
+
 def load_parts() -> None:
     """Import what scoring takes, so that the first request of many does not wait for it."""
+    import pandas as pd  # noqa: F401
+
+    from covidlit import tables
     from covidlit.deploy import predict, score_journal  # noqa: F401
+
+    assert tables.write_table
 
 
 def _signatures(model: Path) -> dict[str, tuple[int, ...]]:
@@ -140,7 +153,7 @@ def score_scans(model: ScanModel, asked: ScanRequest, console: Console, progress
             refused.
     """
     from covidlit.deploy import Timings
-    from covidlit.tables import check_own_table, write_table
+    from covidlit.tables.places import check_own_table
 
     timings = Timings()
     check_own_table(asked.out, OWN, "covidlit predict", [asked.path, model.path])
@@ -173,7 +186,7 @@ def score_scans(model: ScanModel, asked: ScanRequest, console: Console, progress
             "image_orientation": asked.image_orientation,
             "path": str(asked.path.absolute()),
         }
-        journal = ScoreJournal(asked.out, settings, lambda table: write_table(table, asked.out))
+        journal = ScoreJournal(asked.out, settings, partial(_write, asked.out))
         stack.callback(journal.close)
         table = predict_with(
             engine,

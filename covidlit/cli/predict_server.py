@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from io import StringIO
@@ -69,11 +69,16 @@ class PredictServer:
         load_parts()
         return self.model.engines(heat=False)[0].name
 
-    def serve(self) -> None:
-        """Answer until SIGTERM or SIGINT; what is being computed then is still answered."""
+    def serve(self, ready: Callable[[], object] = lambda: None) -> None:
+        """Answer until SIGTERM or SIGINT; what is being computed then is still answered.
+
+        Args:
+            ready: called once requests are taken and the signals are heard.
+        """
         with _woken_by(signal.SIGTERM, signal.SIGINT) as woken, selectors.DefaultSelector() as wait:
             wait.register(self._listener, selectors.EVENT_READ)
             wait.register(woken, selectors.EVENT_READ)
+            ready()
             while True:
                 ready = {key.fileobj for key, _ in wait.select()}
                 if woken in ready:
@@ -228,8 +233,8 @@ def _woken_by(*signals: signal.Signals) -> Iterator[socket.socket]:
     """A socket that can be read once one of the signals has come."""
     awake, woken = socket.socketpair()
     awake.setblocking(False)
+    fd = signal.set_wakeup_fd(awake.fileno())  # first: a signal between the two would be lost
     before = {one: signal.signal(one, lambda *_: None) for one in signals}
-    fd = signal.set_wakeup_fd(awake.fileno())
     try:
         yield woken
     finally:
