@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,12 +112,8 @@ def _write(out: Path, table: pd.DataFrame) -> None:
 
 def load_parts() -> None:
     """Import what scoring takes, so that the first request of many does not wait for it."""
-    import pandas as pd  # noqa: F401
-
-    from covidlit import tables
-    from covidlit.deploy import predict, score_journal  # noqa: F401
-
-    assert tables.write_table
+    for name in ("pandas", "covidlit.tables.writing", "covidlit.deploy.predict"):
+        import_module(name)
 
 
 def _signatures(model: Path) -> dict[str, tuple[int, ...]]:

@@ -80,8 +80,7 @@ class PredictServer:
             wait.register(woken, selectors.EVENT_READ)
             ready()
             while True:
-                ready = {key.fileobj for key, _ in wait.select()}
-                if woken in ready:
+                if woken in {key.fileobj for key, _ in wait.select()}:
                     break
                 with suppress(OSError):  # a client that has gone again
                     connection = self._listener.accept()[0]
