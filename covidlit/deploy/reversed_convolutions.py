@@ -16,7 +16,7 @@ from torch.nn import functional
 from covidlit.deploy.winograd import WinogradConv3d, is_plain, takes_fewer_products
 from covidlit.models.atrous import DepthwiseAtrousConv3d
 
-FEW_CHANNELS = 4
+FEW_CHANNELS = 8
 """Up to so many channels of the input, a strided convolution goes back by `_StridedBack`: runtimes
 have fast kernels for many channels alone."""
 

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from covidlit.models.layers import GlobalPool, Triple
+from covidlit.models.fair_bins import fair_bins
+from covidlit.models.layers import GlobalPool, SoftBins, Triple
 
 EQUAL = 1e-5
 """Values within this part of a maximum count as equal to it: a hundred times rounding."""
@@ -130,14 +131,15 @@ def _fair(layer: nn.Module) -> Any:
         return partial(_global_pool, layer)
     if type(layer) is nn.MaxPool3d and _triple(layer.dilation) == (1, 1, 1):
         return None if layer.return_indices else partial(_pool, layer)
-    return None
+    return partial(fair_bins, layer) if type(layer) is SoftBins else None
 
 
 @contextmanager
 def fair_maxima(net: nn.Module) -> Iterator[None]:
     """Let max poolings and global maxima of a network share their gradient; outputs stay the same.
 
-    Maxima that are taken by other means, and dilated poolings, stay as they are.
+    Soft bins get `fair_bins`, for the same reason. Maxima that are taken by other means, and
+    dilated poolings, stay as they are.
     """
     changed = [layer for layer in net.modules() if "forward" not in vars(layer) and _fair(layer)]
     for layer in changed:

@@ -38,6 +38,7 @@ NETS: dict[str, dict[str, Any]] = {
         "_target_": "covidlit.models.ResNet3D", "width": 4, "depth": 10, "zero_init": False
     },
 }  # fmt: skip
+NETS |= {f"{name} with bins": {**net, "input_bins": 5} for name, net in NETS.items()}
 
 
 def _task(net: dict[str, Any], volumes: torch.Tensor) -> tuple[VolumeClassification, RunRecord]:
