@@ -37,13 +37,13 @@ from prediction import RUN, trained
 from record import write_results
 from rich.progress import track
 
-from covidlit.deploy.compiled import VARIABLE
 from covidlit.deploy.exported import SIDECAR, default_folder
+from covidlit.deploy.kept import VARIABLE
 
 ROOT = Path(__file__).parents[1]
 CODE = "from covidlit.cli.app import app; app()"
-COLD = "now, with no compiled graph kept"
-"""As the first call with a network is; later ones find what OpenVINO compiled."""
+COLD = "now, with nothing kept"
+"""As the first call with a network is; later ones find its hashes and what OpenVINO compiled."""
 
 TARGETS = {"score": "<= 0.65", "heatmap": "<= 0.5", "served": "<= 0.2"}
 

@@ -173,8 +173,14 @@ def predict_with(
         # The workers of a cluster may have another working directory.
         sources = find_scans(Path(path).absolute() if backend == "dask" else path, checks)
         sources = sources if run is None else run.noted(sources)
-    # Meanwhile, for the table: nobody waits for it while scans are read and scored.
-    started(lambda: import_module("pandas"), ahead=True)
+    import os
+
+    if os.environ.get("PD", "early") == "early":
+        started(lambda: import_module("pandas"), ahead=True)
+    if os.environ.get("SW"):
+        import sys
+
+        sys.setswitchinterval(float(os.environ["SW"]))
     rows: dict[int, dict[str, Any]] = {}
     if journal is not None:
         # A heatmap is made of the scan itself, so that such a scan is done again.
@@ -200,6 +206,8 @@ def predict_with(
     with closing(outcomes), progress_bar("Scoring scans", len(waiting), show=progress) as bar:
         usable = _usable(zip(waiting, outcomes, strict=True), record, rows, timings, done)
         while batch := list(islice(usable, batch_size)):
+            if os.environ.get("PD", "early") == "late":
+                started(lambda: import_module("pandas"), ahead=True)
             with timings.measure("network"):
                 scores = engine.scores(np.stack([prepared.array for *_, prepared in batch]))
             for (place, source, scan, prepared), score in zip(batch, scores, strict=True):
