@@ -61,6 +61,7 @@ TRAIN = [
     "train.py", "experiment=quickstart", "name=prediction_benchmark",
     "data.source.n_scans=60", "data.geometry.size=[16,64,64]",
     "data.geometry.spacing=[20.0,6.0,6.0]", "data.batch_size=8", "model.task.net.width=64",
+    "model.task.net.input_bins=null",
     "model.task.optimizer.lr=1e-3", "trainer.max_epochs=6", "evaluation.n_bootstrap=100",
 ]  # fmt: skip
 HEAD_STEPS = 40
@@ -172,7 +173,7 @@ def interleaved(sides: dict[str, Score], hu: NDArray[np.int16], repeats: int) ->
 
 def end_to_end(command: list[str]) -> tuple[float, dict[str, float]]:
     """Seconds of `covidlit predict --timings`, from start to end, and of each step it prints."""
-    code = "from covidlit.cli.app import app; app()"
+    code = "from covidlit.cli.main import main; main()"
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", code, "predict", *command, "--timings"],

@@ -50,7 +50,7 @@ def served(words: Sequence[str]) -> int | None:
     model, server = asked.pop("model"), asked.pop("server")
     try:
         connection = _connected(server)
-    except OSError:
+    except Exception:
         return None
     for stream in (sys.stdout, sys.stderr):  # as the command does: any name can be shown
         if hasattr(stream, "reconfigure"):
@@ -135,8 +135,21 @@ def ask_server(server: str, model: str, asked: Mapping[str, Any]) -> int:
     return _answered(connection, server, model, asked)
 
 
+def unix_socket() -> socket.socket:
+    """A socket for a place in the file system.
+
+    Raises:
+        ConfigError: this system has none.
+    """
+    if not hasattr(socket, "AF_UNIX"):
+        from covidlit.errors import ConfigError
+
+        raise ConfigError("this system has no sockets in files.", where="--server and --serve")
+    return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+
 def _connected(server: str) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection = unix_socket()
     try:
         connection.connect(server)
     except OSError:

@@ -29,7 +29,7 @@ def request_of(line: bytes) -> tuple[dict[str, Any], ScanRequest]:
     """
     try:
         content = json.loads(line)
-    except ValueError as error:  # also text that is no UTF-8
+    except (ValueError, RecursionError) as error:  # also text that is no UTF-8
         raise _wrong("request", "it is no JSON") from error
     if not isinstance(content, dict):
         raise _wrong("request", "it is no JSON object")
@@ -61,6 +61,8 @@ def _check(content: dict[str, Any], types: dict[str, tuple[type, ...]], required
             isinstance(value, bool) and bool not in types[name]
         ):
             raise _wrong(name, f"it must be {' or '.join(t.__name__ for t in types[name])}")
+        if isinstance(value, str) and "\0" in value:
+            raise _wrong(name, "it holds a zero byte")
 
 
 def _wrong(name: str, what: str) -> ConfigError:

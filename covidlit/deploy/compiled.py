@@ -9,6 +9,7 @@ option never meets it. Kept graphs are as large as the networks: the last few st
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -72,4 +73,4 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
         told = [line for line in lines if line.startswith(("model", "flags", "cpu family"))]
         return "\n".join(told)
-    return " ".join(os.uname())
+    return " ".join(platform.uname())

@@ -24,7 +24,8 @@ def kept_folder(name: str) -> Path | None:
         folder = Path(given or Path(caches, "covidlit"), name).expanduser()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # What somebody else has put there would be trusted.
-        if folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK):
+        own = not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+        if own and os.access(folder, os.W_OK):
             return folder
     return None
 
