@@ -47,6 +47,7 @@ from covidlit.deploy.exported_engine import open_openvino
 from covidlit.deploy.graph import VolumeScorer, write_onnx, write_openvino
 from covidlit.dicom import Checks
 from covidlit.explain import HeatmapWriter
+from covidlit.explain.heat_export import export_heat
 from covidlit.explain.scale import scale_of, store_scale
 from covidlit.preprocess import prepare_scan
 from covidlit.tasks import VolumeClassification
@@ -60,6 +61,7 @@ TRAIN = [
     "train.py", "experiment=quickstart", "name=prediction_benchmark",
     "data.source.n_scans=60", "data.geometry.size=[16,64,64]",
     "data.geometry.spacing=[20.0,6.0,6.0]", "data.batch_size=8", "model.task.net.width=64",
+    "model.task.net.input_bins=null",
     "model.task.optimizer.lr=1e-3", "trainer.max_epochs=6", "evaluation.n_bootstrap=100",
 ]  # fmt: skip
 HEAD_STEPS = 40
@@ -84,7 +86,7 @@ def trained(scans: int) -> tuple[Path, Path, ExportRecord]:
         content["state_dict"] |= {f"net.head.{name}": value for name, value in head.items()}
         torch.save(content, checkpoint)
     keep_heat_scale(checkpoint, manifest)
-    return checkpoint, manifest, export(checkpoint, manifest, n_scans=scans)
+    return checkpoint, manifest, export(checkpoint, manifest, n_scans=scans, heat=export_heat)
 
 
 def keep_heat_scale(checkpoint: Path, manifest: Path) -> None:
@@ -171,7 +173,7 @@ def interleaved(sides: dict[str, Score], hu: NDArray[np.int16], repeats: int) ->
 
 def end_to_end(command: list[str]) -> tuple[float, dict[str, float]]:
     """Seconds of `covidlit predict --timings`, from start to end, and of each step it prints."""
-    code = "from covidlit.cli.app import app; app()"
+    code = "from covidlit.cli.main import main; main()"
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", code, "predict", *command, "--timings"],
@@ -203,7 +205,6 @@ def whole_commands(
         folder, heatmaps = str(default_folder(checkpoint)), Path(name, "heatmaps")
         sides = {
             "OpenVINO": [folder, str(series), "--engine", "openvino"],
-            # A heatmap needs gradients, hence the checkpoint; the scores are its export's.
             WITH_HEATMAP: [
                 str(checkpoint), str(series), "--engine", "openvino", "--device", "cpu",
                 "--heatmaps", str(heatmaps),

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,14 @@ from covidlit.deploy.exported import (
     FILES,
     SIDECAR,
     ExportRecord,
+    HeatExport,
     SliceExportRecord,
     default_folder,
-    file_hash,
     is_export,
 )
 from covidlit.deploy.exported_engine import ExportedEngine
 from covidlit.deploy.extras import require_extra
+from covidlit.deploy.file_hash import file_hash
 from covidlit.deploy.folders import folder_beside, swap_folder
 from covidlit.deploy.graph import VolumeScorer, write_onnx, write_openvino
 from covidlit.deploy.parity import SPREAD, largest_difference, spread_of
@@ -45,6 +46,9 @@ from covidlit.tasks.classifier import ClassifierMixin
 from covidlit.tasks.load import load_segmenter
 from covidlit.version import __version__
 
+WriteHeat = Callable[[Any, RunRecord, NDArray[np.int16], Path], HeatExport | None]
+"""Writes the graph of heatmaps of a task into a folder, compared on volumes (n, z, y, x)."""
+
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
 _PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",)}
 
@@ -58,6 +62,7 @@ def export(
     tolerance: float = 1e-4,
     n_scans: int = 8,
     override: Iterable[str] = (),
+    heat: WriteHeat | None = None,
 ) -> ExportRecord | SliceExportRecord:
     """Write `model.onnx`, `model.xml` with `model.bin`, and `model.json`, all of them or none.
 
@@ -74,6 +79,8 @@ def export(
             see `covidlit.deploy.slice_parity.LIMITS`.
         n_scans: how many of the scans are compared, evenly spaced among those found; at least 2.
         override: names of DICOM checks to switch off.
+        heat: writes the graph of heatmaps as well, for OpenVINO:
+            `covidlit.explain.heat_export.export_heat`.
 
     Returns:
         What `model.json` says.
@@ -119,6 +126,9 @@ def export(
     with folder_beside(folder) as name:
         temporary = Path(name, "export")
         temporary.mkdir()
+        # Before the network is changed for the other graphs.
+        wanted = heat if "openvino" in formats else None
+        of_heat = None if wanted is None else wanted(torch_engine.task, record, volumes, temporary)
         files = _write(torch_engine, formats, temporary)
         result = ExportRecord(
             record=record,
@@ -126,6 +136,7 @@ def export(
             differences={},
             n_scans=len(volumes),
             spread=spread,
+            heat=of_heat,
             **known,
         )
         for kind in formats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapt
 
 from covidlit.checkpoints.of_run import model_of_run
 from covidlit.checkpoints.record import RunRecord
+from covidlit.deploy.file_hash import file_hash
 from covidlit.errors import ExportError
 
 FORMAT = 1
@@ -21,12 +21,16 @@ SIDECAR = "model.json"
 FILES = {"onnx": ("model.onnx",), "openvino": ("model.xml", "model.bin")}
 """The formats, with the files of each; the first is the one that a runtime opens."""
 
+HEAT_FILES = ("heat.xml", "heat.bin")
+"""Of a score with its heatmap in one graph, beside the files of OpenVINO."""
+
 SLICE_FILES = ("dense.xml", "dense.bin", "box.xml", "box.bin", "mask.xml", "mask.bin")
 """Of a network that segments slices, which is exported for OpenVINO alone."""
 
 Format = Literal["onnx", "openvino"]
 FileName = Literal["model.onnx", "model.xml", "model.bin"]
 SliceFileName = Literal["dense.xml", "dense.bin", "box.xml", "box.bin", "mask.xml", "mask.bin"]
+HeatFileName = Literal["heat.xml", "heat.bin"]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -61,10 +65,35 @@ class _Export(BaseModel):
     versions: dict[str, str] = {}
 
 
+class HeatExport(BaseModel):
+    """A graph of the default heatmap; see `covidlit.explain.heat_graph`.
+
+    Args:
+        files: hash of each file.
+        layer, method: that the heat is made with.
+        step, first: where the voxels of the layer lie, see `covidlit.models.voxel_grid`.
+        output: index of the score that is explained, where there is one per class.
+        difference: from PyTorch's heat, see `covidlit.explain.heat_export.heat_difference`.
+        n_scans: how many real scans were compared.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    files: dict[HeatFileName, Sha256]
+    layer: str
+    method: Literal["guided"]
+    step: tuple[float, float, float]
+    first: tuple[float, float, float]
+    output: Annotated[int, Field(ge=0)]
+    difference: Number
+    n_scans: Annotated[int, Field(ge=1)]
+
+
 class ExportRecord(_Export):
     """What `model.json` holds of a network that scores scans; see `_Export`.
 
     Args:
+        heat: the graph of its heatmaps; None where there is none.
         files: hash of each exported file.
         differences: by format, the largest difference of a score from PyTorch's in float32.
         spread: how far apart the scans' scores lie; a comparison of equal scores would show
@@ -79,6 +108,7 @@ class ExportRecord(_Export):
     n_scans: Annotated[int, Field(ge=2)]
     spread: Number
     precision_difference: Number | None = None
+    heat: HeatExport | None = None
 
 
 class SliceExportRecord(_Export):
@@ -151,6 +181,13 @@ def read_export(
             state of the checkpoint.
         CheckpointError: the checkpoint is damaged or untrusted.
     """
+    export = read_export_record(folder, kind)
+    check_export(folder, export, FILES[kind], checkpoint)
+    return export
+
+
+def read_export_record(folder: str | Path, kind: str) -> ExportRecord:
+    """As `read_export`, of `model.json` alone: a few milliseconds; see `check_export`."""
     folder = Path(folder)
     export = _read(folder)
     if not isinstance(export, ExportRecord):
@@ -162,9 +199,28 @@ def read_export(
     if kind not in export.differences:
         there = ", ".join(export.differences)
         raise _refused(f"it was exported as {there}, not as {kind}", folder, f" --format {kind}")
-    _check_files(folder, dict(export.files), FILES[kind])
-    _check_state(folder, export, checkpoint)
     return export
+
+
+def check_export(
+    folder: str | Path,
+    export: ExportRecord,
+    files: Iterable[str],
+    checkpoint: str | Path | None = None,
+) -> None:
+    """Check the hashes of some files of an export, and that its checkpoint is as it was.
+
+    Args:
+        folder, checkpoint: see `read_export`.
+        export: what `read_export_record` returned.
+        files: names in the folder.
+
+    Raises: as `read_export`.
+    """
+    folder = Path(folder)
+    heat = {} if export.heat is None else export.heat.files
+    _check_files(folder, {**export.files, **heat}, files)
+    _check_state(folder, export, checkpoint)
 
 
 def read_slice_export(
@@ -218,12 +274,6 @@ def _check_state(folder: Path, export: _Export, checkpoint: str | Path | None) -
             where=folder,
             fix=f"export it again: covidlit export {checkpoint} --scans SCANS --out {folder}",
         )
-
-
-def file_hash(path: str | Path) -> str:
-    """SHA-256 (hex) of a file."""
-    with Path(path).open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _same_scores(checkpoint: str | Path, export: _Export) -> bool:

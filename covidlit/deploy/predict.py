@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.class_names import class_of_interest
 from covidlit.cohort.scan_sources import ScanSource, find_scans
 from covidlit.deploy import Engine, Timings, load_engine
+from covidlit.deploy.meanwhile import import_meanwhile
 from covidlit.deploy.override_notes import format_notes
 from covidlit.deploy.preparation import PreparedSource, prepare_ahead
 from covidlit.deploy.run_facts import RunFacts, facts_of_run
@@ -24,6 +24,9 @@ from covidlit.errors import ConfigError, CovidlitError, fault_reason
 from covidlit.preprocess.geometry import Geometry, Prepared
 from covidlit.progress import progress_bar
 from covidlit.scans.scan import Scan
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = (
     "scan_id", "path", "series_uid", "score", "predicted_class", "operating_point", "status",
@@ -194,6 +197,7 @@ def predict_with(
     with closing(outcomes), progress_bar("Scoring scans", len(waiting), show=progress) as bar:
         usable = _usable(zip(waiting, outcomes, strict=True), record, rows, timings, done)
         while batch := list(islice(usable, batch_size)):
+            import_meanwhile("pandas")  # for the table: the network does without Python's lock
             with timings.measure("network"):
                 scores = engine.scores(np.stack([prepared.array for *_, prepared in batch]))
             for (place, source, scan, prepared), score in zip(batch, scores, strict=True):
@@ -234,6 +238,8 @@ def _failure(on_scored: OnScored, *scored: Any) -> str | None:
 
 
 def _table(rows: list[dict[str, Any]], record: RunRecord) -> pd.DataFrame:
+    import pandas as pd
+
     classes = [f"score_{name}" for name in record.classes] if len(record.classes) > 2 else []
     table = pd.DataFrame(rows, columns=[*COLUMNS[:4], *classes, *COLUMNS[4:]])
     for name in ("scan_id", "path", "series_uid", "predicted_class", "status", "reason", "notes"):

@@ -16,7 +16,7 @@ from covidlit.errors import ConfigError
 from covidlit.models.atrous import DepthwiseAtrousConv3d
 from covidlit.models.checkpointing import through
 from covidlit.models.convolution import Conv3d
-from covidlit.models.explainable import ExplainableLayer, VoxelGrid
+from covidlit.models.explainable import ExplainableLayer
 from covidlit.models.layers import (
     GlobalPool,
     Triple,
@@ -27,6 +27,7 @@ from covidlit.models.layers import (
     quiet_output,
     triple,
 )
+from covidlit.models.voxel_grid import VoxelGrid
 
 EXPANSION = 4
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from covidlit.errors import ConfigError
 from covidlit.models.convolution import use_reliable_convolutions
-from covidlit.models.explainable import ExplainableLayer, VoxelGrid
+from covidlit.models.explainable import ExplainableLayer
 from covidlit.models.layers import (
     GlobalPool,
     check_choice,
@@ -19,6 +19,7 @@ from covidlit.models.layers import (
     triple,
 )
 from covidlit.models.medicalnet import load_medicalnet
+from covidlit.models.voxel_grid import VoxelGrid
 
 DEPTHS: dict[int, tuple[str, list[int]]] = {
     10: ("basic", [1, 1, 1, 1]),
