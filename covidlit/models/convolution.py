@@ -2,11 +2,13 @@
 
 In oneDNN, which computes them in torch 2.14, the weight gradient of a 3D convolution is wrong for
 some volumes: in float32 with kernels of more than 3 where the volume is no thicker than the
-kernel; in bfloat16 with such kernels altogether, and with the smaller ones where the volume is
-thinner than the kernel, where a few results are wrong too. So in bfloat16 volumes thinner than the
-kernel are convolved in float32, where they cost next to nothing; the weight gradient of large
-kernels is computed in float32; and where that is wrong too, as a sum of 2D convolutions, a plane
-of the kernel at a time.
+kernel; in bfloat16 with such kernels altogether, with smaller ones where the volume is thinner
+than the kernel, where a few results are wrong too, and with 1x1x1 where there are few voxels.
+
+So in bfloat16 volumes thinner than the kernel are convolved in float32, where they cost next to
+nothing; the weight gradient of large kernels is computed in float32, and where that is wrong too,
+as a sum of 2D convolutions, a plane of the kernel at a time; that of 1x1x1 kernels is a product of
+matrices.
 """
 
 from __future__ import annotations
@@ -72,11 +74,14 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         for_x, for_weight = ctx.needs_input_grad[:2]
-        together = for_weight and not _is_large(weight)
+        pointwise = _is_pointwise(weight, ctx.shape)
+        together = for_weight and not pointwise and not _is_large(weight)
         result: list[Tensor | None] = [None] * 7
         if for_x or together:
             result[:2] = _native_gradients(gradient, x, weight, ctx.shape, [for_x, together, False])
-        if for_weight and not together:
+        if for_weight and pointwise:
+            result[1] = _pointwise_gradient(gradient, x, weight, ctx.shape)
+        elif for_weight and not together:
             exact = gradient.float(), x.float(), weight.float()
             if _is_thin(x, weight):
                 result[1] = _weight_gradient(*exact, ctx.shape)
@@ -85,6 +90,11 @@ class _Convolution(torch.autograd.Function):
         if ctx.has_bias and ctx.needs_input_grad[2]:
             result[2] = gradient.float().sum((0, 2, 3, 4))
         return tuple(result)
+
+
+def _is_pointwise(weight: Tensor, shape: tuple[Any, ...]) -> bool:
+    _, padding, _, groups = shape
+    return weight.shape[2:].numel() == 1 and groups == 1 and not any(padding)
 
 
 def _is_large(weight: Tensor) -> bool:
@@ -106,6 +116,17 @@ def _native_gradients(
         gradient, x, weight, None, stride, padding, dilation, False, [0, 0, 0], groups, wanted
     )
     return list(both[:2])
+
+
+def _pointwise_gradient(
+    gradient: Tensor, x: Tensor, weight: Tensor, shape: tuple[Any, ...]
+) -> Tensor:
+    """Gradient of the weights of a 1x1x1 convolution: a product of two matrices."""
+    z, y, x_step = shape[0]
+    read = x[:, :, ::z, ::y, ::x_step]
+    # Copies where an axis is strided or the memory is not channels-last.
+    outputs, inputs = (each.permute(0, 2, 3, 4, 1).flatten(0, 3) for each in (gradient, read))
+    return (outputs.T @ inputs).view_as(weight)
 
 
 def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor, shape: tuple[Any, ...]) -> Tensor:
