@@ -200,6 +200,8 @@ def predict(
         missing = int(table["notes"].str.contains("no heatmap: ").fillna(False).sum())
         failed = f"; {missing} could not be made, see notes" if missing else ""
         typer.echo(f"Heatmaps: {heatmaps}{failed}")
+        if getattr(loaded, "precision", "") in ("bf16", "int8"):
+            typer.echo(f"They are of the checkpoint itself; the scores are of {loaded.name}.")
     if show_timings:
         _print_timings(timings)
     if strict:

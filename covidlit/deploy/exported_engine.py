@@ -1,4 +1,4 @@
-"""ONNX Runtime and OpenVINO as engines for an exported network, in float32 on the CPU."""
+"""ONNX Runtime and OpenVINO as engines for an exported network, on the CPU."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from covidlit.deploy.engine import check_volumes, on_threads
 from covidlit.deploy.exported import FILES, ExportRecord
 from covidlit.deploy.extras import require_extra
 from covidlit.deploy.openvino_core import openvino_core
+from covidlit.deploy.precisions import IN_WORDS, Precision, compile_options, require_bfloat16
 from covidlit.errors import ExportError
 
 Run = Callable[[NDArray[np.int16]], NDArray[np.float32]]
@@ -28,8 +29,12 @@ class ExportedEngine:
         engine: "onnxruntime" or "openvino".
         threads: how many; None: one per core.
 
+    Attributes:
+        precision: that it computes in.
+
     Raises:
-        ConfigError: the runtime is not installed.
+        ConfigError: the runtime is not installed, or the processor has no bfloat16 for an export
+            in it.
         ExportError: it does not take the file.
     """
 
@@ -38,10 +43,14 @@ class ExportedEngine:
     ) -> None:
         self.record = export.record
         threads = threads or n_cores()
-        self.name = on_threads(engine, threads)
-        open_file = {"openvino": open_openvino, "onnxruntime": open_onnxruntime}[engine]
+        self.precision = export.computes_in
+        reduced = "" if self.precision == "f32" else f" in {IN_WORDS[self.precision]}"
+        self.name = on_threads(engine + reduced, threads)
         path = folder / FILES["openvino" if engine == "openvino" else "onnx"][0]
-        self._run = open_file(path, threads)
+        if engine == "openvino":
+            self._run = open_openvino(path, threads, self.precision)
+        else:
+            self._run = open_onnxruntime(path, threads)
 
     def scores(self, hu: NDArray[np.int16]) -> list[Any]:
         """See `Engine.scores`."""
@@ -49,9 +58,9 @@ class ExportedEngine:
         return self._run(np.ascontiguousarray(hu)).astype(np.float64).tolist()
 
 
-def open_openvino(path: Path, threads: int) -> Run:
+def open_openvino(path: Path, threads: int, precision: Precision = "f32") -> Run:
     """The network of `model.xml`: (B, z, y, x) int16 HU to (B,) or (B, classes) float32."""
-    request = compile_openvino(path, threads).create_infer_request()
+    request = compile_openvino(path, threads, precision=precision).create_infer_request()
 
     def run(hu: NDArray[np.int16]) -> NDArray[np.float32]:
         # A copy: the runtime's own memory is written again by the next batch.
@@ -60,21 +69,26 @@ def open_openvino(path: Path, threads: int) -> Run:
     return run
 
 
-def compile_openvino(path: Path, threads: int, *, streams: int = 1) -> Any:
-    """A graph of OpenVINO's, compiled for the CPU in float32.
+def compile_openvino(
+    path: Path, threads: int, *, streams: int = 1, precision: Precision = "f32"
+) -> Any:
+    """A graph of OpenVINO's, compiled for the CPU.
 
     Args:
         path: the `.xml`.
         threads: of all streams together.
         streams: requests that are computed at a time, each on its share of the threads.
+        precision: that the graph was exported for.
 
     Raises:
-        ConfigError: OpenVINO is not installed.
+        ConfigError: OpenVINO is not installed, or the processor has no bfloat16.
         ExportError: it does not take the file.
     """
     core = openvino_core()
+    if precision == "bf16":
+        require_bfloat16(path)
     options = {
-        "INFERENCE_PRECISION_HINT": "f32",  # where the CPU has bfloat16, it would be used
+        **compile_options(precision),
         "INFERENCE_NUM_THREADS": threads,
         "ENABLE_CPU_PINNING": False,  # the cores are shared with the preparation of scans
         # By default all threads on one batch.

@@ -11,6 +11,7 @@ from covidlit.checkpoints.file import load_checkpoint, read_record
 from covidlit.checkpoints.record import RunRecord
 from covidlit.checkpoints.weights import weights_hash
 from covidlit.cohort.scan_sources import ScanSource, find_scans
+from covidlit.deploy.known_targets import known_targets
 from covidlit.deploy.score_text import point_text, score_texts
 from covidlit.deploy.torch_engine import find_device
 from covidlit.dicom import Checks
@@ -18,7 +19,6 @@ from covidlit.errors import ConfigError, CovidlitError
 from covidlit.explain.evaluation import evaluate_heatmaps
 from covidlit.explain.explain import METHODS, default_layer
 from covidlit.explain.gallery import Picture, choose_cases, colour_sentence
-from covidlit.explain.known_targets import known_targets
 from covidlit.explain.layers import ExplainError, layer_of
 from covidlit.explain.many import KNOWN_BY, TABLE, explain_scans
 from covidlit.explain.page import render_page
