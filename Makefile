@@ -13,6 +13,8 @@ $(STAMP): pyproject.toml hatch_build.py $(wildcard frontend/*)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing covidlit and its dependencies into $(VENV) (once, about 3 minutes) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@# Not the extra `quantize`: its `ninja`, which int8 does without, replaces django-ninja.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps nncf pydot tabulate
 	@touch $@
 
 install: $(STAMP)

@@ -367,7 +367,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _versions(formats: Sequence[str], of_slices: bool, precision: Precision) -> dict[str, str]:
-    way = ("torchvision",) if of_slices else ("onnx", "onnxscript")
+    way: tuple[str, ...] = ("torchvision",) if of_slices else ("onnx", "onnxscript")
     way += ("nncf",) if precision == "int8" else ()
     packages = ["torch", *way, *(_ENGINES[kind] for kind in formats)]
     return {"covidlit": __version__} | {name: version(name) for name in packages}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +12,22 @@ from covidlit.deploy.extras import require_extra
 from covidlit.deploy.openvino_core import openvino_core
 from covidlit.errors import ExportError
 
-METHOD = "post-training, activations asymmetric, fast bias correction"
-"""What `write_int8` does, for the record of the export."""
+METHOD = "NNCF after training; activations asymmetric, over the whole range that calibration saw"
+"""What `write_int8` does, for the record of the export.
+
+The whole range, from the lowest to the highest value of all scans: NNCF's own choice, the mean of
+the scans' ranges, cuts off what is rare, and lesions are. On a network of 750 steps it moved scores
+by up to 0.13 instead of 0.04.
+"""
 
 
-def write_int8(path: Path, volumes: Sequence[NDArray[np.int16]]) -> None:
+def write_int8(path: Path, volumes: NDArray[np.int16]) -> None:
     """Quantise a graph of OpenVINO's, in its place.
 
     Args:
         path: of the `.xml` of the graph in float32, with convolutions as they are: the sums of
             `covidlit.deploy.winograd` would each be rounded to 8 bits.
-        volumes: that the ranges of activations are taken from, int16 HU (z, y, x) each.
+        volumes: that the ranges of activations are taken from, int16 HU (n, z, y, x).
 
     Raises:
         ConfigError: NNCF is not installed.
@@ -31,9 +35,11 @@ def write_int8(path: Path, volumes: Sequence[NDArray[np.int16]]) -> None:
     """
     openvino = require_extra("openvino")
     nncf = require_extra("nncf", "quantize")
+    ranges = require_extra("nncf.quantization.range_estimator", "quantize")
+    whole_range = ranges.RangeEstimatorParametersSet.MINMAX
     nncf.set_log_level(logging.ERROR)  # it shows bars of its own and notes on layers
     model = openvino_core().read_model(path)
-    dataset = nncf.Dataset(volumes, lambda volume: volume[None])
+    dataset = nncf.Dataset(list(volumes), lambda volume: np.array(volume[None]))
     try:
         quantised = nncf.quantize(
             model,
@@ -41,6 +47,9 @@ def write_int8(path: Path, volumes: Sequence[NDArray[np.int16]]) -> None:
             preset=nncf.QuantizationPreset.MIXED,
             target_device=nncf.TargetDevice.CPU,
             subset_size=len(volumes),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                activations_range_estimator_params=whole_range
+            ),
         )
     except (nncf.NNCFError, RuntimeError) as error:
         raise ExportError(

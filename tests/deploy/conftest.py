@@ -77,6 +77,9 @@ def save_run(scans: Path, many_scans: Path, tmp_path_factory: pytest.TempPathFac
             logits = task(all_images)[:, 0]
             binary_cross_entropy_with_logits(logits, covid.float()).backward()
             optimizer.step()
+        with torch.no_grad():
+            for _ in range(20):
+                task(all_images)  # statistics of batch norms, of the weights as they are now
 
     def save(
         net: dict[str, Any] | str,

@@ -19,6 +19,7 @@ from covidlit.deploy.exported import ExportRecord, default_folder
 from covidlit.deploy.openvino_core import openvino_core
 from covidlit.deploy.predict import predict
 from covidlit.errors import ConfigError, ExportError
+from covidlit.explain.scale import store_scale
 
 CSACNET = {"_target_": "covidlit.models.CSACNet3D", "width": 8, "zero_init": False}
 RESNET = {"_target_": "covidlit.models.ResNet3D", "depth": 10, "width": 8}
@@ -120,14 +121,13 @@ def test_a_precision_over_a_tolerance_is_refused_and_what_was_there_stays(
 
 
 def test_the_command_says_what_was_measured(
-    save_run: SaveRun, many_scans: Path, nncf: Any, tmp_path: Path
+    save_run: SaveRun, many_scans: Path, scans: Path, nncf: Any, tmp_path: Path
 ) -> None:
-    checkpoint = save_run(RESNET, steps=STEPS)
+    checkpoint = save_run(CSACNET, steps=STEPS)
     options = [f"--{name.replace('_', '-')}={value}" for name, value in LOOSE.items()]
     done = CliRunner().invoke(
         app,
-        ["export", str(checkpoint), "--scans", str(many_scans), "--precision", "int8", *options,
-         "--out", str(tmp_path / "out")],
+        ["export", str(checkpoint), "--scans", str(many_scans), "--precision", "int8", *options],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     said = " ".join(done.output.split())
@@ -136,6 +136,18 @@ def test_the_command_says_what_was_measured(
     assert "of 20" in said  # half of forty
     assert "Calibrated on 20 other scans: more may do better." in said
     assert "20 scans show little of how often a call changes; 300 are better." in said
+
+    store_scale(checkpoint, "last_pool", "activation", 2.0)
+    heat = tmp_path / "heat"
+    done = CliRunner().invoke(
+        app,
+        ["predict", str(checkpoint), str(scans), "--engine", "openvino", "--heatmaps", str(heat),
+         "--out", str(tmp_path / "scores.csv")],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert len(list(heat.glob("*.heat.nii.gz"))) == 5
+    said = " ".join(done.output.split())
+    assert "They are of the checkpoint itself; the scores are of openvino in int8, " in said
 
 
 def test_too_few_scans_to_calibrate_on_are_named(
