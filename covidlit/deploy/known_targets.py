@@ -16,7 +16,7 @@ from covidlit.errors import ConfigError, CovidlitError
 if TYPE_CHECKING:
     from covidlit.cohort.label_rule import TargetRule
 
-_RULES = ("ByClass", "LabelRule", "ManifestTarget", "MultiClass")
+_RULES = ("ByClass", "ByColumn", "LabelRule", "ManifestTarget", "MultiClass")
 _MODULES = ("covidlit.cohort", "covidlit.cohort.label_rule")
 
 

@@ -80,8 +80,11 @@ def test_int8_scores_as_its_record_says(
     assert json.loads((folder / "model.json").read_text()) == done.model_dump(mode="json")
 
     table = predict(checkpoint, many_scans, engine="openvino", threads=1)
-    reference = predict(checkpoint, many_scans)["score"]
-    assert np.abs(table["score"] - reference).max() <= 1.5 * parity.largest
+    difference = np.abs(table["score"] - predict(checkpoint, many_scans)["score"]).to_numpy()
+    calibrated = np.linspace(0, 39, 10).round().astype(int)
+    compared = np.delete(difference, calibrated)
+    assert compared.max() == pytest.approx(parity.largest, rel=0.01, abs=1e-3)
+    assert np.median(compared) == pytest.approx(parity.median, rel=0.01, abs=1e-3)
     assert load_engine(folder, threads=1).name == "openvino in int8, 1 thread"
 
 
@@ -137,7 +140,7 @@ def test_the_command_says_what_was_measured(
     assert "Calibrated on 20 other scans: more may do better." in said
     assert "20 scans show little of how often a call changes; 300 are better." in said
 
-    store_scale(checkpoint, "last_pool", "activation", 2.0)
+    store_scale(checkpoint, "module3", "guided", 2.0)
     heat = tmp_path / "heat"
     done = CliRunner().invoke(
         app,
