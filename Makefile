@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 
 .PHONY: demo platform-demo test test-quick lint format types install clean
 
-$(STAMP): pyproject.toml hatch_build.py $(wildcard frontend/*)
+$(STAMP): pyproject.toml hatch_build.py $(shell find frontend -type f -not -path '*/node_modules/*')
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing covidlit and its dependencies into $(VENV) (once, about 3 minutes) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'

@@ -93,14 +93,14 @@ def demo(command: list[str], cwd: Path | None = None) -> Iterator[tuple[str, dic
                 address = found[1]
             if found := re.match(r"  (\w+) +(\S+)   ", line):
                 accounts[found[1]] = found[2]
-            if "being measured" in line:
+            if "scans are measured" in line:
                 break
         if not address:
             raise RuntimeError(f"the demo ended with {own.wait()}")
         yield address, accounts
     finally:
         if own.poll() is None:
-            os.killpg(own.pid, signal.SIGINT)
+            os.killpg(own.pid, signal.SIGTERM)  # SIGINT is ignored in the background
             own.wait(120)
 
 
@@ -118,10 +118,15 @@ def until(do: Callable[[], Any]) -> Any:
     raise TimeoutError("the demo does not get that far")
 
 
+def patients(visitor: Visitor) -> set[str]:
+    """The pages of patients, which have their pseudonyms in the address."""
+    return set(re.findall(r'"(/patients/P\w+/)"', visitor.get("/").decode()))
+
+
 def measured_scan(visitor: Visitor) -> str | None:
     """The page of a scan with a lesion."""
-    for patient in set(re.findall(r'"(/patients/[^/"]+/)"', visitor.get("/").decode())):
-        for scan in re.findall(r'"(/scans/\d+/)"', visitor.get(patient).decode()):
+    for patient in patients(visitor):
+        for scan in re.findall(r'"(/scans/\d+/)[?"]', visitor.get(patient).decode()):
             if "data-lesion=" in visitor.get(scan).decode():
                 return scan
     return None
@@ -143,7 +148,7 @@ def is_coloured(picture: bytes) -> bool:
 
 def score_of(visitor: Visitor) -> str | None:
     """A severity score that stands on a patient's page, with the range of its members."""
-    for patient in set(re.findall(r'"(/patients/[^/"]+/)"', visitor.get("/").decode())):
+    for patient in patients(visitor):
         page = visitor.get(patient).decode()
         if found := re.search(
             r"<strong>(0\.\d+)</strong>: probability.*?its members: (\d\.\d+ to \d\.\d+)", page

@@ -30,6 +30,13 @@ SHAPING = (
 )  # fmt: skip
 """The nodes of the configuration that decide what a run's weights become."""
 
+FIRST_NETWORK = [
+    "model.task.net.input_bins=null", "model.task.net.input_mean=0.4",
+    "model.task.net.input_std=0.33", "model.task.scheduler.pct_start=0.3",
+]  # fmt: skip
+FIRST_RECIPE = ["experiment=quickstart", "trainer.max_epochs=20", *FIRST_NETWORK]
+"""The quickstart as it was before soft bins and a short warm-up (experiments/learning_recipe)."""
+
 KEPT = ("predictions.parquet", "metrics.json", "split.json")
 
 

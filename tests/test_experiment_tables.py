@@ -86,3 +86,24 @@ def test_the_weak_label_table_holds_what_its_runs_wrote() -> None:
         assert shown is not None, auc
         for number, value in zip(shown.groups(), known[name], strict=True):
             assert_shown(number, value)
+
+
+def test_the_learning_recipe_table_holds_what_its_runs_wrote() -> None:
+    folder, known = EXPERIMENTS / "learning_recipe", {}
+    for step, name in {
+        "explore": "explored", "develop": "developed", "demo": "demo", "report": "results"
+    }.items():  # fmt: skip
+        path = folder / f"{name}.json"
+        for text, value in (figures(path) if path.is_file() else {}).items():
+            one = re.match(
+                r"AUC, (\w+), cohort seed (\d+), network seed (\d+); 95% CI (\S+) to (\S+);", text
+            )
+            if one:
+                known[step, *one.groups()[:3]] = (value, float(one[4]), float(one[5]))
+    rows = cells_of(folder, 5)
+    assert len(rows) == len(known) > 0
+    for *key, auc in rows:
+        shown = INTERVAL.fullmatch(auc)
+        assert shown is not None, auc
+        for text, value in zip(shown.groups(), known[tuple(key)], strict=True):
+            assert_shown(text, value)

@@ -17,9 +17,9 @@ from covidlit.models.atrous import DepthwiseAtrousConv3d
 from covidlit.models.explainable import ExplainableLayer, VoxelGrid
 from covidlit.models.layers import (
     GlobalPool,
-    Standardise,
     Triple,
     initialise,
+    input_layer,
     make_norm,
     make_vector_norm,
     quiet_output,
@@ -124,6 +124,7 @@ class CSACNet3D(nn.Module):
         zero_init: start every residual block as the identity (its last norm's scale at zero).
         cross_layers: False leaves the subnets out, for the ablation "without cross-layers".
         input_mean, input_std: the input is standardised with these inside the network.
+        input_bins: instead, it is spread over so many channels (`SoftBins`); None: one channel.
 
     Raises:
         ConfigError: an argument out of its range; the message names it.
@@ -147,6 +148,7 @@ class CSACNet3D(nn.Module):
         cross_layers: bool = True,
         input_mean: float = 0.0,
         input_std: float = 1.0,
+        input_bins: int | None = None,
     ) -> None:
         super().__init__()
         self._check(width, n_modules, dilations, hidden)
@@ -166,9 +168,9 @@ class CSACNet3D(nn.Module):
                 where="dilations",
                 fix="write for example [[1, 2, 2], [2, 4, 4]].",
             )
-        self.standardise = Standardise(input_mean, input_std)
+        self.input = input_layer(input_bins, input_mean, input_std)
         self.stem = nn.Sequential(
-            _conv(in_channels, width, 7, triple(stem_stride, "stem_stride")),
+            _conv(in_channels * (input_bins or 1), width, 7, triple(stem_stride, "stem_stride")),
             make_norm(norm, width),
             nn.ReLU(inplace=True),
         )
@@ -261,7 +263,7 @@ class CSACNet3D(nn.Module):
         Args:
             image: (B, in_channels, z, y, x).
         """
-        x = self.stem(self.standardise(image))
+        x = self.stem(self.input(image))
         sides = []
         for k, module in enumerate(self.residual):
             x = module(x)

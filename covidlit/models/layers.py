@@ -1,4 +1,4 @@
-"""Layers that the 3D networks share: normalisation, global pooling, input standardisation."""
+"""Layers that the 3D networks share: normalisation, global pooling, the input's preparation."""
 
 from __future__ import annotations
 
@@ -124,6 +124,55 @@ def quiet_output(head: nn.Sequential) -> None:
     """Start the last Linear layer near zero, so that training starts from even odds."""
     last = [module for module in head if isinstance(module, nn.Linear)][-1]
     nn.init.normal_(last.weight, std=0.01)
+
+
+def input_layer(bins: int | None, mean: float, std: float) -> nn.Module:
+    """What a network does with its input first: `SoftBins`, or without bins `Standardise`.
+
+    Raises:
+        ConfigError: bins together with a mean or standard deviation, or an argument out of range.
+    """
+    if bins is None:
+        return Standardise(mean, std)
+    if (mean, std) != (0.0, 1.0):
+        raise ConfigError(
+            f"input_bins={bins} takes the input as it is, but input_mean={mean} and "
+            f"input_std={std} are given as well.",
+            where="input_bins",
+            fix="leave input_mean at 0 and input_std at 1, or set input_bins to null.",
+        )
+    return SoftBins(bins)
+
+
+class SoftBins(nn.Module):
+    """Each voxel's weights in `bins` soft bins of [0, 1], as channels.
+
+    Bin k is a triangle with its top at k / (bins - 1) that reaches zero at its neighbours' tops
+    (the linear B-splines on equally spaced knots): the weights of a voxel are at least 0, sum to 1
+    and give the voxel back as the mean of the tops, so that nothing is lost. Ground glass, vessels
+    and air become channels of their own, as with several display windows of a CT.
+
+    Raises:
+        ConfigError: fewer than two bins.
+    """
+
+    def __init__(self, bins: int) -> None:
+        super().__init__()
+        if not isinstance(bins, int) or isinstance(bins, bool) or bins < 2:
+            raise ConfigError(
+                f"input_bins must be a whole number of at least 2, got {bins!r}.",
+                where="input_bins",
+                fix="use for example 5, or null for the input itself.",
+            )
+        self.bins = bins
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, bins, z, y, x) of a volume (B, 1, z, y, x) in [0, 1]."""
+        place = image * (self.bins - 1)
+        return torch.cat([1 - (place - k).abs().clamp(max=1) for k in range(self.bins)], dim=1)
+
+    def extra_repr(self) -> str:
+        return f"bins={self.bins}"
 
 
 class Standardise(nn.Module):

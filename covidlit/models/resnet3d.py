@@ -10,9 +10,9 @@ from covidlit.errors import ConfigError
 from covidlit.models.explainable import ExplainableLayer, VoxelGrid
 from covidlit.models.layers import (
     GlobalPool,
-    Standardise,
     check_choice,
     initialise,
+    input_layer,
     make_norm,
     quiet_output,
     triple,
@@ -43,8 +43,8 @@ class ResNet3D(nn.Module):
         shortcut_type: "B", a 1x1x1 projection, or "A", zero padding without parameters (needed by
             MedicalNet's weights of depth 18 and 34; MONAI passes no gradient through it).
         bias_downsample: whether the projections have a bias.
-        pooling, dropout, norm, zero_init, input_mean, input_std: as in `CSACNet3D`; dropout stands
-            before the one Linear layer.
+        pooling, dropout, norm, zero_init, input_mean, input_std, input_bins: as in `CSACNet3D`;
+            dropout stands before the one Linear layer.
         pretrained: file with MedicalNet weights for the backbone, or None.
 
     Raises:
@@ -68,6 +68,7 @@ class ResNet3D(nn.Module):
         zero_init: bool = True,
         input_mean: float = 0.0,
         input_std: float = 1.0,
+        input_bins: int | None = None,
         pretrained: str | None = None,
     ) -> None:
         # Not at the top: it takes seconds, which CSAC-Net alone does without.
@@ -81,12 +82,12 @@ class ResNet3D(nn.Module):
                 fix="set depth to one of them.",
             )
         block, layers = DEPTHS[depth]
-        self.standardise = Standardise(input_mean, input_std)
+        self.input = input_layer(input_bins, input_mean, input_std)
         self.backbone = ResNet(
             block=block,
             layers=layers,
             block_inplanes=[width * 2**k for k in range(4)],
-            n_input_channels=in_channels,
+            n_input_channels=in_channels * (input_bins or 1),
             conv1_t_stride=list(triple(stem_stride, "stem_stride")),  # type: ignore[arg-type]
             no_max_pool=not max_pool,
             shortcut_type=check_choice(shortcut_type, ("A", "B"), "shortcut_type"),
@@ -128,7 +129,7 @@ class ResNet3D(nn.Module):
     def features(self, image: Tensor) -> Tensor:
         """The last stage's output for an image (B, in_channels, z, y, x)."""
         net = self.backbone
-        x = net.act(net.bn1(net.conv1(self.standardise(image))))
+        x = net.act(net.bn1(net.conv1(self.input(image))))
         if not net.no_max_pool:
             x = net.maxpool(x)
         return net.layer4(net.layer3(net.layer2(net.layer1(x))))

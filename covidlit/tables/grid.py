@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import pandas as pd
 
 from covidlit.errors import CovidlitError, did_you_mean
+from covidlit.tables.damaged import telling_damage
 from covidlit.tables.guard import without_guard
 from covidlit.tables.reading import LARGEST_WORKBOOK, csv_dialect
 
@@ -75,9 +76,11 @@ def read_grid(
     ending = path.suffix.lower()
     try:
         if ending in (".xlsx", ".xlsm"):
-            return _of_workbook(path, error, sheet)
+            with telling_damage(path, error):
+                return _of_workbook(path, error, sheet)
         if ending == ".parquet":
-            table = pd.read_parquet(path)
+            with telling_damage(path, error):
+                table = pd.read_parquet(path)
             cells = table.astype(object).where(table.notna(), None).to_numpy(dtype=object)
             rows = [list(map(str, table.columns)), *cells.tolist()]
             return Grid(rows, list(range(1, len(rows) + 1)), has_lines=False)
@@ -94,7 +97,7 @@ def read_grid(
         if isinstance(problem, KeyError):
             raise error(f"the table cannot be read: {problem}.", where=path) from problem
         raise error(f"{problem}.", where=path, fix="use utf-8, cp1252 or gb18030.") from problem
-    except (ValueError, OSError, BadZipFile, csv.Error) as problem:
+    except (ValueError, OSError, csv.Error) as problem:
         raise error(f"the table cannot be read: {problem}.", where=path) from problem
     raise error(
         f"a table must end in .csv, .xlsx or .parquet, not {path.suffix!r}.",

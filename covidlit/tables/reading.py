@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import pandas as pd
 
 from covidlit.errors import CovidlitError
+from covidlit.tables.damaged import telling_damage
 from covidlit.tables.guard import map_texts, without_guard
 from covidlit.tables.rows import lines_of_csv, note_lines, without_lines
 
@@ -42,7 +43,8 @@ def read_table(path: str | Path, error: type[CovidlitError] = CovidlitError) -> 
         raise error("there is no such file.", where=path, fix="check the path.")
     try:
         if path.suffix.lower() == ".parquet":
-            return without_lines(pd.read_parquet(path).reset_index(drop=True))
+            with telling_damage(path, error):
+                return without_lines(pd.read_parquet(path).reset_index(drop=True))
         if path.suffix.lower() == ".csv":
             dialect = csv_dialect(path)
             text = _as_text(pd.read_csv(path, nrows=0, **dialect).columns)
@@ -51,14 +53,15 @@ def read_table(path: str | Path, error: type[CovidlitError] = CovidlitError) -> 
             )
             return _numbered(map_texts(table, without_guard), path, dialect)
         if path.suffix.lower() == ".xlsx":
-            return note_lines(_read_workbook(path, error), 2)
+            with telling_damage(path, error):
+                return note_lines(_read_workbook(path, error), 2)
     except UnicodeDecodeError as problem:
         raise error(
             f"the table cannot be read: byte {problem.start} is no UTF-8.",
             where=path,
             fix='save it as "CSV UTF-8".',
         ) from problem
-    except (ValueError, OSError, KeyError, BadZipFile, pd.errors.ParserError) as problem:
+    except (ValueError, OSError, KeyError, pd.errors.ParserError) as problem:
         raise error(f"the table cannot be read: {problem}.", where=path) from problem
     raise error(
         f"a table must end in .csv, .parquet or .xlsx, not {path.suffix!r}.",

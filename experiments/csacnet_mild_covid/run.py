@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from report import heatmaps, write  # noqa: E402
-from results import RUNS, Run, auc, keep, make_cohort, train  # noqa: E402
+from results import FIRST_NETWORK, RUNS, Run, auc, keep, make_cohort, train  # noqa: E402
 
 RECIPE = ["experiment=quickstart"]
 DEVELOPMENT = {seed: [*RECIPE, f"data.source.seed={seed}"] for seed in (1, 2)}
@@ -35,8 +35,8 @@ STUDIES = {
 
 TASK = "model.task."
 NETWORKS = {
-    "csacnet": ["model=csacnet", f"{TASK}sparsity_weight=0.1"],
-    "resnet3d": ["model=resnet3d"],
+    "csacnet": ["model=csacnet", *FIRST_NETWORK, f"{TASK}sparsity_weight=0.1"],
+    "resnet3d": ["model=resnet3d", *FIRST_NETWORK],
 }
 RATES = (2e-3, 4e-3, 8e-3, 16e-3)
 CHOSEN = {"csacnet": 4e-3, "resnet3d": 8e-3}

@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from results import Run, auc, keep, train  # noqa: E402
+from results import FIRST_RECIPE, Run, auc, keep, train  # noqa: E402
 
 COHORTS = {"settle": (0, 1, 2), "rehearse": (1, 2), "report": (10, 11, 12)}
 REPORT_SIZE = ["data.source.n_scans=1920", "trainer.max_epochs=14"]
@@ -28,7 +28,7 @@ def main(step: str) -> None:
     """Train on each cohort of the step, two at a time, and write what was measured."""
 
     def one(seed: int) -> Run:
-        overrides = ["experiment=quickstart", f"data.source.seed={seed}", *SIZE[step]]
+        overrides = [*FIRST_RECIPE, f"data.source.seed={seed}", *SIZE[step]]
         return train(f"quickstart/{step}_{seed}", overrides, threads=1)
 
     figures = []

@@ -24,7 +24,7 @@ import optuna  # noqa: E402
 import yaml  # noqa: E402
 from replay import Curve, replay  # noqa: E402
 from report import write  # noqa: E402
-from results import ROOT, make_cohort  # noqa: E402
+from results import FIRST_NETWORK, ROOT, make_cohort  # noqa: E402
 from sweeps import curves, sweep  # noqa: E402
 
 from covidlit.files import write_json  # noqa: E402
@@ -34,6 +34,7 @@ RECIPE = [
     "sweep=default",
     "experiment=quickstart",
     "model=csacnet",
+    *FIRST_NETWORK,
     "data.source.seed=1",  # a development cohort
     "data.n_jobs=1",
     "split.validation_fraction=0.25",

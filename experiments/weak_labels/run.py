@@ -15,9 +15,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from results import Run, auc, keep, train  # noqa: E402
+from results import FIRST_RECIPE, Run, auc, keep, train  # noqa: E402
 
-COHORT = ["experiment=quickstart", "data.source.seed=1", "trainer.max_epochs=12"]
+COHORT = [*FIRST_RECIPE, "data.source.seed=1", "trainer.max_epochs=12"]
 NET = "model.task.net."
 VARIANTS: dict[str, list[str]] = {
     "recipe": [],

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.interpolate import BSpline
 from scipy.special import logsumexp
 from torch import nn
 
-from covidlit.models.layers import FeatureNorm, GlobalPool, initialise, make_norm
+from covidlit.errors import ConfigError
+from covidlit.models import CSACNet3D, ResNet3D
+from covidlit.models.layers import FeatureNorm, GlobalPool, SoftBins, initialise, make_norm
 
 FEATURES = torch.randn(2, 3, 2, 4, 5, generator=torch.Generator().manual_seed(0))
 
@@ -57,3 +60,33 @@ def test_vectors_of_one_scan_are_normalised_with_the_running_statistics() -> Non
     torch.testing.assert_close(norm.train()(one), expected)
     pair = torch.tensor([[1.0, 2.0, 3.0], [3.0, 2.5, 1.0]])  # two scans have a spread
     torch.testing.assert_close(norm(pair)[:, 0], torch.tensor([-1.0, 1.0]), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("bins", [2, 5, 8])
+def test_soft_bins_are_linear_b_splines(bins: int) -> None:
+    image = torch.rand(2, 1, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    weights = SoftBins(bins)(image)
+    assert weights.shape == (2, bins, 3, 4, 5)
+    tops = np.linspace(0, 1, bins)
+    width = 1 / (bins - 1)
+    for k, top in enumerate(tops):
+        spline = BSpline.basis_element([top - width, top, top + width], extrapolate=False)
+        expected = np.nan_to_num(spline(image[:, 0].numpy().astype(float)))
+        np.testing.assert_allclose(weights[:, k].numpy(), expected, atol=1e-6)
+    tops_of_bins = torch.from_numpy(tops).float().reshape(1, bins, 1, 1, 1)
+    torch.testing.assert_close((weights * tops_of_bins).sum(1, keepdim=True), image)
+    edges = SoftBins(bins)(torch.tensor([0.0, 1.0]).reshape(1, 1, 1, 1, 2)).squeeze()
+    torch.testing.assert_close(edges[[0, -1]], torch.eye(2))
+
+
+@pytest.mark.parametrize("net", [CSACNet3D, ResNet3D])
+def test_a_network_takes_soft_bins(net: type[CSACNet3D] | type[ResNet3D]) -> None:
+    torch.manual_seed(0)
+    binned = net(width=4, input_bins=3).eval()
+    plain = net(width=4, in_channels=3).eval()
+    plain.load_state_dict(binned.state_dict())
+    image = torch.rand(1, 1, 8, 32, 32)
+    torch.testing.assert_close(binned(image), plain(SoftBins(3)(image)))
+    for wrong in ({"input_bins": 1}, {"input_bins": 2.5}, {"input_bins": 4, "input_mean": 0.4}):
+        with pytest.raises(ConfigError, match="input_bins"):
+            net(width=4, **wrong)

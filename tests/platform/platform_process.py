@@ -113,17 +113,25 @@ class Platform:
                 found.append(int(folder.name))
         return found
 
-    def ask(self, *what: str) -> Any:
-        """What `platform_rows.py` says."""
-        return json.loads(self._run(str(HERE / "platform_rows.py"), *what))
+    def ask(self, *what: str, script: Path = HERE / "platform_rows.py") -> Any:
+        """What `platform_rows.py` says, or another script that works on the platform."""
+        return json.loads(self._run(str(script), *what))
+
+    def check(self) -> tuple[int, str]:
+        """Exit code of `covidlit platform check`, and what it says."""
+        done = self._done("-m", "covidlit", "platform", "check", str(self.root))
+        return done.returncode, done.stdout + done.stderr
 
     def _run(self, *arguments: str) -> str:
-        done = subprocess.run(
+        done = self._done(*arguments)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+    def _done(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, *arguments], env=self._environment(), capture_output=True, text=True,
             check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-2000:]
-        return done.stdout
 
     def _environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("DJANGO", "COVIDLIT"))}
@@ -161,6 +169,19 @@ class Person:
         """Send a piece of a file."""
         headers = {"X-CSRFToken": self._token(), "Content-Type": "application/octet-stream"}
         self._ask(path, body, "PUT", headers)
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """What an operation of the API answers.
+
+        Args:
+            method: of HTTP.
+            path: below `/api/v1`.
+            body: plain values; None: none.
+        """
+        content = b"" if body is None else json.dumps(body).encode()
+        headers = {"X-CSRFToken": self._token(), "Content-Type": "application/json"}
+        sent = None if method == "GET" else content
+        return json.loads(self._ask(f"/api/v1{path}", sent, method, headers)[0])
 
     def _ask(
         self, path: str, body: bytes | None, method: str, headers: dict[str, str]

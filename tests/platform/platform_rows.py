@@ -1,6 +1,7 @@
 """What tests and benchmarks of a running platform do in its database: `platform_rows.py WHAT ...`.
 
-sessions N [ROLE]   N people of a role everywhere, else physicians; prints a session's key for each
+sessions N [ROLES]  N people of a role, or of some (A,B), everywhere, else physicians; prints a
+                    session's key for each
 fill PATIENTS N     patients with N scans in all, as rows; all share the files of one
 grade               grades of both levels for all scans, of which every tenth is corrected
 told                what the platform holds, and whether all of it is there, as JSON
@@ -44,9 +45,11 @@ def sessions(n: str, role: str = Role.PHYSICIAN.name) -> list[str]:
     store = import_module(settings.SESSION_ENGINE).SessionStore
     keys = []
     for number in range(int(n)):
-        name = f"{Role[role].value.replace(' ', '-')}-{number}"
+        roles = [Role[each] for each in role.split(",")]
+        name = f"{roles[0].value.replace(' ', '-')}-{number}"
         user, _ = User.objects.get_or_create(username=name, password="!")
-        give_role(user, Role[role])
+        for each in roles:
+            give_role(user, each)
         own = store()
         own[SESSION_KEY] = str(user.pk)
         own[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]

@@ -30,8 +30,9 @@ from sending_world import write_object
 from covidlit.dicom import Checks, pseudonym_uid, read_series
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.audit.models import Entry
+from covidlit.platform.dicomweb import index
 from covidlit.platform.dicomweb.index import look_into, look_into_new
-from covidlit.platform.dicomweb.models import StoredSeries
+from covidlit.platform.dicomweb.models import StoredSeries, Waiting
 from covidlit.platform.registry.models import Labelling, Scan
 
 pytestmark = pytest.mark.django_db
@@ -314,6 +315,57 @@ def test_scans_and_versions_are_looked_into_as_they_come(
     image.save_as(folder / "00003.dcm", enforce_file_format=False)
     look_into(scan)
     assert scan.series.get(labelling=None).n_instances == 1
+
+
+def test_scans_that_nobody_has_looked_into_are_found_without_a_look_at_others(
+    own: Hospital, django_assert_num_queries: Any
+) -> None:
+    scan = stored_dicom(own)  # whose process was lost before it looked into all of them
+    assert look_into_new()
+    newest = scan.labellings.get()
+    assert scan.series.filter(labelling=newest).exists()
+    with django_assert_num_queries(1) as asked:
+        assert look_into_new()
+    assert "registry_scan" not in asked[0]["sql"]
+    # A version without objects comes and goes.
+    gone = Labelling.objects.create(
+        scan=scan, version=2, labelled_by="masks", folder="P-north/none", factors={}
+    )
+    assert look_into_new()
+    assert not scan.series.exclude(labelling=None).exists()
+    gone.delete()
+    assert look_into_new()
+    assert scan.series.filter(labelling=newest).exists()
+    scan.labellings.all().delete()
+    assert look_into_new()
+    scan.delete()
+    assert not Waiting.objects.exists()
+
+
+def test_a_version_that_comes_while_files_are_read_is_looked_into(
+    own: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = stored_dicom(own)
+    look_into_new()
+    newest, read = scan.labellings.get(), index._series_in
+
+    def slow(*args: Any) -> Any:
+        monkeypatch.setattr(index, "_series_in", read)
+        version = scan.labellings.count() + 1
+        Labelling.objects.create(
+            scan=scan, version=version, labelled_by="masks", folder="P-north/none", factors={}
+        )
+        if version == 3:  # another process is faster, too
+            assert look_into_new()
+        return read(*args)
+
+    for objects in (True, False):
+        monkeypatch.setattr(index, "_series_in", slow)
+        look_into(scan)
+        assert scan.series.filter(labelling=newest).exists() is objects
+        assert look_into_new()
+        assert not scan.series.exclude(labelling=None).exists()
+        assert not Waiting.objects.exists()
 
 
 def test_a_file_that_is_gone_is_not_found(own: Hospital) -> None:

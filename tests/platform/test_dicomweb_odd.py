@@ -21,7 +21,7 @@ from test_dicomweb import get
 from covidlit.platform.accounts.rights import Role
 from covidlit.platform.dicomweb.deidentify import Stranger, shown_uid, without_identity
 from covidlit.platform.dicomweb.index import look_into, look_into_new
-from covidlit.platform.dicomweb.models import Indexed
+from covidlit.platform.dicomweb.models import Waiting
 from covidlit.platform.dicomweb.query import _pattern
 from covidlit.platform.registry.models import Patient, Scan
 
@@ -70,10 +70,11 @@ def test_a_damaged_header_keeps_nobody_from_searching(damaged: str, own: Hospita
         odd = element + b"FD" + (3).to_bytes(2, "little") + b"abc"
         path.write_bytes(content[:place] + odd + content[place + 8 + length :])
     scan.series.all().delete()
-    Indexed.objects.all().delete()
+    Waiting.objects.create(scan=scan)
     assert look_into_new()
     assert get(own.client(Role.READER), "studies").status_code == 200
-    assert Indexed.objects.filter(scan=scan).exists()
+    assert not Waiting.objects.exists()
+    assert scan.series.filter(modality="CT").exists() is (damaged != "Modality")
 
 
 def test_uids_that_no_database_can_hold_are_none(own: Hospital) -> None:

@@ -142,7 +142,7 @@ def test_a_connection_that_breaks_leaves_nothing(head: str, served: Served) -> N
         time.sleep(1)
     last = time.monotonic() + 30
     while [each["id"] for each in served.uploads()] != before or list(
-        (served.root / "uploads").glob("stow.*")
+        (served.root / "uploads").rglob(".stow.*")
     ):
         assert time.monotonic() < last
         time.sleep(0.2)

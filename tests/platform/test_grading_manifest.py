@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pandas as pd
@@ -85,6 +86,22 @@ def test_covidlit_reads_what_was_exported(graded: Hospital, tmp_path: Path) -> N
     assert "secret" not in raw.lower()
     told = Entry.objects.filter(action="exported")
     assert [(e.subject, e.centre) for e in told] == [("manifest of 5 scans", "north")]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "'="])
+@pytest.mark.parametrize("address", ["/grading/manifest.csv", "/api/v1/grading/manifest.csv"])
+def test_no_reason_is_a_formula_to_a_spreadsheet(address: str, start: str, tmp_path: Path) -> None:
+    own = hospital("north")
+    one = own.people[Role.GRADER_FIRST] = User.objects.create(username="one")
+    comment = f"{start}HYPERLINK(1)"
+    said(own.scans[0], one, Level.FIRST, reason="other", comment=comment)
+    path = tmp_path / "manifest.csv"
+    path.write_bytes(own.client(Role.PHYSICIAN).get(address).content)
+    with path.open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert f"'{comment}" in cells
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert comment in set(read_manifest(path)["reason"])
 
 
 def test_inclusion_takes_the_approved_ones(graded: Hospital, tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def test_a_silent_job_is_given_to_another_worker_and_given_up_at_last() -> None:
     assert set(requeue_lost()) == {lost.pk, often.pk}
     states = dict(Job.objects.values_list("pk", "state"))
     assert states == {lost.pk: "waiting", often.pk: "failed", alive.pk: "running"}
-    assert perform.is_queued(lost.pk)
-    assert not perform.is_queued(often.pk)
+    assert lost.pk in perform.queued()
+    assert often.pk not in perform.queued()
 
 
 def test_a_job_that_was_forgotten_is_queued_once() -> None:
@@ -48,7 +48,7 @@ def test_without_workers_all_that_ran_wait_again() -> None:
     assert let_wait_again() == 1
     states = dict(Job.objects.values_list("pk", "state"))
     assert states == {running.pk: "waiting", over.pk: "done", asked.pk: "cancelled"}
-    assert perform.is_queued(running.pk)
+    assert running.pk in perform.queued()
 
 
 @pytest.mark.parametrize(
@@ -68,5 +68,5 @@ def test_a_job_that_somebody_killed_is_begun_again(
     _close(job.pk, code, why, b"ValueError at a.py:3")
     job.refresh_from_db()
     assert job.state == state
-    assert perform.is_queued(job.pk) is (state == "waiting")
+    assert (job.pk in perform.queued()) is (state == "waiting")
     assert why in job.message

@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import matrix_objects
 import pytest
 from django.conf import settings
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from platform_world import Hospital, hospital
-from sending_world import sending_of, with_objects
+from sending_world import sending_of, set_archives, with_objects
 
 from covidlit.lesions.report import DOCUMENT
-from covidlit.platform.accounts.models import Membership
+from covidlit.platform.accounts.models import Membership, User
 from covidlit.platform.accounts.rights import RIGHTS, Right, Role
 from covidlit.platform.api.models import Token
+from covidlit.platform.correcting.models import Correction
 from covidlit.platform.exporting.models import Export
 from covidlit.platform.grading.giving import Judgement, Seen, give
 from covidlit.platform.grading.models import Level
@@ -35,6 +37,7 @@ class Page(NamedTuple):
         data: sent along.
         well: statuses of one who may.
         is_of_object: whether the address names something of one centre.
+        has: gives whoever asks something of the hospital, own or foreign.
     """
 
     method: str
@@ -42,6 +45,7 @@ class Page(NamedTuple):
     data: Callable[[Hospital], dict[str, Any]] = lambda h: {}
     well: tuple[int, ...] = (200,)
     is_of_object: bool = False
+    has: Callable[[Hospital, User], None] = lambda h, user: None
 
 
 def _scan_of(h: Hospital) -> dict[str, Any]:
@@ -49,9 +53,8 @@ def _scan_of(h: Hospital) -> dict[str, Any]:
 
 
 def _export_of(h: Hospital) -> dict[str, Any]:
-    owner = h.upload.owner
-    found, _ = Export.objects.get_or_create(owner=owner, centre=h.centre, study_group=h.group)
-    return {"pk": found.pk}
+    found = Export.objects.filter(centre=h.centre).order_by("pk").last()
+    return {"pk": found.pk if found else 0}
 
 
 def _role_of(h: Hospital) -> dict[str, Any]:
@@ -107,8 +110,8 @@ def _reported(h: Hospital) -> dict[str, Any]:
 
 
 def _fetch_of(h: Hospital) -> dict[str, str]:
-    """A search in an archive that is not set: tests of fetching have one that is."""
-    return {"archive": "pacs", "centre": h.centre.name, "study_group": h.group.name}
+    place = {"archive": "pacs", "centre": h.centre.name, "study_group": h.group.name}
+    return {**place, "patient_id": "of somebody", "series": "1.2/1.3"}
 
 
 PAGES = {
@@ -131,7 +134,7 @@ PAGES = {
     "correct": Page("get", _scan_of, is_of_object=True),
     "begin_correction": Page("post", _scan_of, well=(302,), is_of_object=True),
     "draft_slice": Page(
-        "get", lambda h: {**_scan_of(h), "index": 2}, well=(404,), is_of_object=True
+        "get", lambda h: {**_scan_of(h), "index": 2}, is_of_object=True, has=matrix_objects.draft
     ),
     "edit_lesion": Page("post", _scan_of, well=(400,), is_of_object=True),
     "undo_edit": Page("post", _scan_of, well=(302,), is_of_object=True),
@@ -145,7 +148,7 @@ PAGES = {
     "begin_export": Page(
         "post", data=lambda h: {"centre": h.centre.name, "study_group": h.group.name}, well=(302,)
     ),
-    "download_export": Page("get", _export_of, well=(404,), is_of_object=True),
+    "download_export": Page("get", _export_of, is_of_object=True, has=matrix_objects.made_export),
     "send": Page("get", lambda h: _scan_with_objects(h), is_of_object=True),
     "confirm_sending": Page(
         "post", lambda h: _scan_with_objects(h), well=(302,), is_of_object=True
@@ -163,21 +166,37 @@ PAGES = {
     "send_again": Page("post", lambda h: {"pk": sending_of(h).pk}, well=(302,), is_of_object=True),
     "uploads": Page("get"),
     "fetch": Page("get"),
-    "search_archive": Page("post", lambda h: {}, lambda h: _fetch_of(h), well=(403,)),
-    "begin_fetch": Page("post", lambda h: {}, lambda h: _fetch_of(h), well=(403,)),
+    "search_archive": Page("post", data=lambda h: _fetch_of(h)),
+    "begin_fetch": Page("post", data=lambda h: _fetch_of(h), well=(302,)),
     "begin_upload": Page(
         "post", data=lambda h: {"centre": h.centre.name, "study_group": h.group.name}, well=(302,)
     ),
     "upload": Page("get", lambda h: {"pk": h.upload.pk}, is_of_object=True),
-    "finish_upload": Page("post", lambda h: {"pk": h.upload.pk}, well=(404,), is_of_object=True),
-    "drop_upload": Page("post", lambda h: {"pk": h.upload.pk}, well=(404,), is_of_object=True),
+    "finish_upload": Page(
+        "post",
+        lambda h: {"pk": h.upload.pk},
+        well=(302,),
+        is_of_object=True,
+        has=matrix_objects.begun_upload,
+    ),
+    "drop_upload": Page(
+        "post",
+        lambda h: {"pk": h.upload.pk},
+        well=(302,),
+        is_of_object=True,
+        has=matrix_objects.begun_upload,
+    ),
     "clinical_tables": Page("get"),
     "add_clinical_table": Page(
         "post", data=lambda h: {"centre": h.centre.name, "study_group": h.group.name}, well=(302,)
     ),
     "clinical_table": Page("get", lambda h: {"pk": h.table.pk}, is_of_object=True),
     "withdraw_clinical_table": Page(
-        "post", lambda h: {"pk": h.table.pk}, well=(404,), is_of_object=True
+        "post",
+        lambda h: {"pk": h.table.pk},
+        well=(302,),
+        is_of_object=True,
+        has=matrix_objects.read_table,
     ),
     "jobs": Page("get"),
     "end_job": Page("post", lambda h: {"pk": h.job.pk}, well=(302,), is_of_object=True),
@@ -221,14 +240,18 @@ PAGES = {
     "revoke_tokens": Page("post", well=(302,)),
     "api_page": Page("get"),
 }
-"""A new page has to be added here: the first test names those that are not. The end of an upload,
-drafts and exports are their owner's alone; centres and study groups are made by whoever manages
-everywhere; a table is withdrawn once its job is over. What is included from elsewhere has tests of
-its own: the API's operations name their rights, and test_api_matrix.py asks them."""
+"""A new page has to be added here: the first test names those that are not. Centres and study
+groups are made by whoever manages everywhere. What is included from elsewhere has tests of its own:
+the API's operations name their rights, and test_api_matrix.py asks them."""
 
-BY_SCOPE = ("give_role", "take_role", "begin_upload", "begin_export", "add_clinical_table")
+BY_SCOPE = (
+    "give_role", "take_role", "begin_upload", "begin_export", "add_clinical_table",
+    "search_archive", "begin_fetch",
+)  # fmt: skip
 """Pages that refuse a foreign centre by 403: what they name is no secret."""
 
+OF_ONE = ("draft_slice", "download_export", "finish_upload", "drop_upload")
+"""Pages of what is one person's alone, and of no colleague's."""
 
 NAMED = ("patient", "send", "objects", "object", "fhir_report", "fhir_study")
 """Pages on which those with the right to it see who a patient is."""
@@ -240,8 +263,13 @@ def _own_pages() -> Iterator[URLPattern]:
             yield pattern
 
 
-def _ask(client: Client, name: str, h: Hospital) -> Any:
+def _ask(client: Client, name: str, h: Hospital, whose: User | None = None) -> Any:
+    """The answer to somebody, about something of his own, or of another one's."""
     page = PAGES[name]
+    if whose is None and "_auth_user_id" in client.session:
+        whose = User.objects.get(pk=client.session["_auth_user_id"])
+    if whose is not None:
+        page.has(h, whose)
     send = getattr(client, page.method)
     address = reverse(name, kwargs=page.keys(h))
     return send(address, page.data(h))
@@ -258,10 +286,14 @@ def test_every_page_says_its_right_and_is_asked_here() -> None:
 
 
 @pytest.mark.parametrize("name", list(PAGES))
-def test_a_page_is_for_those_with_its_right_in_their_own_centre(name: str) -> None:
+def test_a_page_is_for_those_with_its_right_in_their_own_centre(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name in ("search_archive", "begin_fetch"):
+        set_archives(monkeypatch, matrix_objects.archive())
     own, foreign = hospital("north"), hospital("south")
     right = next(p.callback.right for p in _own_pages() if p.name == name)
-    page = PAGES[name]
+    page, colleague = PAGES[name], own.upload.owner
     for role in Role:
         client = own.client(role)
         mine = _ask(client, name, own)
@@ -274,6 +306,10 @@ def test_a_page_is_for_those_with_its_right_in_their_own_centre(name: str) -> No
             assert other.status_code == 404, role
         elif name in BY_SCOPE:
             assert other.status_code == 403, role
+        if name in OF_ONE:
+            Correction.objects.all().delete()
+            of_another = _ask(client, name, own, whose=colleague)
+            assert of_another.status_code == 404, role
         for answer in (mine, other):
             content = (answer.getvalue()).decode("latin-1") + str(answer.headers)
             assert "P-south" not in content, role

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from schema_dump import OWN, SCHEMAS, changed, django, dump, load, sums, tables
 
 from covidlit.platform.folder import make_platform_folder
@@ -54,7 +55,7 @@ def test_an_older_database_is_not_served_and_migrated_after_a_backup(
     root, out = tmp_path / "platform", tmp_path / "before"
     shutil.copytree(older, root)
     before = (root / "db.sqlite3").read_bytes()
-    refused = _covidlit("serve", str(root))
+    refused = _covidlit("serve", str(root), "--port", str(free_port()))
     assert refused.returncode == 2
     assert "older covidlit" in refused.stderr
     assert f"covidlit platform migrate {root}" in refused.stderr
@@ -75,8 +76,8 @@ def test_a_newer_database_is_refused(fresh: Path, tmp_path: Path) -> None:
             "INSERT INTO django_migrations (app, name, applied) VALUES ('jobs', '9999_later', 0)"
         )
         connection.commit()
-    for command in ("serve", "migrate"):
-        refused = _covidlit(command, str(root))
+    for command in (("serve", "--port", str(free_port())), ("migrate",)):
+        refused = _covidlit(*command, str(root))
         assert refused.returncode == 2
         assert "newer" in refused.stderr
 

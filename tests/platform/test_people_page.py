@@ -10,9 +10,10 @@ from django.test import Client
 from django.urls import reverse
 from platform_world import PASSWORD
 
-from covidlit.platform.accounts.models import Centre, Membership
+from covidlit.platform.accounts.models import Centre, Membership, User
 from covidlit.platform.accounts.people import give_role, make_user
 from covidlit.platform.accounts.rights import Role
+from covidlit.platform.audit.models import Entry
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +40,27 @@ def test_a_changed_password_leads_to_the_patients() -> None:
     assert page.status_code == 200
 
 
+def test_of_two_who_make_one_account_at_once_the_second_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    give_role(make_user("boss", PASSWORD), Role.ADMINISTRATOR)
+    client = logged_in("boss")
+    n_entries = Entry.objects.count()
+
+    def checked(password: str, user: User) -> None:  # the other one is between check and row
+        if not User.objects.filter(username__iexact=user.username).exists():
+            User.objects.create(username=user.username.upper())
+
+    monkeypatch.setattr("covidlit.platform.accounts.people.validate_password", checked)
+    data = {"username": "somebody", "password": PASSWORD}
+    page: Any = client.post(reverse("add_person"), data, follow=True)
+    assert page.status_code == 200
+    assert "A user with that username already exists." in page.content.decode()
+    assert "can log in" not in page.content.decode()
+    assert User.objects.filter(username__iexact="somebody").count() == 1
+    assert Entry.objects.count() == n_entries
+
+
 @pytest.mark.parametrize("name", ["account_change_password", "account_reauthenticate"])
 def test_no_page_leads_to_a_reset_by_e_mail(name: str) -> None:
     make_user("somebody", PASSWORD)
@@ -46,6 +68,24 @@ def test_no_page_leads_to_a_reset_by_e_mail(name: str) -> None:
     assert 'type="password"' in page
     assert reverse("account_reset_password") not in page
     assert "An administrator of this platform" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("account_change_password", "Change password"), ("account_logout", "Sign out"),
+        ("account_reauthenticate", "Confirm access"), ("mfa_index", "Two-factor authentication"),
+        ("mfa_activate_totp", "Activate authenticator app"),
+    ],
+)  # fmt: skip
+def test_titles_are_set_as_those_of_other_pages(name: str, title: str) -> None:
+    make_user("somebody", PASSWORD)
+    client = logged_in("somebody")
+    if name == "mfa_activate_totp":
+        client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    page = client.get(reverse(name)).content.decode()
+    assert f"<title>{title} · Test platform</title>" in page
+    assert f"<h1>{title}</h1>" in page
 
 
 def test_a_role_given_and_taken_is_said() -> None:

@@ -67,6 +67,25 @@ def test_what_cannot_be_made_is_told_and_nothing_is(
     assert Entry.objects.count() == n_entries
 
 
+@pytest.mark.parametrize(
+    ("model", "name", "data"),
+    [
+        (Centre, "add_centre", {"name": "west"}),
+        (StudyGroup, "add_study_group", {"name": "west", "disease": "fibrosis"}),
+    ],
+)
+def test_of_two_who_make_one_name_at_once_the_second_is_told(
+    model: Any, name: str, data: dict[str, str], boss: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def checked(row: Any) -> None:  # the other one is between the check and the row
+        model.objects.bulk_create([model(name=row.name)])
+
+    monkeypatch.setattr(model, "clean_fields", checked)
+    n_entries = Entry.objects.count()
+    assert "There is one already".casefold() in said(boss, name, data).casefold()
+    assert Entry.objects.count() == n_entries
+
+
 def test_patients_of_a_study_group_are_measured_for_its_new_disease(boss: Client) -> None:
     own = hospital("north")
     data = {"disease": "fibrosis"}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
@@ -16,6 +19,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 from platform_world import Hospital, hospital
+from table_rush import MOST, N_TABLES
 
 from covidlit.cohort.clinical import read_clinical
 from covidlit.cohort.pseudonyms import Pseudonyms, read_or_make_key
@@ -65,10 +69,12 @@ def content(rows: list[tuple[str, str, float, float, str]] = ROWS) -> bytes:
     return table.to_csv(index=False).encode()
 
 
-def bring(own: Hospital, table: bytes, client: Client | None = None, **form: str) -> ClinicalTable:
+def bring(
+    own: Hospital, table: bytes, client: Client | None = None, name: str = "labs.csv", **form: str
+) -> ClinicalTable:
     """Bring a table in as a physician, and do its job."""
     given = {"centre": own.centre.name, "study_group": own.group.name, **form}
-    file = SimpleUploadedFile("labs.csv", table)
+    file = SimpleUploadedFile(name, table)
     client = client or own.client(Role.PHYSICIAN)
     answer = client.post(reverse("add_clinical_table"), {**given, "table": file})
     assert answer.status_code == 302
@@ -154,6 +160,15 @@ def test_what_is_wrong_its_owner_alone_sees(own: Hospital) -> None:
     assert not folder_of(table).exists()
 
 
+@pytest.mark.parametrize(("name", "kind"), [("labs.xlsx", "Excel"), ("labs.parquet", "Parquet")])
+def test_a_damaged_table_says_what_to_do(name: str, kind: str, own: Hospital) -> None:
+    table = bring(own, b"PK\x03\x04 no more than that", name=name)
+    assert kind in table.said
+    assert "Fix: " in table.said
+    assert "CSV" in table.said
+    assert str(folder_of(table)) not in table.said
+
+
 @pytest.mark.parametrize(
     "form",
     [
@@ -169,6 +184,19 @@ def test_wrong_forms_keep_nothing(own: Hospital, form: dict[str, str]) -> None:
     assert "mapping" in answer.content.decode() or "no file" in answer.content.decode()
     assert ClinicalTable.objects.get() == own.table
     assert not list(settings.FOLDER.uploads.glob("clinical-*"))
+
+
+@pytest.mark.slow
+def test_of_tables_that_come_at_once_no_more_wait_than_may(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("table_rush.py")
+    variables = {k: v for k, v in os.environ.items() if not k.startswith(("DJANGO", "COVIDLIT"))}
+    variables["PYTHONPATH"] = os.pathsep.join([str(script.parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "own")], env=variables, check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert found == {"came": ["refused"] * (N_TABLES - MOST) + ["taken"] * MOST, "tables": MOST}
 
 
 def test_a_file_beside_it_cannot_leave_its_folder(own: Hospital) -> None:

@@ -130,7 +130,7 @@ def test_each_status_is_read(
         taken.statuses = {kinds[0]: 0xB000, kinds[1]: 0xA701}
         set_archives(monkeypatch, archive(taken.port))
         sending, job = confirmed(own, archive(taken.port), labelling)
-        with pytest.raises(CovidlitError, match="2 of 4 objects"):
+        with pytest.raises(CovidlitError, match="2 of 4 objects have arrived, 2 have not"):
             send(job, quiet)
     assert states(sending) == {
         "classes.dcm": "sent", "factors.dcm": "failed", "report.dcm": "sent",
@@ -213,7 +213,7 @@ def test_dcmtk_takes_what_it_knows(
         wait_for(port)
         set_archives(monkeypatch, archive(port))
         sending, job = confirmed(own, archive(port), labelling)
-        with pytest.raises(CovidlitError, match="1 of 4 objects"):
+        with pytest.raises(CovidlitError, match="3 of 4 objects have arrived, 1 have not"):
             send(job, quiet)
     finally:
         server.terminate()

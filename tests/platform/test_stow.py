@@ -150,6 +150,26 @@ def test_a_right_that_is_taken_meanwhile_leaves_nothing(
     assert is_untouched(own)
 
 
+def test_a_part_that_is_being_taken_is_no_orphan(client: Client, own: Hospital) -> None:
+    found: list[tuple[int, list[str]]] = []
+
+    class Looking(BytesIO):
+        def read(self, *size: Any) -> bytes:
+            files = [each for each in settings.FOLDER.uploads.rglob("*") if each.is_file()]
+            found.append((len(files), [each for each in orphans() if each.startswith("uploads")]))
+            return super().read(*size)
+
+    body = body_of([bytes(3 << 20)])
+    answer = client.generic(
+        "POST", "/dicom-web/studies", body, content_type=KIND, **{"wsgi.input": Looking(body)}
+    )
+    assert answer.status_code == 409
+    assert max(n_files for n_files, _ in found) == 1
+    assert not any(orphans_ for _, orphans_ in found)
+    assert is_untouched(own)
+    assert [each.name for each in settings.FOLDER.uploads.iterdir()] == []
+
+
 def test_a_full_disk_leaves_nothing(
     client: Client, own: Hospital, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,7 @@ class StudyGroup(models.Model):
 
     name = models.SlugField(max_length=80, unique=True)
     disease = models.CharField(
-        max_length=LARGEST_NAME, default=DEFAULT_DISEASE, help_text="that its patients have"
+        max_length=LARGEST_NAME, default=DEFAULT_DISEASE, help_text="that it follows"
     )
 
     class Meta:
@@ -64,7 +64,13 @@ class User(AbstractUser):
     )  # fmt: skip
 
     class Meta:
-        constraints = (models.UniqueConstraint(Lower("username"), name="one_account_of_a_name"),)
+        constraints = (
+            models.UniqueConstraint(
+                Lower("username"),
+                name="one_account_of_a_name",
+                violation_error_message="A user with that username already exists.",
+            ),
+        )
 
     def rights_anywhere(self) -> frozenset[Right]:
         """What the person may do in one scope at least."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from covidlit.errors import ConfigError
 from covidlit.platform.accounts.models import Centre, Membership, StudyGroup, User
@@ -32,17 +32,15 @@ def make_user(username: str, password: str, *, by: Person | None = None) -> User
             "the platform itself is called so in the audit trail.", where=f"account {username!r}",
             fix="choose another name.",
         )  # fmt: skip
-    try:
-        user.full_clean(exclude=["password"])
-        validate_password(password, user)
-    except ValidationError as error:
-        raise ConfigError(
-            " ".join(error.messages), where=f"account {username!r}", fix="choose another."
-        ) from error
+    _check(user, password)
     user.set_password(password)
-    with transaction.atomic():
-        user.save()
-        record(by, "made the account", username)
+    try:
+        with transaction.atomic():
+            user.save()
+            record(by, "made the account", username)
+    except IntegrityError:  # of two at a time the unique name lets one through
+        _check(User(username=username), password)
+        raise
     return user
 
 
@@ -103,6 +101,17 @@ def may_manage(user: User, scope: Scope) -> bool:
         and own.study_group_id in (None, scope.study_group_id)
         for own in user.scopes_with(Right.MANAGE)
     )
+
+
+def _check(user: User, password: str) -> None:
+    """Refuse a new account whose name is taken or no name, or whose password is too weak."""
+    try:
+        user.full_clean(exclude=["password"])
+        validate_password(password, user)
+    except ValidationError as error:
+        raise ConfigError(
+            " ".join(error.messages), where=f"account {user.username!r}", fix="choose another."
+        ) from error
 
 
 def _told(membership: Membership) -> dict[str, str]:

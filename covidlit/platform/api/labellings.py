@@ -62,8 +62,9 @@ def plane_of_labelling(
 ) -> HttpResponse:
     """Labels of an axial plane: classes as uint8, or the numbers of lesions as int32."""
     found = _seen(request, pk)
-    check_index(index, found.scan.n_slices)
-    both = planes_at(label_planes(found)).plane(index)
+    labels = planes_at(label_planes(found))
+    check_index(index, len(labels))
+    both = labels.plane(index)
     values = both[0].astype(np.uint8) if of == "classes" else both[1].astype(np.int32)
     return plane_answer(values, planes_at(scan_planes(found.scan)))
 

@@ -32,7 +32,7 @@ from covidlit.platform.registry.followed import (
 from covidlit.platform.registry.models import Patient, Scan
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.shown import may_read_notes
-from covidlit.platform.viewing.slices import picture_of
+from covidlit.platform.viewing.slices import labels_of_plane, picture_of
 
 router = Router(tags=["scans"])
 Axis = Literal["axial", "coronal", "sagittal"]
@@ -76,7 +76,7 @@ def slice_of_scan(
     newest = newest_labelling(found, name) if labels else None
     both: Any = (None, None)
     if newest is not None:
-        both = planes_at(label_planes(newest), axis).plane(index)
+        both = labels_of_plane(planes_at(label_planes(newest), axis), found, index, axis)
     return picture_of(request, found, index, both, axis)  # which asks for window and lesion too
 
 

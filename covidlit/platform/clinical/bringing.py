@@ -49,8 +49,9 @@ def bring_table(
     """
     place = place_named(user, Right.UPLOAD, centre, study_group)
     file = _checked(main, mapping)
-    _check_open(user)
     with transaction.atomic():
+        User.objects.select_for_update().get(pk=user.pk)  # of two at once one waits here
+        _check_open(user)
         table = ClinicalTable.objects.create(
             owner=user, centre=place[0], study_group=place[1], mapping=mapping
         )

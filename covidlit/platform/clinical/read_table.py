@@ -75,6 +75,7 @@ def read_table(job: Job, say: Say) -> None:
     except CovidlitError as error:
         # The reader names the file by its place here, which tells people nothing.
         said = str(error).removeprefix(f"{path}: ").replace(f"{path}", "the table")
+        said = said.replace(f"{path.parent}/", "")
         ClinicalTable.objects.filter(pk=table.pk).update(said=said)
         settings.FOLDER.remove(folder_of(table))  # it names patients
         raise ConfigError(

@@ -140,7 +140,13 @@ def _made(
     effect = None
     before = None
     if slice_index is not None:
-        plane = planes_of(own.corrects).plane(slice_index)
+        planes = planes_of(own.corrects)
+        if slice_index >= len(planes):
+            raise LabelError(
+                "the labels do not cover this slice.", where=f"slice {slice_index + 1}",
+                fix="have the scan measured anew.",
+            )  # fmt: skip
+        plane = planes.plane(slice_index)
         before = labels.slice_at(slice_index, *plane)
     labels.add(edit)
     if before is not None and slice_index is not None:

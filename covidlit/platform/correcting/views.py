@@ -20,7 +20,7 @@ from covidlit.platform.correcting import drafts, saving
 from covidlit.platform.correcting.contour_text import contour_of
 from covidlit.platform.correcting.desk import address_of, desk_of
 from covidlit.platform.correcting.drafts import Effect, draft_of, waiting_for
-from covidlit.platform.correcting.labels import VALUE_OF, slice_of
+from covidlit.platform.correcting.labels import VALUE_OF, planes_of, slice_of
 from covidlit.platform.correcting.models import Correction
 from covidlit.platform.diseases.disease import Disease
 from covidlit.platform.registry.followed import chosen, diseases_seen, newest_labelling
@@ -60,7 +60,8 @@ def draft_slice(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     if draft is None or index >= scan.n_slices:
         raise Http404
     looked_at(request, f"scan {scan.scan_id}", scan.patient)
-    return picture_of(request, scan, index, slice_of(draft, index))
+    covered = index < len(planes_of(draft.corrects))
+    return picture_of(request, scan, index, slice_of(draft, index) if covered else (None, None))
 
 
 @require_POST

@@ -10,14 +10,12 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, OuterRef, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce
 from pydicom import Dataset, dcmread
 
 from covidlit.dicom import pseudonym_uid
 from covidlit.dicom.out.source import without_patient_data_in_logs
 from covidlit.platform.dicomweb.kept import IMAGES_AND_REPORTS
-from covidlit.platform.dicomweb.models import MOST_UID, Indexed, Instance, StoredSeries
+from covidlit.platform.dicomweb.models import MOST_UID, Instance, StoredSeries, Waiting
 from covidlit.platform.registry.files import source_files
 from covidlit.platform.registry.models import Labelling, Scan
 from covidlit.platform.sending.dicom_objects import OBJECTS
@@ -53,7 +51,8 @@ def look_into(scan: Scan) -> None:
 
     Files without the UIDs that lead to them are left out; done again it is as done once.
     """
-    labellings = list(scan.labellings.order_by("version"))
+    waiting = list(Waiting.objects.filter(scan=scan).values_list("pk", flat=True))
+    labellings = _labellings(scan)
     found = _series_in(source_files(scan), scan, None)
     for each in {each.disease: each for each in labellings}.values():
         found += _series_in(settings.FOLDER.results / each.folder / OBJECTS, scan, each)
@@ -61,14 +60,15 @@ def look_into(scan: Scan) -> None:
         # One after the other: the row of the scan is locked until the transaction is over.
         if not Scan.objects.select_for_update().filter(pk=scan.pk).exists():
             return
+        if _labellings(scan) != labellings:
+            return  # it waits again, with the version that has come meanwhile
         StoredSeries.objects.filter(scan=scan).delete()
         StoredSeries.objects.bulk_create(found)
-        newest = labellings[-1].pk if labellings else 0
-        Indexed.objects.update_or_create(scan=scan, defaults={"newest": newest})
+        Waiting.objects.filter(pk__in=waiting).delete()
 
 
 def look_into_new() -> bool:
-    """Look into scans that nobody has looked into since their newest labelling, for some seconds.
+    """Look into scans that nobody has looked into since they changed, for some seconds.
 
     Whoever stores them does it at once; this is for those of a process that was lost.
 
@@ -76,17 +76,17 @@ def look_into_new() -> bool:
         Whether all have been looked into.
     """
     last = time.monotonic() + _SECONDS
-    for scan in _new()[:1000]:
+    keys = Waiting.objects.order_by("-scan").values_list("scan", flat=True).distinct()
+    for key in list(keys[:1000]):
         if time.monotonic() > last:
             return False
-        look_into(scan)
+        if (scan := Scan.objects.filter(pk=key).first()) is not None:
+            look_into(scan)
     return True
 
 
-def _new() -> QuerySet[Scan]:
-    own = Labelling.objects.filter(scan=OuterRef("pk")).order_by("-version").values("pk")[:1]
-    rows = Scan.objects.annotate(own=Coalesce(Subquery(own), Value(0)))
-    return rows.exclude(indexed__newest=F("own")).order_by("-pk")
+def _labellings(scan: Scan) -> list[Labelling]:
+    return list(scan.labellings.order_by("version"))
 
 
 def _series_in(folder: Path, scan: Scan, labelling: Labelling | None) -> list[StoredSeries]:

@@ -37,16 +37,16 @@ class Instance(NamedTuple):
     bits: int
 
 
-class Indexed(models.Model):
-    """A scan whose files have been looked into."""
+class Waiting(models.Model):
+    """A scan that was stored or measured, and whose files nobody has looked into since.
 
-    scan = models.OneToOneField(Scan, models.CASCADE, primary_key=True)
-    newest = models.PositiveBigIntegerField(
-        default=0, help_text="key of the labelling whose objects are in; 0: there was none"
-    )
+    Written with what it tells of, so that searches ask here alone, and not all scans.
+    """
+
+    scan = models.ForeignKey(Scan, models.CASCADE, related_name="+")
 
     def __str__(self) -> str:
-        return f"{self.scan_id}, labelling {self.newest}"
+        return f"scan {self.scan_id}"
 
 
 class StoredSeries(models.Model):

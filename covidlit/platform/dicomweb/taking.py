@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from email.message import Message
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -18,7 +20,7 @@ from covidlit.dicom.out.source import without_patient_data_in_logs
 from covidlit.dicom.parse import read_elements
 from covidlit.platform.api.problems import ApiProblem, too_large
 from covidlit.platform.intake.models import Upload
-from covidlit.platform.intake.receiving import MOST_PIECE, UploadRefused, add_piece
+from covidlit.platform.intake.receiving import MOST_PIECE, UploadRefused, add_piece, folder_of
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +80,7 @@ class Taking:
         kind = str(head.get("Content-Type", "application/dicom")).partition(";")[0]
         if kind.strip().lower() != "application/dicom":
             return Taken("", "", NOT_UNDERSTOOD)
-        # On the disk of the platform: an object may be larger than the memory.
-        with NamedTemporaryFile(dir=settings.FOLDER.uploads, prefix="stow.") as file:
+        with _waiting(self._upload) as file:
             for piece in content:
                 file.write(piece)
             file.flush()
@@ -113,6 +114,24 @@ class Taking:
             is_other = "another file" in error.what
             return DUPLICATE if is_other else NO_ROOM
         return 0
+
+
+@contextmanager
+def _waiting(upload: Upload) -> Iterator[IO[bytes]]:
+    """A file for a part, on the disk of the platform: it may be larger than the memory.
+
+    It lies among those of its upload: whoever finds or removes that finds or removes it too.
+    """
+    folder = folder_of(upload)
+    folder.mkdir(exist_ok=True)
+    name = f".{secrets.token_hex(6)}"
+    with NamedTemporaryFile(dir=folder, prefix=".stow.", suffix=name, delete=False) as file:
+        try:
+            yield file
+        finally:
+            Path(file.name).unlink(missing_ok=True)
+            with suppress(OSError):  # something of the upload lies there
+                folder.rmdir()
 
 
 def _read(path: Path) -> Elements | None:

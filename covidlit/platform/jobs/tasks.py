@@ -10,10 +10,9 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
 
 from django.conf import settings
-from django.db.models import F, QuerySet
+from django.db.models import F
 from django.utils import timezone
 from django_tasks import task
 from django_tasks_db.models import DBTaskResult
@@ -66,10 +65,6 @@ class _Perform:
         priority = own.values_list("priority", flat=True).get()
         _perform.using(priority=priority).enqueue(job_id)
 
-    def is_queued(self, job_id: int) -> bool:
-        """Whether a task of it waits for a worker."""
-        return self._ready(job_id).exists()
-
     def queued(self) -> set[int]:
         """The jobs of which a task waits for a worker."""
         tasks = DBTaskResult.objects.filter(status="READY").order_by()
@@ -77,11 +72,8 @@ class _Perform:
 
     def lift(self, job_id: int, priority: int) -> None:
         """Give a task that waits another priority."""
-        self._ready(job_id).update(priority=priority)
-
-    def _ready(self, job_id: int) -> QuerySet[Any]:
         own = {"args": [job_id], "kwargs": {}}
-        return DBTaskResult.objects.filter(status="READY", args_kwargs=own)
+        DBTaskResult.objects.filter(status="READY", args_kwargs=own).update(priority=priority)
 
 
 perform = _Perform()

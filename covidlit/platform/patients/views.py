@@ -36,7 +36,7 @@ from covidlit.platform.viewing.finding import find
 from covidlit.platform.viewing.planes import AXES, AXIAL, Planes
 from covidlit.platform.viewing.seen import looked_at
 from covidlit.platform.viewing.shown import notes_for, scan_shown
-from covidlit.platform.viewing.slices import picture_of, volume_of
+from covidlit.platform.viewing.slices import labels_of_plane, picture_of, volume_of
 from covidlit.platform.viewing.trend import courses_of, trend_of
 
 PER_PAGE = 50
@@ -197,7 +197,7 @@ def slice_picture(request: HttpRequest, pk: int, index: int, axis: str = AXIAL) 
     both: Any = (None, None)
     labelling = version_of(request, found) if request.GET.get("labels", "1") == "1" else None
     if labelling is not None:
-        both = Planes(label_planes(labelling), axis).plane(index)
+        both = labels_of_plane(Planes(label_planes(labelling), axis), found, index, axis)
     return picture_of(request, found, index, both, axis)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
 from covidlit.errors import ConfigError, did_you_mean
@@ -102,8 +102,9 @@ def check_known(disease: str) -> None:
 
 def _save(row: Centre | StudyGroup, what: str) -> None:
     where = f"{what} {row.name[:80]!r}"
+    taken = ConfigError("there is one already.", where=where, fix="choose another name.")
     if type(row).objects.filter(name=row.name).exists():
-        raise ConfigError("there is one already.", where=where, fix="choose another name.")
+        raise taken
     try:
         row.clean_fields()
     except ValidationError as error:
@@ -111,4 +112,8 @@ def _save(row: Centre | StudyGroup, what: str) -> None:
             "such a name has 1 to 80 letters, digits, - and _, and nothing else.",
             where=where, fix=f"write {slugify(row.name)[:80] or 'north-hospital'}.",
         ) from error  # fmt: skip
-    row.save()
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError as error:  # of two at a time the unique name lets one through
+        raise taken from error

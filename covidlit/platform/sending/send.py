@@ -26,6 +26,8 @@ from covidlit.platform.registry.models import Labelling
 from covidlit.platform.sending.dicom_objects import DicomObject, objects_of
 from covidlit.platform.sending.models import Sending, SentObject, SentState
 
+_AGAIN = "send again what was not sent, by the button of its page: what arrived stays as it is."
+
 Archive = DicomwebArchive | DimseArchive
 
 
@@ -56,14 +58,24 @@ def send(job: Job, say: Say) -> None:
         for part in parts:
             if part.state == SentState.WAITING:
                 _failed(part, str(error))
-        raise
+        arrived = _arrived(sending, say)
+        raise type(error)(
+            f"{error.what} {arrived}.", where=error.where, fix=error.fix or _AGAIN
+        ) from error
     failed = [part for part in parts if part.state == SentState.FAILED]
     if failed:
         raise CovidlitError(
-            f"{len(failed)} of {sending.parts.count()} objects are not kept there.",
+            f"{_arrived(sending, say)}, {len(failed)} have not.",
             where=f"archive {archive.name}",
-            fix="see the reason beside each; what was sent is not sent again.",
+            fix=f"see the reason beside each, and mend it; {_AGAIN}",
         )
+
+
+def _arrived(sending: Sending, say: Say) -> str:
+    """How many objects have arrived, in words, once it is over."""
+    arrived, n = sending.parts.filter(state=SentState.SENT).count(), sending.parts.count()
+    say("", arrived / n)
+    return f"{arrived} of {n} objects have arrived"
 
 
 def archives_for(labelling: Labelling) -> list[Archive]:
@@ -109,8 +121,8 @@ def _send_all(sending: Sending, archive: Archive, parts: Sequence[SentObject], s
         try:
             with _connected(archive, [files[p.sop_instance_uid].path for p in left]) as store:
                 while left:
-                    say(f"{len(parts) - len(left) + 1} of {len(parts)} objects",
-                        1 - len(left) / len(parts))  # fmt: skip
+                    number = len(parts) - len(left) + 1
+                    say(f"object {number} of {len(parts)}", (number - 1) / len(parts))
                     allowed_archive(sending)
                     _send_one(sending, left[0], files[left[0].sop_instance_uid].path, store)
                     left.pop(0)

@@ -21,6 +21,12 @@ def volume_of(scan: Scan, axis: str = AXIAL) -> Planes:
     return Planes(scan_planes(scan), axis)
 
 
+def labels_of_plane(labels: Planes, scan: Scan, index: int, axis: str = AXIAL) -> Any:
+    """Classes and numbers of a plane of a scan; None twice where the labels do not cover it."""
+    covers = index < len(labels) and labels.shape == volume_of(scan, axis).shape
+    return labels.plane(index) if covers else (None, None)
+
+
 def picture_of(
     request: HttpRequest, scan: Scan, index: int, labels: Any, axis: str = AXIAL
 ) -> HttpResponse:

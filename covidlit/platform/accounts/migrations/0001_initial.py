@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                 (
                     "disease",
                     models.CharField(
-                        default="covid-19", help_text="that its patients have", max_length=40
+                        default="covid-19", help_text="that it follows", max_length=40
                     ),
                 ),
             ],
@@ -225,7 +225,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="user",
             constraint=models.UniqueConstraint(
-                django.db.models.functions.text.Lower("username"), name="one_account_of_a_name"
+                django.db.models.functions.text.Lower("username"),
+                name="one_account_of_a_name",
+                violation_error_message="A user with that username already exists.",
             ),
         ),
         migrations.AddConstraint(
