@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from covidlit.errors import ConfigError
 
+Extra = Literal["deploy", "quantize"]
+
 _TELEMETRY = "openvino_telemetry"
 
+_INSTALL: dict[Extra, str] = {
+    "deploy": "pip install 'covidlit[deploy]'",
+    "quantize": "export in an environment of its own, without the platform, whose django-ninja "
+    "NNCF's requirements replace: python -m venv quantize; quantize/bin/pip install "
+    "'covidlit[quantize]'; quantize/bin/covidlit export ... --precision int8. What it writes runs "
+    "wherever OpenVINO is.",
+}
 
-def require_extra(package: str, extra: str = "deploy") -> Any:
+
+def require_extra(package: str, extra: Extra = "deploy") -> Any:
     """Import a package of an extra.
 
     OpenVINO and NNCF tell Google Analytics, unasked, that they are imported and what they do
@@ -28,5 +38,5 @@ def require_extra(package: str, extra: str = "deploy") -> Any:
         raise ConfigError(
             f"{package} cannot be imported ({error}).",
             where="engine" if extra == "deploy" else "precision",
-            fix=f"pip install 'covidlit[{extra}]'",
+            fix=_INSTALL[extra],
         ) from error

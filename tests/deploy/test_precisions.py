@@ -22,7 +22,9 @@ from covidlit.errors import ConfigError, ExportError
 from covidlit.explain.scale import store_scale
 
 CSACNET = {"_target_": "covidlit.models.CSACNet3D", "width": 8, "zero_init": False}
+BINNED = {**CSACNET, "input_bins": 5}
 RESNET = {"_target_": "covidlit.models.ResNet3D", "depth": 10, "width": 8}
+NETS = {"csacnet": CSACNET, "soft bins": BINNED, "resnet": RESNET}
 LOOSE: dict[str, Any] = {"tolerance": 0.19, "auc_tolerance": 0.2, "changed_calls": 0.3}
 """Networks this narrow, trained for so short a time, tell scans apart by little."""
 STEPS = 12
@@ -52,9 +54,13 @@ def names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("net", [CSACNET, RESNET], ids=["csacnet", "resnet"])
-def test_int8_scores_as_its_record_says(
-    net: dict[str, Any], save_run: SaveRun, many_scans: Path, nncf: Any
+@pytest.mark.parametrize("net", NETS.values(), ids=NETS)
+def test_int8_scores_as_its_record_says_without_what_made_it(
+    net: dict[str, Any],
+    save_run: SaveRun,
+    many_scans: Path,
+    nncf: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     checkpoint = save_run(net, steps=STEPS)
     plain = export(checkpoint, many_scans, formats=["openvino"])
@@ -79,6 +85,7 @@ def test_int8_scores_as_its_record_says(
     assert parity.auc_low <= parity.auc_difference <= parity.auc_high  # type: ignore[operator]
     assert json.loads((folder / "model.json").read_text()) == done.model_dump(mode="json")
 
+    monkeypatch.setitem(sys.modules, "nncf", None)  # as where it is not installed
     table = predict(checkpoint, many_scans, engine="openvino", threads=1)
     difference = np.abs(table["score"] - predict(checkpoint, many_scans)["score"]).to_numpy()
     calibrated = np.linspace(0, 39, 10).round().astype(int)
@@ -89,7 +96,7 @@ def test_int8_scores_as_its_record_says(
 
 
 @needs_bf16
-@pytest.mark.parametrize("net", [CSACNET, RESNET], ids=["csacnet", "resnet"])
+@pytest.mark.parametrize("net", NETS.values(), ids=NETS)
 def test_bfloat16_scores_as_its_record_says(
     net: dict[str, Any], save_run: SaveRun, many_scans: Path
 ) -> None:
@@ -100,14 +107,18 @@ def test_bfloat16_scores_as_its_record_says(
     parity = done.parity["openvino"]
     assert 1e-5 < parity.largest <= LOOSE["tolerance"]
     scores = predict(checkpoint, many_scans, engine="openvino")["score"]
-    assert np.abs(scores - predict(checkpoint, many_scans)["score"]).max() <= 1.5 * parity.largest
+    difference = np.abs(scores - predict(checkpoint, many_scans)["score"]).to_numpy()
+    assert difference.max() == pytest.approx(parity.largest, rel=0.01, abs=1e-3)
+    assert np.median(difference) == pytest.approx(parity.median, rel=0.01, abs=1e-3)
     assert load_engine(checkpoint, "openvino", threads=2).name == "openvino in bfloat16, 2 threads"
 
 
 @pytest.mark.parametrize("precision", ["int8", pytest.param("bf16", marks=needs_bf16)])
 def test_a_precision_over_a_tolerance_is_refused_and_what_was_there_stays(
-    precision: str, save_run: SaveRun, many_scans: Path, nncf: Any
+    precision: str, save_run: SaveRun, many_scans: Path, request: pytest.FixtureRequest
 ) -> None:
+    if precision == "int8":
+        request.getfixturevalue("nncf")
     checkpoint = save_run(RESNET)
     export(checkpoint, many_scans, formats=["openvino"])
     folder = default_folder(checkpoint)
@@ -172,11 +183,12 @@ def test_scans_without_classes_leave_the_auc_out(
     assert "give a manifest" in parity.auc_reason
 
 
-def test_without_its_package_int8_says_what_to_install(
+def test_without_its_package_int8_says_what_to_install_and_where(
     checkpoint: Path, scans: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "nncf", None)
-    with pytest.raises(ConfigError, match=r"nncf cannot be imported.*covidlit\[quantize\]"):
+    said = r"nncf cannot be imported.*environment of its own.*covidlit\[quantize\]"
+    with pytest.raises(ConfigError, match=said):
         export(checkpoint, scans, precision="int8")
 
 
