@@ -54,6 +54,7 @@ from covidlit.deploy.parity_scans import parity_volumes
 from covidlit.dicom import Checks
 from covidlit.errors import ExportError
 from covidlit.explain import HeatmapWriter
+from covidlit.explain.heat_export import export_heat
 from covidlit.explain.scale import scale_of, store_scale
 from covidlit.preprocess import prepare_scan
 from covidlit.synthetic.source import synthetic_manifest
@@ -101,7 +102,8 @@ def trained(scans: int) -> tuple[Path, Path, ExportRecord]:
         torch.save(content, whole)
         keep_heat_scale(whole, manifest)
         whole.rename(checkpoint)
-    return checkpoint, manifest, kept_export(checkpoint, manifest, None, n_scans=scans)
+    done = kept_export(checkpoint, manifest, None, n_scans=scans, heat=export_heat)
+    return checkpoint, manifest, done
 
 
 def kept_export(checkpoint: Path, scans: Path, folder: Path | None, **options: Any) -> ExportRecord:
@@ -245,7 +247,6 @@ def whole_commands(
         folder, heatmaps = str(default_folder(checkpoint)), Path(name, "heatmaps")
         sides = {
             "OpenVINO": [folder, str(series), "--engine", "openvino"],
-            # A heatmap needs gradients, hence the checkpoint; the scores are its export's.
             WITH_HEATMAP: [
                 str(checkpoint), str(series), "--engine", "openvino", "--device", "cpu",
                 "--heatmaps", str(heatmaps),

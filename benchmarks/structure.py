@@ -60,7 +60,7 @@ HEAVY = frozenset(
         *("torch", "torchvision", "pytorch_lightning", "monai", "torchio", "captum", "reportlab"),
         *("openvino", "onnx", "onnxscript", "onnxruntime", "sklearn", "skops", "torchmetrics"),
         "lightgbm",
-        *("pandera", "matplotlib", "reportlab", "optuna", "hydra"),
+        *("pandera", "matplotlib", "reportlab", "optuna", "hydra", "pandas", "openpyxl"),
     ]
 )
 """Libraries kept away from commands that do without them: torch takes two seconds to import, skops

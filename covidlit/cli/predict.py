@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from covidlit.cli.predict_client import ask_server
+from covidlit.cli.predict_scans import ScanModel, ScanRequest, score_scans
 from covidlit.cli.predict_table import predict_table
 from covidlit.errors import ConfigError
-from covidlit.version import __version__
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from covidlit.deploy import Timings
-    from covidlit.deploy.run_facts import RunFacts
-
-
-_OWN = ("scan_id", "path", "score", "predicted_class", "status", "trained_on_synthetic")
-"""Columns that every table of this command has, and no manifest."""
 
 
 def predict(
@@ -32,12 +22,13 @@ def predict(
         ),
     ],
     path: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             help="Folder with DICOM files, an image (.nii.gz, ...), or a manifest; for a model of "
-            "tables a table (.csv, .xlsx, .parquet) of patients or of scans."
+            "tables a table (.csv, .xlsx, .parquet) of patients or of scans.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     out: Annotated[
         Path, typer.Option("--out", help="Where to write the scores (.csv or .parquet).")
     ] = Path("scores.csv"),
@@ -74,8 +65,8 @@ def predict(
     heatmaps: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for a heatmap of each scan, as NIfTI and PNG, and heatmaps.csv; "
-            "CHECKPOINT must be one. `covidlit explain` checks them."
+            help="Folder for a heatmap of each scan, as NIfTI and PNG, and heatmaps.csv. "
+            "`covidlit explain` checks them."
         ),
     ] = None,
     mapping: Annotated[
@@ -107,6 +98,20 @@ def predict(
     show_timings: Annotated[
         bool, typer.Option("--timings", help="Print how long each step took.")
     ] = False,
+    serve: Annotated[
+        Path | None,
+        typer.Option(
+            help="Score nothing; keep the network loaded and answer on this socket, a file that is "
+            "made, until stopped. Whoever may open it, the owner alone, has the server's rights."
+        ),
+    ] = None,
+    server: Annotated[
+        Path | None,
+        typer.Option(
+            help="Have the server on this socket score the scans (started with --serve), with the "
+            "same outputs in a fraction of the time; engine, device and threads are the server's."
+        ),
+    ] = None,
 ) -> None:
     """Score CT scans or rows of a table with a trained model; for research, not for clinical use.
 
@@ -124,6 +129,44 @@ def predict(
     A model of times to an event (label_rule=endpoint) gives a risk score, a risk group and the risk
     until each of its run's horizons.
     """
+    if serve is not None:
+        _require_unset(
+            "--serve",
+            path=path,
+            server=server,
+            mapping=mapping,
+            explain=explain,
+            all_folds=all_folds,
+            heatmaps=heatmaps,
+        )
+        _serve(checkpoint, serve, engine, device, threads)
+        return
+    if path is None:
+        raise ConfigError(
+            "it is missing.", where="PATH", fix="say what is to be scored: covidlit predict "
+            f"{checkpoint} SCANS",
+        )  # fmt: skip
+    asked = ScanRequest(
+        path=path,
+        out=out,
+        heatmaps=heatmaps,
+        override=tuple(override or ()),
+        image_orientation=image_orientation,
+        batch_size=batch_size,
+        jobs=jobs,
+        backend=backend,
+        strict=strict,
+        timings=show_timings,
+    )
+    if server is not None:
+        _require_unset(
+            "--server", mapping=mapping, explain=explain, all_folds=all_folds, threads=threads,
+            engine=None if engine == "auto" else engine,
+            device=None if device == "auto" else device,
+        )  # fmt: skip
+        if code := ask_server(server, checkpoint, asked):
+            raise typer.Exit(code)
+        return
     from covidlit.checkpoints.of_run import model_of_run
     from covidlit.deploy.tables.model import is_table_model
 
@@ -143,71 +186,42 @@ def predict(
             where="--mapping" if mapping is not None else "--explain",
             fix="leave it out; --heatmaps explains scores of scans.",
         )
-    from covidlit.deploy import Timings, load_engine
-    from covidlit.tables import check_own_table, write_table
+    from rich.console import Console
 
-    check_own_table(out, _OWN, "covidlit predict", [path, checkpoint])
-    timings = Timings()
-    with timings.measure("start"):
-        from covidlit.deploy.exported import network_hash
-        from covidlit.deploy.predict import predict_with, require_all
-        from covidlit.deploy.run_facts import facts_of_run
-        from covidlit.deploy.score_journal import ScoreJournal
-    with ExitStack() as stack:
-        with timings.measure("load"):
-            loaded = load_engine(checkpoint, engine, device=device, threads=threads)
-            run = facts_of_run(checkpoint, loaded.record)
-            on_scored = None
-            if heatmaps is not None:
-                from covidlit.deploy.torch_engine import find_device
-                from covidlit.explain.predicted import heatmaps_of_scored
+    model = ScanModel(checkpoint, engine, device, threads, ahead=True)
+    if code := score_scans(model, asked, Console(), progress=True):
+        raise typer.Exit(code)
 
-                on_scored = stack.enter_context(
-                    heatmaps_of_scored(
-                        checkpoint, heatmaps, device=find_device(device), threads=threads
-                    )
-                )
-        settings = {
-            "version": __version__,
-            "network": network_hash(checkpoint),
-            "engine": loaded.name,
-            "record": loaded.record.model_dump(mode="json"),
-            "override": sorted(override or ()),
-            "image_orientation": image_orientation,
-            "path": str(path.absolute()),
-        }
-        journal = ScoreJournal(out, settings, lambda table: write_table(table, out))
-        stack.callback(journal.close)
-        table = predict_with(
-            loaded,
-            path,
-            batch_size=batch_size,
-            n_jobs=jobs,
-            backend=backend,
-            override=override or (),
-            image_orientation=image_orientation,
-            progress=True,
-            timings=timings,
-            on_scored=on_scored,
-            run=run,
-            journal=journal,
-        )
-    if journal.n_known:
-        typer.echo(f"{journal.n_known} of the scans were scored before the last call was stopped.")
-    _print(table, out, loaded.name)
-    _print_run(table, run)
-    if heatmaps is not None:
-        missing = int(table["notes"].str.contains("no heatmap: ").fillna(False).sum())
-        failed = f"; {missing} could not be made, see notes" if missing else ""
-        typer.echo(f"Heatmaps: {heatmaps}{failed}")
-        if getattr(loaded, "precision", "") in ("bf16", "int8"):
-            typer.echo(f"They are of the checkpoint itself; the scores are of {loaded.name}.")
-    if show_timings:
-        _print_timings(timings)
-    if strict:
-        require_all(table, path)
-    if not table["status"].eq("ok").any():
-        raise typer.Exit(1)
+
+def _serve(checkpoint: Path, socket: Path, engine: str, device: str, threads: int | None) -> None:
+    from covidlit.cli.predict_server import PredictServer
+    from covidlit.deploy.tables.model import is_table_model
+
+    if is_table_model(checkpoint):
+        raise ConfigError(
+            "the model takes tables, which are scored at once.", where="--serve",
+            fix="leave it out.",
+        )  # fmt: skip
+    running = PredictServer(ScanModel(checkpoint, engine, device, threads), socket)
+    try:
+        name = running.load()
+        said = f"Serving {checkpoint} by {name} on {socket}; Ctrl-C or SIGTERM ends it."
+        running.serve(ready=lambda: typer.echo(said))
+    finally:
+        running.close()
+
+
+def _require_unset(option: str, **others: object) -> None:
+    """Refuse options that do not go with one."""
+    for name, value in others.items():
+        if value:
+            shown = name.upper() if name == "path" else f"--{name.replace('_', '-')}"
+            raise ConfigError(
+                f"it does not go with {option}.",
+                where=shown,
+                fix="leave it out"
+                + (", and give it when the server is started." if option == "--server" else "."),
+            )
 
 
 def _require_of_tables(**options: object) -> None:
@@ -219,100 +233,3 @@ def _require_of_tables(**options: object) -> None:
                 where=f"--{name.replace('_', '-')}",
                 fix="leave it out.",
             )
-
-
-def _print_timings(timings: Timings) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table("Step", title="Timings", caption_justify="left")
-    for name in ("Seconds", "Share", "Per scan"):
-        shown.add_column(name, justify="right")
-    for step in timings.rows():
-        shown.add_row(step.name, f"{step.seconds:.2f}", f"{step.share:.0%}", f"{step.per_scan:.2f}")
-    shown.caption = f"{timings.total:.2f} s in all"
-    if timings.overlapped:
-        shown.caption += (
-            f": {timings.overlapped:.2f} s less than the steps together, for scans were prepared "
-            "while others were scored"
-        )
-    Console().print(shown)
-
-
-def _print(table: pd.DataFrame, out: Path, engine: str) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from covidlit.deploy.override_notes import count_overridden
-    from covidlit.deploy.score_text import score_texts
-
-    # Score and class must stay whole on a narrow terminal; the other two share what is left.
-    shown = Table(title="Scores")
-    shown.add_column("Scan", overflow="fold")
-    shown.add_column("Score", no_wrap=True)
-    shown.add_column("Class", no_wrap=True)
-    shown.add_column("Reason or note", overflow="fold")
-    points = table["operating_point"].dropna()
-    point = None if points.empty else float(points.iloc[0])
-    texts = table.assign(score=score_texts(table["score"].tolist(), point))
-    texts["remark"] = texts["reason"].fillna(texts["notes"])
-    texts = texts.astype(object).where(texts.notna(), "")
-    for row in texts.itertuples(index=False):
-        # An image that no manifest names has no id: its path alone tells it apart.
-        path = f"[dim]{escape(row.path)}[/]" if row.scan_id else escape(row.path)
-        scan = "\n".join(filter(None, (escape(row.scan_id), path)))
-        shown.add_row(scan, row.score, escape(row.predicted_class), escape(row.remark))
-    console = Console()
-    console.print(shown)
-    console.print(_rule_of_classes(table), highlight=False)
-    for overridden, n in count_overridden(table["notes"].dropna()).items():
-        console.print(
-            f"[yellow]{n} of {len(table)} scans would have been refused: {overridden}.[/]",
-            highlight=False,
-        )
-    if table["trained_on_synthetic"].any():
-        console.print(
-            "This network was trained on synthetic images: its scores mean nothing for patients."
-        )
-    if synthetic := int(table["synthetic"].fillna(False).sum()):
-        console.print(f"{synthetic} of {len(table)} scans are synthetic, as their manifest says.")
-    refused = int((table["status"] == "refused").sum())
-    console.print(
-        f"{len(table) - refused} scans scored, {refused} refused, by {engine}. "
-        f"Table: {escape(str(out))}"
-    )
-
-
-def _print_run(table: pd.DataFrame, run: RunFacts | None) -> None:
-    """What the network's run says: who of these it has seen, its test, its warnings."""
-    from rich.console import Console
-
-    from covidlit.deploy.run_facts import SEEN
-
-    console = Console(soft_wrap=True)
-    for text in SEEN.values():
-        if n := int(table["notes"].str.contains(text, regex=False).fillna(False).sum()):
-            said = text.partition(": ")
-            console.print(
-                f"[yellow]{n} of {len(table)} scans {'was' if n == 1 else 'were'} {said[0]}.[/]",
-                highlight=False,
-            )
-    if run is not None and run.sentence:
-        console.print(run.sentence, markup=False, highlight=False)
-
-
-def _rule_of_classes(table: pd.DataFrame) -> str:
-    """How scores became classes, in a sentence."""
-    from covidlit.deploy.score_text import point_text
-
-    if any(name.startswith("score_") for name in table):
-        return "Class: the most probable one."
-    points = table["operating_point"].dropna()
-    if points.empty:
-        return "The checkpoint has no operating point: scores are not called positive or negative."
-    point = point_text(points.iloc[0], table["score"])
-    return (
-        f"Class: positive from a score of {point} on, the operating point of the run that trained "
-        "the network."
-    )

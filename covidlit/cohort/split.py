@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
 
 from covidlit.errors import SplitError
 from covidlit.files import fingerprint, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -144,6 +146,8 @@ def patient_keys(table: pd.DataFrame) -> pd.Series:
 
 
 def _hash_rows(table: pd.DataFrame) -> str:
+    import pandas as pd
+
     targets = table["target"] if "target" in table else pd.Series(pd.NA, index=table.index)
     rows = [
         [str(scan), str(patient), None if pd.isna(target) else _plain(target)]

@@ -6,7 +6,7 @@ is compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ import numpy as np
 
 from covidlit.checkpoints.file import load_checkpoint, read_record
 from covidlit.checkpoints.of_run import model_of_run
+from covidlit.checkpoints.record import RunRecord
 from covidlit.checkpoints.weights import scoring_hash
 from covidlit.deploy.engine import Engine
 from covidlit.deploy.exported import (
     FILES,
     SIDECAR,
     ExportRecord,
+    HeatExport,
     SliceExportRecord,
     Tolerances,
     default_folder,
@@ -58,6 +60,9 @@ from covidlit.tasks.classifier import ClassifierMixin
 from covidlit.tasks.load import load_segmenter
 from covidlit.version import __version__
 
+WriteHeat = Callable[[Any, RunRecord, Volumes, Path], HeatExport | None]
+"""Writes the graph of heatmaps of a task into a folder, compared on volumes (n, z, y, x)."""
+
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
 _PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",)}
 
@@ -76,6 +81,7 @@ def export(
     n_calibration: int = 32,
     override: Iterable[str] = (),
     progress: bool = False,
+    heat: WriteHeat | None = None,
 ) -> ExportRecord | SliceExportRecord:
     """Write `model.onnx`, `model.xml` with `model.bin`, and `model.json`, all of them or none.
 
@@ -102,6 +108,8 @@ def export(
             found at most.
         override: names of DICOM checks to switch off.
         progress: show bars.
+        heat: writes the graph of heatmaps as well, for OpenVINO in float32, whose scores are those
+            of the graph: `covidlit.explain.heat_export.export_heat`.
 
     Returns:
         What `model.json` says.
@@ -144,6 +152,9 @@ def export(
     with folder_beside(folder) as name:
         temporary = Path(name, "export")
         temporary.mkdir()
+        if heat is not None and "openvino" in formats and precision == "f32":
+            # Before the network is changed for the other graphs.
+            known["heat"] = heat(torch_engine.task, torch_engine.record, found.volumes, temporary)
         result = _export_volumes(
             torch_engine, checkpoint, found, formats, temporary, allowed, scans, known, progress
         )

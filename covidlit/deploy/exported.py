@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,12 +24,16 @@ SIDECAR = "model.json"
 FILES = {"onnx": ("model.onnx",), "openvino": ("model.xml", "model.bin")}
 """The formats, with the files of each; the first is the one that a runtime opens."""
 
+HEAT_FILES = ("heat.xml", "heat.bin")
+"""Of a score with its heatmap in one graph, beside the files of OpenVINO."""
+
 SLICE_FILES = ("dense.xml", "dense.bin", "box.xml", "box.bin", "mask.xml", "mask.bin")
 """Of a network that segments slices, which is exported for OpenVINO alone."""
 
 Format = Literal["onnx", "openvino"]
 FileName = Literal["model.onnx", "model.xml", "model.bin"]
 SliceFileName = Literal["dense.xml", "dense.bin", "box.xml", "box.bin", "mask.xml", "mask.bin"]
+HeatFileName = Literal["heat.xml", "heat.bin"]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
@@ -112,10 +118,35 @@ class _Export(BaseModel):
     versions: dict[str, str] = {}
 
 
+class HeatExport(BaseModel):
+    """A graph of the default heatmap; see `covidlit.explain.heat_graph`.
+
+    Args:
+        files: hash of each file.
+        layer, method: that the heat is made with.
+        step, first: where the voxels of the layer lie, see `covidlit.models.voxel_grid`.
+        output: index of the score that is explained, where there is one per class.
+        difference: from PyTorch's heat, see `covidlit.explain.heat_export.heat_difference`.
+        n_scans: how many real scans were compared.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    files: dict[HeatFileName, Sha256]
+    layer: str
+    method: Literal["guided"]
+    step: tuple[float, float, float]
+    first: tuple[float, float, float]
+    output: Annotated[int, Field(ge=0)]
+    difference: Number
+    n_scans: Annotated[int, Field(ge=1)]
+
+
 class ExportRecord(_Export):
     """What `model.json` holds of a network that scores scans; see `_Export`.
 
     Args:
+        heat: the graph of its heatmaps; None where there is none.
         files: hash of each exported file.
         differences: by format, the largest difference of a score from PyTorch's in float32.
         spread: how far apart the scans' scores lie; a comparison of equal scores would show
@@ -142,6 +173,7 @@ class ExportRecord(_Export):
     n_calibration: Count = 0
     method: str = ""
     processor: str = ""
+    heat: HeatExport | None = None
 
 
 class SliceExportRecord(_Export):
@@ -214,6 +246,13 @@ def read_export(
             state of the checkpoint.
         CheckpointError: the checkpoint is damaged or untrusted.
     """
+    export = read_export_record(folder, kind)
+    check_export(folder, export, FILES[kind], checkpoint)
+    return export
+
+
+def read_export_record(folder: str | Path, kind: str) -> ExportRecord:
+    """As `read_export`, of `model.json` alone: a few milliseconds; see `check_export`."""
     folder = Path(folder)
     export = _read(folder)
     if not isinstance(export, ExportRecord):
@@ -225,9 +264,28 @@ def read_export(
     if kind not in export.differences:
         there = ", ".join(export.differences)
         raise _refused(f"it was exported as {there}, not as {kind}", folder, f" --format {kind}")
-    _check_files(folder, dict(export.files), FILES[kind])
-    _check_state(folder, export, checkpoint)
     return export
+
+
+def check_export(
+    folder: str | Path,
+    export: ExportRecord,
+    files: Iterable[str],
+    checkpoint: str | Path | None = None,
+) -> None:
+    """Check the hashes of some files of an export, and that its checkpoint is as it was.
+
+    Args:
+        folder, checkpoint: see `read_export`.
+        export: what `read_export_record` returned.
+        files: names in the folder.
+
+    Raises: as `read_export`.
+    """
+    folder = Path(folder)
+    heat = {} if export.heat is None else export.heat.files
+    _check_files(folder, {**export.files, **heat}, files)
+    _check_state(folder, export, checkpoint)
 
 
 def read_slice_export(
@@ -284,9 +342,21 @@ def _check_state(folder: Path, export: _Export, checkpoint: str | Path | None) -
 
 
 def file_hash(path: str | Path) -> str:
-    """SHA-256 (hex) of a file."""
-    with Path(path).open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    """SHA-256 (hex) of a file; it is read again in one process only where it has changed."""
+    path = Path(path)
+    found = path.stat()
+    return _hash_of(
+        path.absolute(), (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    )
+
+
+@lru_cache(maxsize=64)
+def _hash_of(path: Path, signature: tuple[int, ...]) -> str:
+    if not signature[1]:
+        return hashlib.sha256().hexdigest()  # nothing can be mapped of an empty file
+    # At once, not piece by piece: between the pieces a thread would wait for Python's lock.
+    with path.open("rb") as handle, mmap(handle.fileno(), 0, access=ACCESS_READ) as content:
+        return hashlib.sha256(content).hexdigest()
 
 
 def _same_scores(checkpoint: str | Path, export: _Export) -> bool:

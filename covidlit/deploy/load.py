@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from covidlit.arguments import require_whole_number
-from covidlit.checkpoints.given import Given
 from covidlit.checkpoints.of_run import model_of_run
 from covidlit.deploy.engine import Engine
-from covidlit.deploy.exported import default_folder, is_export, read_export
+from covidlit.deploy.exported import (
+    FILES,
+    check_export,
+    default_folder,
+    is_export,
+    read_export_record,
+)
 from covidlit.deploy.exported_engine import ExportedEngine
 from covidlit.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from covidlit.checkpoints.given import Given
 
 ENGINES = ("auto", "torch", "onnxruntime", "openvino")
 FORMATS = {"onnxruntime": "onnx", "openvino": "openvino"}
@@ -24,6 +33,7 @@ def load_engine(
     device: str = "auto",
     threads: int | None = None,
     given: Given | None = None,
+    ahead: bool = False,
 ) -> Engine:
     """Load a trained network into the engine that is to run it.
 
@@ -38,6 +48,8 @@ def load_engine(
             run on the CPU.
         threads: how many on the CPU; None: torch's own number, or one per core.
         given: what a checkpoint's record lacks; torch alone takes it.
+        ahead: return as soon as the record is read, while a thread checks and opens an exported
+            network; what is wrong with its files is then raised by the first scores.
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged, untrusted or of another model.
@@ -84,8 +96,7 @@ def load_engine(
         )
 
     if exported:
-        export = read_export(path, FORMATS[engine])
-        return ExportedEngine(Path(path), export, engine, threads)
+        return _exported(Path(path), None, engine, threads, ahead)
     folder = default_folder(path)
     if not Path(path).is_file():
         from covidlit.checkpoints.file import load_checkpoint
@@ -98,8 +109,23 @@ def load_engine(
             fix=f"covidlit export {path} --scans FOLDER_OR_MANIFEST (a few real scans to compare "
             "the scores on), then run the same command again.",
         )
-    export = read_export(folder, FORMATS[engine], path)
-    return ExportedEngine(folder, export, engine, threads)
+    return _exported(folder, path, engine, threads, ahead)
+
+
+def _exported(
+    folder: Path, checkpoint: str | Path | None, engine: str, threads: int | None, ahead: bool
+) -> Engine:
+    kind = FORMATS[engine]
+    export = read_export_record(folder, kind)
+    return ExportedEngine(
+        folder,
+        export,
+        engine,
+        threads,
+        check=lambda: check_export(folder, export, FILES[kind], checkpoint),
+        keep=True,
+        ahead=ahead,
+    )
 
 
 def _classical(path: str | Path, engine: str, device: str) -> Engine:

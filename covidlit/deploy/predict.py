@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.class_names import class_of_interest
 from covidlit.cohort.scan_sources import ScanSource, find_scans
 from covidlit.deploy import Engine, Timings, load_engine
+from covidlit.deploy.meanwhile import started
 from covidlit.deploy.override_notes import format_notes
 from covidlit.deploy.preparation import PreparedSource, prepare_ahead
 from covidlit.deploy.run_facts import RunFacts, facts_of_run
@@ -24,6 +25,9 @@ from covidlit.errors import ConfigError, CovidlitError, fault_reason
 from covidlit.preprocess.geometry import Geometry, Prepared
 from covidlit.progress import progress_bar
 from covidlit.scans.scan import Scan
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = (
     "scan_id", "path", "series_uid", "score", "predicted_class", "operating_point", "status",
@@ -169,6 +173,8 @@ def predict_with(
         # The workers of a cluster may have another working directory.
         sources = find_scans(Path(path).absolute() if backend == "dask" else path, checks)
         sources = sources if run is None else run.noted(sources)
+    # Meanwhile, for the table: nobody waits for it while scans are read and scored.
+    started(lambda: import_module("pandas"), ahead=True)
     rows: dict[int, dict[str, Any]] = {}
     if journal is not None:
         # A heatmap is made of the scan itself, so that such a scan is done again.
@@ -234,6 +240,8 @@ def _failure(on_scored: OnScored, *scored: Any) -> str | None:
 
 
 def _table(rows: list[dict[str, Any]], record: RunRecord) -> pd.DataFrame:
+    import pandas as pd
+
     classes = [f"score_{name}" for name in record.classes] if len(record.classes) > 2 else []
     table = pd.DataFrame(rows, columns=[*COLUMNS[:4], *classes, *COLUMNS[4:]])
     for name in ("scan_id", "path", "series_uid", "predicted_class", "status", "reason", "notes"):

@@ -96,9 +96,18 @@ def use_fewer_products(net: nn.Module) -> None:
     net.eval()
     for parent in list(net.modules()):
         for name, layer in list(parent.named_children()):
-            if _fits(layer):
+            if takes_fewer_products(layer):
                 assert isinstance(layer, nn.Conv3d)
                 setattr(parent, name, WinogradConv3d(_with_norm(parent, name, layer)))
+
+
+def fold_norms(net: nn.Module) -> None:
+    """Take the batch norms behind convolutions into their weights, for inference, in place."""
+    net.eval()
+    for parent in list(net.modules()):
+        for name, layer in list(parent.named_children()):
+            if type(layer) is nn.Conv3d and not _hooked(layer):
+                setattr(parent, name, _with_norm(parent, name, layer))
 
 
 def _with_norm(parent: nn.Module, name: str, layer: nn.Conv3d) -> nn.Conv3d:
@@ -114,7 +123,15 @@ def _with_norm(parent: nn.Module, name: str, layer: nn.Conv3d) -> nn.Conv3d:
     return fuse_conv_bn_eval(layer, norm)
 
 
-def _fits(layer: nn.Module) -> bool:
+def is_plain(layer: nn.Conv3d) -> bool:
+    """Whether a convolution is only that: zeros around the image, and nothing hooked to it."""
+    return (
+        layer.padding_mode == "zeros" and not isinstance(layer.padding, str) and not _hooked(layer)
+    )
+
+
+def takes_fewer_products(layer: nn.Module) -> bool:
+    """Whether `WinogradConv3d` can take a layer's place, to good use."""
     return (
         type(layer) is nn.Conv3d
         and layer.in_channels >= LEAST_CHANNELS

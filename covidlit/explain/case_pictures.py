@@ -63,6 +63,7 @@ class CasePictures:
         heatmap = explain_image(self.task, image, self.layer, self.method, prepared.affine)
         z, y, x = scan.hu.shape
         heat = heatmap.on((z, y, x), scan.affine)
-        slices = hottest_slices(heat, scan.spacing[0], 1)
+        largest, mean = heat.max(axis=(1, 2)), heat.mean(axis=(1, 2))
+        slices = hottest_slices(largest, mean, scan.spacing[0], 1)
         title = f"{scan_id[:16]}   score {score:.3f}"
         return overlay_png(scan, heat, self.scale, slices=slices, title=title), heatmap.maximum

@@ -17,10 +17,12 @@ from covidlit.deploy.torch_engine import find_device
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.explain.evaluation import evaluate_heatmaps
-from covidlit.explain.explain import METHODS, default_layer
+from covidlit.explain.explain import default_layer
+from covidlit.explain.explain_error import ExplainError
 from covidlit.explain.gallery import Picture, choose_cases, colour_sentence
-from covidlit.explain.layers import ExplainError, layer_of
+from covidlit.explain.layers import layer_of
 from covidlit.explain.many import KNOWN_BY, TABLE, explain_scans
+from covidlit.explain.methods import METHODS
 from covidlit.explain.page import render_page
 from covidlit.explain.run_sources import (
     RunScans,

@@ -11,21 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from covidlit.cohort.class_names import class_of_interest
-from covidlit.errors import did_you_mean
 from covidlit.explain.activation import activation_map
 from covidlit.explain.gradcam import grad_cam, layer_cam
-from covidlit.explain.guided import LUNG_HU, guided_layer_cam
+from covidlit.explain.guided import guided_layer_cam
+from covidlit.explain.guided_map import LUNG_HU
 from covidlit.explain.heatmap import Heatmap
-from covidlit.explain.layers import ExplainError, layer_of, layers_of
-from covidlit.models.explainable import Axes, ExplainableLayer, VoxelGrid
+from covidlit.explain.layers import layer_of, layers_of
+from covidlit.explain.methods import METHODS, check_method
+from covidlit.models.explainable import ExplainableLayer
+from covidlit.models.voxel_grid import Axes, VoxelGrid
 
 if TYPE_CHECKING:
     from covidlit.tasks import VolumeClassification
     from covidlit.tasks.classifier import Classifier
-
-METHODS = ("guided", "layercam", "gradcam", "activation")
-"""How heat is computed; the first is the default, since its map is as fine as the image. Which of
-them lies on lesions best depends on the network: `covidlit explain --method M --truth MASKS`."""
 
 
 def explain_image(
@@ -83,21 +81,6 @@ def default_layer(net: nn.Module) -> str:
     """
     layers = layers_of(net)
     return next(iter(layers)) if layers else str(layer_of(net, ""))
-
-
-def check_method(method: str) -> str:
-    """The method, if it is one of `METHODS`.
-
-    Raises:
-        ExplainError: it is not.
-    """
-    if method not in METHODS:
-        raise ExplainError(
-            f"there is no method {method!r}.",
-            where="method",
-            fix=did_you_mean(method, METHODS) or f"use one of {', '.join(METHODS)}.",
-        )
-    return method
 
 
 def map_of(

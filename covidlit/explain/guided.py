@@ -5,19 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 from covidlit.explain.activation import as_map
-from covidlit.explain.heatmap import Heatmap
+from covidlit.explain.guided_map import guided_map
 from covidlit.explain.layers import frozen
-from covidlit.models.explainable import Axes, ExplainableLayer
-
-LUNG_HU = -850.0
-"""Healthy aerated lung: what the image is compared with."""
-
-SMOOTH_MM = 6.0
-"""Standard deviation of the Gaussian over the gradient, which strided layers leave spiky."""
+from covidlit.models.explainable import ExplainableLayer
+from covidlit.models.voxel_grid import Axes
 
 
 def guided_layer_cam(
@@ -45,6 +39,18 @@ def guided_layer_cam(
     Returns:
         (z, y, x) of the image, at least 0.
     """
+    with frozen(net), torch.enable_grad():
+        region, effect = region_and_effect(net, image, layer, output, lung)
+    return guided_map(as_map(region), as_map(effect), layer.grid, spacing)
+
+
+def region_and_effect(
+    net: nn.Module, image: Tensor, layer: ExplainableLayer, output: int, lung: float
+) -> tuple[Tensor, Tensor]:
+    """LayerCAM of a layer, (z', y', x'), and what each voxel of the image adds, (z, y, x).
+
+    The gradient is asked for, so that it has to be on; arguments as in `guided_layer_cam`.
+    """
     found: list[Tensor] = []
 
     def keep(module: nn.Module, args: object, features: Tensor) -> Tensor:
@@ -53,16 +59,10 @@ def guided_layer_cam(
 
     hook = layer.module.register_forward_hook(keep)
     try:
-        with frozen(net), torch.enable_grad():
-            inputs = image.detach().requires_grad_()
-            logit = net(inputs)[0, output]
-            of_features, of_image = torch.autograd.grad(logit, [found[0], inputs])
+        inputs = image.detach().requires_grad_()
+        logit = net(inputs)[0, output]
+        of_features, of_image = torch.autograd.grad(logit, [found[0], inputs])
     finally:
         hook.remove()
-    region = as_map((of_features * found[0])[0].clamp(min=0).sum(dim=0))
-    z, y, x = image.shape[2:]
-    region = Heatmap(region, layer.grid, (z, y, x), np.eye(4)[[2, 1, 0, 3]], "", "").on_input()
-    effect = as_map((of_image * (inputs - lung))[0].sum(dim=0))
-    sigma = [SMOOTH_MM / mm for mm in spacing]
-    effect = np.maximum(gaussian_filter(effect, sigma, mode="constant"), 0)
-    return np.sqrt(region * effect)
+    region = (of_features * found[0])[0].clamp(min=0).sum(dim=0)
+    return region.detach(), (of_image * (inputs - lung))[0].sum(dim=0).detach()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.errors import CovidlitError
-from covidlit.models.explainable import VoxelGrid
+from covidlit.models.voxel_grid import VoxelGrid
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,17 @@ class Heatmap:
         Raises:
             CovidlitError: the grid's axes are not those of the input.
         """
+        plane_of = self.planes_on(shape, affine)
+        return np.stack([plane_of(k) for k in range(shape[0])])
+
+    def planes_on(
+        self, shape: tuple[int, int, int], affine: NDArray[np.float64]
+    ) -> Callable[[int], NDArray[np.float32]]:
+        """As `on`, plane by plane along z, without the memory of a whole scan.
+
+        Returns:
+            What gives the plane, (y, x), of an index along z.
+        """
         weights = []
         to_input = np.linalg.inv(self.affine) @ affine
         steps, offset = to_input[:3, :3], to_input[:3, 3]
@@ -95,8 +107,15 @@ class Heatmap:
             weights.append(rows)
         heat = np.einsum("zyx,lx->zyl", self.values, weights[2], optimize=True)
         heat = np.einsum("zyl,ry->zrl", heat, weights[1], optimize=True)
-        flat = weights[0] @ heat.reshape(len(heat), -1)
-        return flat.reshape(shape)
+        along_z = weights[0]
+
+        def plane_of(index: int) -> NDArray[np.float32]:
+            plane = np.zeros(shape[1:], np.float32)
+            for k in np.flatnonzero(along_z[index]):  # two at most
+                plane += along_z[index, k] * heat[k]
+            return plane
+
+        return plane_of
 
     def on_input(self) -> NDArray[np.float32]:
         """The heat on the grid of the network's input."""

@@ -7,12 +7,10 @@ from contextlib import contextmanager
 
 from torch import nn
 
-from covidlit.errors import CovidlitError, did_you_mean
+from covidlit.errors import did_you_mean
+from covidlit.explain.explain_error import ExplainError
 from covidlit.models.explainable import Explainable, ExplainableLayer
-
-
-class ExplainError(CovidlitError):
-    """A network, layer or method that heatmaps cannot be made with."""
+from covidlit.models.fair_maxima import fair_maxima
 
 
 def layers_of(net: nn.Module) -> Mapping[str, ExplainableLayer]:
@@ -46,7 +44,8 @@ def layer_of(net: nn.Module, name: str) -> ExplainableLayer:
 def frozen(module: nn.Module) -> Iterator[None]:
     """Evaluation mode, and no gradients for parameters: what lies before a layer costs no memory.
 
-    Every part gets its own mode and every parameter its own flag back.
+    Equal maxima share their gradient (`fair_maxima`). Every part gets its own mode and every
+    parameter its own flag back.
     """
     modes = [(part, part.training) for part in module.modules()]
     wanted = [parameter for parameter in module.parameters() if parameter.requires_grad]
@@ -54,7 +53,8 @@ def frozen(module: nn.Module) -> Iterator[None]:
     for parameter in wanted:
         parameter.requires_grad_(False)
     try:
-        yield
+        with fair_maxima(module):
+            yield
     finally:
         for parameter in wanted:
             parameter.requires_grad_(True)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from covidlit.cohort.scan_sources import ScanSource, refusal_reason
 from covidlit.errors import CovidlitError
-from covidlit.explain.write import COLUMNS, HeatmapWriter, heatmap_files
+from covidlit.explain.heat_files import COLUMNS, heatmap_files
 from covidlit.files import fingerprint
 from covidlit.preprocess.conversion import scan_name
 from covidlit.preprocess.index import Signatures
@@ -19,6 +19,7 @@ from covidlit.tables import write_table
 
 if TYPE_CHECKING:
     from covidlit.explain.truth import Truth
+    from covidlit.explain.write import HeatmapWriter
     from covidlit.lesions import LesionLabels
 
 TABLE = "heatmaps.csv"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,22 +34,23 @@ _COLOURS = "plasma"
 _OPACITY = 0.8
 
 
-def hottest_slices(heat: NDArray[np.float32], spacing_z: float, n: int) -> list[int]:
+def hottest_slices(
+    largest: NDArray[np.floating], mean: NDArray[np.floating], spacing_z: float, n: int
+) -> list[int]:
     """The axial slices with the most heat, each at least `APART_MM` from the ones before.
 
     Args:
-        heat: (z, y, x).
+        largest, mean: heat of each slice.
         spacing_z: mm between slices.
         n: how many; fewer where the volume is too short.
 
     Returns:
         Indices, the hottest first; the middle one alone where there is no heat.
     """
-    largest = heat.max(axis=(1, 2)).astype(np.float64)
     if not largest.max() > 0:
         return [len(largest) // 2]
     # The largest heat decides, its sum breaks ties of maps that are constant between slices.
-    rank = largest + 1e-6 * largest.max() * heat.mean(axis=(1, 2)) / heat.mean(axis=(1, 2)).max()
+    rank = largest.astype(np.float64) + 1e-6 * largest.max() * mean / mean.max()
     place = np.arange(len(rank)) * spacing_z
     chosen: list[int] = []
     while len(chosen) < n and np.isfinite(rank).any() and rank.max() > 0:
@@ -65,7 +66,7 @@ def slice_inches(n_slices: int) -> float:
 
 def overlay_png(
     scan: Scan,
-    heat: NDArray[np.float32],
+    heat: NDArray[np.float32] | Mapping[int, NDArray[np.float32]],
     scale: float,
     *,
     slices: Sequence[int],
@@ -79,7 +80,7 @@ def overlay_png(
 
     Args:
         scan: the source.
-        heat: (z, y, x) on the scan's grid.
+        heat: (z, y, x) on the scan's grid, or by index those slices of it that are drawn.
         scale: heat of the colour bar's upper end; what is hotter looks the same.
         slices: indices along z, one column each.
         title: one line, shortened where it is longer than a line holds; name no patient.
@@ -94,7 +95,7 @@ def overlay_png(
 
 def _drawn(
     scan: Scan,
-    heat: NDArray[np.float32],
+    heat: NDArray[np.float32] | Mapping[int, NDArray[np.float32]],
     scale: float,
     slices: Sequence[int],
     title: str,

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from covidlit.deploy.run_facts import facts_of_run
 from covidlit.deploy.torch_engine import find_device
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError
+from covidlit.explain.heat_engine import HeatEngine, load_heat_engine
 from covidlit.explain.many import TABLE
 from covidlit.explain.predicted import heatmaps_of_scored, network_of
 from covidlit.explain.write import HeatmapWriter
@@ -99,7 +101,7 @@ class Predictor:
         image_orientation: str | None = None,
     ) -> None:
         self.model = Path(model)
-        self.device, self.threads = device, threads
+        self.device, self.threads, self._engine = device, threads, engine
         self._given = Given(
             geometry, window, min_slices, override_checks, operating_point, classes,
             image_orientation,
@@ -112,6 +114,10 @@ class Predictor:
     def record(self) -> RunRecord:
         """What is known of the network's training; with what was given."""
         return self.engine.record
+
+    @cached_property
+    def _with_heat(self) -> HeatEngine | None:
+        return load_heat_engine(self.model, self._engine, device=self.device, threads=self.threads)
 
     def __repr__(self) -> str:
         return f"Predictor({str(self.model)!r}, {self.engine.name})"
@@ -146,16 +152,23 @@ class Predictor:
                 of an exported network or a classical baseline.
         """
         path = path_of(path)
+        engine, on_scored = self.engine, None
         with ExitStack() as stack:
-            on_scored = None
             if heatmaps is not None:
+                chosen: dict[str, Any] = {"scale": heat_scale}
+                with_heat = self._with_heat if layer is None and method is None else None
+                if with_heat is None:
+                    chosen |= {
+                        "layer": layer, "method": method, "device": find_device(self.device),
+                        "given": self._given,
+                    }  # fmt: skip
+                engine = with_heat or engine
                 on_scored = stack.enter_context(
                     heatmaps_of_scored(
-                        self.model, heatmaps, threads=self.threads, layer=layer, method=method,
-                        scale=heat_scale, device=find_device(self.device), given=self._given,
+                        self.model, heatmaps, threads=self.threads, engine=with_heat, **chosen
                     )
-                )  # fmt: skip
-            table = predict_with(self.engine, path, on_scored=on_scored, run=self.run, **arguments)
+                )
+            table = predict_with(engine, path, on_scored=on_scored, run=self.run, **arguments)
         return table if heatmaps is None else _with_files(table, Path(heatmaps))
 
     def heatmaps(

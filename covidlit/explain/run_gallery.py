@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from covidlit.errors import CovidlitError, fault_reason
 from covidlit.evaluation.predictions import accepted
 from covidlit.explain.case_pictures import CasePictures
-from covidlit.explain.explain import METHODS, default_layer
+from covidlit.explain.explain import default_layer
 from covidlit.explain.gallery import choose_cases, colour_sentence
 from covidlit.explain.layers import layers_of
+from covidlit.explain.methods import METHODS
 from covidlit.explain.run_sources import find_scale
 from covidlit.explain.scale import store_scale
 from covidlit.tasks import VolumeClassification

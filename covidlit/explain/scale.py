@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from covidlit.checkpoints.file import load_checkpoint, read_record, update_record
 from covidlit.checkpoints.record import RunRecord
-from covidlit.explain.layers import ExplainError
+from covidlit.explain.explain_error import ExplainError
 
 QUANTILE = 0.75
 """A quarter of the positive scans reach the end of the scale: of a dozen validation scans, a higher
@@ -47,6 +46,9 @@ def store_scale(checkpoint: str | Path, layer: str, method: str, scale: float) -
     Raises:
         CheckpointError: see `load_checkpoint`.
     """
+    # Only here: a checkpoint takes torch, an exported network brings its scale along.
+    from covidlit.checkpoints.file import load_checkpoint, read_record, update_record
+
     record = read_record(load_checkpoint(checkpoint), checkpoint)
     scales = {**record.heat_scales, f"{method}:{layer}": float(scale)}
     update_record(checkpoint, heat_scales=scales)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from covidlit.errors import ConfigError
 from covidlit.models.atrous import DepthwiseAtrousConv3d
-from covidlit.models.explainable import ExplainableLayer, VoxelGrid
+from covidlit.models.explainable import ExplainableLayer
 from covidlit.models.layers import (
     GlobalPool,
     Triple,
@@ -25,6 +25,7 @@ from covidlit.models.layers import (
     quiet_output,
     triple,
 )
+from covidlit.models.voxel_grid import VoxelGrid
 
 EXPANSION = 4
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from covidlit.errors import ConfigError
-from covidlit.models.explainable import ExplainableLayer, VoxelGrid
+from covidlit.models.explainable import ExplainableLayer
 from covidlit.models.layers import (
     GlobalPool,
     check_choice,
@@ -18,6 +18,7 @@ from covidlit.models.layers import (
     triple,
 )
 from covidlit.models.medicalnet import load_medicalnet
+from covidlit.models.voxel_grid import VoxelGrid
 
 DEPTHS: dict[int, tuple[str, list[int]]] = {
     10: ("basic", [1, 1, 1, 1]),

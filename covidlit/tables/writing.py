@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from covidlit.errors import CovidlitError
-from covidlit.files import check_replaceable, check_writable, remove_leftovers, write_bytes
+from covidlit.files import remove_leftovers, write_bytes
 from covidlit.tables.guard import cell_text, map_texts, printable_table
-from covidlit.tables.reading import read_table
+from covidlit.tables.places import check_table_path
 from covidlit.tables.rows import without_lines
 
 
@@ -48,46 +46,3 @@ def _quoting(table: pd.DataFrame) -> Any:
     texts = table.select_dtypes(["object", "string", "category"])
     returns = any("\r" in value for name in texts for value in texts[name] if type(value) is str)
     return csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
-
-
-def check_table_path(path: str | Path) -> Path:
-    """The path, if `write_table` can write there; to ask before the work that fills the table.
-
-    Raises:
-        CovidlitError: another ending than `.csv` or `.parquet`, or a place that cannot be written.
-    """
-    path = Path(path)
-    if path.suffix not in (".csv", ".parquet"):
-        raise CovidlitError(
-            f"a table must end in .csv or .parquet, not {path.suffix!r}.", where=path
-        )
-    check_writable(path)
-    return path
-
-
-def check_own_table(
-    path: str | Path,
-    columns: Iterable[str],
-    command: str,
-    inputs: Iterable[str | Path] = (),
-) -> Path:
-    """The path, if a table can be written there over nothing but an earlier one of the command.
-
-    Args:
-        path: .csv or .parquet.
-        columns: by which the command's own table is known.
-        command: its name, for the message.
-        inputs: what the command reads, which it never writes over.
-
-    Raises:
-        CovidlitError: another file or an input lies there, or see `check_table_path`.
-    """
-    wanted = set(columns)
-
-    def is_own(path: Path) -> bool:
-        try:
-            return wanted.issubset(read_table(path))
-        except CovidlitError:
-            return False
-
-    return check_replaceable(check_table_path(path), is_own, command, inputs)

@@ -223,8 +223,9 @@ def test_without_a_scale_nothing_is_drawn(run: Path, tmp_path: Path) -> None:
 def test_the_hottest_slices_lie_apart() -> None:
     heat = np.zeros((40, 4, 4), np.float32)
     heat[[10, 11, 12, 30], 2, 2] = [3.0, 4.0, 3.5, 2.0]
-    assert hottest_slices(heat, 5.0, 2) == [11, 30]
-    assert hottest_slices(np.zeros((9, 2, 2), np.float32), 5.0, 3) == [4]
+    largest, mean = heat.max(axis=(1, 2)), heat.mean(axis=(1, 2))
+    assert hottest_slices(largest, mean, 5.0, 2) == [11, 30]
+    assert hottest_slices(np.zeros(9, np.float32), np.zeros(9, np.float32), 5.0, 3) == [4]
 
 
 def test_the_paper_s_figures_3_and_4_show_the_run_s_heatmaps(run: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import SimpleITK as sitk  # noqa: N813 (its own convention)
 import torch
 
 from covidlit.explain.explain import explain_image
-from covidlit.explain.layers import ExplainError
+from covidlit.explain.explain_error import ExplainError
 from covidlit.explain.nifti import packed_heat
 from covidlit.explain.write import HeatmapWriter
 from covidlit.files import write_bytes
@@ -31,7 +31,9 @@ def test_heat_has_the_place_that_simpleitk_gives_integers(
 ) -> None:
     heat = np.random.default_rng(0).random(shape, np.float32)
     heat *= np.float32(0.02) / heat.max()
-    path = write_bytes(tmp_path / "a.nii.gz", packed_heat(heat, AFFINE))
+    path = write_bytes(
+        tmp_path / "a.nii.gz", packed_heat(heat, heat.shape, float(heat.max()), AFFINE)
+    )
     plain = write_nifti(np.zeros(shape, np.uint8), AFFINE, tmp_path / "b.nii")
     image, wanted = sitk.ReadImage(str(path)), sitk.ReadImage(str(plain))
     assert image.GetOrigin() == pytest.approx(wanted.GetOrigin(), abs=1e-4)
@@ -47,7 +49,9 @@ def test_heat_has_the_place_that_simpleitk_gives_integers(
 
 def test_no_heat_at_all_is_zero_everywhere(tmp_path: Path) -> None:
     heat = np.zeros((3, 4, 5), np.float32)
-    path = write_bytes(tmp_path / "a.nii.gz", packed_heat(heat, AFFINE))
+    path = write_bytes(
+        tmp_path / "a.nii.gz", packed_heat(heat, heat.shape, float(heat.max()), AFFINE)
+    )
     assert np.array_equal(nib.load(path).get_fdata(), np.zeros((5, 4, 3)))
 
 
@@ -65,7 +69,7 @@ def test_a_picture_that_fails_leaves_no_file(
 ) -> None:
     writer = HeatmapWriter(csacnet_run / "checkpoints" / "last.ckpt", tmp_path, scale=1.0)
     scan = Scan(np.full((16, 20, 20), -800, np.int16), AFFINE)
-    monkeypatch.setattr("covidlit.explain.write.overlay_png", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("covidlit.explain.heat_files.overlay_png", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         writer.write(scan, name="a")
     assert not list(tmp_path.iterdir())

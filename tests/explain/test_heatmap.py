@@ -8,7 +8,7 @@ from scipy.interpolate import RegularGridInterpolator
 
 from covidlit.errors import CovidlitError
 from covidlit.explain import Heatmap
-from covidlit.models.explainable import VoxelGrid
+from covidlit.models.voxel_grid import VoxelGrid
 from covidlit.preprocess import Geometry, prepare_scan
 from covidlit.scans.scan import AIR_HU, Scan
 

@@ -12,7 +12,7 @@ from covidlit.evaluation import auc_estimate
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.explain import Heatmap, LesionTruth, Localisation, hit_rate, lower_weights_claim
 from covidlit.lesions import LesionLabels
-from covidlit.models.explainable import VoxelGrid
+from covidlit.models.voxel_grid import VoxelGrid
 
 SPACING = (5.0, 2.0, 2.0)
 SHAPE = (24, 60, 60)

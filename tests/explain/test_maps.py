@@ -19,7 +19,8 @@ from covidlit.explain import (
 )
 from covidlit.explain.layers import frozen
 from covidlit.models import CSACNet3D
-from covidlit.models.explainable import ExplainableLayer, VoxelGrid
+from covidlit.models.explainable import ExplainableLayer
+from covidlit.models.voxel_grid import VoxelGrid
 
 FEATURES = torch.tensor([2.0, -1.0])  # two channels: 2 x and -x
 WEIGHTS = torch.tensor([3.0, 5.0])  # of the logit

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from covidlit.checkpoints.file import load_checkpoint, read_record
 from covidlit.explain.case_pictures import CasePictures
-from covidlit.explain.explain import METHODS, check_method, default_layer
+from covidlit.explain.explain import default_layer
 from covidlit.explain.gallery import colour_sentence
 from covidlit.explain.layers import layer_of, layers_of
+from covidlit.explain.methods import METHODS, check_method
 from covidlit.explain.run_sources import checkpoint_of, datamodule_of, find_scale
 from covidlit.explain.scale import store_scale, stored_scale
 from covidlit.explain.write import load_classification

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from covidlit.deploy.tables.model import load_table_model
+from covidlit.explain.tables.of_scan import SeverityOfScans
 from covidlit.platform.clinical.known import write_known
 from covidlit.platform.clinical.models import SeverityScore
 from covidlit.platform.diseases.disease import Disease
@@ -35,9 +36,6 @@ def severity_model(patient: Patient, place: str, folder: Path) -> SeverityModel 
     """
     if not place:
         return None
-    # Torch takes seconds to import.
-    from covidlit.explain.tables.of_scan import SeverityOfScans
-
     if load_table_model(place).record.preprocess.kind != "clinical":
         return SeverityOfScans(place)
     table = write_known(patient, folder / TABLE)

@@ -1,0 +1,69 @@
+"""A request to `covidlit predict --serve`, from a line of JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from covidlit.cli.predict_scans import ScanRequest
+from covidlit.errors import ConfigError
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "path": (str,), "out": (str,), "heatmaps": (str, type(None)), "override": (list,),
+    "image_orientation": (str, type(None)), "batch_size": (int,), "jobs": (int,),
+    "backend": (str,), "strict": (bool,), "timings": (bool,),
+}  # fmt: skip
+_AROUND: dict[str, tuple[type, ...]] = {
+    "version": (str,), "model": (str,), "columns": (int,), "colours": (bool,), "asked": (dict,),
+}  # fmt: skip
+_PATHS = ("path", "out", "heatmaps")
+
+
+def request_of(line: bytes) -> tuple[dict[str, Any], ScanRequest]:
+    """What a client sent, and the request in it; see `covidlit.cli.predict_client`.
+
+    Raises:
+        ConfigError: it is not of that form; names the field.
+    """
+    try:
+        content = json.loads(line)
+    except ValueError as error:  # also text that is no UTF-8
+        raise _wrong("request", "it is no JSON") from error
+    if not isinstance(content, dict):
+        raise _wrong("request", "it is no JSON object")
+    _check(content, _AROUND, required=set(_AROUND))
+    asked = content["asked"]
+    _check(asked, _TYPES, required={"path", "out"})
+    for name in _PATHS:
+        if asked.get(name) is not None and not Path(asked[name]).is_absolute():
+            raise _wrong(name, f"the path {asked[name]!r} is not absolute")
+    if not all(isinstance(one, str) for one in asked.get("override", ())):
+        raise _wrong("override", "it must be a list of names")
+    known = {field.name for field in fields(ScanRequest)}
+    values = {name: asked[name] for name in known & set(asked)}
+    for name in _PATHS:
+        if values.get(name) is not None:
+            values[name] = Path(values[name])
+    if "override" in values:
+        values["override"] = tuple(values["override"])
+    return content, ScanRequest(**values)
+
+
+def _check(content: dict[str, Any], types: dict[str, tuple[type, ...]], required: set[str]) -> None:
+    for name in required - set(content):
+        raise _wrong(name, "it is missing")
+    for name, value in content.items():
+        if name not in types:
+            raise _wrong(name, "there is no such field")
+        if not isinstance(value, types[name]) or (
+            isinstance(value, bool) and bool not in types[name]
+        ):
+            raise _wrong(name, f"it must be {' or '.join(t.__name__ for t in types[name])}")
+
+
+def _wrong(name: str, what: str) -> ConfigError:
+    return ConfigError(
+        f"{what}.", where=name, fix="send what `covidlit predict --server` of this version sends."
+    )

@@ -1,0 +1,244 @@
+"""`covidlit predict --serve`: a process that keeps a network loaded and answers over a socket.
+
+The socket lies in the file system, for its owner alone (mode 0600): whoever can open it can read
+and write whatever the owner can. The protocol is that of `covidlit.cli.predict_client`. Requests
+are computed one after the other, in the order of their coming, on all threads of the engine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from covidlit.cli.predict_client import MOST_BYTES
+from covidlit.cli.predict_request import request_of
+from covidlit.cli.predict_scans import ScanModel, ScanRequest, load_parts, score_scans
+from covidlit.errors import ConfigError, CovidlitError, fault_reason, machine_trouble
+from covidlit.version import __version__
+
+PATIENCE = 10.0
+"""Seconds in which a client has to send its whole request."""
+
+LAST_WORDS = 2.0
+"""Seconds that the answers may take to be sent, once all are computed and the server ends."""
+
+WAITING = 64
+"""Connections that may wait to be taken."""
+
+
+class PredictServer:
+    """Answers requests for scores with one network.
+
+    Args:
+        model: scores; it is loaded again where its files have changed.
+        socket_path: where to listen; a socket there that nobody listens on is replaced.
+
+    Raises:
+        ConfigError: another server listens there, something else lies there, or the path is too
+            long for a socket.
+    """
+
+    def __init__(self, model: ScanModel, socket_path: Path) -> None:
+        self.model, self.path = model, socket_path
+        self._listener = _listen(socket_path)
+        self._at = socket_path.stat().st_ino
+        self._computing = ThreadPoolExecutor(1, "covidlit-predict")
+        self._ending = threading.Event()
+        self._answering: set[threading.Thread] = set()
+
+    def load(self) -> str:
+        """Load the network, so that the first request does not wait; the engine's name.
+
+        Raises:
+            CovidlitError: see `load_engine`.
+        """
+        return self._computing.submit(self._engine_name).result()
+
+    def _engine_name(self) -> str:
+        load_parts()
+        return self.model.engines(heat=False)[0].name
+
+    def serve(self, ready: Callable[[], object] = lambda: None) -> None:
+        """Answer until SIGTERM or SIGINT; what is being computed then is still answered.
+
+        Args:
+            ready: called once requests are taken and the signals are heard.
+        """
+        with _woken_by(signal.SIGTERM, signal.SIGINT) as woken, selectors.DefaultSelector() as wait:
+            wait.register(self._listener, selectors.EVENT_READ)
+            wait.register(woken, selectors.EVENT_READ)
+            ready()
+            while True:
+                if woken in {key.fileobj for key, _ in wait.select()}:
+                    break
+                with suppress(OSError):  # a client that has gone again
+                    connection = self._listener.accept()[0]
+                    thread = threading.Thread(target=self._answer, args=(connection,), daemon=True)
+                    self._answering = {one for one in self._answering if one.is_alive()} | {thread}
+                    thread.start()
+        self.close()
+
+    def close(self) -> None:
+        """Take no more requests, finish the one that is computed, and remove the socket."""
+        self._ending.set()
+        self._listener.close()
+        with suppress(OSError):
+            if self.path.stat().st_ino == self._at:  # not one that another server made since
+                self.path.unlink()
+        self._computing.shutdown(wait=True)
+        deadline = time.monotonic() + LAST_WORDS
+        for thread in self._answering:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection:
+            connection.settimeout(PATIENCE)
+            try:
+                said = self._said(_line(connection), connection)
+            except CovidlitError as error:
+                said = _refusal(error)
+            except OSError:
+                return  # the client has gone, or sends nothing
+            connection.settimeout(PATIENCE)
+            with suppress(OSError):
+                connection.sendall(json.dumps(said).encode() + b"\n")
+
+    def _said(self, line: bytes, connection: socket.socket) -> dict[str, Any]:
+        content, asked = request_of(line)
+        if content["version"] != __version__:
+            raise ConfigError(
+                f"the server is covidlit {__version__}, the client {content['version']}.",
+                where="version",
+                fix="start the server again with the client's version.",
+            )
+        served = self.model.path.resolve()
+        if Path(content["model"]).resolve() != served:
+            raise ConfigError(
+                f"this server serves {served}, not {content['model']}.",
+                where="CHECKPOINT",
+                fix="give that, or start a server of the other model on another socket.",
+            )
+        try:
+            future: Future[dict[str, Any]] = self._computing.submit(
+                self._computed, asked, content["columns"], content["colours"], connection
+            )
+        except RuntimeError as error:  # it is shut down
+            raise ConfigError("the server is ending.", where=self.path) from error
+        return future.result()
+
+    def _computed(
+        self, asked: ScanRequest, columns: int, colours: bool, connection: socket.socket
+    ) -> dict[str, Any]:
+        from rich.console import Console
+
+        if self._ending.is_set():
+            return _refusal(ConfigError("the server is ending.", where=self.path))
+        if _has_gone(connection):
+            return {}  # nobody waits for it
+        out = StringIO()
+        console = Console(file=out, width=max(40, columns), force_terminal=colours)
+        try:
+            self.model.reload_if_changed()
+            code = score_scans(self.model, asked, console, progress=False)
+        except CovidlitError as error:
+            return {**_refusal(error), "out": out.getvalue()}
+        except Exception as error:  # one request must not end the server
+            trouble = machine_trouble(error)
+            text = fault_reason(error, "scoring") if trouble is None else str(trouble)
+            return {"code": 2, "out": out.getvalue(), "err": f"error: {text}\n"}
+        return {"code": code, "out": out.getvalue(), "err": ""}
+
+
+def _refusal(error: CovidlitError) -> dict[str, Any]:
+    return {"code": 2, "out": "", "err": f"error: {error}\n"}
+
+
+def _line(connection: socket.socket) -> bytes:
+    """The client's request.
+
+    Raises:
+        ConfigError: it is too long, or its end is missing.
+        OSError: it takes too long, or the client has gone.
+    """
+    line, n_bytes, fix = bytearray(), 0, "send a line of JSON."
+    while not line.endswith(b"\n"):
+        some = connection.recv(1 << 16)
+        if not some:
+            raise ConfigError("the request has no end.", where="request", fix=fix)
+        n_bytes += len(some)
+        # To its end all the same, where that comes soon: only then does a client see the answer.
+        line = line + some if n_bytes <= MOST_BYTES else bytearray(some)
+        if n_bytes > 16 * MOST_BYTES:
+            break
+    if n_bytes > MOST_BYTES:
+        raise ConfigError("the request is longer than 1 MB.", where="request", fix=fix)
+    return bytes(line)
+
+
+def _has_gone(connection: socket.socket) -> bool:
+    """Whether a client that has sent its request has closed its end since."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def _listen(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket() and not _is_served(path):
+            path.unlink()  # of a server that was killed
+        before = os.umask(0o177)  # from the first moment on for the owner alone
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        listener.listen(WAITING)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"no server can listen there: {error.strerror or error}.",
+            where=path,
+            fix="choose another path, short and in a folder of your own.",
+        ) from error
+    return listener
+
+
+def _is_served(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+    return True
+
+
+@contextmanager
+def _woken_by(*signals: signal.Signals) -> Iterator[socket.socket]:
+    """A socket that can be read once one of the signals has come."""
+    awake, woken = socket.socketpair()
+    awake.setblocking(False)
+    fd = signal.set_wakeup_fd(awake.fileno())  # first: a signal between the two would be lost
+    before = {one: signal.signal(one, lambda *_: None) for one in signals}
+    try:
+        yield woken
+    finally:
+        signal.set_wakeup_fd(fd)
+        for one, handler in before.items():
+            signal.signal(one, handler)
+        awake.close()
+        woken.close()
