@@ -3,13 +3,14 @@
     python benchmarks/prediction.py
 
 Writes benchmarks/results/prediction.json. The network is the default CSAC-Net (27.55 M parameters);
-its checkpoint is trained here, to tell women from men (pneumonia takes hours to learn) on 200
-synthetic scans in 34 steps at half the resolution, then its Linear layers in 40 steps at the full
-one (32 x 128 x 128 voxels over the same extent) on some of these scans; it is kept in
-runs/prediction_benchmark. Exports in bfloat16 and int8 are compared on 300 synthetic scans of
-another seed, which calibrated and trained nothing. `--checkpoint` compares another network, such as
-that of `make demo`, on them too. Exports are kept as well, with what was compared: `--export-only`
-makes them, on a machine that need not be quiet, and the same command without it measures times.
+its checkpoint is trained here, to tell women from men (pneumonia takes hours to learn) on synthetic
+scans in 17 steps at half the resolution, then its Linear layers in 40 steps at the full one (32 x
+128 x 128 voxels over the same extent) on 24 of these scans, so that its AUC is neither 0.5 nor 1; it
+is kept in runs/prediction_benchmark. Exports in bfloat16 and int8 are compared on 300 synthetic
+scans of another seed, which calibrated and trained nothing. `--checkpoint` compares another network,
+such as that of `make demo`, on them too. Exports are kept as well, with what was compared:
+`--export-only` makes them, on a machine that need not be quiet, and the same command without it
+measures times.
 Every side starts from the same int16 HU and ends with a probability. "Eager" is PyTorch in its
 default memory format; covidlit's own torch engine keeps channels last. MONAI's ResNet-50 (46.16 M
 parameters, random weights) stands beside it with its own stem, of stride 1, and with CSAC-Net's, of
@@ -73,10 +74,11 @@ TRAIN = [
     "model.task.net.width=64", "model.task.net.input_bins=null", "model.task.optimizer.lr=1e-3",
     "evaluation.n_bootstrap=100",
 ]  # fmt: skip
-HEAD_SCANS, HEAD_STEPS = 96, 40
+HEAD_SCANS, HEAD_STEPS = 24, 40
+"""Few of both, so that classes overlap: an AUC of 1 would hide what fewer bits do."""
 HELD_OUT = {"n_scans": 340, "seed": 1, "matrix": 96, "thickness_mm": 5.0}
 COMPARED, CALIBRATED = 300, 32
-WIDE = {"tolerance": 0.2, "auc_tolerance": 1.0, "changed_calls": 1.0}
+WIDE = {"tolerance": 0.15, "auc_tolerance": 1.0, "changed_calls": 1.0}
 """What misses a target is measured and written down, not refused."""
 HEAT_SCANS = 4
 WITH_HEATMAP = "OpenVINO, with a heatmap"
@@ -156,7 +158,9 @@ def trained_head(net: Any, record: RunRecord, manifest: Path) -> tuple[dict[str,
     with torch.inference_mode():
         found = torch.sigmoid(head.eval()(pooled)[:, 0]).numpy()
     false, true, points = roc_curve(target.numpy(), found)
-    return head.state_dict(), float(points[(true - false)[1:].argmax() + 1])
+    least = points[(true - false)[1:].argmax() + 1]
+    below = max((one for one in found if one < least), default=0.0)
+    return head.state_dict(), float(least + below) / 2  # no scan lies on it: rounding decides none
 
 
 def reduced(checkpoint: Path, precision: str) -> tuple[Path, ExportRecord]:
@@ -332,11 +336,11 @@ def main() -> None:
     add(f"spread of PyTorch's scores, {compared}", exported.spread, "probability", "> 0.1")
 
     folders = {}
-    for precision in ("bf16", "int8"):
+    for precision in ("int8", "bf16"):
         folders[precision], done = reduced(checkpoint, precision)
         add_parity(add, done, "CSAC-Net of default widths")
     if args.checkpoint is not None:
-        for precision in ("bf16", "int8"):
+        for precision in ("int8", "bf16"):
             _, done = reduced(args.checkpoint, precision)
             add_parity(add, done, "network of --checkpoint", targets=False)
     if args.export_only:
