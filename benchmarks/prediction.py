@@ -5,10 +5,10 @@
 Writes benchmarks/results/prediction.json. The network is the default CSAC-Net (27.55 M parameters);
 its checkpoint is trained here, to tell women from men (pneumonia takes hours to learn) on synthetic
 scans in 17 steps at half the resolution, then its Linear layers in 40 steps at the full one (32 x
-128 x 128 voxels over the same extent) on 24 of these scans, so that its AUC is neither 0.5 nor 1; it
-is kept in runs/prediction_benchmark. Exports in bfloat16 and int8 are compared on 300 synthetic
-scans of another seed, which calibrated and trained nothing. `--checkpoint` compares another network,
-such as that of `make demo`, on them too. Exports are kept as well, with what was compared:
+128 x 128 voxels over the same extent) on 24 of these scans, so that its AUC is neither 0.5 nor 1;
+it is kept in runs/prediction_benchmark. Exports in bfloat16 and int8 are compared on 300 synthetic
+scans of another seed, which calibrated and trained nothing. `--checkpoint` compares another
+network, such as that of `make demo`, on them too. Exports are kept as well, with what was compared:
 `--export-only` makes them, on a machine that need not be quiet, and the same command without it
 measures times.
 Every side starts from the same int16 HU and ends with a probability. "Eager" is PyTorch in its
