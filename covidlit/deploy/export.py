@@ -24,7 +24,6 @@ from covidlit.deploy.exported import (
     ExportRecord,
     HeatExport,
     SliceExportRecord,
-    Tolerances,
     default_folder,
     file_hash,
     is_export,
@@ -41,6 +40,7 @@ from covidlit.deploy.parity import (
     score_parity,
     spread_of,
 )
+from covidlit.deploy.parity_record import Tolerances
 from covidlit.deploy.parity_scans import LEAST_CALIBRATION, ParityScans, Volumes, parity_scans
 from covidlit.deploy.precisions import (
     N_SCANS,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.cohort.class_names import class_of_interest
-from covidlit.deploy.exported import ScoreParity, Tolerances
+from covidlit.deploy.parity_record import ScoreParity, Tolerances
 from covidlit.deploy.precisions import Precision
 from covidlit.errors import ExportError
 

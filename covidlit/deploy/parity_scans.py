@@ -74,7 +74,7 @@ def parity_scans(
     readable = [source for source in found if source.read is not None]
     wanted_calibration = min(n_calibration, len(readable) // 2)
     calibrating = _evenly(len(readable), wanted_calibration)
-    others = [place for place in range(len(readable)) if place not in set(calibrating)]
+    others = sorted(set(range(len(readable))) - set(calibrating))
     comparing = [others[place] for place in _evenly(len(others), min(n_scans, len(others)))]
     geometry = Geometry(wanted.geometry.spacing, wanted.geometry.size)
     reasons = {source.reason for source in found} - {""}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from covidlit.deploy.exported import ExportRecord, ScoreParity
+from covidlit.deploy.exported import ExportRecord
+from covidlit.deploy.parity_record import ScoreParity
 from covidlit.deploy.precisions import IN_WORDS, N_SCANS
 
 FEW_CALIBRATION = 32

@@ -10,8 +10,8 @@ from sklearn.metrics import roc_auc_score
 from volume_records import volume_record
 
 from covidlit.checkpoints.record import RunRecord
-from covidlit.deploy.exported import Tolerances
 from covidlit.deploy.parity import Labels, check_parity, score_parity
+from covidlit.deploy.parity_record import Tolerances
 from covidlit.errors import ExportError
 
 RNG = np.random.default_rng(0)
