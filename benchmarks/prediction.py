@@ -219,7 +219,7 @@ def interleaved(sides: dict[str, Score], hu: NDArray[np.int16], repeats: int) ->
 
 def end_to_end(command: list[str]) -> tuple[float, dict[str, float]]:
     """Seconds of `covidlit predict --timings`, from start to end, and of each step it prints."""
-    code = "from covidlit.cli.app import app; app()"
+    code = "from covidlit.cli.main import main; main()"
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", code, "predict", *command, "--timings"],

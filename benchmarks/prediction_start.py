@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,13 +38,12 @@ from prediction import RUN, trained
 from record import write_results
 from rich.progress import track
 
-from covidlit.deploy.compiled import VARIABLE
 from covidlit.deploy.exported import SIDECAR, default_folder
+from covidlit.deploy.kept import VARIABLE
 
 ROOT = Path(__file__).parents[1]
-CODE = "from covidlit.cli.app import app; app()"
-COLD = "now, with no compiled graph kept"
-"""As the first call with a network is; later ones find what OpenVINO compiled."""
+COLD = "now, with nothing kept"
+"""As the first call with a network is; later ones find its hashes and what OpenVINO compiled."""
 
 TARGETS = {"score": "<= 0.65", "heatmap": "<= 0.5", "served": "<= 0.2"}
 
@@ -78,6 +78,13 @@ def for_earlier_code(checkpoint: Path, folder: Path) -> Path:
     return copy
 
 
+def entry(root: Path) -> list[str]:
+    """What starts the code in a folder, as its installed `covidlit` does."""
+    with (root / "pyproject.toml").open("rb") as file:
+        module, _, name = tomllib.load(file)["project"]["scripts"]["covidlit"].partition(":")
+    return [sys.executable, "-c", f"from {module} import {name}; {name}()"]
+
+
 def command(root: Path, words: list[str], more: dict[str, str], server: int | None = None) -> Took:
     """Run `covidlit predict` with the code in a folder and more in the environment.
 
@@ -87,7 +94,7 @@ def command(root: Path, words: list[str], more: dict[str, str], server: int | No
     start_cpu, served = _children(), 0.0 if server is None else _cpu_of(server)
     start = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-c", CODE, "predict", *words],
+        [*entry(root), "predict", *words],
         cwd=root, env=env, check=True, capture_output=True,
     )  # fmt: skip
     wall = time.perf_counter() - start
@@ -109,7 +116,7 @@ def _cpu_of(process: int) -> float:
 def serving(words: list[str], at: Path, more: dict[str, str]) -> Iterator[int]:
     """A server of today's code on a socket; its process id."""
     process = subprocess.Popen(
-        [sys.executable, "-c", CODE, "predict", *words, "--serve", str(at)],
+        [*entry(ROOT), "predict", *words, "--serve", str(at)],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **more},
         stdout=subprocess.PIPE,
     )  # fmt: skip

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from covidlit.version import __version__
 
+TYPE_CHECKING = False  # typing is not imported for it: `covidlit.cli.predict_client` starts at once
 if TYPE_CHECKING:
+    from typing import Any
+
     from covidlit.explain.predictor import Predictor
 
 __all__ = ["Predictor", "__version__"]

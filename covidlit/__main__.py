@@ -1,6 +1,6 @@
 """`python -m covidlit`: the same as the command `covidlit`."""
 
-from covidlit.cli.app import app
+from covidlit.cli.main import main
 
 if __name__ == "__main__":
-    app(prog_name="covidlit")
+    main()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from numbers import Integral
 
-import joblib
-
 from covidlit.errors import ConfigError
 
 
@@ -39,6 +37,8 @@ def require_n_jobs(value: object) -> None:
 
 def n_cores() -> int:
     """The CPU cores that this process may use: affinity and a container's limit count."""
+    import joblib  # takes its time
+
     return int(joblib.cpu_count())
 
 

@@ -20,7 +20,7 @@ from covidlit.process import let_waiting_threads_sleep
 let_waiting_threads_sleep()  # before anything loads torch
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the suite runs on a process per core
 os.environ.setdefault("WANDB_MODE", "offline")
-os.environ.setdefault("COVIDLIT_COMPILED", "")  # keep no graphs of tests in the home of a user
+os.environ.setdefault("COVIDLIT_CACHE", "")  # keep no graphs of tests in the home of a user
 
 # The same examples in every run, however busy the machine.
 settings.register_profile(

@@ -164,11 +164,11 @@ def predict(
             engine=None if engine == "auto" else engine,
             device=None if device == "auto" else device,
         )  # fmt: skip
-        if code := ask_server(server, checkpoint, asked):
+        if code := ask_server(str(server), str(checkpoint), asked.fields()):
             raise typer.Exit(code)
         return
     from covidlit.checkpoints.of_run import model_of_run
-    from covidlit.deploy.tables.model import is_table_model
+    from covidlit.deploy.tables.kind import is_table_model
 
     if all_folds or is_table_model(checkpoint):
         _require_of_tables(
@@ -195,7 +195,7 @@ def predict(
 
 def _serve(checkpoint: Path, socket: Path, engine: str, device: str, threads: int | None) -> None:
     from covidlit.cli.predict_server import PredictServer
-    from covidlit.deploy.tables.model import is_table_model
+    from covidlit.deploy.tables.kind import is_table_model
 
     if is_table_model(checkpoint):
         raise ConfigError(

@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from covidlit.cli.predict_client import PATHS
 from covidlit.cli.predict_scans import ScanRequest
 from covidlit.errors import ConfigError
 
@@ -18,7 +19,6 @@ _TYPES: dict[str, tuple[type, ...]] = {
 _AROUND: dict[str, tuple[type, ...]] = {
     "version": (str,), "model": (str,), "columns": (int,), "colours": (bool,), "asked": (dict,),
 }  # fmt: skip
-_PATHS = ("path", "out", "heatmaps")
 
 
 def request_of(line: bytes) -> tuple[dict[str, Any], ScanRequest]:
@@ -29,21 +29,21 @@ def request_of(line: bytes) -> tuple[dict[str, Any], ScanRequest]:
     """
     try:
         content = json.loads(line)
-    except ValueError as error:  # also text that is no UTF-8
+    except (ValueError, RecursionError) as error:  # also text that is no UTF-8
         raise _wrong("request", "it is no JSON") from error
     if not isinstance(content, dict):
         raise _wrong("request", "it is no JSON object")
     _check(content, _AROUND, required=set(_AROUND))
     asked = content["asked"]
     _check(asked, _TYPES, required={"path", "out"})
-    for name in _PATHS:
+    for name in PATHS:
         if asked.get(name) is not None and not Path(asked[name]).is_absolute():
             raise _wrong(name, f"the path {asked[name]!r} is not absolute")
     if not all(isinstance(one, str) for one in asked.get("override", ())):
         raise _wrong("override", "it must be a list of names")
     known = {field.name for field in fields(ScanRequest)}
     values = {name: asked[name] for name in known & set(asked)}
-    for name in _PATHS:
+    for name in PATHS:
         if values.get(name) is not None:
             values[name] = Path(values[name])
     if "override" in values:
@@ -61,6 +61,8 @@ def _check(content: dict[str, Any], types: dict[str, tuple[type, ...]], required
             isinstance(value, bool) and bool not in types[name]
         ):
             raise _wrong(name, f"it must be {' or '.join(t.__name__ for t in types[name])}")
+        if isinstance(value, str) and "\0" in value:
+            raise _wrong(name, "it holds a zero byte")
 
 
 def _wrong(name: str, what: str) -> ConfigError:

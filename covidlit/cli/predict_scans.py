@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -45,6 +45,11 @@ class ScanRequest:
     backend: str = "loky"
     strict: bool = False
     timings: bool = False
+
+    def fields(self) -> dict[str, Any]:
+        """Its fields by name, paths as texts, as they are sent to a server."""
+        given = asdict(self)
+        return {k: str(v) if isinstance(v, Path) else v for k, v in given.items()}
 
 
 class ScanModel:

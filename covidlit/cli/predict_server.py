@@ -21,7 +21,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from covidlit.cli.predict_client import MOST_BYTES
+from covidlit.cli.predict_client import MOST_BYTES, unix_socket
 from covidlit.cli.predict_request import request_of
 from covidlit.cli.predict_scans import ScanModel, ScanRequest, load_parts, score_scans
 from covidlit.errors import ConfigError, CovidlitError, fault_reason, machine_trouble
@@ -110,6 +110,8 @@ class PredictServer:
                 said = _refusal(error)
             except OSError:
                 return  # the client has gone, or sends nothing
+            except Exception as error:
+                said = _fault(error, "answering")
             connection.settimeout(PATIENCE)
             with suppress(OSError):
                 connection.sendall(json.dumps(said).encode() + b"\n")
@@ -154,14 +156,18 @@ class PredictServer:
         except CovidlitError as error:
             return {**_refusal(error), "out": out.getvalue()}
         except Exception as error:  # one request must not end the server
-            trouble = machine_trouble(error)
-            text = fault_reason(error, "scoring") if trouble is None else str(trouble)
-            return {"code": 2, "out": out.getvalue(), "err": f"error: {text}\n"}
+            return {**_fault(error, "scoring"), "out": out.getvalue()}
         return {"code": code, "out": out.getvalue(), "err": ""}
 
 
 def _refusal(error: CovidlitError) -> dict[str, Any]:
     return {"code": 2, "out": "", "err": f"error: {error}\n"}
+
+
+def _fault(error: Exception, doing: str) -> dict[str, Any]:
+    trouble = machine_trouble(error)
+    text = fault_reason(error, doing) if trouble is None else str(trouble)
+    return {"code": 2, "out": "", "err": f"error: {text}\n"}
 
 
 def _line(connection: socket.socket) -> bytes:
@@ -198,7 +204,7 @@ def _has_gone(connection: socket.socket) -> bool:
 
 
 def _listen(path: Path) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = unix_socket()
     try:
         if path.is_socket() and not _is_served(path):
             path.unlink()  # of a server that was killed
@@ -219,7 +225,7 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _is_served(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    with unix_socket() as probe:
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:

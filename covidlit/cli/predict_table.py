@@ -37,7 +37,8 @@ def predict_table(
 ) -> None:
     """Score the rows of a table and print a summary; see `covidlit.cli.predict`."""
     from covidlit.deploy.tables.all_folds import load_all_folds
-    from covidlit.deploy.tables.model import is_survival_model, load_table_model
+    from covidlit.deploy.tables.kind import is_survival_model
+    from covidlit.deploy.tables.model import load_table_model
     from covidlit.deploy.tables.predict_rows import predict_rows
     from covidlit.process import let_waiting_threads_sleep
     from covidlit.tables import check_own_table, write_table

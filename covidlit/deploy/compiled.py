@@ -9,6 +9,7 @@ option never meets it. Kept graphs are as large as the networks: the last few st
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -18,10 +19,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from covidlit.deploy.kept import kept_folder, outdated, signature
 from covidlit.files import fingerprint
-
-VARIABLE = "COVIDLIT_COMPILED"
-"""Of the environment: another folder for them; empty: nothing is kept."""
 
 MOST = 6
 """Graphs that are kept."""
@@ -38,7 +37,7 @@ def compile_kept(core: Any, path: Path, options: Mapping[str, Any]) -> Any:
     Raises:
         RuntimeError: OpenVINO does not take the file.
     """
-    root = _root()
+    root = kept_folder("graphs")
     if root is None:
         return core.compile_model(core.read_model(path), "CPU", dict(options))
     kept = root / _key(path, options)
@@ -54,32 +53,15 @@ def compile_kept(core: Any, path: Path, options: Mapping[str, Any]) -> Any:
             whole = sum(file.stat().st_size for file in new.iterdir())
             if whole >= path.with_suffix(".bin").stat().st_size:  # else the disk is full
                 new.rename(kept)
-                _prune(root)
+                for old in outdated(root, MOST):
+                    shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return compiled
 
 
-def _root() -> Path | None:
-    """The folder of kept graphs, made if needed; None where nothing is to be kept or can be."""
-    given = os.environ.get(VARIABLE)
-    if given == "":
-        return None
-    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    root = Path(given or Path(caches, "covidlit", "compiled")).expanduser()
-    with suppress(OSError, RuntimeError):  # no home, or one that cannot be written
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # A graph of somebody else's would be trusted.
-        if root.stat().st_uid == os.getuid() and os.access(root, os.W_OK):
-            return root
-    return None
-
-
 def _key(path: Path, options: Mapping[str, Any]) -> str:
-    files = []
-    for file in (path, path.with_suffix(".bin")):
-        at = file.stat()
-        files.append([at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns])
+    files = [signature(file) for file in (path, path.with_suffix(".bin"))]
     depends = [str(path.resolve()), files, dict(options), version("openvino"), _processor()]
     return fingerprint(depends)
 
@@ -91,11 +73,4 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
         told = [line for line in lines if line.startswith(("model", "flags", "cpu family"))]
         return "\n".join(told)
-    return " ".join(os.uname())
-
-
-def _prune(root: Path) -> None:
-    kept = [one for one in root.iterdir() if one.is_dir() and not one.name.startswith(".")]
-    kept.sort(key=lambda one: one.stat().st_mtime, reverse=True)
-    for one in kept[MOST:]:
-        shutil.rmtree(one, ignore_errors=True)
+    return " ".join(platform.uname())

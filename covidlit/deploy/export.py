@@ -25,11 +25,11 @@ from covidlit.deploy.exported import (
     HeatExport,
     SliceExportRecord,
     default_folder,
-    file_hash,
     is_export,
 )
 from covidlit.deploy.exported_engine import ExportedEngine
 from covidlit.deploy.extras import require_extra
+from covidlit.deploy.file_hash import file_hash
 from covidlit.deploy.folders import folder_beside, swap_folder
 from covidlit.deploy.graph import VolumeScorer, write_onnx, write_openvino
 from covidlit.deploy.int8 import METHOD, write_int8

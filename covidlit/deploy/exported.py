@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from functools import lru_cache
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapt
 
 from covidlit.checkpoints.of_run import model_of_run
 from covidlit.checkpoints.record import RunRecord
+from covidlit.deploy.file_hash import file_hash
 from covidlit.deploy.parity_record import Count, Number, ScoreParity, Tolerances
 from covidlit.deploy.precisions import Precision
 from covidlit.errors import ExportError
@@ -289,24 +287,6 @@ def _check_state(folder: Path, export: _Export, checkpoint: str | Path | None) -
             where=folder,
             fix=f"export it again: covidlit export {checkpoint} --scans SCANS --out {folder}",
         )
-
-
-def file_hash(path: str | Path) -> str:
-    """SHA-256 (hex) of a file; it is read again in one process only where it has changed."""
-    path = Path(path)
-    found = path.stat()
-    return _hash_of(
-        path.absolute(), (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-    )
-
-
-@lru_cache(maxsize=64)
-def _hash_of(path: Path, signature: tuple[int, ...]) -> str:
-    if not signature[1]:
-        return hashlib.sha256().hexdigest()  # nothing can be mapped of an empty file
-    # At once, not piece by piece: between the pieces a thread would wait for Python's lock.
-    with path.open("rb") as handle, mmap(handle.fileno(), 0, access=ACCESS_READ) as content:
-        return hashlib.sha256(content).hexdigest()
 
 
 def _same_scores(checkpoint: str | Path, export: _Export) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.class_names import class_of_interest
 from covidlit.cohort.scan_sources import ScanSource, find_scans
 from covidlit.deploy import Engine, Timings, load_engine
-from covidlit.deploy.meanwhile import started
+from covidlit.deploy.meanwhile import import_meanwhile
 from covidlit.deploy.override_notes import format_notes
 from covidlit.deploy.preparation import PreparedSource, prepare_ahead
 from covidlit.deploy.run_facts import RunFacts, facts_of_run
@@ -173,8 +172,6 @@ def predict_with(
         # The workers of a cluster may have another working directory.
         sources = find_scans(Path(path).absolute() if backend == "dask" else path, checks)
         sources = sources if run is None else run.noted(sources)
-    # Meanwhile, for the table: nobody waits for it while scans are read and scored.
-    started(lambda: import_module("pandas"), ahead=True)
     rows: dict[int, dict[str, Any]] = {}
     if journal is not None:
         # A heatmap is made of the scan itself, so that such a scan is done again.
@@ -200,6 +197,7 @@ def predict_with(
     with closing(outcomes), progress_bar("Scoring scans", len(waiting), show=progress) as bar:
         usable = _usable(zip(waiting, outcomes, strict=True), record, rows, timings, done)
         while batch := list(islice(usable, batch_size)):
+            import_meanwhile("pandas")  # for the table: the network does without Python's lock
             with timings.measure("network"):
                 scores = engine.scores(np.stack([prepared.array for *_, prepared in batch]))
             for (place, source, scan, prepared), score in zip(batch, scores, strict=True):

@@ -10,13 +10,10 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from joblib.externals.loky import ProcessPoolExecutor
-
 from covidlit.arguments import n_cores, require_n_jobs
 from covidlit.cohort.scan_reader import lungs_of_refused
 from covidlit.cohort.scan_sources import ScanSource, refusal_reason
 from covidlit.errors import ConfigError, CovidlitError
-from covidlit.preprocess.backends import LOST, alone, start_cluster
 from covidlit.preprocess.geometry import Geometry, Prepared, prepare_scan
 from covidlit.preprocess.workers import end_with
 from covidlit.scans.scan import Scan
@@ -99,6 +96,8 @@ def prepare_ahead(
                     raise _killed(left[0]) from error
                 tried = most
         while left and tried:
+            from covidlit.preprocess.backends import alone
+
             source, tried = left.popleft(), tried - 1
             yield source, alone(_PrepareSource(geometry, keep_scan), source, _lost)
 
@@ -113,6 +112,8 @@ class _PrepareSource:
 
 
 def _lost(source: ScanSource) -> PreparedSource:
+    from covidlit.preprocess.backends import LOST
+
     return PreparedSource(reason=f"{LOST}.")
 
 
@@ -201,7 +202,10 @@ def _pool(n_jobs: int, backend: str, stack: ExitStack) -> tuple[Executor, int]:
     An executor of the cluster instead of joblib over it: joblib sends out scans however few of
     the prepared ones were taken, so that a cohort would pile up in memory.
     """
+    # joblib takes its time, and nothing here needs it where one thread prepares.
     if backend == "dask":
+        from covidlit.preprocess.backends import start_cluster
+
         start_cluster("dask", n_jobs, stack)
         import distributed
 
@@ -211,6 +215,8 @@ def _pool(n_jobs: int, backend: str, stack: ExitStack) -> tuple[Executor, int]:
     n_jobs = n_cores() if n_jobs < 0 else n_jobs
     if n_jobs == 1:
         return ThreadPoolExecutor(1), 1
+
+    from joblib.externals.loky import ProcessPoolExecutor
 
     # Starts fresh interpreters that do not run the caller's script again, on every system.
     # They end with this process, however it ends, also before their first scan.

@@ -14,7 +14,8 @@ from torch import Tensor
 from covidlit.checkpoints.record import RunRecord, validated_record
 from covidlit.cohort.scan_sources import find_scans, refusal_reason
 from covidlit.datamodules.slices.channels import slice_images
-from covidlit.deploy.exported import SLICE_FILES, SliceExportRecord, file_hash
+from covidlit.deploy.exported import SLICE_FILES, SliceExportRecord
+from covidlit.deploy.file_hash import file_hash
 from covidlit.deploy.slice_engine import SliceEngine
 from covidlit.deploy.slice_graphs import write_slice_graphs
 from covidlit.deploy.slice_parity import SliceParity, compare, in_words

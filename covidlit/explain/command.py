@@ -20,8 +20,9 @@ from covidlit.explain.evaluation import evaluate_heatmaps
 from covidlit.explain.explain import default_layer
 from covidlit.explain.explain_error import ExplainError
 from covidlit.explain.gallery import Picture, choose_cases, colour_sentence
+from covidlit.explain.heat_files import KNOWN_BY, TABLE
 from covidlit.explain.layers import layer_of
-from covidlit.explain.many import KNOWN_BY, TABLE, explain_scans
+from covidlit.explain.many import explain_scans
 from covidlit.explain.methods import METHODS
 from covidlit.explain.page import render_page
 from covidlit.explain.run_sources import (

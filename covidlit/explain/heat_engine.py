@@ -22,7 +22,7 @@ from covidlit.deploy.exported import (
 )
 from covidlit.deploy.exported_engine import compile_openvino
 from covidlit.deploy.extras import require_extra
-from covidlit.deploy.meanwhile import started
+from covidlit.deploy.meanwhile import import_meanwhile, started
 from covidlit.explain.guided_map import guided_map
 from covidlit.explain.heatmap import Heatmap
 from covidlit.models.voxel_grid import VoxelGrid
@@ -81,6 +81,7 @@ class HeatEngine:
     def scores(self, hu: NDArray[np.int16]) -> list[Any]:
         """See `Engine.scores`."""
         check_volumes(hu, self.record)
+        import_meanwhile("matplotlib.figure")  # which draws the heat
         self._last = [self._run(volume) for volume in hu]
         return [one.score for one in self._last]
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from covidlit.checkpoints.record import RunRecord
 from covidlit.datamodules.volume_dataset import apply_window
-from covidlit.deploy.exported import HEAT_FILES, HeatExport, file_hash
+from covidlit.deploy.exported import HEAT_FILES, HeatExport
 from covidlit.deploy.exported_engine import compile_openvino
+from covidlit.deploy.file_hash import file_hash
 from covidlit.explain.explain import default_layer, explain_image, output_of
 from covidlit.explain.explain_error import ExplainError
 from covidlit.explain.guided_map import guided_map

@@ -26,6 +26,10 @@ from covidlit.scans.scan import Scan
 if TYPE_CHECKING:
     from covidlit.lesions import LesionLabels
 
+TABLE = "heatmaps.csv"
+KNOWN_BY = ("scan_id", "layer", "method", "scale", "nifti", "png")
+"""Columns that every such table has."""
+
 COLUMNS = (
     "scan_id", "path", "score", "layer", "method", "scale", "max", "mean_in_body", "peak_x_mm",
     "peak_y_mm", "peak_z_mm", "input_x_mm", "input_y_mm", "input_z_mm", "nifti", "png", "status",

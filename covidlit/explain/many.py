@@ -11,9 +11,9 @@ import pandas as pd
 
 from covidlit.cohort.scan_sources import ScanSource, refusal_reason
 from covidlit.errors import CovidlitError
-from covidlit.explain.heat_files import COLUMNS, heatmap_files
+from covidlit.explain.heat_files import COLUMNS, TABLE, heatmap_files
 from covidlit.files import fingerprint
-from covidlit.preprocess.conversion import scan_name
+from covidlit.preprocess.cache import scan_name
 from covidlit.preprocess.index import Signatures
 from covidlit.tables import write_table
 
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from covidlit.explain.truth import Truth
     from covidlit.explain.write import HeatmapWriter
     from covidlit.lesions import LesionLabels
-
-TABLE = "heatmaps.csv"
-KNOWN_BY = ("scan_id", "layer", "method", "scale", "nifti", "png")
-"""Columns that every such table has."""
 
 LOCALISATION_COLUMNS = (
     "has_lesions", "hit", "distance_mm", "chance", "heat_in_lesions", "heat_in_lung",

@@ -8,16 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from covidlit.checkpoints.of_run import model_of_run
 from covidlit.deploy.exported import is_export
 from covidlit.errors import ConfigError
-from covidlit.explain.heat_files import COLUMNS, HeatFiles, WrittenHeatmap
-from covidlit.explain.many import KNOWN_BY, TABLE
+from covidlit.explain.heat_files import COLUMNS, KNOWN_BY, TABLE, HeatFiles, WrittenHeatmap
 from covidlit.explain.scale import require_scale, stored_scale
-from covidlit.preprocess.conversion import scan_name
-from covidlit.tables import check_own_table, write_table
+from covidlit.preprocess.cache import scan_name
+from covidlit.tables.places import check_own_table
 
 if TYPE_CHECKING:
     from covidlit.cohort.scan_sources import ScanSource
@@ -72,6 +69,10 @@ def heatmaps_of_scored(
     try:
         yield write
     finally:
+        import pandas as pd
+
+        from covidlit.tables.writing import write_table
+
         write_table(pd.DataFrame(rows, columns=list(COLUMNS)), table)
 
 

@@ -23,7 +23,7 @@ from covidlit.deploy.torch_engine import find_device
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError
 from covidlit.explain.heat_engine import HeatEngine, load_heat_engine
-from covidlit.explain.many import TABLE
+from covidlit.explain.heat_files import TABLE
 from covidlit.explain.predicted import heatmaps_of_scored, network_of
 from covidlit.explain.write import HeatmapWriter
 from covidlit.preprocess import prepare_scan

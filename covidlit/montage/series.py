@@ -13,7 +13,7 @@ from covidlit.dicom import Checks, Series, Verdict, pseudonym_uid, read_series
 from covidlit.dicom.pseudonym import without_file_names
 from covidlit.montage.page import Look
 from covidlit.montage.picture import montage_jpeg
-from covidlit.preprocess.conversion import scan_name
+from covidlit.preprocess.cache import scan_name
 from covidlit.scans.images import read_image
 from covidlit.scans.scan import Scan
 

@@ -87,6 +87,15 @@ def source_hash(scan: Scan, pixels: str | None = None) -> str:
     return fingerprint({"pixels": pixels or pixel_hash(scan.hu), "affine": affine})
 
 
+def scan_name(scan_id: str, scan: Scan) -> str:
+    """What the files of a scan are named by: its id, or a hash of its voxels where it has none.
+
+    An image file's own name may be a patient's, which a hash of the name would still give away to
+    anyone who tries names out; and its number among the images of one call is another in the next.
+    """
+    return scan_id or f"image-{source_hash(scan)[:12]}"
+
+
 class VolumeCache:
     """The prepared volumes under one folder. Safe with many processes reading and writing.
 

@@ -15,7 +15,7 @@ from covidlit.dicom import Checks
 from covidlit.errors import CovidlitError
 from covidlit.files import atomic_path, check_replaceable, check_writable, fingerprint
 from covidlit.preprocess.backends import run_in_parallel
-from covidlit.preprocess.cache import pixel_hash, source_hash
+from covidlit.preprocess.cache import pixel_hash, scan_name
 from covidlit.preprocess.index import Signatures
 from covidlit.progress import progress_bar
 from covidlit.scans.scan import Scan, to_ras_xyz
@@ -27,15 +27,6 @@ COLUMNS = (
     "slice_spacing_mm", "spacing_mm", "pixel_hash",
 )  # fmt: skip
 """Of `series.csv`."""
-
-
-def scan_name(scan_id: str, scan: Scan) -> str:
-    """What the files of a scan are named by: its id, or a hash of its voxels where it has none.
-
-    An image file's own name may be a patient's, which a hash of the name would still give away to
-    anyone who tries names out; and its number among the images of one call is another in the next.
-    """
-    return scan_id or f"image-{source_hash(scan)[:12]}"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from covidlit.dicom.other_objects import OtherObject
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.files import make_folder
 from covidlit.lesions.report import CorrectionMade
-from covidlit.preprocess.conversion import scan_name
+from covidlit.preprocess.cache import scan_name
 from covidlit.preprocess.index import Signatures
 from covidlit.progress import progress_bar
 from covidlit.quantify.identity import Identity, identify

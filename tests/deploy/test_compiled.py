@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from covidlit.deploy import load_engine
-from covidlit.deploy.compiled import MOST, VARIABLE, compile_kept
+from covidlit.deploy.compiled import MOST, compile_kept
 from covidlit.deploy.exported import default_folder
+from covidlit.deploy.kept import VARIABLE
 from covidlit.errors import ExportError
 
 
@@ -43,7 +44,7 @@ def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _kept(graph: Path) -> list[str]:
-    return sorted(path.name for path in (graph.parent / "kept").iterdir())
+    return sorted(path.name for path in (graph.parent / "kept" / "graphs").iterdir())
 
 
 def test_a_graph_is_found_again_and_another_file_or_option_never_meets_it(graph: Path) -> None:
@@ -51,7 +52,7 @@ def test_a_graph_is_found_again_and_another_file_or_option_never_meets_it(graph:
     assert compile_kept(core, graph, options) == "compiled"
     (name,) = _kept(graph)
     compile_kept(core, graph, options)
-    assert core.asked[-1] == graph.parent / "kept" / name
+    assert core.asked[-1] == graph.parent / "kept" / "graphs" / name
     compile_kept(core, graph, {"INFERENCE_NUM_THREADS": 2})
     assert len(_kept(graph)) == 2
     graph.with_suffix(".bin").write_bytes(b"WEIGHTS")  # of the same size
@@ -84,8 +85,8 @@ def test_scores_of_a_kept_graph_are_the_same(
     hu = np.random.default_rng(0).integers(-1000, 400, (2, 16, 16, 16), dtype=np.int16)
     scores = [load_engine(checkpoint, "openvino", threads=1).scores(hu) for _ in range(2)]
     assert scores[0] == scores[1]
-    assert len(list((tmp_path / "kept").iterdir())) == 1
-    assert (tmp_path / "kept").stat().st_mode & 0o077 == 0
+    assert len(list((tmp_path / "kept" / "graphs").iterdir())) == 1
+    assert (tmp_path / "kept" / "graphs").stat().st_mode & 0o077 == 0
 
 
 def test_what_is_wrong_with_a_network_opened_ahead_comes_with_the_first_scores(

@@ -134,9 +134,7 @@ def test_a_precision_over_a_tolerance_is_refused_and_what_was_there_stays(
     assert names_in(folder.parent) == {"best"}
 
 
-def test_the_command_says_what_was_measured(
-    save_run: SaveRun, many_scans: Path, scans: Path, nncf: Any, tmp_path: Path
-) -> None:
+def test_the_command_says_what_was_measured(save_run: SaveRun, many_scans: Path, nncf: Any) -> None:
     checkpoint = save_run(CSACNET, steps=STEPS)
     options = [f"--{name.replace('_', '-')}={value}" for name, value in LOOSE.items()]
     done = CliRunner().invoke(
@@ -151,17 +149,36 @@ def test_the_command_says_what_was_measured(
     assert "Calibrated on 20 other scans: more may do better." in said
     assert "20 scans show little of how often a call changes; 300 are better." in said
 
-    store_scale(checkpoint, "module3", "guided", 2.0)
-    heat = tmp_path / "heat"
+
+@needs_bf16
+def test_heatmaps_beside_fewer_bits_are_the_checkpoints(
+    save_run: SaveRun, many_scans: Path, scans: Path, tmp_path: Path
+) -> None:
+    checkpoint = save_run(CSACNET, steps=STEPS)
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in LOOSE.items()]
     done = CliRunner().invoke(
         app,
-        ["predict", str(checkpoint), str(scans), "--engine", "openvino", "--heatmaps", str(heat),
-         "--out", str(tmp_path / "scores.csv")],
+        ["export", str(checkpoint), "--scans", str(many_scans), "--precision", "bf16", *options],
     )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert "Heatmaps beside scores in bfloat16 are made of the checkpoint, by PyTorch." in said
+    folder = default_folder(checkpoint)
+    assert names_in(folder) == {"model.bin", "model.json", "model.xml"}
+
+    store_scale(checkpoint, "module3", "guided", 2.0)
+    heat = tmp_path / "heat"
+    command = ["--engine", "openvino", "--heatmaps", str(heat), "--out", str(tmp_path / "s.csv")]
+    done = CliRunner().invoke(app, ["predict", str(checkpoint), str(scans), *command])
     assert done.exit_code == 0, done.output
     assert len(list(heat.glob("*.heat.nii.gz"))) == 5
     said = " ".join(done.output.split())
-    assert "They are of the checkpoint itself; the scores are of openvino in int8, " in said
+    assert "They are of the checkpoint itself; the scores are of openvino in bfloat16, " in said
+
+    done = CliRunner().invoke(app, ["predict", str(folder), str(scans), *command])
+    assert done.exit_code == 2
+    said = " ".join(done.output.split())
+    assert "this is an export. Fix: give the checkpoint; or export it in float32" in said
 
 
 def test_too_few_scans_to_calibrate_on_are_named(

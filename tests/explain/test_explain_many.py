@@ -18,7 +18,8 @@ from covidlit.cohort.scan_sources import ScanSource, find_scans
 from covidlit.deploy.predict import predict
 from covidlit.dicom import Checks
 from covidlit.explain.evaluation import evaluate_heatmaps
-from covidlit.explain.many import TABLE, explain_scans
+from covidlit.explain.heat_files import TABLE
+from covidlit.explain.many import explain_scans
 from covidlit.explain.predicted import heatmaps_of_scored
 from covidlit.explain.truth import Truth
 from covidlit.explain.write import HeatmapWriter

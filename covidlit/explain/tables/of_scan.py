@@ -11,7 +11,8 @@ import pandas as pd
 
 from covidlit.cohort.clinical.mapping_file import load_mapping
 from covidlit.cohort.factor_limits import FACTORS
-from covidlit.deploy.exported import file_hash, network_hash
+from covidlit.deploy.exported import network_hash
+from covidlit.deploy.file_hash import file_hash
 from covidlit.deploy.tables.at_scan import ClinicalAtScan, rows_of_scan
 from covidlit.deploy.tables.limits import range_of
 from covidlit.deploy.tables.model import load_table_model

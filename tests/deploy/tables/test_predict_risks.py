@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from covidlit.cli.app import app
 from covidlit.cli.train import whole_run
-from covidlit.deploy.tables.model import is_table_model, load_table_model
+from covidlit.deploy.tables.kind import is_table_model
+from covidlit.deploy.tables.model import load_table_model
 from covidlit.errors import CheckpointError
 from covidlit.evaluation.survival.tables import read_survival
 from covidlit.settings.tree import config_dir

@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from covidlit.checkpoints.record import run_record
 from covidlit.cli.app import app
 from covidlit.datamodules.tables.training_values import outside_text, place_of, spread_of
-from covidlit.deploy.tables.model import is_table_model, load_table_model
+from covidlit.deploy.tables.kind import is_table_model
+from covidlit.deploy.tables.model import load_table_model
 from covidlit.deploy.tables.predict_rows import predict_rows
 from covidlit.errors import ManifestError
 from covidlit.models.fusion_ann.fit import fit_preparation

@@ -1,0 +1,50 @@
+"""What one process keeps for the next: compiled graphs and hashes of files, in the user's cache."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+VARIABLE = "COVIDLIT_CACHE"
+"""Of the environment: another folder for it; empty: nothing is kept."""
+
+
+def kept_folder(name: str) -> Path | None:
+    """A folder of the user's own, made if needed; None where nothing is to be kept or can be.
+
+    Args:
+        name: of it, within all that is kept.
+    """
+    given = os.environ.get(VARIABLE)
+    if given == "":
+        return None
+    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    with suppress(OSError, RuntimeError):  # no home, or one that cannot be written
+        folder = Path(given or Path(caches, "covidlit"), name).expanduser()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # What somebody else has put there would be trusted.
+        own = not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+        if own and os.access(folder, os.W_OK):
+            return folder
+    return None
+
+
+def signature(path: Path) -> tuple[int, ...]:
+    """What changes whenever a file's content does.
+
+    Raises:
+        OSError: there is none.
+    """
+    at = path.stat()
+    return at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns
+
+
+def outdated(folder: Path, most: int) -> list[Path]:
+    """All but the newest entries of a folder; what has a leading dot is none."""
+    kept = [one for one in folder.iterdir() if not one.name.startswith(".")]
+    times = {}
+    for one in kept:
+        with suppress(OSError):  # another process was quicker
+            times[one] = one.stat().st_mtime
+    return sorted(times, key=times.__getitem__, reverse=True)[most:]
