@@ -119,7 +119,7 @@ def check_parity(parity: Mapping[str, ScoreParity], allowed: Tolerances, where: 
             f"the exported scores differ from PyTorch's by more than is allowed: {'; '.join(over)}."
             " Nothing was written.",
             where=where,
-            fix="of int8 and bf16 use --precision f32; else engine=torch; or allow more with a larger "
+            fix="use --precision f32, where that differs engine=torch; or allow more with a larger "
             "tolerance.",
         )
 
