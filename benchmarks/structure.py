@@ -60,12 +60,12 @@ HEAVY = frozenset(
         *("torch", "torchvision", "pytorch_lightning", "monai", "torchio", "captum", "reportlab"),
         *("openvino", "onnx", "onnxscript", "onnxruntime", "sklearn", "skops", "torchmetrics"),
         "lightgbm",
-        *("pandera", "matplotlib", "reportlab", "optuna", "hydra", "pandas", "openpyxl"),
+        *("pandera", "matplotlib", "reportlab", "optuna", "hydra", "pandas", "openpyxl", "joblib"),
     ]
 )
 """Libraries kept away from commands that do without them: torch takes two seconds to import, skops
 with scikit-learn four, pandera and Optuna more than half a second, Matplotlib and reportlab a
-quarter, Hydra a tenth."""
+quarter, Hydra a tenth, joblib a twentieth."""
 
 EXTRAS = frozenset(("dask", "distributed", "ray", "tabm", "django", "ninja", "psycopg"))
 """Libraries that come with an extra and may be missing."""

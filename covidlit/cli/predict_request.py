@@ -10,6 +10,7 @@ from typing import Any
 from covidlit.cli.predict_client import PATHS
 from covidlit.cli.predict_scans import ScanRequest
 from covidlit.errors import ConfigError
+from covidlit.version import __version__
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "path": (str,), "out": (str,), "heatmaps": (str, type(None)), "override": (list,),
@@ -25,7 +26,7 @@ def request_of(line: bytes) -> tuple[dict[str, Any], ScanRequest]:
     """What a client sent, and the request in it; see `covidlit.cli.predict_client`.
 
     Raises:
-        ConfigError: it is not of that form; names the field.
+        ConfigError: it is of another version, or not of that form; names the field.
     """
     try:
         content = json.loads(line)
@@ -33,6 +34,13 @@ def request_of(line: bytes) -> tuple[dict[str, Any], ScanRequest]:
         raise _wrong("request", "it is no JSON") from error
     if not isinstance(content, dict):
         raise _wrong("request", "it is no JSON object")
+    # First: another version has other fields.
+    if (sent_by := content.get("version", __version__)) != __version__:
+        raise ConfigError(
+            f"the server is covidlit {__version__}, the client {sent_by}.",
+            where="version",
+            fix="start the server again with the client's version.",
+        )
     _check(content, _AROUND, required=set(_AROUND))
     asked = content["asked"]
     _check(asked, _TYPES, required={"path", "out"})

@@ -25,10 +25,12 @@ from covidlit.cli.predict_client import MOST_BYTES, unix_socket
 from covidlit.cli.predict_request import request_of
 from covidlit.cli.predict_scans import ScanModel, ScanRequest, load_parts, score_scans
 from covidlit.errors import ConfigError, CovidlitError, fault_reason, machine_trouble
-from covidlit.version import __version__
 
 PATIENCE = 10.0
-"""Seconds in which a client has to send its whole request."""
+"""Seconds that a client may take to send more of its request, or to take its answer."""
+
+BREATH = 0.05
+"""Seconds until a client is taken where one could not be."""
 
 LAST_WORDS = 2.0
 """Seconds that the answers may take to be sent, once all are computed and the server ends."""
@@ -82,12 +84,23 @@ class PredictServer:
             while True:
                 if woken in {key.fileobj for key, _ in wait.select()}:
                     break
-                with suppress(OSError):  # a client that has gone again
-                    connection = self._listener.accept()[0]
-                    thread = threading.Thread(target=self._answer, args=(connection,), daemon=True)
-                    self._answering = {one for one in self._answering if one.is_alive()} | {thread}
-                    thread.start()
+                self._take()
         self.close()
+
+    def _take(self) -> None:
+        """Answer the client that waits, in a thread."""
+        try:
+            connection = self._listener.accept()[0]
+        except OSError:  # it has gone again; or too many files are open, till others are answered
+            time.sleep(BREATH)
+            return
+        thread = threading.Thread(target=self._answer, args=(connection,), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no thread left
+            connection.close()
+            return
+        self._answering = {one for one in self._answering if one.is_alive()} | {thread}
 
     def close(self) -> None:
         """Take no more requests, finish the one that is computed, and remove the socket."""
@@ -118,12 +131,6 @@ class PredictServer:
 
     def _said(self, line: bytes, connection: socket.socket) -> dict[str, Any]:
         content, asked = request_of(line)
-        if content["version"] != __version__:
-            raise ConfigError(
-                f"the server is covidlit {__version__}, the client {content['version']}.",
-                where="version",
-                fix="start the server again with the client's version.",
-            )
         served = self.model.path.resolve()
         if Path(content["model"]).resolve() != served:
             raise ConfigError(

@@ -144,6 +144,7 @@ def test_several_clients_at_once_each_get_their_own(
         ({"asked": {"path": "/\ud800", "out": "/b.csv"}}, "error: "),
         (b"x" * (2 << 20) + b"\n", "longer than 1 MB"),
         ({"version": "0"}, "the client 0"),
+        ({"version": "9", "more": 1}, "the client 9"),
         ({"model": "/elsewhere"}, "serves"),
         ({"columns": "wide"}, "must be int"),
         ({"more": 1}, "no such field"),
