@@ -7,7 +7,11 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo platform-demo test test-quick lint format types install clean
+# int8's packages replace one of the platform's (findings/nncf_replaces_django_ninja.sh): they lie in
+# an environment of their own, which takes all others from .venv.
+QUANTIZE := $(VENV)/quantize
+
+.PHONY: demo platform-demo test test-quick test-quantize lint format types install clean
 
 $(STAMP): pyproject.toml hatch_build.py $(shell find frontend -type f -not -path '*/node_modules/*')
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -28,6 +32,13 @@ test: $(STAMP)  ## the whole test suite
 
 test-quick: $(STAMP)  ## without training and other processes
 	@$(PYTEST) -m "not slow"
+
+test-quantize: $(STAMP)  ## exports in int8, with NNCF
+	@$(BIN)/python -m venv $(QUANTIZE)
+	@$(BIN)/python -c "import site; print(f'import site; site.addsitedir({site.getsitepackages()[0]!r})')" \
+	  >$$(echo $(QUANTIZE)/lib/python*/site-packages)/others.pth
+	@$(QUANTIZE)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[quantize]'
+	@$(QUANTIZE)/bin/python -m pytest tests/deploy/test_precisions.py
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .

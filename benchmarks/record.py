@@ -20,7 +20,7 @@ _NOT_RESULTS = (
 )
 PACKAGES = (
     "covidlit", "numpy", "torch", "monai", "torchio", "pydicom", "python-gdcm", "SimpleITK",
-    "onnxruntime", "openvino",
+    "onnxruntime", "openvino", "nncf",
 )  # fmt: skip
 
 

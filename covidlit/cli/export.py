@@ -43,16 +43,52 @@ def export(
             show_default=False,
         ),
     ] = None,
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="f32; bf16 (bfloat16), where the processor has it; or int8, which needs pip "
+            "install 'covidlit[quantize]'. The last two by OpenVINO alone."
+        ),
+    ] = "f32",
     tolerance: Annotated[
-        float,
+        float | None,
         typer.Option(
             help="The export is refused if a score differs by more than this; of a network that "
-            "segments slices, classes of pixels and objects are compared as well."
+            "segments slices, classes of pixels and objects are compared as well. By default 1e-4, "
+            "with bf16 0.02, with int8 0.05.",
+            show_default=False,
         ),
-    ] = 1e-4,
+    ] = None,
+    auc_tolerance: Annotated[
+        float,
+        typer.Option(
+            help="It is refused if the AUC differs by more than this, where SCANS is a manifest "
+            "whose classes the run's label rule knows."
+        ),
+    ] = 0.002,
+    changed_calls: Annotated[
+        float,
+        typer.Option(
+            help="It is refused if more than this share of scans is called otherwise: by default "
+            "1 in 300, none where there are fewer scans.",
+            show_default=False,
+        ),
+    ] = 1 / 300,
     n_scans: Annotated[
-        int, typer.Option(help="How many of the scans are compared; at least 2.")
-    ] = 8,
+        int | None,
+        typer.Option(
+            help="How many of the scans are compared; at least 2. By default 8, with bf16 and int8 "
+            "300.",
+            show_default=False,
+        ),
+    ] = None,
+    n_calibration: Annotated[
+        int,
+        typer.Option(
+            help="On how many further scans int8 is calibrated; at most half of those there are, "
+            "and at least 8."
+        ),
+    ] = 32,
     override: Annotated[
         list[str] | None,
         typer.Option(help="A DICOM check to switch off, by name; may be given several times."),
@@ -61,14 +97,14 @@ def export(
         bool,
         typer.Option(
             help="Write the heatmaps' graph as well, for OpenVINO: `covidlit predict --heatmaps` "
-            "then gives score and heat in one pass, in a fraction of PyTorch's time."
+            "then gives score and heat in one pass, in a fraction of PyTorch's time. In f32 alone."
         ),
     ] = True,
 ) -> None:
     """Export a trained network to ONNX and OpenVINO, checked against PyTorch on real scans.
 
-    Prints the largest difference of a score. Where it is above the tolerance, or the scans' scores
-    are too much alike to tell, nothing is written.
+    Prints how scores, AUC and calls differ. Where one of them does by more than is allowed, or the
+    scans' scores are too much alike to tell, nothing is written.
     """  # fmt: skip
     from covidlit.deploy.export import export as write
     from covidlit.deploy.export import network_to_export
@@ -80,9 +116,14 @@ def export(
         scans,
         out,
         formats=formats or None,
+        precision=precision,
         tolerance=tolerance,
+        auc_tolerance=auc_tolerance,
+        changed_calls=changed_calls,
         n_scans=n_scans,
+        n_calibration=n_calibration,
         override=override or (),
+        progress=True,
         heat=export_heat if heatmaps else None,
     )
     _print(done, heatmaps, out or default_folder(network_to_export(checkpoint)))
@@ -96,21 +137,26 @@ def _print(export: ExportRecord | SliceExportRecord, heatmaps: bool, folder: Pat
     if export.kind == "segmentation":
         _print_slices(export, folder)
         return
+    from covidlit.deploy.parity_text import auc_text, sentences_of
+    from covidlit.deploy.precisions import IN_WORDS
+
     shown = Table("Format", title="Export")
-    shown.add_column("Largest difference", justify="right")
-    for kind, difference in export.differences.items():
-        shown.add_row(kind, f"{difference:.1e}")
-    allowed = (
-        f"Differences are of a score from PyTorch's (float32) on {export.n_scans} scans, whose "
-        f"scores spread over {export.spread:.3f}; allowed: {export.tolerance:.0e}"
-    )
+    for name in ("Largest difference", "Median", "AUC", "Other calls"):
+        shown.add_column(name, justify="right")
+    for kind, one in export.parity.items():
+        shown.add_row(
+            kind, f"{one.largest:.1e}", f"{one.median:.1e}", auc_text(one),
+            f"{one.n_changed_calls} of {one.n_scans}",
+        )  # fmt: skip
     console = Console()
     console.print(shown)
-    console.print(f"{allowed}.", highlight=False)
+    for line in sentences_of(export):
+        console.print(line, highlight=False, markup=False)
     if export.precision_difference is not None:
         console.print(
-            f"The run computed in {export.precision}, the export computes in float32; from the "
-            f"run's own scores they differ by up to {export.precision_difference:.1e}."
+            f"The run computed in {export.precision}, the export computes in "
+            f"{IN_WORDS[export.computes_in]}; from the run's own scores they differ by up to "
+            f"{export.precision_difference:.1e}."
         )
     if export.heat is not None:
         console.print(
@@ -118,6 +164,11 @@ def _print(export: ExportRecord | SliceExportRecord, heatmaps: bool, folder: Pat
             f"differs from PyTorch's by up to {export.heat.difference:.1e} of its scan's largest, "
             f"on {export.heat.n_scans} scans.",
             highlight=False,
+        )
+    elif heatmaps and export.computes_in != "f32":
+        console.print(
+            f"Heatmaps beside scores in {IN_WORDS[export.computes_in]} are made of the checkpoint, "
+            "by PyTorch."
         )
     elif heatmaps and "openvino" in export.differences:
         console.print("Heatmaps of this network take PyTorch: they cannot be exported with it.")

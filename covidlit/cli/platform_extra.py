@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -13,10 +14,10 @@ PlatformDir = Annotated[Path, typer.Argument(help="Folder of the platform.")]
 
 
 def require_extra() -> None:
-    """Refuse where what the extra brings is not installed.
+    """Refuse where what the extra brings is not installed, or was replaced.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: it is not, or the build tool ninja (NNCF asks for it) lies over django-ninja.
     """
     try:
         import django  # noqa: F401
@@ -25,6 +26,15 @@ def require_extra() -> None:
             "the platform's packages are not installed.", where="covidlit platform",
             fix="pip install 'covidlit[platform]'",
         ) from error  # fmt: skip
+    found = find_spec("ninja")  # not imported: django-ninja wants the platform's settings
+    if found is None or found.origin is None or b"NinjaAPI" not in Path(found.origin).read_bytes():
+        raise ConfigError(
+            "the package `ninja` is not django-ninja's: the build tool of that name, which NNCF "
+            "brings, was installed over it, or it is missing.",
+            where="covidlit platform",
+            fix="pip uninstall -y ninja; pip install --force-reinstall --no-deps django-ninja. "
+            "Keep covidlit[quantize] in an environment of its own.",
+        )
 
 
 class friendly:  # noqa: N801 (used as a statement)

@@ -217,6 +217,11 @@ def score_scans(model: ScanModel, asked: ScanRequest, console: Console, progress
         console.print(
             f"Heatmaps: {asked.heatmaps}{failed}", markup=False, highlight=False, soft_wrap=True
         )
+        if getattr(engine, "precision", "") in ("bf16", "int8"):
+            console.print(
+                f"They are of the checkpoint itself; the scores are of {engine.name}.",
+                highlight=False, soft_wrap=True,
+            )  # fmt: skip
     if asked.timings:
         print_timings(timings, console)
     if asked.strict:

@@ -1,6 +1,7 @@
 """Export the network of a checkpoint to ONNX and OpenVINO, proved against PyTorch on real scans.
 
-`covidlit.deploy.graph` says what the exported graph takes and gives.
+`covidlit.deploy.graph` says what the exported graph takes and gives, `covidlit.deploy.parity` what
+is compared.
 """
 
 from __future__ import annotations
@@ -11,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from covidlit.checkpoints.file import load_checkpoint, read_record
 from covidlit.checkpoints.of_run import model_of_run
 from covidlit.checkpoints.record import RunRecord
 from covidlit.checkpoints.weights import scoring_hash
-from covidlit.cohort.scan_sources import find_scans
 from covidlit.deploy.engine import Engine
 from covidlit.deploy.exported import (
     FILES,
@@ -33,20 +32,35 @@ from covidlit.deploy.extras import require_extra
 from covidlit.deploy.file_hash import file_hash
 from covidlit.deploy.folders import folder_beside, swap_folder
 from covidlit.deploy.graph import VolumeScorer, write_onnx, write_openvino
-from covidlit.deploy.parity import SPREAD, largest_difference, spread_of
-from covidlit.deploy.preparation import prepare_ahead
+from covidlit.deploy.int8 import METHOD, write_int8
+from covidlit.deploy.parity import (
+    SPREAD,
+    check_parity,
+    largest_difference,
+    score_parity,
+    spread_of,
+)
+from covidlit.deploy.parity_record import Tolerances
+from covidlit.deploy.parity_scans import LEAST_CALIBRATION, ParityScans, Volumes, parity_scans
+from covidlit.deploy.precisions import (
+    N_SCANS,
+    TOLERANCE,
+    Precision,
+    known_precision,
+    processor,
+    require_precision,
+)
 from covidlit.deploy.torch_engine import AUTOCAST, TorchEngine
 from covidlit.deploy.winograd import use_fewer_products
-from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, ExportError
 from covidlit.files import check_writable, keep_permissions, write_json
 from covidlit.models.layers import check_choice
-from covidlit.preprocess import Geometry
+from covidlit.progress import progress_bar
 from covidlit.tasks.classifier import ClassifierMixin
 from covidlit.tasks.load import load_segmenter
 from covidlit.version import __version__
 
-WriteHeat = Callable[[Any, RunRecord, NDArray[np.int16], Path], HeatExport | None]
+WriteHeat = Callable[[Any, RunRecord, Volumes, Path], HeatExport | None]
 """Writes the graph of heatmaps of a task into a folder, compared on volumes (n, z, y, x)."""
 
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
@@ -59,9 +73,14 @@ def export(
     out: str | Path | None = None,
     *,
     formats: Sequence[str] | None = None,
-    tolerance: float = 1e-4,
-    n_scans: int = 8,
+    precision: str = "f32",
+    tolerance: float | None = None,
+    auc_tolerance: float = 0.002,
+    changed_calls: float = 1 / 300,
+    n_scans: int | None = None,
+    n_calibration: int = 32,
     override: Iterable[str] = (),
+    progress: bool = False,
     heat: WriteHeat | None = None,
 ) -> ExportRecord | SliceExportRecord:
     """Write `model.onnx`, `model.xml` with `model.bin`, and `model.json`, all of them or none.
@@ -74,13 +93,23 @@ def export(
         scans: a folder with DICOM series or images, or a manifest: what scores are compared on.
         out: the folder; an export that is there is replaced. None: `exported/<name>` beside the
             checkpoint, where `covidlit predict --engine` looks.
-        formats: "onnx", "openvino" or both; None: all that there are of such a network.
-        tolerance: the largest difference of a score that is allowed; of what is found in slices,
-            see `covidlit.deploy.slice_parity.LIMITS`.
-        n_scans: how many of the scans are compared, evenly spaced among those found; at least 2.
+        formats: "onnx", "openvino" or both; None: all that there are of such a network, in such a
+            precision.
+        precision: "f32"; "bf16", where the processor has it; or "int8", by NNCF (an extra). The
+            last two are of a network that scores scans, for OpenVINO alone.
+        tolerance: the largest difference of a score that is allowed; None: see `TOLERANCE`; of what
+            is found in slices, see `covidlit.deploy.slice_parity.LIMITS`.
+        auc_tolerance: the largest difference of the AUC that is allowed, where the scans' classes
+            are known (a manifest, and a label rule in the checkpoint).
+        changed_calls: the largest share of scans that may be called otherwise.
+        n_scans: how many of the scans are compared, evenly spaced among those found; at least 2;
+            None: see `N_SCANS`.
+        n_calibration: of how many other scans int8 takes the ranges of activations; half of those
+            found at most.
         override: names of DICOM checks to switch off.
-        heat: writes the graph of heatmaps as well, for OpenVINO:
-            `covidlit.explain.heat_export.export_heat`.
+        progress: show bars.
+        heat: writes the graph of heatmaps as well, for OpenVINO in float32, whose scores are those
+            of the graph: `covidlit.explain.heat_export.export_heat`.
 
     Returns:
         What `model.json` says.
@@ -92,72 +121,101 @@ def export(
             else. Nothing is written then.
         ConfigError: an argument out of its range; or a package is not installed.
     """
-    _check(formats, tolerance, n_scans)
+    _check(formats, n_scans, n_calibration)
     checkpoint = network_to_export(checkpoint)
     content = load_checkpoint(checkpoint)  # before its hash: says what is wrong with it
     of_slices = read_record(content, checkpoint).preprocess.kind == "slices"
-    formats = _formats(formats, of_slices)
+    precision = known_precision(precision)
+    formats = _formats(formats, of_slices, precision)
+    allowed = _tolerances(
+        TOLERANCE[precision] if tolerance is None else tolerance, auc_tolerance, changed_calls
+    )
+    n_scans = N_SCANS[precision] if n_scans is None else n_scans
     folder = default_folder(checkpoint) if out is None else Path(out)
     _check_folder(folder)
     known: dict[str, Any] = {
         "checkpoint": checkpoint.name,
         "checkpoint_sha256": file_hash(checkpoint),
         "scoring_sha256": scoring_hash(content),
-        "versions": _versions(formats, of_slices),
-        "tolerance": tolerance,
+        "versions": _versions(formats, of_slices, precision),
+        "tolerance": allowed.score,
     }
     del content
     if of_slices:
         return _export_slices(checkpoint, scans, folder, n_scans, override, known)
     torch_engine = TorchEngine(checkpoint, device="cpu", float32=True)
-    known["precision"] = torch_engine.precision
-    record = torch_engine.record
-    volumes = parity_volumes(scans, record, n_scans, override)
-    reference = _scores(torch_engine, volumes, batch_size=1)
-    spread = spread_of(reference)
-    if not spread > SPREAD * tolerance:
-        raise ExportError(
-            f"PyTorch's scores of the {len(volumes)} scans lie within {spread:.1e} of each other: "
-            f"too much alike to show a difference of {tolerance:.0e}.",
-            where=scans,
-            fix="give scans of different classes, or train the network until its scores spread.",
-        )
-    exported: dict[str, list[Any]] = {}
+    known |= {"precision": torch_engine.precision, "computes_in": precision}
+    found = parity_scans(
+        scans, torch_engine.record, n_scans, override,
+        n_calibration=n_calibration if precision == "int8" else 0, progress=progress,
+    )  # fmt: skip
     with folder_beside(folder) as name:
         temporary = Path(name, "export")
         temporary.mkdir()
-        # Before the network is changed for the other graphs.
-        wanted = heat if "openvino" in formats else None
-        of_heat = None if wanted is None else wanted(torch_engine.task, record, volumes, temporary)
-        files = _write(torch_engine, formats, temporary)
-        result = ExportRecord(
-            record=record,
-            files=files,  # type: ignore[arg-type]
-            differences={},
-            n_scans=len(volumes),
-            spread=spread,
-            heat=of_heat,
-            **known,
-        )
-        for kind in formats:
-            engine = ExportedEngine(temporary, result, _ENGINES[kind], None)
-            # In pairs: a graph that took the batch for one scan would show it.
-            exported[kind] = _scores(engine, volumes, batch_size=2)
-        differences = {
-            kind: largest_difference(reference, scores) for kind, scores in exported.items()
-        }
-        check_differences(differences, tolerance, checkpoint)
-        result = ExportRecord.model_validate(
-            result.model_dump()
-            | {
-                "differences": differences,
-                "precision_difference": _of_the_runs_precision(
-                    checkpoint, torch_engine.precision, volumes, exported
-                ),
-            }
+        if heat is not None and "openvino" in formats and precision == "f32":
+            # Before the network is changed for the other graphs.
+            known["heat"] = heat(torch_engine.task, torch_engine.record, found.volumes, temporary)
+        result = _export_volumes(
+            torch_engine, checkpoint, found, formats, temporary, allowed, scans, known, progress
         )
         _put_in_place(result, temporary, folder)
     return result
+
+
+def _export_volumes(
+    torch_engine: TorchEngine,
+    checkpoint: Path,
+    found: ParityScans,
+    formats: Sequence[str],
+    folder: Path,
+    allowed: Tolerances,
+    scans: str | Path,
+    known: dict[str, Any],
+    progress: bool,
+) -> ExportRecord:
+    record, precision = torch_engine.record, known["computes_in"]
+    reference = _scores(torch_engine, found.volumes, 1, "PyTorch" if progress else "")
+    spread = spread_of(reference)
+    if not spread > SPREAD[precision] * allowed.score:
+        raise ExportError(
+            f"PyTorch's scores of the {len(reference)} scans lie within {spread:.1e} of each other:"
+            f" too much alike to show a difference of {allowed.score:.0e}.",
+            where=scans,
+            fix="give scans of different classes, or train the network until its scores spread.",
+        )
+    files = _write(torch_engine, formats, precision, found.calibration, folder)
+    result = ExportRecord(
+        record=record,
+        files=files,  # type: ignore[arg-type]
+        differences={},
+        n_scans=len(reference),
+        spread=spread,
+        tolerances=allowed,
+        n_calibration=len(found.calibration),
+        method=METHOD if precision == "int8" else "",
+        **known,
+    )
+    exported: dict[str, list[Any]] = {}
+    for kind in formats:
+        engine = ExportedEngine(folder, result, _ENGINES[kind], None)
+        # In pairs: a graph that took the batch for one scan would show it.
+        exported[kind] = _scores(engine, found.volumes, 2, kind if progress else "")
+    parity = {
+        kind: score_parity(reference, scores, record, found.labels)
+        for kind, scores in exported.items()
+    }
+    check_parity(parity, allowed, checkpoint)
+    return ExportRecord.model_validate(
+        result.model_dump()
+        | {
+            "differences": {kind: one.largest for kind, one in parity.items()},
+            "parity": {kind: one.model_dump() for kind, one in parity.items()},
+            "processor": processor() if "openvino" in formats else "",
+            "precision_difference": _of_the_runs_precision(
+                checkpoint, torch_engine.precision, found.volumes, exported
+            ),
+        }
+    )
 
 
 def _export_slices(
@@ -209,48 +267,13 @@ def network_to_export(model: str | Path) -> Path:
     return path
 
 
-def check_differences(differences: dict[str, float], tolerance: float, where: object) -> None:
-    """Raise an ExportError that names the formats whose difference is above the tolerance."""
-    over = {kind: value for kind, value in differences.items() if not value <= tolerance}
-    if over:
-        named = ", ".join(f"{kind} {value:.2e}" for kind, value in over.items())
-        raise ExportError(
-            f"the exported scores differ from PyTorch's by more than {tolerance:.0e}: {named}. "
-            "Nothing was written.",
-            where=where,
-            fix="use engine=torch for this network, or allow more with a larger tolerance.",
-        )
-
-
-def parity_volumes(
-    path: str | Path, record: RunRecord, n_scans: int, override: Iterable[str] = ()
-) -> NDArray[np.int16]:
-    """Prepare some of the scans at a path: int16 HU (n, z, y, x), evenly spaced among those found.
-
-    Raises:
-        ExportError: fewer than two could be read.
-    """
-    wanted = record.volume_input
-    overridden = frozenset(wanted.override_checks) | frozenset(override)
-    checks = Checks(wanted.min_slices, overridden, wanted.image_orientation)
-    found = find_scans(path, checks)
-    readable = [source for source in found if source.read is not None]
-    places = np.linspace(0, len(readable) - 1, min(n_scans, len(readable))).round().astype(int)
-    geometry = Geometry(wanted.geometry.spacing, wanted.geometry.size)
-    done = [one for _, one in prepare_ahead([readable[k] for k in places], geometry)]
-    volumes = [one.prepared.array for one in done if one.prepared is not None]
-    if len(volumes) < 2:
-        reasons = {one.reason for one in done} | {source.reason for source in found} - {""}
-        why = f" ({'; '.join(sorted(reasons - {''})[:3])})" if reasons - {""} else ""
-        raise ExportError(
-            f"{len(volumes)} of {len(found)} scans could be read, at least 2 are needed{why}.",
-            where=path,
-            fix="give a folder or manifest with several usable scans.",
-        )
-    return np.stack(volumes)
-
-
-def _write(engine: TorchEngine, formats: Sequence[str], folder: Path) -> dict[str, str]:
+def _write(
+    engine: TorchEngine,
+    formats: Sequence[str],
+    precision: Precision,
+    calibration: Volumes,
+    folder: Path,
+) -> dict[str, str]:
     """Write the files of all formats; returns the hash of each. Changes the engine's network."""
     task, wanted = engine.task, engine.record.volume_input
     if not isinstance(task, ClassifierMixin):
@@ -259,25 +282,35 @@ def _write(engine: TorchEngine, formats: Sequence[str], folder: Path) -> dict[st
             fix="use engine=torch.",
         )
     onnx_path = folder / FILES["onnx"][0]
-    use_fewer_products(task.net)
+    if precision != "int8":  # the sums that save products would each be rounded to 8 bits
+        use_fewer_products(task.net)
     scorer = VolumeScorer(task.net, task.scores, wanted.window)
     write_onnx(scorer, wanted.geometry.size, onnx_path)
     if "openvino" in formats:
-        write_openvino(onnx_path, folder / FILES["openvino"][0])
+        path = folder / FILES["openvino"][0]
+        write_openvino(onnx_path, path)
+        if precision == "int8":
+            write_int8(path, calibration)
     if "onnx" not in formats:
         onnx_path.unlink()
     return {name: file_hash(folder / name) for kind in formats for name in FILES[kind]}
 
 
-def _scores(engine: Engine, volumes: NDArray[np.int16], batch_size: int) -> list[Any]:
-    starts = range(0, len(volumes), batch_size)
-    return [one for k in starts for one in engine.scores(volumes[k : k + batch_size])]
+def _scores(engine: Engine, volumes: Volumes, batch_size: int, shown: str = "") -> list[Any]:
+    """Scores of all volumes, with a bar where its name is given."""
+    found: list[Any] = []
+    with progress_bar(f"Scoring, {shown}", len(volumes), show=bool(shown)) as bar:
+        for start in range(0, len(volumes), batch_size):
+            found += engine.scores(np.array(volumes[start : start + batch_size]))
+            for _ in volumes[start : start + batch_size]:
+                bar.advance()
+    return found
 
 
 def _of_the_runs_precision(
     checkpoint: str | Path,
     precision: str,
-    volumes: NDArray[np.int16],
+    volumes: Volumes,
     exported: dict[str, list[Any]],
 ) -> float | None:
     if precision not in AUTOCAST:
@@ -286,23 +319,41 @@ def _of_the_runs_precision(
     return max(largest_difference(mixed, scores) for scores in exported.values())
 
 
-def _check(formats: Sequence[str] | None, tolerance: float, n_scans: int) -> None:
+def _check(formats: Sequence[str] | None, n_scans: int | None, n_calibration: int) -> None:
     if formats is not None and not formats:
         raise ConfigError("at least one format is needed.", where="formats", fix="use openvino.")
     for kind in formats or ():
         check_choice(kind, tuple(FILES), "formats")
-    if not 0 < tolerance < 1:
+    for name, value, least, usual in (
+        ("n_scans", 2 if n_scans is None else n_scans, 2, 8),
+        ("n_calibration", n_calibration, LEAST_CALIBRATION, 32),
+    ):
+        if value < least:
+            raise ConfigError(
+                f"must be at least {least}, got {value}.", where=name, fix=f"use {usual}."
+            )
+
+
+def _tolerances(score: float, auc: float, changed_calls: float) -> Tolerances:
+    if not 0 < score < 1:
         raise ConfigError(
-            f"the tolerance must lie between 0 and 1, got {tolerance}.", where="tolerance",
+            f"the tolerance must lie between 0 and 1, got {score}.", where="tolerance",
             fix="use 1e-4.",
         )  # fmt: skip
-    if n_scans < 2:
-        raise ConfigError(f"must be at least 2, got {n_scans}.", where="n_scans", fix="use 8.")
+    for name, value in (("auc_tolerance", auc), ("changed_calls", changed_calls)):
+        if not 0 <= value <= 1:
+            raise ConfigError(
+                f"must lie in [0, 1], got {value}.", where=name, fix="use for example 0.002."
+            )
+    return Tolerances(score=score, auc=auc, changed_calls=changed_calls)
 
 
-def _formats(formats: Sequence[str] | None, of_slices: bool) -> tuple[str, ...]:
+def _formats(
+    formats: Sequence[str] | None, of_slices: bool, precision: Precision
+) -> tuple[str, ...]:
     """Those that are written, whose packages are here."""
-    chosen = tuple(formats or (("openvino",) if of_slices else tuple(FILES)))
+    openvino_alone = of_slices or precision != "f32"
+    chosen = tuple(formats or (("openvino",) if openvino_alone else tuple(FILES)))
     if of_slices and "onnx" in chosen:
         raise ExportError(
             "a network that segments slices is exported for OpenVINO alone: torch.onnx takes "
@@ -314,6 +365,7 @@ def _formats(formats: Sequence[str] | None, of_slices: bool) -> tuple[str, ...]:
     way = () if of_slices else _PACKAGES["onnx"][:2]
     for package in {*way, *(one for kind in chosen for one in _PACKAGES[kind])}:
         require_extra(package)
+    require_precision(precision, of_slices, chosen)
     return chosen
 
 
@@ -325,7 +377,8 @@ def _check_folder(folder: Path) -> None:
     check_writable(folder / SIDECAR)
 
 
-def _versions(formats: Sequence[str], of_slices: bool) -> dict[str, str]:
-    way = ("torchvision",) if of_slices else ("onnx", "onnxscript")
+def _versions(formats: Sequence[str], of_slices: bool, precision: Precision) -> dict[str, str]:
+    way: tuple[str, ...] = ("torchvision",) if of_slices else ("onnx", "onnxscript")
+    way += ("nncf",) if precision == "int8" else ()
     packages = ["torch", *way, *(_ENGINES[kind] for kind in formats)]
     return {"covidlit": __version__} | {name: version(name) for name in packages}

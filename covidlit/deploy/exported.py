@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapt
 from covidlit.checkpoints.of_run import model_of_run
 from covidlit.checkpoints.record import RunRecord
 from covidlit.deploy.file_hash import file_hash
+from covidlit.deploy.parity_record import Count, Number, ScoreParity, Tolerances
+from covidlit.deploy.precisions import Precision
 from covidlit.errors import ExportError
 
 FORMAT = 1
@@ -32,7 +34,6 @@ FileName = Literal["model.onnx", "model.xml", "model.bin"]
 SliceFileName = Literal["dense.xml", "dense.bin", "box.xml", "box.bin", "mask.xml", "mask.bin"]
 HeatFileName = Literal["heat.xml", "heat.bin"]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Export(BaseModel):
@@ -100,6 +101,12 @@ class ExportRecord(_Export):
             nothing.
         precision_difference: where the run's precision is not float32, the largest difference
             between the exported scores and PyTorch's in that precision.
+        computes_in: the precision of the export.
+        parity: by format, all that was measured; empty in exports of before it was kept.
+        tolerances: that it had to stay within; None in the same exports.
+        n_calibration: scans that int8 was calibrated on, none of which was compared.
+        method: how the network became int8.
+        processor: that the scores were compared on.
     """
 
     kind: Literal["classification"] = "classification"
@@ -108,6 +115,12 @@ class ExportRecord(_Export):
     n_scans: Annotated[int, Field(ge=2)]
     spread: Number
     precision_difference: Number | None = None
+    computes_in: Precision = "f32"
+    parity: dict[Format, ScoreParity] = {}
+    tolerances: Tolerances | None = None
+    n_calibration: Count = 0
+    method: str = ""
+    processor: str = ""
     heat: HeatExport | None = None
 
 

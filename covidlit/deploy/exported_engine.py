@@ -1,4 +1,4 @@
-"""ONNX Runtime and OpenVINO as engines for an exported network, in float32 on the CPU."""
+"""ONNX Runtime and OpenVINO as engines for an exported network, on the CPU."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from covidlit.deploy.exported import FILES, ExportRecord
 from covidlit.deploy.extras import require_extra
 from covidlit.deploy.meanwhile import started
 from covidlit.deploy.openvino_core import openvino_core
+from covidlit.deploy.precisions import IN_WORDS, Precision, compile_options, require_bfloat16
 from covidlit.errors import ExportError
 
 Run = Callable[[NDArray[np.int16]], NDArray[np.float32]]
@@ -35,8 +36,12 @@ class ExportedEngine:
         ahead: open them in a thread, while the caller goes on: what is wrong is then raised by the
             first scores.
 
+    Attributes:
+        precision: that it computes in.
+
     Raises:
-        ConfigError: the runtime is not installed.
+        ConfigError: the runtime is not installed, or the processor has no bfloat16 for an export
+            in it.
         ExportError: it does not take the file.
     """
 
@@ -53,10 +58,12 @@ class ExportedEngine:
     ) -> None:
         self.record = export.record
         threads = threads or n_cores()
-        self.name = on_threads(engine, threads)
+        self.precision = export.computes_in
+        reduced = "" if self.precision == "f32" else f" in {IN_WORDS[self.precision]}"
+        self.name = on_threads(engine + reduced, threads)
         open_file: Callable[[Path, int], Run] = open_onnxruntime
         if engine == "openvino":
-            open_file = partial(open_openvino, keep=keep)
+            open_file = partial(open_openvino, precision=self.precision, keep=keep)
         path = folder / FILES["openvino" if engine == "openvino" else "onnx"][0]
         require_extra(engine)
 
@@ -72,12 +79,15 @@ class ExportedEngine:
         return self._run()(np.ascontiguousarray(hu)).astype(np.float64).tolist()
 
 
-def open_openvino(path: Path, threads: int, keep: bool = False) -> Run:
+def open_openvino(
+    path: Path, threads: int, *, precision: Precision = "f32", keep: bool = False
+) -> Run:
     """The network of `model.xml`: (B, z, y, x) int16 HU to (B,) or (B, classes) float32.
 
     Args: see `compile_openvino`.
     """
-    request = compile_openvino(path, threads, keep=keep).create_infer_request()
+    compiled = compile_openvino(path, threads, precision=precision, keep=keep)
+    request = compiled.create_infer_request()
 
     def run(hu: NDArray[np.int16]) -> NDArray[np.float32]:
         # A copy: the runtime's own memory is written again by the next batch.
@@ -86,22 +96,32 @@ def open_openvino(path: Path, threads: int, keep: bool = False) -> Run:
     return run
 
 
-def compile_openvino(path: Path, threads: int, *, streams: int = 1, keep: bool = False) -> Any:
-    """A graph of OpenVINO's, compiled for the CPU in float32.
+def compile_openvino(
+    path: Path,
+    threads: int,
+    *,
+    streams: int = 1,
+    precision: Precision = "f32",
+    keep: bool = False,
+) -> Any:
+    """A graph of OpenVINO's, compiled for the CPU.
 
     Args:
         path: the `.xml`.
         threads: of all streams together.
         streams: requests that are computed at a time, each on its share of the threads.
+        precision: that the graph was exported for.
         keep: the compiled graph for the next process; see `covidlit.deploy.compiled`.
 
     Raises:
-        ConfigError: OpenVINO is not installed.
+        ConfigError: OpenVINO is not installed, or the processor has no bfloat16.
         ExportError: it does not take the file.
     """
     core = openvino_core()
+    if precision == "bf16":
+        require_bfloat16(path)
     options = {
-        "INFERENCE_PRECISION_HINT": "f32",  # where the CPU has bfloat16, it would be used
+        **compile_options(precision),
         "INFERENCE_NUM_THREADS": threads,
         "ENABLE_CPU_PINNING": False,  # the cores are shared with the preparation of scans
         # By default all threads on one batch.

@@ -11,6 +11,7 @@ from covidlit.checkpoints.file import load_checkpoint, read_record
 from covidlit.checkpoints.record import RunRecord
 from covidlit.checkpoints.weights import weights_hash
 from covidlit.cohort.scan_sources import ScanSource, find_scans
+from covidlit.deploy.known_targets import known_targets
 from covidlit.deploy.score_text import point_text, score_texts
 from covidlit.deploy.torch_engine import find_device
 from covidlit.dicom import Checks
@@ -20,7 +21,6 @@ from covidlit.explain.explain import default_layer
 from covidlit.explain.explain_error import ExplainError
 from covidlit.explain.gallery import Picture, choose_cases, colour_sentence
 from covidlit.explain.heat_files import KNOWN_BY, TABLE
-from covidlit.explain.known_targets import known_targets
 from covidlit.explain.layers import layer_of
 from covidlit.explain.many import explain_scans
 from covidlit.explain.methods import METHODS

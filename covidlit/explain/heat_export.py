@@ -56,7 +56,7 @@ def export_heat(
     grid, spacing = layer_of(task.net, layer).grid, wanted.geometry.spacing
     request = compile_openvino(path, torch.get_num_threads()).create_infer_request()
     affine, differences = np.diag([*spacing, 1.0])[[2, 1, 0, 3]], []
-    for hu in volumes[:COMPARED]:
+    for hu in np.array(volumes[:COMPARED]):  # a file may hold them, read-only
         _, region, effect = request.infer([hu[None]]).values()
         image = apply_window(torch.from_numpy(hu)[None, None], wanted.window)
         plain = explain_image(task, image, layer, METHODS[0], affine).values

@@ -136,7 +136,7 @@ def network_of(model: str | Path) -> Path:
             "heatmaps need the network of a checkpoint, this is "
             + ("an export." if path.is_dir() else "a classical baseline."),
             where="heatmaps",
-            fix="export it again, which writes its heatmaps as well; or give the checkpoint."
+            fix="give the checkpoint; or export it in float32, which writes its heatmaps as well."
             if path.is_dir()
             else "leave --heatmaps out; baselines have none.",
         )

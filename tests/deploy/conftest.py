@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
 from volume_records import volume_record
 
 from covidlit.cohort.manifest import read_manifest, write_manifest
@@ -26,23 +27,59 @@ CSACNET = {"_target_": "covidlit.models.CSACNet3D", "width": 4, "zero_init": Fal
 SaveRun = Callable[..., Path]
 
 
+def label_rule(classes: list[str] | None) -> dict[str, Any]:
+    """COVID-19 or not, or the classes named."""
+    module = "covidlit.cohort.label_rule"
+    if classes is None:
+        return {"_target_": f"{module}.ByClass", "positive": ["covid"]}
+    return {"_target_": f"{module}.MultiClass", "classes": classes}
+
+
 @pytest.fixture(scope="session")
-def scans(tiny_data: Path) -> Path:
+def many_scans(tiny_data: Path) -> Path:
+    """A manifest of forty synthetic scans."""
+    return Path((tiny_data / "manifest_path").read_text())
+
+
+@pytest.fixture(scope="session")
+def scans(tiny_data: Path, many_scans: Path) -> Path:
     """A manifest of five synthetic scans."""
-    table = read_manifest(Path((tiny_data / "manifest_path").read_text()))
+    table = read_manifest(many_scans)
     some = table.iloc[np.linspace(0, len(table) - 1, 5).astype(int)]
     return write_manifest(some, tiny_data / "five.csv")
 
 
 @pytest.fixture(scope="session")
-def save_run(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> SaveRun:
-    """Write the checkpoint of a network; logits of the scans lie between -reach and reach."""
+def save_run(scans: Path, many_scans: Path, tmp_path_factory: pytest.TempPathFactory) -> SaveRun:
+    """Write the checkpoint of a network; logits of the scans lie between -reach and reach.
+
+    With `steps` it is trained first, so that its features differ between scans by more than bits.
+    """
     geometry = Geometry(tuple(GEOMETRY["spacing"]), tuple(GEOMETRY["size"]))
-    found = [source.read for source in find_scans(scans, Checks())]
-    volumes = [prepare_scan(read(), geometry).array for read in found if read is not None]
-    images = apply_window(torch.from_numpy(np.stack(volumes)[:, None]), (-1000, 400))
+
+    def images_of(manifest: Path) -> torch.Tensor:
+        found = [source.read for source in find_scans(manifest, Checks())]
+        volumes = [prepare_scan(read(), geometry).array for read in found if read is not None]
+        return apply_window(torch.from_numpy(np.stack(volumes)[:, None]), (-1000, 400))
+
+    images = images_of(scans)
     for name in ("Plain", "Changeling"):
         allow_target(f"deploy_networks.{name}")
+
+    def fit(task: VolumeClassification, steps: int) -> None:
+        if not steps:
+            return
+        all_images = images_of(many_scans)
+        covid = torch.tensor((read_manifest(many_scans)["class_name"] == "covid").to_numpy())
+        optimizer = torch.optim.Adam(task.parameters(), lr=3e-3)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            logits = task(all_images)[:, 0]
+            binary_cross_entropy_with_logits(logits, covid.float()).backward()
+            optimizer.step()
+        with torch.no_grad():
+            for _ in range(20):
+                task(all_images)  # statistics of batch norms, of the weights as they are now
 
     def save(
         net: dict[str, Any] | str,
@@ -50,12 +87,14 @@ def save_run(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> SaveRun:
         precision: str = "32-true",
         reach: float = 2.0,
         folder: Path | None = None,
+        steps: int = 0,
     ) -> Path:
         torch.manual_seed(0)
         node = net if isinstance(net, dict) else {"_target_": f"deploy_networks.{net}"}
         task = VolumeClassification(net=node, n_classes=len(classes or "ab"))
         task.train()
-        for _ in range(3):
+        fit(task, steps)
+        for _ in range(3 if not steps else 0):
             task(images)  # statistics of batch norms
         task.eval()
         last = [module for module in task.net.modules() if isinstance(module, torch.nn.Linear)][-1]
@@ -71,7 +110,7 @@ def save_run(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> SaveRun:
                 "data": {"geometry": GEOMETRY, "window": [-1000, 400], "override_checks": []},
                 "model": {"name": "tiny"},
                 "trainer": {"precision": precision},
-                "label_rule": {"classes": classes},
+                "label_rule": label_rule(classes),
             },
             split_hash="abc",
         )

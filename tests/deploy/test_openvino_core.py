@@ -41,3 +41,22 @@ def test_a_process_has_one() -> None:
     from covidlit.deploy.openvino_core import openvino_core
 
     assert openvino_core() is openvino_core()
+
+
+def test_nobody_is_told_that_it_is_used() -> None:
+    """OpenVINO reports its import to Google Analytics, and NNCF what it does, unless kept off."""
+    code = """
+import sys
+from covidlit.deploy.extras import require_extra
+require_extra("openvino")
+try:
+    require_extra("nncf", "quantize")
+except Exception:
+    pass
+import openvino.tools.ovc.telemetry_utils as used
+print(used.tm.__name__, sys.modules["openvino_telemetry"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.stdout.split() == ["openvino.tools.ovc.telemetry_stub", "None"], done.stderr

@@ -301,3 +301,12 @@ def test_slices_of_several_sizes_are_compared(exported: Path, images: list[Tenso
         found, shown = compare(own.task.net, own.stages, slices_of_two_sizes(images), lung=1)
     assert not found.above(TOLERANCE)
     assert shown["slices"] == len(images) + 1
+
+
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+def test_fewer_bits_are_of_networks_that_score_scans(
+    precision: str, exported: Path, chests: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=f"exported in float32 alone, not in {precision}"):
+        export(exported, chests, tmp_path / "out", precision=precision)
+    assert list(tmp_path.iterdir()) == []

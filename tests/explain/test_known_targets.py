@@ -13,8 +13,8 @@ from volume_records import volume_record
 
 from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.manifest import write_manifest
+from covidlit.deploy.known_targets import known_targets
 from covidlit.explain import explain_image, layer_cam, layer_of
-from covidlit.explain.known_targets import known_targets
 from covidlit.explain.run_sources import positive_target
 from covidlit.tasks import VolumeClassification
 

@@ -1,4 +1,4 @@
-"""Which scans of a manifest show the disease, by the label rule of the run that is explained."""
+"""Which scans of a manifest show the disease, by the label rule of a model's run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from covidlit.errors import ConfigError, CovidlitError
 if TYPE_CHECKING:
     from covidlit.cohort.label_rule import TargetRule
 
-_RULES = ("ByClass", "LabelRule", "ManifestTarget", "MultiClass")
+_RULES = ("ByClass", "ByColumn", "LabelRule", "ManifestTarget", "MultiClass")
 _MODULES = ("covidlit.cohort", "covidlit.cohort.label_rule")
 
 
@@ -56,7 +56,7 @@ def known_targets(path: str | Path, record: RunRecord, positive: int) -> KnownTa
     patients = dict(zip(ids, manifest["patient_id"].astype(str), strict=True))
     try:
         target = rule_of(record).apply(manifest)
-    except CovidlitError as error:  # the heatmaps need no targets
+    except CovidlitError as error:  # what else is known of the scans stands
         problem = f"The run's label rule gives these scans no target: {error.what}"
         return KnownTargets(patients=patients, problem=problem)
     known = target.notna()
