@@ -157,7 +157,7 @@ def composed(overrides: Sequence[str]) -> DictConfig:
 
 
 def settings_hash(overrides: Sequence[str]) -> str:
-    """Hash of the composed settings that shape a training, without the folders it works in."""
+    """Hash of the composed settings that shape a training's weights: without folders, say."""
     from omegaconf import OmegaConf
 
     tree = OmegaConf.to_container(composed(overrides), resolve=False)
@@ -166,6 +166,8 @@ def settings_hash(overrides: Sequence[str]) -> str:
     data = settings["data"]
     data.pop("cache_dir")
     data["source"].pop("folder")
+    net = settings["model"].get("task", {}).get("net", {})
+    net.pop("activation_checkpointing", None)  # the same bits
     return fingerprint(settings)
 
 
