@@ -26,8 +26,7 @@ def covidlit(*words: object) -> None:
     Raises:
         CalledProcessError: it failed.
     """
-    code = "from covidlit.cli import app; app()"
-    subprocess.run([sys.executable, "-c", code, *map(str, words)], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "covidlit", *map(str, words)], cwd=ROOT, check=True)
 
 
 def heatmaps(name: str, run_dir: Path, manifest: Path, kept: Path) -> dict[str, Any]:

@@ -25,8 +25,7 @@ def hits(run: Path, truth: Path, kept: Path) -> pd.Series:
     """
     if not kept.is_file():
         out = run / "heatmaps"
-        code = "from covidlit.cli import app; app()"
-        command = [sys.executable, "-c", code, "explain", str(run.relative_to(ROOT)),
+        command = [sys.executable, "-m", "covidlit", "explain", str(run.relative_to(ROOT)),
                    "--out", str(out.relative_to(ROOT)), "--truth", str(truth)]  # fmt: skip
         subprocess.run(command, cwd=ROOT, check=True)
         table = pd.read_csv(out / "heatmaps.csv")
