@@ -3,7 +3,7 @@
     git worktree add /tmp/before COMMIT
     python benchmarks/training_memory.py --before /tmp/before
 
-Each side is `python train.py model=csacnet` on volumes of 32 x 128 x 128, an epoch of four steps in
+Each side is `python train.py model=csacnet` on volumes of 32 x 128 x 128, an epoch of two steps in
 a process of its own: the most memory that the system says it held (what Python and torch take
 before the first step included), and its CPU time. Writes results/training_memory.json.
 """
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 COMMON = (
     "model=csacnet", "name=training_memory", "data.source.n_scans=96", "data.source.matrix=48",
     "data.geometry.spacing=[10.0,3.0,3.0]", "data.geometry.size=[32,128,128]",
-    "data.batch_size=10", "trainer.max_epochs=1", "trainer.limit_train_batches=4",
+    "data.batch_size=10", "trainer.max_epochs=1", "trainer.limit_train_batches=2",
     "trainer.limit_val_batches=1", "heatmaps=false", "evaluation.n_bootstrap=100",
     "inclusion=none",
 )  # fmt: skip
@@ -101,7 +101,7 @@ def main() -> None:
         reference = trained(before, data, Path(folder, "before"), ())
         add("peak memory, before", reference.memory, "GB", None, None)
         add("CPU time of the command, before", reference.cpu, "s", None, None)
-        add("mean loss of four steps, before", reference.loss, "1", None, None)
+        add("mean loss of two steps, before", reference.loss, "1", None, None)
         for number, (name, overrides) in enumerate(SIDES.items()):
             took = trained(ROOT, data, Path(folder, str(number)), overrides)
             target = TARGETS.get(name)
@@ -109,7 +109,7 @@ def main() -> None:
             ratio = took.memory / reference.memory
             add(f"peak memory, {name}, to before", ratio, "ratio", target, commit)
             add(f"CPU time, {name}, to before", took.cpu / reference.cpu, "ratio", None, commit)
-            add(f"mean loss of four steps, {name}", took.loss, "1", None, None)
+            add(f"mean loss of two steps, {name}", took.loss, "1", None, None)
     print(write_results("training_memory", figures))
 
 
