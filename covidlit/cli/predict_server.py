@@ -103,7 +103,9 @@ class PredictServer:
         self._answering = {one for one in self._answering if one.is_alive()} | {thread}
 
     def close(self) -> None:
-        """Take no more requests, finish the one that is computed, and remove the socket."""
+        """Take no more requests, finish the one that is computed, and remove the socket; once."""
+        if self._ending.is_set():
+            return  # another server may listen in the same place since, on the same inode
         self._ending.set()
         self._listener.close()
         with suppress(OSError):

@@ -16,6 +16,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from covidlit.deploy.kept import kept_folder, outdated, signature
+from covidlit.errors import CovidlitError
 from covidlit.files import fingerprint, write_bytes
 
 SETTLED = 10.0
@@ -48,7 +49,7 @@ def _hash_of(path: Path, signed: tuple[int, ...]) -> str:
     with path.open("rb") as handle, mmap(handle.fileno(), 0, access=ACCESS_READ) as content:
         found = hashlib.sha256(content).hexdigest()
     if kept is not None and began - max(signed[2:]) / 1e9 > SETTLED and signature(path) == signed:
-        with suppress(OSError):  # a full disk
+        with suppress(OSError, CovidlitError):  # a full disk
             write_bytes(kept, found.encode())
             for old in outdated(kept.parent, MOST):
                 old.unlink(missing_ok=True)

@@ -11,7 +11,8 @@ VARIABLE = "COVIDLIT_CACHE"
 
 
 def kept_folder(name: str) -> Path | None:
-    """A folder of the user's own, made if needed; None where nothing is to be kept or can be.
+    """A folder of the user's own, made if needed; None where nothing is to be kept or can be,
+    or where others may write.
 
     Args:
         name: of it, within all that is kept.
@@ -24,7 +25,8 @@ def kept_folder(name: str) -> Path | None:
         folder = Path(given or Path(caches, "covidlit"), name).expanduser()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # What somebody else has put there would be trusted.
-        own = not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+        at = folder.stat()
+        own = not hasattr(os, "getuid") or (at.st_uid == os.getuid() and not at.st_mode & 0o022)
         if own and os.access(folder, os.W_OK):
             return folder
     return None

@@ -13,6 +13,7 @@ from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.deploy.exported import HEAT_FILES, HeatExport
 from covidlit.deploy.exported_engine import compile_openvino
 from covidlit.deploy.file_hash import file_hash
+from covidlit.deploy.precisions import TOLERANCE as OF_SCORES
 from covidlit.explain.explain import default_layer, explain_image, output_of
 from covidlit.explain.explain_error import ExplainError
 from covidlit.explain.guided_map import guided_map
@@ -42,8 +43,8 @@ def export_heat(
 
     Returns:
         What `model.json` says of them; None, and no files, where the network has no layers for
-        heatmaps, its gradient cannot be written as a graph, or the heat differs too much: PyTorch
-        makes its heatmaps then.
+        heatmaps, its gradient cannot be written as a graph, or the heat or the score beside it
+        differs too much: PyTorch makes its heatmaps then.
     """
     if not layers_of(task.net):
         return None
@@ -55,14 +56,20 @@ def export_heat(
         return None
     grid, spacing = layer_of(task.net, layer).grid, wanted.geometry.spacing
     request = compile_openvino(path, torch.get_num_threads()).create_infer_request()
-    affine, differences = np.diag([*spacing, 1.0])[[2, 1, 0, 3]], []
+    affine, output = np.diag([*spacing, 1.0])[[2, 1, 0, 3]], output_of(task)
+    differences, of_scores = [], []
     for hu in np.array(volumes[:COMPARED]):  # a file may hold them, read-only
-        _, region, effect = request.infer([hu[None]]).values()
+        score, region, effect = request.infer([hu[None]]).values()
         image = apply_window(torch.from_numpy(hu)[None, None], wanted.window)
-        plain = explain_image(task, image, layer, METHODS[0], affine).values
+        plain = explain_image(task, image, layer, METHODS[0], affine)
         heat = guided_map(np.array(region), np.array(effect), grid, spacing)
-        differences.append(heat_difference(heat, plain))
-    if not max(differences) <= TOLERANCE:
+        differences.append(heat_difference(heat, plain.values))
+        assert plain.score is not None
+        of_scores.append(
+            abs(float(score[0] if score.ndim == 1 else score[0, output]) - plain.score)
+        )
+    difference = float(np.max(differences))  # NaN, if there is one
+    if not (difference <= TOLERANCE and np.max(of_scores) <= OF_SCORES["f32"]):
         for name in HEAT_FILES:
             (folder / name).unlink()
         return None
@@ -72,8 +79,8 @@ def export_heat(
         method="guided",
         step=grid.step,
         first=grid.first,
-        output=output_of(task),
-        difference=max(differences),
+        output=output,
+        difference=difference,
         n_scans=len(differences),
     )
 

@@ -100,6 +100,7 @@ def _by_engine(
         # It was found after the export: the checkpoint alone carries it.
         from covidlit.checkpoints.file import load_checkpoint, read_record
 
+        model = network_of(model)
         record = read_record(load_checkpoint(model), model)
         scale = require_scale(record, layer, method, model)
     files = HeatFiles(

@@ -56,6 +56,8 @@ def use_reliable_convolutions(net: nn.Module) -> None:
 def _takes_over(x: Tensor) -> bool:
     return (
         x.device.type == "cpu"
+        and x.dtype != torch.float64  # which oneDNN leaves to PyTorch's own kernels
+        and x.ndim == 5
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
         and not torch.jit.is_scripting()

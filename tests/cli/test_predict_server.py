@@ -22,6 +22,8 @@ import pandas as pd
 import pytest
 
 from covidlit.checkpoints.of_run import model_of_run
+from covidlit.cli.predict_scans import ScanModel
+from covidlit.cli.predict_server import PredictServer
 from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.explain.scale import store_scale
 from covidlit.version import __version__
@@ -236,6 +238,19 @@ def test_a_place_that_is_taken_is_refused_and_a_dead_servers_is_used_again(
         again = _start(run, at)
         again.send_signal(signal.SIGINT)
         assert again.wait(60) == 0
+        assert not at.exists()
+
+
+def test_a_server_that_ends_leaves_the_place_to_the_next(run: Path) -> None:
+    """Its socket is gone, and the next one may lie on the same inode."""
+    with TemporaryDirectory() as folder:
+        at = Path(folder, "socket")
+        first = PredictServer(ScanModel(run, "auto", "cpu", 1), at)
+        first.close()
+        second = PredictServer(ScanModel(run, "auto", "cpu", 1), at)
+        first.close()
+        assert at.is_socket()
+        second.close()
         assert not at.exists()
 
 

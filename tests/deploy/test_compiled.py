@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from covidlit.deploy import load_engine
-from covidlit.deploy.compiled import MOST, compile_kept
+from covidlit.deploy.compiled import DEAD, HASHES, MOST, compile_kept
 from covidlit.deploy.exported import default_folder
 from covidlit.deploy.kept import VARIABLE
 from covidlit.errors import ExportError
@@ -29,8 +31,8 @@ class Core:
     def compile_model(self, path: Path, device: str, options: dict[str, Any]) -> str:
         folder = options.get("CACHE_DIR")
         self.asked.append(None if folder is None else Path(folder))
-        if folder is not None:
-            Path(folder, "graph.blob").write_bytes(b"x" * self.size)
+        if folder is not None and not (blob := Path(folder, "graph.blob")).exists():
+            blob.write_bytes(b"x" * self.size)
         return "compiled"
 
 
@@ -66,6 +68,42 @@ def test_a_few_stay_and_nothing_half_written_does(graph: Path) -> None:
     assert len(_kept(graph)) == MOST
     compile_kept(Core(size=3), graph, {"INFERENCE_NUM_THREADS": 99})  # the disk was full
     assert len(_kept(graph)) == MOST
+
+
+@pytest.mark.parametrize("damage", [b"", b"x" * 8 + b"y", None])
+def test_a_damaged_graph_is_compiled_again(graph: Path, damage: bytes | None) -> None:
+    """With zeros in the middle of a kept graph OpenVINO gives another score, and no error."""
+    compile_kept(Core(), graph, {})
+    (name,) = _kept(graph)
+    blob = graph.parent / "kept" / "graphs" / name / "graph.blob"
+    if damage is None:
+        blob.with_name(HASHES).unlink()
+    else:
+        blob.write_bytes(damage)
+    core = Core()
+    compile_kept(core, graph, {})
+    assert core.asked[0] != blob.parent  # in a new folder
+    assert _kept(graph) == [name]
+    assert blob.read_bytes() == b"x" * 9
+
+
+def test_what_killed_processes_left_is_removed(graph: Path) -> None:
+    graphs = graph.parent / "kept" / "graphs"
+    for name, age in ((".new-dead", 2 * DEAD), (".new-alive", 0.0)):
+        (graphs / name).mkdir(parents=True)
+        then = time.time() - age
+        os.utime(graphs / name, (then, then))
+    graphs.chmod(0o700)
+    compile_kept(Core(), graph, {})
+    assert [path.name for path in graphs.glob(".new-*")] == [".new-alive"]
+
+
+def test_a_folder_that_others_may_write_is_not_trusted(graph: Path) -> None:
+    compile_kept(Core(), graph, {})
+    (graph.parent / "kept" / "graphs").chmod(0o777)
+    core = Core()
+    compile_kept(core, graph, {})
+    assert core.asked == [None]
 
 
 def test_where_nothing_can_be_kept_it_is_compiled_all_the_same(

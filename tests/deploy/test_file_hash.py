@@ -12,6 +12,7 @@ import pytest
 from covidlit.deploy import file_hash as module
 from covidlit.deploy.file_hash import MOST, file_hash
 from covidlit.deploy.kept import VARIABLE
+from covidlit.errors import CovidlitError
 
 
 @pytest.fixture
@@ -67,6 +68,17 @@ def test_what_is_no_hash_is_not_believed(kept: Path, tmp_path: Path, content: st
     place.write_text(content)
     _as_another_process()
     assert file_hash(file) == _sha(b"weights")
+
+
+def test_a_full_disk_costs_no_hash(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise CovidlitError("the disk is full.", where=path)
+
+    monkeypatch.setattr(module, "write_bytes", full)
+    (tmp_path / "model.bin").write_bytes(b"weights")
+    assert file_hash(tmp_path / "model.bin") == _sha(b"weights")
 
 
 def test_a_few_stay(kept: Path, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,13 @@ from covidlit.cli.app import app
 from covidlit.cohort.manifest import read_manifest, write_manifest
 from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.deploy.export import export
-from covidlit.deploy.exported import HEAT_FILES, default_folder
+from covidlit.deploy.exported import HEAT_FILES, SIDECAR, default_folder
+from covidlit.deploy.exported_engine import compile_openvino
 from covidlit.errors import ExportError
 from covidlit.explain.explain import default_layer, explain_image
 from covidlit.explain.heat_engine import HeatEngine, load_heat_engine
 from covidlit.explain.heat_export import export_heat
+from covidlit.explain.heatmap import Heatmap
 from covidlit.explain.layers import frozen
 from covidlit.explain.scale import store_scale
 from covidlit.tasks import VolumeClassification
@@ -67,15 +71,16 @@ def test_the_graph_gives_the_heat_and_the_score_of_autograd(name: str, tmp_path:
     done = export_heat(task, record, volumes.numpy(), tmp_path)
     assert done is not None
     assert done.difference < 1e-3
+    graph = compile_openvino(tmp_path / HEAT_FILES[0], 1)
     assert (done.layer, done.n_scans) == (default_layer(task.net), 2)
     for key, value in task.state_dict().items():
         assert torch.equal(value, before[key])
     assert type(task.net) is type(_task(NETS[name], volumes)[0].net)
     for hu in volumes:
         image = apply_window(hu[None, None], WINDOW)
-        assert explain_image(task, image).score == pytest.approx(
-            torch.sigmoid(task.net(image))[0, 0].item(), abs=1e-6
-        )
+        score = torch.sigmoid(task.net(image))[0, 0].item()
+        assert explain_image(task, image).score == pytest.approx(score, abs=1e-6)
+        assert graph([hu[None].numpy()])[0].item() == pytest.approx(score, abs=1e-5)
 
 
 def test_equal_voxels_of_air_do_not_hang_on_rounding() -> None:
@@ -88,6 +93,22 @@ def test_equal_voxels_of_air_do_not_hang_on_rounding() -> None:
     single = explain_image(task, image).values
     double = explain_image(task.double(), image.double()).values
     assert np.abs(single - double).max() < 1e-3 * double.max()
+
+
+def test_a_graph_of_other_scores_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volumes = torch.zeros((2, *SIZE), dtype=torch.int16)
+    task, record = _task(NETS["csacnet"], volumes)
+
+    def other_scores(*words: Any) -> Heatmap:
+        found = explain_image(*words)
+        assert found.score is not None
+        return replace(found, score=found.score + 0.01)
+
+    monkeypatch.setattr("covidlit.explain.heat_export.explain_image", other_scores)
+    assert export_heat(task, record, volumes.numpy(), tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
 
 
 class _NoLayers(nn.Module):
@@ -153,6 +174,20 @@ def test_the_command_writes_the_same_heatmaps_by_both_engines(
             assert np.abs(maps[0] - maps[1]).max() < 0.02 * maps[1].max()
     table = Predictor(folder)(scans, heatmaps=tmp_path / "python")
     assert [Path(path).is_file() for path in table["heatmap"]] == [True] * 3
+
+
+def test_a_scale_that_was_found_after_the_export_is_taken_from_the_run(
+    exported: Path, scans: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(exported.parent, run / "checkpoints")
+    store_scale(run / "checkpoints" / "last.ckpt", "module3", "guided", 0.02)
+    sidecar = default_folder(run / "checkpoints" / "last.ckpt") / SIDECAR
+    known = json.loads(sidecar.read_text())
+    known["record"]["heat_scales"] = {}
+    sidecar.write_text(json.dumps(known))
+    _, heat = _predicted(tmp_path / "heat", run, scans, "--engine", "openvino")
+    assert heat["scale"].tolist() == [0.02] * 3
 
 
 def test_what_takes_pytorch_gets_it(exported: Path, tmp_path: Path) -> None:

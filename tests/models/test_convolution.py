@@ -89,6 +89,21 @@ def test_dilation_groups_and_no_padding(dtype: torch.dtype) -> None:
             assert distance(got, wanted) <= TOLERANCE[dtype], shape
 
 
+@pytest.mark.parametrize("autocast", [False, True])
+def test_doubles_and_single_volumes_are_pytorchs(autocast: bool) -> None:
+    torch.manual_seed(0)
+    conv, plain = Conv3d(2, 4, 5, padding=2), nn.Conv3d(2, 4, 5, padding=2)
+    plain.load_state_dict(conv.state_dict())
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        one = torch.randn(2, 3, 4, 4)  # without a batch
+        assert torch.equal(conv(one), plain(one))
+    x, gradients = torch.randn(2, 2, 3, 4, 4, dtype=torch.float64), []
+    for layer in (conv.double(), plain.double()):
+        layer(x).square().sum().backward()
+        gradients.append(layer.weight.grad)
+    assert torch.equal(*gradients)
+
+
 def test_the_plain_layer_is_used_where_it_can_be_relied_on() -> None:
     torch.manual_seed(0)
     x = torch.randn(2, 8, 6, 9, 8).to(memory_format=torch.channels_last_3d)
