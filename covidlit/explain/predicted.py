@@ -100,8 +100,9 @@ def _by_engine(
         # It was found after the export: the checkpoint alone carries it.
         from covidlit.checkpoints.file import load_checkpoint, read_record
 
-        record = read_record(load_checkpoint(model), model)
-        scale = require_scale(record, layer, method, model)
+        checkpoint = network_of(model)
+        record = read_record(load_checkpoint(checkpoint), checkpoint)
+        scale = require_scale(record, layer, method, checkpoint)
     files = HeatFiles(
         engine.record,
         out_dir,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -153,6 +154,20 @@ def test_the_command_writes_the_same_heatmaps_by_both_engines(
             assert np.abs(maps[0] - maps[1]).max() < 0.02 * maps[1].max()
     table = Predictor(folder)(scans, heatmaps=tmp_path / "python")
     assert [Path(path).is_file() for path in table["heatmap"]] == [True] * 3
+
+
+def test_a_scale_found_after_the_export_serves_the_folder_of_the_run(
+    exported: Path, scans: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(exported.parent, run / "checkpoints")
+    store_scale(run / "checkpoints" / exported.name, "module3", "guided", 0.02)
+    sidecar = default_folder(run / "checkpoints" / exported.name) / "model.json"
+    export = json.loads(sidecar.read_text())
+    export["record"]["heat_scales"] = {}  # as before it was found
+    sidecar.write_text(json.dumps(export))
+    _, heat = _predicted(tmp_path / "out", run, scans, "--engine", "openvino")
+    assert set(heat["scale"]) == {0.02}
 
 
 def test_what_takes_pytorch_gets_it(exported: Path, tmp_path: Path) -> None:
