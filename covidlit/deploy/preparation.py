@@ -84,7 +84,7 @@ def prepare_ahead(
     left, tried = deque(sources), 0
     while left:
         with ExitStack() as stack:
-            pool, n_jobs = _pool(n_jobs, backend, stack)
+            pool, n_jobs = _pool(n_jobs, backend, len(left), stack)
             # After a death, those that it may be about are prepared one by one.
             most = n_jobs + ahead
             try:
@@ -195,7 +195,7 @@ def _killed(source: ScanSource) -> CovidlitError:
     )
 
 
-def _pool(n_jobs: int, backend: str, stack: ExitStack) -> tuple[Executor, int]:
+def _pool(n_jobs: int, backend: str, n_scans: int, stack: ExitStack) -> tuple[Executor, int]:
     """The executor and how many scans it works on at a time; a cluster started here ends with
     `stack`.
 
@@ -220,5 +220,7 @@ def _pool(n_jobs: int, backend: str, stack: ExitStack) -> tuple[Executor, int]:
 
     # Starts fresh interpreters that do not run the caller's script again, on every system.
     # They end with this process, however it ends, also before their first scan.
+    # loky starts all of its workers at once: those without a scan would only take memory.
+    n_jobs = min(n_jobs, n_scans)
     executor: Executor = ProcessPoolExecutor(n_jobs, initializer=end_with, initargs=(os.getpid(),))
     return executor, n_jobs

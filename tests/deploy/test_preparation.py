@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,6 +102,18 @@ def test_processes_give_the_same_in_the_same_order(scans: Path) -> None:
             assert set(one.seconds) == {"read", "prepare"}
             expected = prepare_scan(source.read(), GEOMETRY)
             np.testing.assert_array_equal(one.prepared.array, expected.array)
+
+
+def test_there_are_no_more_processes_than_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def pool(n_workers: int, **_: Any) -> ThreadPoolExecutor:
+        started.append(n_workers)
+        return ThreadPoolExecutor(1)
+
+    monkeypatch.setattr("joblib.externals.loky.ProcessPoolExecutor", pool)
+    assert len(list(prepare_ahead(_sources(_scan, 3), GEOMETRY, n_jobs=10**9))) == 3
+    assert started == [3]
 
 
 def test_a_process_that_dies_costs_its_own_scan(scans: Path) -> None:
