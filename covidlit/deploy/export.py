@@ -175,6 +175,12 @@ def _export_volumes(
 ) -> ExportRecord:
     record, precision = torch_engine.record, known["computes_in"]
     reference = _scores(torch_engine, found.volumes, 1, "PyTorch" if progress else "")
+    if not np.isfinite(reference).all():
+        raise ExportError(
+            "PyTorch's own scores of these scans are not finite.",
+            where=checkpoint,
+            fix="export another checkpoint of the run: the weights of this one have run away.",
+        )
     spread = spread_of(reference)
     if not spread > SPREAD[precision] * allowed.score:
         raise ExportError(

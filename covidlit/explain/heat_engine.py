@@ -14,6 +14,7 @@ from covidlit.checkpoints.of_run import model_of_run
 from covidlit.deploy.engine import check_volumes, on_threads
 from covidlit.deploy.exported import (
     HEAT_FILES,
+    SIDECAR,
     ExportRecord,
     check_export,
     default_folder,
@@ -149,7 +150,7 @@ def load_heat_engine(
     if Path(model).is_dir() and not exported:
         model = model_of_run(model)
     folder = Path(model) if exported else default_folder(model)
-    if not (folder / HEAT_FILES[0]).is_file() or not Path(model).exists():
+    if not (folder / SIDECAR).is_file() or not Path(model).exists():
         return None
     export = read_export_record(folder, ENGINE)
     if export.heat is None:

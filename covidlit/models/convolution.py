@@ -21,7 +21,7 @@ from torch.nn.grad import conv2d_weight
 
 
 class Conv3d(nn.Conv3d):
-    """`torch.nn.Conv3d`, whose gradients can be relied on on CPUs."""
+    """`torch.nn.Conv3d`, whose gradients can be relied on on CPUs; not under `torch.compile`."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if not _takes_over(input) or self.padding_mode != "zeros" or self.padding == "same":

@@ -87,6 +87,12 @@ class VolumeClassification(ClassifierMixin, BaseTask):
     def configure_models(self) -> None:
         self.net = self.build_net()
         if self.hparams["compile"]:
+            if getattr(self.net, "activation_checkpointing", False):
+                raise ConfigError(
+                    "torch.compile cannot follow activation checkpointing.",
+                    where="compile",
+                    fix="set compile or net.activation_checkpointing to false.",
+                )
             self.net.compile()
         if self.hparams["sparsity_weight"] and not isinstance(self.net, Sparse):
             raise ConfigError(

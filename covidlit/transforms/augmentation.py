@@ -76,7 +76,7 @@ class Augmentation:
         pad: float = AIR_HU,
     ) -> None:
         turn = (-degrees, degrees) if isinstance(degrees, (int, float)) else tuple(degrees)
-        if len(scales) != 2 or not 0 < scales[0] <= scales[1]:
+        if len(scales) != 2 or not 0 < scales[0] <= scales[1] < np.inf:
             raise ConfigError(
                 f"scales must be two positive numbers, the lower first, got {tuple(scales)}.",
                 where="augmentation.scales",

@@ -113,6 +113,13 @@ def test_the_command_prints_the_largest_difference(
         predict(out, scans, engine="openvino")
 
 
+def test_weights_that_have_run_away_are_named(save_run: SaveRun, scans: Path) -> None:
+    checkpoint = save_run("Plain", reach=float("nan"))
+    with pytest.raises(ExportError, match="scores of these scans are not finite"):
+        export(checkpoint, scans)
+    assert not default_folder(checkpoint).exists()
+
+
 def test_scores_that_are_all_alike_show_nothing(save_run: SaveRun, scans: Path) -> None:
     checkpoint = save_run("Plain", reach=1e-6)
     with pytest.raises(ExportError, match="too much alike to show a difference"):

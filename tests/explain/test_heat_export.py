@@ -200,6 +200,10 @@ def test_what_takes_pytorch_gets_it(exported: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, older)
     for name in HEAT_FILES:
         (older / name).unlink()
+    with pytest.raises(ExportError, match=r"heat\.xml"):
+        load_heat_engine(older)
+    told = json.loads((older / SIDECAR).read_text())
+    (older / SIDECAR).write_text(json.dumps({**told, "heat": None}))
     assert load_heat_engine(older) is None
 
 

@@ -297,6 +297,13 @@ def test_the_optimizer_is_fused_where_its_gradients_can_be_clipped(
     assert getattr(optimizer, "_step_supports_amp_scaling", False) is fused
 
 
+def test_compiling_and_checkpointing_exclude_each_other() -> None:
+    net = {"_target_": "covidlit.models.CSACNet3D", "width": 4, "activation_checkpointing": True}
+    VolumeClassification(net=net)
+    with pytest.raises(ConfigError, match="cannot follow activation checkpointing"):
+        VolumeClassification(net=net, compile=True)
+
+
 def test_a_compiled_network_gives_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     graphs = []
 

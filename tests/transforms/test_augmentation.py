@@ -354,6 +354,7 @@ def test_rotation_in_3d_by_option() -> None:
     ("arguments", "named"),
     [
         ({"scales": (1.1, 0.9)}, "scales"),
+        ({"scales": (1.0, float("inf"))}, "scales"),
         ({"degrees": 400}, "degrees"),
         ({"flip_axes": ("UP",)}, "flip_axes"),
     ],
