@@ -3,86 +3,104 @@
     git worktree add /tmp/before COMMIT
     python benchmarks/training_memory.py --before /tmp/before
 
-Each side is `python train.py model=csacnet` on volumes of 32 x 128 x 128, an epoch of two steps in
-a process of its own: the most memory that the system says it held (what Python and torch take
-before the first step included), and its CPU time. Writes results/training_memory.json.
+Each side takes three training steps on random volumes of 32 x 128 x 128, with the network,
+optimizer and loss of `conf/model/csacnet.yaml`, in a process of its own: the most memory that the
+system says it held (what Python and torch take before the first step included), its CPU time and
+the loss of each step. Writes results/training_memory.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
+import json
 import os
+import resource
 import subprocess
 import sys
-import tempfile
+import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from record import write_results
 
-ROOT = Path(__file__).parents[1]
-COMMON = (
-    "model=csacnet", "name=training_memory", "data.source.n_scans=96", "data.source.matrix=48",
-    "data.geometry.spacing=[10.0,3.0,3.0]", "data.geometry.size=[32,128,128]",
-    "data.batch_size=10", "trainer.max_epochs=1", "trainer.limit_train_batches=2",
-    "trainer.limit_val_batches=1", "heatmaps=false", "evaluation.n_bootstrap=100",
-    "inclusion=none",
-)  # fmt: skip
-BFLOAT16 = "trainer.precision=bf16-mixed"
-CHECKPOINTING = "model.task.net.activation_checkpointing=true"
+CHECKPOINTING = "activation checkpointing"
+BFLOAT16 = "bf16-mixed"
 SIDES = {
     "now": (),
-    "now, activation checkpointing": (CHECKPOINTING,),
-    "now, bf16-mixed": (BFLOAT16,),
-    "now, bf16-mixed and activation checkpointing": (BFLOAT16, CHECKPOINTING),
+    f"now, {CHECKPOINTING}": (CHECKPOINTING,),
+    f"now, {BFLOAT16}": (BFLOAT16,),
+    f"now, {BFLOAT16} and {CHECKPOINTING}": (BFLOAT16, CHECKPOINTING),
 }
-TARGETS = {"now, bf16-mixed and activation checkpointing": "<= 0.6"}
+TARGETS = {f"now, {BFLOAT16} and {CHECKPOINTING}": "<= 0.6"}
+BATCH, SIZE, STEPS = 10, (32, 128, 128), 3
 
 
-class Took(NamedTuple):
-    """Of one training: GB at its peak, seconds of the CPU, mean loss of its steps."""
+def steps(options: list[str]) -> dict[str, Any]:
+    """Train in this process; its peak in GB, seconds of the CPU, and the losses."""
+    import torch
+    import yaml
 
-    memory: float
-    cpu: float
-    loss: float
+    from covidlit.settings.targets import build
+    from covidlit.tasks import VolumeClassification
+
+    conf = Path("conf", "model")
+    node = yaml.safe_load((conf / "base" / "lightning.yaml").read_text())["task"]
+    net = yaml.safe_load((conf / "csacnet.yaml").read_text())["task"]["net"]
+    if CHECKPOINTING in options:
+        net["activation_checkpointing"] = True
+    torch.manual_seed(0)
+    task = VolumeClassification(net=net, optimizer=node["optimizer"], loss=node["loss"])
+    task.log = task.log_dict = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    optimizer = build(node["optimizer"], "optimizers", params=task.parameters())
+    batch = {"image": torch.rand(BATCH, 1, *SIZE), "target": torch.arange(BATCH) % 2}
+    start, losses = time.process_time(), []
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16 in options):
+            loss = task.training_step(batch, 0)
+        loss.backward()
+        optimizer.step()
+        losses.append(round(float(loss), 4))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    return {"memory": peak, "cpu": time.process_time() - start, "losses": losses}
 
 
-def trained(checkout: Path, data: Path, run: Path, overrides: tuple[str, ...]) -> Took:
-    """Train with the code of a checkout.
+def taken(checkout: Path, options: tuple[str, ...]) -> dict[str, Any]:
+    """What `steps` says with the code of a checkout.
 
     Raises:
-        SystemExit: it failed.
+        CalledProcessError: it failed.
     """
-    command = [
-        sys.executable, "train.py", *COMMON, *overrides, f"data_dir={data}", f"hydra.run.dir={run}"
-    ]  # fmt: skip
+    command = [sys.executable, str(Path(__file__).resolve()), "--steps", *options]
     environment = os.environ | {"PYTHONPATH": str(checkout)}
-    child = subprocess.Popen(
-        command, cwd=checkout, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    done = subprocess.run(
+        command, cwd=checkout, env=environment, stdout=subprocess.PIPE, check=True, text=True
     )
-    _, status, usage = os.wait4(child.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(overrides)} failed: see {run / 'train.log'}")
-    (log,) = run.rglob("metrics.csv")
-    with log.open() as lines:
-        (loss,) = [float(row["train_loss"]) for row in csv.DictReader(lines) if row["train_loss"]]
-    return Took(usage.ru_maxrss * 1024 / 1e9, usage.ru_utime + usage.ru_stime, loss)
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return said
 
 
 def main() -> None:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--before", type=Path, required=True, help="checkout of an earlier commit")
-    before = parser.parse_args().before
+    parser.add_argument("--before", type=Path, help="checkout of an earlier commit")
+    parser.add_argument("--steps", nargs="*", help=argparse.SUPPRESS)  # of this process alone
+    args = parser.parse_args()
+    if args.steps is not None:
+        print(json.dumps(steps(args.steps)))
+        return
+    if args.before is None:
+        parser.error("--before CHECKOUT is needed")
     commit = subprocess.run(
-        ["git", "-C", before, "rev-parse", "--short=8", "HEAD"],
+        ["git", "-C", args.before, "rev-parse", "--short=8", "HEAD"],
         capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     command = f"python benchmarks/training_memory.py --before CHECKOUT_OF_{commit}"
-    figures = []
+    figures: list[dict[str, Any]] = []
 
-    def add(words: str, value: float, unit: str, target: str | None, peer: str | None) -> None:
+    def add(
+        words: str, value: float, unit: str, target: str | None = None, peer: str | None = None
+    ) -> None:
         figures.append(
             {
                 "figure": words,
@@ -95,21 +113,17 @@ def main() -> None:
         )
         print(f"{words}: {value:.3f} {unit}", flush=True)
 
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder, "data")
-        trained(ROOT, data, Path(folder, "first"), ("trainer.limit_train_batches=1",))  # the cohort
-        reference = trained(before, data, Path(folder, "before"), ())
-        add("peak memory, before", reference.memory, "GB", None, None)
-        add("CPU time of the command, before", reference.cpu, "s", None, None)
-        add("mean loss of two steps, before", reference.loss, "1", None, None)
-        for number, (name, overrides) in enumerate(SIDES.items()):
-            took = trained(ROOT, data, Path(folder, str(number)), overrides)
-            target = TARGETS.get(name)
-            add(f"peak memory, {name}", took.memory, "GB", None, None)
-            ratio = took.memory / reference.memory
-            add(f"peak memory, {name}, to before", ratio, "ratio", target, commit)
-            add(f"CPU time, {name}, to before", took.cpu / reference.cpu, "ratio", None, commit)
-            add(f"mean loss of two steps, {name}", took.loss, "1", None, None)
+    before = taken(args.before.resolve(), ())
+    add("peak memory, before", before["memory"], "GB")
+    add(f"CPU time of {STEPS} steps, before", before["cpu"], "s")
+    add("loss of the last step, before", before["losses"][-1], "1")
+    for name, options in SIDES.items():
+        took = taken(Path(__file__).parents[1], options)
+        add(f"peak memory, {name}", took["memory"], "GB")
+        ratio = took["memory"] / before["memory"]
+        add(f"peak memory, {name}, to before", ratio, "ratio", TARGETS.get(name), commit)
+        add(f"CPU time, {name}, to before", took["cpu"] / before["cpu"], "ratio", None, commit)
+        add(f"loss of the last step, {name}", took["losses"][-1], "1")
     print(write_results("training_memory", figures))
 
 

@@ -15,24 +15,30 @@ ROOT = Path(__file__).parents[2]
 N_BOOTSTRAP = 5000
 
 
-def hits(run: Path, truth: Path, kept: Path) -> pd.Series:
-    """Whether the hottest point lies within 15 mm of a lesion, by scan with lesions of the test.
+def hits(run: Path, finished: Path, manifest: Path) -> pd.Series:
+    """Whether the hottest point lies within 15 mm of a lesion, by positive scan of the test part.
 
     Args:
         run: folder of a trained run.
-        truth: lesion labels of its cohort.
-        kept: file of the result; what lies there is not made again.
+        finished: where its results are kept; what lies there is not made again.
+        manifest: of its cohort; the lesion labels lie beside it.
     """
+    kept = finished / "hits.csv"
     if not kept.is_file():
+        told = pd.read_parquet(finished / "predictions.parquet")
+        positive = told.loc[(told["part"] == "test") & (told["target"] == 1), "scan_id"]
+        rows = pd.read_csv(manifest, dtype=str)
+        some = manifest.with_name("positives_of_the_test.csv")  # paths are relative to its folder
+        rows[rows["scan_id"].isin(positive)].to_csv(some, index=False)
         out = run / "heatmaps"
-        command = [sys.executable, "-m", "covidlit", "explain", str(run.relative_to(ROOT)),
-                   "--out", str(out.relative_to(ROOT)), "--truth", str(truth)]  # fmt: skip
-        subprocess.run(command, cwd=ROOT, check=True)
+        command = [
+            sys.executable, "-m", "covidlit", "explain", run.relative_to(ROOT), some,
+            "--out", out.relative_to(ROOT), "--truth", manifest.parent / "truth",
+        ]  # fmt: skip
+        subprocess.run(list(map(str, command)), cwd=ROOT, check=True)
         table = pd.read_csv(out / "heatmaps.csv")
-        columns = ["scan_id", "hit", "chance"]
-        table.loc[table["hit"].notna(), columns].to_csv(kept, index=False)
-    table = pd.read_csv(kept).set_index("scan_id")
-    return table["hit"].astype(bool)
+        table.loc[table["hit"].notna(), ["scan_id", "hit", "chance"]].to_csv(kept, index=False)
+    return pd.read_csv(kept).set_index("scan_id")["hit"].astype(bool)
 
 
 def paired(new: Mapping[int, pd.Series], first: Mapping[int, pd.Series], seed: int = 0) -> Gain:

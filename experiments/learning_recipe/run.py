@@ -181,15 +181,15 @@ def heat() -> None:
     runs = developed(RECIPES)
     found: dict[str, dict[int, pd.Series]] = {name: {} for name in RECIPES}
     for cohort in DEVELOPMENT:
-        truth = make_cohort([*NEW, f"data.source.seed={cohort}"]).parent / "truth"
+        manifest = make_cohort([*NEW, f"data.source.seed={cohort}"])
         for name in RECIPES:
             key, seed = f"{name}_{cohort}_{DEVELOPMENT_SEEDS[0]}", DEVELOPMENT_SEEDS[0]
-            kept = runs[name, cohort, seed].folder / "hits.csv"
-            found[name][cohort] = hits(RUNS / "learning_recipe" / key, truth, kept)
+            finished = runs[name, cohort, seed].folder
+            found[name][cohort] = hits(RUNS / "learning_recipe" / key, finished, manifest)
     figures = [
         figure(
             f"hit rate, {name}, cohort seed {cohort}, network seed {DEVELOPMENT_SEEDS[0]}; "
-            f"{len(hit)} scans with lesions of the held-out centre",
+            f"{len(hit)} positive scans of the held-out centre",
             float(hit.mean()), "heat",
         )
         for name, of in found.items()
