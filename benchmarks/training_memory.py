@@ -60,7 +60,7 @@ def steps(options: list[str]) -> dict[str, Any]:
             loss = task.training_step(batch, 0)
         loss.backward()
         optimizer.step()
-        losses.append(round(float(loss), 4))
+        losses.append(round(float(loss.detach()), 4))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     return {"memory": peak, "cpu": time.process_time() - start, "losses": losses}
 

@@ -109,6 +109,25 @@ def test_the_learning_recipe_table_holds_what_its_runs_wrote() -> None:
             assert_shown(text, value)
 
 
+def test_the_learning_recipe_tells_what_its_files_hold() -> None:
+    folder = EXPERIMENTS / "learning_recipe"
+    text = (folder / "README.md").read_text(encoding="utf-8").replace("**", "")
+    told = (
+        ("results", "gain in AUC", r"it gains (\S+) of AUC \(95% interval (\S+) to (\S+) over"),
+        ("developed", "processor time", r"that stays takes (\S+) of the processor time"),
+        ("heat", "hit rate, new minus", r"mean difference (\S+) \(95% interval (\S+) to (\S+) over"),
+    )
+    for name, start, sentence in told:
+        known = figures(folder / f"{name}.json")
+        words, value = next(pair for pair in known.items() if pair[0].startswith(start))
+        interval = re.search(r"95% interval (\S+) to (\S+) over", words)
+        found = re.search(sentence, text)
+        assert found is not None, sentence
+        numbers = [value, *(map(float, interval.groups()) if interval else ())]
+        for shown, number in zip(found.groups(), numbers, strict=True):
+            assert_shown(shown, number)
+
+
 def test_the_pruning_study_tells_what_its_replay_gave() -> None:
     folder = EXPERIMENTS / "sweep_csacnet"
     known = figures(folder / "results.json")
