@@ -115,7 +115,11 @@ def test_the_learning_recipe_tells_what_its_files_hold() -> None:
     told = (
         ("results", "gain in AUC", r"it gains (\S+) of AUC \(95% interval (\S+) to (\S+) over"),
         ("developed", "processor time", r"that stays takes (\S+) of the processor time"),
-        ("heat", "hit rate, new minus", r"mean difference (\S+) \(95% interval (\S+) to (\S+) over"),
+        (
+            "heat",
+            "hit rate, new minus",
+            r"mean difference (\S+) \(95% interval (\S+) to (\S+) over",
+        ),
     )
     for name, start, sentence in told:
         known = figures(folder / f"{name}.json")
