@@ -45,6 +45,9 @@ ROOT = Path(__file__).parents[1]
 COLD = "now, with nothing kept"
 """As the first call with a network is; later ones find its hashes and what OpenVINO compiled."""
 
+LATER = ("heat", "computes_in", "parity", "tolerances", "n_calibration", "method", "processor")
+"""What `model.json` has had since."""
+
 TARGETS = {"score": "<= 0.65", "heatmap": "<= 0.5", "served": "<= 0.2"}
 
 
@@ -73,7 +76,8 @@ def for_earlier_code(checkpoint: Path, folder: Path) -> Path:
     )
     sidecar = default_folder(copy) / SIDECAR
     record = json.loads(sidecar.read_text())
-    record.pop("heat", None)
+    for name in LATER:
+        record.pop(name, None)
     sidecar.write_text(json.dumps(record))
     return copy
 
