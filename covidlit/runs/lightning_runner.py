@@ -185,7 +185,7 @@ class LightningRunner:
 
         self.task.record = self.record
         if self.ckpt_path is not None:
-            self._check_resumable()
+            self._check_resumable(run_dir)
         self._trainer_node = training.without_unusable_sync(self._trainer_node)
         trainer = self._build_trainer(data, run_dir)
         self._check_scheduler(data)
@@ -326,14 +326,15 @@ class LightningRunner:
         if self.judged is not None:
             update_record(self.judged, **fields)
 
-    def _check_resumable(self) -> None:
+    def _check_resumable(self, run_dir: Path) -> None:
         from covidlit.checkpoints.same_run import check_same_run
 
         assert self.ckpt_path is not None
-        progress = check_same_run(
-            self.ckpt_path, self.task.hparams, self.task.state_dict(), self.record
-        )
-        self._resumed_from = f"{self.ckpt_path} {progress}".strip()
+        path, own, task = Path(self.ckpt_path).resolve(), run_dir.resolve(), self.task
+        progress = check_same_run(self.ckpt_path, task.hparams, task.state_dict(), self.record)
+        # Reports name no folder of a machine.
+        shown = path.relative_to(own) if path.is_relative_to(own) else self.ckpt_path
+        self._resumed_from = f"{shown} {progress}".strip()
 
     def _build_callbacks(self, run_dir: Path, data: CohortData) -> list[pl.callbacks.Callback]:
         callbacks = []

@@ -247,7 +247,7 @@ def test_a_stopped_run_goes_on_in_its_folder(
         for name in ("whole", "stopped")
     ]
     pd.testing.assert_series_equal(*scores)
-    assert "went on from" in (stopped / "metrics.json").read_text()
+    assert '"went on from": "checkpoints/last.ckpt after' in (stopped / "metrics.json").read_text()
     curve = training_curve(stopped)
     assert curve is not None
     assert curve["epoch"].tolist() == [0, 1]
