@@ -91,10 +91,10 @@ def test_the_weak_label_table_holds_what_its_runs_wrote() -> None:
 def test_the_learning_recipe_table_holds_what_its_runs_wrote() -> None:
     folder, known = EXPERIMENTS / "learning_recipe", {}
     for step, name in {
-        "explore": "explored", "develop": "developed", "demo": "demo", "report": "results"
+        "explore": "explored", "develop": "developed", "bfloat16": "bfloat16", "demo": "demo",
+        "report": "results",
     }.items():  # fmt: skip
-        path = folder / f"{name}.json"
-        for text, value in (figures(path) if path.is_file() else {}).items():
+        for text, value in figures(folder / f"{name}.json").items():
             one = re.match(
                 r"AUC, (\w+), cohort seed (\d+), network seed (\d+); 95% CI (\S+) to (\S+);", text
             )
@@ -113,6 +113,7 @@ def test_the_learning_recipe_tells_what_its_files_hold() -> None:
     folder = EXPERIMENTS / "learning_recipe"
     text = (folder / "README.md").read_text(encoding="utf-8").replace("**", "")
     told = (
+        ("bfloat16", "processor time of a training", r"costs (\S+) of the processor time"),
         ("results", "gain in AUC", r"it gains (\S+) of AUC \(95% interval (\S+) to (\S+) over"),
         ("developed", "processor time", r"that stays takes (\S+) of the processor time"),
         (
