@@ -33,11 +33,12 @@ def seed_aucs(name: str) -> Aucs:
 
 
 def cells_of(folder: Path, n_cells: int) -> list[list[str]]:
-    """The rows below the head of a README's table, without the signs of bold text."""
+    """The rows below the head of a README's one table of so many columns, without bold's signs."""
     text = (folder / "README.md").read_text(encoding="utf-8").replace("**", "")
     rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
-    assert all(len(row) == n_cells for row in rows)
-    return [[cell.strip() for cell in row] for row in rows[2:]]
+    cells = [[cell.strip() for cell in row] for row in rows if len(row) == n_cells]
+    assert sum(set("".join(row)) == {"-"} for row in cells) == 1
+    return cells[2:]
 
 
 def assert_shown(shown: str, value: float) -> None:
@@ -91,8 +92,7 @@ def test_the_weak_label_table_holds_what_its_runs_wrote() -> None:
 def test_the_learning_recipe_table_holds_what_its_runs_wrote() -> None:
     folder, known = EXPERIMENTS / "learning_recipe", {}
     for step, name in {
-        "explore": "explored", "develop": "developed", "bfloat16": "bfloat16", "demo": "demo",
-        "report": "results",
+        "develop": "developed", "bfloat16": "bfloat16", "demo": "demo", "report": "results"
     }.items():  # fmt: skip
         for text, value in figures(folder / f"{name}.json").items():
             one = re.match(
@@ -107,6 +107,29 @@ def test_the_learning_recipe_table_holds_what_its_runs_wrote() -> None:
         assert shown is not None, auc
         for text, value in zip(shown.groups(), known[tuple(key)], strict=True):
             assert_shown(text, value)
+
+
+def test_the_changes_one_by_one_are_told_as_their_runs_wrote_them() -> None:
+    folder = EXPERIMENTS / "learning_recipe"
+    known = figures(folder / "explored.json")
+    rows = cells_of(folder, 4)
+    assert len(rows) == sum(text.startswith("AUC") for text in known) > 0
+    for name, _, auc, seconds in rows:
+        words, value = next(pair for pair in known.items() if pair[0].startswith(f"AUC, {name},"))
+        interval = re.search(r"CI (\S+) to (\S+);", words)
+        shown = INTERVAL.fullmatch(auc)
+        assert shown is not None
+        assert interval is not None
+        for text, number in zip(
+            shown.groups(), [value, *map(float, interval.groups())], strict=True
+        ):
+            assert_shown(text, number)
+        reached = f"processor seconds to a validation AUC of 0.90 that stays, {name}"
+        missed = seconds.startswith("not in ")
+        assert_shown(
+            seconds.removeprefix("not in "),
+            known[f"{reached}: not reached in" if missed else reached],
+        )
 
 
 def test_the_learning_recipe_tells_what_its_files_hold() -> None:
