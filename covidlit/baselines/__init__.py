@@ -6,8 +6,9 @@ times to an event says of a row does without.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from covidlit.baselines.best_single import BestSingle
@@ -17,16 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["BestSingle", "BoostedTrees", "ClassicalModel", "FactorThresholds", "load_model"]
 
-_MODULES = {
-    "BestSingle": "best_single",
-    "BoostedTrees": "boosted_trees",
-    "ClassicalModel": "model",
-    "FactorThresholds": "factor_thresholds",
-    "load_model": "model",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "best_single": ["BestSingle"],
+        "boosted_trees": ["BoostedTrees"],
+        "factor_thresholds": ["FactorThresholds"],
+        "model": ["ClassicalModel", "load_model"],
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 from covidlit.checkpoints.record import PreprocessRecord, RunRecord, run_record
 from covidlit.settings.targets import ALLOWED_TARGETS, allow_target, build, is_allowed
@@ -24,11 +25,10 @@ __all__ = [
     "update_record",
 ]
 
-_OF_THE_FILE = ("load_checkpoint", "read_record", "update_record")
-
-
-def __getattr__(name: str) -> Any:
-    # Reading a checkpoint takes torch; the record and the allow-list serve without it.
-    if name not in _OF_THE_FILE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("covidlit.checkpoints.file"), name)
+# Reading a checkpoint takes torch; the record and the allow-list serve without it.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "file": ["load_checkpoint", "read_record", "update_record"],
+    },
+)

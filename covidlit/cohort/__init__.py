@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from covidlit.cohort.account import BuiltManifest
@@ -63,37 +64,33 @@ __all__ = [
     "write_manifest",
 ]
 
-_MODULES = {
-    "account": ("BuiltManifest",),
-    "build": ("manifest_from_dicom", "manifest_from_images"),
-    "describe": ("show_table1", "table1", "table2"),
-    "flow": ("Flow", "FlowStep"),
-    "inclusion": ("InclusionCriteria",),
-    "label_rule": (
-        "ByClass",
-        "ByColumn",
-        "LabelRule",
-        "ManifestTarget",
-        "MultiClass",
-        "TargetRule",
-    ),
-    "leakage": ("check_leakage",),
-    "manifest": (
-        "MANIFEST_SCHEMA",
-        "REQUIRED",
-        "read_manifest",
-        "validate_manifest",
-        "write_manifest",
-    ),
-    "scan_ids": ("scan_id_of",),
-    "split": ("PARTS", "Part", "Split"),
-    "splits": ("centre_held_out", "from_column", "from_file", "patient_k_fold"),
-}
-_WHERE = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    # The schemas of the tables (pandera) take half a second to import; scoring a scan needs none.
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+# The schemas of the tables (pandera) take half a second to import; scoring a scan needs none.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "account": ["BuiltManifest"],
+        "build": ["manifest_from_dicom", "manifest_from_images"],
+        "describe": ["show_table1", "table1", "table2"],
+        "flow": ["Flow", "FlowStep"],
+        "inclusion": ["InclusionCriteria"],
+        "label_rule": [
+            "ByClass",
+            "ByColumn",
+            "LabelRule",
+            "ManifestTarget",
+            "MultiClass",
+            "TargetRule",
+        ],
+        "leakage": ["check_leakage"],
+        "manifest": [
+            "MANIFEST_SCHEMA",
+            "REQUIRED",
+            "read_manifest",
+            "validate_manifest",
+            "write_manifest",
+        ],
+        "scan_ids": ["scan_id_of"],
+        "split": ["PARTS", "Part", "Split"],
+        "splits": ["centre_held_out", "from_column", "from_file", "patient_k_fold"],
+    },
+)

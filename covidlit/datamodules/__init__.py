@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from covidlit.datamodules.volume_datamodule import VolumeDataModule
@@ -11,16 +12,11 @@ if TYPE_CHECKING:
 
 __all__ = ["VolumeDataModule", "VolumeDataset", "apply_window"]
 
-
-_MODULES = {
-    "VolumeDataModule": "volume_datamodule",
-    "VolumeDataset": "volume_dataset",
-    "apply_window": "volume_dataset",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Lightning takes seconds to import; prediction needs the window alone, and of tables nothing.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+# Lightning takes seconds to import; prediction needs the window alone, and of tables nothing.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "volume_datamodule": ["VolumeDataModule"],
+        "volume_dataset": ["VolumeDataset", "apply_window"],
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from covidlit.deploy.engine import Engine
@@ -12,11 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "Engine", "Timings", "load_engine"]
 
-_MODULES = {"ENGINES": "load", "Engine": "engine", "Timings": "timings", "load_engine": "load"}
-
-
-def __getattr__(name: str) -> Any:
-    # Reading scans takes half a second to import, and scores of tables do without.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+# Reading scans takes half a second to import, and scores of tables do without.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "engine": ["Engine"],
+        "load": ["ENGINES", "load_engine"],
+        "timings": ["Timings"],
+    },
+)

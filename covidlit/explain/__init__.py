@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from covidlit.explain.activation import activation_map
@@ -45,34 +46,24 @@ __all__ = [
     "randomisation_check",
 ]
 
-_MODULES = {
-    "activation_map": "activation",
-    "METHODS": "methods",
-    "default_layer": "explain",
-    "explain_image": "explain",
-    "grad_cam": "gradcam",
-    "layer_cam": "gradcam",
-    "guided_layer_cam": "guided",
-    "Heatmap": "heatmap",
-    "ExplainError": "explain_error",
-    "layer_of": "layers",
-    "layers_of": "layers",
-    "HeatmapWriter": "write",
-    "WrittenHeatmap": "heat_files",
-    "WeightClaim": "claim",
-    "lower_weights_claim": "claim",
-    "LesionTruth": "localisation",
-    "Localisation": "localisation",
-    "HitRate": "pointing_game",
-    "hit_rate": "pointing_game",
-    "Sanity": "sanity",
-    "randomisation_check": "sanity",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # What judges heatmaps needs statistics, what makes them PyTorch, whose imports take seconds; an
-    # exported network's are made without either.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+# What judges heatmaps needs statistics, what makes them PyTorch, whose imports take seconds; an
+# exported network's are made without either.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "activation": ["activation_map"],
+        "claim": ["WeightClaim", "lower_weights_claim"],
+        "explain": ["default_layer", "explain_image"],
+        "explain_error": ["ExplainError"],
+        "gradcam": ["grad_cam", "layer_cam"],
+        "guided": ["guided_layer_cam"],
+        "heat_files": ["WrittenHeatmap"],
+        "heatmap": ["Heatmap"],
+        "layers": ["layer_of", "layers_of"],
+        "localisation": ["LesionTruth", "Localisation"],
+        "methods": ["METHODS"],
+        "pointing_game": ["HitRate", "hit_rate"],
+        "sanity": ["Sanity", "randomisation_check"],
+        "write": ["HeatmapWriter"],
+    },
+)

@@ -7,8 +7,9 @@ of numbers does without.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from covidlit.models.csacnet import CSACNet3D
@@ -19,16 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["CSACNet3D", "FusionANN", "MaskRCNN", "ResNet3D", "TabM"]
 
-_MODULES = {
-    "CSACNet3D": "csacnet",
-    "FusionANN": "fusion_ann.network",
-    "MaskRCNN": "maskrcnn.network",
-    "ResNet3D": "resnet3d",
-    "TabM": "tabm",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "csacnet": ["CSACNet3D"],
+        "fusion_ann.network": ["FusionANN"],
+        "maskrcnn.network": ["MaskRCNN"],
+        "resnet3d": ["ResNet3D"],
+        "tabm": ["TabM"],
+    },
+)

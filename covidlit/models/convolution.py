@@ -21,7 +21,7 @@ from torch.nn.grad import conv2d_weight
 
 
 class Conv3d(nn.Conv3d):
-    """`torch.nn.Conv3d`, whose gradients can be relied on on CPUs; not under `torch.compile`."""
+    """`torch.nn.Conv3d`, whose gradients can be relied on on CPUs, with `torch.compile` as well."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if not _takes_over(input) or self.padding_mode != "zeros" or self.padding == "same":
@@ -58,7 +58,7 @@ def _takes_over(x: Tensor) -> bool:
         x.device.type == "cpu"
         and x.dtype != torch.float64  # which oneDNN leaves to PyTorch's own kernels
         and x.ndim == 5
-        and not torch.compiler.is_compiling()
+        and not torch.compiler.is_exporting()
         and not torch.jit.is_tracing()
         and not torch.jit.is_scripting()
     )

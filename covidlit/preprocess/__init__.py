@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from covidlit.preprocess.cache import FORMAT, Sidecar, VolumeCache, pixel_hash, source_hash
@@ -25,24 +26,12 @@ __all__ = [
     "source_hash",
 ]
 
-_MODULES = {
-    "FORMAT": "cache",
-    "Sidecar": "cache",
-    "VolumeCache": "cache",
-    "pixel_hash": "cache",
-    "source_hash": "cache",
-    "Crop": "geometry",
-    "Geometry": "geometry",
-    "Prepared": "geometry",
-    "prepare_scan": "geometry",
-    "resample": "geometry",
-    "PreparedCohort": "prepare",
-    "prepare_cohort": "prepare",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # One scan of a prediction needs nothing of what prepares a cohort.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+# One scan of a prediction needs nothing of what prepares a cohort.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "cache": ["FORMAT", "Sidecar", "VolumeCache", "pixel_hash", "source_hash"],
+        "geometry": ["Crop", "Geometry", "Prepared", "prepare_scan", "resample"],
+        "prepare": ["PreparedCohort", "prepare_cohort"],
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from covidlit.tables.grid import Grid, Merged, read_grid
@@ -43,31 +44,23 @@ __all__ = [
     "write_table",
 ]
 
-_MODULES = {
-    "Grid": "grid",
-    "Merged": "grid",
-    "read_grid": "grid",
-    "cell_text": "guard",
-    "without_guard": "guard",
-    "MISSING": "reading",
-    "csv_dialect": "reading",
-    "read_table": "reading",
-    "listed_rows": "rows",
-    "row_lines": "rows",
-    "row_numbers": "rows",
-    "row_texts": "rows",
-    "rows_text": "rows",
-    "without_lines": "rows",
-    "validate": "schema",
-    "check_own_table": "places",
-    "check_table_path": "places",
-    "csv_text": "writing",
-    "write_table": "writing",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # pandas takes a quarter of a second to import, which a score of a scan can do meanwhile.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+# pandas takes a quarter of a second to import, which a score of a scan can do meanwhile.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "grid": ["Grid", "Merged", "read_grid"],
+        "guard": ["cell_text", "without_guard"],
+        "places": ["check_own_table", "check_table_path"],
+        "reading": ["MISSING", "csv_dialect", "read_table"],
+        "rows": [
+            "listed_rows",
+            "row_lines",
+            "row_numbers",
+            "row_texts",
+            "rows_text",
+            "without_lines",
+        ],
+        "schema": ["validate"],
+        "writing": ["csv_text", "write_table"],
+    },
+)

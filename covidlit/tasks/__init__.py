@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from covidlit.tasks.base import BaseTask
@@ -13,16 +14,13 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseTask", "LesionSegmentation", "SeverityPrediction", "VolumeClassification"]
 
-_MODULES = {
-    "BaseTask": "base",
-    "LesionSegmentation": "segmentation",
-    "SeverityPrediction": "severity",
-    "VolumeClassification": "classification",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Lightning takes seconds to import, and `classifier` and `losses` do without it.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+# Lightning takes seconds to import, and `classifier` and `losses` do without it.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "base": ["BaseTask"],
+        "classification": ["VolumeClassification"],
+        "segmentation": ["LesionSegmentation"],
+        "severity": ["SeverityPrediction"],
+    },
+)

@@ -121,6 +121,18 @@ def test_the_plain_layer_is_used_where_it_can_be_relied_on() -> None:
         assert torch.equal(mine.grad, plain.grad)
 
 
+def test_compiled_ones_have_right_gradients() -> None:
+    torch.manual_seed(0)
+    for size, kernel in (((2, 12, 16), 3), ((5, 9, 9), 7)):
+        conv = Conv3d(8, 16, kernel, padding=kernel // 2)
+        net, x = nn.Sequential(conv), torch.randn(2, 8, *size)
+        net.compile()
+        with torch.autocast("cpu", torch.bfloat16):
+            y = net(x)
+        (weight,) = torch.autograd.grad(y, [conv.weight], torch.ones_like(y))
+        assert distance(weight, in_double(conv, x, torch.ones_like(y))[2]) <= TOLERANCE[y.dtype]
+
+
 @pytest.mark.parametrize("build", [CSACNet3D, lambda: ResNet3D(depth=10)], ids=["csac", "resnet"])
 def test_both_networks_compute_with_them(build: type[nn.Module]) -> None:
     kinds = {type(layer) for layer in build().modules() if isinstance(layer, nn.Conv3d)}

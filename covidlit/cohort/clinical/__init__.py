@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from covidlit.cohort.clinical.contract import (
@@ -49,28 +50,19 @@ __all__ = [
     "write_clinical",
 ]
 
-_MODULES = {
-    "contract": (
-        "CLINICAL_SCHEMA",
-        "read_clinical",
-        "validate_clinical",
-        "write_clinical",
-    ),
-    "indicators": ("INDICATORS", "OUTCOMES", "SEVERITIES", "Indicator"),
-    "join": ("JoinedByDate", "join_by_date"),
-    "mapping": ("ClinicalMapping",),
-    "mapping_file": ("load_mapping",),
-    "missingness": ("Missingness", "missing_values"),
-    "read_source": ("read_clinical_source",),
-    "source": ("ClinicalSource",),
-    "reduce": ("Reduced", "reduce_measurements"),
-    "units": ("convert",),
-}
-_WHERE = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    # The schemas (pandera) and the tests of missingness (SciPy) take long to import.
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+# The schemas (pandera) and the tests of missingness (SciPy) take long to import.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "contract": ["CLINICAL_SCHEMA", "read_clinical", "validate_clinical", "write_clinical"],
+        "indicators": ["INDICATORS", "Indicator", "OUTCOMES", "SEVERITIES"],
+        "join": ["JoinedByDate", "join_by_date"],
+        "mapping": ["ClinicalMapping"],
+        "mapping_file": ["load_mapping"],
+        "missingness": ["Missingness", "missing_values"],
+        "read_source": ["read_clinical_source"],
+        "reduce": ["Reduced", "reduce_measurements"],
+        "source": ["ClinicalSource"],
+        "units": ["convert"],
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from covidlit.datamodules.tables.clinical_datamodule import ClinicalDataModule
@@ -12,15 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ClinicalDataModule", "FactorDataModule", "TableDataModule"]
 
-_MODULES = {
-    "ClinicalDataModule": "clinical_datamodule",
-    "FactorDataModule": "factor_datamodule",
-    "TableDataModule": "table_datamodule",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Lightning takes seconds to import.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+# Lightning takes seconds to import.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "clinical_datamodule": ["ClinicalDataModule"],
+        "factor_datamodule": ["FactorDataModule"],
+        "table_datamodule": ["TableDataModule"],
+    },
+)
