@@ -35,6 +35,36 @@ def require_n_jobs(value: object) -> None:
         )
 
 
+MOST_PER_CORE = 8
+"""Workers; more than one pays where files come over a slow network."""
+
+
+def n_workers(n_jobs: int) -> int:
+    """How many workers a number of jobs is on this machine, counted as joblib counts them.
+
+    Args:
+        n_jobs: 1 and more: so many; -1: one per core, -2: all cores but one, and so on.
+
+    Raises:
+        ConfigError: 0, no whole number, or more than `MOST_PER_CORE` for each core: each takes the
+            memory of a scan, and starting them without end would stop the machine.
+    """
+    require_n_jobs(n_jobs)
+    if n_jobs == 1:
+        return 1
+    cores = n_cores()
+    if n_jobs < 0:
+        return max(1, cores + 1 + n_jobs)
+    if n_jobs > MOST_PER_CORE * cores:
+        raise ConfigError(
+            f"must be at most {MOST_PER_CORE * cores} on this machine ({MOST_PER_CORE} for each of "
+            f"its {cores} cores), not {n_jobs}.",
+            where="n_jobs",
+            fix="give fewer, or -1 for one per core.",
+        )
+    return int(n_jobs)
+
+
 def n_cores() -> int:
     """The CPU cores that this process may use: affinity and a container's limit count."""
     import joblib  # takes its time

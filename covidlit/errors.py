@@ -76,13 +76,20 @@ def machine_trouble(
             return CovidlitError(what, where=where, fix=f"{mend}. {then}")
         if isinstance(error, CovidlitError) or where is None:
             continue
-        if isinstance(each, OSError) and each.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            return CovidlitError(
-                f"{os.strerror(each.errno)}.",
-                where=where,
-                fix=f"check the folder and its permissions, or choose another. {then}",
-            )
+        if isinstance(each, OSError) and each.errno in _PLACES:
+            said = f"{os.strerror(each.errno)}."
+            return CovidlitError(said, where=where, fix=f"{_PLACES[each.errno]}. {then}")
     return None
+
+
+_DENIED = "check the folder and its permissions, or choose another"
+_PLACES = {
+    errno.EROFS: _DENIED,
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+"""How to mend a place that the system does not take."""
 
 
 _TROUBLES = {

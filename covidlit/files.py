@@ -118,9 +118,11 @@ def check_writable(path: str | Path) -> None:
     """Make sure that a file can be written at `path`, without writing anything there.
 
     Raises:
-        CovidlitError: `path` is a folder, or its folder cannot be written or made.
+        CovidlitError: `path` is a folder, its name is too long, or its folder cannot be written or
+            made.
     """
     target = Path(path)
+    _check_names(target)
     folder = next(folder for folder in target.absolute().parents if os.access(folder, os.F_OK))
     if not folder.is_dir():
         problem = errno.ENOTDIR
@@ -131,6 +133,19 @@ def check_writable(path: str | Path) -> None:
     else:
         return
     raise _explain(OSError(problem, os.strerror(problem)), target)
+
+
+def _check_names(target: Path) -> None:
+    """Make sure that no name of a path is too long, nor that of the file that is first written."""
+    absolute = _beside(target.absolute(), "0" * 8)
+    there = next(each for each in absolute.parents if os.access(each, os.F_OK))
+    # One by one: behind a folder that is not there the system looks at no further name.
+    for each in (absolute, *(there / name for name in absolute.relative_to(there).parts)):
+        try:
+            each.lstat()
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise _explain(error, target) from error
 
 
 def make_folder(path: str | Path) -> Path:
@@ -286,14 +301,19 @@ def _new_beside(target: Path, mode: int) -> Path:
 
     Not by `tempfile`, whose files are for their owner alone: here the system applies the umask.
     """
-    ending = ".nii.gz" if target.name.endswith(".nii.gz") else target.suffix
     while True:
-        path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part{ending}")
+        path = _beside(target, secrets.token_hex(4))
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
         except FileExistsError:
             continue
         return path
+
+
+def _beside(target: Path, token: str) -> Path:
+    """A hidden name beside `target` with the same ending."""
+    ending = ".nii.gz" if target.name.endswith(".nii.gz") else target.suffix
+    return target.with_name(f".{target.name}.{token}.part{ending}")
 
 
 def _permissions(path: Path) -> int | None:
@@ -307,6 +327,10 @@ def _explain(error: OSError, path: Path) -> CovidlitError:
             "the disk is full; nothing was written.",
             where=path,
             fix="free some space or choose another folder, then run the same command again.",
+        )
+    if error.errno == errno.ENAMETOOLONG:
+        return CovidlitError(
+            f"cannot write: {os.strerror(error.errno)}.", where=path, fix="choose a shorter name."
         )
     denied = error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
     if not denied and (trouble := machine_trouble(error)) is not None:

@@ -107,6 +107,17 @@ def test_a_place_is_judged_without_touching_it(
         assert error.value.where == str(path)
 
 
+def test_a_name_that_is_too_long_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    fits = tmp_path / f"{'a' * 200}.csv"
+    check_writable(fits)
+    write_text(fits, "whole")
+    names = ["a" * 300, f"new/{'a' * 300}/b.csv", "a/" * 3000 + "b.csv"]
+    for name in (*names, f"{'a' * 245}.csv"):  # the last: with the ending of its unfinished file
+        with pytest.raises(CovidlitError, match=r"File name too long\. Fix: choose a shorter name"):
+            check_writable(tmp_path / name)
+    assert list(tmp_path.iterdir()) == [fits]
+
+
 def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:

@@ -43,6 +43,7 @@ def _wrapped(cause: BaseException) -> BaseException:
         (ImportError("libx.so: failed to map segment from shared object"), "enough memory"),
         (_wrapped(OSError(errno.EROFS, "x", "/ro/train.log")), "/ro/train.log: Read-only file"),
         (PermissionError(errno.EACCES, "x", "/a"), "/a: Permission denied."),
+        (OSError(errno.ENAMETOOLONG, "x", "/a"), "/a: File name too long. Fix: choose a shorter"),
     ],
     ids=lambda value: repr(value)[:30],
 )

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 MOST_BYTES = 1 << 20
 """Of a request; no path is as long."""
 
+MOST_COLUMNS = 10_000
+"""Characters in a line that a request may ask for."""
+
 PATHS = ("path", "out", "heatmaps")
 """Fields of a request that are paths."""
 
@@ -208,7 +211,7 @@ def _columns() -> int:
     ):
         try:
             if (found := find()) > 0:
-                return found
+                return min(found, MOST_COLUMNS)
         except (KeyError, ValueError, OSError, AttributeError):
             continue
     return 80

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from covidlit.cli.predict_client import PATHS
+from covidlit.cli.predict_client import MOST_COLUMNS, PATHS
 from covidlit.cli.predict_scans import ScanRequest
 from covidlit.errors import ConfigError
 from covidlit.version import __version__
@@ -42,6 +43,8 @@ def request_of(line: bytes) -> tuple[dict[str, Any], ScanRequest]:
             fix="start the server again with the client's version.",
         )
     _check(content, _AROUND, required=set(_AROUND))
+    if not 1 <= content["columns"] <= MOST_COLUMNS:
+        raise _wrong("columns", f"it must be from 1 to {MOST_COLUMNS}")
     asked = content["asked"]
     _check(asked, _TYPES, required={"path", "out"})
     for name in PATHS:
@@ -49,6 +52,8 @@ def request_of(line: bytes) -> tuple[dict[str, Any], ScanRequest]:
             raise _wrong(name, f"the path {asked[name]!r} is not absolute")
     if not all(isinstance(one, str) for one in asked.get("override", ())):
         raise _wrong("override", "it must be a list of names")
+    for one in asked.get("override", ()):
+        _check_text("override", one)
     known = {field.name for field in fields(ScanRequest)}
     values = {name: asked[name] for name in known & set(asked)}
     for name in PATHS:
@@ -69,8 +74,18 @@ def _check(content: dict[str, Any], types: dict[str, tuple[type, ...]], required
             isinstance(value, bool) and bool not in types[name]
         ):
             raise _wrong(name, f"it must be {' or '.join(t.__name__ for t in types[name])}")
-        if isinstance(value, str) and "\0" in value:
-            raise _wrong(name, "it holds a zero byte")
+        if isinstance(value, str):
+            _check_text(name, value)
+
+
+def _check_text(name: str, text: str) -> None:
+    """Refuse what no path can hold; bytes that are no UTF-8 come as one half of a pair each."""
+    if "\0" in text:
+        raise _wrong(name, "it holds a zero byte")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise _wrong(name, f"it holds {text[error.start]!r}, which is no character") from error
 
 
 def _wrong(name: str, what: str) -> ConfigError:

@@ -125,6 +125,7 @@ def _signatures(model: Path) -> dict[str, tuple[int, ...]]:
     """What tells that a file of a model has changed: of the model, and of its export."""
     from covidlit.checkpoints.of_run import model_of_run
     from covidlit.deploy.exported import default_folder, is_export
+    from covidlit.deploy.kept import signature
 
     with suppress(CovidlitError):  # said when it is loaded
         if model.is_dir() and not is_export(model):
@@ -133,8 +134,7 @@ def _signatures(model: Path) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     for path in (model, *sorted(folder.glob("*"))):
         with suppress(OSError):
-            at = path.stat()
-            found[str(path)] = (at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns)
+            found[str(path)] = signature(path)
     return found
 
 

@@ -8,7 +8,6 @@ are computed one after the other, in the order of their coming, on all threads o
 from __future__ import annotations
 
 import json
-import os
 import selectors
 import signal
 import socket
@@ -21,9 +20,10 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from covidlit.cli.predict_client import MOST_BYTES, unix_socket
+from covidlit.cli.predict_client import MOST_BYTES
 from covidlit.cli.predict_request import request_of
 from covidlit.cli.predict_scans import ScanModel, ScanRequest, load_parts, score_scans
+from covidlit.cli.predict_socket import OwnSocket
 from covidlit.errors import ConfigError, CovidlitError, fault_reason, machine_trouble
 
 PATIENCE = 10.0
@@ -35,9 +35,6 @@ BREATH = 0.05
 LAST_WORDS = 2.0
 """Seconds that the answers may take to be sent, once all are computed and the server ends."""
 
-WAITING = 64
-"""Connections that may wait to be taken."""
-
 
 class PredictServer:
     """Answers requests for scores with one network.
@@ -47,14 +44,12 @@ class PredictServer:
         socket_path: where to listen; a socket there that nobody listens on is replaced.
 
     Raises:
-        ConfigError: another server listens there, something else lies there, or the path is too
-            long for a socket.
+        ConfigError: the place is taken or cannot be; see `OwnSocket`.
     """
 
     def __init__(self, model: ScanModel, socket_path: Path) -> None:
         self.model, self.path = model, socket_path
-        self._listener = _listen(socket_path)
-        self._at = socket_path.stat().st_ino
+        self._socket = OwnSocket(socket_path, model.path)
         self._computing = ThreadPoolExecutor(1, "covidlit-predict")
         self._ending = threading.Event()
         self._answering: set[threading.Thread] = set()
@@ -78,7 +73,7 @@ class PredictServer:
             ready: called once requests are taken and the signals are heard.
         """
         with _woken_by(signal.SIGTERM, signal.SIGINT) as woken, selectors.DefaultSelector() as wait:
-            wait.register(self._listener, selectors.EVENT_READ)
+            wait.register(self._socket.listener, selectors.EVENT_READ)
             wait.register(woken, selectors.EVENT_READ)
             ready()
             while True:
@@ -90,7 +85,7 @@ class PredictServer:
     def _take(self) -> None:
         """Answer the client that waits, in a thread."""
         try:
-            connection = self._listener.accept()[0]
+            connection = self._socket.listener.accept()[0]
         except OSError:  # it has gone again; or too many files are open, till others are answered
             time.sleep(BREATH)
             return
@@ -105,12 +100,9 @@ class PredictServer:
     def close(self) -> None:
         """Take no more requests, finish the one that is computed, and remove the socket; once."""
         if self._ending.is_set():
-            return  # another server may listen in the same place since, on the same inode
+            return  # another server may listen in the same place since
         self._ending.set()
-        self._listener.close()
-        with suppress(OSError):
-            if self.path.stat().st_ino == self._at:  # not one that another server made since
-                self.path.unlink()
+        self._socket.close()
         self._computing.shutdown(wait=True)
         deadline = time.monotonic() + LAST_WORDS
         for thread in self._answering:
@@ -210,36 +202,6 @@ def _has_gone(connection: socket.socket) -> bool:
         return False
     except OSError:
         return True
-
-
-def _listen(path: Path) -> socket.socket:
-    listener = unix_socket()
-    try:
-        if path.is_socket() and not _is_served(path):
-            path.unlink()  # of a server that was killed
-        before = os.umask(0o177)  # from the first moment on for the owner alone
-        try:
-            listener.bind(str(path))
-        finally:
-            os.umask(before)
-        listener.listen(WAITING)
-    except OSError as error:
-        listener.close()
-        raise ConfigError(
-            f"no server can listen there: {error.strerror or error}.",
-            where=path,
-            fix="choose another path, short and in a folder of your own.",
-        ) from error
-    return listener
-
-
-def _is_served(path: Path) -> bool:
-    with unix_socket() as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            return False
-    return True
 
 
 @contextmanager

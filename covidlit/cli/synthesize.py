@@ -29,10 +29,10 @@ def synthesize(
     """Make a cohort of synthetic chest CT scans as DICOM, with labels and lesion ground truth."""
     from rich.console import Console
 
-    from covidlit.arguments import require_n_jobs
+    from covidlit.arguments import n_workers
     from covidlit.synthetic import make_cohort
 
-    require_n_jobs(n_jobs)
+    n_workers(n_jobs)
     paths = make_cohort(
         out,
         preset=preset,

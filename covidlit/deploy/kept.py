@@ -11,8 +11,8 @@ VARIABLE = "COVIDLIT_CACHE"
 
 
 def kept_folder(name: str) -> Path | None:
-    """A folder of the user's own, made if needed; None where nothing is to be kept or can be,
-    or where others may write.
+    """A folder of the user's own, made (mode 0700) if needed; None where nothing is to be kept or
+    can be, or where it or the folder around it is another's or others may write.
 
     Args:
         name: of it, within all that is kept.
@@ -22,14 +22,21 @@ def kept_folder(name: str) -> Path | None:
         return None
     caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     with suppress(OSError, RuntimeError):  # no home, or one that cannot be written
-        folder = Path(given or Path(caches, "covidlit"), name).expanduser()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # What somebody else has put there would be trusted.
-        at = folder.stat()
-        own = not hasattr(os, "getuid") or (at.st_uid == os.getuid() and not at.st_mode & 0o022)
-        if own and os.access(folder, os.W_OK):
+        around = Path(given or Path(caches, "covidlit")).expanduser()
+        folder = around / name
+        for each in (around, folder):
+            each.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not _is_own(each):  # what somebody else has put there would be trusted
+                return None
+        if os.access(folder, os.W_OK):
             return folder
     return None
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether a folder is this user's, and nobody else may write there."""
+    at = folder.stat()
+    return not hasattr(os, "getuid") or (at.st_uid == os.getuid() and not at.st_mode & 0o022)
 
 
 def signature(path: Path) -> tuple[int, ...]:

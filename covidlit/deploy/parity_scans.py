@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,8 +137,16 @@ def _labels(path: str | Path, record: RunRecord, sources: Sequence[ScanSource]) 
     known = known_targets(path, record, positive)
     ids = [source.scan_id for source in sources]
     target = np.array([known.targets.get(one, np.nan) for one in ids], dtype=np.float64)
-    patient = np.array([known.patients.get(one, str(k)) for k, one in enumerate(ids)], dtype=str)
+    patient = np.array(_patients(ids, known.patients), dtype=str)
     problem = known.problem.rstrip(".")
     if not problem and not np.isfinite(target).any():
         problem = "no class of these scans is known: give a manifest with classes"
     return Labels(target, patient, problem)
+
+
+def _patients(ids: Sequence[str], known: Mapping[str, str]) -> list[str]:
+    """Whose each scan is; one of an unknown patient is a patient of its own.
+
+    A patient_id may be any text, so that both kinds get a beginning that the other has not.
+    """
+    return [f"known {known[one]}" if one in known else f"of scan {k}" for k, one in enumerate(ids)]

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from covidlit.arguments import require_whole_number
 from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.class_names import class_of_interest
 from covidlit.cohort.scan_sources import ScanSource, find_scans
 from covidlit.deploy import Engine, Timings, load_engine
 from covidlit.deploy.meanwhile import import_meanwhile
 from covidlit.deploy.override_notes import format_notes
-from covidlit.deploy.preparation import PreparedSource, prepare_ahead
+from covidlit.deploy.preparation import PreparedSource, check_preparing, prepare_ahead
 from covidlit.deploy.run_facts import RunFacts, facts_of_run
 from covidlit.deploy.score_journal import ScoreJournal
 from covidlit.dicom import Checks
@@ -38,6 +39,9 @@ NO_POINT = (
     "(covidlit.Predictor takes one, operating_point=0.5)"
 )
 """Noted of a score that nothing tells the meaning of."""
+
+MOST_IN_BATCH = 1024
+"""Scans that go through a network together, at most."""
 
 OnScored = Callable[[ScanSource, Scan, Prepared, Any], None]
 """Called with every scan that got a score: where it came from, the source volume, the prepared one,
@@ -160,6 +164,7 @@ def predict_with(
         ConfigError: an argument out of its range.
     """
     _check_batch_size(batch_size)
+    check_preparing(n_jobs, backend)
     timings = Timings() if timings is None else timings
     record = engine.record
     wanted = record.volume_input
@@ -321,5 +326,11 @@ def _columns_of(score: Any, record: RunRecord) -> dict[str, Any]:
 
 
 def _check_batch_size(batch_size: int) -> None:
-    if batch_size < 1:
-        raise ConfigError(f"batch_size must be at least 1, got {batch_size}.", where="batch_size")
+    require_whole_number(batch_size, "batch_size", at_least=1)
+    if batch_size > MOST_IN_BATCH:
+        raise ConfigError(
+            f"must be at most {MOST_IN_BATCH}, not {batch_size}: as many prepared scans are held "
+            "in memory at once.",
+            where="batch_size",
+            fix="give a smaller one.",
+        )

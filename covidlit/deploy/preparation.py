@@ -10,7 +10,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from covidlit.arguments import n_cores, require_n_jobs
+from covidlit.arguments import n_workers, require_n_jobs
 from covidlit.cohort.scan_reader import lungs_of_refused
 from covidlit.cohort.scan_sources import ScanSource, refusal_reason
 from covidlit.errors import ConfigError, CovidlitError
@@ -45,6 +45,24 @@ class PreparedSource:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
+def check_preparing(n_jobs: int, backend: str) -> None:
+    """Refuse arguments of `prepare_ahead` that are out of their range, before anything is done.
+
+    Raises:
+        ConfigError: `n_jobs` is 0 or, on this machine, more than it bears; an unknown backend.
+    """
+    if backend not in BACKENDS:
+        raise ConfigError(
+            f"there is no backend {backend!r} for predicting.",
+            where="backend",
+            fix=f"use one of {BACKENDS}.",
+        )
+    if backend == "dask":  # the cluster has cores of its own
+        require_n_jobs(n_jobs)
+    else:
+        n_workers(n_jobs)
+
+
 def prepare_ahead(
     sources: Iterable[ScanSource],
     geometry: Geometry,
@@ -64,23 +82,17 @@ def prepare_ahead(
         geometry: target spacing and size.
         n_jobs: scans prepared at a time: 1 in a thread of this process, more in processes of their
             own, because the decoders of compressed pixels hold Python's lock; -1: one per core, of
-            the cluster with "dask".
+            the cluster with "dask"; see `covidlit.arguments.n_workers`.
         ahead: prepared scans that may wait beyond those being prepared.
         keep_scan: yield the source volume as well.
         backend: "loky" (this machine) or "dask" (the current distributed.Client, else the scheduler
             of Dask's configuration, else workers on this machine; they must see the same paths).
 
     Raises:
-        ConfigError: `n_jobs` is 0; an unknown backend, or one that is not installed.
+        ConfigError: see `check_preparing`; or a backend that is not installed.
         CovidlitError: a worker process of Dask died. One of loky costs its own scan alone.
     """
-    require_n_jobs(n_jobs)
-    if backend not in BACKENDS:
-        raise ConfigError(
-            f"there is no backend {backend!r} for predicting.",
-            where="backend",
-            fix=f"use one of {BACKENDS}.",
-        )
+    check_preparing(n_jobs, backend)
     left, tried = deque(sources), 0
     while left:
         with ExitStack() as stack:
@@ -212,7 +224,7 @@ def _pool(n_jobs: int, backend: str, n_scans: int, stack: ExitStack) -> tuple[Ex
         client = distributed.get_client()
         cluster: Executor = client.get_executor(pure=False)
         return cluster, sum(client.nthreads().values()) if n_jobs < 0 else n_jobs
-    n_jobs = n_cores() if n_jobs < 0 else n_jobs
+    n_jobs = n_workers(n_jobs)
     if n_jobs == 1:
         return ThreadPoolExecutor(1), 1
 

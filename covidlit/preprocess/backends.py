@@ -11,7 +11,7 @@ import joblib
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from covidlit.arguments import require_n_jobs
+from covidlit.arguments import n_workers, require_n_jobs
 from covidlit.errors import ConfigError
 from covidlit.preprocess.workers import run_in_worker
 
@@ -46,7 +46,8 @@ def run_in_parallel(
             of memory, for example), with "loky". None: that ends the whole.
 
     Raises:
-        ConfigError: an unknown backend, or one that is not installed; `n_jobs` is 0.
+        ConfigError: an unknown backend, or one that is not installed; `n_jobs` is 0 or, on
+            this machine, more than it bears.
     """
     require_n_jobs(n_jobs)
     if backend not in BACKENDS:
@@ -55,6 +56,8 @@ def run_in_parallel(
         )
     if not tasks:
         return
+    if backend in ("loky", "threading"):
+        n_jobs = n_workers(n_jobs)
     with ExitStack() as stack:
         start_cluster(backend, n_jobs, stack)
         limit = {"inner_max_num_threads": 1} if backend == "loky" and n_jobs != 1 else {}
@@ -129,10 +132,9 @@ def start_cluster(backend: str, n_jobs: int, stack: ExitStack) -> None:
                 stack.enter_context(distributed.Client())
                 return
 
-            workers = joblib.cpu_count() if n_jobs < 0 else n_jobs
             cluster = stack.enter_context(
                 distributed.LocalCluster(
-                    n_workers=workers, threads_per_worker=1, dashboard_address=None
+                    n_workers=n_workers(n_jobs), threads_per_worker=1, dashboard_address=None
                 )
             )
             stack.enter_context(distributed.Client(cluster))
@@ -147,7 +149,7 @@ def start_cluster(backend: str, n_jobs: int, stack: ExitStack) -> None:
             # Joins the cluster of RAY_ADDRESS where there is one.
             local = "RAY_ADDRESS" not in os.environ and n_jobs > 0
             ray.init(
-                num_cpus=n_jobs if local else None,
+                num_cpus=n_workers(n_jobs) if local else None,
                 include_dashboard=None if not local else False,
                 log_to_driver=False,
                 configure_logging=False,

@@ -12,6 +12,7 @@ from volume_records import volume_record
 from covidlit.checkpoints.record import RunRecord
 from covidlit.deploy.parity import Labels, check_parity, score_parity
 from covidlit.deploy.parity_record import Tolerances
+from covidlit.deploy.parity_scans import _patients
 from covidlit.errors import ExportError
 
 RNG = np.random.default_rng(0)
@@ -43,6 +44,14 @@ def test_differences_calls_and_auc() -> None:
         roc_auc_score(TARGET, OTHER) - roc_auc_score(TARGET, SCORES)
     )
     assert found.auc_low < found.auc_difference < found.auc_high  # type: ignore[operator]
+
+
+def test_an_unknown_patient_is_nobody_else_whatever_patients_are_called() -> None:
+    ids = ["a", "b", "c", "d", "e"]
+    known = {"a": "1", "c": "of scan 1", "d": "1"}
+    a, b, c, d, e = _patients(ids, known)
+    assert a == d
+    assert len({a, b, c, e}) == 4
 
 
 def test_the_operating_point_decides_what_a_call_is() -> None:

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from covidlit.arguments import n_workers
 from covidlit.cohort.scan_sources import ScanSource, find_scans
 from covidlit.deploy.preparation import coverage_note, prepare_ahead
 from covidlit.dicom import Checks
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.preprocess import Geometry, prepare_scan
+from covidlit.preprocess.backends import run_in_parallel
 from covidlit.scans.scan import Scan
 
 GEOMETRY = Geometry((20.0, 24.0, 24.0), (16, 16, 16))
@@ -112,8 +114,16 @@ def test_there_are_no_more_processes_than_scans(monkeypatch: pytest.MonkeyPatch)
         return ThreadPoolExecutor(1)
 
     monkeypatch.setattr("joblib.externals.loky.ProcessPoolExecutor", pool)
-    assert len(list(prepare_ahead(_sources(_scan, 3), GEOMETRY, n_jobs=10**9))) == 3
+    assert len(list(prepare_ahead(_sources(_scan, 3), GEOMETRY, n_jobs=n_workers(-1) + 3))) == 3
     assert started == [3]
+
+
+@pytest.mark.parametrize("n_jobs", [10**6, 10**30])
+def test_there_are_no_more_processes_than_the_machine_bears(n_jobs: int) -> None:
+    with pytest.raises(ConfigError, match=r"n_jobs: must be at most \d+ on this machine"):
+        next(prepare_ahead(_sources(_scan, 3), GEOMETRY, n_jobs=n_jobs))
+    with pytest.raises(ConfigError, match=r"n_jobs: must be at most \d+ on this machine"):
+        next(run_in_parallel(str, [1, 2], n_jobs=n_jobs))
 
 
 def test_a_process_that_dies_costs_its_own_scan(scans: Path) -> None:

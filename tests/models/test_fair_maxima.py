@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from covidlit.models.fair_maxima import fair_maxima
-from covidlit.models.layers import GlobalPool
+from covidlit.models.layers import GlobalPool, SoftBins
 
 SIZES = [(8, 8, 8), (7, 6, 5), (9, 7, 3)]
 
@@ -84,3 +84,13 @@ def test_the_network_is_left_as_it_was_and_what_follows_may_write_into_the_outpu
     x = torch.randn(1, 2, 4, 4, 4, dtype=torch.float64)
     torch.testing.assert_close(_gradient(net, x, fair=True), _gradient(net, x, fair=False))
     assert not any("forward" in vars(layer) for layer in net)
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.MaxPool3d(2), nn.MaxPool3d(3, 2, 1), GlobalPool("avg_max"), SoftBins(4)], ids=repr
+)
+def test_second_derivatives_are_right_too(layer: nn.Module) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand((1, 2, 4, 4, 5), dtype=torch.float64, generator=generator).requires_grad_()
+    with fair_maxima(layer):
+        assert torch.autograd.gradgradcheck(lambda x: layer(x) ** 2, (x,))

@@ -131,8 +131,9 @@ def test_what_cannot_be_predicted_is_said(checkpoint: Path, tmp_path: Path) -> N
         predict(checkpoint, tmp_path / "none")
     with pytest.raises(CovidlitError, match="no CT scan"):
         predict(checkpoint, tmp_path)
-    with pytest.raises(ConfigError, match="batch_size"):
-        predict(checkpoint, tmp_path, batch_size=0)
+    for wrong in (0, 10**30, 1.5):
+        with pytest.raises(ConfigError, match="batch_size"):
+            predict(checkpoint, tmp_path, batch_size=wrong)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="no device 'gpu7'"):
         predict(checkpoint, tmp_path, device="gpu7")
     with pytest.raises(ConfigError, match="no device 'meta'"):
