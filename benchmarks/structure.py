@@ -129,12 +129,21 @@ def _imported_at_first_use(files: dict[str, Path]) -> dict[str, str]:
     found: dict[str, str] = {}
     for module, path in files.items():
         tree = ast.parse(path.read_text())
-        if not any(isinstance(n, ast.FunctionDef) and n.name == "__getattr__" for n in tree.body):
+        if not any(_binds(node, "__getattr__") for node in tree.body):
             continue
         for node, kind in _statements(tree, "top"):
             if kind == "type" and isinstance(node, ast.ImportFrom) and node.module in files:
                 found |= {f"{module}.{alias.name}": node.module for alias in node.names}
     return found
+
+
+def _binds(node: ast.stmt, name: str) -> bool:
+    """Whether a statement defines a function of this name, or assigns to it."""
+    if isinstance(node, ast.FunctionDef):
+        return node.name == name
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    names = [n for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)]
+    return any(n.id == name for n in names)
 
 
 def _statements(node: ast.AST, kind: str) -> Iterator[tuple[ast.Import | ast.ImportFrom, str]]:

@@ -127,8 +127,6 @@ def _as_text(names: Iterable[Any]) -> dict[Any, str]:
 
 def _read_workbook(path: Path, error: type[CovidlitError]) -> pd.DataFrame:
     """The only sheet of an Excel workbook with anything in it."""
-    import pandas as pd
-
     with ZipFile(path) as parts:
         if sum(part.file_size for part in parts.infolist()) > LARGEST_WORKBOOK:
             raise error("the workbook is too large.", where=path, fix="save it as CSV.")
