@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 
 from covidlit.errors import ConfigError
 
@@ -70,6 +70,11 @@ def n_cores() -> int:
     import joblib  # takes its time
 
     return int(joblib.cpu_count())
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a real number; true, false and texts are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _is_whole(value: object) -> bool:

@@ -57,7 +57,10 @@ def predict(
     ] = None,
     jobs: Annotated[
         int,
-        typer.Option(help="Scans read and prepared at a time, while others are scored; -1: cores."),
+        typer.Option(
+            help="Scans read and prepared at a time, while others are scored; -1: one per core; at "
+            "most 8 for each core."
+        ),
     ] = 1,
     backend: Annotated[
         str, typer.Option(help="What reads and prepares them: loky (this machine) or dask.")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import rich
 from numpy.typing import NDArray
 
 from covidlit.deploy.extras import require_extra
@@ -37,20 +40,21 @@ def write_int8(path: Path, volumes: NDArray[np.int16]) -> None:
     nncf = require_extra("nncf", "quantize")
     ranges = require_extra("nncf.quantization.range_estimator", "quantize")
     whole_range = ranges.RangeEstimatorParametersSet.MINMAX
-    nncf.set_log_level(logging.ERROR)  # it shows bars of its own and notes on layers
+    nncf.set_log_level(logging.ERROR)  # it has notes on layers
     model = openvino_core().read_model(path)
     dataset = nncf.Dataset(list(volumes), lambda volume: np.array(volume[None]))
     try:
-        quantised = nncf.quantize(
-            model,
-            dataset,
-            preset=nncf.QuantizationPreset.MIXED,
-            target_device=nncf.TargetDevice.CPU,
-            subset_size=len(volumes),
-            advanced_parameters=nncf.AdvancedQuantizationParameters(
-                activations_range_estimator_params=whole_range
-            ),
-        )
+        with _without_bars():
+            quantised = nncf.quantize(
+                model,
+                dataset,
+                preset=nncf.QuantizationPreset.MIXED,
+                target_device=nncf.TargetDevice.CPU,
+                subset_size=len(volumes),
+                advanced_parameters=nncf.AdvancedQuantizationParameters(
+                    activations_range_estimator_params=whole_range
+                ),
+            )
     except (nncf.NNCFError, RuntimeError) as error:
         raise ExportError(
             f"NNCF cannot bring this network to int8: {str(error).strip().splitlines()[0]}",
@@ -60,3 +64,14 @@ def write_int8(path: Path, volumes: NDArray[np.int16]) -> None:
     openvino.save_model(quantised, written, compress_to_fp16=False)
     for suffix in (".xml", ".bin"):
         written.with_suffix(suffix).replace(path.with_suffix(suffix))
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Let rich's own console print nothing: NNCF has no other way to be without its bars."""
+    console = rich.get_console()
+    before, console.quiet = console.quiet, True
+    try:
+        yield
+    finally:
+        console.quiet = before

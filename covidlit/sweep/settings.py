@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from covidlit.arguments import require_whole_number
+from covidlit.arguments import is_number, require_whole_number
 from covidlit.errors import ConfigError
 from covidlit.settings.keys import check_keys
 
@@ -47,10 +47,10 @@ class SweepSettings:
             require_whole_number(self.folds, f"{_NODE}.folds", at_least=2)
         if self.direction not in ("maximize", "minimize"):
             _refuse("direction", self.direction, "give maximize or minimize.")
-        if not _is_number(self.max_failure_rate) or not 0 <= self.max_failure_rate <= 1:
+        if not is_number(self.max_failure_rate) or not 0 <= self.max_failure_rate <= 1:
             _refuse("max_failure_rate", self.max_failure_rate, "give a share from 0 to 1.")
         if self.trial_timeout is not None:
-            if not _is_number(self.trial_timeout) or self.trial_timeout <= 0:
+            if not is_number(self.trial_timeout) or self.trial_timeout <= 0:
                 _refuse("trial_timeout", self.trial_timeout, "give seconds, or null.")
             if not own_workers:
                 fix = "use the launcher's own limit, such as hydra.launcher.timeout_min."
@@ -78,10 +78,6 @@ def read_settings(node: Mapping[str, Any]) -> SweepSettings:
             fix="choose the sweeper by the group: hydra/sweeper=covidlit.",
         )
     return SweepSettings(**node)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _refuse(name: str, value: object, fix: str) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ import torchio as tio
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from covidlit.arguments import is_number
 from covidlit.errors import ConfigError
 from covidlit.scans.scan import AIR_HU, to_ras_xyz
 from covidlit.transforms.axial import resample_axial
@@ -34,6 +36,11 @@ FLIP_AXES = {"LR": -1, "AP": -2, "IS": -3}
 
 _EXACT = 2**24
 """float32, which resampling is done in, holds every whole number up to here."""
+
+
+def _is_pair(value: object) -> bool:
+    """Whether a value is a sequence of two numbers."""
+    return isinstance(value, Sequence) and len(value) == 2 and all(map(is_number, value))
 
 
 @dataclass(frozen=True)
@@ -75,20 +82,30 @@ class Augmentation:
         flip_axes: Sequence[str] = ("LR", "AP"),
         pad: float = AIR_HU,
     ) -> None:
-        turn = (-degrees, degrees) if isinstance(degrees, (int, float)) else tuple(degrees)
-        if len(scales) != 2 or not 0 < scales[0] <= scales[1] < np.inf:
+        if not _is_pair(scales) or not 0 < scales[0] <= scales[1] < np.inf:
             raise ConfigError(
-                f"scales must be two positive numbers, the lower first, got {tuple(scales)}.",
+                f"scales must be two positive numbers, the lower first, got {scales!r}.",
                 where="augmentation.scales",
                 fix="use for example [0.9, 1.1].",
             )
-        if len(turn) != 2 or not -180 <= turn[0] <= turn[1] <= 180:
+        turn: Any = (-degrees, degrees) if is_number(degrees) else degrees  # type: ignore[operator]
+        if not _is_pair(turn) or not -180 <= turn[0] <= turn[1] <= 180:
             raise ConfigError(
-                f"degrees must be a range within -180..180, got {degrees}.",
+                f"degrees must be a range within -180..180, got {degrees!r}.",
                 where="augmentation.degrees",
                 fix="use for example 15.",
             )
-        unknown = [axis for axis in flip_axes if axis not in FLIP_AXES]
+        if not isinstance(in_plane, bool):
+            raise ConfigError(
+                f"in_plane must be true or false, got {in_plane!r}.", where="augmentation.in_plane"
+            )
+        if isinstance(flip_axes, str) or not isinstance(flip_axes, Sequence):
+            raise ConfigError(
+                f"flip_axes must be a list, got {flip_axes!r}.",
+                where="augmentation.flip_axes",
+                fix="use for example [LR].",
+            )
+        unknown = [axis for axis in flip_axes if axis not in tuple(FLIP_AXES)]
         if unknown:
             raise ConfigError(
                 f"there is no flip axis {unknown[0]!r}.",

@@ -146,6 +146,8 @@ def test_the_command_says_what_was_measured(save_run: SaveRun, many_scans: Path,
     assert "the export computes in int8" in said
     assert "95% interval" in said
     assert "of 20" in said  # half of forty
+    assert "Statistics collection" not in said  # NNCF's bars
+    assert "Bias correction" not in said
     assert "Calibrated on 20 other scans: more may do better." in said
     assert "20 scans show little of how often a call changes; 300 are better." in said
 

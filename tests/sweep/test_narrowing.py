@@ -89,7 +89,14 @@ def test_a_trial_without_a_number_is_stopped() -> None:
     assert stopped_at(study, [0.9, 0.9, 0.9, math.nan]) == 3
 
 
-@pytest.mark.parametrize("arguments", [{"keep": 0.0}, {"by": 1.5}])
-def test_a_share_that_is_none_is_named(arguments: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match=f"pruner.{next(iter(arguments))}"):
-        NarrowingPruner(**arguments)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"keep": 0.0}, {"by": 1.5}, {"keep": "half"}, {"keep": True}, {"keep": None}, {"by": [0.5]},
+        {"keep": math.nan}, {"n_startup_trials": "3"}, {"n_warmup_steps": -1},
+        {"n_warmup_steps": 0.5},
+    ],
+)  # fmt: skip
+def test_a_share_or_number_that_is_none_is_named(arguments: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=f"hydra.sweeper.pruner.{next(iter(arguments))}"):
+        NarrowingPruner(**arguments)  # type: ignore[arg-type]
