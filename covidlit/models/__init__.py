@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from covidlit.models.csacnet import CSACNet3D
+    from covidlit.models.densenet3d import DenseNet3D
     from covidlit.models.fusion_ann.network import FusionANN
     from covidlit.models.maskrcnn.network import MaskRCNN
     from covidlit.models.resnet3d import ResNet3D
     from covidlit.models.tabm import TabM
 
-__all__ = ["CSACNet3D", "FusionANN", "MaskRCNN", "ResNet3D", "TabM"]
+__all__ = ["CSACNet3D", "DenseNet3D", "FusionANN", "MaskRCNN", "ResNet3D", "TabM"]
 
 _MODULES = {
     "CSACNet3D": "csacnet",
+    "DenseNet3D": "densenet3d",
     "FusionANN": "fusion_ann.network",
     "MaskRCNN": "maskrcnn.network",
     "ResNet3D": "resnet3d",
