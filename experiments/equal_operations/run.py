@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE.parent))
 from gain import gain  # noqa: E402
 from results import Run, auc, composed, keep, make_cohort, train  # noqa: E402
 
-QUICKSTART = ["experiment=quickstart", "trainer.max_epochs=8"]
+QUICKSTART = ["experiment=quickstart"]
 NET = "model.task.net"
 SHAPES = {
     "csacnet": ["model=csacnet"],
@@ -37,7 +37,7 @@ operations or the next more: with the max pooling behind the stem, and without i
 resolution."""
 
 NETWORKS = ("csacnet", "resnet3d", "densenet3d")
-RATES = (0.002, 0.004, 0.008)
+RATES = (0.001, 0.002, 0.004, 0.008)
 TUNE_COHORT, TUNE_SEED, FRESH, REPORT_SEEDS = 2, 0, (32, 33), (1, 2, 3)
 Key = tuple[str, int, int]
 """Configuration, cohort seed, network seed."""
