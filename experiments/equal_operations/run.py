@@ -9,6 +9,7 @@ Each step keeps every finished run and can be stopped: the same command goes on.
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +38,7 @@ operations or the next more: with the max pooling behind the stem, and without i
 resolution."""
 
 NETWORKS = ("csacnet", "resnet3d", "densenet3d")
-RATES = (0.001, 0.002, 0.004, 0.008)
+RATES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
 TUNE_COHORT, TUNE_SEED, FRESH, REPORT_SEEDS = 2, 0, (32, 33), (1, 2, 3)
 Key = tuple[str, int, int]
 """Configuration, cohort seed, network seed."""
@@ -141,6 +142,10 @@ def report() -> None:
         }
     )
     figures = [auc_figure(key, run, "report") for key, run in runs.items()]
+    for network in NETWORKS:
+        spent = [run.spent["cpu"] for key, run in runs.items() if key[0] == network]
+        words = f"processor seconds of a training, {network}, median of {len(spent)}"
+        figures.append(figure(words, statistics.median(spent), "report"))
     folders = {key: run.folder for key, run in runs.items()}
     for other in NETWORKS[1:]:
         found = gain(folders, (other, "csacnet"))
