@@ -156,6 +156,43 @@ def test_the_learning_recipe_tells_what_its_files_hold() -> None:
             assert_shown(shown, number)
 
 
+def test_equal_operations_are_told_as_their_runs_wrote_them() -> None:
+    folder = EXPERIMENTS / "equal_operations"
+    tuned, known = figures(folder / "tuned.json"), figures(folder / "results.json")
+    rates = ("0.001", "0.002", "0.004", "0.008", "0.016", "0.032")
+    shapes = cells_of(folder, 8)
+    assert len(shapes) * (len(rates) + 1) == len(tuned)
+    for shape, operations, *aucs in shapes:
+        assert_shown(operations, tuned[f"10^9 operations of one volume, {shape}"])
+        for rate, auc in zip(rates, aucs, strict=True):
+            start = f"AUC, {shape}_{rate}, "
+            assert_shown(auc, next(v for text, v in tuned.items() if text.startswith(start)))
+    rows = cells_of(folder, 4)
+    assert len(rows) == sum("cohort seed" in text for text in known) > 0
+    for network, cohort, seed, auc in rows:
+        start = f"AUC, {network}, cohort seed {cohort}, network seed {seed}; 95% CI "
+        words, value = next(pair for pair in known.items() if pair[0].startswith(start))
+        assert auc == f"{auc.split()[0]} ({words.removeprefix(start).split(';')[0]})"
+        assert_shown(auc.split()[0], value)
+    text = (folder / "README.md").read_text(encoding="utf-8").replace("**", "")
+    for name, peer in (("ResNet3D", "resnet3d"), ("DenseNet3D", "densenet3d")):
+        words, value = next(pair for pair in known.items() if f"minus {peer}" in pair[0])
+        ends = re.search(r"interval (\S+) to (\S+) over", words)
+        told = re.search(
+            rf"CSAC-Net minus {name} (?:is )?(\S+) \((?:95% interval )?(\S+) to ([\d.]+)", text
+        )
+        assert ends is not None
+        assert told is not None
+        for shown, number in zip(told.groups(), [value, *map(float, ends.groups())], strict=True):
+            assert_shown(shown, number)
+    seconds = [known[f"processor seconds of a training, {name}, median of 6"]
+               for name in ("csacnet", "resnet3d", "densenet3d")]  # fmt: skip
+    told = re.search(r"took (\d+) processor seconds with CSAC-Net, (\d+) .*? and (\d+) with", text)
+    assert told is not None
+    for shown, number in zip(told.groups(), seconds, strict=True):
+        assert_shown(shown, number)
+
+
 def test_the_pruning_study_tells_what_its_replay_gave() -> None:
     folder = EXPERIMENTS / "sweep_csacnet"
     known = figures(folder / "results.json")

@@ -57,13 +57,24 @@ def write_heat_graph(
             program = torch.export.export(_traced(task, layer, window, example), (example,))
             program = program.run_decompositions()
             model = openvino.convert_model(program, example_input=(example,))
-    except (RuntimeError, NotImplementedError, AssertionError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except _failures() as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = next((line for line in lines if "No conversion rule" in line), lines[0])
         raise ExplainError(
             f"the gradient of this network cannot be written as a graph: {reason}",
             fix="make heatmaps with engine=torch.",
         ) from error
     openvino.save_model(model, path, compress_to_fp16=False)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What the exporter and OpenVINO raise where there is no rule for an operation."""
+    from openvino import frontend
+
+    return (
+        RuntimeError, NotImplementedError, AssertionError, frontend.GeneralFailure,
+        frontend.NotImplementedFailure, frontend.OpConversionFailure, frontend.OpValidationFailure,
+    )  # fmt: skip
 
 
 def _traced(

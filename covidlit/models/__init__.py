@@ -13,17 +13,19 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from covidlit.models.csacnet import CSACNet3D
+    from covidlit.models.densenet3d import DenseNet3D
     from covidlit.models.fusion_ann.network import FusionANN
     from covidlit.models.maskrcnn.network import MaskRCNN
     from covidlit.models.resnet3d import ResNet3D
     from covidlit.models.tabm import TabM
 
-__all__ = ["CSACNet3D", "FusionANN", "MaskRCNN", "ResNet3D", "TabM"]
+__all__ = ["CSACNet3D", "DenseNet3D", "FusionANN", "MaskRCNN", "ResNet3D", "TabM"]
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "csacnet": ["CSACNet3D"],
+        "densenet3d": ["DenseNet3D"],
         "fusion_ann.network": ["FusionANN"],
         "maskrcnn.network": ["MaskRCNN"],
         "resnet3d": ["ResNet3D"],

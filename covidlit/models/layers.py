@@ -56,6 +56,18 @@ def make_norm(norm: str, channels: int) -> nn.Module:
     return nn.GroupNorm(channels // math.gcd(channels, 16), channels)
 
 
+def replace_batch_norm(net: nn.Module, norm: str) -> None:
+    """Put another normalisation (see `make_norm`) in the place of each BatchNorm3d of a network.
+
+    MONAI's `norm` arguments do not reach all of them.
+    """
+    for name, child in net.named_children():
+        if isinstance(child, nn.BatchNorm3d):
+            setattr(net, name, make_norm(norm, child.num_features))
+        else:
+            replace_batch_norm(child, norm)
+
+
 class FeatureNorm(nn.BatchNorm1d):
     """Batch normalisation of vectors (B, C), which takes a batch of one scan as well.
 

@@ -14,8 +14,8 @@ from covidlit.models.layers import (
     check_choice,
     initialise,
     input_layer,
-    make_norm,
     quiet_output,
+    replace_batch_norm,
     triple,
 )
 from covidlit.models.medicalnet import load_medicalnet
@@ -105,7 +105,7 @@ class ResNet3D(nn.Module):
         initialise(self)
         quiet_output(self.head)
         if norm != "batch":
-            _replace_batch_norm(self.backbone, norm)
+            replace_batch_norm(self.backbone, norm)
         if zero_init:
             for module in self.modules():
                 if isinstance(module, ResNetBlock):
@@ -140,12 +140,3 @@ class ResNet3D(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, n_outputs) of a volume (B, in_channels, z, y, x)."""
         return self.head(self.pool(self.features(image)))
-
-
-def _replace_batch_norm(net: nn.Module, norm: str) -> None:
-    # MONAI's `norm` argument reaches the stem alone, so the blocks' norms are replaced here.
-    for name, child in net.named_children():
-        if isinstance(child, nn.BatchNorm3d):
-            setattr(net, name, make_norm(norm, child.num_features))
-        else:
-            _replace_batch_norm(child, norm)

@@ -31,6 +31,7 @@ SCHEDULERS = (
 ALLOWED_TARGETS: dict[str, set[str]] = {
     "models": {
         "covidlit.models.CSACNet3D",
+        "covidlit.models.DenseNet3D",
         "covidlit.models.FusionANN",
         "covidlit.models.MaskRCNN",
         "covidlit.models.ResNet3D",

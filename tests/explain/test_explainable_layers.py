@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from covidlit.explain import layers_of
-from covidlit.models import CSACNet3D, ResNet3D
+from covidlit.models import CSACNet3D, DenseNet3D, ResNet3D
 from covidlit.models.explainable import ExplainableLayer
 
 NETS = {
@@ -16,6 +16,7 @@ NETS = {
     "csacnet, thick slices": lambda: CSACNet3D(width=2, zero_init=False, stem_stride=[1, 2, 2]),
     "resnet": lambda: ResNet3D(depth=10, width=2, zero_init=False),
     "resnet, bottlenecks": lambda: ResNet3D(depth=50, width=2, zero_init=False, max_pool=False),
+    "densenet": lambda: DenseNet3D(width=4, growth=2),
 }
 
 

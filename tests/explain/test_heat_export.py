@@ -28,11 +28,15 @@ from covidlit.deploy.exported import HEAT_FILES, SIDECAR, default_folder
 from covidlit.deploy.exported_engine import compile_openvino
 from covidlit.errors import ExportError
 from covidlit.explain.explain import default_layer, explain_image
+from covidlit.explain.explain_error import ExplainError
 from covidlit.explain.heat_engine import HeatEngine, load_heat_engine
 from covidlit.explain.heat_export import export_heat
+from covidlit.explain.heat_graph import write_heat_graph
 from covidlit.explain.heatmap import Heatmap
 from covidlit.explain.layers import frozen
 from covidlit.explain.scale import store_scale
+from covidlit.models.explainable import ExplainableLayer
+from covidlit.models.voxel_grid import VoxelGrid
 from covidlit.tasks import VolumeClassification
 
 SIZE, WINDOW = (16, 24, 32), (-1000.0, 400.0)
@@ -41,6 +45,7 @@ NETS: dict[str, dict[str, Any]] = {
     "resnet3d": {
         "_target_": "covidlit.models.ResNet3D", "width": 4, "depth": 10, "zero_init": False
     },
+    "densenet3d": {"_target_": "covidlit.models.DenseNet3D", "width": 4, "growth": 2},
 }  # fmt: skip
 NETS |= {f"{name} with bins": {**net, "input_bins": 5} for name, net in NETS.items()}
 
@@ -122,6 +127,30 @@ def test_a_network_without_layers_for_heatmaps_is_exported_without(tmp_path: Pat
     task.net = _NoLayers()
     assert export_heat(task, record, volumes.numpy(), tmp_path) is None
     assert list(tmp_path.iterdir()) == []
+
+
+class _Averages(nn.Module):
+    """OpenVINO has no rule for the gradient of its pooling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu, self.pool = nn.Conv3d(1, 2, 1), nn.ReLU(), nn.AvgPool3d(2)
+
+    def explainable_layers(self) -> dict[str, ExplainableLayer]:
+        return {"relu": ExplainableLayer(self.relu, VoxelGrid())}
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.pool(self.relu(self.conv(image))).mean((2, 3, 4))[:, :1]
+
+
+def test_a_network_whose_gradient_cannot_be_converted_is_exported_without(tmp_path: Path) -> None:
+    volumes = torch.zeros((2, *SIZE), dtype=torch.int16)
+    task, record = _task(NETS["csacnet"], volumes)
+    task.net = _Averages().eval()
+    assert export_heat(task, record, volumes.numpy(), tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ExplainError, match=r"written as a graph: .*aten.avg_pool3d_backward"):
+        write_heat_graph(task, "relu", WINDOW, SIZE, tmp_path / "heat.xml")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from covidlit.models import CSACNet3D, ResNet3D
+from covidlit.models import CSACNet3D, DenseNet3D, ResNet3D
 from covidlit.models.convolution import Conv3d, use_reliable_convolutions
 
 SIZES = [(1, 1, 1), (1, 12, 16), (2, 2, 2), (2, 7, 5), (3, 4, 4), (5, 7, 5), (7, 7, 7), (9, 12, 16)]
@@ -133,8 +133,8 @@ def test_compiled_ones_have_right_gradients() -> None:
         assert distance(weight, in_double(conv, x, torch.ones_like(y))[2]) <= TOLERANCE[y.dtype]
 
 
-@pytest.mark.parametrize("build", [CSACNet3D, lambda: ResNet3D(depth=10)], ids=["csac", "resnet"])
-def test_both_networks_compute_with_them(build: type[nn.Module]) -> None:
+@pytest.mark.parametrize("build", [CSACNet3D, DenseNet3D, lambda: ResNet3D(depth=10)])
+def test_every_network_computes_with_them(build: type[nn.Module]) -> None:
     kinds = {type(layer) for layer in build().modules() if isinstance(layer, nn.Conv3d)}
     assert all(issubclass(kind, Conv3d) for kind in kinds)
 

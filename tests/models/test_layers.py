@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from torch import nn
 
 from covidlit.errors import ConfigError
-from covidlit.models import CSACNet3D, ResNet3D
+from covidlit.models import CSACNet3D, DenseNet3D, ResNet3D
 from covidlit.models.layers import FeatureNorm, GlobalPool, SoftBins, initialise, make_norm
 
 FEATURES = torch.randn(2, 3, 2, 4, 5, generator=torch.Generator().manual_seed(0))
@@ -79,8 +79,10 @@ def test_soft_bins_are_linear_b_splines(bins: int) -> None:
     torch.testing.assert_close(edges[[0, -1]], torch.eye(2))
 
 
-@pytest.mark.parametrize("net", [CSACNet3D, ResNet3D])
-def test_a_network_takes_soft_bins(net: type[CSACNet3D] | type[ResNet3D]) -> None:
+@pytest.mark.parametrize("net", [CSACNet3D, DenseNet3D, ResNet3D])
+def test_a_network_takes_soft_bins(
+    net: type[CSACNet3D] | type[DenseNet3D] | type[ResNet3D],
+) -> None:
     torch.manual_seed(0)
     binned = net(width=4, input_bins=3).eval()
     plain = net(width=4, in_channels=3).eval()

@@ -40,6 +40,7 @@ OF_SLICES = ("maskrcnn", "maskrcnn_small")
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
 SMALL_NET = {
     "csacnet": ["model.task.net.width=4"],
+    "densenet3d": ["model.task.net.width=4", "model.task.net.growth=2"],
     "resnet3d": ["model.task.net.depth=10", "model.task.net.width=4"],
     "random_forest": ["model.classifier.n_estimators=20"],
 }

@@ -17,7 +17,7 @@ from omegaconf import ListConfig, OmegaConf
 from covidlit.cohort import ByClass, InclusionCriteria, LabelRule, MultiClass
 from covidlit.datamodules import VolumeDataModule
 from covidlit.errors import ConfigError, ManifestError
-from covidlit.models import CSACNet3D, MaskRCNN, ResNet3D
+from covidlit.models import CSACNet3D, DenseNet3D, MaskRCNN, ResNet3D
 from covidlit.settings.errors import translate
 from covidlit.settings.third_party import UNUSED
 from covidlit.settings.trainer import check_trainer_settings
@@ -144,6 +144,7 @@ def test_criteria_and_label_rules_list_all_their_arguments() -> None:
         ("model=csacnet", "model.task.net", CSACNet3D, {"in_channels", "n_outputs"}),
         ("model=resnet3d", "model.task", VolumeClassification, {"net", "n_classes"}),
         ("model=resnet3d", "model.task.net", ResNet3D, {"in_channels", "n_outputs"}),
+        ("model=densenet3d", "model.task.net", DenseNet3D, {"in_channels", "n_outputs"}),
         ("model=maskrcnn", "model.task", LesionSegmentation, {"net"}),
         ("model=maskrcnn", "model.task.net", MaskRCNN, {"n_classes", "in_channels"}),
         ("data=synthetic", "data", VolumeDataModule, OF_OTHER_NODES),

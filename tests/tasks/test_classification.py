@@ -22,7 +22,11 @@ from covidlit.settings.tree import config_dir
 from covidlit.tasks import BaseTask, VolumeClassification
 
 TINY = {"_target_": "covidlit.models.CSACNet3D", "width": 4, "hidden": [8, 8]}
-SMALL = {"CSACNet3D": {"width": 4}, "ResNet3D": {"width": 4, "depth": 10}}
+SMALL = {
+    "CSACNet3D": {"width": 4},
+    "ResNet3D": {"width": 4, "depth": 10},
+    "DenseNet3D": {"width": 4, "growth": 2},
+}
 NETWORKS = sorted(
     path.stem
     for path in (config_dir() / "model").glob("*.yaml")

@@ -1,0 +1,166 @@
+"""CSAC-Net, 3D ResNet and 3D DenseNet at equal operations and tuning, on the quickstart's cohorts.
+
+python experiments/equal_operations/run.py tune     learning rates and shapes, cohort seed 2
+python experiments/equal_operations/run.py report   the chosen ones, cohort seeds 32 and 33: once
+
+Each step keeps every finished run and can be stopped: the same command goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from gain import gain  # noqa: E402
+from results import Run, auc, composed, keep, make_cohort, train  # noqa: E402
+
+QUICKSTART = ["experiment=quickstart"]
+NET = "model.task.net"
+SHAPES = {
+    "csacnet": ["model=csacnet"],
+    "resnet3d_max_pool": ["model=resnet3d", f"{NET}.width=12", f"{NET}.max_pool=true"],
+    "resnet3d_fine": ["model=resnet3d", f"{NET}.width=8", f"{NET}.max_pool=false"],
+    "densenet3d_max_pool": ["model=densenet3d", f"{NET}.width=11", f"{NET}.growth=6"],
+    "densenet3d_fine": [
+        "model=densenet3d", f"{NET}.width=8", f"{NET}.growth=3", f"{NET}.max_pool=false",
+    ],
+}  # fmt: skip
+"""The quickstart's CSAC-Net, and the widths of ResNet-18 and DenseNet-121 that take as many
+operations or the next more: with the max pooling behind the stem, and without it, at twice the
+resolution."""
+
+NETWORKS = ("csacnet", "resnet3d", "densenet3d")
+RATES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
+TUNE_COHORT, TUNE_SEED, FRESH, REPORT_SEEDS = 2, 0, (32, 33), (1, 2, 3)
+Key = tuple[str, int, int]
+"""Configuration, cohort seed, network seed."""
+
+
+def train_all(wanted: Mapping[Key, list[str]]) -> dict[Key, Run]:
+    """Train configurations, two at a time on a thread each, unless they are kept already."""
+    finished = HERE / "finished"
+    names = {key: "_".join(map(str, key)) for key in wanted}
+    left = [key for key in wanted if not (finished / names[key] / "asked.json").is_file()]
+    for cohort in sorted({cohort for _, cohort, _ in left}):
+        make_cohort([*QUICKSTART, f"data.source.seed={cohort}"])
+
+    def one(key: Key) -> Run:
+        overrides = [*QUICKSTART, *wanted[key], f"data.source.seed={key[1]}", f"seed={key[2]}"]
+        return train(f"equal_operations/{names[key]}", overrides, threads=1, keep_in=finished)
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(wanted, pool.map(one, wanted), strict=True))
+
+
+def operations(overrides: list[str]) -> float:
+    """Operations of one volume, in 10^9."""
+    import torch
+    from hydra.utils import instantiate
+
+    from covidlit.cards.network_facts import count_flops
+
+    tree = composed([*QUICKSTART, *overrides])
+    with torch.device("meta"):
+        net = instantiate(tree.model.task.net).eval()
+        return count_flops(net, torch.empty(1, 1, *tree.data.geometry.size)) / 1e9
+
+
+def figure(words: str, value: float, step: str, target: str | None = None) -> dict[str, Any]:
+    return {
+        "figure": words, "value": round(value, 4), "unit": "1", "target": target, "peer": None,
+        "command": f"python experiments/equal_operations/run.py {step}",
+    }  # fmt: skip
+
+
+def auc_figure(key: Key, run: Run, step: str) -> dict[str, Any]:
+    """The AUC of the held-out centre, its interval in the words."""
+    value = auc(run)
+    return figure(
+        f"AUC, {key[0]}, cohort seed {key[1]}, network seed {key[2]}; 95% CI {value['low']:.3f} to "
+        f"{value['high']:.3f}; held-out centre, {value['n']} scans",
+        value["value"], step,
+    )  # fmt: skip
+
+
+def candidates() -> dict[str, list[str]]:
+    """Every shape at every learning rate, the same ones for each network."""
+    return {
+        f"{shape}_{rate:g}": [*overrides, f"model.task.optimizer.lr={rate}"]
+        for shape, overrides in SHAPES.items()
+        for rate in RATES
+    }
+
+
+def tune() -> None:
+    runs = train_all({(name, TUNE_COHORT, TUNE_SEED): each for name, each in candidates().items()})
+    figures = [
+        figure(f"10^9 operations of one volume, {shape}", operations(overrides), "tune")
+        for shape, overrides in SHAPES.items()
+    ]
+    figures += [auc_figure(key, run, "tune") for key, run in runs.items()]
+    keep(HERE / "tuned.json", figures, list(runs.values()))
+
+
+def chosen() -> dict[str, str]:
+    """Of each of `NETWORKS` the candidate with the best AUC in the tuning.
+
+    Raises:
+        SystemExit: it is not tuned yet.
+    """
+    path = HERE / "tuned.json"
+    if not path.is_file():
+        sys.exit("python experiments/equal_operations/run.py tune comes first.")
+    found = {each["figure"]: each["value"] for each in json.loads(path.read_text())["figures"]}
+    values = {
+        name: value
+        for name in candidates()
+        for words, value in found.items()
+        if words.startswith(f"AUC, {name},")
+    }
+    return {
+        network: max((name for name in values if name.startswith(network)), key=values.__getitem__)
+        for network in NETWORKS
+    }
+
+
+def report() -> None:
+    names = chosen()
+    runs = train_all(
+        {
+            (network, cohort, seed): candidates()[name]
+            for cohort in FRESH
+            for seed in REPORT_SEEDS
+            for network, name in names.items()
+        }
+    )
+    figures = [auc_figure(key, run, "report") for key, run in runs.items()]
+    for network in NETWORKS:
+        spent = [run.spent["cpu"] for key, run in runs.items() if key[0] == network]
+        words = f"processor seconds of a training, {network}, median of {len(spent)}"
+        figures.append(figure(words, statistics.median(spent), "report"))
+    folders = {key: run.folder for key, run in runs.items()}
+    for other in NETWORKS[1:]:
+        found = gain(folders, (other, "csacnet"))
+        words = (
+            f"AUC, {names['csacnet']} minus {names[other]}, mean of {len(FRESH)} cohorts and "
+            f"{len(REPORT_SEEDS)} seeds each; 95% interval {found.low:.3f} to {found.high:.3f} "
+            "over patients and seeds"
+        )
+        figures.append(figure(words, found.value, "report", "above 0, or what the evidence says"))
+    keep(HERE / "results.json", figures, list(runs.values()))
+
+
+STEPS = {"tune": tune, "report": report}
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in STEPS:
+        sys.exit(__doc__)
+    STEPS[sys.argv[1]]()
