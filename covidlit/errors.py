@@ -8,8 +8,9 @@ import os
 import shutil
 import tempfile
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 
 def did_you_mean(asked: str, known: Iterable[str], n: int = 1, cutoff: float = 0.6) -> str | None:
@@ -209,6 +210,28 @@ class CheckpointError(CovidlitError):
 
 class ExportError(CovidlitError):
     """An exported network that is refused, damaged, or of another state of its checkpoint."""
+
+
+class ParityError(ExportError):
+    """An exported network whose results differ from PyTorch's by more than is allowed.
+
+    Attributes:
+        measured: what was measured, as it would have been kept in `model.json`.
+    """
+
+    measured: Mapping[str, Any] = {}  # what is left where a worker process raised it
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: object = None,
+        fix: str | None = None,
+        measured: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(what, where=where, fix=fix)
+        if measured is not None:
+            self.measured = measured
 
 
 class TrainingError(CovidlitError):

@@ -35,6 +35,8 @@ _ESCAPED = re.compile(r"\\x([89a-f][0-9a-f])")
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that replaces it on success and vanishes on failure.
 
+    So do folders that are made for it.
+
     Safe with many processes writing the same path: the last one to finish wins, and a reader sees
     one whole file or the other. A new file gets the permissions that the umask leaves, as `open`
     gives them; one that is there keeps its own.
@@ -43,6 +45,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         CovidlitError: the disk is full or the folder cannot be written.
     """
     target = Path(path)
+    made = missing_folders(target.parent)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         kept = _permissions(target)
@@ -62,6 +65,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         if lock is not None:
             os.close(lock)
+        remove_empty(made)  # where it failed
 
 
 def remove_leftovers(path: str | Path) -> None:
@@ -146,6 +150,18 @@ def _check_names(target: Path) -> None:
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:
                 raise _explain(error, target) from error
+
+
+def missing_folders(folder: Path) -> list[Path]:
+    """Of a folder and those above it, the ones that are not there; the innermost first."""
+    return [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove those folders that hold nothing; the innermost has to come first."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def make_folder(path: str | Path) -> Path:
@@ -339,3 +355,15 @@ def _explain(error: OSError, path: Path) -> CovidlitError:
     return CovidlitError(
         f"cannot write: {reason}.", where=path, fix="check the folder and its permissions."
     )
+
+
+def require_path(path: str | Path) -> Path:
+    """The path, if there is something.
+
+    Raises:
+        CovidlitError: there is nothing.
+    """
+    path = path_named(path)
+    if not path.exists():
+        raise CovidlitError("there is no such file or folder.", where=path, fix="check the path.")
+    return path

@@ -181,3 +181,14 @@ def test_fingerprints_follow_the_value_not_the_order() -> None:
     assert fingerprint([1, 2]) != fingerprint([2, 1])
     # SHA-256 of the text [] as any tool gives it.
     assert fingerprint([]) == "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
+
+
+def test_a_file_that_fails_leaves_no_folder_that_was_made_for_it(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for folder in (tmp_path / "new" / "deep", tmp_path / "there"):
+        with pytest.raises(KeyError), atomic_path(folder / "file"):
+            raise KeyError
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    with atomic_path(tmp_path / "new" / "deep" / "file") as path:
+        path.write_text("whole")
+    assert (tmp_path / "new" / "deep" / "file").read_text() == "whole"

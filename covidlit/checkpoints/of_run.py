@@ -12,6 +12,9 @@ from covidlit.settings.words import CONFIG
 CLASSICAL = "model.skops"
 """What a run of a classical baseline keeps, in `checkpoints/`."""
 
+_EXPORTED = ("model.xml", "model.onnx", "dense.xml")
+"""What tells the folder of `covidlit export`, beside its `model.json`."""
+
 
 def model_of_run(run_dir: str | Path) -> Path:
     """The checkpoint `best.ckpt`, or `last.ckpt` where none was selected; or `model.skops`.
@@ -19,7 +22,8 @@ def model_of_run(run_dir: str | Path) -> Path:
     Of a run of times to an event: `cox.json` or `boosted_hazards.json`.
 
     Raises:
-        CheckpointError: the folder holds no model, or those of the folds of a cross-validation.
+        CheckpointError: the folder holds no model, or those of the folds of a cross-validation; or
+            it is of an export, whose `model.json` is missing.
     """
     folder, names = Path(run_dir) / "checkpoints", ["best.ckpt", "last.ckpt", CLASSICAL, *FILES]
     if (Path(run_dir) / CONFIG).is_file() and folder.is_dir():
@@ -35,6 +39,14 @@ def model_of_run(run_dir: str | Path) -> Path:
             where=run_dir,
             fix=f"give the folder of one of them, such as {Path(run_dir) / folds[0]}; `covidlit "
             "predict --all-folds` scores tables by all of them.",
+        )
+    if exported := [name for name in _EXPORTED if (Path(run_dir) / name).is_file()]:
+        raise CheckpointError(
+            f"this is the folder of an export ({exported[0]}) whose model.json is missing: it says "
+            "what the network is and how scans are prepared.",
+            where=run_dir,
+            fix="copy the whole folder again, or export the network again: covidlit export "
+            "CHECKPOINT --scans SCANS",
         )
     raise CheckpointError(
         "this is not the folder of a training run: it holds no checkpoint.",

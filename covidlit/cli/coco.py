@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from covidlit.cli.counted import counted
+
 
 def coco(
     source: Annotated[
@@ -141,7 +143,7 @@ def coco(
         # What a scan shows is no matter here: its geometry alone is needed.
         checks = Checks(1, frozenset([*CONTENT_CHECKS, *(override or ())]), image_orientation)
         volumes = write_label_volumes(written, out, checks)
-        console.print(f"Label volumes of {len(volumes)} scans: {out}", soft_wrap=True)
+        console.print(f"Label volumes of {counted(len(volumes), 'scan')}: {out}", soft_wrap=True)
         return
     console.print(f"Annotations and table of slices: {written.parent}", soft_wrap=True)
 

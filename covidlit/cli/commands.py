@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
 from importlib import import_module
+from inspect import signature
 from io import TextIOWrapper
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
 from covidlit.cli.several_values import WithCommas
 from covidlit.errors import CovidlitError, machine_trouble
@@ -36,7 +39,7 @@ def _friendly(command: Callable[..., None]) -> Callable[..., None]:
             check_address_space()
             command(*args, **kwargs)
         except CovidlitError as error:
-            raise _exit(error) from error
+            raise _exit(_in_options(error, command)) from error
         except (OSError, MemoryError, RuntimeError, ImportError, SystemError) as error:
             if (trouble := machine_trouble(error)) is None:
                 raise
@@ -55,6 +58,22 @@ def _show_any_name() -> None:
 def _exit(error: CovidlitError) -> typer.Exit:
     typer.echo(f"error: {error}", err=True)
     return typer.Exit(2)
+
+
+def _in_options(error: CovidlitError, command: Callable[..., None]) -> CovidlitError:
+    """The error in the command's words, where it is about an argument that an option stands for."""
+    options = {"n_jobs": "--jobs"} if "jobs" in signature(command).parameters else {}
+    for name, hint in get_type_hints(command, include_extras=True).items():
+        said = next((each for each in get_args(hint) if isinstance(each, OptionInfo)), None)
+        if said is not None:
+            long = [each for each in said.param_decls or () if each.startswith("--")]
+            options[name] = long[0] if long else f"--{name.replace('_', '-')}"
+    if error.where not in options:
+        return error
+    option = options[error.where]
+    what = re.sub(rf"^{error.where}:? ", "", error.what)
+    fix = error.fix and re.sub(rf"\b{error.where}=", f"{option} ", error.fix)
+    return CovidlitError(what, where=option, fix=fix)
 
 
 def _show_version(asked: bool) -> None:

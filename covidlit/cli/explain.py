@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from covidlit.cli.counted import counted
+
 
 def explain(
     checkpoint: Annotated[
@@ -72,7 +74,8 @@ def explain(
     for sentence in result.sentences:
         console.print(sentence, markup=False, highlight=False)
     console.print(
-        f"{result.n_written} heatmaps written, {result.n_refused} scans refused. "
+        f"{counted(result.n_written, 'heatmap')} written, "
+        f"{counted(result.n_refused, 'scan')} refused. "
         f"Page: {result.page}",
         markup=False, highlight=False,
     )  # fmt: skip

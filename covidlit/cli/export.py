@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from covidlit.cli.counted import counted
+from covidlit.errors import ParityError
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.table import Table
+
     from covidlit.deploy.exported import ExportRecord, SliceExportRecord
+    from covidlit.deploy.parity_record import ScoreParity
 
 
 def export(
@@ -47,7 +55,7 @@ def export(
         str,
         typer.Option(
             help="f32; bf16 (bfloat16), where the processor has it; or int8, which needs pip "
-            "install 'covidlit[quantize]'. The last two by OpenVINO alone."
+            "install 'covidlit\\[quantize]'. The last two by OpenVINO alone."
         ),
     ] = "f32",
     tolerance: Annotated[
@@ -108,48 +116,89 @@ def export(
     """  # fmt: skip
     from covidlit.deploy.export import export as write
     from covidlit.deploy.export import network_to_export
-    from covidlit.deploy.exported import default_folder
+    from covidlit.deploy.exported import default_folder, precision_there
     from covidlit.explain.heat_export import export_heat
 
-    done = write(
-        checkpoint,
-        scans,
-        out,
-        formats=formats or None,
-        precision=precision,
-        tolerance=tolerance,
-        auc_tolerance=auc_tolerance,
-        changed_calls=changed_calls,
-        n_scans=n_scans,
-        n_calibration=n_calibration,
-        override=override or (),
-        progress=True,
-        heat=export_heat if heatmaps else None,
-    )
-    _print(done, heatmaps, out or default_folder(network_to_export(checkpoint)))
+    folder = out or default_folder(network_to_export(checkpoint))
+    replaced = precision_there(folder)
+    try:
+        done = write(
+            checkpoint,
+            scans,
+            out,
+            formats=formats or None,
+            precision=precision,
+            tolerance=tolerance,
+            auc_tolerance=auc_tolerance,
+            changed_calls=changed_calls,
+            n_scans=n_scans,
+            n_calibration=n_calibration,
+            override=override or (),
+            progress=True,
+            heat=export_heat if heatmaps else None,
+        )
+    except ParityError as error:
+        _print_measured(error)
+        raise
+    _print(done, heatmaps)
+    there = f" (replaces the {replaced} export there)" if replaced else ""
+    typer.echo(f"Written to {folder}{there}")
 
 
-def _print(export: ExportRecord | SliceExportRecord, heatmaps: bool, folder: Path) -> None:
+def _print_measured(refused: ParityError) -> None:
+    """What was measured of an export that is refused: how near it was."""
     from rich.console import Console
-    from rich.markup import escape
+
+    from covidlit.deploy.parity_record import ScoreParity
+
+    of_scores = all(isinstance(one, ScoreParity) for one in refused.measured.values())
+    shown = _scores_table if of_scores else _slices_table
+    Console().print(shown(refused.measured, title="Refused"))
+
+
+def _scores_table(parity: Mapping[Any, ScoreParity], title: str = "Export") -> Table:
     from rich.table import Table
 
-    if export.kind == "segmentation":
-        _print_slices(export, folder)
-        return
-    from covidlit.deploy.parity_text import auc_text, sentences_of
-    from covidlit.deploy.precisions import IN_WORDS
+    from covidlit.deploy.parity_text import auc_text
 
-    shown = Table("Format", title="Export")
+    shown = Table("Format", title=title)
     for name in ("Largest difference", "Median", "AUC", "Other calls"):
         shown.add_column(name, justify="right")
-    for kind, one in export.parity.items():
+    for kind, one in parity.items():
         shown.add_row(
             kind, f"{one.largest:.1e}", f"{one.median:.1e}", auc_text(one),
             f"{one.n_changed_calls} of {one.n_scans}",
         )  # fmt: skip
+    return shown
+
+
+def _slices_table(
+    parity: Mapping[str, float], title: str = "Export", tolerance: float | None = None
+) -> Table:
+    from rich.table import Table
+
+    from covidlit.deploy.slice_parity import LIMITS, MEANING
+
+    shown = Table("OpenVINO from PyTorch (float32)", title=title)
+    for name in ("Largest difference", *([] if tolerance is None else ["Allowed"])):
+        shown.add_column(name, justify="right")
+    for name, value in parity.items():
+        allowed = [] if tolerance is None else [f"{LIMITS[name] * tolerance:.0e}"]
+        shown.add_row(MEANING[name], f"{value:.1e}", *allowed)
+    return shown
+
+
+def _print(export: ExportRecord | SliceExportRecord, heatmaps: bool) -> None:
+    from rich.console import Console
+
+    if export.kind == "segmentation":
+        _print_slices(export)
+        return
+    from covidlit.deploy.parity_text import sentences_of
+    from covidlit.deploy.precisions import IN_WORDS
+
     console = Console()
-    console.print(shown)
+    console.print(_scores_table(export.parity))
     for line in sentences_of(export):
         console.print(line, highlight=False, markup=False)
     if export.precision_difference is not None:
@@ -172,26 +221,15 @@ def _print(export: ExportRecord | SliceExportRecord, heatmaps: bool, folder: Pat
         )
     elif heatmaps and "openvino" in export.differences:
         console.print("Heatmaps of this network take PyTorch: they cannot be exported with it.")
-    console.print(f"Written to {escape(str(folder))}")
 
 
-def _print_slices(export: SliceExportRecord, folder: Path) -> None:
+def _print_slices(export: SliceExportRecord) -> None:
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
 
-    from covidlit.deploy.slice_parity import LIMITS, MEANING
-
-    shown = Table("OpenVINO from PyTorch (float32)", title="Export")
-    for name in ("Largest difference", "Allowed"):
-        shown.add_column(name, justify="right")
-    for name, value in export.parity.items():
-        shown.add_row(MEANING[name], f"{value:.1e}", f"{LIMITS[name] * export.tolerance:.0e}")
     console = Console()
-    console.print(shown)
+    console.print(_slices_table(export.parity, tolerance=export.tolerance))
     console.print(
-        f"On {export.n_slices} slices of {export.n_scans} scans; `covidlit quantify` takes it from "
-        "now on.",
+        f"On {export.n_slices} slices of {counted(export.n_scans, 'scan')}; `covidlit quantify` "
+        "takes it from now on.",
         highlight=False,
     )
-    console.print(f"Written to {escape(str(folder))}")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from covidlit.cli.counted import counted
+
 if TYPE_CHECKING:
     from covidlit.cohort import InclusionCriteria
     from covidlit.cohort.account import BuiltManifest
@@ -387,4 +389,4 @@ def _print(built: BuiltManifest, out: Path, problems: Path, key_file: Path | Non
         console.print(
             f"Key of the pseudonyms (keep it, keep it secret): {key_file}", soft_wrap=True
         )
-    console.print(f"Manifest: {out} ({len(built.manifest)} scans)", soft_wrap=True)
+    console.print(f"Manifest: {out} ({counted(len(built.manifest), 'scan')})", soft_wrap=True)

@@ -11,6 +11,7 @@ from covidlit.cli.predict_client import ask_server
 from covidlit.cli.predict_scans import ScanModel, ScanRequest, score_scans
 from covidlit.cli.predict_table import predict_table
 from covidlit.errors import ConfigError
+from covidlit.files import require_path
 
 
 def predict(
@@ -42,7 +43,7 @@ def predict(
             help="What the axes of image files run to whose header does not say it: LPS, LAS, ..."
         ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Scans per forward pass.")] = 1,
+    batch_size: Annotated[int, typer.Option(help="Scans per forward pass.", min=1)] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     engine: Annotated[
         str,
@@ -53,7 +54,7 @@ def predict(
     ] = "auto",
     threads: Annotated[
         int | None,
-        typer.Option(help="CPU threads of network and heatmaps; by default one per core."),
+        typer.Option(help="CPU threads of network and heatmaps; by default one per core.", min=1),
     ] = None,
     jobs: Annotated[
         int,
@@ -191,6 +192,7 @@ def predict(
         )
     from rich.console import Console
 
+    require_path(path)  # before the network is loaded
     model = ScanModel(checkpoint, engine, device, threads, ahead=True)
     if code := score_scans(model, asked, Console(), progress=True):
         raise typer.Exit(code)

@@ -38,6 +38,12 @@ _OPTIONS = {
     "--image-orientation": "image_orientation", "--batch-size": "batch_size", "--jobs": "jobs",
     "--backend": "backend",
 }  # fmt: skip
+SHORT_PATH = (
+    "choose another path, in a folder of your own and short: systems take about 100 bytes "
+    "(a path may be relative, such as --server S after cd); the same for --serve and --server."
+)
+"""How to mend the path of a socket."""
+
 _SWITCHES = {"--strict": "strict", "--timings": "timings"}
 _NUMBERS = ("batch_size", "jobs")
 
@@ -134,7 +140,7 @@ def ask_server(server: str, model: str, asked: Mapping[str, Any]) -> int:
     except OSError as error:  # such as a path that is too long for a socket
         from covidlit.errors import ConfigError
 
-        raise ConfigError(f"this is no socket: {error}.", where=server) from error
+        raise ConfigError(f"this is no socket: {error}.", where=server, fix=SHORT_PATH) from error
     return _answered(connection, server, model, asked)
 
 

@@ -213,11 +213,11 @@ def score_scans(model: ScanModel, asked: ScanRequest, console: Console, progress
     print_run(table, run, console)
     if asked.heatmaps is not None:
         missing = int(table["notes"].str.contains("no heatmap: ").fillna(False).sum())
+        scored = int(table["status"].eq("ok").sum())
         failed = f"; {missing} could not be made, see notes" if missing else ""
-        console.print(
-            f"Heatmaps: {asked.heatmaps}{failed}", markup=False, highlight=False, soft_wrap=True
-        )
-        if getattr(engine, "precision", "") in ("bf16", "int8"):
+        made = f"Heatmaps: {asked.heatmaps}{failed}" if scored else "No heatmaps were made."
+        console.print(made, markup=False, highlight=False, soft_wrap=True)
+        if scored and getattr(engine, "precision", "") in ("bf16", "int8"):
             console.print(
                 f"They are of the checkpoint itself; the scores are of {engine.name}.",
                 highlight=False, soft_wrap=True,

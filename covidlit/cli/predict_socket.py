@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from covidlit.cli.predict_client import unix_socket
+from covidlit.cli.predict_client import SHORT_PATH, unix_socket
 from covidlit.errors import ConfigError
 
 try:
@@ -69,7 +69,7 @@ class OwnSocket:
             raise ConfigError(
                 f"no server can listen there: {error.strerror or error}.",
                 where=path,
-                fix="choose another path, short and in a folder of your own.",
+                fix=SHORT_PATH,
             ) from error
         self._inode = path.stat().st_ino
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from covidlit.cli.counted import counted
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
@@ -66,7 +68,8 @@ def print_scores(table: pd.DataFrame, out: Path, engine: str, console: Console) 
     console.print(_rule_of_classes(table), highlight=False)
     for overridden, n in count_overridden(table["notes"].dropna()).items():
         console.print(
-            f"[yellow]{n} of {len(table)} scans would have been refused: {overridden}.[/]",
+            f"[yellow]{n} of {counted(len(table), 'scan')} would have been "
+            f"refused: {overridden}.[/]",
             highlight=False,
         )
     if table["trained_on_synthetic"].any():
@@ -74,10 +77,13 @@ def print_scores(table: pd.DataFrame, out: Path, engine: str, console: Console) 
             "This network was trained on synthetic images: its scores mean nothing for patients."
         )
     if synthetic := int(table["synthetic"].fillna(False).sum()):
-        console.print(f"{synthetic} of {len(table)} scans are synthetic, as their manifest says.")
+        console.print(
+            f"{synthetic} of {counted(len(table), 'scan')} {'is' if synthetic == 1 else 'are'} "
+            "synthetic, as their manifest says."
+        )
     refused = int((table["status"] == "refused").sum())
     console.print(
-        f"{len(table) - refused} scans scored, {refused} refused, by {engine}. "
+        f"{counted(len(table) - refused, 'scan')} scored, {refused} refused, by {engine}. "
         f"Table: {escape(str(out))}"
     )
 
@@ -90,7 +96,8 @@ def print_run(table: pd.DataFrame, run: RunFacts | None, console: Console) -> No
         if n := int(table["notes"].str.contains(text, regex=False).fillna(False).sum()):
             said = text.partition(": ")
             console.print(
-                f"[yellow]{n} of {len(table)} scans {'was' if n == 1 else 'were'} {said[0]}.[/]",
+                f"[yellow]{n} of {counted(len(table), 'scan')} "
+                f"{'was' if n == 1 else 'were'} {said[0]}.[/]",
                 highlight=False,
                 soft_wrap=True,
             )

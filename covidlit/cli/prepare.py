@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from covidlit.cli.counted import counted
+
 if TYPE_CHECKING:
     from covidlit.preprocess import Geometry
 
@@ -91,9 +93,10 @@ def prepare(
         console.print(table)
     for text, n in count_notes(cohort.table["notes"]).items():
         console.print(f"[yellow]note:[/] {n} scan(s): {escape(text)}", highlight=False)
+    ready = len(cohort.table) - len(refused)
     new = int(cohort.table["renewed"].sum())
     console.print(
-        f"{len(cohort.table) - len(refused)} scans are prepared ({new} of them now), "
+        f"{counted(ready, 'scan')} {'is' if ready == 1 else 'are'} prepared ({new} of them now), "
         f"{len(refused)} left out. List: {cohort.cache_dir / 'prepared.csv'}"
     )
     console.print(_next_step(manifest, cohort.cache_dir, geometry), markup=False, soft_wrap=True)

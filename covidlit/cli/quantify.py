@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from covidlit.cli.counted import counted
 from covidlit.cli.quantify_severity import print_severity
 from covidlit.runs.stopped import INTERRUPTED
 
@@ -322,7 +323,8 @@ def _print(results: Results, out: Path, path: Path) -> None:
     measured = len(results.factors)
     before = f" ({results.n_known} of them by an earlier call)" if results.n_known else ""
     console.print(
-        f"{measured} scans measured{before}, {len(refused)} refused. Results: {escape(str(out))}",
+        f"{counted(measured, 'scan')} measured{before}, {len(refused)} refused. "
+        f"Results: {escape(str(out))}",
         highlight=False,
     )
 

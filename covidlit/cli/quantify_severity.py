@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from covidlit.cli.counted import counted
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -62,7 +64,7 @@ def print_severity(table: pd.DataFrame, out: Path, model: str) -> None:
             "patients."
         )
     console.print(
-        f"{len(scored)} scans scored by {model}, {len(refused)} without a score. For research, "
-        f"not for clinical use. Table: {escape(str(out / SEVERITY_TABLE))}",
+        f"{counted(len(scored), 'scan')} scored by {model}, {len(refused)} without a score. "
+        f"For research, not for clinical use. Table: {escape(str(out / SEVERITY_TABLE))}",
         highlight=False,
     )

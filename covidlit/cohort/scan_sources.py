@@ -23,7 +23,7 @@ from covidlit.dicom import (
 )
 from covidlit.dicom.other_objects import OtherObject, kind_of_class, kind_of_image
 from covidlit.errors import CovidlitError, fault_reason
-from covidlit.files import path_named, printable
+from covidlit.files import path_named, printable, require_path
 from covidlit.scans.images import image_files, is_image_file, read_image
 from covidlit.scans.lesion_labels import is_label_file
 from covidlit.scans.scan import Scan
@@ -90,9 +90,7 @@ def find_scans(
         CovidlitError: there is no such path, or no scan is there.
         ManifestError: a manifest that breaks its schema.
     """
-    path = path_named(path)
-    if not path.exists():
-        raise CovidlitError("there is no such file or folder.", where=path, fix="check the path.")
+    path = require_path(path)
     if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
         sources = list(_manifest_rows(path, checks))
     elif path.is_file() and is_image_file(path):

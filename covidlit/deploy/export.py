@@ -45,6 +45,7 @@ from covidlit.deploy.parity_scans import LEAST_CALIBRATION, ParityScans, Volumes
 from covidlit.deploy.precisions import (
     N_SCANS,
     TOLERANCE,
+    WITH_TORCH,
     Precision,
     known_precision,
     processor,
@@ -53,7 +54,7 @@ from covidlit.deploy.precisions import (
 from covidlit.deploy.torch_engine import AUTOCAST, TorchEngine
 from covidlit.deploy.winograd import use_fewer_products
 from covidlit.errors import ConfigError, ExportError
-from covidlit.files import check_writable, keep_permissions, write_json
+from covidlit.files import check_writable, keep_permissions, require_path, write_json
 from covidlit.models.layers import check_choice
 from covidlit.progress import progress_bar
 from covidlit.tasks.classifier import ClassifierMixin
@@ -122,14 +123,15 @@ def export(
         ConfigError: an argument out of its range; or a package is not installed.
     """
     _check(formats, n_scans, n_calibration)
-    checkpoint = network_to_export(checkpoint)
-    content = load_checkpoint(checkpoint)  # before its hash: says what is wrong with it
-    of_slices = read_record(content, checkpoint).preprocess.kind == "slices"
     precision = known_precision(precision)
-    formats = _formats(formats, of_slices, precision)
     allowed = _tolerances(
         TOLERANCE[precision] if tolerance is None else tolerance, auc_tolerance, changed_calls
     )
+    require_path(scans)
+    checkpoint = network_to_export(checkpoint)
+    content = load_checkpoint(checkpoint)  # before its hash: says what is wrong with it
+    of_slices = read_record(content, checkpoint).preprocess.kind == "slices"
+    formats = _formats(formats, of_slices, precision)
     n_scans = N_SCANS[precision] if n_scans is None else n_scans
     folder = default_folder(checkpoint) if out is None else Path(out)
     _check_folder(folder)
@@ -210,7 +212,7 @@ def _export_volumes(
         kind: score_parity(reference, scores, record, found.labels)
         for kind, scores in exported.items()
     }
-    check_parity(parity, allowed, checkpoint)
+    check_parity(parity, allowed, checkpoint, precision)
     return ExportRecord.model_validate(
         result.model_dump()
         | {
@@ -285,7 +287,7 @@ def _write(
     if not isinstance(task, ClassifierMixin):
         raise ExportError(
             f"a {type(task).__name__} cannot be exported, only a classification.",
-            fix="use engine=torch.",
+            fix=f"{WITH_TORCH}.",
         )
     onnx_path = folder / FILES["onnx"][0]
     if precision != "int8":  # the sums that save products would each be rounded to 8 bits
@@ -343,7 +345,7 @@ def _check(formats: Sequence[str] | None, n_scans: int | None, n_calibration: in
 def _tolerances(score: float, auc: float, changed_calls: float) -> Tolerances:
     if not 0 < score < 1:
         raise ConfigError(
-            f"the tolerance must lie between 0 and 1, got {score}.", where="tolerance",
+            f"must lie between 0 and 1, got {score}.", where="tolerance",
             fix="use 1e-4.",
         )  # fmt: skip
     for name, value in (("auc_tolerance", auc), ("changed_calls", changed_calls)):

@@ -13,7 +13,7 @@ from covidlit.checkpoints.of_run import model_of_run
 from covidlit.checkpoints.record import RunRecord
 from covidlit.deploy.file_hash import file_hash
 from covidlit.deploy.parity_record import Count, Number, ScoreParity, Tolerances
-from covidlit.deploy.precisions import Precision
+from covidlit.deploy.precisions import IN_WORDS, Precision
 from covidlit.errors import ExportError
 
 FORMAT = 1
@@ -159,6 +159,17 @@ def is_export(path: str | Path) -> bool:
     return (Path(path) / SIDECAR).is_file()
 
 
+def precision_there(folder: str | Path) -> str:
+    """What the export in a folder computes in, in words; empty where there is no export."""
+    if not is_export(folder):
+        return ""
+    try:
+        export = read_record(Path(folder))
+    except ExportError:
+        return "damaged"
+    return IN_WORDS[export.computes_in] if isinstance(export, ExportRecord) else "float32"
+
+
 def network_hash(path: str | Path) -> str:
     """Hash of a checkpoint or baseline, or of the record of an export, which holds its hashes.
 
@@ -202,7 +213,7 @@ def read_export(
 def read_export_record(folder: str | Path, kind: str) -> ExportRecord:
     """As `read_export`, of `model.json` alone: a few milliseconds; see `check_export`."""
     folder = Path(folder)
-    export = _read(folder)
+    export = read_record(folder)
     if not isinstance(export, ExportRecord):
         raise ExportError(
             "it is the export of a network that segments slices, which scores no scans.",
@@ -241,7 +252,7 @@ def read_slice_export(
 ) -> SliceExportRecord:
     """As `read_export`, of a network that segments slices."""
     folder = Path(folder)
-    export = _read(folder)
+    export = read_record(folder)
     if not isinstance(export, SliceExportRecord):
         raise ExportError(
             "it is the export of a network that scores scans, which labels no slices.",
@@ -253,7 +264,12 @@ def read_slice_export(
     return export
 
 
-def _read(folder: Path) -> ExportRecord | SliceExportRecord:
+def read_record(folder: Path) -> ExportRecord | SliceExportRecord:
+    """What `model.json` of a folder says.
+
+    Raises:
+        ExportError: missing, damaged or of another format.
+    """
     try:
         text = (folder / SIDECAR).read_text(encoding="utf-8")
         return _ANY.validate_json(text)

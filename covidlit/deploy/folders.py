@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from covidlit.errors import machine_trouble
+from covidlit.files import missing_folders, remove_empty
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -33,6 +34,7 @@ def folder_beside(folder: Path) -> Iterator[Path]:
     Raises:
         CovidlitError: the disk is full, or the machine lacks something else.
     """
+    made = missing_folders(folder.parent)
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(folder)
     own = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}.part")
@@ -46,6 +48,7 @@ def folder_beside(folder: Path) -> Iterator[Path]:
         raise trouble from error
     finally:
         shutil.rmtree(own, ignore_errors=True)
+        remove_empty(made)  # where nothing was put beside it
 
 
 def swap_folder(new: Path, folder: Path) -> None:

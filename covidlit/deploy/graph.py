@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.deploy.extras import require_extra
 from covidlit.deploy.openvino_core import openvino_core
+from covidlit.deploy.precisions import WITH_TORCH
 from covidlit.errors import ExportError
 
 
@@ -68,7 +69,7 @@ def write_onnx(scorer: VolumeScorer, size: tuple[int, int, int], path: Path) -> 
             first = first.__cause__
         raise ExportError(
             f"PyTorch cannot export this network: {str(first).strip().splitlines()[0]}",
-            fix="use engine=torch.",
+            fix=f"{WITH_TORCH}.",
         ) from error
 
 

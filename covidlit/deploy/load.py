@@ -10,10 +10,12 @@ from covidlit.checkpoints.of_run import model_of_run
 from covidlit.deploy.engine import Engine
 from covidlit.deploy.exported import (
     FILES,
+    ExportRecord,
     check_export,
     default_folder,
     is_export,
     read_export_record,
+    read_record,
 )
 from covidlit.deploy.exported_engine import ExportedEngine
 from covidlit.errors import ConfigError, did_you_mean
@@ -92,7 +94,7 @@ def load_engine(
         raise ConfigError(
             f"{engine} runs on the CPU only, not on {device!r}.",
             where="device",
-            fix="use engine=torch on a GPU.",
+            fix='use --engine torch (in Python engine="torch") on a GPU.',
         )
 
     if exported:
@@ -145,4 +147,8 @@ def _classical(path: str | Path, engine: str, device: str) -> Engine:
 
 
 def _fastest(folder: Path) -> str:
-    return "openvino" if (folder / "model.xml").is_file() else "onnxruntime"
+    """As its record says; files that are missing are refused when they are opened."""
+    record = read_record(folder)
+    if isinstance(record, ExportRecord) and "openvino" not in record.differences:
+        return "onnxruntime"
+    return "openvino"

@@ -151,5 +151,5 @@ def _check_cpu(device: str) -> None:
         raise ConfigError(
             f"openvino runs on the CPU only, not on {device!r}.",
             where="device",
-            fix="use engine=torch on a GPU.",
+            fix='use --engine torch (in Python engine="torch") on a GPU.',
         )

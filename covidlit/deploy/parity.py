@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from covidlit.cohort.class_names import class_of_interest
 from covidlit.deploy.parity_record import ScoreParity, Tolerances
-from covidlit.deploy.precisions import Precision
-from covidlit.errors import ExportError
+from covidlit.deploy.precisions import WITH_TORCH, Precision
+from covidlit.errors import ExportError, ParityError
 
 if TYPE_CHECKING:
     from covidlit.checkpoints.record import RunRecord
@@ -79,7 +79,7 @@ def score_parity(
     a, b = _pair(reference, exported)
     if not np.isfinite(b).all():
         raise ExportError(
-            "the exported network gives scores that are not finite.", fix="use engine=torch."
+            "the exported network gives scores that are not finite.", fix=f"{WITH_TORCH}."
         )
     point = _operating_point(record) if a.ndim == 1 else None
     changed = (a >= point) != (b >= point) if point is not None else a.argmax(1) != b.argmax(1)
@@ -111,33 +111,49 @@ def score_parity(
     )
 
 
-def check_parity(parity: Mapping[str, ScoreParity], allowed: Tolerances, where: object) -> None:
-    """Raise an ExportError that names what differs more than is allowed, by format."""
-    over = [f"{kind}: {text}" for kind, one in parity.items() if (text := _above(one, allowed))]
+def check_parity(
+    parity: Mapping[str, ScoreParity],
+    allowed: Tolerances,
+    where: object,
+    precision: Precision = "f32",
+) -> None:
+    """Refuse an export that differs more than is allowed.
+
+    Args:
+        parity: by format.
+        allowed: differences.
+        where: the checkpoint.
+        precision: of the export.
+
+    Raises:
+        ParityError: names what differs, by format, and the options that allow more of it.
+    """
+    above = {kind: _above(one, allowed) for kind, one in parity.items()}
+    over = [f"{kind}: {', '.join(said.values())}" for kind, said in above.items() if said]
     if over:
-        raise ExportError(
+        options = " and ".join(dict.fromkeys(name for said in above.values() for name in said))
+        instead = WITH_TORCH if precision == "f32" else "use --precision f32"
+        raise ParityError(
             f"the exported scores differ from PyTorch's by more than is allowed: {'; '.join(over)}."
             " Nothing was written.",
             where=where,
-            fix="use --precision f32, where that differs engine=torch; or allow more with a larger "
-            "tolerance.",
+            fix=f"{instead}; or allow more with a larger {options}.",
+            measured=parity,
         )
 
 
-def _above(one: ScoreParity, allowed: Tolerances) -> str:
-    said = []
+def _above(one: ScoreParity, allowed: Tolerances) -> dict[str, str]:
+    """What differs by more than is allowed, by the option that says how much is."""
+    said = {}
     if not one.largest <= allowed.score:
-        said.append(f"a score by {one.largest:.2e} (allowed {allowed.score:.0e})")
+        said["--tolerance"] = f"a score by {one.largest:.2e} (allowed {allowed.score:.0e})"
     if one.auc_difference is not None and not abs(one.auc_difference) <= allowed.auc:
-        said.append(f"the AUC by {one.auc_difference:+.4f} (allowed {allowed.auc:g})")
+        said["--auc-tolerance"] = f"the AUC by {one.auc_difference:+.4f} (allowed {allowed.auc:g})"
     if one.n_changed_calls > allowed.changed_calls * one.n_scans:
-        said.append(
-            f"{one.n_changed_calls} of {one.n_scans} calls (allowed 1 in "
-            f"{1 / allowed.changed_calls:.0f})"
-            if allowed.changed_calls
-            else f"{one.n_changed_calls} of {one.n_scans} calls (allowed none)"
-        )
-    return ", ".join(said)
+        share = allowed.changed_calls
+        most = f"1 in {1 / share:.0f}" if share else "none"
+        said["--changed-calls"] = f"{one.n_changed_calls} of {one.n_scans} calls (allowed {most})"
+    return said
 
 
 def _operating_point(record: RunRecord) -> float:

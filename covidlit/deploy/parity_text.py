@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from covidlit.deploy.exported import ExportRecord
 from covidlit.deploy.parity_record import ScoreParity
 from covidlit.deploy.precisions import IN_WORDS, N_SCANS
@@ -11,13 +14,24 @@ FEW_CALIBRATION = 32
 
 
 def auc_text(parity: ScoreParity) -> str:
-    """How far the AUC differs, with its interval where there is one; a dash where there is none."""
+    """How far the AUC differs, with its interval if it has one; a dash where there is no AUC."""
     if parity.auc is None or parity.auc_difference is None:
         return "-"
     text = f"{parity.auc:.4f} {parity.auc_difference:+.4f}"
     if parity.auc_low is not None:
         text += f" ({parity.auc_low:+.4f} to {parity.auc_high:+.4f})"
     return text
+
+
+def interval_text(parity: Mapping[Any, ScoreParity]) -> str:
+    """That the difference has an interval, or why it has none."""
+    missing = {kind: one.auc_reason for kind, one in parity.items() if one.auc_low is None}
+    said = " (95% interval)" if len(missing) < len(parity) else ""
+    if missing:
+        why = "; ".join(dict.fromkeys(reason.rstrip(".") for reason in missing.values()))
+        of = f" for {' and '.join(missing)}" if said else ""
+        said += f"; no interval{of}: {why}"
+    return said
 
 
 def sentences_of(export: ExportRecord) -> list[str]:
@@ -39,7 +53,7 @@ def sentences_of(export: ExportRecord) -> list[str]:
         else:
             lines.append(
                 f"AUC: PyTorch's on the {parity.n_labelled} scans of known class, and how much the "
-                "export's is above it (95% interval)."
+                f"export's is above it{interval_text(export.parity)}."
             )
     if export.computes_in == "f32":
         return lines

@@ -17,6 +17,9 @@ TOLERANCE: dict[Precision, float] = {"f32": 1e-4, "bf16": 0.02, "int8": 0.05}
 N_SCANS: dict[Precision, int] = {"f32": 8, "bf16": 300, "int8": 300}
 """How many scans are compared where the user says nothing; calls that change are rare."""
 
+WITH_TORCH = 'score with PyTorch: --engine torch, or engine="torch" in Python'
+"""What a network that cannot be exported leaves."""
+
 IN_WORDS = {"f32": "float32", "bf16": "bfloat16", "int8": "int8"}
 
 

@@ -16,11 +16,12 @@ from covidlit.cohort.scan_sources import find_scans, refusal_reason
 from covidlit.datamodules.slices.channels import slice_images
 from covidlit.deploy.exported import SLICE_FILES, SliceExportRecord
 from covidlit.deploy.file_hash import file_hash
+from covidlit.deploy.precisions import WITH_TORCH
 from covidlit.deploy.slice_engine import SliceEngine
 from covidlit.deploy.slice_graphs import write_slice_graphs
 from covidlit.deploy.slice_parity import SliceParity, compare, in_words
 from covidlit.dicom import Checks
-from covidlit.errors import ExportError
+from covidlit.errors import ExportError, ParityError
 from covidlit.tasks.segmenter import Segmenter
 
 SLICES_OF_A_SCAN = 6
@@ -82,13 +83,14 @@ def export_slices(
 
 
 def check_parity(parity: SliceParity, tolerance: float, where: object) -> None:
-    """Raise an ExportError that names the measures above their limits."""
+    """Raise a ParityError that names the measures above their limits."""
     if above := parity.above(tolerance):
-        raise ExportError(
+        raise ParityError(
             f"the exported network finds something else than PyTorch (tolerance {tolerance:.0e}): "
             f"{in_words(above)}. Nothing was written.",
             where=where,
-            fix="use engine=torch for this network, or allow more with a larger tolerance.",
+            fix=f"{WITH_TORCH}; or allow more with a larger --tolerance.",
+            measured=asdict(parity),
         )
 
 

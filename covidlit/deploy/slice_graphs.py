@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from covidlit.deploy.exported import SLICE_FILES
 from covidlit.deploy.extras import require_extra
+from covidlit.deploy.precisions import WITH_TORCH
 from covidlit.errors import ExportError
 from covidlit.models.maskrcnn.network import MaskRCNN
 
@@ -100,5 +101,5 @@ def write_slice_graphs(net: MaskRCNN, folder: Path) -> None:
         except RuntimeError as error:
             raise ExportError(
                 f"OpenVINO cannot convert this network: {str(error).strip().splitlines()[-1]}",
-                fix="use engine=torch.",
+                fix=f"{WITH_TORCH}.",
             ) from error

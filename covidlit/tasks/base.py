@@ -15,9 +15,15 @@ from torch import Tensor
 from covidlit.checkpoints.checks import CHECKPOINT_FORMAT
 from covidlit.datamodules.sampling import derive_seed
 from covidlit.errors import CheckpointError, ConfigError, TrainingError
-from covidlit.settings.targets import build
 from covidlit.tasks.restore import restore
 from covidlit.tasks.rng import rng_state, set_rng_state, set_seed
+from covidlit.tasks.schedules import (
+    PER_STEP,
+    make_optimizer,
+    make_scheduler,
+    refusals_named,
+    scheduler_name,
+)
 from covidlit.tasks.trainer_record import record_of_trainer
 from covidlit.version import __version__
 
@@ -180,23 +186,17 @@ class BaseTask(pl.LightningModule, ABC):
 
         Lengths and the top learning rate of a scheduler are filled in from the trainer and the
         optimizer; OneCycleLR and CosineAnnealingLR step after every batch, the others every epoch.
+
+        Raises:
+            ConfigError: a class that is not allowed, or settings that it refuses.
         """
-        optimizer = build(self._optimizer_node(), "optimizers", params=self.parameters())
+        optimizer = make_optimizer(self._optimizer_node(), self.parameters())
         node = self.hparams["scheduler"]
         if not node:
             return optimizer
-        name = str(node.get("_target_")).rpartition(".")[2]
-        filled: dict[str, Any] = {}
-        if name in ("OneCycleLR", "CosineAnnealingLR"):
-            length = "total_steps" if name == "OneCycleLR" else "T_max"
-            if length not in node and "epochs" not in node:
-                filled[length] = self._total_steps(name)
-            if name == "OneCycleLR" and "max_lr" not in node:
-                filled["max_lr"] = optimizer.param_groups[0]["lr"]
-        if name == "ReduceLROnPlateau" and "mode" not in node:
-            filled["mode"] = self.mode
-        scheduler = build(node, "schedulers", optimizer=optimizer, **filled)
-        interval = "step" if name in ("OneCycleLR", "CosineAnnealingLR") else "epoch"
+        name = scheduler_name(node)
+        scheduler = make_scheduler(node, optimizer, lambda: self._total_steps(name), self.mode)
+        interval = "step" if name in PER_STEP else "epoch"
         plateau = name == "ReduceLROnPlateau"  # has its metric only after a validation
         every = (self.trainer.check_val_every_n_epoch or 1) if plateau else 1
         return {
@@ -229,7 +229,11 @@ class BaseTask(pl.LightningModule, ABC):
                 where="scheduler",
                 fix="give trainer.max_epochs=75, or an end in steps: +trainer.max_steps=5000.",
             )
-        return max(int(steps), 2)
+        return int(steps)
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
+        with refusals_named(self.hparams["scheduler"], "scheduler"):
+            super().lr_scheduler_step(scheduler, metric)
 
     # Resuming bit for bit. Lightning draws from torch's generator when it makes a data loader's
     # iterator: after on_train_epoch_start in a run without a break, before it in a resumed one. So

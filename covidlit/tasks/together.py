@@ -19,8 +19,14 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from covidlit.models.fusion_ann.network import FusionANN
-from covidlit.settings.targets import build
 from covidlit.tasks.base import diverged
+from covidlit.tasks.schedules import (
+    PER_STEP,
+    make_optimizer,
+    make_scheduler,
+    refusals_named,
+    scheduler_name,
+)
 from covidlit.tasks.threads import torch_threads
 
 if TYPE_CHECKING:
@@ -30,14 +36,12 @@ if TYPE_CHECKING:
 ELEMENTWISE = ("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "SGD")
 """Optimizers of torch in which a weight's step hangs on its own gradients alone."""
 
-_PER_STEP = ("OneCycleLR", "CosineAnnealingLR")
-
 
 def can_be_together(task: SeverityPrediction, trainer: Mapping[str, Any]) -> bool:
     """Whether a stack learns what the task would learn alone with these settings of a Trainer."""
     optimizer = str(task.hparams["optimizer"]["_target_"]).rpartition(".")[2]
     scheduler = task.hparams["scheduler"]
-    name = str((scheduler or {}).get("_target_", "")).rpartition(".")[2]
+    name = scheduler_name(scheduler)
     plain = {
         "accelerator": ("cpu",), "devices": (1, "auto", None), "precision": ("32-true", None),
         "gradient_clip_val": (None, 0), "accumulate_grad_batches": (1, None),
@@ -47,7 +51,7 @@ def can_be_together(task: SeverityPrediction, trainer: Mapping[str, Any]) -> boo
     return (
         isinstance(task.net, FusionANN)
         and optimizer in ELEMENTWISE
-        and (not scheduler or name in _PER_STEP)
+        and (not scheduler or name in PER_STEP)
         and not task.hparams["net"].get("dropout")
         and isinstance(trainer.get("max_epochs"), int)
         and trainer["max_epochs"] > 0
@@ -134,7 +138,8 @@ def _fit(stack: Sequence[_Trained], max_epochs: int, advance: Callable[[], None]
             loss.backward()
             optimizer.step()
             if scheduler is not None:
-                scheduler.step()
+                with refusals_named(first.hparams["scheduler"], "scheduler"):
+                    scheduler.step()
         if not torch.isfinite(loss.detach()):
             raise diverged(f"train_loss is {float(loss.detach())} in epoch {epoch}")
         advance()
@@ -188,15 +193,8 @@ def _optimizer(
     task: SeverityPrediction, parameters: list[nn.Parameter], n_batches: int, max_epochs: int
 ) -> tuple[torch.optim.Optimizer, Any]:
     """As `BaseTask.configure_optimizers` makes them, of the stack's parameters."""
-    optimizer = build(task.hparams["optimizer"], "optimizers", params=parameters)
+    optimizer = make_optimizer(task.hparams["optimizer"], parameters)
     node = task.hparams["scheduler"]
-    if not node:
-        return optimizer, None
-    steps = max(2, n_batches * max_epochs)
-    filled: dict[str, Any] = {}
-    if str(node["_target_"]).endswith("OneCycleLR"):
-        filled = {"max_lr": optimizer.param_groups[0]["lr"], "total_steps": steps}
-    else:
-        filled = {"T_max": steps}
-    filled = {key: value for key, value in filled.items() if key not in node}
-    return optimizer, build(node, "schedulers", optimizer=optimizer, **filled)
+    return optimizer, make_scheduler(
+        node, optimizer, lambda: n_batches * max_epochs
+    ) if node else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -11,10 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from covidlit.checkpoints.file import load_checkpoint, update_record
+from covidlit.cli.app import app
 from covidlit.deploy import load_engine
-from covidlit.deploy.exported import default_folder
+from covidlit.deploy.exported import default_folder, read_record
 from covidlit.deploy.exported_engine import open_onnxruntime, open_openvino
 from covidlit.deploy.predict import predict
 from covidlit.errors import CheckpointError, ConfigError, ExportError
@@ -53,7 +56,33 @@ def test_the_network_of_a_folder_is_run_by_what_it_was_exported_for(run: Path) -
     folder = default_folder(run)
     assert load_engine(folder).name.startswith("openvino")
     (folder / "model.xml").unlink()
+    with pytest.raises(ExportError, match=r"model\.xml: the file is missing"):
+        load_engine(folder)
+    record = json.loads((folder / "model.json").read_text())
+    for kept in (record["differences"], record["parity"]):
+        del kept["openvino"]
+    (folder / "model.json").write_text(json.dumps(record))
     assert load_engine(folder).name.startswith("onnxruntime")
+
+
+def test_the_command_says_which_export_it_replaces(
+    run: Path, scans: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = read_record(default_folder(run))
+    monkeypatch.setattr("covidlit.deploy.export.export", lambda *_, **__: done)
+    for folder, said in ((default_folder(run), "replaces the float32 export there"), (run, "")):
+        command = ["export", str(run), "--scans", str(scans), "--out", str(folder)]
+        printed = CliRunner().invoke(app, command)
+        assert printed.exit_code == 0, printed.output
+        assert said in printed.output
+        assert ("replaces" in printed.output) == bool(said)
+
+
+def test_an_export_without_its_record_is_named(run: Path) -> None:
+    folder = default_folder(run)
+    (folder / "model.json").unlink()
+    with pytest.raises(CheckpointError, match=r"export.*whose model\.json is missing.*Fix: copy"):
+        load_engine(folder)
 
 
 def test_threads_are_those_asked_for_and_torchs_own_come_back(

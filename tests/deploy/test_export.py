@@ -7,6 +7,7 @@ import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -91,7 +92,7 @@ def test_a_network_that_computes_otherwise_when_exported_is_refused(
     said = " ".join(done.output.split())
     assert "differ from PyTorch's by more than is allowed: onnx: a score by " in said
     assert "(allowed 1e-04); openvino: " in said
-    assert not list((checkpoint.parent / "exported").iterdir())
+    assert not (checkpoint.parent / "exported").exists()
 
 
 def test_the_command_prints_the_largest_difference(
@@ -173,7 +174,7 @@ def test_another_network_into_the_same_folder_scores_for_itself(
     [
         ({"formats": ["tflite"]}, "formats must be one of onnx, openvino"),
         ({"formats": []}, "at least one format"),
-        ({"tolerance": 0.0}, "tolerance must lie between"),
+        ({"tolerance": 0.0}, "tolerance: must lie between"),
         ({"n_scans": 1}, "at least 2"),
     ],
 )
@@ -184,6 +185,21 @@ def test_arguments_out_of_range_are_named(
         export(checkpoint, scans, **arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"tolerance": -1.0}, "tolerance"),
+        ({"precision": "f16"}, "precision"),
+        ({"scans": "nowhere"}, "nowhere: there is no such file"),
+    ],
+)
+def test_arguments_are_checked_before_the_checkpoint_is_read(
+    arguments: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(CovidlitError, match=reason):
+        export("not_there.ckpt", **{"scans": ".", **arguments})
+
+
 def test_differences_are_the_largest_of_all_classes() -> None:
     assert largest_difference([0.1, 0.5], [0.1, 0.75]) == 0.25
     assert largest_difference([[0.25, 0.75]], [[0.5, 0.5]]) == 0.25
@@ -192,6 +208,12 @@ def test_differences_are_the_largest_of_all_classes() -> None:
         largest_difference([0.1], [0.1, 0.2])
     assert spread_of([0.25, 0.5, 0.375]) == 0.25
     assert spread_of([[0.5, 0.5], [0.25, 0.75]]) == 0.25
+
+
+def test_a_refused_export_leaves_no_folder_that_was_made_for_it(tmp_path: Path) -> None:
+    with pytest.raises(ExportError), folder_beside(tmp_path / "new" / "out"):
+        raise ExportError("refused")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from covidlit.checkpoints.record import RunRecord
 from covidlit.deploy.parity import Labels, check_parity, score_parity
 from covidlit.deploy.parity_record import Tolerances
 from covidlit.deploy.parity_scans import _patients
-from covidlit.errors import ExportError
+from covidlit.deploy.parity_text import interval_text
+from covidlit.errors import ExportError, ParityError
 
 RNG = np.random.default_rng(0)
 N = 60
@@ -105,6 +106,43 @@ def test_each_measure_alone_refuses(allowed: dict[str, Any], said: str) -> None:
     check_parity(found, Tolerances(**wide), "here")
     with pytest.raises(ExportError, match=said):
         check_parity(found, Tolerances(**wide | allowed), "here")
+
+
+@pytest.mark.parametrize(
+    ("missed", "named"),
+    [
+        ({"score": 0.01}, "--tolerance"),
+        ({"auc": 1e-5}, "--auc-tolerance"),
+        ({"changed_calls": 0.0}, "--changed-calls"),
+        ({"auc": 1e-5, "changed_calls": 0.0}, "--auc-tolerance and --changed-calls"),
+    ],
+)
+def test_the_fix_names_what_was_missed_and_another_precision_where_there_is_one(
+    missed: dict[str, Any], named: str
+) -> None:
+    found = {"openvino": score_parity(SCORES, OTHER, record(), Labels(TARGET, PATIENTS))}
+    allowed = Tolerances(**{"score": 0.2, "auc": 0.5, "changed_calls": 0.5} | missed)
+    for precision, instead in (("f32", "--engine torch"), ("bf16", "--precision f32")):
+        with pytest.raises(ParityError) as refused:
+            check_parity(found, allowed, "here", precision)  # type: ignore[arg-type]
+        fix = str(refused.value.fix)
+        assert fix.endswith(f"; or allow more with a larger {named}.")
+        assert instead in fix
+        assert ("--precision" in fix) == (precision != "f32")
+        assert refused.value.measured == found
+
+
+def test_why_an_auc_has_no_interval_is_said() -> None:
+    same = score_parity(SCORES, SCORES, record(), Labels(TARGET, PATIENTS))
+    other = score_parity(SCORES, OTHER, record(), Labels(TARGET, PATIENTS))
+    assert same.auc_low is None
+    assert same.auc_reason
+    alone = interval_text({"openvino": same})
+    assert "95%" not in alone
+    assert alone == f"; no interval: {same.auc_reason.rstrip('.')}"
+    assert interval_text({"onnx": other}) == " (95% interval)"
+    both = interval_text({"onnx": other, "openvino": same})
+    assert both.startswith(" (95% interval); no interval for openvino: ")
 
 
 def test_scores_that_are_no_numbers_are_refused() -> None:

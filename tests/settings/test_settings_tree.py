@@ -126,6 +126,15 @@ def test_a_setting_of_another_choice_of_its_group_says_so(data: str) -> None:
     )
 
 
+def test_the_choice_that_lacks_a_setting_is_not_offered() -> None:
+    asked = ["model=resnet3d", "model.task.net.activation_checkpointing=true"]
+    with pytest.raises(HydraException) as caught:
+        composed(*asked)
+    fix = str(translate(caught.value, asked).fix)
+    assert "csacnet" in fix
+    assert "resnet3d" not in fix
+
+
 def test_criteria_and_label_rules_list_all_their_arguments() -> None:
     assert instantiate(composed()["inclusion"]) == InclusionCriteria()
     excluding = composed("inclusion.on_missing=exclude")["inclusion"]

@@ -1,0 +1,85 @@
+"""Helps and errors of all commands in words that can be followed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import typer
+from rich.text import Text
+from typer.testing import CliRunner
+
+from covidlit.cli.app import app
+from covidlit.cli.commands import _in_options
+from covidlit.cli.counted import counted
+from covidlit.cli.predict import predict
+from covidlit.cli.predict_client import ask_server
+from covidlit.cli.predict_socket import OwnSocket
+from covidlit.errors import ConfigError
+
+
+def _helps(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
+    for text in (command.help, command.short_help, command.epilog):
+        yield name, text or ""
+    for option in command.params:
+        yield f"{name} {option.name}", getattr(option, "help", None) or ""
+    for inner, sub in getattr(command, "commands", {}).items():
+        yield from _helps(sub, f"{name} {inner}")
+
+
+def test_no_help_loses_its_brackets() -> None:
+    helps = list(_helps(typer.main.get_command(app), "covidlit"))
+    assert len(helps) > 100
+    for name, text in helps:
+        # Rich takes [word] for markup, and leaves out what it does not know.
+        assert Text.from_markup(text).plain == text.replace("\\[", "["), name
+
+
+def test_the_help_of_export_says_what_to_install() -> None:
+    said = CliRunner().invoke(app, ["export", "--help"], env={"COLUMNS": "200"}).output
+    assert "covidlit[quantize]" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("predict RUN . --batch-size=-1", "--batch-size"),
+        ("predict RUN . --threads=-1", "--threads"),
+        ("export RUN --scans . --tolerance=-1", "--tolerance: must lie"),
+        ("export RUN --scans . --n-scans 1", "--n-scans: must be at least"),
+        ("export RUN --scans . --changed-calls 2", "--changed-calls: must lie"),
+        ("export RUN --scans nowhere", "nowhere: there is no such file"),
+    ],
+)
+def test_arguments_are_refused_at_once_by_the_options_name(words: str, named: str) -> None:
+    done = CliRunner().invoke(app, words.split(), env={"COLUMNS": "200", "NO_COLOR": "1"})
+    assert done.exit_code == 2
+    assert named in done.output
+    for python in ("n_jobs", "batch_size", "n_scans", "changed_calls"):
+        assert python not in done.output
+
+
+def test_arguments_are_named_as_the_commands_options() -> None:
+    of_jobs = ConfigError("must be whole.", where="n_jobs", fix="give for example n_jobs=4.")
+    assert str(_in_options(of_jobs, predict)) == (
+        "--jobs: must be whole. Fix: give for example --jobs 4."
+    )
+    doubled = ConfigError("batch_size must be 1.", where="batch_size")
+    assert str(_in_options(doubled, predict)) == "--batch-size: must be 1."
+    other = ConfigError("is missing.", where="manifest.csv", fix="give threads=4.")
+    assert _in_options(other, predict) is other
+
+
+def test_a_path_too_long_for_a_socket_says_how_to_mend_it(tmp_path: Path) -> None:
+    place = tmp_path / ("long" * 40)
+    with pytest.raises(ConfigError, match=r"Fix: .*100 bytes"):
+        OwnSocket(place, Path("run"))
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ConfigError, match=r"Fix: .*100 bytes"):
+        ask_server(str(place), "run", {})
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(n, "scan") for n in (0, 1, 2)] == ["0 scans", "1 scan", "2 scans"]
