@@ -142,7 +142,7 @@ def _drawn(
     bar = figure.colorbar(_solid(image), ax=list(axes[1]), fraction=0.05, pad=0.01)
     bar.set_label("heat (absolute)", fontsize=_TEXT_PT)
     bar.ax.tick_params(labelsize=_TEXT_PT)
-    tight.execute(figure)  # now and not again while it is drawn, to know where the slices lie, beside the colour bar
+    tight.execute(figure)  # now, to know where the slices lie, and not again as it is drawn
     figure.set_layout_engine("none")
     first, last = axes[0, 0].get_position(), axes[0, -1].get_position()
     for text in (title_text, use_text):
