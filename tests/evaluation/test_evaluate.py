@@ -161,7 +161,8 @@ def test_an_auc_whose_interval_includes_chance_is_cautioned(predictions: Predict
     table["score"] = np.random.default_rng(0).random(len(table))
     evaluation = evaluate(table, n_bootstrap=100)
     auc = evaluation.estimate("auc")
-    assert auc.low is not None and auc.high is not None
+    assert auc.low is not None
+    assert auc.high is not None
     assert auc.low < 0.5 < auc.high
     (said,) = [one for one in evaluation.metrics["cautions"] if one["code"] == "auc_by_chance"]
     assert f"{auc.low:.3f} to {auc.high:.3f}, includes 0.5" in said["text"]
