@@ -55,6 +55,7 @@ def write_page(
     checks: Checks,
 ) -> None:
     """Draw every series and image file once, and say which image has which name on the page."""
+    from covidlit.dicom.facts import says_synthetic
     from covidlit.files import write_text
     from covidlit.montage.page import montage_page
     from covidlit.montage.series import looks_of_images, looks_of_series
@@ -82,6 +83,7 @@ def write_page(
         "which folder each lies.",
         generator=GENERATOR,
         others=[_kind(problem.reason) for problem in found.problems],
+        synthetic=any(map(says_synthetic, found.series)),
     )
     write_text(html, page)
     for line in names:

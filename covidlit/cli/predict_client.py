@@ -1,9 +1,12 @@
 """Ask a server of `covidlit predict --serve` for scores; imports next to nothing.
 
-One connection is one request. The client sends one line of JSON and gets one back:
+One connection is one request. The client sends one line of JSON and gets one back, before which,
+with `progress`, lines come that say how far the scoring is:
 
     {"version": "0.1.0", "model": "/abs/RUN", "columns": 80, "colours": false,
+     "progress": true,
      "asked": {"path": "/abs/SCANS", "out": "/abs/scores.csv", "heatmaps": null, ...}}
+    {"done": 3, "of": 40}
     {"code": 0, "out": "what is printed", "err": ""}
 
 `asked` holds the fields of `covidlit.cli.predict_scans.ScanRequest`; paths are absolute, since the
@@ -173,19 +176,14 @@ def _answered(connection: socket.socket, server: str, model: str, asked: Mapping
         "model": _absolute(model),
         "columns": _columns(),
         "colours": sys.stdout.isatty(),
+        "progress": sys.stdout.isatty(),
         "asked": {
             name: _absolute(value) if name in PATHS and value is not None else value
             for name, value in {"out": "scores.csv", **asked}.items()
         },
     }
-    answer = bytearray()
     with connection:
-        try:
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            while some := connection.recv(1 << 16):
-                answer += some
-        except ConnectionError:
-            pass  # told by what is missing of the answer
+        answer = _answer(connection, json.dumps(request).encode() + b"\n")
     try:
         said = json.loads(answer)
         code = int(said["code"])
@@ -202,6 +200,33 @@ def _answered(connection: socket.socket, server: str, model: str, asked: Mapping
         stream.write(text)
         stream.flush()
     return code
+
+
+def _answer(connection: socket.socket, request: bytes) -> bytes:
+    """The last line of what a server says; what comes before it moves a bar on the terminal."""
+    line, shown, advanced = b"", None, 0
+    try:
+        connection.sendall(request)
+        for line in connection.makefile("rb"):
+            if not line.startswith(b'{"done"'):
+                continue
+            told, line = json.loads(line), b""
+            if shown is None:
+                from contextlib import ExitStack
+
+                from covidlit.progress import progress_bar
+
+                shown = ExitStack()
+                bar = shown.enter_context(progress_bar("Scoring scans", told["of"]))
+            for _ in range(told["done"] - advanced):
+                bar.advance()
+            advanced = told["done"]
+    except ConnectionError:
+        pass  # told by what is missing of the answer
+    finally:
+        if shown is not None:
+            shown.close()
+    return line
 
 
 def _absolute(path: str) -> str:

@@ -20,6 +20,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 _AROUND: dict[str, tuple[type, ...]] = {
     "version": (str,), "model": (str,), "columns": (int,), "colours": (bool,), "asked": (dict,),
+    "progress": (bool,),
 }  # fmt: skip
 
 
@@ -42,7 +43,7 @@ def request_of(line: bytes) -> tuple[dict[str, Any], ScanRequest]:
             where="version",
             fix="start the server again with the client's version.",
         )
-    _check(content, _AROUND, required=set(_AROUND))
+    _check(content, _AROUND, required=set(_AROUND) - {"progress"})
     if not 1 <= content["columns"] <= MOST_COLUMNS:
         raise _wrong("columns", f"it must be from 1 to {MOST_COLUMNS}")
     asked = content["asked"]

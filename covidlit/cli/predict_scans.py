@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -138,7 +139,13 @@ def _signatures(model: Path) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def score_scans(model: ScanModel, asked: ScanRequest, console: Console, progress: bool) -> int:
+def score_scans(
+    model: ScanModel,
+    asked: ScanRequest,
+    console: Console,
+    progress: bool,
+    on_progress: Callable[[int, int], object] | None = None,
+) -> int:
     """Score scans, write what was asked for, and print about it.
 
     Args:
@@ -146,6 +153,7 @@ def score_scans(model: ScanModel, asked: ScanRequest, console: Console, progress
         asked: which scans, and where to write.
         console: where to print.
         progress: show a progress bar on standard error.
+        on_progress: see `covidlit.deploy.predict.predict_with`.
 
     Returns:
         1 where no scan could be scored, else 0.
@@ -203,8 +211,9 @@ def score_scans(model: ScanModel, asked: ScanRequest, console: Console, progress
             on_scored=on_scored,
             run=run,
             journal=journal,
+            on_progress=on_progress,
         )
-    if journal.n_known:
+    if journal.n_known and asked.heatmaps is None:  # with heatmaps it starts again
         console.print(
             f"{journal.n_known} of the scans were scored before the last call was stopped.",
             highlight=False, soft_wrap=True,

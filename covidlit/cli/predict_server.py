@@ -134,14 +134,20 @@ class PredictServer:
             )
         try:
             future: Future[dict[str, Any]] = self._computing.submit(
-                self._computed, asked, content["columns"], content["colours"], connection
-            )
+                self._computed, asked, content["columns"], content["colours"], connection,
+                _told(connection) if content.get("progress") else None,
+            )  # fmt: skip
         except RuntimeError as error:  # it is shut down
             raise ConfigError("the server is ending.", where=self.path) from error
         return future.result()
 
     def _computed(
-        self, asked: ScanRequest, columns: int, colours: bool, connection: socket.socket
+        self,
+        asked: ScanRequest,
+        columns: int,
+        colours: bool,
+        connection: socket.socket,
+        on_progress: Callable[[int, int], object] | None,
     ) -> dict[str, Any]:
         from rich.console import Console
 
@@ -153,12 +159,29 @@ class PredictServer:
         console = Console(file=out, width=max(40, columns), force_terminal=colours)
         try:
             self.model.reload_if_changed()
-            code = score_scans(self.model, asked, console, progress=False)
+            code = score_scans(self.model, asked, console, False, on_progress)
         except CovidlitError as error:
             return {**_refusal(error), "out": out.getvalue()}
         except Exception as error:  # one request must not end the server
             return {**_fault(error, "scoring"), "out": out.getvalue()}
         return {"code": code, "out": out.getvalue(), "err": ""}
+
+
+def _told(connection: socket.socket) -> Callable[[int, int], None]:
+    """What tells a client how far its request is, a hundred times at most.
+
+    So many lines fit into what the system keeps for a client that has been halted.
+    """
+    last = -1
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if (now := 100 * done // max(total, 1)) > last:
+            last = now
+            with suppress(OSError):  # it has gone; what it asked for is computed all the same
+                connection.sendall(json.dumps({"done": done, "of": total}).encode() + b"\n")
+
+    return tell
 
 
 def _refusal(error: CovidlitError) -> dict[str, Any]:

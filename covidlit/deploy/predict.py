@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +121,7 @@ def predict_with(
     timings: Timings | None = None,
     run: RunFacts | None = None,
     journal: ScoreJournal | None = None,
+    on_progress: Callable[[int, int], object] | None = None,
 ) -> pd.DataFrame:
     """Score every scan at a path; while one is scored, the next ones are read and prepared.
 
@@ -145,6 +146,8 @@ def predict_with(
             scan that it was trained or selected on it.
         journal: where to note each row as soon as it is known, and what an earlier call that was
             stopped has done; it writes the table as well.
+        on_progress: called before the first scan and after each with how many are done and how
+            many there are.
 
     Returns:
         One row per series or file: `scan_id` (empty for an image that no manifest names), `path`,
@@ -183,7 +186,7 @@ def predict_with(
         known = [None if on_scored else journal.known(source) for source in sources]
         rows = {place: row for place, row in enumerate(known) if row is not None}
         journal.start(sources)
-    waiting = [place for place in range(len(sources)) if place not in rows]
+    waiting, n_done = [place for place in range(len(sources)) if place not in rows], count()
     outcomes = prepare_ahead(
         [sources[place] for place in waiting],
         Geometry(wanted.geometry.spacing, wanted.geometry.size),
@@ -193,13 +196,19 @@ def predict_with(
         keep_scan=on_scored is not None,
     )
 
+    def tell() -> None:
+        if on_progress is not None:
+            on_progress(next(n_done), len(waiting))
+
     def done(place: int) -> None:
         bar.advance()
+        tell()
         if journal is not None:
             journal.add(sources[place], rows[place])
             journal.show(lambda: _table(_in_order(rows), record))
 
     with closing(outcomes), progress_bar("Scoring scans", len(waiting), show=progress) as bar:
+        tell()
         usable = _usable(zip(waiting, outcomes, strict=True), record, rows, timings, done)
         while batch := list(islice(usable, batch_size)):
             import_meanwhile("pandas")  # for the table: the network does without Python's lock

@@ -50,6 +50,15 @@ def metadata_and_doubts(series: Series) -> tuple[dict[str, object], list[str]]:
     return metadata, found.doubts
 
 
+def says_synthetic(series: Series) -> bool:
+    """Whether the headers call the images synthetic, as those of `covidlit synthesize` do.
+
+    They say it as the way in which identities were removed (DeidentificationMethod).
+    """
+    said = (image.facts.get("deidentification", "") for image in series.images)
+    return any(text.lower().startswith("synthetic") for text in said)
+
+
 def _first_known(all_facts: Iterable[dict[str, str]]) -> dict[str, str]:
     merged: dict[str, str] = {}
     for facts in all_facts:

@@ -55,6 +55,7 @@ FACT_TAGS = {
     "trigger_time": 0x00181060,
     "body_part": 0x00180015,
     "identity_removed": 0x00120062,
+    "deidentification": 0x00120063,
     "dates_modified": 0x00280303,
 }
 _CARDIAC_PHASE = 0x00209241  # in percent; binary, unlike the facts

@@ -61,6 +61,15 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
         )
     if test["auc"]["value"] is None:
         found.append(("auc_undefined", f"The AUC is undefined: {test['auc']['reason']}."))
+    elif test["auc"]["low"] is not None and test["auc"]["low"] <= 0.5 <= test["auc"]["high"]:
+        low, high = test["auc"]["low"], test["auc"]["high"]
+        found.append(
+            (
+                "auc_by_chance",
+                f"The interval of the AUC, {low:.3f} to {high:.3f}, includes 0.5: these scans do "
+                "not show that the scores tell the classes apart at all.",
+            )
+        )
     for name, part in metrics["parts"].items():
         auc_defined = part["auc"]["value"] is not None
         if text := no_spread(part["n_scored"], part["score_spread"], auc_defined=auc_defined):

@@ -10,6 +10,7 @@ import torch
 from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.errors import CovidlitError
 from covidlit.explain.explain import explain_image
+from covidlit.explain.lung_heat import heat_in_lung
 from covidlit.explain.overlay import hottest_slices, overlay_png
 from covidlit.explain.run_sources import positive_target, scans_of
 from covidlit.preprocess import prepare_scan
@@ -47,8 +48,15 @@ class CasePictures:
         """Whether it is a test scan of the run."""
         return scan_id in self._sources
 
-    def picture(self, scan_id: str, score: float) -> tuple[bytes, float]:
-        """The picture (PNG) of a test scan, and its largest heat.
+    def picture(
+        self, scan_id: str, score: float, threshold: float | None = None
+    ) -> tuple[bytes, float, float | None]:
+        """The picture (PNG) of a test scan, its largest heat, and the share inside the lungs.
+
+        Args:
+            scan_id: of the scan.
+            score: to be printed.
+            threshold: from which a scan is called positive, to be printed; None: it is not.
 
         Raises:
             CovidlitError: the run has no such test scan, or it cannot be read any more.
@@ -65,5 +73,9 @@ class CasePictures:
         heat = heatmap.on((z, y, x), scan.affine)
         largest, mean = heat.max(axis=(1, 2)), heat.mean(axis=(1, 2))
         slices = hottest_slices(largest, mean, scan.spacing[0], 1)
-        title = f"{scan_id[:16]}   score {score:.3f}"
-        return overlay_png(scan, heat, self.scale, slices=slices, title=title), heatmap.maximum
+        title = f"{scan_id[:16]}, score {score:.3f}"
+        if threshold is not None:
+            title += f"\n{'called positive' if score >= threshold else 'called negative'}, "
+            title += f"threshold {threshold:.3f}"
+        png = overlay_png(scan, heat, self.scale, slices=slices, title=title)
+        return png, heatmap.maximum, heat_in_lung(heatmap, prepared)

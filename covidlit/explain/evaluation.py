@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.explain.claim import lower_weights_claim
 from covidlit.explain.localisation import MARGIN_MM, LesionTruth, Localisation
+from covidlit.explain.lung_heat import lung_heat_sentence
 from covidlit.explain.many import LOCALISATION_COLUMNS
 from covidlit.explain.pointing_game import NO_CALL, NO_SCAN, HitRate, hit_rate
 
@@ -54,6 +55,8 @@ def evaluate_heatmaps(
     patient = np.array([patients.get(scan_id, scan_id) for scan_id in rows["scan_id"]], str)
     result: dict[str, Any] = {"margin_mm": MARGIN_MM, "operating_point": operating_point}
     sentences = []
+    if len(rows) and "heat_in_lung" in rows:
+        sentences.append(lung_heat_sentence(rows["heat_in_lung"].astype(float)))
     if "has_lesions" in rows:
         # Of a scan that nothing else is known of, its lesions say that it is positive.
         with_lesions = rows["has_lesions"].eq(True) & (target.eq(1) | target.isna())

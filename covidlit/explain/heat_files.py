@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from covidlit.checkpoints.record import RunRecord
-from covidlit.deploy.score_text import score_texts
+from covidlit.deploy.score_text import point_text, score_texts
 from covidlit.errors import ConfigError
 from covidlit.explain.explain_error import ExplainError
 from covidlit.explain.heatmap import Heatmap
@@ -32,11 +33,16 @@ KNOWN_BY = ("scan_id", "layer", "method", "scale", "nifti", "png")
 
 COLUMNS = (
     "scan_id", "path", "score", "layer", "method", "scale", "max", "mean_in_body", "peak_x_mm",
-    "peak_y_mm", "peak_z_mm", "input_x_mm", "input_y_mm", "input_z_mm", "nifti", "png", "status",
-    "reason",
+    "peak_y_mm", "peak_z_mm", "nifti_max", "nifti_peak_x_mm", "nifti_peak_y_mm", "nifti_peak_z_mm",
+    "input_x_mm", "input_y_mm", "input_z_mm", "nifti", "png", "status", "reason",
 )  # fmt: skip
-"""Of `heatmaps.csv`; the peak, and the first voxel of the network's input, are in LPS, the patient
-space of DICOM."""
+"""Of `heatmaps.csv`; peaks, and the first voxel of the network's input, are in LPS, the patient
+space of DICOM.
+
+`max` and `peak_*` are of the network's own map, whose maximum lies between the scan's slices as a
+rule, so that a scan's slices do not decide about a hit. `nifti_max` and `nifti_peak_*` are of the
+map on the scan's grid, in the NIfTI and the picture: somewhat less, and elsewhere where two places
+are almost as hot."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +53,20 @@ class WrittenHeatmap:
         heatmap: the heat itself.
         row: of `heatmaps.csv`, `COLUMNS` by name.
         png: the picture, as it was written.
+        prepared: what the network saw.
     """
 
     heatmap: Heatmap
     row: dict[str, Any]
     png: bytes
+    prepared: Prepared
+
+    @property
+    def heat_in_lung(self) -> float | None:
+        """See `covidlit.explain.lung_heat.heat_in_lung`."""
+        from covidlit.explain.lung_heat import heat_in_lung
+
+        return heat_in_lung(self.heatmap, self.prepared)
 
 
 def heatmap_files(folder: Path, name: str) -> tuple[Path, Path]:
@@ -140,7 +155,7 @@ class HeatFiles:
             drawn = {k: plane_of(k) for k in slices}
             png = overlay_png(
                 scan, drawn, self.scale, slices=slices,
-                title=f"{name[:16]}   score {self.text_of(score)}",
+                title=self._title(name, score),
                 inches=slice_inches(self.n_slices),
                 lesion=None if labels is None else labels.classes > 1,
             )  # fmt: skip
@@ -148,19 +163,30 @@ class HeatFiles:
         write_bytes(nifti, packing.result())
         write_bytes(picture, png)
         peak, first = heatmap.peak_mm, prepared.affine[:3, 3].tolist()
+        written = _peak_mm(drawn[slices[0]], slices[0], scan.affine)
         row = {
             "scan_id": name, "score": score, "layer": self.layer, "method": self.method,
             "scale": self.scale, "max": heatmap.maximum,
             "mean_in_body": mean_in_body(heatmap, prepared), "peak_x_mm": peak[0],
-            "peak_y_mm": peak[1], "peak_z_mm": peak[2],
+            "peak_y_mm": peak[1], "peak_z_mm": peak[2], "nifti_max": float(found[:, 0].max()),
+            "nifti_peak_x_mm": written[0], "nifti_peak_y_mm": written[1],
+            "nifti_peak_z_mm": written[2],
             "input_x_mm": first[0], "input_y_mm": first[1], "input_z_mm": first[2],
             "nifti": nifti.name, "png": picture.name, "status": "ok", "reason": None,
         }  # fmt: skip
-        return WrittenHeatmap(heatmap, row, png)
+        return WrittenHeatmap(heatmap, row, png, prepared)
 
     def text_of(self, score: float | None) -> str:
         """A score, where there is one, with as many digits as tell it from the operating point."""
         return score_texts([score], self.record.operating_point)[0]
+
+    def _title(self, name: str, score: float | None) -> str:
+        """Name and score, and below them what the score means, where that is known."""
+        title, point = f"{name[:16]}, score {self.text_of(score)}", self.record.operating_point
+        if score is None or point is None:
+            return title
+        called = "called positive" if score >= point else "called negative"
+        return f"{title}\n{called}, threshold {point_text(point, [score])}"
 
     def finish(self, name: str, made_from: str, row: dict[str, Any]) -> None:
         """Keep the row of a written scan, and a hash of what it was made from, beside its files."""
@@ -168,6 +194,15 @@ class HeatFiles:
 
     def _finished(self, name: str) -> Path:
         return self.out_dir / f"{name}.heat.json"
+
+
+def _peak_mm(
+    plane: NDArray[np.float32], index: int, affine: NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Where a plane (y, x) of a scan is hottest, LPS millimetres (x, y, z); the first of equals."""
+    row, column = np.unravel_index(int(plane.argmax()), plane.shape)
+    x, y, z = (affine @ [index, row, column, 1.0])[:3]
+    return float(x), float(y), float(z)
 
 
 def mean_in_body(heatmap: Heatmap, prepared: Prepared) -> float | None:

@@ -26,7 +26,7 @@ LOCALISATION_COLUMNS = (
     "has_lesions", "hit", "distance_mm", "chance", "heat_in_lesions", "heat_in_lung",
     "lesions_of_lung",
 )  # fmt: skip
-"""Further columns where lesion labels are known; see `Localisation`."""
+"""Further columns where lesion labels are known; see `Localisation`. `heat_in_lung` is always."""
 
 
 def explain_scans(
@@ -52,13 +52,14 @@ def explain_scans(
 
     Returns:
         `heatmaps.csv`, in the order of the sources, which is written at the end: `COLUMNS`, and
-        `LOCALISATION_COLUMNS` with `truth`; `has_lesions` is null for a scan without labels.
+        `heat_in_lung` (of `covidlit.explain.lung_heat`, or of the labels where a scan has lesions),
+        with `truth` all of `LOCALISATION_COLUMNS`; `has_lesions` is null for a scan without labels.
     """
-    columns = [*COLUMNS, *(LOCALISATION_COLUMNS if truth is not None else ())]
+    columns = [*COLUMNS, *(LOCALISATION_COLUMNS if truth is not None else ("heat_in_lung",))]
     path = writer.out_dir / TABLE
     path.unlink(missing_ok=True)  # of an earlier call, whose files may be replaced
     finished = _finished_rows(writer.out_dir)
-    settings, signatures = writer.settings(), Signatures(None)
+    settings, signatures = {**writer.settings(), "columns": columns}, Signatures(None)
     rows: list[dict[str, Any]] = []
     for source in sources:
         made_from = _made_from(source, settings, truth, signatures)
@@ -83,7 +84,8 @@ def _explain(
             name = scan_name(source.scan_id, scan)
             labels = None if truth is None else truth.labels_of(name, source.path, scan)
             written = writer.write(scan, name=name, labels=labels)
-            row = {**written.row, **_localisation(written.heatmap, labels)}
+            found = _localisation(written.heatmap, labels)
+            row = {**written.row, "heat_in_lung": written.heat_in_lung, **found}
             if made_from is not None:
                 writer.finish(name, made_from, row)
             return row

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.figure_text import PLAIN_TEXT, plain
-from covidlit.montage.picture import LUNG_WINDOW
+from covidlit.montage.picture import LUNG_WINDOW, draw_letters, letter_of
 from covidlit.scans.scan import Scan
 
 APART_MM = 20.0
@@ -21,6 +21,9 @@ _TEXT_PT = 9
 
 _LETTER_INCHES = 0.06
 """About the width of a letter of `_TEXT_PT`."""
+
+_LINE_INCHES = 0.175
+"""About the height of a line of it."""
 
 _BAR_INCHES = 0.85
 """Width of the colour bar with its numbers."""
@@ -74,7 +77,7 @@ def overlay_png(
     lesion: NDArray[np.bool_] | None = None,
     inches: float = 2.2,
 ) -> bytes:
-    """A PNG of slices without and with heat, above each other, with the colour bar.
+    """A PNG of slices without and with heat, above each other, with sides and the colour bar.
 
     Seen as radiologists do: from the feet, the patient's left on the right.
 
@@ -82,8 +85,8 @@ def overlay_png(
         scan: the source.
         heat: (z, y, x) on the scan's grid, or by index those slices of it that are drawn.
         scale: heat of the colour bar's upper end; what is hotter looks the same.
-        slices: indices along z, one column each.
-        title: one line, shortened where it is longer than a line holds; name no patient.
+        slices: indices along z, one column each; the hottest first, as the picture says.
+        title: its lines are shortened where they are longer than one holds; name no patient.
         lesion: (z, y, x) on the scan's grid; drawn as an outline.
         inches: width of one slice, at 150 pixels per inch.
     """
@@ -109,17 +112,22 @@ def _drawn(
     aspect = row_mm / column_mm
     height = inches * aspect * scan.hu.shape[1] / scan.hu.shape[2]
     tight = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
-    width = inches * len(slices) + _BAR_INCHES
-    figure = Figure(figsize=(width, 2 * height + 0.7), layout=tight)
+    across = inches * len(slices)
+    width = across + _BAR_INCHES
+    lines = [plain(line, int(across / _LETTER_INCHES)) for line in title.split("\n")]
+    texts = _LINE_INCHES * (len(lines) + 3)
+    figure = Figure(figsize=(width, 2 * height + texts), layout=tight)
     axes = figure.subplots(2, len(slices), squeeze=False)
     image = None
     for column, index in enumerate(slices):
+        sides = letter_of(-scan.affine[:3, 2]), letter_of(scan.affine[:3, 2])
         z_mm = float((scan.affine @ [index, 0, 0, 1])[2])
         for row in (0, 1):
             panel = axes[row, column]
             panel.set_axis_off()
             low, high = LUNG_WINDOW
             panel.imshow(scan.hu[index], cmap="gray", vmin=low, vmax=high, aspect=aspect)
+            draw_letters(panel, sides, _TEXT_PT)
             if lesion is not None and lesion[index].any():
                 panel.contour(lesion[index], [0.5], colors="#00b7ff", linewidths=0.7)
         shown = np.clip(heat[index] / scale, 0, 1)
@@ -128,10 +136,17 @@ def _drawn(
             aspect=aspect, interpolation="bilinear",
         )  # fmt: skip
         axes[0, column].set_title(f"z = {z_mm:.0f} mm", fontsize=_TEXT_PT, pad=3)
-    figure.suptitle(plain(title, int(width / _LETTER_INCHES)), fontsize=_TEXT_PT)
+    title_text = figure.suptitle("\n".join(lines), fontsize=_TEXT_PT)
+    order = "Hottest slice first. " if len(slices) > 1 else ""
+    use_text = figure.supxlabel(f"{order}For research use only.", fontsize=_TEXT_PT)
     bar = figure.colorbar(_solid(image), ax=list(axes[1]), fraction=0.05, pad=0.01)
     bar.set_label("heat (absolute)", fontsize=_TEXT_PT)
     bar.ax.tick_params(labelsize=_TEXT_PT)
+    tight.execute(figure)  # now, to know where the slices lie, and not again as it is drawn
+    figure.set_layout_engine("none")
+    first, last = axes[0, 0].get_position(), axes[0, -1].get_position()
+    for text in (title_text, use_text):
+        text.set_x((first.x0 + last.x1) / 2)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, facecolor="white")
     return buffer.getvalue()

@@ -12,6 +12,7 @@ from covidlit.explain.case_pictures import CasePictures
 from covidlit.explain.explain import default_layer
 from covidlit.explain.gallery import choose_cases, colour_sentence
 from covidlit.explain.layers import layers_of
+from covidlit.explain.lung_heat import lung_heat_sentence
 from covidlit.explain.methods import METHODS
 from covidlit.explain.run_sources import find_scale
 from covidlit.explain.scale import store_scale
@@ -75,11 +76,13 @@ def _gallery(
     chosen = choose_cases(scored.rename(columns={"threshold": "point"}), n)
     cases = CasePictures(task, datamodule, layer, method, scale)
     pictures: Gallery = []
+    inside: list[float | None] = []
     for row in chosen.to_dict("records"):
-        png, largest = cases.picture(str(row["scan_id"]), row["score"])
+        png, largest, share = cases.picture(str(row["scan_id"]), row["score"], row["point"])
+        inside.append(share)
         caption = (
             f"{row['outcome'].capitalize()}: class {row['class_name']}, score {row['score']:.3f}, "
             f"threshold {row['point']:.3f}, largest heat {largest:.3g}."
         )
         pictures.append((caption, png))
-    return pictures, colour_sentence(layer, method, scale)
+    return pictures, f"{colour_sentence(layer, method, scale)} {lung_heat_sentence(inside)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,12 @@ BAR_MM = 50.0
 _LETTERS = (("L", "R"), ("P", "A"), ("H", "F"))
 """What an axis of LPS runs to where it grows, and where it falls: left, right; posterior, anterior;
 head, feet."""
+
+_PLACES = (
+    (0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center"),
+    (0.5, 0.98, "center", "top"), (0.5, 0.02, "center", "bottom"),
+)  # fmt: skip
+"""Of letters, as shares of a picture's width and height from its lower left corner."""
 
 _WIDTH_PX, _HEIGHT_PX, _DPI = 1080, 720, 100
 _GAP_MM = 6.0
@@ -129,21 +136,33 @@ def _drawn(planes: list[Plane], window: tuple[float, float]) -> bytes:
     return buffer.getvalue()
 
 
+def draw_letters(axes: Any, letters: Sequence[str], size: float = 11) -> None:
+    """Letters at the edges of a picture, readable on black and on white.
+
+    Args:
+        axes: of matplotlib, with the picture in them.
+        letters: at the left, the right, the top, the bottom; the last ones may be missing.
+        size: in points.
+    """
+    for letter, (x, y, across, along) in zip(letters, _PLACES, strict=False):
+        axes.text(
+            x, y, letter, color="#ffd60a", fontsize=size, weight="bold", ha=across, va=along,
+            transform=axes.transAxes, path_effects=_outline(),
+        )  # fmt: skip
+
+
+def _outline() -> list[Any]:
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=2.5, foreground="black")]
+
+
 def _label(axes: Any, plane: Plane) -> None:
     """Letters at the four edges and the scale bar, readable on black and on white."""
     from matplotlib.patheffects import withStroke
 
-    outline = [withStroke(linewidth=2.5, foreground="black")]
     height, width = plane.size_mm
-    places = (
-        (0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center"),
-        (0.5, 0.98, "center", "top"), (0.5, 0.02, "center", "bottom"),
-    )  # fmt: skip
-    for letter, (x, y, across, along) in zip(plane.letters, places, strict=True):
-        axes.text(
-            x, y, letter, color="#ffd60a", fontsize=11, weight="bold", ha=across, va=along,
-            transform=axes.transAxes, path_effects=outline,
-        )  # fmt: skip
+    draw_letters(axes, plane.letters)
     if width > 1.5 * BAR_MM:
         x, y = 0.04 * width, height * 0.95
         axes.plot(
@@ -152,7 +171,7 @@ def _label(axes: Any, plane: Plane) -> None:
         )  # fmt: skip
         axes.text(
             x, y - 0.02 * height, f"{BAR_MM / 10:g} cm", color="white", fontsize=8, va="bottom",
-            path_effects=outline,
+            path_effects=_outline(),
         )  # fmt: skip
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)

@@ -36,6 +36,7 @@ from covidlit.sweep.trial_checks import (
     check_comparable,
     check_direction,
     check_trial,
+    why_nothing_is_pruned,
     why_nothing_is_reported,
 )
 from covidlit.sweep.trial_queue import TrialQueue
@@ -146,14 +147,18 @@ def _check_composition(
     if application.is_covidlit:
         check_comparable(space.parameters())
     unreported: str | None = None
+    unpruned: list[str | None] = []
     for overrides in space.examples():
         config = application.compose(0, [*space.fixed, *overrides, "hydra.sweeper.trial=0"])
         if application.is_covidlit:
             check_trial(config)
             check_direction(settings.direction, _outcome_of(config))
             unreported = unreported or why_nothing_is_reported(config, settings.folds)
+            unpruned.append(why_nothing_is_pruned(config, settings))
     if unreported is not None and not isinstance(pruner, optuna.pruners.NopPruner):
         log.warning("Nothing will be pruned and no learning curve be shown: %s.", unreported)
+    elif unpruned and all(unpruned):
+        log.warning("Nothing will be pruned: %s.", unpruned[0])
     folder, first = job_folder(config)
     config = application.compose(1, [*space.fixed, *overrides, "hydra.sweeper.trial=1"])
     _, second = job_folder(config)

@@ -11,6 +11,7 @@ from covidlit.settings.trainer import number_of_devices
 if TYPE_CHECKING:
     from covidlit.runs.outcomes.outcome import Outcome
     from covidlit.sweep.parameters import Parameter
+    from covidlit.sweep.settings import SweepSettings
 
 _DIRECTIONS = {"max": "maximize", "min": "minimize"}
 
@@ -113,4 +114,32 @@ def why_nothing_is_reported(config: Any, folds: int | None) -> str | None:
         return "trainer.limit_val_batches=0 validates no epoch"
     if 0 < epochs < every:
         return f"trainer.check_val_every_n_epoch={every} validates no epoch of {epochs}"
+    return None
+
+
+def why_nothing_is_pruned(config: Any, settings: SweepSettings) -> str | None:
+    """Why the settings of the pruner, whichever it is, leave it no trial to stop; None if not so.
+
+    Args:
+        config: the composed configuration of a trial, with the group `model`.
+        settings: of the sweep.
+    """
+    trainer, pruner = config["model"].get("trainer") or {}, settings.pruner
+    steps, name = settings.folds, "folds"
+    if steps is None:
+        steps, name = trainer.get("max_epochs") or 0, "epochs"
+    # What is reported last ends a trial, which is not stopped any more.
+    for key, most in (("n_warmup_steps", steps - 2), ("min_resource", steps - 1)):
+        given = pruner.get(key)
+        if steps > 0 and isinstance(given, int) and given > most:
+            return (
+                f"hydra.sweeper.pruner.{key}={given} lets none be stopped before the last of "
+                f"{steps} {name}"
+            )
+    first = pruner.get("n_startup_trials")
+    if isinstance(first, int) and first >= settings.n_trials:
+        return (
+            f"hydra.sweeper.pruner.n_startup_trials={first} lets none of n_trials="
+            f"{settings.n_trials} be stopped"
+        )
     return None

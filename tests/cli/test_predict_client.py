@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,11 @@ import pytest
 from typer.testing import CliRunner
 
 import covidlit.cli.predict
+import covidlit.progress
 from covidlit.cli.app import app
-from covidlit.cli.predict_client import plain_request
+from covidlit.cli.predict_client import _answer, plain_request
 from covidlit.cli.predict_scans import ScanRequest
+from covidlit.progress import ProgressBar
 
 PLAIN = [
     "RUN SCANS --server S",
@@ -66,6 +71,24 @@ def test_plain_words_ask_for_what_the_command_asks(
         plain["override"] = tuple(plain["override"])
     whole = ScanRequest(**{"out": Path("scores.csv"), **plain})
     assert {**fields, **whole.fields()} == _parsed(words.split(), monkeypatch)
+
+
+def test_the_bar_goes_as_far_as_the_server_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    bars: list[list[Any]] = []
+
+    @contextmanager
+    def shown(description: str, total: int) -> Iterator[ProgressBar]:
+        bars.append([total])
+        yield ProgressBar(advance=lambda: bars[-1].append(1), expect=lambda number: None)
+
+    monkeypatch.setattr(covidlit.progress, "progress_bar", shown)
+    client, server = socket.socketpair()
+    answer = b'{"code": 0, "out": "", "err": ""}\n'
+    with client, server:
+        server.sendall(b"".join(b'{"done": %d, "of": 250}\n' % n for n in (0, 3, 250)) + answer)
+        server.shutdown(socket.SHUT_WR)
+        assert _answer(client, b"{}\n") == answer
+    assert bars == [[250, *[1] * 250]]
 
 
 @pytest.mark.parametrize("words", UNUSUAL)

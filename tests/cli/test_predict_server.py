@@ -111,6 +111,20 @@ def test_the_outputs_are_those_of_the_command(
     assert printed["alone"] == printed["served"]
 
 
+def test_a_client_that_asks_is_told_how_far_it_is(
+    server: Path, run: Path, scans: Path, tmp_path: Path
+) -> None:
+    asked = {"path": str(scans), "out": str(tmp_path / "scores.csv")}
+    whole = {"version": __version__, "model": str(run), "columns": 80, "colours": False,
+             "progress": True, "asked": asked}  # fmt: skip
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(server))
+        connection.sendall(json.dumps(whole).encode() + b"\n")
+        *told, answer = map(json.loads, connection.makefile("rb"))
+    assert told == [{"done": done, "of": 2} for done in range(3)]
+    assert answer["code"] == 0
+
+
 def test_only_the_owner_may_open_the_socket(server: Path) -> None:
     assert stat.S_IMODE(server.stat().st_mode) == 0o600
 

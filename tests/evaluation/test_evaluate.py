@@ -155,6 +155,19 @@ def test_an_auc_of_zero_is_not_called_undefined(predictions: Predictions) -> Non
     assert "auc_undefined" not in _codes(evaluation.to_dict())
 
 
+def test_an_auc_whose_interval_includes_chance_is_cautioned(predictions: Predictions) -> None:
+    table = predictions()
+    assert "auc_by_chance" not in _codes(evaluate(table, n_bootstrap=100).to_dict())
+    table["score"] = np.random.default_rng(0).random(len(table))
+    evaluation = evaluate(table, n_bootstrap=100)
+    auc = evaluation.estimate("auc")
+    assert auc.low is not None
+    assert auc.high is not None
+    assert auc.low < 0.5 < auc.high
+    (said,) = [one for one in evaluation.metrics["cautions"] if one["code"] == "auc_by_chance"]
+    assert f"{auc.low:.3f} to {auc.high:.3f}, includes 0.5" in said["text"]
+
+
 def test_cautions_name_what_is_weak(predictions: Predictions) -> None:
     codes = _codes(evaluate(predictions(), n_bootstrap=100).to_dict())
     assert codes == {"synthetic", "threshold_uncertain", "small_test", "one_centre"}

@@ -80,6 +80,7 @@ def test_the_report_of_the_run_shows_heatmaps(run: Path) -> None:
     assert '<section id="heatmaps">' in page
     assert page.count("data:image/png;base64,") >= 2
     assert "was not checked for this network" in page
+    assert "Share of heat inside the lungs: " in page
     record = read_record(load_checkpoint(run / "checkpoints" / "last.ckpt"), "")
     assert list(record.heat_scales) == ["guided:module3"]
     assert record.operating_point is not None  # the scale did not cost it
@@ -130,6 +131,9 @@ def test_the_nifti_lies_where_the_source_series_lies(written: Path, tiny_data: P
     values = sitk.GetArrayFromImage(image)
     assert values.max() <= row["max"] * 1.001
     assert values.max() >= 0.5 * row["max"]  # the maximum may lie between slices of the source
+    assert values.max() == pytest.approx(row["nifti_max"], rel=0.01)
+    hottest = [float(row[f"nifti_peak_{axis}_mm"]) for axis in "xyz"]
+    assert values[image.TransformPhysicalPointToIndex(hottest)[::-1]] == values.max()
     peak = image.TransformPhysicalPointToIndex([float(row[f"peak_{axis}_mm"]) for axis in "xyz"])
     assert values[peak[::-1]] >= 0.5 * values.max()
 
@@ -167,6 +171,10 @@ def test_the_checks_are_in_the_json(run: Path, written: Path) -> None:
         "weights_hash": weights_hash(content["state_dict"]),
         "split_hash": content["covidlit"]["record"]["split_hash"],
     }
+    assert table["heat_in_lung"].between(0, 1).all()  # without lesions too
+    (said,) = [one for one in checks["sentences"] if one.startswith("Share of heat inside")]
+    assert f"{100 * table['heat_in_lung'].mean():.0f}% on average over {len(table)} scans" in said
+    assert said in (written / "explain.html").read_text()
     made = {name: checks[name] for name in ("method", "layer", "part", "n_scans")}
     expected = {"method": "guided", "layer": "module3", "part": "test", "n_scans": len(table)}
     assert made == expected

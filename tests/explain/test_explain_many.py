@@ -259,7 +259,7 @@ class QuickWriter(HeatmapWriter):
         for ending in ("heat.nii.gz", "png"):
             (self.out_dir / f"{name}.{ending}").touch()
         row = {"scan_id": name, "score": 0.5, "status": "ok"}
-        return type("Written", (), {"row": row, "heatmap": None})
+        return type("Written", (), {"row": row, "heatmap": None, "heat_in_lung": 0.5})
 
 
 def test_the_bookkeeping_grows_with_the_number_of_scans(

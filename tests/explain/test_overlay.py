@@ -35,3 +35,28 @@ def test_a_title_is_drawn_as_it_is(title: str, monkeypatch: pytest.MonkeyPatch) 
     (text,) = drawn
     assert text == plain(title, len(text))
     assert text == title or len(text) < len(title) or title.startswith("_")
+
+
+@pytest.mark.parametrize("slices", [[1], [2, 0, 1]])
+def test_a_picture_says_its_sides_its_order_and_what_it_is_for(
+    slices: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Figure] = []
+    own = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda f, *a, **k: (figures.append(f), own(f, *a, **k)))
+    hu = np.full((4, 16, 16), -800, np.int16)
+    affine = np.array([[0, 0, 2.0, 0], [0, 2.0, 0, 0], [5.0, 0, 0, 0], [0, 0, 0, 1.0]])
+    heat = np.zeros(hu.shape, np.float32)
+    overlay_png(Scan(hu, affine), heat, 1.0, slices=slices, title="one\ncalled positive")
+    (figure,) = figures
+    panels = [axes for axes in figure.axes if axes.images]
+    assert len(panels) == 2 * len(slices)
+    for axes in panels:
+        sides = sorted(axes.texts, key=lambda text: text.get_position()[0])
+        assert [text.get_text() for text in sides] == ["R", "L"]
+    assert figure.get_suptitle() == "one\ncalled positive"
+    assert figure.get_supxlabel().endswith("For research use only.")
+    assert ("first" in figure.get_supxlabel()) == (len(slices) > 1)
+    places = [axes.get_position() for axes in panels]
+    middle = (min(place.x0 for place in places) + max(place.x1 for place in places)) / 2
+    assert figure._suptitle.get_position()[0] == pytest.approx(middle, abs=0.02)  # type: ignore[attr-defined]

@@ -71,6 +71,7 @@ def test_a_page_shows_each_series_once_and_names_nobody(
     series, image = _pictures(page)
     scans = [load_scan(path) for path in rows["path"]]
     assert [series, image] == [montage_jpeg(scan.hu, scan.affine) for scan in scans]
+    assert "SYNTHETIC DATA" in page  # as the headers say
     text = PICTURE.sub("", page)
     assert f'id="{rows["scan_id"].iloc[0]}"' in text
     assert pseudonym_uid("1.2.3.4") in text

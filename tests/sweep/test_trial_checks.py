@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,13 @@ from hydra import compose, initialize_config_dir
 
 from covidlit.errors import ConfigError
 from covidlit.settings.tree import config_dir
+from covidlit.sweep.settings import SweepSettings
 from covidlit.sweep.space_reading import read_space
-from covidlit.sweep.trial_checks import check_comparable, why_nothing_is_reported
+from covidlit.sweep.trial_checks import (
+    check_comparable,
+    why_nothing_is_pruned,
+    why_nothing_is_reported,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,6 +59,32 @@ def test_a_sweep_that_reports_nothing_is_known(
 ) -> None:
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         why = why_nothing_is_reported(compose("train", overrides), folds)
+    assert why is None if said is None else said in str(why)
+
+
+@pytest.mark.parametrize(
+    ("pruner", "epochs", "folds", "said"),
+    [
+        ({"n_startup_trials": 3, "n_warmup_steps": 3}, 5, None, None),
+        ({"n_startup_trials": 3, "n_warmup_steps": 3}, 4, None, "n_warmup_steps=3"),
+        ({"n_startup_trials": 3, "n_warmup_steps": 3}, 50, 3, "of 3 folds"),
+        ({"n_startup_trials": 3, "n_warmup_steps": 1}, 2, 3, None),
+        ({"n_startup_trials": 9, "n_warmup_steps": 0}, 50, None, None),
+        ({"n_startup_trials": 10, "n_warmup_steps": 0}, 50, None, "n_startup_trials=10"),
+        ({"min_resource": 4, "max_resource": "auto"}, 4, None, "min_resource=4"),
+        ({"min_resource": 1, "max_resource": "auto"}, 4, None, None),
+        ({}, 1, None, None),
+    ],
+)
+def test_a_pruner_that_can_stop_nothing_is_known(
+    pruner: dict[str, object], epochs: int, folds: int | None, said: str | None
+) -> None:
+    settings = SweepSettings(**{
+        **{field.name: None for field in fields(SweepSettings)},
+        "pruner": pruner, "folds": folds, "n_trials": 10,
+    })  # fmt: skip
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        why = why_nothing_is_pruned(compose("train", [f"trainer.max_epochs={epochs}"]), settings)
     assert why is None if said is None else said in str(why)
 
 

@@ -64,7 +64,7 @@ def paper_galleries(
         if not pictures.has(scan_id := str(row["scan_id"])):
             others.append(scan_id)
             continue
-        png, largest = pictures.picture(scan_id, row["score"])
+        png, largest, _ = pictures.picture(scan_id, row["score"])
         caption = f"{row['caption'].rstrip('.')}. Largest heat {largest:.3g}."
         drawn[row["figure"]].append((caption, png))
     notes = [colour_sentence(layer, method, scale), f"The network is that of {Path(run_dir).name}."]
