@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_FULL = ("None", "32", "32-true")
-"""What `trainer.precision` is where nothing is computed in fewer bits."""
-
 
 class LightningRunner:
     """Trains a LightningModule with a Trainer, both given as configuration.
@@ -306,16 +303,13 @@ class LightningRunner:
         }
 
     def training_facts(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Length, batches, loss, optimizer, window and augmentation of the training; its precision
-        where that is another than float32."""
-        data, trainer = config["data"], config["trainer"]
-        precision = str(trainer.get("precision"))
-        task = config["model"].get("task") or {}
+        """Length, batches, precision but float32, loss, optimizer, window and augmentation."""
+        data, trainer, task = config["data"], config["trainer"], config["model"].get("task") or {}
         chosen = [name for name in ("loss", "optimizer", "scheduler") if name in task]
         return {
             "epochs": 1 if trainer.get("fast_dev_run") else trainer.get("max_epochs"),
             **({"batch size": data["batch_size"]} if "batch_size" in data else {}),
-            **({} if precision in _FULL else {"precision": precision}),
+            **{k: trainer[k] for k in ["precision"] if trainer.get(k) not in (None, 32, "32-true")},
             "draws balanced by": data.get("balanced") or "nothing: every row once",
             **{name: settings_text(task[name] or {}) for name in chosen},
             **self.task.facts(),
