@@ -304,8 +304,11 @@ def _print(results: Results, out: Path, path: Path) -> None:
         for factor, why in undefined.items():
             reasons.setdefault(why, []).append(factor)
         said_of = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
+        every = (
+            "the only scan" if len(results.factors) == 1 else f"all {len(results.factors)} scans"
+        )
         console.print(
-            f"[yellow]note[/] undefined in all {len(results.factors)} scans: {escape(said_of)}",
+            f"[yellow]note[/] undefined in {every}: {escape(said_of)}",
             highlight=False,
         )
     if results.others:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 from rich.text import Text
@@ -20,7 +20,7 @@ from covidlit.cli.predict_socket import OwnSocket
 from covidlit.errors import ConfigError
 
 
-def _helps(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
+def _helps(command: Any, name: str) -> Iterator[tuple[str, str]]:
     for text in (command.help, command.short_help, command.epilog):
         yield name, text or ""
     for option in command.params:
@@ -79,6 +79,19 @@ def test_a_path_too_long_for_a_socket_says_how_to_mend_it(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ConfigError, match=r"Fix: .*100 bytes"):
         ask_server(str(place), "run", {})
+
+
+def test_scans_that_are_not_there_are_named_before_the_network_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise AssertionError("the network was loaded")
+
+    monkeypatch.setattr("covidlit.cli.predict.ScanModel", load)
+    (tmp_path / "best.ckpt").touch()
+    done = CliRunner().invoke(app, ["predict", str(tmp_path / "best.ckpt"), "nowhere"])
+    assert done.exit_code == 2
+    assert "nowhere: there is no such file or folder" in done.output
 
 
 def test_one_is_no_plural() -> None:

@@ -129,8 +129,8 @@ def test_results_among_the_scans_are_said_in_one_line(
     assert shown.exit_code == 0, shown.output
     said = " ".join(shown.output.split())
     assert "refused one" not in said
-    assert "1 scans measured, 0 refused" in said
-    assert "undefined in all 1 scans: volume_change_ml (no patient has an earlier scan" in said
+    assert "1 scan measured, 0 refused" in said
+    assert "undefined in the only scan: volume_change_ml (no patient has an earlier scan" in said
     assert "no scans, and left alone: 1 document (PDF), 2 label volumes" in said
     assert said.count("(results of `covidlit quantify` in results/)") == 1
     assert len(pd.read_csv(tmp_path / "second" / "scans.csv")) == 1

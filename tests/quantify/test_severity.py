@@ -248,7 +248,7 @@ def test_the_command_scores_scans_and_says_who_has_no_score(
     command = ["quantify", *scans, "--no-dicom", *scored_by]
     run = CliRunner().invoke(app, command)
     assert run.exit_code == 0, run.output
-    assert "1 scans scored by fusion_ann, 3 networks, 2 without a score" in run.output
+    assert "1 scan scored by fusion_ann, 3 networks, 2 without a score" in run.output
     assert "is not in the clinical table" in run.output
     found = pd.read_csv(out / "severity.csv").set_index("scan_id")
     assert found["status"].value_counts().to_dict() == {"refused": 2, "ok": 1}

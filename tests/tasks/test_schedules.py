@@ -38,7 +38,7 @@ def _rates(scheduler: Any, steps: int) -> list[float]:
 @pytest.mark.parametrize("three_phase", [False, True])
 def test_a_cycle_of_any_length_has_rates(pct_start: float, three_phase: bool) -> None:
     for steps in range(2, 41):
-        given = {"pct_start": pct_start, "three_phase": three_phase}
+        given: dict[str, Any] = {"pct_start": pct_start, "three_phase": three_phase}
         # Same class as torch's, where torch does not divide by zero: bit-identical there.
         ours = make_scheduler({**ONE_CYCLE, **given}, _optimizer(), functools.partial(int, steps))
         found = _rates(ours, steps)

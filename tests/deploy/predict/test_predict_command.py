@@ -57,7 +57,7 @@ def test_synthetic_scans_of_a_manifest_are_called_so(
         table["synthetic"] = pd.array(said, dtype="boolean")
         written = write_manifest(table, tmp_path / f"{name}.csv")
         printed = _printed(checkpoint, written, tmp_path / "scores.parquet")
-        assert ("1 of 3 scans are synthetic" in printed) == (name == "some")
+        assert ("1 of 3 scans is synthetic" in printed) == (name == "some")
         scored = pd.read_parquet(tmp_path / "scores.parquet")["synthetic"]
         assert [None if pd.isna(value) else bool(value) for value in scored] == said
 
