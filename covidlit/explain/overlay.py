@@ -125,6 +125,7 @@ def _drawn(
         for row in (0, 1):
             panel = axes[row, column]
             panel.set_axis_off()
+            panel.set_anchor("E")  # the column below is moved by the colour bar, as its slices are
             low, high = LUNG_WINDOW
             panel.imshow(scan.hu[index], cmap="gray", vmin=low, vmax=high, aspect=aspect)
             draw_letters(panel, sides, _TEXT_PT)

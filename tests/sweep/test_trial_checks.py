@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -79,10 +80,8 @@ def test_a_sweep_that_reports_nothing_is_known(
 def test_a_pruner_that_can_stop_nothing_is_known(
     pruner: dict[str, object], epochs: int, folds: int | None, said: str | None
 ) -> None:
-    settings = SweepSettings(**{
-        **{field.name: None for field in fields(SweepSettings)},
-        "pruner": pruner, "folds": folds, "n_trials": 10,
-    })  # fmt: skip
+    given: dict[str, Any] = {"pruner": pruner, "folds": folds, "n_trials": 10}
+    settings = SweepSettings(**{field.name: None for field in fields(SweepSettings)} | given)
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         why = why_nothing_is_pruned(compose("train", [f"trainer.max_epochs={epochs}"]), settings)
     assert why is None if said is None else said in str(why)
