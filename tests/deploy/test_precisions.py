@@ -130,7 +130,7 @@ def test_a_precision_over_a_tolerance_is_refused_and_what_was_there_stays(
     assert "openvino: a score by " in said
     assert "(allowed 1e-06)" in said
     assert "Nothing was written." in said
-    assert "or allow more with a larger --tolerance." in said
+    assert "or allow more with a larger --tolerance" in said
     assert "Largest difference" in said  # the table of what was measured
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert names_in(folder.parent) == {"best"}
