@@ -16,6 +16,7 @@ from covidlit.deploy.score_text import point_text, score_texts
 from covidlit.errors import ConfigError
 from covidlit.explain.explain_error import ExplainError
 from covidlit.explain.heatmap import Heatmap
+from covidlit.explain.lung_heat import heat_in_lung
 from covidlit.explain.nifti import packed_heat
 from covidlit.explain.overlay import hottest_slices, overlay_png, slice_inches
 from covidlit.files import check_replaceable, write_bytes, write_json
@@ -64,8 +65,6 @@ class WrittenHeatmap:
     @property
     def heat_in_lung(self) -> float | None:
         """See `covidlit.explain.lung_heat.heat_in_lung`."""
-        from covidlit.explain.lung_heat import heat_in_lung
-
         return heat_in_lung(self.heatmap, self.prepared)
 
 

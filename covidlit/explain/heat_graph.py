@@ -69,7 +69,7 @@ def write_heat_graph(
 
 def _failures() -> tuple[type[Exception], ...]:
     """What the exporter and OpenVINO raise where there is no rule for an operation."""
-    from openvino import frontend
+    frontend = require_extra("openvino").frontend
 
     return (
         RuntimeError, NotImplementedError, AssertionError, frontend.GeneralFailure,

@@ -97,4 +97,4 @@ def test_a_full_disk_is_said_and_no_other_fault_is_hidden(
 def test_no_workers_are_refused_by_name(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["synthesize", str(tmp_path / "cohort"), "--n-jobs", "0"])
     assert done.exit_code == 2
-    assert done.stderr.startswith("error: n_jobs: must be a whole number other than 0, not 0.")
+    assert done.stderr.startswith("error: --n-jobs: must be a whole number other than 0, not 0.")
