@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pydicom
 import pytest
+import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -156,8 +157,19 @@ def test_prepared_volumes_are_shown_as_the_network_sees_them(
     assert "--html prepared.html" in output
 
 
-def test_a_run_shows_its_parts_in_its_window(csacnet_run: Path, tmp_path: Path) -> None:
-    code, output = run("inspect", csacnet_run, "--html", tmp_path / "page.html")
+def test_a_run_shows_its_parts_in_its_window(
+    csacnet_run: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    # A cache of its own: other tests prepare other scans in the shared one meanwhile.
+    config = yaml.safe_load((csacnet_run / "config.yaml").read_text())
+    geometry, cache = config["data"]["geometry"], tmp_path / "cache"
+    config["data"]["cache_dir"] = str(cache)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    shutil.copy(csacnet_run / "split.json", tmp_path)
+    words = ["prepare", (tiny_data / "manifest_path").read_text(), "--cache", cache, "--n-jobs", 1]
+    code, output = run(*words, "--spacing", *geometry["spacing"], "--size", *geometry["size"])
+    assert code == 0, output
+    code, output = run("inspect", tmp_path, "--html", tmp_path / "page.html")
     assert code == 0, output
     page = (tmp_path / "page.html").read_text()
     headings = re.findall(r"<h2>(.*?) \((\d+)\)", page)
