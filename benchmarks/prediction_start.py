@@ -33,12 +33,15 @@ from typing import Any, NamedTuple
 import nibabel as nib
 import numpy as np
 import pandas as pd
+import torch
 from dicom_series import write_series
 from prediction import RUN, trained
 from record import write_results
 from rich.progress import track
 
+from covidlit.checkpoints.file import load_checkpoint
 from covidlit.deploy.exported import SIDECAR, default_folder
+from covidlit.deploy.file_hash import file_hash
 from covidlit.deploy.kept import VARIABLE
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +50,9 @@ COLD = "now, with nothing kept"
 
 LATER = ("heat", "computes_in", "parity", "tolerances", "n_calibration", "method", "processor")
 """What `model.json` has had since."""
+
+LATER_OPTIONS = ("input_bins", "activation_checkpointing")
+"""What CSAC-Net has had since, and what this checkpoint leaves out."""
 
 TARGETS = {"score": "<= 0.65", "heatmap": "<= 0.5", "served": "<= 0.2"}
 
@@ -70,7 +76,12 @@ def exported_network(scans: int) -> Path:
 def for_earlier_code(checkpoint: Path, folder: Path) -> Path:
     """A copy of the checkpoint and its export without what the earlier code does not know."""
     copy = folder / checkpoint.name
-    shutil.copy(checkpoint, copy)
+    content = load_checkpoint(checkpoint)
+    net = content["hyper_parameters"]["net"]
+    for name in LATER_OPTIONS:
+        if net.pop(name, None):
+            sys.exit(f"{checkpoint} uses {name}, which the earlier code has not: train it anew.")
+    torch.save(content, copy)
     shutil.copytree(
         default_folder(checkpoint), default_folder(copy), ignore=shutil.ignore_patterns("heat.*")
     )
@@ -78,6 +89,7 @@ def for_earlier_code(checkpoint: Path, folder: Path) -> Path:
     record = json.loads(sidecar.read_text())
     for name in LATER:
         record.pop(name, None)
+    record["checkpoint_sha256"] = file_hash(copy)
     sidecar.write_text(json.dumps(record))
     return copy
 
