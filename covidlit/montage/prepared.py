@@ -22,6 +22,13 @@ from covidlit.tables import read_table
 TABLE = "prepared.csv"
 
 
+OTHERS_SINCE = (
+    "it is not among the scans that were prepared last in the run's cache: prepare the run's "
+    "manifest there again"
+)
+"""Why a run's page lacks a scan, where another cohort was prepared in the same cache since."""
+
+
 def is_prepared(folder: Path) -> bool:
     """Whether a folder is a cache of prepared volumes, or a run that has one."""
     return (folder / TABLE).is_file() or (folder / CONFIG).is_file()
@@ -68,6 +75,8 @@ def prepared_page(
     for row in table.to_dict("records"):
         looks.append(_look(VolumeCache(cache), row, parts.get(str(row["scan_id"]), ""), window))
         done()
+    for name in sorted(set(parts) - set(table["scan_id"].astype(str))):
+        looks.append(Look(name, "Left out", False, reason=OTHERS_SINCE))
     order = [*(f"Part: {part}" for part in PARTS), "Prepared", "Left out"]
     looks.sort(key=lambda look: order.index(look.group))
     return montage_page(

@@ -177,3 +177,11 @@ def test_a_run_shows_its_parts_in_its_window(
     assert sum(int(n) for _, n in headings) == len(_pictures(page)) == 40
     assert "black at -1000 HU and below, white at 400" in page
     assert np.asarray(Image.open(io.BytesIO(_pictures(page)[0]))).std() > 20
+    # Another cohort is prepared in the same cache: the run's other scans are not forgotten.
+    table = pd.read_csv(cache / "prepared.csv")
+    table.iloc[:-3].to_csv(cache / "prepared.csv", index=False)
+    assert run("inspect", tmp_path, "--html", tmp_path / "less.html")[0] == 0
+    page = (tmp_path / "less.html").read_text()
+    assert len(_pictures(page)) == 37
+    assert "Left out (3)" in page
+    assert page.count("prepared last in the run") == 3
