@@ -11,6 +11,7 @@ from covidlit.models.convolution import use_reliable_convolutions
 from covidlit.models.explainable import ExplainableLayer
 from covidlit.models.layers import (
     GlobalPool,
+    check_choice,
     initialise,
     input_layer,
     quiet_output,
@@ -66,12 +67,7 @@ class DenseNet3D(nn.Module):
         from monai.networks.nets.densenet import DenseNet
 
         super().__init__()
-        if depth not in DEPTHS:
-            raise ConfigError(
-                f"depth must be one of {', '.join(map(str, DEPTHS))}, got {depth!r}.",
-                where="depth",
-                fix="set depth to one of them.",
-            )
+        check_choice(depth, DEPTHS, "depth")
         for name, value in (("width", width), ("growth", growth)):
             if not isinstance(value, int) or value < 1:
                 raise ConfigError(

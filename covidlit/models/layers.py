@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch.nn import functional
 from covidlit.errors import ConfigError
 
 Triple = tuple[int, int, int]
+Choice = TypeVar("Choice", str, int)
 NORMS = ("batch", "group", "instance")
 POOLINGS = ("avg", "max", "avg_max", "lse")
 
@@ -32,11 +34,11 @@ def triple(value: int | Sequence[int], name: str) -> Triple:
     return axes
 
 
-def check_choice(value: str, choices: Sequence[str], name: str) -> str:
+def check_choice(value: Choice, choices: Collection[Choice], name: str) -> Choice:
     """Return `value` if it is one of `choices`; otherwise raise a ConfigError that lists them."""
     if value not in choices:
         raise ConfigError(
-            f"{name} must be one of {', '.join(choices)}, got {value!r}.",
+            f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}.",
             where=name,
             fix=f"set {name} to one of them.",
         )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from covidlit.errors import ConfigError
 from covidlit.models.convolution import use_reliable_convolutions
 from covidlit.models.explainable import ExplainableLayer
 from covidlit.models.layers import (
@@ -77,12 +76,7 @@ class ResNet3D(nn.Module):
         from monai.networks.nets.resnet import ResNet, ResNetBlock, ResNetBottleneck
 
         super().__init__()
-        if depth not in DEPTHS:
-            raise ConfigError(
-                f"depth must be one of {', '.join(map(str, DEPTHS))}, got {depth!r}.",
-                where="depth",
-                fix="set depth to one of them.",
-            )
+        check_choice(depth, DEPTHS, "depth")
         block, layers = DEPTHS[depth]
         self.input = input_layer(input_bins, input_mean, input_std)
         self.backbone = ResNet(
