@@ -176,6 +176,27 @@ def auc(run: Run, part: str = "test") -> dict[str, Any]:
     return run.metrics["parts"][part]["auc"]
 
 
+def figure(
+    study: str, words: str, value: float, step: str, target: str | None = None
+) -> dict[str, Any]:
+    """One figure of a study in `experiments/`, and the step of its `run.py` that writes it."""
+    return {
+        "figure": words, "value": round(value, 4), "unit": "1", "target": target, "peer": None,
+        "command": f"python experiments/{study}/run.py {step}",
+    }  # fmt: skip
+
+
+def auc_figure(study: str, key: tuple[str, int, int], run: Run, step: str) -> dict[str, Any]:
+    """The AUC of the held-out centre; name, cohort and network seed, and interval in the words."""
+    value = auc(run)
+    return figure(
+        study,
+        f"AUC, {key[0]}, cohort seed {key[1]}, network seed {key[2]}; 95% CI {value['low']:.3f} to "
+        f"{value['high']:.3f}; held-out centre, {value['n']} scans",
+        value["value"], step,
+    )  # fmt: skip
+
+
 def keep(path: Path, figures: list[dict[str, Any]], runs: Sequence[Run]) -> None:
     """Write the figures of a study with the environment of its runs, and all their commits."""
     commits = sorted({str(run.environment["commit"]) for run in runs})

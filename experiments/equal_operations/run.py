@@ -13,14 +13,15 @@ import statistics
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
+import results  # noqa: E402
 from gain import gain  # noqa: E402
-from results import Run, auc, composed, keep, make_cohort, train  # noqa: E402
+from results import Run, composed, keep, make_cohort, train  # noqa: E402
 
 QUICKSTART = ["experiment=quickstart"]
 NET = "model.task.net"
@@ -40,6 +41,8 @@ resolution."""
 NETWORKS = ("csacnet", "resnet3d", "densenet3d")
 RATES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
 TUNE_COHORT, TUNE_SEED, FRESH, REPORT_SEEDS = 2, 0, (32, 33), (1, 2, 3)
+figure = partial(results.figure, HERE.name)
+auc_figure = partial(results.auc_figure, HERE.name)
 Key = tuple[str, int, int]
 """Configuration, cohort seed, network seed."""
 
@@ -71,23 +74,6 @@ def operations(overrides: list[str]) -> float:
     with torch.device("meta"):
         net = instantiate(tree.model.task.net).eval()
         return count_flops(net, torch.empty(1, 1, *tree.data.geometry.size)) / 1e9
-
-
-def figure(words: str, value: float, step: str, target: str | None = None) -> dict[str, Any]:
-    return {
-        "figure": words, "value": round(value, 4), "unit": "1", "target": target, "peer": None,
-        "command": f"python experiments/equal_operations/run.py {step}",
-    }  # fmt: skip
-
-
-def auc_figure(key: Key, run: Run, step: str) -> dict[str, Any]:
-    """The AUC of the held-out centre, its interval in the words."""
-    value = auc(run)
-    return figure(
-        f"AUC, {key[0]}, cohort seed {key[1]}, network seed {key[2]}; 95% CI {value['low']:.3f} to "
-        f"{value['high']:.3f}; held-out centre, {value['n']} scans",
-        value["value"], step,
-    )  # fmt: skip
 
 
 def candidates() -> dict[str, list[str]]:

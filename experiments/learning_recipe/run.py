@@ -18,6 +18,7 @@ import statistics
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ import pandas as pd
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
+import results  # noqa: E402
 from gain import gain  # noqa: E402
 from heat import hits, paired  # noqa: E402
 from results import FIRST_RECIPE, RUNS, Run, auc, keep, make_cohort, train  # noqa: E402
@@ -50,6 +52,8 @@ EXPLORED = {
 EXPLORE_COHORT, DEVELOPMENT, FRESH = 2, (0, 1, 2), (30, 31)
 DEVELOPMENT_SEEDS, DEMO_SEEDS, REPORT_SEEDS = (0, 1), (0, 1, 2, 3, 4), (1, 2, 3)
 WANTED_AUC = 0.90
+figure = partial(results.figure, HERE.name)
+auc_figure = partial(results.auc_figure, HERE.name)
 Key = tuple[str, int, int]
 """Recipe, cohort seed, network seed."""
 
@@ -90,23 +94,6 @@ def seconds_to_learn(run: Run) -> tuple[float, bool]:
     n_epochs = int(epochs["epoch"].max()) + 1
     needed = int(short.max()) + 2 if len(short) else 1
     return run.spent["cpu"] * min(needed, n_epochs) / n_epochs, needed <= n_epochs
-
-
-def figure(words: str, value: float, step: str, target: str | None = None) -> dict[str, Any]:
-    return {
-        "figure": words, "value": round(value, 4), "unit": "1", "target": target, "peer": None,
-        "command": f"python experiments/learning_recipe/run.py {step}",
-    }  # fmt: skip
-
-
-def auc_figure(key: Key, run: Run, step: str) -> dict[str, Any]:
-    """The AUC of the held-out centre, its interval in the words."""
-    value, recipe = auc(run), key[0]
-    return figure(
-        f"AUC, {recipe}, cohort seed {key[1]}, network seed {key[2]}; 95% CI {value['low']:.3f} to "
-        f"{value['high']:.3f}; held-out centre, {value['n']} scans",
-        value["value"], step,
-    )  # fmt: skip
 
 
 def explore() -> None:
