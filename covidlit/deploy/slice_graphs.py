@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from covidlit.deploy.conversion import ConversionError, convert_model
 from covidlit.deploy.exported import SLICE_FILES
 from covidlit.deploy.extras import require_extra
 from covidlit.deploy.precisions import WITH_TORCH
@@ -96,10 +97,10 @@ def write_slice_graphs(net: MaskRCNN, folder: Path) -> None:
         try:
             with warnings.catch_warnings(), torch.inference_mode():
                 warnings.simplefilter("ignore")  # of tracing, about sizes that stay as they are
-                model = openvino.convert_model(module.eval(), example_input=example, input=shape)
+                model = convert_model(module.eval(), example_input=example, input=shape)
             openvino.save_model(model, path, compress_to_fp16=False)
-        except RuntimeError as error:
+        except ConversionError as error:
             raise ExportError(
-                f"OpenVINO cannot convert this network: {str(error).strip().splitlines()[-1]}",
+                f"OpenVINO cannot convert this network: {error}",
                 fix=f"{WITH_TORCH}.",
             ) from error

@@ -20,6 +20,7 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from covidlit.datamodules.volume_dataset import apply_window
+from covidlit.deploy.conversion import ConversionError, convert_model
 from covidlit.deploy.extras import require_extra
 from covidlit.deploy.reversed_convolutions import reverse_convolutions
 from covidlit.deploy.winograd import fold_norms
@@ -56,25 +57,14 @@ def write_heat_graph(
             warnings.simplefilter("ignore")  # of the exporter, about itself
             program = torch.export.export(_traced(task, layer, window, example), (example,))
             program = program.run_decompositions()
-            model = openvino.convert_model(program, example_input=(example,))
-    except _failures() as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        reason = next((line for line in lines if "No conversion rule" in line), lines[0])
+            model = convert_model(program, example_input=(example,))
+    except (ConversionError, RuntimeError, NotImplementedError, AssertionError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ExplainError(
             f"the gradient of this network cannot be written as a graph: {reason}",
             fix="make heatmaps with engine=torch.",
         ) from error
     openvino.save_model(model, path, compress_to_fp16=False)
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """What the exporter and OpenVINO raise where there is no rule for an operation."""
-    frontend = require_extra("openvino").frontend
-
-    return (
-        RuntimeError, NotImplementedError, AssertionError, frontend.GeneralFailure,
-        frontend.NotImplementedFailure, frontend.OpConversionFailure, frontend.OpValidationFailure,
-    )  # fmt: skip
 
 
 def _traced(

@@ -63,7 +63,7 @@ def test_strict_ends_with_an_error(manifest: Path) -> None:
 def test_no_workers_are_refused_by_name(manifest: Path) -> None:
     code, output = run(manifest, "--n-jobs", "0")
     assert code == 2
-    assert "error: n_jobs: must be a whole number other than 0, not 0." in output
+    assert "error: --n-jobs: must be a whole number other than 0, not 0." in output
 
 
 @pytest.mark.parametrize(
