@@ -71,12 +71,12 @@ def replay_figures(again: dict[str, Any], least_saved: float, subset: int) -> li
 
 
 def narrowed_figures(tried: dict[str, Any], least_saved: float) -> list[dict[str, Any]]:
-    """The narrowing rule on the curves that it was found on, and all rules on fresh ones."""
+    """The narrowing rule on the curves that it was found on, and all rules on the others."""
     found = []
     for sweep, record in tried.items():
         spread = float(np.std(record["best_of_subset"], ddof=1))
         for name, runs in record["pruners"].items():
-            if name == "narrowing" or sweep == "fresh":
+            if name == "narrowing" or sweep != "unpruned":
                 found += _saved_and_lost(
                     f"{name} on the {sweep} sweep", runs, least_saved, spread, "narrowed"
                 )
