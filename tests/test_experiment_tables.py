@@ -201,23 +201,45 @@ def test_the_pruning_study_tells_what_its_replay_gave() -> None:
     def of(start: str) -> tuple[str, float]:
         return next((name, value) for name, value in known.items() if name.startswith(start))
 
-    for told, rule in (
-        ("Hyperband", "hyperband"),
-        ("The narrowing rule", "narrowing on the unpruned sweep"),
-    ):
-        shown = re.search(
-            rf"{told}, replayed.*: (\d+)% saved on average, (?:but )?(\d\.\d+) of the best value",
-            text,
-        )
-        assert shown is not None, told
-        assert_shown(shown[1], 100 * of(f"epochs saved by {rule},")[1])
-        assert_shown(shown[2], of(f"best value lost by {rule},")[1])
+    shown = re.search(
+        r"Hyperband, replayed.*: (\d+)% saved on average, but (\d\.\d+) of the best value", text
+    )
+    assert shown is not None
+    assert_shown(shown[1], 100 * of("epochs saved by hyperband,")[1])
+    assert_shown(shown[2], of("best value lost by hyperband,")[1])
     median = re.search(r"The median rule, replayed: nothing lost, but (\d+)% saved", text)
     assert median is not None
     assert_shown(median[1], 100 * of("epochs saved by median,")[1])
     assert of("best value lost by median,")[1] == 0
-    kept = re.search(r"nothing in (\d+) of the 50 orders", text)
-    assert kept is not None
-    assert (
-        f"none lost in {kept[1]})" in of("best value lost by narrowing on the unpruned sweep,")[0]
-    )
+
+
+def test_the_pruning_study_tells_what_its_rules_gave_on_all_sweeps() -> None:
+    folder = EXPERIMENTS / "sweep_csacnet"
+    text = (folder / "README.md").read_text(encoding="utf-8").replace("**", "")
+    given = json.loads((folder / "rules.json").read_text(encoding="utf-8"))
+    sweeps = [given[name]["rules"] for name in ("unpruned", "fresh", "today")]
+    no_loss = [rule for rule in sweeps[0] if all(rules[rule]["lost"] == 0 for rules in sweeps)]
+    assert no_loss == ["median, from epoch 8", "median, from epoch 9", "median, from epoch 11"]
+    assert all(rules[rule]["saved"] < 0.4 for rule in no_loss for rules in sweeps)
+    for words, rule, numbers in (
+        (r"the eighth it saved (\d+)%, (\d+)% and (\d+)%", no_loss[0],
+         [100 * rules[no_loss[0]]["saved"] for rules in sweeps]),
+        (r"not hold: (\d+)% saved and (\S+) lost .* but (\S+) lost on `fresh` and (\S+) on",
+         "narrowing", [100 * sweeps[0]["narrowing"]["saved"],
+                       *(rules["narrowing"]["lost"] for rules in sweeps)]),
+        (r"median rule on `today`: (\d+)% saved, (\d\.\d+) lost", "median",
+         [100 * sweeps[2]["median"]["saved"], sweeps[2]["median"]["lost"]]),
+    ):  # fmt: skip
+        told = re.search(words, text)
+        assert told is not None, rule
+        for shown, number in zip(told.groups(), numbers, strict=True):
+            assert_shown(shown, number)
+    for name, epoch, words in (
+        ("fresh", 9, "the last of 24 after 9 of 16 epochs"),
+        ("today", 5, "the 28th of 30 after 5"),
+    ):
+        trials = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["trials"]
+        best = max(trials, key=lambda trial: trial["value"])
+        ahead = sum(t["reports"][epoch - 1] > best["reports"][epoch - 1] for t in trials)
+        assert (ahead + 1, len(trials)) == {"fresh": (24, 24), "today": (28, 30)}[name]
+        assert words in text

@@ -32,7 +32,7 @@ def write(
     Args:
         whole: the unpruned sweep, as `sweeps.sweep` keeps it.
         again: the replay, as `run.replay_all` returns it.
-        tried: the narrowing rule on known curves, as `run.narrowed` returns it.
+        tried: the rules on all sweeps, as `run.rules` returns them.
         pruned: the live sweep.
         least_saved: the target, a share of the epochs.
         subset: how many trials `best_of_subset` is of.
@@ -40,13 +40,14 @@ def write(
     """
     figures = [
         *replay_figures(again, least_saved, subset),
-        *narrowed_figures(tried, least_saved),
+        *rule_figures(tried, least_saved),
         *live_figures(whole, pruned, again, least_saved),
     ]
     commits = sorted({str(part["environment"]["commit"]) for part in (whole, pruned)})
     environment = pruned["environment"] | {"commit": ", ".join(commits)}
     write_json(folder / "results.json", {"environment": environment, "figures": figures})
-    write_text(folder / "tables.md", tables(figures))
+    told = [figure for figure in figures if not figure["command"].endswith("rules")]
+    write_text(folder / "tables.md", f"{tables(told)}\n{rule_table(tried)}")
     write_text(folder / "replay.svg", replay_figure(again))
     for name, record in (("unpruned", whole), ("live", pruned)):
         drawn = curves_figure(summarise(study_of(record)), METRIC, "epoch", synthetic=True)
@@ -70,17 +71,38 @@ def replay_figures(again: dict[str, Any], least_saved: float, subset: int) -> li
     return found
 
 
-def narrowed_figures(tried: dict[str, Any], least_saved: float) -> list[dict[str, Any]]:
-    """The narrowing rule on the curves that it was found on, and all rules on the others."""
+def rule_figures(tried: dict[str, dict[str, Any]], least_saved: float) -> list[dict[str, Any]]:
+    """What each rule saved and lost on each of the sweeps."""
     found = []
     for sweep, record in tried.items():
         spread = float(np.std(record["best_of_subset"], ddof=1))
-        for name, runs in record["pruners"].items():
-            if name == "narrowing" or sweep != "unpruned":
-                found += _saved_and_lost(
-                    f"{name} on the {sweep} sweep", runs, least_saved, spread, "narrowed"
-                )
+        for rule, runs in record["rules"].items():
+            found += [
+                _figure(f"epochs saved on the {sweep} sweep, {rule}", runs["saved"], "share",
+                        f">= {least_saved}", "rules"),
+                _figure(f"best value lost on the {sweep} sweep, {rule} (none lost in"
+                        f" {runs['nothing_lost_in']})", runs["lost"], "1", f"<= {spread:.4f}",
+                        "rules"),
+            ]  # fmt: skip
     return found
+
+
+def rule_table(tried: dict[str, dict[str, Any]]) -> str:
+    """Of each rule and sweep the share of epochs saved and the best value lost, in Markdown."""
+    rows = [
+        "| "
+        + " | ".join(
+            [rule]
+            + [
+                f"{100 * record['rules'][rule]['saved']:.0f}%, {record['rules'][rule]['lost']:.4f}"
+                for record in tried.values()
+            ]
+        )
+        + " |"
+        for rule in tried["unpruned"]["rules"]
+    ]
+    head = f"| saved, lost | {' | '.join(tried)} |\n|---|{'---|' * len(tried)}"
+    return "\n".join([head, *rows]) + "\n"
 
 
 def _saved_and_lost(

@@ -4,7 +4,7 @@ python experiments/sweep_csacnet/run.py unpruned   30 trials to their end -> unp
 python experiments/sweep_csacnet/run.py fresh      24 others, of another cohort -> fresh.json
 python experiments/sweep_csacnet/run.py today      30 of today's recipe -> today.json
 python experiments/sweep_csacnet/run.py replay     the pruners on those curves -> replay.json
-python experiments/sweep_csacnet/run.py narrowed   the narrowing rule on all three -> narrowed.json
+python experiments/sweep_csacnet/run.py rules      other rules, on all three sweeps -> rules.json
 python experiments/sweep_csacnet/run.py live       the same sweep, pruned -> live.json
 python experiments/sweep_csacnet/run.py report     results.json, tables.md, figures
 python experiments/sweep_csacnet/run.py all        all of it
@@ -80,6 +80,33 @@ TODAY = {
 Named before a trial of it was run; no rule was chosen by it."""
 
 PRUNERS = ("median", "hyperband")
+OTHERS: dict[str, dict[str, Any]] = {
+    "narrowing": {"_target_": "narrowing.NarrowingPruner"},
+    **{
+        f"narrowing to {keep} by {by}, from epoch {first + 1}": {
+            "_target_": "narrowing.NarrowingPruner",
+            "keep": keep, "by": by, "n_warmup_steps": first,
+        }
+        for keep in (0.2, 0.3) for by in (0.6, 0.75) for first in (5, 7)
+    },
+    **{
+        f"median, from epoch {first + 1}": {
+            "_target_": "optuna.pruners.MedianPruner",
+            "n_startup_trials": 5, "n_warmup_steps": first,
+        }
+        for first in (5, 6, 7, 8, 10)
+    },
+    **{
+        f"best {percent}%, from epoch {first + 1}": {
+            "_target_": "optuna.pruners.PercentilePruner",
+            "percentile": float(percent), "n_startup_trials": 4, "n_warmup_steps": first,
+        }
+        for percent in (25, 33, 40) for first in (3, 6, 8)
+    },
+}  # fmt: skip
+"""What was tried beside the shipped pruners; "narrowing" was made on the curves of `unpruned`,
+among about 170 rules and settings, before the two other sweeps were run."""
+
 SETTINGS = ROOT / "hydra_plugins/covidlit_sweeper/conf/hydra/sweeper/pruner"
 ORDERS = 50
 """How many orders of the trials are replayed."""
@@ -88,8 +115,8 @@ SUBSET = 20
 """So many of the trials make one sweep, for the spread of the best value without pruning."""
 
 LEAST_SAVED = 0.4
-UNPRUNED, FRESHLY, TODAYS, REPLAYED, NARROWED, LIVE = (
-    HERE / f"{name}.json" for name in ("unpruned", "fresh", "today", "replay", "narrowed", "live")
+UNPRUNED, FRESHLY, TODAYS, REPLAYED, RULES, LIVE = (
+    HERE / f"{name}.json" for name in ("unpruned", "fresh", "today", "replay", "rules", "live")
 )
 
 
@@ -130,18 +157,35 @@ def shipped(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     return {name: yaml.safe_load((SETTINGS / f"{name}.yaml").read_text()) for name in names}
 
 
-def narrowed() -> dict[str, Any]:
-    """The narrowing rule beside the others: on the curves that it was found on, and on two others.
+def rules() -> dict[str, dict[str, Any]]:
+    """What the shipped pruners, the narrowing rule and other settings give on all three sweeps.
 
     Returns:
-        Of "unpruned", "fresh" and "today" what `replay_all` returns.
+        Of "unpruned", "fresh" and "today" the `best_of_subset` of `replay_all`, and of each rule
+        the means over the orders of saved and lost, and in how many of them nothing was lost.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    kept = {"unpruned": unpruned(), "fresh": fresh(), "today": today()}
-    settings = shipped((*PRUNERS, "narrowing"))
-    record = {name: replay_all(curves(sweep), settings) for name, sweep in kept.items()}
-    write_json(NARROWED, record)
+    settings = shipped(PRUNERS) | OTHERS
+    record = {}
+    for name, known in (("unpruned", unpruned()), ("fresh", fresh()), ("today", today())):
+        again = replay_all(curves(known), settings)
+        record[name] = {
+            "best_of_subset": again["best_of_subset"],
+            "rules": {rule: in_short(runs) for rule, runs in again["pruners"].items()},
+        }
+    write_json(RULES, record)
     return record
+
+
+def in_short(runs: dict[str, Any]) -> dict[str, Any]:
+    """Means over the orders of what `replay_all` gives of a pruner."""
+    saved, lost = np.array(runs["saved"]), np.array(runs["lost"])
+    return {
+        "settings": runs["settings"],
+        "saved": round(float(saved.mean()), 4),
+        "lost": round(float(lost.mean()), 4),
+        "nothing_lost_in": int((lost <= 0).sum()),
+    }
 
 
 def replay_all(known: list[Curve], settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -189,13 +233,13 @@ def live() -> dict[str, Any]:
 
 def report() -> None:
     """Figures, tables and results of all steps; runs those that are not done."""
-    whole, again, tried, pruned = unpruned(), replayed(), narrowed(), live()
+    whole, again, tried, pruned = unpruned(), replayed(), rules(), live()
     write(whole, again, tried, pruned, least_saved=LEAST_SAVED, subset=SUBSET, folder=HERE)
 
 
 STEPS = {
     "unpruned": unpruned, "fresh": fresh, "today": today, "replay": replayed,
-    "narrowed": narrowed, "live": live, "report": report, "all": report,
+    "rules": rules, "live": live, "report": report, "all": report,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from covidlit.sweep.narrowing import NarrowingPruner
 from covidlit.sweep.samplers import draw_seed, is_grid, make_pruner, make_sampler
 
 CONF = str(Path(__file__).parent / "conf")
@@ -58,7 +57,6 @@ def test_the_grid_is_told_from_the_others() -> None:
     [
         ("median", optuna.pruners.MedianPruner),
         ("hyperband", optuna.pruners.HyperbandPruner),
-        ("narrowing", NarrowingPruner),
         ("none", optuna.pruners.NopPruner),
     ],
 )

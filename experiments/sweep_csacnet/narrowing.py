@@ -1,4 +1,4 @@
-"""A pruner that keeps a share of the trials, which narrows as they go on."""
+"""A pruner that keeps a share of the trials, which narrows as they go on; see README.md."""
 
 from __future__ import annotations
 
@@ -9,11 +9,6 @@ import optuna
 from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-
-from covidlit.arguments import is_number, require_whole_number
-from covidlit.errors import ConfigError
-
-_NODE = "hydra.sweeper.pruner"
 
 
 class NarrowingPruner(BasePruner):
@@ -33,9 +28,6 @@ class NarrowingPruner(BasePruner):
         by: share of the steps after which it is reached.
         n_startup_trials: finished or stopped before the first is stopped.
         n_warmup_steps: steps after which a trial can be stopped.
-
-    Raises:
-        ConfigError: a share or a number that is none.
     """
 
     def __init__(
@@ -45,16 +37,7 @@ class NarrowingPruner(BasePruner):
         n_startup_trials: int = 3,
         n_warmup_steps: int = 3,
     ) -> None:
-        for name, share in (("keep", keep), ("by", by)):
-            if not is_number(share) or not 0 < share <= 1:
-                raise ConfigError(
-                    f"{name} must be a share above 0 and at most 1, got {share!r}.",
-                    where=f"{_NODE}.{name}",
-                    fix="use for example 0.5.",
-                )
-        require_whole_number(n_startup_trials, f"{_NODE}.n_startup_trials", at_least=0)
-        require_whole_number(n_warmup_steps, f"{_NODE}.n_warmup_steps", at_least=0)
-        self.keep, self.by = float(keep), float(by)
+        self.keep, self.by = keep, by
         self.n_startup_trials, self.n_warmup_steps = n_startup_trials, n_warmup_steps
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
