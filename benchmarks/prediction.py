@@ -28,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,13 +111,14 @@ def trained(scans: int) -> tuple[Path, Path, ExportRecord]:
 
 
 def kept_export(checkpoint: Path, scans: Path, folder: Path | None, **options: Any) -> ExportRecord:
-    """The export of an earlier call where it is one of this checkpoint; else it is made."""
-    try:
-        return read_export(folder or default_folder(checkpoint), "openvino", checkpoint)
-    except ExportError:
-        done = export(checkpoint, scans, folder, progress=True, **options)
-        assert isinstance(done, ExportRecord)
-        return done
+    """The export of an earlier call, if of this checkpoint and as many scans; else a new one."""
+    with suppress(ExportError):
+        kept = read_export(folder or default_folder(checkpoint), "openvino", checkpoint)
+        if kept.n_scans == options.get("n_scans", kept.n_scans):
+            return kept
+    done = export(checkpoint, scans, folder, progress=True, **options)
+    assert isinstance(done, ExportRecord)
+    return done
 
 
 def keep_heat_scale(checkpoint: Path, manifest: Path) -> None:

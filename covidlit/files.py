@@ -13,6 +13,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def _check_names(target: Path) -> None:
 
 def missing_folders(folder: Path) -> list[Path]:
     """Of a folder and those above it, the ones that are not there; the innermost first."""
-    return [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
+    return list(takewhile(lambda each: not os.path.lexists(each), (folder, *folder.parents)))
 
 
 def remove_empty(folders: Iterable[Path]) -> None:

@@ -13,6 +13,9 @@ from covidlit.cli.predict_table import predict_table
 from covidlit.errors import ConfigError
 from covidlit.files import require_path
 
+SCORES = Path("scores.csv")
+"""Where scores are written unless it is said where."""
+
 
 def predict(
     checkpoint: Annotated[
@@ -32,7 +35,7 @@ def predict(
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", help="Where to write the scores (.csv or .parquet).")
-    ] = Path("scores.csv"),
+    ] = SCORES,
     override: Annotated[
         list[str] | None,
         typer.Option(help="A check to switch off, by name; may be given several times."),
@@ -142,6 +145,14 @@ def predict(
             explain=explain,
             all_folds=all_folds,
             heatmaps=heatmaps,
+            out=None if out == SCORES else out,
+            override=override,
+            image_orientation=image_orientation,
+            batch_size=None if batch_size == 1 else batch_size,
+            jobs=None if jobs == 1 else jobs,
+            backend=None if backend == "loky" else backend,
+            strict=strict,
+            timings=show_timings,
         )
         _serve(checkpoint, serve, engine, device, threads)
         return
@@ -221,11 +232,11 @@ def _require_unset(option: str, **others: object) -> None:
     for name, value in others.items():
         if value:
             shown = name.upper() if name == "path" else f"--{name.replace('_', '-')}"
+            then = option == "--server" and name in ("engine", "device", "threads")
             raise ConfigError(
                 f"it does not go with {option}.",
                 where=shown,
-                fix="leave it out"
-                + (", and give it when the server is started." if option == "--server" else "."),
+                fix=f"leave it out{', and give it when the server is started' if then else ''}.",
             )
 
 

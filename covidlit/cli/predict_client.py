@@ -208,8 +208,8 @@ def _answer(connection: socket.socket, request: bytes) -> bytes:
     try:
         connection.sendall(request)
         for line in connection.makefile("rb"):
-            if not line.startswith(b'{"done"'):
-                continue
+            if not (line.startswith(b'{"done"') and line.endswith(b"}\n")):
+                continue  # the answer, or what is left of a line when the server was killed
             told, line = json.loads(line), b""
             if shown is None:
                 from contextlib import ExitStack

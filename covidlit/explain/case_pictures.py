@@ -10,6 +10,7 @@ import torch
 from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.errors import CovidlitError
 from covidlit.explain.explain import explain_image
+from covidlit.explain.heat_files import picture_title
 from covidlit.explain.lung_heat import heat_in_lung
 from covidlit.explain.overlay import hottest_slices, overlay_png
 from covidlit.explain.run_sources import positive_target, scans_of
@@ -73,9 +74,6 @@ class CasePictures:
         heat = heatmap.on((z, y, x), scan.affine)
         largest, mean = heat.max(axis=(1, 2)), heat.mean(axis=(1, 2))
         slices = hottest_slices(largest, mean, scan.spacing[0], 1)
-        title = f"{scan_id[:16]}, score {score:.3f}"
-        if threshold is not None:
-            title += f"\n{'called positive' if score >= threshold else 'called negative'}, "
-            title += f"threshold {threshold:.3f}"
+        title = picture_title(scan_id, score, threshold)
         png = overlay_png(scan, heat, self.scale, slices=slices, title=title)
         return png, heatmap.maximum, heat_in_lung(heatmap, prepared)

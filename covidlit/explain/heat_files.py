@@ -154,7 +154,7 @@ class HeatFiles:
             drawn = {k: plane_of(k) for k in slices}
             png = overlay_png(
                 scan, drawn, self.scale, slices=slices,
-                title=self._title(name, score),
+                title=picture_title(name, score, self.record.operating_point),
                 inches=slice_inches(self.n_slices),
                 lesion=None if labels is None else labels.classes > 1,
             )  # fmt: skip
@@ -175,24 +175,27 @@ class HeatFiles:
         }  # fmt: skip
         return WrittenHeatmap(heatmap, row, png, prepared)
 
-    def text_of(self, score: float | None) -> str:
-        """A score, where there is one, with as many digits as tell it from the operating point."""
-        return score_texts([score], self.record.operating_point)[0]
-
-    def _title(self, name: str, score: float | None) -> str:
-        """Name and score, and below them what the score means, where that is known."""
-        title, point = f"{name[:16]}, score {self.text_of(score)}", self.record.operating_point
-        if score is None or point is None:
-            return title
-        called = "called positive" if score >= point else "called negative"
-        return f"{title}\n{called}, threshold {point_text(point, [score])}"
-
     def finish(self, name: str, made_from: str, row: dict[str, Any]) -> None:
         """Keep the row of a written scan, and a hash of what it was made from, beside its files."""
         write_json(self._finished(name), {"made_from": made_from, "row": row})
 
     def _finished(self, name: str) -> Path:
         return self.out_dir / f"{name}.heat.json"
+
+
+def picture_title(name: str, score: float | None, point: float | None) -> str:
+    """Name and score of a scan, and below them what the score means, where that is known.
+
+    Args:
+        name: of the scan.
+        score: None where it is not known.
+        point: from which a scan is called positive; None where there is none.
+    """
+    title = f"{name[:16]}, score {score_texts([score], point)[0]}"
+    if score is None or point is None:
+        return title
+    called = "called positive" if score >= point else "called negative"
+    return f"{title}\n{called}, threshold {point_text(point, [score])}"
 
 
 def _peak_mm(

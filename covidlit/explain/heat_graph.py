@@ -22,6 +22,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from covidlit.datamodules.volume_dataset import apply_window
 from covidlit.deploy.conversion import ConversionError, convert_model
 from covidlit.deploy.extras import require_extra
+from covidlit.deploy.precisions import WITH_TORCH
 from covidlit.deploy.reversed_convolutions import reverse_convolutions
 from covidlit.deploy.winograd import fold_norms
 from covidlit.explain.explain import lung_value, output_of
@@ -62,7 +63,7 @@ def write_heat_graph(
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ExplainError(
             f"the gradient of this network cannot be written as a graph: {reason}",
-            fix="make heatmaps with engine=torch.",
+            fix=f"{WITH_TORCH}.",
         ) from error
     openvino.save_model(model, path, compress_to_fp16=False)
 

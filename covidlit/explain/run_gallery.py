@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from covidlit.deploy.score_text import point_text, score_texts
 from covidlit.errors import CovidlitError, fault_reason
 from covidlit.evaluation.predictions import accepted
 from covidlit.explain.case_pictures import CasePictures
@@ -81,8 +82,9 @@ def _gallery(
         png, largest, share = cases.picture(str(row["scan_id"]), row["score"], row["point"])
         inside.append(share)
         caption = (
-            f"{row['outcome'].capitalize()}: class {row['class_name']}, score {row['score']:.3f}, "
-            f"threshold {row['point']:.3f}, largest heat {largest:.3g}."
+            f"{row['outcome'].capitalize()}: class {row['class_name']}, score "
+            f"{score_texts([row['score']], row['point'])[0]}, threshold "
+            f"{point_text(row['point'], [row['score']])}, largest heat {largest:.3g}."
         )
         pictures.append((caption, png))
     return pictures, f"{colour_sentence(layer, method, scale)} {lung_heat_sentence(inside)}"

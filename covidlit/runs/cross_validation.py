@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from covidlit.arguments import n_cores, require_n_jobs, require_whole_number
+from covidlit.arguments import n_workers, require_n_jobs, require_whole_number
 from covidlit.datamodules.cohort_data import rows_hash
 from covidlit.errors import ConfigError
 from covidlit.evaluation.folds import fold_folder
@@ -85,6 +85,8 @@ def cross_validate(config: dict[str, Any], run_dir: Path) -> float | None:
     n_jobs, backend = settings.get("n_jobs", 1), settings.get("backend", "loky")
     n_repeats = settings.get("repeats", 1)
     require_n_jobs(n_jobs)
+    if backend == "loky":
+        n_workers(n_jobs)  # now: the others begin after the first fold
     require_whole_number(n_repeats, "cross_validation.repeats", at_least=1)
     check_processes(config, n_jobs)
     configs = fold_configs(config, n_repeats)
@@ -251,7 +253,7 @@ def _as_memory_allows(n_jobs: int, peak: int) -> int:
         n_jobs: that was asked for; -1: one per core.
         peak: bytes that one took.
     """
-    wanted = n_jobs if n_jobs > 0 else max(1, n_cores() + 1 + n_jobs)
+    wanted = n_jobs if n_jobs > 0 else n_workers(n_jobs)
     available = available_memory()
     if available is None or wanted * peak <= available:
         return wanted

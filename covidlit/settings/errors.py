@@ -117,7 +117,7 @@ def _unknown(key: str, overrides: Sequence[Override]) -> ConfigError:
             )
         known = [name for name in known if name.startswith(_SWEEPER)]
     elif key in known and (folder := config_dir() / group).is_dir():
-        chosen = {each.value() for each in overrides if each.key_or_group == group}
+        chosen = {str(each.value()) for each in overrides if each.key_or_group == group}
         choices = ", ".join(sorted({path.stem for path in folder.glob("*.yaml")} - chosen))
         return ConfigError(
             f"the choice made in the group {group!r} has no such setting.",

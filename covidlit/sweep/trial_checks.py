@@ -129,9 +129,9 @@ def why_nothing_is_pruned(config: Any, settings: SweepSettings) -> str | None:
     if steps is None:
         steps, name = trainer.get("max_epochs") or 0, "epochs"
     # What is reported last ends a trial, which is not stopped any more.
-    for key, most in (("n_warmup_steps", steps - 2), ("min_resource", steps - 1)):
+    for key in ("n_warmup_steps", "min_resource"):  # the first step, from 0, that is judged
         given = pruner.get(key)
-        if steps > 0 and isinstance(given, int) and given > most:
+        if steps > 0 and isinstance(given, int) and given > steps - 2:
             return (
                 f"hydra.sweeper.pruner.{key}={given} lets none be stopped before the last of "
                 f"{steps} {name}"

@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 import covidlit.cli.predict
 import covidlit.progress
 from covidlit.cli.app import app
-from covidlit.cli.predict_client import _answer, plain_request
+from covidlit.cli.predict_client import _answer, _answered, plain_request
 from covidlit.cli.predict_scans import ScanRequest
+from covidlit.errors import CovidlitError
 from covidlit.progress import ProgressBar
 
 PLAIN = [
@@ -89,6 +90,15 @@ def test_the_bar_goes_as_far_as_the_server_says(monkeypatch: pytest.MonkeyPatch)
         server.shutdown(socket.SHUT_WR)
         assert _answer(client, b"{}\n") == answer
     assert bars == [[250, *[1] * 250]]
+
+
+def test_a_server_that_is_killed_as_it_tells_its_progress_has_not_answered() -> None:
+    client, server = socket.socketpair()
+    with server:
+        server.sendall(b'{"done": 3, "o')
+        server.shutdown(socket.SHUT_WR)
+        with pytest.raises(CovidlitError, match=r"no answer.*Fix: start it again"):
+            _answered(client, "S", "RUN", {"path": "SCANS"})
 
 
 @pytest.mark.parametrize("words", UNUSUAL)

@@ -47,6 +47,21 @@ def test_the_help_of_export_says_what_to_install() -> None:
     [
         ("predict RUN . --batch-size=-1", "--batch-size"),
         ("predict RUN . --threads=-1", "--threads"),
+        (
+            "predict RUN --serve S --jobs 4",
+            "--jobs: it does not go with --serve. Fix: leave it out.",
+        ),
+        ("predict RUN --serve S --strict", "--strict: it does not go with --serve"),
+        ("predict RUN --serve S --out all.csv", "--out: it does not go with --serve"),
+        (
+            "predict RUN . --server S --explain",
+            "it does not go with --server. Fix: leave it out.\n",
+        ),
+        (
+            "predict RUN . --server S --threads 2",
+            "--threads: it does not go with --server. Fix: leave "
+            "it out, and give it when the server is started.",
+        ),
         ("export RUN --scans . --tolerance=-1", "--tolerance: must lie"),
         ("export RUN --scans . --n-scans 1", "--n-scans: must be at least"),
         ("export RUN --scans . --changed-calls 2", "--changed-calls: must lie"),

@@ -1,4 +1,4 @@
-"""Pictures of heat: their titles are drawn as they are."""
+"""Pictures of heat: what their titles say, and that they are drawn as they are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from covidlit.explain.heat_files import picture_title
 from covidlit.explain.overlay import overlay_png
 from covidlit.figure_text import plain
 from covidlit.scans.scan import Scan
@@ -60,3 +61,11 @@ def test_a_picture_says_its_sides_its_order_and_what_it_is_for(
     places = [axes.get_position() for axes in panels]
     middle = (min(place.x0 for place in places) + max(place.x1 for place in places)) / 2
     assert figure._suptitle.get_position()[0] == pytest.approx(middle, abs=0.02)  # type: ignore[attr-defined]
+
+
+def test_a_title_never_calls_negative_what_looks_positive() -> None:
+    assert picture_title("scan", 0.49996, 0.5) == (
+        "scan, score 0.49996\ncalled negative, threshold 0.50000"
+    )
+    assert picture_title("scan", 0.5, 0.5).endswith("called positive, threshold 0.500")
+    assert picture_title("scan", 0.25, None) == "scan, score 0.250"

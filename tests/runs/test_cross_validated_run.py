@@ -208,6 +208,7 @@ def test_no_more_folds_are_started_than_there_is_memory_for(
         (["ckpt_path=last.ckpt"], r"goes on in its own folder.*hydra\.run\.dir"),
         (["trainer.accelerator=gpu", "cross_validation.n_jobs=2"], "would share the GPU"),
         (["cross_validation.n_jobs=0"], "n_jobs: must be a whole number other than 0"),
+        (["cross_validation.n_jobs=100000"], "n_jobs: must be at most"),
     ],
 )
 def test_what_cannot_be_cross_validated_is_said_first(

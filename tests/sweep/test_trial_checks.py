@@ -72,8 +72,8 @@ def test_a_sweep_that_reports_nothing_is_known(
         ({"n_startup_trials": 3, "n_warmup_steps": 1}, 2, 3, None),
         ({"n_startup_trials": 9, "n_warmup_steps": 0}, 50, None, None),
         ({"n_startup_trials": 10, "n_warmup_steps": 0}, 50, None, "n_startup_trials=10"),
-        ({"min_resource": 4, "max_resource": "auto"}, 4, None, "min_resource=4"),
-        ({"min_resource": 1, "max_resource": "auto"}, 4, None, None),
+        ({"min_resource": 3, "max_resource": "auto"}, 4, None, "min_resource=3"),
+        ({"min_resource": 2, "max_resource": "auto"}, 4, None, None),
         ({}, 1, None, None),
     ],
 )
