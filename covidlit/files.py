@@ -48,10 +48,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     target = Path(path)
     made = missing_folders(target.parent)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         kept = _permissions(target)
         # For its owner alone until it has the permissions of the file that it replaces.
-        temporary = _new_beside(target, 0o666 if kept is None else 0o600)
+        temporary = _in_its_folder(target, 0o666 if kept is None else 0o600)
     except OSError as error:
         raise _explain(error, target) from error
     lock = _locked(temporary)
@@ -313,6 +312,16 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _in_its_folder(target: Path, mode: int, tries: int = 5) -> Path:
+    """A new file beside `target`, whose folder is made where there is none."""
+    for _ in range(tries - 1):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # one who failed to write there took his folder away
+            return _new_beside(target, mode)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return _new_beside(target, mode)
+
+
 def _new_beside(target: Path, mode: int) -> Path:
     """An empty file beside `target`, hidden, under a name of its own with the same ending.
 
@@ -365,6 +374,6 @@ def require_path(path: str | Path) -> Path:
         CovidlitError: there is nothing.
     """
     path = path_named(path)
-    if not path.exists():
+    if not os.access(path, os.F_OK):  # a name may be too long for `exists`
         raise CovidlitError("there is no such file or folder.", where=path, fix="check the path.")
     return path

@@ -14,6 +14,7 @@ from covidlit.files import (
     check_writable,
     fingerprint,
     keep_permissions,
+    require_path,
     write_json,
     write_text,
 )
@@ -192,3 +193,28 @@ def test_a_file_that_fails_leaves_no_folder_that_was_made_for_it(tmp_path: Path)
     with atomic_path(tmp_path / "new" / "deep" / "file") as path:
         path.write_text("whole")
     assert (tmp_path / "new" / "deep" / "file").read_text() == "whole"
+
+
+def test_a_folder_that_another_writer_takes_away_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who fails removes the folder that he made, also where another has just found it there."""
+    opened, took = os.open, []
+
+    def late(path: Path, *arguments: int) -> int:
+        if not took:
+            took.append(path)
+            (tmp_path / "new").rmdir()
+        return opened(path, *arguments)
+
+    monkeypatch.setattr(os, "open", late)
+    with atomic_path(tmp_path / "new" / "file") as path:
+        path.write_text("whole")
+    assert took
+    assert (tmp_path / "new" / "file").read_text() == "whole"
+
+
+def test_a_path_that_no_system_takes_is_no_path(tmp_path: Path) -> None:
+    for name in ("none", "n" * 300):
+        with pytest.raises(CovidlitError, match="there is no such file or folder"):
+            require_path(tmp_path / name)
