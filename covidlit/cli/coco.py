@@ -95,16 +95,15 @@ def coco(
     COCO files of common annotation tools are read: polygons and run lengths, holes, several pieces,
     crowds, categories with any ids. What is wrong in them is said with the annotation's id.
     """
-    from rich.console import Console
-
     from covidlit.cli.coco_options import check_options
     from covidlit.cohort.slice_table import ANNOTATIONS, SLICES
     from covidlit.datamodules.slices.coco_export import write_label_volumes
     from covidlit.dicom import Checks
     from covidlit.errors import ConfigError, did_you_mean
     from covidlit.scans.content import CONTENT_CHECKS
+    from covidlit.terminal import plain_console
 
-    console = Console()
+    console = plain_console()
     if to not in ("coco", "labels", "masks"):
         raise ConfigError(
             f"there is nothing called {to!r} to convert to.",

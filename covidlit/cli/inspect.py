@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from covidlit.dicom import Checks, Found, Verdict
 
 _ALWAYS = ("folder", "accepted", "reason")
@@ -196,35 +198,36 @@ def _relative(path: Path, root: Path) -> str:
 def _progress() -> Any:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     return Progress(*columns, transient=True)
 
 
-def _series_text(row: dict[str, Any]) -> str:
+def _series_text(row: dict[str, Any]) -> Text:
     """The folder, then what was found: the first reason in words, the other checks by name."""
-    from rich.markup import escape
+    from rich.text import Text
 
-    lines = [f"[bold]{escape(row['folder'] or '.')}[/]"]
+    text = Text().append(row["folder"] or ".", "bold")
     if (n_slices := row.get("n_slices")) is not None:
         size = _count(n_slices, "slice")
         if (spacing := row.get("slice_spacing_mm")) is not None:
             size += f", {spacing:g} mm apart, pixels of {row['spacing_mm']:g} mm"
-        lines.append(size)
+        text.append(f"\n{size}")
     if (percent := row.get("lungs_in_view_percent")) is not None:
-        lines.append(f"[dim]lungs in view: {percent:.0f}%[/]")
+        text.append(f"\nlungs in view: {percent:.0f}%", "dim")
     if not row["accepted"]:
         _, *others = str(row["checks"]).split()
         reason = str(row["reason"]).split("; " + others[0] + ": ")[0] if others else row["reason"]
-        also = f" [red](also {', '.join(others)})[/]" if others else ""
-        lines.append(escape(str(reason)) + also)
-    if row.get("notes"):
-        lines.append(f"[dim]{escape(str(row['notes']))}[/]")
-    return "\n".join(lines)
+        text.append(f"\n{reason}")
+        if others:
+            text.append(f" (also {', '.join(others)})", "red")
+    if notes := row.get("notes"):
+        text.append(f"\n{notes}", "dim")
+    return text
 
 
-def _series_line(row: dict[str, Any]) -> str:
+def _series_line(row: dict[str, Any]) -> Text:
     """An accepted series or image in one line: where it lies, then what it is."""
-    from rich.markup import escape
+    from covidlit.terminal import headed
 
     facts = []
     if (n_slices := row.get("n_slices")) is not None:
@@ -235,15 +238,17 @@ def _series_line(row: dict[str, Any]) -> str:
         facts.append(f"lungs {percent:.0f}%")
     if row.get("notes"):
         facts.append("noted")
-    return f"{escape(row['folder'] or '.')} [dim]{', '.join(facts)}[/]"
+    line = headed("accepted", "green", f"{row['folder'] or '.'} ")
+    return line.append(", ".join(facts), "dim")
 
 
 def _print(
     rows: list[dict[str, Any]], found: Found, csv: Path | None, images: list[dict[str, Any]]
 ) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
+
+    from covidlit.terminal import plain_console
 
     # Two columns, so that folders and reasons can be read in a terminal of 80 characters.
     table = Table(show_lines=True, expand=True)
@@ -253,20 +258,17 @@ def _print(
     short = len(good) > _MOST_AT_LENGTH
     # What is to be mended stands first; of very many others a line each is enough.
     for row in _gathered([row for row in rows if not row["accepted"]]):
-        table.add_row("[red]refused[/]", _series_text(row))
+        table.add_row(Text("refused", "red"), _series_text(row))
     for row in [] if short else good:
-        table.add_row("[green]accepted[/]", _series_text(row))
-    console = Console()
+        table.add_row(Text("accepted", "green"), _series_text(row))
+    console = plain_console()
     if table.row_count:
         console.print(table)
     for row in good if short else []:
-        console.print(
-            f"[green]accepted[/] {_series_line(row)}", highlight=False, no_wrap=True,
-            overflow="ellipsis",
-        )  # fmt: skip
+        console.print(_series_line(row), no_wrap=True, overflow="ellipsis")
     if short and any(row.get("notes") for row in good):
         n = sum(bool(row.get("notes")) for row in good)
-        console.print(f"{n} of them with notes, which --csv TABLE writes.", highlight=False)
+        console.print(f"{n} of them with notes, which --csv TABLE writes.")
     of_images = sum(bool(row["accepted"]) for row in images)
     accepted = sum(bool(row["accepted"]) for row in rows) - of_images
     if images:
@@ -278,10 +280,11 @@ def _print(
         f"{len(found.series)} series in {_count(found.n_files, 'file')}: {accepted} accepted, "
         f"{len(found.series) - accepted} refused; {_count(len(found.problems), 'file')} damaged or "
         f"unread beside these; {_count(found.n_other, 'file')} of another kind than DICOM images. "
-        + (f"Table: {csv}" if csv is not None else "--csv TABLE writes all of this as a table.")
+        + (f"Table: {csv}" if csv is not None else "--csv TABLE writes all of this as a table."),
+        soft_wrap=True,
     )
     for note in found.notes:
-        console.print(f"[dim]{escape(note)}[/]", highlight=False)
+        console.print(note, style="dim")
 
 
 def _gathered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -305,10 +308,8 @@ def _gathered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _print_hints(folder: Path, found: Found, usable: list[Path]) -> None:
     """Say what else is there, and which command takes it."""
-    from rich.console import Console
-    from rich.markup import escape
-
     from covidlit.cli.other_files import hints_on_images, hints_on_tables
+    from covidlit.terminal import plain_console
 
     if not found.n_other and found.series:
         return
@@ -317,7 +318,7 @@ def _print_hints(folder: Path, found: Found, usable: list[Path]) -> None:
         nothing = "There is no DICOM image series here, which is what this command looks at."
         hints = [nothing, *hints, *hints_on_tables(folder)]
     for hint in hints:
-        Console().print(f"[yellow]{escape(hint)}[/]", highlight=False, soft_wrap=True)
+        plain_console().print(hint, style="yellow", soft_wrap=True)
 
 
 def _count(n: int, what: str) -> str:
