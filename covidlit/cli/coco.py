@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from covidlit.cli.counted import counted
+from covidlit.counted import counted
 
 
 def coco(

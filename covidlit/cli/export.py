@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from covidlit.cli.counted import counted
+from covidlit.counted import counted
 from covidlit.errors import ParityError
 
 if TYPE_CHECKING:

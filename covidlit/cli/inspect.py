@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from covidlit.counted import counted
+
 if TYPE_CHECKING:
     from rich.text import Text
 
@@ -208,7 +210,7 @@ def _series_text(row: dict[str, Any]) -> Text:
 
     text = Text().append(row["folder"] or ".", "bold")
     if (n_slices := row.get("n_slices")) is not None:
-        size = _count(n_slices, "slice")
+        size = counted(n_slices, "slice")
         if (spacing := row.get("slice_spacing_mm")) is not None:
             size += f", {spacing:g} mm apart, pixels of {row['spacing_mm']:g} mm"
         text.append(f"\n{size}")
@@ -231,7 +233,7 @@ def _series_line(row: dict[str, Any]) -> Text:
 
     facts = []
     if (n_slices := row.get("n_slices")) is not None:
-        facts.append(_count(n_slices, "slice"))
+        facts.append(counted(n_slices, "slice"))
     if (spacing := row.get("slice_spacing_mm")) is not None:
         facts.append(f"{spacing:g} mm")
     if (percent := row.get("lungs_in_view_percent")) is not None:
@@ -273,13 +275,14 @@ def _print(
     accepted = sum(bool(row["accepted"]) for row in rows) - of_images
     if images:
         console.print(
-            f"{_count(len(images), 'image file')}: {of_images} accepted, "
+            f"{counted(len(images), 'image file')}: {of_images} accepted, "
             f"{len(images) - of_images} refused."
         )
     console.print(
-        f"{len(found.series)} series in {_count(found.n_files, 'file')}: {accepted} accepted, "
-        f"{len(found.series) - accepted} refused; {_count(len(found.problems), 'file')} damaged or "
-        f"unread beside these; {_count(found.n_other, 'file')} of another kind than DICOM images. "
+        f"{len(found.series)} series in {counted(found.n_files, 'file')}: {accepted} accepted, "
+        f"{len(found.series) - accepted} refused; {counted(len(found.problems), 'file')} damaged "
+        f"or unread beside these; {counted(found.n_other, 'file')} of another kind than DICOM "
+        "images. "
         + (f"Table: {csv}" if csv is not None else "--csv TABLE writes all of this as a table."),
         soft_wrap=True,
     )
@@ -319,7 +322,3 @@ def _print_hints(folder: Path, found: Found, usable: list[Path]) -> None:
         hints = [nothing, *hints, *hints_on_tables(folder)]
     for hint in hints:
         plain_console().print(hint, style="yellow", soft_wrap=True)
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from covidlit.cli.counted import counted
+from covidlit.counted import counted
 
 if TYPE_CHECKING:
     from covidlit.cohort import InclusionCriteria

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from covidlit.cli.counted import counted
 from covidlit.cli.quantify_severity import print_severity
+from covidlit.counted import counted
 from covidlit.runs.stopped import INTERRUPTED
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from covidlit.cli.counted import counted
+from covidlit.counted import counted
 
 if TYPE_CHECKING:
     import pandas as pd

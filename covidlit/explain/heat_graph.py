@@ -62,7 +62,7 @@ def write_heat_graph(
         reason = next((line for line in lines if "No conversion rule" in line), lines[0])
         raise ExplainError(
             f"the gradient of this network cannot be written as a graph: {reason}",
-            fix="make heatmaps with engine=torch.",
+            fix='make heatmaps with PyTorch: --engine torch, or engine="torch" in Python.',
         ) from error
     openvino.save_model(model, path, compress_to_fp16=False)
 

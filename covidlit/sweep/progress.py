@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
+from covidlit.counted import counted
 from covidlit.sweep.summary import (
     Summary,
     epochs_of,
-    number_of,
     outcome,
     summarise,
     summarise_trials,
@@ -112,7 +112,7 @@ def describe_trial(trial: FrozenTrial) -> str:
     if how == "finished":
         return f"trial {trial.number}: {trial.value:.4g}"
     if how == "pruned":
-        after = "" if epochs is None else f" after {number_of(epochs, 'epoch')}"
+        after = "" if epochs is None else f" after {counted(epochs, 'epoch')}"
         return f"trial {trial.number}: pruned{after}"
     reason = str(trial.user_attrs.get("reason", "no reason is known"))
     return f"trial {trial.number}: {'failed: ' if how == 'failed' else ''}{reason}"

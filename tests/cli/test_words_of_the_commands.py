@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from covidlit.cli.app import app
 from covidlit.cli.commands import _in_options
-from covidlit.cli.counted import counted
 from covidlit.cli.predict import predict
 from covidlit.cli.predict_client import ask_server
 from covidlit.cli.predict_socket import OwnSocket
+from covidlit.counted import counted
 from covidlit.errors import ConfigError
 
 

@@ -1,0 +1,14 @@
+"""Numbers with what they count, for people."""
+
+from __future__ import annotations
+
+
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """Such as "1 scan" and "2 scans".
+
+    Args:
+        n: how many there are.
+        one: what there is one of; a verb may follow, as in "scan is".
+        many: how it is called where there are more, or none; None: `one` with an "s".
+    """
+    return f"{n} {one if n == 1 else many or f'{one}s'}"
