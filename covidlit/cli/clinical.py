@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from covidlit.counted import counted
+
 
 def clinical(
     source: Annotated[
@@ -111,7 +113,8 @@ def clinical(
     whole = int(measured["n"].sum())
     share = f" ({100 * n_values / whole:.0f}%)" if whole else ""
     say(
-        f"{len(table)} rows of {len(people)} patients, {len(found.names)} laboratory values; "
+        f"{counted(len(table), 'row')} of {counted(len(people), 'patient')}, "
+        f"{counted(len(found.names), 'laboratory value')}; "
         f"in the window {n_values} of {whole} are there{share}. Written: {out}, and beside it "
         ".features.csv, .changed.csv, .missing.csv, .missing_tests.csv"
         + (", .patients.csv." if rule is not None else ".")

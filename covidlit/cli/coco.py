@@ -215,7 +215,7 @@ def _write_masks(
         if not all(Path(path).is_file() for path in rows["path"]):
             rows = rows.drop(columns=["path", "source"])
     write_table(write_mask_pictures(found, out, rows), out / "slices.csv")
-    said = f"Masks of {len(found.images)} images: {out}"
+    said = f"Masks of {counted(len(found.images), 'image')}: {out}"
     if known:
         return said
     return (

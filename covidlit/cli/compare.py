@@ -9,6 +9,7 @@ import typer
 
 from covidlit.cli.compare_survival import compare_survival_runs, of_survival
 from covidlit.cli.recorded_command import recorded_command
+from covidlit.counted import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -120,7 +121,7 @@ def models_table(results: dict[str, Any], unit: str = "scan") -> Table:
     level, test = format_level(results["settings"]["confidence"]), results["test"]
     synthetic = " (SYNTHETIC DATA)" if results["synthetic"] else ""
     repeats = f" in {test['n_repeats']} repeats" if test["n_repeats"] > 1 else ""
-    rows = f"{test['n_compared']} test {unit}s{repeats}"
+    rows = f"{counted(test['n_compared'], f'test {unit}')}{repeats}"
     table = Table(title=f"Models on {rows}, {level} CI{synthetic}")
     for name in ("model", "seeds", "AUC", "AUC by seed: mean, SD", "sensitivity", "specificity"):
         table.add_column(name)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.cli.recorded_command import recorded_command
+from covidlit.counted import counted
 from covidlit.errors import PredictionsError
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _models(results: dict[str, Any]) -> Table:
 
     level = format_level(results["settings"]["confidence"])
     synthetic = " (SYNTHETIC DATA)" if results["synthetic"] else ""
-    number = f"{results['test']['n_compared']} test {results['unit']}s"
+    number = counted(results["test"]["n_compared"], f"test {results['unit']}")
     table = Table(title=f"Models on {number}, {level} CI{synthetic}")
     for name in ("model", "measure", "value"):
         table.add_column(name)

@@ -210,7 +210,7 @@ def _print(export: ExportRecord | SliceExportRecord, heatmaps: bool) -> None:
         console.print(
             "Heatmaps with their score in one pass, by OpenVINO: the square of a voxel's heat "
             f"differs from PyTorch's by up to {export.heat.difference:.1e} of its scan's largest, "
-            f"on {export.heat.n_scans} scans.",
+            f"on {counted(export.heat.n_scans, 'scan')}.",
         )
     elif heatmaps and export.computes_in != "f32":
         console.print(
@@ -227,6 +227,6 @@ def _print_slices(export: SliceExportRecord) -> None:
     console = plain_console()
     console.print(_slices_table(export.parity, tolerance=export.tolerance))
     console.print(
-        f"On {export.n_slices} slices of {counted(export.n_scans, 'scan')}; `covidlit quantify` "
-        "takes it from now on.",
+        f"On {counted(export.n_slices, 'slice')} of {counted(export.n_scans, 'scan')}; `covidlit "
+        "quantify` takes it from now on.",
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from covidlit.counted import counted
+from covidlit.counted import counted, without_counts
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -297,13 +296,13 @@ def _gathered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for place, row in enumerate(rows):
-        reason = re.sub(r"\d+", "#", str(row["reason"]))
+        reason = without_counts(str(row["reason"]))
         alike = row.get("series_uid") is None and (Path(row["folder"]).parent, reason)
         groups.setdefault(alike or (place,), []).append(row)
     gathered = []
     for group in groups.values():
         if len(group) > _MOST_ALIKE:
-            more = f"{group[0]['folder']} and {len(group) - 1} more files there"
+            more = f"{group[0]['folder']} and {counted(len(group) - 1, 'more file')} there"
             group = [group[0] | {"folder": more}]
         gathered += group
     return gathered

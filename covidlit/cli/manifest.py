@@ -378,7 +378,8 @@ def _print(built: BuiltManifest, out: Path, problems: Path, key_file: Path | Non
     unmatched = built.unmatched_labels
     if len(unmatched):
         console.print(
-            f"{len(unmatched)} row(s) of the labels are about no scan: {label_rows(unmatched)}.",
+            f"Of the labels {counted(len(unmatched), 'row is', 'rows are')} about no scan: "
+            f"{label_rows(unmatched)}.",
             style="yellow",
         )
     for note in built.notes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from covidlit.counted import counted
 from covidlit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -169,8 +170,8 @@ def _print_with_notes(
     refused = int(table["status"].eq("refused").sum())
     outside = int(table["n_outside"].gt(0).sum())
     lines.append(
-        f"{len(table) - refused} rows scored, {refused} refused; {outside} with numbers outside "
-        f"the training range; by {name}. For research, not for clinical use. Table: {out}"
+        f"{counted(len(table) - refused, 'row')} scored, {refused} refused; {outside} with numbers "
+        f"outside the training range; by {name}. For research, not for clinical use. Table: {out}"
     )
     for line in lines:
         console.print(line, soft_wrap=True)
@@ -197,6 +198,6 @@ def _print_contributions(found: pd.DataFrame, beside: Path, of_what: str) -> Non
             shown.add_row(row.feature, value, place, f"{row.contribution:+.3f}")
         console.print(shown)
     console.print(
-        f"Contributions of every value of {found['row'].nunique()} rows: {beside}",
+        f"Contributions of every value of {counted(found['row'].nunique(), 'row')}: {beside}",
         soft_wrap=True,
     )

@@ -91,7 +91,7 @@ def prepare(
             table.add_row(str(row.scan_id), str(row.reason))
         console.print(table)
     for text, n in count_notes(cohort.table["notes"]).items():
-        console.print(headed("note:", "yellow", f"{n} scan(s): {text}"))
+        console.print(headed("note:", "yellow", f"{counted(n, 'scan')}: {text}"))
     ready = len(cohort.table) - len(refused)
     new = int(cohort.table["renewed"].sum())
     console.print(

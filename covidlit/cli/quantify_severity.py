@@ -56,7 +56,7 @@ def print_severity(table: pd.DataFrame, out: Path, model: str) -> None:
     notes = scored["notes"].dropna()
     for text in dict.fromkeys(part for note in notes for part in str(note).split("; ")):
         n = sum(text in str(note) for note in notes)
-        console.print(headed("note", "yellow", f"of {n} scans: {text}"))
+        console.print(headed("note", "yellow", f"of {counted(n, 'scan')}: {text}"))
     if len(table) and table["trained_on_synthetic"].fillna(False).any():
         console.print(
             "The severity model was trained on synthetic data: its scores mean nothing for "

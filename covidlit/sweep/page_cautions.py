@@ -61,7 +61,7 @@ def _noise(summary: Summary, noise: ValidationNoise | None) -> list[str]:
             "How many validation scans the values rest on is not known here: the best trial's "
             "folder holds no predictions.parquet."
         ]
-    scans = f"{noise.n_scans} validation scans ({noise.n_positive} positive)"
+    scans = f"{counted(noise.n_scans, 'validation scan')} ({noise.n_positive} positive)"
     if noise.standard_error is None:
         return [f"The values rest on {scans}; their standard error could not be computed."]
     error, best = noise.standard_error, summary.best

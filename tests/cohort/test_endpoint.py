@@ -52,7 +52,7 @@ def test_deterioration_by_a_flag() -> None:
         ({"time": "event_time_day"}, "Did you mean event_time_days"),
         ({"column": "outcom"}, "there is no column 'outcom'"),
         ({"horizon": 0}, "above 0"),
-        ({"competing": ["died"]}, "are the event and compete with it"),
+        ({"competing": ["died"]}, "named both as the event and as competing with it"),
         ({"time": "patient_id"}, "'a' is no number of days"),
     ],
 )

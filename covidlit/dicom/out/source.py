@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.valuerep import DA, TM
 
+from covidlit.counted import counted
 from covidlit.dicom.assess import assess
 from covidlit.dicom.checks import Checks
 from covidlit.dicom.parse import inflated_header
@@ -144,8 +145,8 @@ def _check_frames(frames: tuple[Frame, ...], folder: Path) -> None:
     multi = [frame for frame in frames if frame.source.n_frames > 1]
     if multi:
         raise DicomError(
-            f"{len({frame.source for frame in multi})} multi-frame file(s): segmentations and "
-            "reports are written for series with one slice per file.",
+            f"{counted(len({frame.source for frame in multi}), 'multi-frame file')}: segmentations "
+            "and reports are written for series with one slice per file.",
             where=folder,
             fix="export the series as classic CT images; labels and tables are written either way.",
         )

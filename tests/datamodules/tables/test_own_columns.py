@@ -59,7 +59,7 @@ def test_a_column_with_a_name_of_covidlits_own_is_no_feature(tmp_path: Path, nam
     assert data.feature_table()["name"].tolist() == ["leukocytes_1e9_per_l", "male"]
     assert list(data.features_of("train")) == ["leukocytes_1e9_per_l", "male"]
     if name not in ("target", "model", "run_id"):  # a label, and texts
-        assert any(f"Column(s) {name} are left out" in line for line in data.rows.lines)
+        assert any(f"1 column left out ({name})" in line for line in data.rows.lines)
 
 
 def test_the_target_of_a_table_is_a_label(tmp_path: Path) -> None:
