@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from covidlit.counted import counted
+
 
 def convert(
     folder: Annotated[
@@ -59,7 +61,8 @@ def convert(
             shown.add_row(str(row.path), str(row.reason))
         console.print(shown)
     console.print(
-        f"{len(table) - len(refused)} series are NIfTI now, {len(refused)} refused. "
+        f"{counted(len(table) - len(refused), 'series is', 'series are')} NIfTI now, "
+        f"{len(refused)} refused. "
         f"List: {out / TABLE}",
         soft_wrap=True,
     )

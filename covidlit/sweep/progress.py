@@ -82,7 +82,7 @@ class SweepProgress:
             else:
                 log.info("%s", text)
         if self._bar is None and (first or new):
-            log.info("%d of %d trials: %s", done, self.n_trials, state)
+            log.info("%d of %s: %s", done, counted(self.n_trials, "trial"), state)
 
 
 def _bar(console: Console) -> Progress:
