@@ -93,7 +93,7 @@ def test_a_failure_is_said_once_and_in_words(change: dict[str, list[object]], me
 
 def test_at_most_five_failures_are_shown() -> None:
     table = pd.DataFrame({"scan_id": [str(i) for i in range(9)], "score": [2.0] * 9})
-    with pytest.raises(CovidlitError, match=r"9 problem\(s\).*\(and 4 more\)") as caught:
+    with pytest.raises(CovidlitError, match=r"9 problems.*\(and 4 more\)") as caught:
         validate(table, SCHEMA, "here")
     assert str(caught.value).count("column 'score'") == 5
 

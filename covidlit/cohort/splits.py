@@ -213,9 +213,10 @@ def require_two_targets(
     if trained["target"].nunique() > 1:
         return
     column = "class_name" if "class_name" in trained else "target"
+    classes = "class" if trained[column].nunique() == 1 else "classes"
     raise SplitError(
-        f"the training part would hold only target {trained['target'].iloc[0]}, of "
-        f"{count_classes(trained[column])}.",
+        f"the training part would hold only target {trained['target'].iloc[0]}, of the "
+        f"{classes} {count_classes(trained[column])}.",
         where=where,
         fix=mend
         if whole["target"].nunique() > 1

@@ -85,8 +85,8 @@ def check_runs(table: pd.DataFrame) -> None:
         shared = shared[shared > 1]
         if len(shared):
             raise PredictionsError(
-                f"{counted(len(shared), column)} in the test parts of several folds, such as "
-                f"{shared.index[0][1]}.",
+                f"{counted(len(shared), column.removesuffix('_id'))} in the test parts of several "
+                f"folds, such as {shared.index[0][1]}.",
                 where="predictions",
                 fix="pool runs of one split: the same split.n_folds and split.seed.",
             )

@@ -64,7 +64,7 @@ def test_what_is_wrong_is_named(change: dict[str, object], said: str) -> None:
 
 
 def test_no_row_with_a_time() -> None:
-    with pytest.raises(ManifestError, match=r"6 row\(s\): no event_time_days"):
+    with pytest.raises(ManifestError, match=r"6 rows: no event_time_days"):
         Endpoint("outcome", ["died"]).apply(TABLE.assign(event_time_days=np.nan))
 
 

@@ -137,7 +137,7 @@ def test_dates_in_two_orders_are_one_problem_wherever_they_stand(tmp_path: Path)
     people.assign(MRN=list("ABCD")).to_csv(tmp_path / "people.csv", index=False)
     values = hospital.frame()[["MRN", "Hb", "WBC", "LYM%", "ALT", "CRP"]].assign(MRN=list("ABCD"))
     mapping = hospital.changed(patients={"file": "people.csv", "patient": "MRN"}, date=None)
-    with pytest.raises(ManifestError, match=r": 1 problem\(s\): column 'Admitted'"):
+    with pytest.raises(ManifestError, match=r": 1 problem: column 'Admitted'"):
         hospital.read(tmp_path, values, mapping)
 
 
