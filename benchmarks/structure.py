@@ -27,7 +27,7 @@ BEFORE = "d01ca56"
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors", "version"),
-    ("names", "process", "progress", "figure_text"),
+    ("names", "process", "counted", "progress", "terminal", "figure_text"),
     ("arguments", "files"),
     ("tables",),
     ("settings",),

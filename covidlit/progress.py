@@ -39,7 +39,8 @@ def progress_bar(
         show: False: nothing is shown.
         console: where else is printed meanwhile; None: rich's own.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
+    words = TextColumn("{task.description}", markup=False)
+    columns = (words, BarColumn(), MofNCompleteColumn(), Remaining())
     with Progress(*columns, console=console, disable=not show or total == 0) as shown:
         task = shown.add_task(description, total=total)
         yield ProgressBar(

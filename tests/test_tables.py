@@ -76,8 +76,8 @@ def test_a_table_of_another_ending_is_not_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"score": [0.5, 2.0]}, "1 problem(s): row 2, column 'score': value '2.0': must be 0 to 1"),
-        ({"score": [0.5, "x"]}, "1 problem(s): row 2, column 'score': value 'x': must be a number"),
+        ({"score": [0.5, 2.0]}, "1 problem: row 2, column 'score': value '2.0': must be 0 to 1"),
+        ({"score": [0.5, "x"]}, "1 problem: row 2, column 'score': value 'x': must be a number"),
         ({"score": [0.5, None]}, "row 2, column 'score': value (empty): must not be empty"),
         ({"when": ["2020-01-01", "soon"]}, "row 2, column 'when': value 'soon': must be a date"),
         ({"scan_id": ["a", None]}, "row 2, column 'scan_id': value (empty): must not be empty"),
@@ -93,7 +93,7 @@ def test_a_failure_is_said_once_and_in_words(change: dict[str, list[object]], me
 
 def test_at_most_five_failures_are_shown() -> None:
     table = pd.DataFrame({"scan_id": [str(i) for i in range(9)], "score": [2.0] * 9})
-    with pytest.raises(CovidlitError, match=r"9 problem\(s\).*\(and 4 more\)") as caught:
+    with pytest.raises(CovidlitError, match=r"9 problems.*\(and 4 more\)") as caught:
         validate(table, SCHEMA, "here")
     assert str(caught.value).count("column 'score'") == 5
 
@@ -165,9 +165,7 @@ def test_one_bad_cell_among_decimal_commas_is_the_one_that_is_named(
     text = "\n".join(["id;spo2", *rows]).replace(";", separator)
     with pytest.raises(CovidlitError) as caught:
         _numbers(tmp_path, text)
-    assert "1 problem(s): row 3 (line 4 of the file), column 'spo2': value 'n.a.'" in str(
-        caught.value
-    )
+    assert "1 problem: row 3 (line 4 of the file), column 'spo2': value 'n.a.'" in str(caught.value)
     assert "96,5" not in str(caught.value)
 
 

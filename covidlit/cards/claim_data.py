@@ -9,6 +9,7 @@ from covidlit.cards.claim_model import is_network, is_of_factors
 from covidlit.cards.claim_partitions import unknown_centres
 from covidlit.cards.run_artefacts import Facts, MissingFact
 from covidlit.cards.wording import last_name, listed, numbers, record_text
+from covidlit.counted import counted
 
 SYNTHETIC = "The images are synthetic, made by a computer: no patient stands behind them."
 
@@ -39,7 +40,8 @@ def sources(facts: Facts) -> list[str]:
     centres = [str(centre) for centre in known if centre is not None]
     manifest = facts.get("cohort.json", "manifest.file")
     origin = listed(centres) if centres else "centres that are not known"
-    lines = [f"{n} scans of {patients} patients in {manifest}, from {origin}."]
+    scans = f"{counted(n, 'scan')} of {counted(patients, 'patient')}"
+    lines = [f"{scans} in {manifest}, from {origin}."]
     lines += unknown_centres(facts) if centres else []
     n_synthetic = facts.find("cohort.json", "n_synthetic")
     if n_synthetic is None:
@@ -64,7 +66,8 @@ def scanner_text(row: Mapping[str, Any]) -> str:
              "n_slices": "slices"}  # fmt: skip
     measured = [f"{row[name]} {unit}" for name, unit in units.items() if row.get(name)]
     centre = row.get("centre") or "centre not known"
-    first = f"{centre}, {scanner or 'scanner not stated'}, {kernel}, {row['scans']} scans"
+    scans = counted(row["scans"], "scan")
+    first = f"{centre}, {scanner or 'scanner not stated'}, {kernel}, {scans}"
     return f"{first}: {', '.join(measured)}" if measured else first
 
 
@@ -129,7 +132,7 @@ def selection(facts: Facts) -> list[str]:
         ]
     left = facts.get("cohort.json", "n_without_part")
     if left:
-        lines.append(f"{left} scans of the manifest stand in no part: they have no target.")
+        lines.append(f"{counted(left, 'scan')} of the manifest in no part, for want of a target.")
     return lines
 
 
@@ -166,8 +169,8 @@ def _rules_of_manifest(facts: Facts) -> list[str]:
         rule, _, classes = str(text).partition(": ")
         meaning = MANIFEST_RULES.get(rule)
         lines.append(
-            f"`covidlit manifest` made the targets of {n} scans by the label rule {rule} "
-            f"({classes}){f': {meaning}' if meaning else ''}."
+            f"`covidlit manifest` made the targets of {counted(n, 'scan')} by the label rule "
+            f"{rule} ({classes}){f': {meaning}' if meaning else ''}."
         )
     return lines
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from covidlit.cards.run_artefacts import FOLDS, Facts, MissingFact
 from covidlit.cards.wording import listed, record_text
+from covidlit.counted import counted
 
 
 def assignment(facts: Facts) -> list[str]:
@@ -69,7 +70,7 @@ def flow(facts: Facts) -> list[str]:
     for row in facts.get("cohort.json", "flow"):
         out = f"{row['n_excluded']} out, " if row["n_excluded"] else ""
         unknown = f", {row['n_not_assessed']} not assessed" if row.get("n_not_assessed") else ""
-        left = f"{row['n_left']} scans of {row['n_patients']} patients left"
+        left = f"{counted(row['n_left'], 'scan')} of {counted(row['n_patients'], 'patient')} left"
         lines.append(f"{row['criterion']}: {out}{left}{unknown}.")
     return lines
 

@@ -8,6 +8,7 @@ from covidlit.cards.claim_model import is_network, is_of_factors
 from covidlit.cards.claim_partitions import test_centres, unknown_centres
 from covidlit.cards.run_artefacts import CHECKPOINT, FOLDS, HEATMAPS, Facts, MissingFact
 from covidlit.cards.wording import listed, record_text
+from covidlit.counted import counted
 from covidlit.evaluation.estimate import Estimate, format_estimate, format_level
 
 MEASURES = {
@@ -115,7 +116,7 @@ def explanations(facts: Facts) -> list[str]:
         )
     n, n_test = facts.get(HEATMAPS, "n_scans"), facts.find("metrics.json", "parts.test.n_scans")
     layer, method = facts.get(HEATMAPS, "layer"), facts.get(HEATMAPS, "method")
-    scans = f"{n} scans" if n_test is None else f"{n} of the {n_test} scans"
+    scans = counted(n, "scan") if n_test is None else f"{n} of the {n_test} scans"
     first = f"Heatmaps (method {method}, layer {layer}) of {scans} of the test part."
     return [first, *(str(sentence) for sentence in sentences)]
 
@@ -210,7 +211,10 @@ def failures(facts: Facts) -> list[str]:
     """Item 37: how many scans were called wrongly, and which were the worst."""
     part = facts.get("metrics.json", "parts.test")
     wrong, confusion = part["misclassified"], part["confusion"]
-    lines = [f"{confusion['fn']} positive test scans missed, {confusion['fp']} false alarms."]
+    lines = [
+        f"{counted(confusion['fn'], 'positive test scan')} missed, "
+        f"{counted(confusion['fp'], 'false alarm')}."
+    ]
     if wrong:
         lines.append(f"The {len(wrong)} furthest from the threshold:")
     for row in wrong:

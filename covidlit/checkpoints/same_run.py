@@ -10,6 +10,7 @@ from torch import Tensor
 
 from covidlit.checkpoints.file import load_checkpoint
 from covidlit.checkpoints.weights import check_weights
+from covidlit.counted import counted
 from covidlit.datamodules.build import VOLUMES
 from covidlit.errors import CheckpointError
 from covidlit.settings.paths import PATHS, SOURCE_PATHS
@@ -230,7 +231,7 @@ def _progress(
     done, planned, length = epoch + 1, before.get("max_epochs"), now.get("max_epochs")
     if isinstance(length, int) and 0 <= length < done:
         raise CheckpointError(
-            f"its run has {done} epochs behind it, and trainer.max_epochs is {length}.",
+            f"its run has {counted(done, 'epoch')} behind it, and trainer.max_epochs is {length}.",
             where=path,
             fix=f"set trainer.max_epochs to {done} or more, or start a run without ckpt_path.",
         )

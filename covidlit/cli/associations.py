@@ -79,14 +79,12 @@ def associations(
     ratio between two groups; the test that each feature's kind asks for; all p-values corrected by
     Holm's method over the features that could be tested. One row per patient.
     """
-    from rich.console import Console
-    from rich.markup import escape
-
     from covidlit.errors import PredictionsError
     from covidlit.evaluation.associations import associations as compute
     from covidlit.evaluation.associations.page import check_own_associations, write_associations
     from covidlit.evaluation.run_report import is_run_folder
     from covidlit.evaluation.settings import check_settings
+    from covidlit.terminal import headed, plain_console
 
     check_settings(confidence=confidence)
     check_own_associations(out, tuple(path for path in (source, labels) if path is not None))
@@ -122,11 +120,11 @@ def associations(
         features=features, labels=labels, rows=rows, out=out, confidence=confidence, seed=seed,
     )  # fmt: skip
     page = write_associations(found, out, source=source.name, command=command)
-    console = Console()
+    console = plain_console()
     console.print(_shown(found))
     for note in found.notes:
-        console.print(f"[yellow]•[/yellow] {escape(note)}", highlight=False)
-    console.print(f"Page: {page}", highlight=False, soft_wrap=True, markup=False)
+        console.print(headed("•", "yellow", note))
+    console.print(f"Page: {page}", soft_wrap=True)
 
 
 def _read(source: Path) -> pd.DataFrame:
@@ -240,7 +238,6 @@ def _noted(found: Associations, notes: list[str]) -> Associations:
 
 def _shown(found: Associations) -> Table:
     """The features with the smallest corrected p-values, as a table for the terminal."""
-    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.evaluation.difference import format_p
@@ -252,7 +249,7 @@ def _shown(found: Associations) -> Table:
     )
     more = len(ranked) - _SHOWN
     shown = Table(
-        title=escape(f"Features and {found.outcome.name}{synthetic}"),
+        title=f"Features and {found.outcome.name}{synthetic}",
         caption=f"{more} more in associations.csv" if more > 0 else None,
     )
     shown.add_column("feature")
@@ -263,11 +260,11 @@ def _shown(found: Associations) -> Table:
     shown.add_column("test")
     shown.add_column("p (Holm)", justify="right")
     for result in ranked[:_SHOWN]:
-        cells = [escape(result.feature.name), str(result.n)]
+        cells = [result.feature.name, str(result.n)]
         if correlated:
             one = result.measures.get("spearman")
-            cells.append(escape(format_estimate(one.estimate)) if one else "–")
+            cells.append(format_estimate(one.estimate) if one else "–")
         p = format_p(result.group.p_holm).removeprefix("p ").removeprefix("= ")
-        cells += [escape(result.group.test or "none"), p]
+        cells += [result.group.test or "none", p]
         shown.add_row(*cells)
     return shown

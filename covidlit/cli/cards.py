@@ -22,12 +22,11 @@ def cards(
 
     Every item is marked automatic, needs a person, or missing (the run lacks what would answer it).
     """
-    from rich.console import Console
-
     from covidlit.cards import count_statuses, write_cards
+    from covidlit.terminal import plain_console
 
     written = write_cards(run, out)
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console(soft_wrap=True)
     if written.synthetic:
         console.print("Synthetic data.")
     counts = count_statuses(written.items)
@@ -35,5 +34,5 @@ def cards(
     console.print(f"CLAIM: {len(written.items)} items: {shown}.")
     for item in written.items:
         if item.status == "missing":
-            console.print(f"  missing {item.number}, {item.what}: {item.reason}.", markup=False)
-    console.print("Written: ", *written.files, sep="\n  ", markup=False)
+            console.print(f"  missing {item.number}, {item.what}: {item.reason}.")
+    console.print("Written: ", *written.files, sep="\n  ")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from covidlit.counted import counted
+
 
 def clinical(
     source: Annotated[
@@ -56,8 +58,6 @@ def clinical(
     data.source.path=OUT` learns from it. What cannot be read or cannot be is refused with row,
     column, value and mend.
     """
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.cohort.clinical.contract import write_clinical
@@ -67,6 +67,7 @@ def clinical(
     from covidlit.cohort.clinical.reduce import within_days
     from covidlit.datamodules.tables.clinical_rows import read_source, rows_of_source
     from covidlit.tables import check_own_table, write_table
+    from covidlit.terminal import plain_console
 
     check_own_table(out, ("patient_id", "date"), "covidlit clinical", [source])
     found = read_source(source, mapping, index)
@@ -94,15 +95,15 @@ def clinical(
     if rule is not None:
         write_table(people, out.with_suffix(".patients.csv"))
 
-    console = Console()
+    console = plain_console()
 
     def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        console.print(text, soft_wrap=True)
 
     if len(found.counts):
         shown = Table("column", "rule", "cells", title="Changed")
         for row in found.counts.itertuples():
-            shown.add_row(escape(str(row.column)), escape(str(row.rule)), str(row.n))
+            shown.add_row(str(row.column), str(row.rule), str(row.n))
         console.print(shown)
     for line in [*rows.lines, *missing.warnings]:
         say(line)
@@ -112,7 +113,8 @@ def clinical(
     whole = int(measured["n"].sum())
     share = f" ({100 * n_values / whole:.0f}%)" if whole else ""
     say(
-        f"{len(table)} rows of {len(people)} patients, {len(found.names)} laboratory values; "
+        f"{counted(len(table), 'row')} of {counted(len(people), 'patient')}, "
+        f"{counted(len(found.names), 'laboratory value')}; "
         f"in the window {n_values} of {whole} are there{share}. Written: {out}, and beside it "
         ".features.csv, .changed.csv, .missing.csv, .missing_tests.csv"
         + (", .patients.csv." if rule is not None else ".")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from covidlit.cli.counted import counted
+from covidlit.counted import counted
 
 
 def coco(
@@ -95,16 +95,15 @@ def coco(
     COCO files of common annotation tools are read: polygons and run lengths, holes, several pieces,
     crowds, categories with any ids. What is wrong in them is said with the annotation's id.
     """
-    from rich.console import Console
-
     from covidlit.cli.coco_options import check_options
     from covidlit.cohort.slice_table import ANNOTATIONS, SLICES
     from covidlit.datamodules.slices.coco_export import write_label_volumes
     from covidlit.dicom import Checks
     from covidlit.errors import ConfigError, did_you_mean
     from covidlit.scans.content import CONTENT_CHECKS
+    from covidlit.terminal import plain_console
 
-    console = Console()
+    console = plain_console()
     if to not in ("coco", "labels", "masks"):
         raise ConfigError(
             f"there is nothing called {to!r} to convert to.",
@@ -216,7 +215,7 @@ def _write_masks(
         if not all(Path(path).is_file() for path in rows["path"]):
             rows = rows.drop(columns=["path", "source"])
     write_table(write_mask_pictures(found, out, rows), out / "slices.csv")
-    said = f"Masks of {len(found.images)} images: {out}"
+    said = f"Masks of {counted(len(found.images), 'image')}: {out}"
     if known:
         return said
     return (

@@ -9,6 +9,7 @@ import typer
 
 from covidlit.cli.compare_survival import compare_survival_runs, of_survival
 from covidlit.cli.recorded_command import recorded_command
+from covidlit.counted import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,14 +53,13 @@ def compare(
     Runs with other test scans are refused, and which ones differ is said. Of runs of times to an
     event concordance, time-dependent AUC and Brier score are compared.
     """
-    from rich.console import Console
-
     from covidlit.evaluation.compare import compare as compute
     from covidlit.evaluation.comparison_report import check_own_comparison, write_comparison
     from covidlit.evaluation.row_names import in_unit
     from covidlit.evaluation.run_report import unit_of_runs
     from covidlit.evaluation.runs import finished_runs
     from covidlit.evaluation.seed_runs import read_labelled
+    from covidlit.terminal import plain_console
 
     check_own_comparison(out)
     if of_survival(runs):
@@ -92,7 +92,7 @@ def compare(
     )
     unit = unit_of_runs(runs)
     page = write_comparison(comparison, out, title=title, command=command, unit=unit)
-    console = Console()
+    console = plain_console()
     console.print(models_table(comparison.results, unit))
     if comparison.results["tests"]:
         console.print(tests_table(comparison.results))
@@ -100,11 +100,11 @@ def compare(
         comparison.results["tests"], comparison.results["conclusions"], strict=True
     ):
         if test["measure"] == "auc":
-            console.print(f"• {in_unit(text, unit)}", highlight=False, markup=False)
+            console.print(f"• {in_unit(text, unit)}")
     for note in comparison.results["notes"]:
         text = in_unit(note["text"], unit)
-        console.print(f"• {text}", style="yellow", highlight=False, markup=False)
-    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+        console.print(f"• {text}", style="yellow")
+    console.print(f"Report: {page}", soft_wrap=True)
 
 
 def models_table(results: dict[str, Any], unit: str = "scan") -> Table:
@@ -114,7 +114,6 @@ def models_table(results: dict[str, Any], unit: str = "scan") -> Table:
         results: of `covidlit.evaluation.compare.compare`.
         unit: what a row is.
     """
-    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.evaluation.estimate import Estimate, format_estimate, format_level
@@ -122,7 +121,7 @@ def models_table(results: dict[str, Any], unit: str = "scan") -> Table:
     level, test = format_level(results["settings"]["confidence"]), results["test"]
     synthetic = " (SYNTHETIC DATA)" if results["synthetic"] else ""
     repeats = f" in {test['n_repeats']} repeats" if test["n_repeats"] > 1 else ""
-    rows = f"{test['n_compared']} test {unit}s{repeats}"
+    rows = f"{counted(test['n_compared'], f'test {unit}')}{repeats}"
     table = Table(title=f"Models on {rows}, {level} CI{synthetic}")
     for name in ("model", "seeds", "AUC", "AUC by seed: mean, SD", "sensitivity", "specificity"):
         table.add_column(name)
@@ -133,7 +132,7 @@ def models_table(results: dict[str, Any], unit: str = "scan") -> Table:
             Estimate.from_dict(model[name]) for name in ("auc", "sensitivity", "specificity")
         )
         table.add_row(
-            escape(model["model"]),
+            model["model"],
             str(model["n_seeds"]),
             format_estimate(auc),
             by_seed,
@@ -145,7 +144,6 @@ def models_table(results: dict[str, Any], unit: str = "scan") -> Table:
 
 def tests_table(results: dict[str, Any]) -> Table:
     """The tests of all pairs, for the terminal."""
-    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.evaluation.difference import format_p
@@ -159,7 +157,7 @@ def tests_table(results: dict[str, Any]) -> Table:
     for test in results["tests"]:
         difference = Estimate.from_dict(test["difference"])
         table.add_row(
-            escape(f"{test['first']} − {test['second']}"),
+            f"{test['first']} − {test['second']}",
             test["measure"],
             format_estimate(difference, percent=test["measure"] != "auc"),
             format_p(test["p_value"]).removeprefix("p ").removeprefix("= "),
@@ -168,7 +166,7 @@ def tests_table(results: dict[str, Any]) -> Table:
         )
     for test in results.get("over_trainings", ()):
         table.add_row(
-            escape(f"{test['first']} − {test['second']}"),
+            f"{test['first']} − {test['second']}",
             "auc, other trainings",
             format_estimate(Estimate.from_dict(test["difference"])),
             format_p(test["p_value"]).removeprefix("p ").removeprefix("= "),

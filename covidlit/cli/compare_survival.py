@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.cli.recorded_command import recorded_command
+from covidlit.counted import counted
 from covidlit.errors import PredictionsError
 
 if TYPE_CHECKING:
@@ -52,11 +53,10 @@ def compare_survival_runs(
     Raises:
         PredictionsError: an option that is of classes; see `compare_survival`.
     """
-    from rich.console import Console
-
     from covidlit.evaluation.survival.compare import compare_survival
     from covidlit.evaluation.survival.comparison_report import write_survival_comparison
     from covidlit.evaluation.survival.runs import is_survival_table, read_labelled_survival
+    from covidlit.terminal import plain_console
 
     for name, plain in (("operating_point", "auto"), ("mcnemar", "exact")):
         if given[name] != plain:
@@ -76,38 +76,36 @@ def compare_survival_runs(
     named = {name: given[name] for name in ("bootstrap", "confidence", "seed")}
     command = recorded_command("compare", used, out=out, **named, title=title)
     page = write_survival_comparison(results, out, title=title, command=command)
-    console = Console()
+    console = plain_console()
     console.print(_models(results))
     console.print(_differences(results))
     for test, text in zip(results["tests"], results["conclusions"], strict=True):
         if test["measure"] == "concordance":
-            console.print(f"• {text}", highlight=False, markup=False)
+            console.print(f"• {text}")
     for note in results["notes"]:
-        console.print(f"• {note['text']}", style="yellow", highlight=False, markup=False)
-    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+        console.print(f"• {note['text']}", style="yellow")
+    console.print(f"Report: {page}", soft_wrap=True)
 
 
 def _models(results: dict[str, Any]) -> Table:
-    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.evaluation.estimate import Estimate, format_estimate, format_level
 
     level = format_level(results["settings"]["confidence"])
     synthetic = " (SYNTHETIC DATA)" if results["synthetic"] else ""
-    number = f"{results['test']['n_compared']} test {results['unit']}s"
+    number = counted(results["test"]["n_compared"], f"test {results['unit']}")
     table = Table(title=f"Models on {number}, {level} CI{synthetic}")
     for name in ("model", "measure", "value"):
         table.add_column(name)
     for model in results["models"]:
         for place, (code, name) in enumerate(results["measures"].items()):
             value = format_estimate(Estimate.from_dict(model["measures"][code]))
-            table.add_row("" if place else escape(model["model"]), name, value)
+            table.add_row("" if place else model["model"], name, value)
     return table
 
 
 def _differences(results: dict[str, Any]) -> Table:
-    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.evaluation.difference import format_p
@@ -121,7 +119,7 @@ def _differences(results: dict[str, Any]) -> Table:
         texts = (format_p(test[name]).removeprefix("p ").removeprefix("= ")
                  for name in ("p_value", "p_holm"))  # fmt: skip
         table.add_row(
-            escape(f"{test['first']} − {test['second']}"), test["name"],
+            f"{test['first']} − {test['second']}", test["name"],
             format_estimate(Estimate.from_dict(test["difference"])), *texts,
         )  # fmt: skip
     return table

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from covidlit.counted import counted
+
 
 def convert(
     folder: Annotated[
@@ -40,30 +42,30 @@ def convert(
     and covidlit reads it: scores of these files carry the scan_id. No patient name or ID is
     written; folders are written as they are called. Run it again to go on where it stopped.
     """
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.deploy.predict import require_all
     from covidlit.dicom import Checks
     from covidlit.preprocess.conversion import COLUMNS, TABLE, convert_scans
     from covidlit.tables import check_own_table
+    from covidlit.terminal import plain_console
 
     check_own_table(out / TABLE, COLUMNS, "covidlit convert", [folder])
     checks = Checks(min_slices, frozenset(override or ()), image_orientation)
     table = convert_scans(folder, out, checks, n_jobs=jobs, progress=True)
-    console = Console()
+    console = plain_console()
     refused = table[~table["accepted"]]
     if len(refused):
         shown = Table("series", "reason", title="Refused", show_lines=True)
         for row in refused.itertuples():
-            shown.add_row(escape(str(row.path)), escape(str(row.reason)))
+            shown.add_row(str(row.path), str(row.reason))
         console.print(shown)
     console.print(
-        f"{len(table) - len(refused)} series are NIfTI now, {len(refused)} refused. "
+        f"{counted(len(table) - len(refused), 'series is', 'series are')} NIfTI now, "
+        f"{len(refused)} refused. "
         f"List: {out / TABLE}",
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        soft_wrap=True,
+    )
     if strict:
         status = table["accepted"].map({True: "ok", False: "refused"})
         require_all(table.assign(status=status), folder)

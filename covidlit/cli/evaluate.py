@@ -62,14 +62,12 @@ def evaluate(
     ] = None,
 ) -> None:
     """Evaluate a predictions table: every number with its interval, as a page and as JSON."""
-    from rich.console import Console
-    from rich.markup import escape
-
     from covidlit.evaluation import evaluate as compute
     from covidlit.evaluation import read_runs, write_report
     from covidlit.evaluation.metrics_file import check_own_metrics, with_context
     from covidlit.evaluation.report import check_own_report
     from covidlit.evaluation.row_names import in_unit
+    from covidlit.terminal import headed, plain_console
 
     check_own_report(out)
     check_own_metrics(out)
@@ -85,7 +83,7 @@ def evaluate(
         if len(predictions) != 1 or not is_of_kind(predictions[0]):
             continue
         page = evaluate_run(predictions[0], out, given, title)
-        Console().print(f"Report: {page}", highlight=False, soft_wrap=True, markup=False)
+        plain_console().print(f"Report: {page}", soft_wrap=True)
         return
     table = read_runs(predictions)
     context, settings = _run_of(predictions)
@@ -110,12 +108,12 @@ def evaluate(
         else replace(context, command=command)
     )
     page = write_report(table, out, context=context, evaluation=evaluation)
-    console = Console()
+    console = plain_console()
     console.print(results_table(evaluation, context.unit))
     for caution in with_context(evaluation.to_dict(), context)["cautions"]:
-        text = escape(in_unit(caution["text"], context.unit))
-        console.print(f"[yellow]•[/yellow] {text}", highlight=False)
-    console.print(f"Report: {page}", highlight=False, soft_wrap=True, markup=False)
+        text = in_unit(caution["text"], context.unit)
+        console.print(headed("•", "yellow", text))
+    console.print(f"Report: {page}", soft_wrap=True)
 
 
 def _run_of(predictions: list[Path]) -> tuple[ReportContext, dict[str, Any]]:
@@ -130,7 +128,6 @@ def _run_of(predictions: list[Path]) -> tuple[ReportContext, dict[str, Any]]:
 
 def results_table(evaluation: Evaluation, unit: str = "scan") -> Table:
     """The main results with intervals as a table for the terminal; `unit` is what a row is."""
-    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.evaluation import format_estimate
@@ -140,7 +137,7 @@ def results_table(evaluation: Evaluation, unit: str = "scan") -> Table:
     metrics = evaluation.to_dict()
     level = format_level(metrics["settings"]["confidence"])
     synthetic = " (SYNTHETIC DATA)" if metrics["synthetic"] else ""
-    table = Table(title=f"Results{synthetic}", caption=escape(in_unit(_caption(metrics), unit)))
+    table = Table(title=f"Results{synthetic}", caption=in_unit(_caption(metrics), unit))
     table.add_column("measure")
     parts = list(metrics["parts"])
     for part in parts:
@@ -164,7 +161,7 @@ def results_table(evaluation: Evaluation, unit: str = "scan") -> Table:
     for label, name in rows.items():
         percent = name not in ("auc", "auc_pooled", "f1", "mcc")
         cells = [
-            escape(in_unit(format_estimate(evaluation.estimate(name, part), percent=percent), unit))
+            in_unit(format_estimate(evaluation.estimate(name, part), percent=percent), unit)
             if name != "auc_pooled" or name in metrics["parts"][part]
             else "–"
             for part in parts

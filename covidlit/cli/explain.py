@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from covidlit.cli.counted import counted
+from covidlit.counted import counted
 
 
 def explain(
@@ -59,12 +59,11 @@ def explain(
     and kept in the checkpoint. With --truth it is measured whether they lie on lesions. For
     research, not for clinical use.
     """
-    from rich.console import Console
-
     from covidlit.explain.command import explain_command
     from covidlit.progress import progress_bar
+    from covidlit.terminal import plain_console
 
-    console = Console(soft_wrap=True)
+    console = plain_console(soft_wrap=True)
     with progress_bar("Heatmaps", None, console=console) as bar:
         result = explain_command(
             checkpoint, path, out, part=part, layer=layer, method=method, truth=truth,
@@ -72,10 +71,8 @@ def explain(
             expect=bar.expect, done=bar.advance,
         )  # fmt: skip
     for sentence in result.sentences:
-        console.print(sentence, markup=False, highlight=False)
+        console.print(sentence)
     console.print(
         f"{counted(result.n_written, 'heatmap')} written, "
-        f"{counted(result.n_refused, 'scan')} refused. "
-        f"Page: {result.page}",
-        markup=False, highlight=False,
-    )  # fmt: skip
+        f"{counted(result.n_refused, 'scan')} refused. Page: {result.page}"
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from covidlit.cli.counted import counted
+from covidlit.counted import counted
 from covidlit.errors import ParityError
 
 if TYPE_CHECKING:
@@ -147,13 +147,12 @@ def export(
 
 def _print_measured(refused: ParityError) -> None:
     """What was measured of an export that is refused: how near it was."""
-    from rich.console import Console
-
     from covidlit.deploy.parity_record import ScoreParity
+    from covidlit.terminal import plain_console
 
     of_scores = all(isinstance(one, ScoreParity) for one in refused.measured.values())
     shown = _scores_table if of_scores else _slices_table
-    Console().print(shown(refused.measured, title="Refused"))
+    plain_console().print(shown(refused.measured, title="Refused"))
 
 
 def _scores_table(parity: Mapping[Any, ScoreParity], title: str = "Export") -> Table:
@@ -189,7 +188,7 @@ def _slices_table(
 
 
 def _print(export: ExportRecord | SliceExportRecord, heatmaps: bool) -> None:
-    from rich.console import Console
+    from covidlit.terminal import plain_console
 
     if export.kind == "segmentation":
         _print_slices(export)
@@ -197,10 +196,10 @@ def _print(export: ExportRecord | SliceExportRecord, heatmaps: bool) -> None:
     from covidlit.deploy.parity_text import sentences_of
     from covidlit.deploy.precisions import IN_WORDS
 
-    console = Console()
+    console = plain_console()
     console.print(_scores_table(export.parity))
     for line in sentences_of(export):
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
     if export.precision_difference is not None:
         console.print(
             f"The run computed in {export.precision}, the export computes in "
@@ -211,8 +210,7 @@ def _print(export: ExportRecord | SliceExportRecord, heatmaps: bool) -> None:
         console.print(
             "Heatmaps with their score in one pass, by OpenVINO: the square of a voxel's heat "
             f"differs from PyTorch's by up to {export.heat.difference:.1e} of its scan's largest, "
-            f"on {export.heat.n_scans} scans.",
-            highlight=False,
+            f"on {counted(export.heat.n_scans, 'scan')}.",
         )
     elif heatmaps and export.computes_in != "f32":
         console.print(
@@ -224,12 +222,11 @@ def _print(export: ExportRecord | SliceExportRecord, heatmaps: bool) -> None:
 
 
 def _print_slices(export: SliceExportRecord) -> None:
-    from rich.console import Console
+    from covidlit.terminal import plain_console
 
-    console = Console()
+    console = plain_console()
     console.print(_slices_table(export.parity, tolerance=export.tolerance))
     console.print(
-        f"On {export.n_slices} slices of {counted(export.n_scans, 'scan')}; `covidlit quantify` "
-        "takes it from now on.",
-        highlight=False,
+        f"On {counted(export.n_slices, 'slice')} of {counted(export.n_scans, 'scan')}; `covidlit "
+        "quantify` takes it from now on.",
     )

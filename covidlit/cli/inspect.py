@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from covidlit.counted import counted, without_counts
+
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from covidlit.dicom import Checks, Found, Verdict
 
 _ALWAYS = ("folder", "accepted", "reason")
@@ -196,54 +199,57 @@ def _relative(path: Path, root: Path) -> str:
 def _progress() -> Any:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     return Progress(*columns, transient=True)
 
 
-def _series_text(row: dict[str, Any]) -> str:
+def _series_text(row: dict[str, Any]) -> Text:
     """The folder, then what was found: the first reason in words, the other checks by name."""
-    from rich.markup import escape
+    from rich.text import Text
 
-    lines = [f"[bold]{escape(row['folder'] or '.')}[/]"]
+    text = Text().append(row["folder"] or ".", "bold")
     if (n_slices := row.get("n_slices")) is not None:
-        size = _count(n_slices, "slice")
+        size = counted(n_slices, "slice")
         if (spacing := row.get("slice_spacing_mm")) is not None:
             size += f", {spacing:g} mm apart, pixels of {row['spacing_mm']:g} mm"
-        lines.append(size)
+        text.append(f"\n{size}")
     if (percent := row.get("lungs_in_view_percent")) is not None:
-        lines.append(f"[dim]lungs in view: {percent:.0f}%[/]")
+        text.append(f"\nlungs in view: {percent:.0f}%", "dim")
     if not row["accepted"]:
         _, *others = str(row["checks"]).split()
         reason = str(row["reason"]).split("; " + others[0] + ": ")[0] if others else row["reason"]
-        also = f" [red](also {', '.join(others)})[/]" if others else ""
-        lines.append(escape(str(reason)) + also)
-    if row.get("notes"):
-        lines.append(f"[dim]{escape(str(row['notes']))}[/]")
-    return "\n".join(lines)
+        text.append(f"\n{reason}")
+        if others:
+            text.append(f" (also {', '.join(others)})", "red")
+    if notes := row.get("notes"):
+        text.append(f"\n{notes}", "dim")
+    return text
 
 
-def _series_line(row: dict[str, Any]) -> str:
+def _series_line(row: dict[str, Any]) -> Text:
     """An accepted series or image in one line: where it lies, then what it is."""
-    from rich.markup import escape
+    from covidlit.terminal import headed
 
     facts = []
     if (n_slices := row.get("n_slices")) is not None:
-        facts.append(_count(n_slices, "slice"))
+        facts.append(counted(n_slices, "slice"))
     if (spacing := row.get("slice_spacing_mm")) is not None:
         facts.append(f"{spacing:g} mm")
     if (percent := row.get("lungs_in_view_percent")) is not None:
         facts.append(f"lungs {percent:.0f}%")
     if row.get("notes"):
         facts.append("noted")
-    return f"{escape(row['folder'] or '.')} [dim]{', '.join(facts)}[/]"
+    line = headed("accepted", "green", f"{row['folder'] or '.'} ")
+    return line.append(", ".join(facts), "dim")
 
 
 def _print(
     rows: list[dict[str, Any]], found: Found, csv: Path | None, images: list[dict[str, Any]]
 ) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
+
+    from covidlit.terminal import plain_console
 
     # Two columns, so that folders and reasons can be read in a terminal of 80 characters.
     table = Table(show_lines=True, expand=True)
@@ -253,35 +259,34 @@ def _print(
     short = len(good) > _MOST_AT_LENGTH
     # What is to be mended stands first; of very many others a line each is enough.
     for row in _gathered([row for row in rows if not row["accepted"]]):
-        table.add_row("[red]refused[/]", _series_text(row))
+        table.add_row(Text("refused", "red"), _series_text(row))
     for row in [] if short else good:
-        table.add_row("[green]accepted[/]", _series_text(row))
-    console = Console()
+        table.add_row(Text("accepted", "green"), _series_text(row))
+    console = plain_console()
     if table.row_count:
         console.print(table)
     for row in good if short else []:
-        console.print(
-            f"[green]accepted[/] {_series_line(row)}", highlight=False, no_wrap=True,
-            overflow="ellipsis",
-        )  # fmt: skip
+        console.print(_series_line(row), no_wrap=True, overflow="ellipsis")
     if short and any(row.get("notes") for row in good):
         n = sum(bool(row.get("notes")) for row in good)
-        console.print(f"{n} of them with notes, which --csv TABLE writes.", highlight=False)
+        console.print(f"{n} of them with notes, which --csv TABLE writes.")
     of_images = sum(bool(row["accepted"]) for row in images)
     accepted = sum(bool(row["accepted"]) for row in rows) - of_images
     if images:
         console.print(
-            f"{_count(len(images), 'image file')}: {of_images} accepted, "
+            f"{counted(len(images), 'image file')}: {of_images} accepted, "
             f"{len(images) - of_images} refused."
         )
     console.print(
-        f"{len(found.series)} series in {_count(found.n_files, 'file')}: {accepted} accepted, "
-        f"{len(found.series) - accepted} refused; {_count(len(found.problems), 'file')} damaged or "
-        f"unread beside these; {_count(found.n_other, 'file')} of another kind than DICOM images. "
-        + (f"Table: {csv}" if csv is not None else "--csv TABLE writes all of this as a table.")
+        f"{len(found.series)} series in {counted(found.n_files, 'file')}: {accepted} accepted, "
+        f"{len(found.series) - accepted} refused; {counted(len(found.problems), 'file')} damaged "
+        f"or unread beside these; {counted(found.n_other, 'file')} of another kind than DICOM "
+        "images. "
+        + (f"Table: {csv}" if csv is not None else "--csv TABLE writes all of this as a table."),
+        soft_wrap=True,
     )
     for note in found.notes:
-        console.print(f"[dim]{escape(note)}[/]", highlight=False)
+        console.print(note, style="dim")
 
 
 def _gathered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -291,13 +296,13 @@ def _gathered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for place, row in enumerate(rows):
-        reason = re.sub(r"\d+", "#", str(row["reason"]))
+        reason = without_counts(str(row["reason"]))
         alike = row.get("series_uid") is None and (Path(row["folder"]).parent, reason)
         groups.setdefault(alike or (place,), []).append(row)
     gathered = []
     for group in groups.values():
         if len(group) > _MOST_ALIKE:
-            more = f"{group[0]['folder']} and {len(group) - 1} more files there"
+            more = f"{group[0]['folder']} and {counted(len(group) - 1, 'more file')} there"
             group = [group[0] | {"folder": more}]
         gathered += group
     return gathered
@@ -305,10 +310,8 @@ def _gathered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _print_hints(folder: Path, found: Found, usable: list[Path]) -> None:
     """Say what else is there, and which command takes it."""
-    from rich.console import Console
-    from rich.markup import escape
-
     from covidlit.cli.other_files import hints_on_images, hints_on_tables
+    from covidlit.terminal import plain_console
 
     if not found.n_other and found.series:
         return
@@ -317,8 +320,4 @@ def _print_hints(folder: Path, found: Found, usable: list[Path]) -> None:
         nothing = "There is no DICOM image series here, which is what this command looks at."
         hints = [nothing, *hints, *hints_on_tables(folder)]
     for hint in hints:
-        Console().print(f"[yellow]{escape(hint)}[/]", highlight=False, soft_wrap=True)
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
+        plain_console().print(hint, style="yellow", soft_wrap=True)

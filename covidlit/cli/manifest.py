@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from covidlit.cli.counted import counted
+from covidlit.counted import counted
 
 if TYPE_CHECKING:
     from covidlit.cohort import InclusionCriteria
@@ -193,8 +193,8 @@ def manifest(
     in <manifest>.problems.csv, the counts in <manifest>.flow.csv. Patient identifiers are replaced
     by pseudonyms; keep the key file, and keep it secret.
     """
-    from rich.console import Console
     from rich.progress import track
+    from rich.text import Text
 
     from covidlit.cohort import manifest_from_dicom, manifest_from_images
     from covidlit.cohort.flow import FLOW_COLUMNS
@@ -204,6 +204,7 @@ def manifest(
     from covidlit.errors import ConfigError, ManifestError
     from covidlit.scans.images import IMAGE_CHECKS
     from covidlit.tables import check_own_table, write_table
+    from covidlit.terminal import plain_console
 
     problems = out.with_suffix(".problems.csv")
     given = [folder] if labels is None else [folder, labels]
@@ -223,7 +224,7 @@ def manifest(
             max_slice_thickness, min_spo2, spo2_class, tested_or_before, initial_scan_only,
             on_missing,
         )  # fmt: skip
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     checks = Checks(min_slices, frozenset(override or ()), image_orientation)
     if not images:
         _refuse_given(context, ("image_orientation",), "a folder of DICOM files")
@@ -258,7 +259,7 @@ def manifest(
         )
     else:
         # A status and a progress bar cannot be shown at the same time.
-        reading = f"Reading DICOM headers under {folder} ..."
+        reading = Text(f"Reading DICOM headers under {folder} ...")
         with nullcontext() if pixels else console.status(reading):
             built = manifest_from_dicom(
                 folder,
@@ -350,14 +351,13 @@ def _rule(
 
 
 def _print(built: BuiltManifest, out: Path, problems: Path, key_file: Path | None) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.cohort.account import label_rows
     from covidlit.cohort.describe import show_table1, table1
+    from covidlit.terminal import headed, plain_console
 
-    console = Console()
+    console = plain_console()
     flow = Table(title="Who is in it, and who is not")
     for heading in ("step", "left out", "not assessed", "scans left", "patients"):
         flow.add_column(heading, justify="left" if heading == "step" else "right")
@@ -369,7 +369,7 @@ def _print(built: BuiltManifest, out: Path, problems: Path, key_file: Path | Non
     synthetic = "synthetic" in built.manifest and bool(built.manifest["synthetic"].any())
     shown = Table("", *described.columns, title="Table 1" + " (synthetic)" * synthetic)
     for name, row in described.iterrows():
-        shown.add_row(*map(escape, (str(name), *row)))
+        shown.add_row(str(name), *row)
     console.print(shown)
     if "target" in built.manifest:
         counts = built.manifest["target"].value_counts().sort_index()
@@ -378,11 +378,12 @@ def _print(built: BuiltManifest, out: Path, problems: Path, key_file: Path | Non
     unmatched = built.unmatched_labels
     if len(unmatched):
         console.print(
-            f"[yellow]{len(unmatched)} row(s) of the labels are about no scan: "
-            f"{label_rows(unmatched)}.[/yellow]"
+            f"Of the labels {counted(len(unmatched), 'row is', 'rows are')} about no scan: "
+            f"{label_rows(unmatched)}.",
+            style="yellow",
         )
     for note in built.notes:
-        console.print(f"[yellow]note:[/yellow] {escape(note)}", highlight=False)
+        console.print(headed("note:", "yellow", note))
     if len(built.problems):
         console.print(f"What was left out and why: {problems}", soft_wrap=True)
     if key_file is not None:

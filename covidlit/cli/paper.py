@@ -97,9 +97,6 @@ def paper(
     if _is_severity(paper, [flag for flag, given in of_csacnet.items() if given]):
         severity_paper(runs, out, operating_point, bootstrap, confidence, seed)
         return
-    from rich.console import Console
-    from rich.markup import escape
-
     from covidlit.evaluation.runs import finished_runs
     from covidlit.papers.csacnet import (
         Subsets,
@@ -109,6 +106,7 @@ def paper(
         write_paper,
     )
     from covidlit.papers.csacnet import paper as compute
+    from covidlit.terminal import headed, plain_console
 
     check_own_paper(out)
     runs, skipped = finished_runs(runs, at_least=1)
@@ -141,20 +139,20 @@ def paper(
         method=method,
     )
     command += "" if heatmaps else " --no-heatmaps"
-    console = Console()
+    console = plain_console()
     chosen = found.cases(cases)
     galleries = _galleries(runs[0], chosen, console, layer, method) if heatmaps else None
     page = write_paper(found, out, galleries=galleries, command=command)
     for table in summary_tables(found.to_dict()):
         console.print(table)
     for sentence in sentences(found.to_dict()):
-        console.print(sentence, highlight=False)
+        console.print(sentence)
     for described in found.to_dict()["methods"]:
         for remark in described["remarks"]:
-            console.print(f"[yellow]•[/yellow] {escape(described['name'])}: {escape(remark)}")
+            console.print(headed("•", "yellow", f"{described['name']}: {remark}"))
     for caution in found.to_dict()["cautions"]:
-        console.print(f"[yellow]•[/yellow] {escape(caution['text'])}", highlight=False)
-    console.print(f"Page: {page}", highlight=False, soft_wrap=True)
+        console.print(headed("•", "yellow", caution["text"]))
+    console.print(f"Page: {page}", soft_wrap=True)
 
 
 def _is_severity(paper: str, of_csacnet: list[str]) -> bool:
@@ -184,10 +182,9 @@ def _galleries(
     run: str, chosen: pd.DataFrame, console: Console, layer: str | None, method: str | None
 ) -> Galleries | None:
     """The pictures of Figures 3 and 4, where the first run is the folder of a network."""
-    from rich.markup import escape
-
     from covidlit.errors import CovidlitError
     from covidlit.papers.csacnet import Galleries
+    from covidlit.terminal import headed
 
     label, _, named = run.partition("=")
     folder = Path(run) if Path(run).exists() else Path(named or label)
@@ -199,7 +196,7 @@ def _galleries(
         return paper_galleries(folder, chosen, layer=layer, method=method)
     except CovidlitError as error:  # the other results do not depend on the pictures
         note = f"No heatmaps could be made: {error}"
-        console.print(f"[yellow]•[/yellow] {escape(note)}", highlight=False)
+        console.print(headed("•", "yellow", note))
         return Galleries(note=note)
 
 

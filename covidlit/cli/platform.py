@@ -10,6 +10,7 @@ import typer
 
 from covidlit.cli.platform_care import care
 from covidlit.cli.platform_extra import PlatformDir, friendly, require_extra
+from covidlit.counted import counted
 from covidlit.errors import CovidlitError
 
 app = typer.Typer(
@@ -107,7 +108,7 @@ def work(
         from covidlit.platform.folder import PlatformFolder
         from covidlit.platform.serving import work as do_jobs
 
-        said = f"{workers} worker(s) wait for jobs. Ctrl-C ends them."
+        said = f"{counted(workers, 'worker waits', 'workers wait')} for jobs. Ctrl-C ends them."
         do_jobs(PlatformFolder(folder), workers, lambda: typer.echo(said))
 
 

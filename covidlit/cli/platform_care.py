@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from covidlit.cli.platform_extra import PlatformDir, friendly, require_extra
+from covidlit.counted import counted
 from covidlit.errors import ConfigError
 from covidlit.version import __version__
 
@@ -95,8 +96,8 @@ def backup(
             {"entry": about.last_entry, "files": about.n_files, "bytes": about.n_bytes},
         )  # fmt: skip
     typer.echo(
-        f"{out}: {about.n_files} files, {about.n_bytes / 2**20:,.1f} MiB. It holds who the "
-        "patients are, and the keys of the platform: keep it where nobody else can read it."
+        f"{out}: {counted(about.n_files, 'file')}, {about.n_bytes / 2**20:,.1f} MiB. It holds who "
+        "the patients are, and the keys of the platform: keep it where nobody else can read it."
     )
     if about.missing:
         typer.echo(f"The platform itself has lost files: {', '.join(about.missing[:10])}", err=True)
@@ -128,16 +129,19 @@ def restore(
             )  # fmt: skip
         if folder is None:
             about = check_backup(backup)
-            typer.echo(f"{backup} is whole: {about.n_files} files, made at {about.made_at}.")
+            typer.echo(
+                f"{backup} is whole: {counted(about.n_files, 'file')}, made at {about.made_at}."
+            )
             return
         done = bring_back(backup, folder, database, say=typer.echo)
     typer.echo(
-        f"The platform of {done.about.made_at} is in {folder}; {done.n_jobs} jobs wait, and "
-        f"everybody has to log in again. Start it: covidlit platform serve {folder}"
+        f"The platform of {done.about.made_at} is in {folder}; "
+        f"{counted(done.n_jobs, 'job waits', 'jobs wait')}, and everybody has to log in again. "
+        f"Start it: covidlit platform serve {folder}"
     )
     if done.n_held:
         typer.echo(
-            f"{done.n_held} jobs that were to send to archives or fetch from them were cancelled; "
+            f"{counted(done.n_held, 'job')} to send to archives or fetch from them cancelled; "
             "trying one again under Jobs begins it."
         )
     if done.missing:
@@ -223,4 +227,4 @@ def export_manifest(
 
         check_known(disease)
         path, n = write_graded_manifest(own.scans, out, disease)
-    typer.echo(f"{n} scan{'' if n == 1 else 's'} in {path}.")
+    typer.echo(f"{counted(n, 'scan')} in {path}.")

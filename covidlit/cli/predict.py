@@ -201,11 +201,11 @@ def predict(
             where="--mapping" if mapping is not None else "--explain",
             fix="leave it out; --heatmaps explains scores of scans.",
         )
-    from rich.console import Console
+    from covidlit.terminal import plain_console
 
     require_path(path)  # before the network is loaded
     model = ScanModel(checkpoint, engine, device, threads, ahead=True)
-    if code := score_scans(model, asked, Console(), progress=True):
+    if code := score_scans(model, asked, plain_console(), progress=True):
         raise typer.Exit(code)
 
 

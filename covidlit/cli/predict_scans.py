@@ -216,8 +216,8 @@ def score_scans(
     if journal.n_known and asked.heatmaps is None:  # with heatmaps it starts again
         console.print(
             f"{journal.n_known} of the scans were scored before the last call was stopped.",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+            soft_wrap=True,
+        )
     print_scores(table, asked.out, engine.name, console)
     print_run(table, run, console)
     if asked.heatmaps is not None:
@@ -225,12 +225,12 @@ def score_scans(
         scored = int(table["status"].eq("ok").sum())
         failed = f"; {missing} could not be made, see notes" if missing else ""
         made = f"Heatmaps: {asked.heatmaps}{failed}" if scored else "No heatmaps were made."
-        console.print(made, markup=False, highlight=False, soft_wrap=True)
+        console.print(made, soft_wrap=True)
         if scored and getattr(engine, "precision", "") in ("bf16", "int8"):
             console.print(
                 f"They are of the checkpoint itself; the scores are of {engine.name}.",
-                highlight=False, soft_wrap=True,
-            )  # fmt: skip
+                soft_wrap=True,
+            )
     if asked.timings:
         print_timings(timings, console)
     if asked.strict:

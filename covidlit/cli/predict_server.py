@@ -149,14 +149,14 @@ class PredictServer:
         connection: socket.socket,
         on_progress: Callable[[int, int], object] | None,
     ) -> dict[str, Any]:
-        from rich.console import Console
+        from covidlit.terminal import plain_console
 
         if self._ending.is_set():
             return _refusal(ConfigError("the server is ending.", where=self.path))
         if _has_gone(connection):
             return {}  # nobody waits for it
         out = StringIO()
-        console = Console(file=out, width=max(40, columns), force_terminal=colours)
+        console = plain_console(file=out, width=max(40, columns), force_terminal=colours)
         try:
             self.model.reload_if_changed()
             code = score_scans(self.model, asked, console, False, on_progress)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from covidlit.counted import counted
 from covidlit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -77,7 +78,6 @@ def predict_table(
 
 
 def _print(scored: ScoredRows, out: Path, name: str) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.deploy.score_text import point_text, score_texts
@@ -103,8 +103,8 @@ def _print(scored: ScoredRows, out: Path, name: str) -> None:
         remarks = [text.removeprefix(OF_ALL_FOLDS).removeprefix("; ") for text in remarks]
         called = row.predicted_class if isinstance(row.predicted_class, str) else ""
         shown.add_row(
-            escape(str(getattr(row, key))), score, members, escape(called), str(row.n_missing),
-            escape("; ".join(filter(None, remarks))),
+            str(getattr(row, key)), score, members, called, str(row.n_missing),
+            "; ".join(filter(None, remarks)),
         )  # fmt: skip
     said = [] if known is None else [
         f"Class: positive from a score of {point_text(known, table['score'])} on, the operating "
@@ -116,7 +116,6 @@ def _print(scored: ScoredRows, out: Path, name: str) -> None:
 
 
 def _print_risks(scored: ScoredRows, out: Path, model: SurvivalTableModel) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.baselines.survival.kept import risk_column
@@ -134,12 +133,12 @@ def _print_risks(scored: ScoredRows, out: Path, model: SurvivalTableModel) -> No
         refused = row["status"] == "refused"
         risks = [row[risk_column(days)] for days in model.horizons]
         shown.add_row(
-            escape(str(row[key])),
+            str(row[key]),
             "" if refused else f"{row['risk_score']:+.2f}",
             "" if refused else str(row["risk_group_name"]).removesuffix(" risk"),
             *("" if refused else f"{100 * risk:.1f}%" for risk in risks),
             str(row["n_missing"]),
-            escape("; ".join(text for text in remarks if isinstance(text, str) and text)),
+            "; ".join(text for text in remarks if isinstance(text, str) and text),
         )
     said = [
         "Score: log hazard relative to the mean of the training patients; groups are by quantiles "
@@ -152,9 +151,9 @@ def _print_with_notes(
     shown: Table, scored: ScoredRows, said: list[str], name: str, out: Path
 ) -> None:
     """Print a table of rows and what there is to say of all of them."""
-    from rich.console import Console
+    from covidlit.terminal import plain_console
 
-    console = Console()
+    console = plain_console()
     console.print(shown)
     table = scored.table
     lines = [f"The first {_SHOWN} of {len(table)} rows."] if len(table) > _SHOWN else []
@@ -171,34 +170,34 @@ def _print_with_notes(
     refused = int(table["status"].eq("refused").sum())
     outside = int(table["n_outside"].gt(0).sum())
     lines.append(
-        f"{len(table) - refused} rows scored, {refused} refused; {outside} with numbers outside "
-        f"the training range; by {name}. For research, not for clinical use. Table: {out}"
+        f"{counted(len(table) - refused, 'row')} scored, {refused} refused; {outside} with numbers "
+        f"outside the training range; by {name}. For research, not for clinical use. Table: {out}"
     )
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def _print_contributions(found: pd.DataFrame, beside: Path, of_what: str) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
+    from covidlit.terminal import plain_console
+
+    console = plain_console()
     names = found["row"].drop_duplicates().head(3)
     for number in names:
         own = found[found["row"] == number]
         largest = own.reindex(own["contribution"].abs().sort_values(ascending=False).index).head(8)
         shown = Table(
             "Feature", "Value", "Place in training", f"Contribution ({of_what})",
-            title=f"{escape(str(own['name'].iloc[0]))}: score {own['score'].iloc[0]:.3f}, of the "
+            title=f"{own['name'].iloc[0]}: score {own['score'].iloc[0]:.3f}, of the "
             f"reference {own['reference_score'].iloc[0]:.3f}",
         )  # fmt: skip
         for row in largest.itertuples():
             value = "missing" if row.value != row.value else f"{row.value:.5g}"
             place = "" if row.place != row.place else f"{100 * row.place:.0f}%"
-            shown.add_row(escape(row.feature), value, place, f"{row.contribution:+.3f}")
+            shown.add_row(row.feature, value, place, f"{row.contribution:+.3f}")
         console.print(shown)
     console.print(
-        f"Contributions of every value of {found['row'].nunique()} rows: {beside}",
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        f"Contributions of every value of {counted(found['row'].nunique(), 'row')}: {beside}",
+        soft_wrap=True,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from covidlit.cli.counted import counted
+from covidlit.counted import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,8 +42,8 @@ def print_scores(table: pd.DataFrame, out: Path, engine: str, console: Console) 
         engine: the name of what computed them.
         console: where to print.
     """
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from covidlit.deploy.override_notes import count_overridden
     from covidlit.deploy.score_text import score_texts
@@ -61,16 +61,14 @@ def print_scores(table: pd.DataFrame, out: Path, engine: str, console: Console) 
     texts = texts.astype(object).where(texts.notna(), "")
     for row in texts.itertuples(index=False):
         # An image that no manifest names has no id: its path alone tells it apart.
-        path = f"[dim]{escape(row.path)}[/]" if row.scan_id else escape(row.path)
-        scan = "\n".join(filter(None, (escape(row.scan_id), path)))
-        shown.add_row(scan, row.score, escape(row.predicted_class), escape(row.remark))
+        scan = Text.assemble(row.scan_id, "\n", (row.path, "dim")) if row.scan_id else row.path
+        shown.add_row(scan, row.score, row.predicted_class, row.remark)
     console.print(shown)
-    console.print(_rule_of_classes(table), highlight=False)
+    console.print(_rule_of_classes(table))
     for overridden, n in count_overridden(table["notes"].dropna()).items():
         console.print(
-            f"[yellow]{n} of {counted(len(table), 'scan')} would have been "
-            f"refused: {overridden}.[/]",
-            highlight=False,
+            f"{n} of {counted(len(table), 'scan')} would have been refused: {overridden}.",
+            style="yellow",
         )
     if table["trained_on_synthetic"].any():
         console.print(
@@ -84,7 +82,8 @@ def print_scores(table: pd.DataFrame, out: Path, engine: str, console: Console) 
     refused = int((table["status"] == "refused").sum())
     console.print(
         f"{counted(len(table) - refused, 'scan')} scored, {refused} refused, by {engine}. "
-        f"Table: {escape(str(out))}"
+        f"Table: {out}",
+        soft_wrap=True,
     )
 
 
@@ -96,13 +95,12 @@ def print_run(table: pd.DataFrame, run: RunFacts | None, console: Console) -> No
         if n := int(table["notes"].str.contains(text, regex=False).fillna(False).sum()):
             said = text.partition(": ")
             console.print(
-                f"[yellow]{n} of {counted(len(table), 'scan')} "
-                f"{'was' if n == 1 else 'were'} {said[0]}.[/]",
-                highlight=False,
+                f"{n} of {counted(len(table), 'scan')} {'was' if n == 1 else 'were'} {said[0]}.",
+                style="yellow",
                 soft_wrap=True,
             )
     if run is not None and run.sentence:
-        console.print(run.sentence, markup=False, highlight=False, soft_wrap=True)
+        console.print(run.sentence, soft_wrap=True)
 
 
 def _rule_of_classes(table: pd.DataFrame) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from covidlit.cli.counted import counted
+from covidlit.counted import counted
 
 if TYPE_CHECKING:
     from covidlit.preprocess import Geometry
@@ -57,8 +57,6 @@ def prepare(
     mends what is damaged. Scans that cannot be used are listed with the reason, here and in
     CACHE/prepared.csv. Training prepares by itself what is missing; use the same spacing and size.
     """
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.cli.inspect_page import GENERATOR, write_prepared_page
@@ -69,6 +67,7 @@ def prepare(
     from covidlit.files import check_own_page
     from covidlit.preprocess import Geometry, prepare_cohort
     from covidlit.tables import check_own_table
+    from covidlit.terminal import headed, plain_console
 
     if html is not None:
         check_own_page(html, GENERATOR, command="covidlit prepare")
@@ -84,22 +83,23 @@ def prepare(
         backend=backend,
         verify=verify,
     )
-    console = Console()
+    console = plain_console()
     refused = cohort.refused
     if len(refused):
         table = Table("scan", "reason", title="Left out")
         for row in refused.itertuples():
-            table.add_row(escape(str(row.scan_id)), escape(str(row.reason)))
+            table.add_row(str(row.scan_id), str(row.reason))
         console.print(table)
     for text, n in count_notes(cohort.table["notes"]).items():
-        console.print(f"[yellow]note:[/] {n} scan(s): {escape(text)}", highlight=False)
+        console.print(headed("note:", "yellow", f"{counted(n, 'scan')}: {text}"))
     ready = len(cohort.table) - len(refused)
     new = int(cohort.table["renewed"].sum())
     console.print(
         f"{counted(ready, 'scan')} {'is' if ready == 1 else 'are'} prepared ({new} of them now), "
-        f"{len(refused)} left out. List: {cohort.cache_dir / 'prepared.csv'}"
+        f"{len(refused)} left out. List: {cohort.cache_dir / 'prepared.csv'}",
+        soft_wrap=True,
     )
-    console.print(_next_step(manifest, cohort.cache_dir, geometry), markup=False, soft_wrap=True)
+    console.print(_next_step(manifest, cohort.cache_dir, geometry), soft_wrap=True)
     if html is not None:
         write_prepared_page(html, cohort.cache_dir, cohort.table)
     if strict:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from covidlit.cli.counted import counted
 from covidlit.cli.quantify_severity import print_severity
+from covidlit.counted import counted
 from covidlit.runs.stopped import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -250,8 +250,6 @@ def _classes(label: list[str]) -> dict[int, str]:
 
 
 def _print(results: Results, out: Path, path: Path) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.cohort.factor_tables import undefined_factors
@@ -259,8 +257,9 @@ def _print(results: Results, out: Path, path: Path) -> None:
     from covidlit.lesions.agreement import SINGLE_LESIONS
     from covidlit.lesions.trend import change_text, changes_text, limits_text
     from covidlit.quantify.alike import Said, alike
+    from covidlit.terminal import headed, plain_console
 
-    console = Console()
+    console = plain_console()
     if len(results.factors):
         shown = Table(title="Lesions")
         heads = ["Scan", "Lesions", "Volume, mL", "Of the lungs, %", "Mean density, HU"]
@@ -273,7 +272,7 @@ def _print(results: Results, out: Path, path: Path) -> None:
             shown.add_column(name, justify="left" if name == "Scan" else "right", overflow="fold")
         for row in results.factors.to_dict("records"):
             shown.add_row(
-                escape(str(row["scan_id"])),
+                str(row["scan_id"]),
                 str(row["n_lesions"]),
                 _number(row["total_volume_ml"], 1),
                 _number(row["proportion_percent"], 1),
@@ -284,21 +283,21 @@ def _print(results: Results, out: Path, path: Path) -> None:
         if change:
             console.print("A change is called one beyond these limits of agreement (mL, HU, %):")
             for line in limits_text():
-                console.print(f"• {line}", highlight=False, markup=False)
+                console.print(f"• {line}")
         if said := changes_text(results.changes):
-            console.print(f"Lesions since the scan before: {said}", markup=False)
-            console.print(SINGLE_LESIONS, markup=False, highlight=False)
+            console.print(f"Lesions since the scan before: {said}")
+            console.print(SINGLE_LESIONS)
     refused = results.scans[results.scans["status"] == "refused"]
     noted = results.scans[results.scans["notes"].notna()]
-    for head, rows, column in (
-        ("[red]refused[/]", refused, "reason"), ("[yellow]note[/]", noted, "notes")
+    for head, style, rows, column in (
+        ("refused", "red", refused, "reason"), ("note", "yellow", noted, "notes")
     ):  # fmt: skip
         rows_said = [
             Said(str(row["scan_id"] or ""), str(row["path"]), str(row[column]))
             for row in rows.to_dict("records")
         ]
         for line in alike(rows_said, by_path=column == "reason"):
-            console.print(f"{head} {escape(line)}", highlight=False)
+            console.print(headed(head, style, line))
     if undefined := undefined_factors(results.factors):
         reasons: dict[str, list[str]] = {}
         for factor, why in undefined.items():
@@ -307,28 +306,19 @@ def _print(results: Results, out: Path, path: Path) -> None:
         every = (
             "the only scan" if len(results.factors) == 1 else f"all {len(results.factors)} scans"
         )
-        console.print(
-            f"[yellow]note[/] undefined in {every}: {escape(said_of)}",
-            highlight=False,
-        )
+        console.print(headed("note", "yellow", f"undefined in {every}: {said_of}"))
     if results.others:
-        console.print(
-            f"[yellow]note[/] no scans, and left alone: {in_words(results.others)} "
-            f"({escape(_places(results.others, path))})",
-            highlight=False,
-        )
+        left = f"{in_words(results.others)} ({_places(results.others, path)})"
+        console.print(headed("note", "yellow", f"no scans, and left alone: {left}"))
     if results.dropped:
-        console.print(
-            "[yellow]note[/] scans of an earlier call that are not there now, and left tables and "
-            f"pages (their labels and objects stay): {escape(', '.join(results.dropped))}",
-            highlight=False,
-        )
+        gone = "scans of an earlier call that are not there now, and left tables and pages"
+        stay = f"(their labels and objects stay): {', '.join(results.dropped)}"
+        console.print(headed("note", "yellow", f"{gone} {stay}"))
     measured = len(results.factors)
     before = f" ({results.n_known} of them by an earlier call)" if results.n_known else ""
     console.print(
-        f"{counted(measured, 'scan')} measured{before}, {len(refused)} refused. "
-        f"Results: {escape(str(out))}",
-        highlight=False,
+        f"{counted(measured, 'scan')} measured{before}, {len(refused)} refused. Results: {out}",
+        soft_wrap=True,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from covidlit.cli.counted import counted
+from covidlit.counted import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,15 +21,14 @@ def print_severity(table: pd.DataFrame, out: Path, model: str) -> None:
         out: folder of the results.
         model: what computed the scores.
     """
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.deploy.score_text import score_texts
     from covidlit.quantify.alike import Said, alike
     from covidlit.quantify.severity import SEVERITY_TABLE
+    from covidlit.terminal import headed, plain_console
 
-    console = Console()
+    console = plain_console()
     scored = table[table["status"].eq("ok")]
     refused = table[table["status"].eq("refused")]
     if len(scored):
@@ -43,7 +42,7 @@ def print_severity(table: pd.DataFrame, out: Path, model: str) -> None:
             members = "" if low is None or low != low else f"{low:.3f}–{high:.3f}"
             called = row["predicted_class"] if isinstance(row["predicted_class"], str) else ""
             shown.add_row(
-                escape(str(row["scan_id"])), text, members, escape(called),
+                str(row["scan_id"]), text, members, called,
                 str(int(row["n_missing"])), str(int(row["n_outside"])),
             )  # fmt: skip
         console.print(shown)
@@ -53,11 +52,11 @@ def print_severity(table: pd.DataFrame, out: Path, model: str) -> None:
             console.print(f"The first {_SHOWN} of {len(scored)} scans.")
     said = [Said(str(r["scan_id"]), "", str(r["reason"])) for r in refused.to_dict("records")]
     for line in alike(said, by_path=False, table=SEVERITY_TABLE):
-        console.print(f"[red]no severity score[/] {escape(line)}", highlight=False)
+        console.print(headed("no severity score", "red", line))
     notes = scored["notes"].dropna()
     for text in dict.fromkeys(part for note in notes for part in str(note).split("; ")):
         n = sum(text in str(note) for note in notes)
-        console.print(f"[yellow]note[/] of {n} scans: {escape(text)}", highlight=False)
+        console.print(headed("note", "yellow", f"of {counted(n, 'scan')}: {text}"))
     if len(table) and table["trained_on_synthetic"].fillna(False).any():
         console.print(
             "The severity model was trained on synthetic data: its scores mean nothing for "
@@ -65,6 +64,6 @@ def print_severity(table: pd.DataFrame, out: Path, model: str) -> None:
         )
     console.print(
         f"{counted(len(scored), 'scan')} scored by {model}, {len(refused)} without a score. "
-        f"For research, not for clinical use. Table: {escape(str(out / SEVERITY_TABLE))}",
-        highlight=False,
+        f"For research, not for clinical use. Table: {out / SEVERITY_TABLE}",
+        soft_wrap=True,
     )

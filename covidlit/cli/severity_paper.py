@@ -21,12 +21,10 @@ def severity_paper(
     seed: int,
 ) -> None:
     """Write the page, and print its table and remarks; the arguments are those of the command."""
-    from rich.console import Console
-    from rich.markup import escape
-
     from covidlit.evaluation.runs import finished_runs
     from covidlit.papers.methods import read_methods, run_rule
     from covidlit.papers.severity import check_own_severity, detection, write_severity
+    from covidlit.terminal import headed, plain_console
 
     check_own_severity(out)
     found, skipped = finished_runs(list(runs), at_least=1)
@@ -49,17 +47,16 @@ def severity_paper(
         seed=seed,
     )
     page = write_severity(results, out, command=command)
-    console = Console()
+    console = plain_console()
     console.print(detection_summary(results))
     published = (text for figures in results["published"].values() for text in figures["remarks"])
     for remark in (*results["remarks"], *published):
-        console.print(f"[yellow]•[/yellow] {escape(remark)}", highlight=False)
-    console.print(f"Page: {page}", highlight=False, soft_wrap=True, markup=False)
+        console.print(headed("•", "yellow", remark))
+    console.print(f"Page: {page}", soft_wrap=True)
 
 
 def detection_summary(results: dict[str, Any]) -> Table:
     """Sensitivity and specificity of each method, the published ones last."""
-    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.evaluation import Estimate, format_estimate
@@ -73,10 +70,10 @@ def detection_summary(results: dict[str, Any]) -> Table:
     for record in results["methods"]:
         for at, found in (("operating point", record), ("score 0.5", record["at_half"])):
             cells = [
-                escape(format_estimate(Estimate.from_dict(found[name]), percent=True))
+                format_estimate(Estimate.from_dict(found[name]), percent=True)
                 for name in ("sensitivity", "specificity")
             ]
-            table.add_row(escape(record["name"]), at, *cells)
+            table.add_row(record["name"], at, *cells)
     for figures in results["published"].values():
         name = f"published, other patients ({figures['label']})"
         table.add_row(name, "", figures["sensitivity"], figures["specificity"])

@@ -29,13 +29,12 @@ def sweep(
     ] = False,
 ) -> None:
     """Show the best trials of a sweep and write its page again; its study is not changed."""
-    from rich.console import Console
-
     from covidlit.files import check_own_page
     from covidlit.sweep import conversion
     from covidlit.sweep.existing_study import existing_study
     from covidlit.sweep.page import PAGE, write_page
     from covidlit.sweep.table import print_table
+    from covidlit.terminal import plain_console
 
     if to_journal:
         conversion.to_journal(folder, storage)
@@ -44,4 +43,4 @@ def sweep(
     check_own_page(folder / PAGE, "covidlit sweep", older="<footer>Made by covidlit from the study")
     print_table(study)
     page = write_page(study, folder)
-    Console().print(f"Page: {page}", highlight=False, soft_wrap=True, markup=False)
+    plain_console().print(f"Page: {page}", soft_wrap=True)

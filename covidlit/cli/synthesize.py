@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -27,10 +28,9 @@ def synthesize(
     n_jobs: Annotated[int, typer.Option(help="Processes; -1 for one per core.")] = -1,
 ) -> None:
     """Make a cohort of synthetic chest CT scans as DICOM, with labels and lesion ground truth."""
-    from rich.console import Console
-
     from covidlit.arguments import n_workers
     from covidlit.synthetic import make_cohort
+    from covidlit.terminal import plain_console
 
     n_workers(n_jobs)
     paths = make_cohort(
@@ -43,10 +43,9 @@ def synthesize(
         truth=truth,
         n_jobs=n_jobs,
     )
-    console = Console()
+    console = plain_console(soft_wrap=True)
     console.print(f"Synthetic DICOM series: {paths.dicom}")
     console.print(f"Labels: {paths.labels}")
-    console.print(
-        f"Next: covidlit manifest {paths.dicom} --labels {paths.labels} "
-        f"--out {paths.root / 'manifest.csv'}"
-    )
+    out = paths.root / "manifest.csv"
+    words = ("covidlit", "manifest", paths.dicom, "--labels", paths.labels, "--out", out)
+    console.print(f"Next: {shlex.join(map(str, words))}")

@@ -42,8 +42,6 @@ def trend(
     OUT/lesions.parquet gives each lesion the tracking_uid it had before. OUT/<patient>.png is the
     trend as a figure.
     """
-    from rich.console import Console
-
     from covidlit.cohort.factor_limits import FACTORS
     from covidlit.cohort.factor_tables import read_factors, read_lesions
     from covidlit.lesions.agreement import SINGLE_LESIONS
@@ -63,6 +61,7 @@ def trend(
     from covidlit.progress import progress_bar
     from covidlit.scans.lesion_labels import LesionLabels, read_labels
     from covidlit.tables import check_own_table, write_table
+    from covidlit.terminal import plain_console
 
     source = _table_in(factors, "factors")
     check_own_table(out / "trend.csv", TREND_COLUMNS, "covidlit trend")
@@ -73,7 +72,7 @@ def trend(
     table = read_factors(source)
     result = trend_table(table)
     folder = _labels_in(labels, source, result)
-    console = Console()
+    console = plain_console()
     changes = None
     if folder is not None:
         own = read_lesions(lesions or _table_in(source.parent, "lesions"))
@@ -99,13 +98,14 @@ def trend(
     console.print(_shown(result))
     if changes is not None:
         if said := changes_text(changes):
-            console.print(f"Lesions: {said}", markup=False)
-            console.print(SINGLE_LESIONS, markup=False, highlight=False)
+            console.print(f"Lesions: {said}")
+            console.print(SINGLE_LESIONS)
         for row in changes[changes["change"] == NOT_MATCHED].itertuples():
             console.print(
                 f"Lesions of {row.scan_after} not matched with {row.scan_before}: {row.reason}",
-                style="yellow", markup=False, highlight=False, soft_wrap=True,
-            )  # fmt: skip
+                style="yellow",
+                soft_wrap=True,
+            )
     if folder is None:
         console.print(
             "Lesions were not matched between dates: there are no labels beside the factors "
@@ -114,8 +114,8 @@ def trend(
         )
     console.print("A change is called one beyond these limits of agreement (mL, HU, %):")
     for line in limits_text():
-        console.print(f"• {line}", highlight=False, markup=False)
-    console.print(f"Tables and figures: {out}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"• {line}")
+    console.print(f"Tables and figures: {out}", soft_wrap=True)
 
 
 def _table_in(path: Path, name: str) -> Path:
@@ -147,7 +147,6 @@ def _labels_in(given: Path | None, source: Path, result: pd.DataFrame) -> Path |
 
 
 def _shown(result: pd.DataFrame) -> Table:
-    from rich.markup import escape
     from rich.table import Table
 
     from covidlit.lesions.trend import change_text
@@ -158,14 +157,14 @@ def _shown(result: pd.DataFrame) -> Table:
     for row in result.to_dict("records"):
         date = row["acquisition_date"]
         shown.add_row(
-            escape(str(row["patient_id"])),
-            escape(str(row["scan_id"])),
+            str(row["patient_id"]),
+            str(row["scan_id"]),
             f"{date:%Y-%m-%d}" if date == date else "",
             str(row["days"]) if date == date else "",
             str(row["n_lesions"]),
             f"{row['total_volume_ml']:.1f}",
             change_text(row),
             change_text(row, "lung_volume_ml"),
-            escape(row["note"] or ""),
+            row["note"] or "",
         )
     return shown

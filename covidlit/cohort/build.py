@@ -33,6 +33,7 @@ from covidlit.cohort.scan_ids import scan_id_of
 from covidlit.cohort.scan_notes import count_notes
 from covidlit.cohort.scan_rows import ScanRows, Track, dicom_rows, image_rows
 from covidlit.cohort.series_choice import SeriesChoice, standing_for_study
+from covidlit.counted import counted
 from covidlit.dicom.plausibility import NEITHER, NOT_WHEN_MADE
 from covidlit.errors import ManifestError
 
@@ -305,7 +306,7 @@ def _one_target(table: pd.DataFrame, rule: TargetRule) -> list[str]:
 def _noted(table: pd.DataFrame) -> list[str]:
     """What was noted of scans on the way in, counted."""
     counts = count_notes(table["notes"])
-    return [f"{n} scan(s): {text}" for text, n in counts.items()]
+    return [f"{counted(n, 'scan')}: {text}" for text, n in counts.items()]
 
 
 def _with_mend(note: str) -> str:

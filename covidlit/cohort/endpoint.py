@@ -11,6 +11,7 @@ import pandas as pd
 
 from covidlit.cohort.columns import TEXT
 from covidlit.cohort.label_rule import ByColumn
+from covidlit.counted import counted
 from covidlit.errors import ManifestError, did_you_mean
 
 TIME, COMPETING = "time_days", "competing_event"
@@ -62,7 +63,7 @@ class Endpoint:
         both = set(self._ended.positive) & set(self._other.positive if self._other else ())
         if both:
             raise ManifestError(
-                f"the value(s) {', '.join(sorted(both))} are the event and compete with it.",
+                f"named both as the event and as competing with it: {', '.join(sorted(both))}.",
                 where="label_rule.competing",
                 fix="name each value once.",
             )
@@ -99,7 +100,7 @@ class Endpoint:
             told = labels["reason"].value_counts()
             raise ManifestError(
                 "no row gets a target: "
-                + "; ".join(f"{n} row(s): {reason}" for reason, n in told.items()) + ".",
+                + "; ".join(f"{counted(n, 'row')}: {reason}" for reason, n in told.items()) + ".",
                 where="label_rule",
                 fix=f"complete the columns {self.column} and {self.time}"
                 + (", or use values of a shorter window: data.after_days=0." if self.landmark
@@ -152,10 +153,10 @@ class Endpoint:
     @property
     def too_early(self) -> str:
         """The reason of a row whose follow-up ends before the clock starts."""
-        plural = "" if self.landmark == 1 else "s"
+        days = "1 day" if self.landmark == 1 else f"{self.landmark:g} days"
         return (
-            f"the event or the last news is within {self.landmark:g} day{plural} of the index, of "
-            "which values are used: time counts from then on"
+            f"the event or the last news is within {days} of the index, of which values are used: "
+            "time counts from then on"
         )
 
     def _days(self, manifest: pd.DataFrame) -> pd.Series:
@@ -174,7 +175,7 @@ class Endpoint:
             place = int(np.flatnonzero(wrong)[0])
             raise ManifestError(
                 f"column {self.time!r}: {manifest[self.time].iloc[place]!r} is no number of days "
-                f"({int(wrong.sum())} such row(s)).",
+                f"({counted(int(wrong.sum()), 'such row')}).",
                 where="label_rule.time",
                 fix="give days as numbers, and leave the cell empty where they are not known.",
             )

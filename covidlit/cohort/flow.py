@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covidlit.cohort.split import unit_key
+from covidlit.counted import counted
 
 FLOW_COLUMNS = ("step", "criterion", "n_excluded", "n_not_assessed", "n_left", "n_patients")
 """Of `<manifest>.flow.csv`."""
@@ -107,8 +108,8 @@ class Flow:
 def left_out_notes(flow: Flow) -> list[str]:
     """For each step that scans fell out at unassessed: why, and what can be done."""
     return [
-        f"{step.n_not_assessed} scan(s) fell out since {step.criterion!r} cannot be assessed: "
-        f"{step.missing}. Fix: {step.fix}"
+        f"{counted(step.n_not_assessed, 'scan')} fell out since {step.criterion!r} cannot be "
+        f"assessed: {step.missing}. Fix: {step.fix}"
         for step in flow.steps
         if step.n_not_assessed
     ]

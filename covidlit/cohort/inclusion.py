@@ -12,6 +12,7 @@ from covidlit.cohort.columns import as_day, column_of, parse_dates
 from covidlit.cohort.flow import Flow, left_out_notes
 from covidlit.cohort.scan_dates import DOUBTED, scan_days
 from covidlit.cohort.series_choice import preferred
+from covidlit.counted import counted
 from covidlit.errors import ManifestError
 
 OnMissing = Literal["keep", "exclude", "error"]
@@ -126,8 +127,8 @@ class InclusionCriteria:
         fix = f"complete {' and '.join(needs.columns)}, switch the criterion off with {needs.off}"
         if self.on_missing == "error" and unknown.any():
             raise ManifestError(
-                f"{int(unknown.sum())} scan(s) cannot be assessed for {criterion!r}, such as "
-                f"{table.loc[unknown, 'scan_id'].iloc[0]}: {missing}.",
+                f"{counted(int(unknown.sum()), 'scan')} cannot be assessed for {criterion!r}, such "
+                f"as {table.loc[unknown, 'scan_id'].iloc[0]}: {missing}.",
                 where="inclusion",
                 fix=f"{fix}, or let such scans stay or fall out (on_missing: keep or exclude).",
             )

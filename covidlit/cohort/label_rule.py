@@ -12,6 +12,7 @@ from covidlit.cohort.class_names import class_column, in_target_order, require_c
 from covidlit.cohort.columns import TEXT, as_day, column_of
 from covidlit.cohort.own_target import has_targets, own_targets
 from covidlit.cohort.scan_dates import DOUBTED, scan_days
+from covidlit.counted import counted
 from covidlit.errors import ManifestError, did_you_mean
 
 _NO_CLASS = "no class_name"
@@ -153,7 +154,7 @@ class ByClass:
         both = set(self.positive) & set(self.negative or ())
         if both:
             raise ManifestError(
-                f"the class(es) {', '.join(sorted(both))} are both positive and negative.",
+                f"both positive and negative: {', '.join(sorted(both))}.",
                 where="label_rule",
                 fix="name each class once.",
             )
@@ -256,7 +257,7 @@ class ByColumn:
         both = set(self.positive) & set(self.negative or ())
         if both:
             raise ManifestError(
-                f"the value(s) {', '.join(sorted(both))} are both positive and negative.",
+                f"both positive and negative: {', '.join(sorted(both))}.",
                 where="label_rule",
                 fix="name each value once.",
             )
@@ -373,7 +374,7 @@ def _checked(labels: pd.DataFrame, needs: str) -> pd.Series:
     target = labels["target"]
     if len(target) and target.isna().all():
         counts = labels["reason"].value_counts()
-        reasons = "; ".join(f"{n} row(s): {reason}" for reason, n in counts.items())
+        reasons = "; ".join(f"{counted(n, 'row')}: {reason}" for reason, n in counts.items())
         fix = (
             "complete these columns, or label by class_name alone: label_rule=by_class, for "
             "`covidlit manifest` --label-rule by-class."

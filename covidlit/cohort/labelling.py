@@ -11,6 +11,7 @@ from covidlit.cohort.columns import parse_dates
 from covidlit.cohort.labels_table import Labels, lost_zeros
 from covidlit.cohort.patient_ids import without_zeros
 from covidlit.cohort.pseudonyms import Pseudonyms
+from covidlit.counted import counted
 from covidlit.errors import ManifestError, did_you_mean
 from covidlit.tables import row_lines, row_numbers, row_texts
 
@@ -99,8 +100,9 @@ def with_labels(
     left_out = [name for name in labels.further_columns if name not in further]
     if left_out:
         notes.append(
-            f"column(s) of the labels not copied, since they may identify: {', '.join(left_out)}. "
-            "Keep one that does not with --keep-column NAME (keep_columns)."
+            f"{counted(len(left_out), 'column')} of the labels not copied, as possibly "
+            f"identifying: {', '.join(left_out)}. Keep one that is not with --keep-column NAME "
+            "(keep_columns)."
         )
     for name in [*labels.contract_columns, *further]:
         stated = rows[name]
@@ -111,7 +113,8 @@ def with_labels(
             differ = (header.notna() & stated.notna() & (header != stated)).sum()
             if differ and name in ("sex", "acquisition_date"):
                 notes.append(
-                    f"{differ} scan(s): the labels' {name} differs from the header; it wins."
+                    f"{counted(int(differ), 'scan')}: the labels' {name} differs from the header; "
+                    "it wins."
                 )
             stated = stated.astype("object").where(stated.notna(), header.astype("object"))
         scans[name] = stated
@@ -134,8 +137,8 @@ def with_centre(scans: pd.DataFrame, centre: str | None) -> tuple[pd.DataFrame, 
     missing = int(given.isna().sum())
     if missing and centre is None:
         note = (
-            f"the centre of {missing} scan(s) is not known, so none can be held out for the test: "
-            "name it in the labels' column centre or with --centre."
+            f"the centre of {counted(missing, 'scan')} is not known, so none can be held out for "
+            "the test: name it in the labels' column centre or with --centre."
         )
         return scans.assign(centre=given), [note]
     return scans.assign(centre=given.astype("object").fillna(centre)), []
@@ -148,8 +151,8 @@ def patient_notes(scans: pd.DataFrame) -> list[str]:
     sexes = int((patients["sex"].nunique() > 1).sum())
     if sexes:
         notes.append(
-            f"{sexes} patient(s) have scans of both sexes: does an anonymiser give several persons "
-            "one PatientID? Name the patient in the labels' column patient_id."
+            f"{counted(sexes, 'patient')} with scans of both sexes: does an anonymiser give "
+            "several persons one PatientID? Name the patient in the labels' column patient_id."
         )
     n_studies = patients["study_uid"].nunique()
     if len(scans) >= 4 and n_studies.max() > 0.5 * scans["study_uid"].nunique() > 1:
@@ -171,8 +174,8 @@ def patient_notes(scans: pd.DataFrame) -> list[str]:
     )
     if in_path:
         notes.append(
-            f"{in_path} path(s) contain the PatientID, and the manifest needs them: rename the "
-            "folders before you share it."
+            f"{counted(in_path, 'path')} with the PatientID in it, which the manifest needs: "
+            "rename the folders before you share it."
         )
     return notes
 

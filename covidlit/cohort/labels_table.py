@@ -18,6 +18,7 @@ from covidlit.cohort.patient_ids import without_zeros
 from covidlit.cohort.reader_columns import is_reading
 from covidlit.cohort.spellings import GROUPS, refuse_other_spellings
 from covidlit.cohort.together import Together
+from covidlit.counted import counted
 from covidlit.errors import ManifestError, did_you_mean
 from covidlit.tables import read_table, row_texts, rows_text, validate, without_lines
 
@@ -219,8 +220,8 @@ def _check_keys(table: pd.DataFrame, key: str, where: str) -> None:
     empty = table[key].isna() | (table[key].str.strip() == "")
     if empty.any():
         raise ManifestError(
-            f"row {row_texts(table[empty])[0]}, column {key!r}: value (empty): must not be "
-            f"empty, since it tells which scan the row is about ({int(empty.sum())} such row(s)).",
+            f"row {row_texts(table[empty])[0]}, column {key!r}: value (empty): must not be empty, "
+            f"since it tells which scan a row is about ({counted(int(empty.sum()), 'such row')}).",
             where=where,
             fix="complete the column or remove the rows.",
         )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from covidlit.cohort.near_copies import alike
 from covidlit.cohort.patient_ids import same_patient, visible, without_zeros
 from covidlit.cohort.split import Split, unit_key
+from covidlit.counted import counted
 from covidlit.errors import LeakageError
 from covidlit.tables import row_lines, row_numbers
 
@@ -87,7 +88,7 @@ def check_leakage(
         return _patients_alike(table) + _near_copies(table, split, thumbnails or {})
     more = f"; and {len(findings) - _LISTED} more" if len(findings) > _LISTED else ""
     raise LeakageError(
-        f"the parts of the split leak in {len(findings)} place(s): "
+        f"the parts of the split leak in {counted(len(findings), 'place')}: "
         f"{'; '.join(findings[:_LISTED])}{more}.",
         where=f"split {split.hash[:12]} ({split.kind})",
         fix="give all scans of one person the same patient_id and keep one row per scan, then make "

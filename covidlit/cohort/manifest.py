@@ -24,6 +24,7 @@ from covidlit.cohort.columns import (
     to_dates,
     whole_number,
 )
+from covidlit.counted import counted
 from covidlit.errors import ManifestError
 from covidlit.tables import read_table, row_texts, rows_text, validate, write_table
 
@@ -151,8 +152,8 @@ def _check_one_row_per_series(table: pd.DataFrame, where: object) -> None:
         [(table[c] == first[c]) | (table[c].isna() & pd.isna(first[c])) for c in by]
     )
     raise ManifestError(
-        f"rows {rows_text(table[same])} are the "
-        f"same scan: column(s) {', '.join(by)}: value {first['path']!r} stands in each of them.",
+        f"rows {rows_text(table[same])} are the same scan: {' and '.join(by)}: value "
+        f"{first['path']!r} stands in each of them.",
         where=where,
         fix="keep one of the rows; where one folder holds several series, name the series in the "
         "column series_uid.",
@@ -172,7 +173,7 @@ def _check_rtpcr(table: pd.DataFrame, where: object) -> None:
         raise ManifestError(
             f"row {row_texts(table)[row]}, column 'rtpcr_round': value {turn.iloc[row]} does not "
             f"fit rtpcr_initial = {table['rtpcr_initial'].iloc[row]!r} "
-            f"({int(wrong.sum())} such row(s)).",
+            f"({counted(int(wrong.sum()), 'such row')}).",
             where=where,
             fix="rtpcr_round is the number of the first positive test: 1 where the initial one was "
             "positive, 2 or more where it was negative, empty where none was positive.",

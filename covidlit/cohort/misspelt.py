@@ -11,6 +11,7 @@ import pandas as pd
 
 from covidlit.cohort.class_names import KNOWN_CLASSES
 from covidlit.cohort.spellings import GROUPS, spelling_warnings
+from covidlit.counted import counted
 from covidlit.errors import ManifestError
 from covidlit.tables import rows_text
 
@@ -138,10 +139,10 @@ def refuse_misspelt_columns(
         return
     listed = "; ".join(f"{name!r}: did you mean {meant}?" for name, meant in pairs.items())
     raise ManifestError(
-        f"{len(pairs)} column(s) would not be used, but are spelt much like one that the table "
-        f"lacks: {listed}",
+        f"{counted(len(pairs), 'column')} that would not be used, spelt much like one that the "
+        f"table lacks: {listed}",
         where=where,
-        fix=f"rename the column(s), or say that they are your own: {_as_options(pairs)}.",
+        fix=f"rename what is misspelt, or say that it is your own: {_as_options(pairs)}.",
     )
 
 
@@ -184,7 +185,8 @@ def refuse_misspelt_classes(table: pd.DataFrame, own_names: Collection[str], whe
         for name, meant in pairs.items()
     )
     raise ManifestError(
-        f"column 'class_name' holds {len(pairs)} class(es) spelt much like a known one: {listed}",
+        f"column 'class_name' holds {counted(len(pairs), 'class', 'classes')} spelt much like a "
+        f"known one: {listed}",
         where=where,
         fix=f"correct the rows, or say that these are classes of your own: {_as_options(pairs)}.",
     )
@@ -196,7 +198,7 @@ def _letters(name: str) -> str:
 
 def _rows_with(table: pd.DataFrame, column: str, value: str) -> str:
     rows = table[table[column] == value]
-    return f"{len(rows)} row{'s' * (len(rows) > 1)} ({rows_text(rows, in_brackets=True)})"
+    return f"{counted(len(rows), 'row')} ({rows_text(rows, in_brackets=True)})"
 
 
 def _as_options(names: Iterable[str]) -> str:

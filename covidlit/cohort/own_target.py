@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from covidlit.counted import counted
 from covidlit.errors import ManifestError
 from covidlit.tables import row_texts
 
@@ -26,7 +27,7 @@ def own_targets(table: pd.DataFrame) -> pd.Series:
         place = int(wrong.to_numpy(dtype=bool).argmax())
         raise ManifestError(
             f"row {row_texts(table)[place]}, column 'target': {column.iloc[place]!r} is no number "
-            f"of a class ({int(wrong.sum())} such row(s)).",
+            f"of a class ({counted(int(wrong.sum()), 'such row')}).",
             where="column target",
             fix="write 0 and 1, or name what its values mean: label_rule=by_column "
             "label_rule.column=... 'label_rule.positive=[...]'.",

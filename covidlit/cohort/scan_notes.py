@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import pandas as pd
 
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+from covidlit.counted import without_counts
+
 _MOST = 5
 
 
@@ -22,7 +21,7 @@ def count_notes(notes: pd.Series, most: int = _MOST) -> dict[str, int]:
     texts: dict[str, dict[str, None]] = {}
     counts: dict[str, int] = {}
     for text in notes.dropna().astype(str):
-        kind = _NUMBER.sub("#", text)
+        kind = without_counts(text)
         texts.setdefault(kind, {})[text] = None
         counts[kind] = counts.get(kind, 0) + 1
     order = sorted(counts, key=lambda kind: -counts[kind])

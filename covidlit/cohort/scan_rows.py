@@ -16,6 +16,7 @@ from covidlit.cohort.labelling import NO_SCAN
 from covidlit.cohort.labels_table import Labels
 from covidlit.cohort.manifest import MANIFEST_SCHEMA
 from covidlit.cohort.scan_reader import lungs_of_refused
+from covidlit.counted import counted
 from covidlit.dicom import Checks, find_series, judge, looked_into
 from covidlit.dicom.facts import metadata_and_doubts
 from covidlit.dicom.image_type import is_derived
@@ -120,7 +121,7 @@ def dicom_rows(
         reasons = [f"{path.name}: {why}" for path, why in found.problems]
         listed = f": {name_some(reasons)}" if reasons else ""
         raise ManifestError(
-            f"there is no DICOM image series here ({found.n_files} file(s) looked at, "
+            f"there is no DICOM image series here ({counted(found.n_files, 'file')} looked at, "
             f"{len(found.problems)} of them not readable{listed}).",
             where=root,
             fix="check the folder with `covidlit inspect`; for NIfTI and the like name the files "
@@ -135,7 +136,7 @@ def dicom_rows(
     notes += found.notes
     notes += [f"{n} series: {doubt}." for doubt, n in doubts.most_common(_MOST_DOUBTS)]
     if rest := sum(n for _, n in doubts.most_common()[_MOST_DOUBTS:]):
-        notes.append(f"{rest} more header fact(s) that cannot be: see `covidlit inspect`.")
+        notes.append(f"{counted(rest, 'more header fact')} that cannot be: see `covidlit inspect`.")
     nameless = int((table["raw_patient"] == "").sum())
     if nameless:
         notes.append(
@@ -242,5 +243,7 @@ def _plausible(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     used = cases[cases["index"].astype(int).map(table["status"]).eq("ok")]
     if used.empty:
         return table, []
-    counts = ", ".join(f"{name} of {n}" for name, n in used["column"].value_counts().items())
-    return table, [f"facts of headers that cannot be are taken for unknown: {counts} scan(s)."]
+    counts = ", ".join(
+        f"{name} of {counted(n, 'scan')}" for name, n in used["column"].value_counts().items()
+    )
+    return table, [f"facts of headers that cannot be are taken for unknown: {counts}."]

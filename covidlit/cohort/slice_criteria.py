@@ -10,6 +10,7 @@ import pandas as pd
 from covidlit.cohort.columns import column_of
 from covidlit.cohort.flow import Flow, left_out_notes
 from covidlit.cohort.split import unit_key
+from covidlit.counted import counted
 from covidlit.errors import ManifestError
 
 
@@ -89,7 +90,7 @@ class SliceCriteria:
         if self.on_missing == "error" and unknown.any():
             unit = unit_key(table)
             raise ManifestError(
-                f"{int(unknown.sum())} {unit.removesuffix('_id')}(s) cannot be assessed for "
+                f"{counted(int(unknown.sum()), unit.removesuffix('_id'))} cannot be assessed for "
                 f"{criterion!r}, such as {table.loc[unknown, unit].iloc[0]}: {missing}.",
                 where="inclusion",
                 fix=fix,

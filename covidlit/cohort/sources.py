@@ -13,6 +13,7 @@ from covidlit.cohort.inclusion import InclusionCriteria
 from covidlit.cohort.manifest import MANIFEST_SCHEMA, read_manifest, write_manifest
 from covidlit.cohort.misspelt import UIDS, misspelling_warnings
 from covidlit.cohort.slice_criteria import SliceCriteria
+from covidlit.counted import counted
 from covidlit.errors import ManifestError
 from covidlit.files import fingerprint
 from covidlit.tables import read_table, write_table
@@ -115,6 +116,6 @@ def flow_of(path: Path) -> tuple[pd.DataFrame | None, str]:
     if last == [has]:
         return flow, ""
     return None, (
-        f"{hidden}: it does not end with the {has[0]} accepted scans of {has[1]} patients that "
-        f"{path.name} holds, so it is of another manifest."
+        f"{hidden}: it does not end with {counted(has[0], 'accepted scan')} of "
+        f"{counted(has[1], 'patient')} as {path.name} does, so it is of another manifest."
     )

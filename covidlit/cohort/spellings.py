@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 
 import pandas as pd
 
+from covidlit.counted import counted
 from covidlit.errors import ManifestError, SplitError
 from covidlit.tables import rows_text
 
@@ -81,7 +82,7 @@ def refuse_other_spellings(
     )
     own = " ".join(f"--own-name {shlex.quote(name)}" for _, name, _ in found)
     raise ManifestError(
-        f"{len(found)} group(s) are written in several ways and would count as several: {listed}.",
+        f"{counted(len(found), 'group')} written in several ways would count as several: {listed}.",
         where=where,
         fix=f"write them alike, or say that they are others: {own} (own_names).",
     )
@@ -116,4 +117,4 @@ def spelling_warnings(table: pd.DataFrame, columns: Collection[str], where: str)
 
 def _rows(table: pd.DataFrame, column: str, value: str) -> str:
     rows = table[table[column].map(lambda cell: str(cell).strip()) == value]
-    return f"{len(rows)} row{'s' * (len(rows) > 1)} ({rows_text(rows, in_brackets=True)})"
+    return f"{counted(len(rows), 'row')} ({rows_text(rows, in_brackets=True)})"

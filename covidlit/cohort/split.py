@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
 
+from covidlit.counted import counted
 from covidlit.errors import SplitError
 from covidlit.files import fingerprint, write_text
 
@@ -84,7 +85,7 @@ class Split(BaseModel):
             first = problem.errors()[0]
             raise SplitError(
                 f"{'.'.join(map(str, first['loc']))}: value {first.get('input')!r}: "
-                f"{first['msg']} ({problem.error_count()} error(s)).",
+                f"{first['msg']} ({counted(problem.error_count(), 'error')}).",
                 where=path,
                 fix="this is not a split as covidlit writes it; make it again.",
             ) from problem
@@ -115,10 +116,10 @@ class Split(BaseModel):
         have, want = set(table[unit_key(table)]), set(self.parts)
         unit = unit_key(table).removesuffix("_id")
         differences = [
-            f"{len(ids)} {unit}(s) {text}, such as {min(ids)}"
+            f"{counted(len(ids), unit)} {text}, such as {min(ids)}"
             for ids, text in (
-                (want - have, "of the split are not in the manifest (or have no target there)"),
-                (have - want, "of the manifest are not in the split"),
+                (want - have, "of the split without a row in the manifest (or a target there)"),
+                (have - want, "of the manifest missing in the split"),
             )
             if ids
         ] or [f"the {unit}s are the same, but the patient or the target of some has changed"]

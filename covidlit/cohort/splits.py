@@ -16,6 +16,7 @@ from covidlit.cohort.columns import column_of
 from covidlit.cohort.endpoint import TIME
 from covidlit.cohort.spellings import require_one_spelling
 from covidlit.cohort.split import PARTS, Part, Split, patient_keys, unit_key
+from covidlit.counted import counted
 from covidlit.errors import SplitError
 from covidlit.tables import row_texts, rows_text
 
@@ -35,7 +36,7 @@ def centre_held_out(
 
     Args:
         manifest: contract 2; rows with a null `target` are left out of the split.
-        test_centres: the centre(s) held out.
+        test_centres: the centres held out.
         validation_fraction: share of each stratum's patients, in [0, 1).
         seed: chooses the validation patients; the order of the rows does not matter.
 
@@ -75,8 +76,8 @@ def centre_held_out(
     if shared:
         rows = table[table["patient_id"].isin(shared)]
         raise SplitError(
-            f"{len(shared)} patient(s) stand both in a test centre and in a training centre, such "
-            f"as {min(shared)} in rows {rows_text(rows[rows['patient_id'] == min(shared)])}.",
+            f"{counted(len(shared), 'patient')} both in a test centre and in a training centre, "
+            f"such as {min(shared)} in rows {rows_text(rows[rows['patient_id'] == min(shared)])}.",
             where="manifest",
             fix="keep these patients' scans of one side only, or split by patient: split=k_fold "
             "(patient_k_fold).",
@@ -121,7 +122,7 @@ def patient_k_fold(
     n_patients = table["patient_id"].nunique()
     if not 2 <= n_folds <= n_patients:
         raise SplitError(
-            f"{n_folds} folds of {n_patients} patient(s) cannot be made.",
+            f"{n_folds} folds of {counted(n_patients, 'patient')} cannot be made.",
             where="n_folds",
             fix=f"set split.n_folds to 2 up to {n_patients}."
             if n_patients > 1
@@ -173,7 +174,7 @@ def from_column(manifest: pd.DataFrame, column: str = "split") -> Split:
     if len(wrong):
         raise SplitError(
             f"row {row_texts(wrong)[0]}, column {column!r}: value "
-            f"{wrong[column].iloc[0]!r} is no part ({len(wrong)} such row(s)).",
+            f"{wrong[column].iloc[0]!r} is no part ({counted(len(wrong), 'such row')}).",
             where="manifest",
             fix=f"write one of {', '.join(PARTS)} into each row, or empty the row's target.",
         )
@@ -196,7 +197,7 @@ def require_two_targets(
     trained: pd.DataFrame,
     where: str,
     whole: pd.DataFrame,
-    mend: str = "leave a centre or fold with the other class(es) in training.",
+    mend: str = "leave a centre or fold with another class in training.",
 ) -> None:
     """Refuse a training part of one class: there is nothing to tell apart.
 
@@ -212,9 +213,10 @@ def require_two_targets(
     if trained["target"].nunique() > 1:
         return
     column = "class_name" if "class_name" in trained else "target"
+    classes = "class" if trained[column].nunique() == 1 else "classes"
     raise SplitError(
-        f"the training part would hold only target {trained['target'].iloc[0]}, of the class(es) "
-        f"{count_classes(trained[column])}.",
+        f"the training part would hold only target {trained['target'].iloc[0]}, of the "
+        f"{classes} {count_classes(trained[column])}.",
         where=where,
         fix=mend
         if whole["target"].nunique() > 1
@@ -245,8 +247,8 @@ def _require_centres(table: pd.DataFrame) -> None:
     raise SplitError(
         f"the centre of no {_unit(table)} is known."
         if every
-        else f"the centre of {len(rows)} {_unit(table)}(s) is not known (rows {rows_text(rows)}); "
-        "they may be of a test centre.",
+        else f"the centre of {counted(len(rows), _unit(table))} is not known (rows "
+        f"{rows_text(rows)}); they may be of a test centre.",
         where="manifest, column 'centre'",
         fix="fill the column, or split by patient: split=k_fold (patient_k_fold).",
     )
@@ -376,8 +378,7 @@ def _other_split(
     """How to split these rows otherwise, so that more than one class is trained on."""
     if kind == "from_column":
         return (
-            f"write train into the column {arguments['column']} for some patients of the other "
-            "class(es)."
+            f"write train into the column {arguments['column']} for some patients of another class."
         )
     if kind == "patient_k_fold":
         numbers = range(arguments["n_folds"])
@@ -385,7 +386,7 @@ def _other_split(
         rest = [table[~table["patient_id"].isin(patients)] for patients in tested]
         found = [n for n in numbers if n != fold and rest[n]["target"].nunique() > 1]
         other = f"test another fold (split.fold={found[0]}), or " if found else ""
-        return f"{other}add patients of the other class(es): each class needs two at least."
+        return f"{other}add patients of other classes: each class needs two at least."
     centres = table.groupby("centre")["target"].nunique()
     both = [str(name) for name in centres.index[centres > 1]]  # tested on, they give an AUC
     for name in [*both, *map(str, centres.index)]:

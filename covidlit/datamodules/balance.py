@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from covidlit.counted import counted
 from covidlit.errors import ConfigError
 
 MATCHED = 0.75
@@ -41,7 +42,7 @@ def draw_weights(
         )
     if unknown := sum(not (isinstance(centre, str) and centre) for centre in centres):
         raise ConfigError(
-            f"the centre of {unknown} training row(s) is not known.",
+            f"the centre of {counted(unknown, 'training row')} is not known.",
             where="data.balanced=centre",
             fix="fill the manifest's column centre, or use data.balanced=class.",
         )

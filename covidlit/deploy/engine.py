@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.checkpoints.record import RunRecord
+from covidlit.counted import counted
 from covidlit.errors import ConfigError
 
 
@@ -55,4 +56,4 @@ def check_volumes(hu: NDArray[np.int16], record: RunRecord) -> None:
 
 def on_threads(engine: str, threads: int) -> str:
     """The name of an engine with its number of threads."""
-    return f"{engine}, {threads} thread{'' if threads == 1 else 's'}"
+    return f"{engine}, {counted(threads, 'thread')}"

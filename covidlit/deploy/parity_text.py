@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from covidlit.counted import counted
 from covidlit.deploy.exported import ExportRecord
 from covidlit.deploy.parity_record import ScoreParity
 from covidlit.deploy.precisions import IN_WORDS, N_SCANS
@@ -52,8 +53,8 @@ def sentences_of(export: ExportRecord) -> list[str]:
             lines.append(f"The AUC was not compared: {parity.auc_reason}.")
         else:
             lines.append(
-                f"AUC: PyTorch's on the {parity.n_labelled} scans of known class, and how much the "
-                f"export's is above it{interval_text(export.parity)}."
+                f"AUC: PyTorch's on the {counted(parity.n_labelled, 'scan')} of known class, and "
+                f"how much the export's is above it{interval_text(export.parity)}."
             )
     if export.computes_in == "f32":
         return lines

@@ -11,6 +11,7 @@ from typing import Any
 from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.scan_sources import ScanSource
 from covidlit.cohort.split import Split
+from covidlit.counted import counted
 from covidlit.errors import CovidlitError
 from covidlit.preprocess.cache import pixel_hash
 from covidlit.preprocess.index import SourceIndex
@@ -152,5 +153,5 @@ def _auc(auc: Mapping[str, Any], n: int, level: float) -> str:
         interval = f"{100 * level:g}% CI {auc['low']:.3f} to {auc['high']:.3f}, "
     return (
         f"On its own test part the network reached an AUC of {auc['value']:.3f} "
-        f"({interval}{n} scans)."
+        f"({interval}{counted(n, 'scan')})."
     )

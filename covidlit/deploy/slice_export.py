@@ -13,6 +13,7 @@ from torch import Tensor
 
 from covidlit.checkpoints.record import RunRecord, validated_record
 from covidlit.cohort.scan_sources import find_scans, refusal_reason
+from covidlit.counted import counted
 from covidlit.datamodules.slices.channels import slice_images
 from covidlit.deploy.exported import SLICE_FILES, SliceExportRecord
 from covidlit.deploy.file_hash import file_hash
@@ -62,8 +63,9 @@ def export_slices(
         parity, shown = compare(task.net, engine, images, task.lung)
     if not shown["objects"] or shown["classes"] < 2:
         raise ExportError(
-            f"PyTorch finds {shown['objects']} objects and {shown['classes']} classes of pixels in "
-            f"{shown['slices']} slices: too little to show a difference.",
+            f"PyTorch finds {counted(shown['objects'], 'object')} and "
+            f"{counted(shown['classes'], 'class', 'classes')} of pixels in "
+            f"{counted(shown['slices'], 'slice')}: too little to show a difference.",
             where=scans,
             fix="give scans with lungs and lesions, or train the network until it finds them.",
         )

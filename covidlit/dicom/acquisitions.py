@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from covidlit.counted import counted
 from covidlit.dicom.checks import Checks
 from covidlit.dicom.geometry import stack_of
 from covidlit.dicom.identity import Report
@@ -58,7 +59,7 @@ class Acquisition:
     signs: tuple[str, ...]
 
     def __str__(self) -> str:
-        return ", ".join([*self.signs, f"{len(self.frames)} slices"])
+        return ", ".join([*self.signs, counted(len(self.frames), "slice")])
 
 
 def choose_acquisition(
@@ -122,7 +123,7 @@ def blocks(frames: Sequence[Frame], along: Places) -> str:
     if not 2 <= len(groups) <= 4 or min(map(len, groups)) < _LEAST_OF_RUN:
         return ""
     places = sorted(
-        f"{along[group].min():g} to {along[group].max():g} mm ({len(group)} slices, "
+        f"{along[group].min():g} to {along[group].max():g} mm ({counted(len(group), 'slice')}, "
         f"AcquisitionNumber {value(frames[group[0]]) or 'none'})"
         for group in groups
     )

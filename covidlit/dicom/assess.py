@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from covidlit.counted import counted
 from covidlit.dicom import wording
 from covidlit.dicom.acquisitions import choose_acquisition
 from covidlit.dicom.body_part import part_without_lungs
@@ -358,14 +359,14 @@ class _Case:
             )
             self.report(
                 "stray_file",
-                f"{len(self.series.suspects)} file(s) may belong to this series and are not in it "
-                f"({listed}); mend, fetch or remove them",
+                f"{counted(len(self.series.suspects), 'file')} that may belong to this series left "
+                f"out ({listed}); mend, fetch or remove them",
                 "left out",
             )
         if n_slices < self.checks.min_slices:
             self.report(
                 "too_few_slices",
-                f"{n_slices} slice{'s' * (n_slices != 1)}, fewer than {self.checks.min_slices}; "
+                f"{counted(n_slices, 'slice')}, fewer than {self.checks.min_slices}; "
                 "fetch the whole series",
             )
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from covidlit.counted import counted
 from covidlit.dicom.checks import Checks
 from covidlit.dicom.geometry import Stack, slices_in_gap, theil_sen, typical_gap
 from covidlit.dicom.pixels import same_image
@@ -77,7 +78,7 @@ def _judge_duplicates(
             differing.append(group)
     if dropped:
         names = name_some([frame.name for frame in dropped])
-        notes.append(f"{len(dropped)} identical duplicate slice(s) dropped: {names}")
+        notes.append(f"{counted(len(dropped), 'identical duplicate slice')} dropped: {names}")
     if differing:
         where = "; ".join(
             f"at {_place(group[0])}: {', '.join(frame.name for frame in group[:_MAX_LISTED])}"
@@ -88,7 +89,7 @@ def _judge_duplicates(
             hint = " (every position is shared: several phases or acquisitions in one series?)"
         report(
             "duplicate_position",
-            f"different slices share {len(differing)} position(s){hint}: {where}; "
+            f"different slices share {counted(len(differing), 'position')}{hint}: {where}; "
             "separate the acquisitions",
             "the first of each was kept",
         )
@@ -126,7 +127,7 @@ def check_spacing(
     if missing:
         report(
             "missing_slice",
-            f"{n_missing} slice(s) missing at {len(missing)} place(s) ("
+            f"{counted(n_missing, 'slice')} missing at {counted(len(missing), 'place')} ("
             f"{_gaps(missing, gaps, frames)}, where {typical:g} mm is usual{hint}); fetch them",
             consequence,
             final=hopeless,
@@ -201,8 +202,8 @@ def _check_lateral(
         names = name_some([frames[int(k)].name for k in shifted])
         report(
             "non_uniform_spacing",
-            f"{len(shifted)} slice(s) are shifted sideways by up to {off.max():.2f} mm ({names}); "
-            "check their ImagePositionPatient",
+            f"{counted(len(shifted), 'slice')} shifted sideways by up to {off.max():.2f} mm "
+            f"({names}); check their ImagePositionPatient",
             "taken to be in line",
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from covidlit.counted import counted
 from covidlit.evaluation.folds import fold_name, model_number
 from covidlit.evaluation.subgroups import MISSING
 
@@ -129,12 +130,12 @@ def cautions(metrics: dict[str, Any]) -> list[dict[str, str]]:
             )
         )
     if counts := metrics.get("without_score"):
-        counted = " and ".join(f"{n} {part}" for part, n in counts.items())
+        scans = " and ".join(counted(n, f"{part} scan") for part, n in counts.items())
         found.append(
             (
                 "without_score",
-                f"{counted} scan(s) are not marked as refused but have no score (missing or not a "
-                "number). They count as refused: look at what wrote the table.",
+                f"{scans} not marked as refused, but without a score (missing or not a number). "
+                "They count as refused: look at what wrote the table.",
             )
         )
     if len(metrics["operating_points"]) > 1:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from covidlit.counted import counted
 from covidlit.evaluation.auc import sampled_auc
 from covidlit.evaluation.bootstrap import ONE_PATIENT, Sampling
 from covidlit.evaluation.estimate import Estimate
@@ -90,7 +91,7 @@ def centres_left_out(
 
 
 def _too_few(n: int) -> str:
-    return "no scan" if n == 0 else f"{n} scan{'s' * (n > 1)}, at least {MIN_SCANS} are needed"
+    return "no scan" if n == 0 else f"{counted(n, 'scan')}, at least {MIN_SCANS} are needed"
 
 
 def _stratum(table: pd.DataFrame, sampling: Sampling, everyone: Sequence[str]) -> dict[str, Any]:
@@ -103,7 +104,7 @@ def _stratum(table: pd.DataFrame, sampling: Sampling, everyone: Sequence[str]) -
         {"centre": name, "reason": _too_few(counts[name])} for name in everyone if name not in names
     ]
     if unknown := sampling.per_repeat(int((centre == "").sum())):
-        reason = f"{unknown} scan{'s' * (unknown > 1)} without a centre"
+        reason = f"{counted(unknown, 'scan')} without a centre"
         record["left_out"].append({"centre": None, "reason": reason})
     score, centre, sampling = (
         table["score"].to_numpy(float)[keep],

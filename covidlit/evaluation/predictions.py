@@ -10,6 +10,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from covidlit.cohort.columns import text
+from covidlit.counted import counted
 from covidlit.errors import PredictionsError
 from covidlit.tables import read_table, row_texts, validate, without_lines, write_table
 
@@ -98,7 +99,7 @@ def validate_predictions(table: pd.DataFrame, where: object = "predictions") -> 
     missing = [name for name in REQUIRED if name not in table.columns]
     if missing:
         raise PredictionsError(
-            f"column(s) {', '.join(map(repr, missing))} missing.",
+            f"{counted(len(missing), 'column')} missing: {', '.join(map(repr, missing))}.",
             where=where,
             fix=f"a predictions table needs {', '.join(REQUIRED)}.",
         )

@@ -14,6 +14,7 @@ import pandas as pd
 import yaml
 
 from covidlit.cohort.split import Split
+from covidlit.counted import counted
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.importance import read_importance
 from covidlit.evaluation.learnt_thresholds import learnt_thresholds
@@ -148,7 +149,7 @@ def _notes(cohort: Mapping[str, Any]) -> list[str]:
     found = [str(cohort["flow_note"])] if cohort.get("flow_note") else []
     counts = [f"{kind}: {n}" for kind, n in (cohort.get("suspicions") or {}).items()]
     noted = cohort.get("notes") or {}
-    found += [f"Noted of {n} scans: {text}" for text, n in noted.items()]
+    found += [f"Noted of {counted(n, 'scan')}: {text}" for text, n in noted.items()]
     if counts:
         found.append(f"Possible leakage ({', '.join(counts)}): train.log names the scans.")
     return found

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from covidlit.counted import counted
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.folds import fold_name, model_numbers
 from covidlit.evaluation.predictions import class_score_columns, read_predictions
@@ -84,8 +85,8 @@ def check_runs(table: pd.DataFrame) -> None:
         shared = shared[shared > 1]
         if len(shared):
             raise PredictionsError(
-                f"{len(shared)} {column}(s), such as {shared.index[0][1]}, stand in the test parts "
-                "of several folds.",
+                f"{counted(len(shared), column.removesuffix('_id'))} in the test parts of several "
+                f"folds, such as {shared.index[0][1]}.",
                 where="predictions",
                 fix="pool runs of one split: the same split.n_folds and split.seed.",
             )
@@ -107,8 +108,8 @@ def _check_repeats(table: pd.DataFrame) -> None:
     for repeat in sorted(table["repeat"].unique()):
         if lacking := sorted(every - tested.get(int(repeat), set())):
             raise PredictionsError(
-                f"repeat {repeat} does not test {len(lacking)} scan(s) that others test, such as "
-                f"{lacking[0]}.",
+                f"repeat {repeat} does not test {counted(len(lacking), 'scan')} that others test, "
+                f"such as {lacking[0]}.",
                 where="predictions",
                 fix="give all folds of each repeat.",
             )
@@ -167,7 +168,7 @@ def finished_runs(runs: Sequence[str | Path], at_least: int) -> tuple[list[str],
     if skipped and len(finished) < at_least:
         raise PredictionsError(
             f"no predictions.parquet lies in {', '.join(skipped)}: not the folder of a finished "
-            f"run ({len(finished)} other run(s) given, {at_least} needed).",
+            f"run ({counted(len(finished), 'other run')} given, {at_least} needed).",
             where="runs",
             fix="give folders of finished runs, or predictions tables; the train.log in a run "
             "folder says why it did not finish.",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from covidlit.counted import counted
 from covidlit.evaluation.auc import sampled_auc
 from covidlit.evaluation.bootstrap import Sampling
 from covidlit.evaluation.estimate import Estimate
@@ -47,8 +48,8 @@ class WeightClaim:
         return (
             f"Lower weights in scans without COVID-19: {verdict}. A positive scan's largest heat "
             f"exceeds a negative one's with probability {self.auc.value:.3f} ({low:.3f} to "
-            f"{high:.3f}); medians {self.median_positive:.3g} ({self.n_positive} scans) and "
-            f"{self.median_negative:.3g} ({self.n_negative}); one-sided Mann-Whitney "
+            f"{high:.3f}); medians {self.median_positive:.3g} ({counted(self.n_positive, 'scan')}) "
+            f"and {self.median_negative:.3g} ({self.n_negative}); one-sided Mann-Whitney "
             f"p = {self.p_value:.2g}."
         )
 

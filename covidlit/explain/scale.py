@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from covidlit.checkpoints.record import RunRecord
+from covidlit.counted import counted
 from covidlit.explain.explain_error import ExplainError
 
 QUANTILE = 0.75
@@ -27,8 +28,8 @@ def scale_of(maxima: Sequence[float]) -> float:
     scale = float(np.quantile(maxima, QUANTILE)) if len(maxima) else 0.0
     if not scale > 0:
         raise ExplainError(
-            f"no scale can be made from {len(maxima)} positive scan(s) with a largest heat of "
-            f"{max(maxima, default=0.0):g}.",
+            f"no scale can be made from {counted(len(maxima), 'positive scan')} with a largest "
+            f"heat of {max(maxima, default=0.0):g}.",
             where="scale",
             fix="choose another layer or method, or give a scale.",
         )

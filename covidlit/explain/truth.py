@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.cohort.scan_sources import ScanSource
+from covidlit.counted import counted
 from covidlit.errors import ConfigError, CovidlitError
 from covidlit.lesions import FIRST_LESION, LabelError, LesionLabels, read_labels
 from covidlit.preprocess.features.lung_region import lung_region
@@ -145,8 +146,8 @@ class Truth:
             else ""
         )
         return (
-            f"The lesions of {len(masks)} scans come from binary masks, which say nothing of the "
-            f"lungs: these are taken as thresholds on HU find them.{told}"
+            f"The lesions of {counted(len(masks), 'scan')} come from binary masks, which say "
+            f"nothing of the lungs: these are taken as thresholds on HU find them.{told}"
         )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidlit.cohort.coco.polygons import fill
+from covidlit.counted import counted
 from covidlit.lesions.edits import Contour
 from covidlit.scans.lesion_labels import LabelError
 
@@ -37,7 +38,8 @@ def checked_contour(points: Sequence[tuple[float, float]], shape: tuple[int, int
     ring = ring[(ring != np.roll(ring, 1, axis=0)).any(axis=1)]
     if len(ring) < 3:
         raise LabelError(
-            f"it has {len(ring)} different point(s), and needs three at least.", where="contour",
+            f"it has {counted(len(ring), 'different point')}, and needs three at least.",
+            where="contour",
             fix="set a point at each corner of the lesion.",
         )  # fmt: skip
     rows, columns = shape

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from covidlit.counted import counted
 from covidlit.scans.lesion_labels import LESION_CLASSES, LabelError
 
 
@@ -32,8 +33,8 @@ class SliceInstances:
         n = len(self.labels)
         if self.masks.dtype != np.bool_ or self.masks.ndim != 3 or len(self.masks) != n:
             raise LabelError(
-                f"masks must be bool (n, rows, columns) for {n} label(s), got {self.masks.dtype} "
-                f"{self.masks.shape}."
+                f"masks must be bool (n, rows, columns) for {counted(n, 'label')}, got "
+                f"{self.masks.dtype} {self.masks.shape}."
             )
         if self.labels.ndim != 1 or self.labels.dtype.kind not in "iu":
             raise LabelError(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from covidlit.counted import counted
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.evaluate import as_binary
 from covidlit.evaluation.operating_point import OperatingPoint, operating_points
@@ -81,8 +82,9 @@ def as_method(
             cannot be averaged.
     """
     table = validate_predictions(scoreless_as_refused(predictions), where=name)
-    counted = " and ".join(f"{n} {part}" for part, n in count_scoreless(table).items())
-    remarks = (f"{counted} scan(s) have no score (NaN) and count as refused.",) if counted else ()
+    scoreless = count_scoreless(table).items()
+    scans = " and ".join(counted(n, f"{part} scan") for part, n in scoreless)
+    remarks = (f"{scans} without a score (NaN), taken as refused.",) if scans else ()
     if table["repeat"].nunique() > 1:
         raise PredictionsError(
             "it repeats its cross-validation, and a paper's tables are of one.",

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from covidlit.counted import without_counts
 from covidlit.dicom.wording import name_some
 from covidlit.scans.images import image_stem
 
 _IN_BRACKETS = re.compile(r"\([^()]*\)")
-_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 class Said(NamedTuple):
@@ -52,7 +52,7 @@ def _core(row: Said) -> str:
     names = {row.path, PurePosixPath(row.path).name, image_stem(row.path), row.scan_id} - {""}
     for name in sorted(names, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "*", text)
-    return " ".join(_NUMBER.sub("*", _IN_BRACKETS.sub("", text)).split())
+    return " ".join(without_counts(_IN_BRACKETS.sub("", text)).split())
 
 
 def _line(rows: list[Said], *, by_path: bool, table: str) -> str:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from covidlit.counted import counted
 from covidlit.datamodules.cohort_data import TO_CHECK
 from covidlit.datamodules.row_lines import refused_line
 from covidlit.errors import CovidlitError
@@ -35,9 +36,11 @@ def log_cohort(data: CohortData) -> None:
     patients = table["patient_id"].nunique()
     kind = "synthetic " if is_synthetic(table) else ""
     log.info(
-        "Cohort: %d %s%ss of %d patients, from %s.",
-        len(table), kind, data.unit, patients, facts["source"],
-    )  # fmt: skip
+        "Cohort: %s of %s, from %s.",
+        counted(len(table), f"{kind}{data.unit}"),
+        counted(patients, "patient"),
+        facts["source"],
+    )
     if "prepared in" in facts:
         log.info("Prepared %ss lie in %s.", data.unit, facts["prepared in"])
     for line in part_lines(table, data.unit):
@@ -73,11 +76,11 @@ def part_lines(table: pd.DataFrame, unit: str = "scan") -> list[str]:
         known = group["centre"].dropna().unique() if "centre" in group else []
         centres = ", ".join(sorted(map(str, known))) or "none known"
         lines.append(
-            f"  {part}: {len(group)} {unit}s{f' ({classes})' if classes else ''}"
+            f"  {part}: {counted(len(group), unit)}{f' ({classes})' if classes else ''}"
             f"{f', {refused} refused' if refused else ''}; centres: {centres}"
         )
     if left_out := int(table["part"].isna().sum()):
-        lines.append(f"  in no part: {left_out} {unit}s")
+        lines.append(f"  in no part: {counted(left_out, unit)}")
     return lines
 
 

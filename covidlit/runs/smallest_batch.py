@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from covidlit.counted import counted
 from covidlit.errors import ConfigError
 from covidlit.runs.step_memory import step_error
 from covidlit.settings.trainer import number_of_devices
@@ -59,8 +60,8 @@ def check_smallest_batch(
     share = n // devices if drops else -(-n // devices)
     if drops and share < rows:
         raise ConfigError(
-            f"data.drop_last leaves no batch of the {n} training {data.unit}s: a full one has "
-            f"{rows}{f' on each of {devices} devices' if devices > 1 else ''}.",
+            f"data.drop_last leaves no batch of {counted(n, f'training {data.unit}')}: a full one "
+            f"has {rows}{f' on each of {devices} devices' if devices > 1 else ''}.",
             where="data.drop_last",
             fix=f"set data.drop_last=false, or data.batch_size={max(share, 1)}.",
         )

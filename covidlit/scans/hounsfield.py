@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from covidlit.counted import counted
 from covidlit.scans.scan import AIR_HU
 
 MOST_LABELS = 64
@@ -114,7 +115,7 @@ def _labels(values: NDArray[Any], low: float, high: float) -> Doubt | None:
     shown = ", ".join(str(value) for value in found[:4]) + ", ..." * (len(found) > 4)
     return Doubt(
         "label_map",
-        f"it holds {len(found)} different values only ({shown}), like the labels of a "
+        f"it holds {counted(len(found), 'value')} only ({shown}), like the labels of a "
         "segmentation: no CT; leave it out, or keep masks in another folder",
     )
 

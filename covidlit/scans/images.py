@@ -11,6 +11,7 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
+from covidlit.counted import counted
 from covidlit.errors import CovidlitError
 from covidlit.files import atomic_path
 from covidlit.scans.content import CONTENT_CHECKS, Content, NoChestError, look_at
@@ -153,7 +154,7 @@ def _read_with_itk(
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise CovidlitError(
             f"needs one 3D volume of single values; this has size {size} and "
-            f"{image.GetNumberOfComponentsPerPixel()} component(s).",
+            f"{counted(image.GetNumberOfComponentsPerPixel(), 'component')}.",
             where=path,
         )
     affine = affine_of_image(image)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from covidlit.counted import counted
 from covidlit.errors import CovidlitError
 from covidlit.names import check_name
 from covidlit.scans.images import read_volume
@@ -166,7 +167,7 @@ def validate_labels(
             place = tuple(int(i) for i in np.argwhere(wrong)[0])
             raise LabelError(
                 f"{name}: voxel (z, y, x) = {place}: value {volume[place]}: {rule} "
-                f"({int(wrong.sum())} such voxel(s)).",
+                f"({counted(int(wrong.sum()), 'such voxel')}).",
                 where=where,
                 fix="correct the volume; lesions are numbered with connected components per class.",
             )

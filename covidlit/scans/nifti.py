@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from covidlit.counted import counted
 from covidlit.errors import CovidlitError
 from covidlit.process import over_limit
 from covidlit.scans.file_kind import opened
@@ -149,7 +150,7 @@ def _kind(header: Any, where: Path) -> np.dtype[Any]:
         what = "colours (RGB)" if names else {"c": "complex numbers"}.get(kind.kind, "no numbers")
         raise CovidlitError(
             f"needs one 3D volume of single values; this holds {what}"
-            + (f", {len(names)} component(s) a voxel." if names else "."),
+            + (f", {counted(len(names), 'component')} a voxel." if names else "."),
             where=where,
             fix="use the CT itself, not a picture made of it.",
         )

@@ -13,6 +13,7 @@ import optuna
 from omegaconf import OmegaConf
 from optuna.exceptions import StorageInternalError
 
+from covidlit.counted import counted
 from covidlit.errors import ConfigError, CovidlitError, TrainingError
 from covidlit.files import write_text
 from covidlit.runs.outcomes import outcome_of
@@ -95,7 +96,7 @@ def run_sweep(
         records = TrialRecords(settings.study_name, storage, heartbeat, sweep_dir)
         queue = TrialQueue(records, space, settings.sampler, pruner, settings.n_trials)
         if not trials_left(study, settings.n_trials):
-            log.info("The study has its %d trials already.", settings.n_trials)
+            log.info("The study has its %s already.", counted(settings.n_trials, "trial"))
         executor = _executor(settings, application, launcher, sweep_dir, stop)
         try:
             with SweepProgress(settings.n_trials) as progress:

@@ -10,6 +10,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState
 
+from covidlit.counted import counted
 from covidlit.errors import CovidlitError
 from covidlit.sweep.best import best_command, write_best
 from covidlit.sweep.job import Application
@@ -68,8 +69,8 @@ def why_incomplete(study: optuna.Study, n_trials: int) -> str | None:
     if running:
         hosts = sorted({str(host_of(trial)) for trial in running})
         return (
-            f"{len(running)} trials still run in other processes (on {', '.join(hosts)}); give the "
-            "same command again should they not finish."
+            f"{counted(len(running), 'trial')} still running in other processes (on "
+            f"{', '.join(hosts)}); give the same command again should they not finish."
         )
     return f"The grid has no further points, so n_trials={n_trials} is not reached."
 

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 import optuna
 
+from covidlit.counted import counted
 from covidlit.errors import TrainingError
 from covidlit.sweep.ending import failure_reasons
 from covidlit.sweep.executors import Ended, Executor, Job
 from covidlit.sweep.progress import SweepProgress
 from covidlit.sweep.settings import SweepSettings
 from covidlit.sweep.stop_signal import StopSignal
-from covidlit.sweep.summary import STOPPED, number_of
+from covidlit.sweep.summary import STOPPED
 from covidlit.sweep.trial_queue import TrialQueue
 from covidlit.sweep.trial_records import TrialRecords
 
@@ -76,7 +77,7 @@ def run_trials(
                 reasons.append(str(event.outcome.reason))
         if len(reasons) > settings.max_failure_rate * settings.n_trials:
             raise TrainingError(
-                f"{number_of(len(reasons), 'trial')} failed, more than the share of n_trials="
+                f"{counted(len(reasons), 'trial')} failed, more than the share of n_trials="
                 f"{settings.n_trials} that hydra.sweeper.max_failure_rate="
                 f"{settings.max_failure_rate:g} allows: {failure_reasons(reasons)}.",
                 where=f"sweep {settings.study_name}",

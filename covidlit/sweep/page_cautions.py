@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from statistics import NormalDist
 
-from covidlit.sweep.summary import Summary, number_of, value_of
+from covidlit.counted import counted
+from covidlit.sweep.summary import Summary, value_of
 from covidlit.sweep.validation_noise import ValidationNoise
 
 FEW = 10
@@ -44,7 +45,7 @@ def sweep_cautions(
             "the trials differently (hydra.sweeper.folds=5 averages over folds)."
         )
     if n and n < FEW:
-        found.append(f"Only {number_of(n, 'trial')} finished: the space is hardly searched.")
+        found.append(f"Only {counted(n, 'trial')} finished: the space is hardly searched.")
     found += _left_out(summary)
     return found
 
@@ -60,7 +61,7 @@ def _noise(summary: Summary, noise: ValidationNoise | None) -> list[str]:
             "How many validation scans the values rest on is not known here: the best trial's "
             "folder holds no predictions.parquet."
         ]
-    scans = f"{noise.n_scans} validation scans ({noise.n_positive} positive)"
+    scans = f"{counted(noise.n_scans, 'validation scan')} ({noise.n_positive} positive)"
     if noise.standard_error is None:
         return [f"The values rest on {scans}; their standard error could not be computed."]
     error, best = noise.standard_error, summary.best
@@ -68,7 +69,7 @@ def _noise(summary: Summary, noise: ValidationNoise | None) -> list[str]:
     near = sum(abs(value_of(t) - value_of(best)) <= error for t in summary.finished) - 1
     text = f"The values rest on {scans}: the standard error of the best one is {error:.3f}"
     if near:
-        text += f"; {number_of(near, 'other finished trial')} within it cannot be told from it"
+        text += f"; {counted(near, 'other finished trial')} within it cannot be told from it"
     text += "."
     if (n := len(summary.finished)) > 1:
         text += (
@@ -88,7 +89,7 @@ def _left_out(summary: Summary) -> list[str]:
         )
     if counts["failed"]:
         found.append(
-            f"{number_of(counts['failed'], 'trial')} failed: what they tried is not judged, and "
+            f"{counted(counts['failed'], 'trial')} failed: what they tried is not judged, and "
             "if one kind of configuration fails, it is missing from the picture."
         )
     if counts["running"]:

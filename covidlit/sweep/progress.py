@@ -6,22 +6,23 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
+from covidlit.counted import counted
 from covidlit.sweep.summary import (
     Summary,
     epochs_of,
-    number_of,
     outcome,
     summarise,
     summarise_trials,
 )
+from covidlit.terminal import plain_console
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
+    from rich.console import Console
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +33,14 @@ class SweepProgress:
     Args:
         n_trials: the total that the sweep goes on to.
         maximise: whether a higher value is better; a study that is given to `update` knows it.
-        console: where to draw; None: rich's own.
+        console: where to draw; None: the terminal.
     """
 
     def __init__(
         self, n_trials: int, *, maximise: bool = True, console: Console | None = None
     ) -> None:
         self.n_trials, self.maximise = n_trials, maximise
-        self._console = console or Console()
+        self._console = console or plain_console()
         self._bar: Progress | None = None
         self._seen: set[int] | None = None
 
@@ -77,11 +78,11 @@ class SweepProgress:
         for trial in new:
             text = describe_trial(trial)
             if self._bar is not None:
-                self._bar.console.print(text, highlight=False, markup=False)
+                self._bar.console.print(text)
             else:
                 log.info("%s", text)
         if self._bar is None and (first or new):
-            log.info("%d of %d trials: %s", done, self.n_trials, state)
+            log.info("%d of %s: %s", done, counted(self.n_trials, "trial"), state)
 
 
 def _bar(console: Console) -> Progress:
@@ -111,7 +112,7 @@ def describe_trial(trial: FrozenTrial) -> str:
     if how == "finished":
         return f"trial {trial.number}: {trial.value:.4g}"
     if how == "pruned":
-        after = "" if epochs is None else f" after {number_of(epochs, 'epoch')}"
+        after = "" if epochs is None else f" after {counted(epochs, 'epoch')}"
         return f"trial {trial.number}: pruned{after}"
     reason = str(trial.user_attrs.get("reason", "no reason is known"))
     return f"trial {trial.number}: {'failed: ' if how == 'failed' else ''}{reason}"

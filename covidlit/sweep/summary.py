@@ -125,11 +125,6 @@ def curve_of(trial: FrozenTrial) -> list[tuple[int, float]]:
     return [(step, value) for step, value in pairs if math.isfinite(value)]
 
 
-def number_of(n: int, thing: str) -> str:
-    """A number of things in words: "1 trial", "2 trials"."""
-    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
-
-
 def short_names(names: Sequence[str]) -> dict[str, str]:
     """The shortest ends of dotted names that still tell them apart.
 

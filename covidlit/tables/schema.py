@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from covidlit.counted import counted
 from covidlit.errors import CovidlitError
 from covidlit.tables.rows import row_numbers, row_texts
 
@@ -55,7 +56,7 @@ def validate(
             lines = _value_problems(table, schema, problem.failure_cases)
     more = f" (and {len(lines) - _LISTED} more)" if len(lines) > _LISTED else ""
     raise error(
-        f"{len(lines)} problem(s): {'; '.join(lines[:_LISTED])}{more}.",
+        f"{counted(len(lines), 'problem')}: {'; '.join(lines[:_LISTED])}{more}.",
         where=where,
         fix="correct these in the table and read it again.",
     ) from None

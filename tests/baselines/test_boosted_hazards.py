@@ -158,12 +158,12 @@ def test_all_events() -> None:
 def test_few_events_have_fewer_folds_or_none() -> None:
     x, time, event, _ = cohort(80, 0)
     few = event * (np.cumsum(event) <= 3)
-    assert "3 event(s) are too few for 5 folds of patients held back: there are 3" in said(
+    assert "3 events are too few for 5 folds of patients held back: there are 3" in said(
         fitted(x, time, few)
     )
     one = fitted(x, time, event * (np.cumsum(event) <= 1))
     assert one.n_folds == 0
-    assert "1 event(s) are too few" in said(one)
+    assert "1 event is too few" in said(one)
     assert "predicted risks are too extreme" in said(one)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import typer
 from rich.text import Text
@@ -13,10 +14,11 @@ from typer.testing import CliRunner
 
 from covidlit.cli.app import app
 from covidlit.cli.commands import _in_options
-from covidlit.cli.counted import counted
 from covidlit.cli.predict import predict
 from covidlit.cli.predict_client import ask_server
 from covidlit.cli.predict_socket import OwnSocket
+from covidlit.cohort.scan_notes import count_notes
+from covidlit.counted import counted
 from covidlit.errors import ConfigError
 
 
@@ -111,3 +113,9 @@ def test_scans_that_are_not_there_are_named_before_the_network_is_loaded(
 
 def test_one_is_no_plural() -> None:
     assert [counted(n, "scan") for n in (0, 1, 2)] == ["0 scans", "1 scan", "2 scans"]
+    assert [counted(n, "row is", "rows are") for n in (1, 2)] == ["1 row is", "2 rows are"]
+
+
+def test_notes_that_differ_in_number_alone_are_one() -> None:
+    notes = ["1 slice missing at 1 place", "12 slices missing at 2 places", "1 slice dropped"]
+    assert list(count_notes(pd.Series(notes)).values()) == [2, 1]

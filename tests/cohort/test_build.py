@@ -301,7 +301,7 @@ def test_without_a_patient_id_each_study_is_a_patient(tmp_path: Path, write_seri
 def test_a_path_with_the_patient_id_is_pointed_out(tmp_path: Path, write_series: Write) -> None:
     write_series("smith42", "smith42", "1.3.1", "1.3.1.1")
     built = manifest_from_dicom(tmp_path / "dicom", folder=tmp_path, centre="A")
-    assert built.notes[0].startswith("1 path(s) contain the PatientID")
+    assert built.notes[0].startswith("1 path with the PatientID in it")
 
 
 def test_without_labels_every_study_is_there_for_prediction(root: Path, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_deterioration_by_a_flag() -> None:
         ({"time": "event_time_day"}, "Did you mean event_time_days"),
         ({"column": "outcom"}, "there is no column 'outcom'"),
         ({"horizon": 0}, "above 0"),
-        ({"competing": ["died"]}, "are the event and compete with it"),
+        ({"competing": ["died"]}, "named both as the event and as competing with it"),
         ({"time": "patient_id"}, "'a' is no number of days"),
     ],
 )
@@ -64,7 +64,7 @@ def test_what_is_wrong_is_named(change: dict[str, object], said: str) -> None:
 
 
 def test_no_row_with_a_time() -> None:
-    with pytest.raises(ManifestError, match=r"6 row\(s\): no event_time_days"):
+    with pytest.raises(ManifestError, match=r"6 rows: no event_time_days"):
         Endpoint("outcome", ["died"]).apply(TABLE.assign(event_time_days=np.nan))
 
 

@@ -147,7 +147,7 @@ def test_what_cannot_be_assessed_is_counted_and_treated_as_asked() -> None:
     assert (len(kept), flow.steps[2].n_not_assessed, flow.steps[2].n_excluded) == (2, 1, 0)
     left, flow = InclusionCriteria(on_missing="exclude").apply(table)
     assert left["scan_id"].tolist() == ["a"]
-    with pytest.raises(ManifestError, match=r"1 scan.s. cannot be assessed for 'SpO2.*such as b"):
+    with pytest.raises(ManifestError, match=r"1 scan cannot be assessed for 'SpO2.*such as b"):
         InclusionCriteria(on_missing="error").apply(table)
     with pytest.raises(ManifestError, match=r"on_missing cannot be 'maybe'"):
         InclusionCriteria(on_missing="maybe")  # type: ignore[arg-type]
@@ -184,7 +184,7 @@ def test_the_missing_column_is_named_with_what_can_be_done() -> None:
     ((scan, why),) = flow.excluded
     assert (scan, why.endswith("not assessed: there is no column spo2_percent")) == ("a", True)
     (note,) = criteria.notes(flow)
-    assert note.startswith("1 scan(s) fell out since 'SpO2 of at least 90 %")
+    assert note.startswith("1 scan fell out since 'SpO2 of at least 90 %")
     assert "complete spo2_percent, switch the criterion off with inclusion.min_spo2_per" in note
     kept, flow = InclusionCriteria().apply(table)
     assert (len(kept), InclusionCriteria().notes(flow)) == (2, [])

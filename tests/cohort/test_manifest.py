@@ -113,7 +113,7 @@ def test_a_wrong_value_is_named_with_row_column_and_rule(
     assert rule in message
     assert ("(empty)" if value is None else str(value)) in message
     assert "m.csv" in message
-    assert "1 problem(s)" in message  # nothing else is complained about
+    assert "1 problem:" in message  # nothing else is complained about
 
 
 @settings(deadline=None)

@@ -57,7 +57,7 @@ def test_it_writes_the_manifest_and_says_what_it_did(
     assert "Table 1" in said
     assert "COVID-19" in said
     assert "slices of at most 5 mm" in said
-    assert "1 row(s) of the labels are about no scan: 4 (line 5 of the file)." in said
+    assert "Of the labels 1 row is about no scan: 4 (line 5 of the file)." in said
     assert "pat-" not in said
     problems = pd.read_csv(out.with_suffix(".problems.csv"))
     assert problems["kind"].tolist() == ["label without scan", "refused"]
@@ -142,7 +142,8 @@ def test_further_columns_are_kept_by_name(
     kept = read_manifest(tmp_path / "m.csv")
     assert set(kept["ward"]) == {"W3"}
     assert "hospital_id" not in kept
-    assert "not copied, since they may identify: hospital_id" in " ".join(said.split())
+    one_line = " ".join(said.split())
+    assert "1 column of the labels not copied, as possibly identifying: hospital_id" in one_line
     assert "H-4711" not in said
 
 

@@ -107,7 +107,7 @@ def test_the_paper_s_grading_filters_and_is_counted() -> None:
     ]  # fmt: skip
     kept, _ = SliceCriteria(["good"], on_missing="keep").apply(table)
     assert len(kept) == 6
-    with pytest.raises(ManifestError, match=r"2 slice.s. cannot be assessed.*S1.0001"):
+    with pytest.raises(ManifestError, match=r"2 slices cannot be assessed.*S1.0001"):
         SliceCriteria(["good"], on_missing="error").apply(table)
 
 

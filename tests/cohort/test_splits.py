@@ -230,10 +230,10 @@ def test_a_file_that_is_no_split_is_refused(tmp_path: Path, content: str, messag
 def test_a_split_of_another_manifest_is_refused(manifest: pd.DataFrame) -> None:
     split = centre_held_out(manifest, "centre_4")
     split.check_fits(manifest.sample(frac=1))
-    with pytest.raises(SplitError, match=r"1 scan.s. of the split are not in the manifest.*S00"):
+    with pytest.raises(SplitError, match=r"1 scan of the split without a row in the manifest.*S00"):
         split.check_fits(manifest.iloc[1:])
     more = pd.concat([manifest, manifest.iloc[:1].assign(scan_id="new")])
-    with pytest.raises(SplitError, match=r"1 scan.s. of the manifest are not in the split.*new"):
+    with pytest.raises(SplitError, match=r"1 scan of the manifest missing in the split.*new"):
         split.check_fits(more)
     for column, value in (("target", 0), ("patient_id", "P23")):
         with pytest.raises(SplitError, match=r"the patient or the target of some has changed"):
@@ -249,6 +249,6 @@ def test_a_centre_that_is_not_known_cannot_be_held_out(manifest: pd.DataFrame) -
     with pytest.raises(SplitError, match=r"the centre of no scan is known.*split=k_fold"):
         centre_held_out(manifest.drop(columns="centre"), "centre_4")
     manifest.loc[[3, 7], "centre"] = None
-    with pytest.raises(SplitError, match=r"centre of 2 scan.s. is not known \(rows 4, 8\)"):
+    with pytest.raises(SplitError, match=r"centre of 2 scans is not known \(rows 4, 8\)"):
         centre_held_out(manifest, "centre_4")
     assert patient_k_fold(manifest).parts.keys() == set(manifest["scan_id"])

@@ -70,7 +70,7 @@ def test_a_missing_slice_is_seen_through_the_rounding(write_ct: Write) -> None:
     folder = write_ct(n=N, edit=lambda ds, k: k not in (11, 25, 26) and edit(ds, k) is None)
     verdict = judge(find_series(folder).series[0])
     assert [finding.check for finding in verdict.findings] == ["missing_slice"]
-    assert "3 slice(s) missing at 2 place(s)" in verdict.reason
+    assert "3 slices missing at 2 places" in verdict.reason
 
 
 @pytest.mark.parametrize("off", [0.15, 0.3, -0.6])

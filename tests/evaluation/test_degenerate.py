@@ -203,7 +203,7 @@ def test_a_scan_marked_ok_without_a_score_counts_as_refused(
     assert refused["reasons"] == {"marked ok without a score": 2}
     assert refused["counted_as_errors"]["auc"]["value"] < found.estimate("auc").value
     caution = [one["text"] for one in found.metrics["cautions"] if one["code"] == "without_score"]
-    assert caution[0].startswith("2 test and 1 validation scan(s) are not marked as refused")
+    assert caution[0].startswith("2 test scans and 1 validation scan not marked as refused")
     assert "without_score" not in {one["code"] for one in without.metrics["cautions"]}
 
 

@@ -75,10 +75,10 @@ def test_what_is_no_cross_validation_is_not_pooled(folds: list[pd.DataFrame]) ->
         ),
         r"2 runs \(.*seed=7": second.assign(seed=7),
         "fold 0 stands in the runs 0_csacnet and 1_csacnet": second.assign(fold=0),
-        r"120 scan_id\(s\), such as F0S060, .* several folds": first.assign(
+        r"120 scans in the test parts of several folds, such as F0S060": first.assign(
             fold=1, run_id="1_csacnet"
         ),
-        r"120 patient_id\(s\), such as F0P060, .* several folds": second.assign(
+        r"120 patients in the test parts of several folds, such as F0P060": second.assign(
             patient_id=first["patient_id"]
         ),
     }
@@ -97,8 +97,8 @@ def test_the_folds_of_one_run_share_no_test_scan(
     first, second = (table.assign(run_id=run_id) for table in folds[:2])
     evaluate(pd.concat([first, second]), n_bootstrap=100)
     wrong = {
-        r"120 scan_id\(s\), such as F0S060, .* several folds": first.assign(fold=1),
-        r"120 patient_id\(s\), such as F0P060, .* several folds": second.assign(
+        r"120 scans in the test parts of several folds, such as F0S060": first.assign(fold=1),
+        r"120 patients in the test parts of several folds, such as F0P060": second.assign(
             patient_id=first["patient_id"]
         ),
         "some rows have a fold and others have none": second.assign(fold=None),

@@ -148,7 +148,7 @@ def test_what_is_wrong_its_owner_alone_sees(own: Hospital) -> None:
     address = reverse("clinical_table", args=[table.pk])
     page = own.client(Role.PHYSICIAN).get(address).content.decode()
     assert "haemoglobin_g_per_l" in page
-    assert table.said.startswith("1 problem(s)")
+    assert table.said.startswith("1 problem:")
     assert str(folder_of(table)) not in table.said
     seen = own.client(Role.ADMINISTRATOR).get(address).content.decode()
     assert "haemoglobin" not in seen

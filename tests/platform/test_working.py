@@ -44,7 +44,7 @@ def test_jobs_wait_for_a_worker_of_another_machine(tmp_path: Path) -> None:
         _until(lambda: set(platform.ask("told")["jobs"]) == {"done"})
         working[1].send_signal(signal.SIGTERM)
         assert working[1].wait(120) == 0
-        assert "1 worker(s) wait" in str(working[1].communicate()[0])
+        assert "1 worker waits" in str(working[1].communicate()[0])
     finally:
         for each in working:
             each.kill()

@@ -10,6 +10,7 @@ from statsmodels.duration.hazard_regression import PHReg
 
 from covidlit.baselines.cox.fitted import CoxFit
 from covidlit.baselines.survival.hazards import RiskSets
+from covidlit.counted import counted
 
 Floats = NDArray[np.float64]
 
@@ -90,7 +91,8 @@ def fit_cox(
     each = n_events / max(1, int(fitted.sum()))
     if each < FEW_EVENTS:
         problems.append(
-            f"{n_events} events for {int(fitted.sum())} variables, {each:.1f} each: below "
+            f"{counted(n_events, 'event')} for {counted(int(fitted.sum()), 'variable')}, "
+            f"{each:.1f} each: below "
             f"{FEW_EVENTS} coefficients are unsteady and a good fit means little"
         )
     times, hazard = RiskSets(time, event).baseline(x @ beta)

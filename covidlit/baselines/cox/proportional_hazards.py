@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from covidlit.baselines.cox.fitted import CoxFit
+from covidlit.counted import counted
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +47,9 @@ def check_proportional_hazards(
     p = x.shape[1]
     none = np.full(p, np.nan)
     if fit.n_events < 3:
-        return HazardCheck(none, none, none, f"{fit.n_events} events are too few")
+        return HazardCheck(
+            none, none, none, f"{counted(fit.n_events, 'event is', 'events are')} too few"
+        )
     steady = np.isfinite(np.diag(fit.covariance))
     if not steady.any():
         return HazardCheck(none, none, none, "the coefficients have no covariance")

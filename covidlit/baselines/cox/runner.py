@@ -19,6 +19,7 @@ from covidlit.baselines.preparation import untold_features
 from covidlit.baselines.survival.runner import Floats, SurvivalRunner, endpoint_words
 from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.endpoint import TIME
+from covidlit.counted import counted
 from covidlit.errors import ConfigError
 from covidlit.models.fusion_ann.fit import fit_preparation
 from covidlit.models.fusion_ann.preparation import Preparation
@@ -130,7 +131,7 @@ class CoxRunner(SurvivalRunner):
         untold = ", ".join(f"{name} ({why})" for name, why in self._untold.items())
         return {
             "endpoint": endpoint_words(config.get("label_rule") or {}),
-            "training patients": f"{fit.n}, {fit.n_events} events, "
+            "training patients": f"{fit.n}, {counted(fit.n_events, 'event')}, "
             f"{fit.events_per_variable:.1f} for each of {int(fit.fitted.sum())} variables",
             "ties": "Efron",
             "penalty": f"{self._penalty:g} of squared coefficients" if self._penalty else "none",
@@ -159,7 +160,7 @@ class CoxRunner(SurvivalRunner):
         for problem in fit.problems:
             log.warning("Cox: %s.", problem)
         if fit.events_per_variable >= FEW_EVENTS:
-            log.info("Cox: %d events, %.1f for each variable.", fit.n_events,
+            log.info("Cox: %s, %.1f for each variable.", counted(fit.n_events, "event"),
                      fit.events_per_variable)  # fmt: skip
         if check.reason:
             self._violations = [f"not tested: {check.reason}"]

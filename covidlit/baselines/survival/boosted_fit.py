@@ -26,6 +26,7 @@ from covidlit.baselines.boosted_text import has_a_split
 from covidlit.baselines.folds import deal_folds
 from covidlit.baselines.survival.boosted_hazards import BoostedHazards, tree_sums
 from covidlit.baselines.survival.hazards import RiskSets
+from covidlit.counted import counted
 
 Floats = NDArray[np.float64]
 
@@ -91,7 +92,8 @@ def fit_boosted_hazards(
         problems += said
     if len(folds) < n_folds:
         problems.append(
-            f"{n_events} event(s) are too few for {n_folds} folds of patients held back: "
+            f"{counted(n_events, 'event is', 'events are')} too few for {n_folds} folds of "
+            "patients held back: "
             + (f"there are {len(folds)}" if folds else "predicted risks are too extreme")
         )
     times, hazard = sets.baseline(factor * found)

@@ -19,6 +19,7 @@ from covidlit.baselines.survival.boosted_model import FILE, BoostedHazardModel
 from covidlit.baselines.survival.runner import Floats, SurvivalRunner, endpoint_words
 from covidlit.checkpoints.record import RunRecord
 from covidlit.cohort.endpoint import TIME
+from covidlit.counted import counted
 from covidlit.errors import ConfigError
 from covidlit.settings.words import Node, settings_text
 from covidlit.tables import write_table
@@ -177,7 +178,7 @@ class BoostedHazardRunner(SurvivalRunner):
         untold = ", ".join(f"{name} ({why})" for name, why in self._untold.items())
         return {
             "endpoint": endpoint_words(config.get("label_rule") or {}),
-            "training patients": f"{fit.n}, {fit.n_events} events",
+            "training patients": f"{fit.n}, {counted(fit.n_events, 'event')}",
             "trees": settings_text(self._node),
             "grown on": "Cox's partial likelihood, ties by Breslow",
             "risks": f"log hazards times {fit.factor:.2f} and the baseline hazard by patients held "

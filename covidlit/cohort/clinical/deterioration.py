@@ -7,6 +7,7 @@ import pandas as pd
 from covidlit.cohort.clinical.elapsed import days_between, is_before
 from covidlit.cohort.clinical.event_times import PROGRESSED, PROGRESSED_DATE, first_dates
 from covidlit.cohort.clinical.indicators import SEVERITIES
+from covidlit.counted import counted
 from covidlit.errors import ManifestError
 
 _RANK = {name: rank for rank, name in enumerate(SEVERITIES)}
@@ -55,12 +56,12 @@ def with_deterioration(
     notes = []
     if by_rows := int((dated.notna() & ~named).sum()):
         notes.append(
-            f"{by_rows} patient(s) were mild or moderate at admission and have a severe or "
+            f"{counted(by_rows, 'patient')}, mild or moderate at admission, with a severe or "
             "critical row later: its date is that of their deterioration."
         )
     if against:
-        notes.append(f"{against} patient(s) have such a row, and the source says that they did not "
-                     "deteriorate: it is believed.")  # fmt: skip
+        notes.append(f"{counted(against, 'patient')} with such a row of whom the source says that "
+                     "they did not deteriorate: it is believed.")  # fmt: skip
     return patients.assign(**{PROGRESSED: flag.astype(object), PROGRESSED_DATE: dated}), notes
 
 
@@ -105,7 +106,7 @@ def _refuse(patients: pd.DataFrame, wrong: pd.Series, place: str, what: str) -> 
     until = "" if pd.isna(outcome) else f", outcome {outcome:%Y-%m-%d}"
     raise ManifestError(
         f"patient {first['patient_id']} {what} ({first[PROGRESSED_DATE]:%Y-%m-%d}{until}; "
-        f"{int(wrong.sum())} such patient(s)).",
+        f"{counted(int(wrong.sum()), 'such patient')}).",
         where=place,
         fix="correct one of the columns.",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from covidlit.cohort.clinical.elapsed import days_between
+from covidlit.counted import counted
 from covidlit.errors import ManifestError
 
 TIME = "event_time_days"
@@ -40,7 +41,7 @@ def with_event_time(
     notes = []
     if early:
         notes.append(
-            f"{early} patient(s) have an outcome before their first date, hence no {TIME}."
+            f"{counted(early, 'patient')} with an outcome before their first date, hence no {TIME}."
         )
     return patients.assign(**{TIME: days.where(days >= 0)}), notes
 
@@ -77,8 +78,8 @@ def from_index(
     unknown = int((moved & outcome.isna() & own.notna()).sum())
     lines = []
     if unknown:
-        lines.append(f"{unknown} patient(s) have no date of the outcome, hence no {TIME} from the "
-                     f"index ({index}).")  # fmt: skip
+        lines.append(f"{counted(unknown, 'patient')} without a date of the outcome, hence no "
+                     f"{TIME} from the index ({index}).")  # fmt: skip
     return patients.assign(**{TIME: own.mask(moved, time_to(days, outcome))}), lines
 
 
@@ -121,7 +122,8 @@ def with_time_to_deterioration(
     )  # fmt: skip
     dated = time_to(patients["index_date"], when)
     kept = own.where(pd.Series(not of_outcome, patients.index))
-    lines = [f"{undated} patient(s) deteriorated at a date that is not known."] if undated else []
+    said = f"{counted(undated, 'patient')} deteriorated at a date that is not known."
+    lines = [said] if undated else []
     return patients.assign(**{TIME: own.mask(has, dated.fillna(kept))}), lines
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from covidlit.cohort.clinical.cells import as_text, is_empty
 from covidlit.cohort.clinical.units import readings
 from covidlit.cohort.spellings import spelling
+from covidlit.counted import counted
 from covidlit.errors import ManifestError, did_you_mean
 from covidlit.tables import Grid, listed_rows
 
@@ -184,7 +185,7 @@ def below_header(
         if above:
             text = next(as_text(c) for c in grid.rows[above[0]] if not is_empty(c))
             notes.append(
-                f"The header is row {grid.lines[top]}; above it stand {len(above)} line(s), such "
+                f"The header is row {grid.lines[top]}, below {counted(len(above), 'line')}, such "
                 f"as {text[:60]!r}."
             )
     header = ["" if is_empty(cell) else " ".join(as_text(cell).split()) for cell in grid.rows[top]]

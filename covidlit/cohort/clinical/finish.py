@@ -18,6 +18,7 @@ from covidlit.cohort.clinical.people import People
 from covidlit.cohort.clinical.read_values import Values
 from covidlit.cohort.clinical.reduce import WORSE, within_days
 from covidlit.cohort.clinical.source import FEATURE_COLUMNS, ClinicalSource, typed
+from covidlit.counted import counted
 from covidlit.errors import ManifestError
 
 
@@ -39,8 +40,8 @@ def finished(
         undated = days[days.isna()]
         if len(undated):
             raise ManifestError(
-                f"patient {undated.index[0]} has no value and no index date ({len(undated)} such "
-                "patient(s)).",
+                f"patient {undated.index[0]} has no value and no index date "
+                f"({counted(len(undated), 'such patient')}).",
                 where=str(work.path),
                 fix="complete the index dates, or set patients.unknown: leave_out in the mapping.",
             )
@@ -65,7 +66,7 @@ def finished(
         notes.append(f"{int(empty.sum())} of {number} patients have no value of any feature.")
     late = _after(measured, patients, "outcome_date")
     if late:
-        notes.append(f"{late} row(s) are of the outcome's date or later; they are never used to "
+        notes.append(f"{counted(late, 'row')} of the outcome's date or later, never used to "
                      "predict it.")  # fmt: skip
     return ClinicalSource(
         table=table,

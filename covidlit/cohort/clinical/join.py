@@ -72,7 +72,7 @@ def join_by_date(
     joined = [c for c in scans if c not in ("patient_id", "scan_id", scan_date)]
     shared = [c for c in joined if c in clinical]
     if shared:
-        raise ConfigError(f"both tables have the column(s) {', '.join(map(str, shared))}.",
+        raise ConfigError(f"columns of one name in both tables: {', '.join(map(str, shared))}.",
                           where=name, fix="rename them in one of the tables.")  # fmt: skip
     ours = clinical["patient_id"].astype(str).map(same_patient)
     theirs = scans["patient_id"].astype(str).map(same_patient)

@@ -15,6 +15,7 @@ from covidlit.cohort.clinical.people import People
 from covidlit.cohort.clinical.problems import Problems
 from covidlit.cohort.clinical.read_people import days_of
 from covidlit.cohort.clinical.read_values import Values
+from covidlit.counted import counted
 
 
 @dataclass
@@ -75,7 +76,7 @@ def moments_of(work: Reading, sheet: Sheet, people: People, values: Values) -> p
     filled = int((missing & moments.notna()).sum()) if mapping.date is not None else 0
     if filled:
         work.notes.append(
-            f"{filled} row(s) without a date and without a value count as of the index date."
+            f"{counted(filled, 'row')} without a date and a value: taken to be of the index date."
         )
     return moments
 
@@ -104,7 +105,9 @@ def measurements_of(
     how = {"last": "last", "mean": "mean"}.get(mapping.same_moment, "first")
     merged = len(records) - len(records.drop_duplicates(key))
     if merged:
-        work.notes.append(f"{merged} value(s) of a moment that has another one: the {how} counts.")
+        work.notes.append(
+            f"{counted(merged, 'value')} of a moment that has another one: the {how} counts."
+        )
     numbers = records.groupby(key, sort=False)["value"].agg(how).unstack("feature")
     numbers = numbers.reindex(columns=[n for n in mapping.numbers if n not in values.absent])
     changing = rows.groupby(["patient_id", "moment"], sort=False).first()

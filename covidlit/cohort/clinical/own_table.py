@@ -14,6 +14,7 @@ from covidlit.cohort.clinical.indicators import INDICATORS
 from covidlit.cohort.clinical.mapping import ClinicalMapping
 from covidlit.cohort.clinical.read_people import DATES, STATIC
 from covidlit.cohort.clinical.reserved import LABELS, taken
+from covidlit.counted import counted
 from covidlit.errors import ManifestError
 from covidlit.tables import read_table
 
@@ -125,8 +126,8 @@ def _further(
         )
     if left:
         notes.append(
-            f"Column(s) {', '.join(left)} are left out: covidlit's own tables have such names, or "
-            "they hold no letter of a to z. Give a feature another name."
+            f"{counted(len(left), 'column')} left out ({', '.join(left)}): covidlit's own tables "
+            "have such names, or they hold no letter of a to z. Give a feature another name."
         )
     return further, groups, notes
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from covidlit.cohort.clinical.cells import as_text
 from covidlit.cohort.clinical.find_header import Sheet, column_letters
+from covidlit.counted import counted
 from covidlit.errors import ManifestError
 
 _LISTED, _LONGEST = 8, 60
@@ -63,7 +64,7 @@ class Problems:
         more = len(self._found) - len(shown)
         fixes = list(dict.fromkeys(fix for _, _, fix in shown))
         raise ManifestError(
-            f"{len(self._found)} problem(s): "
+            f"{counted(len(self._found), 'problem')}: "
             + "; ".join(dict.fromkeys(what for _, what, _ in shown))
             + (f" (and {more} more)" if more else "")
             + ".",

@@ -19,6 +19,7 @@ from covidlit.cohort.clinical.read_values import Values, long_values, wide_value
 from covidlit.cohort.clinical.shares import are_fractions
 from covidlit.cohort.clinical.source import ClinicalSource
 from covidlit.cohort.patient_ids import without_zeros
+from covidlit.counted import counted
 from covidlit.errors import ManifestError
 from covidlit.tables import read_grid
 
@@ -125,7 +126,7 @@ def _note_unnamed(work: Reading, sheets: list[Sheet]) -> None:
         if more := sheet.beside(names):
             where = f" of {sheet.where}" if len(sheets) > 1 else ""
             work.notes.append(
-                f"{len(more)} column(s){where} that the mapping does not name are not read: "
+                f"{counted(len(more), 'column')}{where} not named by the mapping, and not read: "
                 f"{', '.join(more)}."
             )
 
@@ -180,26 +181,26 @@ def _everyone(
     lacking = [name for name in known if name not in of_second]
     if lacking:
         work.notes.append(
-            f"{len(lacking)} patient(s) with values are not in {second.where}, such as "
-            f"{lacking[0]}: nothing is known of them beside their values."
+            f"{counted(len(lacking), 'patient')} with values, such as {lacking[0]}, and without a "
+            f"row in {second.where}: nothing is known of them beside their values."
         )
     if not unknown:
         return known
     rule = work.mapping.patients.unknown
     if rule == "leave_out":
-        work.notes.append(f"{len(unknown)} patient(s) of {second.where} without any value are "
-                          f"left out, such as {unknown[0]}.")  # fmt: skip
+        work.notes.append(f"{counted(len(unknown), 'patient')} of {second.where} left out for want "
+                          f"of any value, such as {unknown[0]}.")  # fmt: skip
         return known
     if rule == "keep":
-        work.notes.append(f"{len(unknown)} patient(s) of {second.where} have no value.")
+        work.notes.append(f"{counted(len(unknown), 'patient')} of {second.where} without a value.")
         return known + unknown
     bare = {without_zeros(name): name for name in known}
     rows = [k for k, name in enumerate(names) if name not in of_first]
     alike = bare.get(without_zeros(unknown[0]))
     hint = f" ({alike!r} there: leading zeros may have been lost)" if alike else ""
     raise ManifestError(
-        f"rows {second.rows(rows)}: {len(unknown)} patient(s), such as "
-        f"{unknown[0]!r}, have no row in {sheet.where}{hint}.",
+        f"rows {second.rows(rows)}: {counted(len(unknown), 'patient')}, such as "
+        f"{unknown[0]!r}, without a row in {sheet.where}{hint}.",
         where=second.where,
         fix="write the patients alike in both tables; if they were never measured, set "
         "patients.unknown: keep (or leave_out) in the mapping.",

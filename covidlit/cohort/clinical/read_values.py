@@ -17,6 +17,7 @@ from covidlit.cohort.clinical.problems import Problems
 from covidlit.cohort.clinical.read_people import days_of
 from covidlit.cohort.clinical.units import factor, spelled
 from covidlit.cohort.spellings import spelling
+from covidlit.counted import counted
 from covidlit.errors import ConfigError, did_you_mean
 
 
@@ -123,8 +124,8 @@ def long_values(sheet: Sheet, mapping: ClinicalMapping, problems: Problems) -> V
         found.notes += _perhaps_meant(mapping, found.absent, list(others), "test")
         first = ", ".join(f"{name!r} ({n})" for name, n in others.most_common(10))
         found.notes.append(
-            f"{sum(others.values())} rows of {len(others)} tests that the mapping does not name "
-            f"are left out: {first}{', ...' if len(others) > 10 else ''}."
+            f"{counted(sum(others.values()), 'row')} of {counted(len(others), 'test')} that the "
+            f"mapping does not name left out: {first}{', ...' if len(others) > 10 else ''}."
         )
     found.records = _joined(parts)
     return found
@@ -199,7 +200,7 @@ def _converted(
             if len(used):
                 problems.of_cell(
                     sheet, int(rows[used[0]]), place,
-                    f"no unit is given, in {len(used)} row(s) of {name}",
+                    f"no unit is given, in {counted(len(used), 'row')} of {name}",
                     f"fill the column of units, or say it in the mapping: {name}.unit",
                 )  # fmt: skip
             continue
@@ -209,7 +210,7 @@ def _converted(
             if len(used):
                 problems.of_cell(
                     sheet, int(rows[used[0]]), place,
-                    f"{problem.what.rstrip('.')} ({name}, {len(used)} row(s))",
+                    f"{problem.what.rstrip('.')} ({name}, {counted(len(used), 'row')})",
                     str(problem.fix).rstrip("."),
                 )  # fmt: skip
             continue

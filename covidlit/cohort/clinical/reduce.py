@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from covidlit.cohort.clinical.elapsed import days_between, is_before, is_day
+from covidlit.counted import counted
 from covidlit.errors import ConfigError, ManifestError, did_you_mean
 
 Rule = Literal["first", "last", "worst", "mean", "slope"]
@@ -231,7 +232,7 @@ def _dates(index_dates: pd.DataFrame | Mapping[str, pd.Timestamp]) -> pd.DataFra
     without = dates.index[dates["index_date"].isna()]
     if len(without):
         raise ManifestError(
-            f"patient {without[0]} has no index date ({len(without)} such patient(s)).",
+            f"patient {without[0]} has no index date ({counted(len(without), 'such patient')}).",
             where="index date",
             fix="complete the column, or take the first measurement as index "
             "(index=first_measurement).",

@@ -10,6 +10,7 @@ import numpy as np
 from covidlit.cohort.coco import rle
 from covidlit.cohort.coco.polygons import Ring, fill_box, pixels_of
 from covidlit.cohort.coco.problems import shown
+from covidlit.counted import counted
 
 _REDRAW = "draw the object again, or delete the annotation"
 _EXPORT = "export the file again with masks or polygons"
@@ -125,7 +126,7 @@ def _ring(polygon: Any, number: int, shape: tuple[int, int]) -> Ring:
         raise SegmentationError(f"{name} has {len(polygon)} numbers: x and y are pairs", _EXPORT)
     if len(polygon) < 6:
         raise SegmentationError(
-            f"{name} has {len(polygon) // 2} point(s), and an outline needs 3", _REDRAW
+            f"{name} has {counted(len(polygon) // 2, 'point')}, and an outline needs 3", _REDRAW
         )
     rows, columns = shape
     for value, extent, axis in ((v, (columns, rows)[k % 2], "xy"[k % 2]) for k, v in

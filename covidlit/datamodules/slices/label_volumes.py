@@ -211,7 +211,7 @@ def _read(task: _Task) -> tuple[int, _Labelled]:
     unknown = [value for value in present if value not in task.values]
     if unknown:
         raise CovidlitError(
-            f"the labels hold the value(s) {unknown[:5]}, which stand for no class (known: "
+            f"the labels hold values that stand for no class: {unknown[:5]} (known: "
             f"{', '.join(f'{v}: {n}' for v, n in task.values.items())}).",
             where=task.path,
             fix="name them in data.source.values, with null for one that is not used.",

@@ -13,6 +13,7 @@ import pandas as pd
 
 from covidlit.cohort.coco import Coco, CocoAnnotation, CocoImage, rle
 from covidlit.cohort.slice_table import SLICES, slice_id_of, write_labelled_slices
+from covidlit.counted import counted
 from covidlit.datamodules.slices.label_volumes import CLASSES, OUTSIDE_LUNG
 from covidlit.datamodules.slices.pictures import picture_size, read_mask
 from covidlit.datamodules.slices.targets import connected_instances
@@ -213,7 +214,8 @@ def _all_there(
     if folder.is_dir() and any(path.parent == folder.resolve() for path in listed):
         others = sum(path.is_file() and path.resolve() not in listed for path in folder.iterdir())
         if others:
-            log.warning("%d pictures in %s are not in the table and not used.", others, folder)
+            unused = counted(others, "picture")
+            log.warning("%s in %s not used, for want of a row in the table.", unused, folder)
     return paths
 
 

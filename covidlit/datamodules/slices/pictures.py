@@ -11,6 +11,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from covidlit.counted import counted
 from covidlit.errors import CovidlitError
 
 LARGEST_SIDE = 16_384
@@ -91,8 +92,9 @@ def _check_pieces(path: Path, values: NDArray[Any], mask: NDArray[np.bool_]) -> 
     if lost.any():
         number = int(np.flatnonzero(lost)[0])
         raise CovidlitError(
-            f"the mask has {len(grey)} values, and {int(lost.sum())} piece(s) in which none is "
-            f"above half of the largest ({grey[-1]}), such as {values[pieces == number][0]}.",
+            f"the mask has {len(grey)} values, and {counted(int(lost.sum()), 'piece')} in which "
+            f"none is above half of the largest ({grey[-1]}), such as "
+            f"{values[pieces == number][0]}.",
             where=path,
             fix="write masks as PNG, one class each, all objects with one value.",
         )

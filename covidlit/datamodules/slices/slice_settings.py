@@ -7,6 +7,7 @@ from typing import Any
 
 from covidlit.arguments import require_whole_number
 from covidlit.cohort.slice_criteria import SliceChoice
+from covidlit.counted import counted
 from covidlit.datamodules.arguments import as_window, config_errors
 from covidlit.datamodules.cohort_data import RunSettings
 from covidlit.datamodules.slices.channels import CHANNELS, WINDOWS
@@ -73,7 +74,7 @@ def as_windows(value: Any, channels: str) -> Windows:
     windows = list(WINDOWS[:needed] if value is None else value)
     if len(windows) != needed:
         raise ConfigError(
-            f"channels={channels} needs {needed} window(s), and there are {len(windows)}.",
+            f"channels={channels} needs {counted(needed, 'window')}, and there are {len(windows)}.",
             where="data.windows",
             fix="give [lowest HU, highest HU] of each, such as "
             f"{[list(w) for w in WINDOWS[:needed]]}.",

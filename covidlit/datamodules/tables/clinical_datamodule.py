@@ -17,6 +17,7 @@ from covidlit.cohort.factor_limits import FACTORS
 from covidlit.cohort.factor_readings import READINGS
 from covidlit.cohort.patient_ids import same_patient
 from covidlit.cohort.splits import Split
+from covidlit.counted import counted
 from covidlit.datamodules.arguments import as_path
 from covidlit.datamodules.cohort_data import TO_CHECK, RunSettings, SplitOf
 from covidlit.datamodules.tables.clinical_rows import (
@@ -212,10 +213,10 @@ class ClinicalDataModule(TableDataModule):
         )
         if not days:
             return {"times": "from the index"}
+        after = "1 day" if days == 1 else f"{days:g} days"
         return {
-            "times": f"from {days:g} day{'' if days == 1 else 's'} after the index, the end of the "
-            f"window; {early} of {len(rows)} patients had the event or were lost by then, and are "
-            "left out"
+            "times": f"from {after} after the index, the end of the window; {early} of {len(rows)} "
+            "patients had the event or were lost by then, and are left out"
         }
 
     def _read(self) -> ClinicalRows:
@@ -275,16 +276,16 @@ class ClinicalDataModule(TableDataModule):
         unknown = table[~key.isin(set(own))]
         if len(unknown) and self._unknown == "refuse":
             raise ManifestError(
-                f"rows {rows_text(unknown)}, column 'patient_id': {len(unknown)} label(s) are of "
-                f"patients without a clinical row, such as {unknown['patient_id'].iloc[0]!r}.",
+                f"rows {rows_text(unknown)}, column 'patient_id': {counted(len(unknown), 'label')} "
+                f"of patients without a clinical row, such as {unknown['patient_id'].iloc[0]!r}.",
                 where=path,
                 fix="write the patients alike in both tables (`covidlit manifest "
                 "--keep-identifiers` names scans by the hospital's numbers), or leave these out: "
                 "data.unknown_patients=leave_out.",
             )
         if len(unknown):
-            lines.append(f"{len(unknown)} rows of {path.name} are of patients without a clinical "
-                         "row, and are left out.")  # fmt: skip
+            lines.append(f"{counted(len(unknown), 'row')} of {path.name} left out, of patients "
+                         "without a clinical row.")  # fmt: skip
         labels = table.drop(columns="patient_id").assign(_key=key).drop_duplicates()
         torn = labels[labels["_key"].duplicated(keep=False)]
         if len(torn):

@@ -25,6 +25,7 @@ from covidlit.cohort.clinical.own_table import own_table
 from covidlit.cohort.clinical.read_source import read_clinical_source
 from covidlit.cohort.clinical.reduce import Reduced, Window, reduce_measurements
 from covidlit.cohort.clinical.source import FEATURE_COLUMNS, ClinicalSource, with_centre
+from covidlit.counted import counted
 from covidlit.errors import ConfigError, ManifestError
 
 DEMOGRAPHIC, SYMPTOM = "demographic", "symptom"
@@ -149,8 +150,8 @@ def of_hospitals(sources: Mapping[str, ClinicalRows]) -> ClinicalRows:
     twice = patients[patients["patient_id"].duplicated(keep=False)]
     if len(twice):
         raise ManifestError(
-            f"{twice['patient_id'].nunique()} patient(s) of different hospitals have one name, "
-            f"such as {twice['patient_id'].iloc[0]!r}.",
+            f"{counted(twice['patient_id'].nunique(), 'name')} that patients of different "
+            f"hospitals share, such as {twice['patient_id'].iloc[0]!r}.",
             where="data.hospitals",
             fix="set patient.prefix in the mapping of one of them, such as prefix: north-.",
         )
@@ -243,11 +244,12 @@ def _with_worst_severity(patients: pd.DataFrame, measured: pd.DataFrame) -> pd.D
 def _lines(found: Reduced, n: int) -> list[str]:
     texts = []
     if found.later:
-        texts.append(f"{found.later} measurements later than the window are not used.")
+        texts.append(f"{counted(found.later, 'measurement')} later than the window, not used.")
     if found.earlier:
-        texts.append(f"{found.earlier} measurements earlier than the window are not used.")
+        texts.append(f"{counted(found.earlier, 'measurement')} earlier than the window, not used.")
     if found.after_outcome:
-        texts.append(f"{found.after_outcome} measurements at or after the outcome are not used.")
+        late = counted(found.after_outcome, "measurement")
+        texts.append(f"{late} at or after the outcome, not used.")
     if found.empty:
         texts.append(f"{found.empty} of {n} patients have no laboratory value in the window.")
     return texts

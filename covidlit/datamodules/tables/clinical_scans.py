@@ -10,6 +10,7 @@ from covidlit.cohort.clinical.join import JoinedByDate, join_by_date
 from covidlit.cohort.clinical.source import FEATURE_COLUMNS
 from covidlit.cohort.columns import column_of, parse_dates
 from covidlit.cohort.factor_tables import read_factors
+from covidlit.counted import counted
 from covidlit.datamodules.tables.factors import factors_file, read_factor_numbers
 from covidlit.errors import ManifestError
 from covidlit.tables import read_table
@@ -61,7 +62,7 @@ def with_scores(
     missing = [name for name in ("patient_id", "scan_id", "part", "score") if name not in table]
     if missing:
         raise ManifestError(
-            f"column(s) {', '.join(missing)} are missing.",
+            f"{counted(len(missing), 'column')} missing: {', '.join(missing)}.",
             where=path,
             fix="give the predictions.parquet of a run.",
         )

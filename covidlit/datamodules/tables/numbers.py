@@ -12,6 +12,7 @@ import pandas as pd
 from covidlit.cohort.feature_presets import PRESETS
 from covidlit.cohort.leakage import Suspicion
 from covidlit.cohort.patient_ids import same_patient
+from covidlit.counted import counted
 from covidlit.errors import ConfigError, ManifestError, did_you_mean
 from covidlit.files import fingerprint
 
@@ -245,7 +246,7 @@ def _patients(found: pd.DataFrame, known: pd.DataFrame, place: str) -> list[str]
             single, table = ("the manifest", place) if one == "ours" else (place, "the manifest")
             raise ManifestError(
                 f"scans {scans[0]} and {scans[1]} are of one patient in {single} and of two in "
-                f"{table} ({len(torn)} such patient(s)).",
+                f"{table} ({counted(len(torn), 'such patient')}).",
                 where=place,
                 fix="make the numbers of the scans of this manifest.",
             )
@@ -253,8 +254,8 @@ def _patients(found: pd.DataFrame, known: pd.DataFrame, place: str) -> list[str]
     if not renamed:
         return []
     return [
-        f"The patients of {renamed} scans have other names in {Path(place).name}; those of the "
-        "manifest count."
+        f"The patients of {counted(renamed, 'scan')} have other names in {Path(place).name}; those "
+        "of the manifest count."
     ]
 
 

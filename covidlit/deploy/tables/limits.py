@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from covidlit.cohort.clinical.indicators import INDICATORS
 from covidlit.cohort.clinical.plausible import TYPICAL, Limits, alone_looks_like, looks_like
 from covidlit.cohort.factor_limits import FACTOR_LIMITS
+from covidlit.counted import counted
 from covidlit.errors import ManifestError
 
 _FLAGS = ("male", "smoker")
@@ -86,7 +87,7 @@ def refuse_impossible(
     if problems:
         more = len(problems) - _LISTED
         raise ManifestError(
-            f"{len(problems)} problem(s): {'; '.join(problems[:_LISTED])}"
+            f"{counted(len(problems), 'problem')}: {'; '.join(problems[:_LISTED])}"
             + (f" (and {more} more)." if more > 0 else "."),
             where=where,
             fix="give the numbers in the units of their columns' names, or say the table's own by "

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from covidlit.checkpoints.record import RunRecord
+from covidlit.counted import counted
 from covidlit.deploy.tables.limits import refuse_impossible
 from covidlit.errors import ConfigError, ManifestError
 from covidlit.tables import read_table, row_texts
@@ -162,7 +163,7 @@ def _numbers(table: pd.DataFrame, name: str, path: str | Path) -> pd.Series:
         rows = table[wrong]
         raise ManifestError(
             f"row {row_texts(rows)[0]}, column {name!r}: value {str(cells[wrong].iloc[0])!r} is no "
-            f"number ({int(wrong.sum())} such cell(s)).",
+            f"number ({counted(int(wrong.sum()), 'such cell')}).",
             where=path,
             fix="give a number or leave the cell empty; values such as <0.5 are read by --mapping.",
         )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.pixels import iter_pixels
 
+from covidlit.counted import counted
 from covidlit.dicom.out.dcmqi import placed_by_dcmqi
 from covidlit.dicom.out.measure import Placed, Tally, placed_labels
 from covidlit.dicom.out.source import SourceSeries, without_patient_data_in_logs
@@ -168,8 +169,8 @@ def _read(path: Path, source: SourceSeries, drawn: Drawn) -> dict[int, Placed]:
                 wrong = (frame != 0) & (plane != wanted)
                 if wrong.any():
                     raise DicomError(
-                        f"{int(wrong.sum())} voxel(s) of segment "
-                        f"{segment or int(frame[wrong][0])} in one slice lie where another label "
+                        f"{counted(int(wrong.sum()), 'voxel')} of segment "
+                        f"{segment or int(frame[wrong][0])} in one slice drawn where another label "
                         "was drawn."
                     )
         return tally.placed()

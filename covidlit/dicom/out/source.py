@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.valuerep import DA, TM
 
+from covidlit.counted import counted
 from covidlit.dicom.assess import assess
 from covidlit.dicom.checks import Checks
 from covidlit.dicom.parse import inflated_header
@@ -144,8 +145,8 @@ def _check_frames(frames: tuple[Frame, ...], folder: Path) -> None:
     multi = [frame for frame in frames if frame.source.n_frames > 1]
     if multi:
         raise DicomError(
-            f"{len({frame.source for frame in multi})} multi-frame file(s): segmentations and "
-            "reports are written for series with one slice per file.",
+            f"{counted(len({frame.source for frame in multi}), 'multi-frame file')}: segmentations "
+            "and reports are written for series with one slice per file.",
             where=folder,
             fix="export the series as classic CT images; labels and tables are written either way.",
         )
@@ -166,8 +167,8 @@ def _check_frames(frames: tuple[Frame, ...], folder: Path) -> None:
     if "" in uids or max(uids.values()) > 1:
         n_bad = sum(n for uid, n in uids.items() if not uid or n > 1)
         raise DicomError(
-            f"{n_bad} slices have no SOPInstanceUID of their own: a derived object could not name "
-            "its source.",
+            f"{counted(n_bad, 'slice')} without a SOPInstanceUID of its own: a derived object "
+            "could not name its source.",
             where=folder,
             fix="export the series again with a SOPInstanceUID per slice.",
         )

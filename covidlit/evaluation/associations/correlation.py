@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from covidlit.counted import counted
 from covidlit.evaluation.associations.association import Association
 from covidlit.evaluation.estimate import Estimate
 
@@ -95,7 +96,7 @@ def _reason(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
     if not len(x):
         return "no row has both values"
     if len(x) < _FEWEST:
-        return f"{len(x)} row{'s' if len(x) > 1 else ''} with both values: three are needed"
+        return f"{counted(len(x), 'row')} with both values: three are needed"
     if np.ptp(x) == 0:
         return f"the feature is {x[0]:g} in all {len(x)} rows"
     if np.ptp(y) == 0:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
+from covidlit.counted import counted
 from covidlit.errors import PredictionsError
 
 Rows = Literal["first", "last", "all"]
@@ -35,8 +36,8 @@ def rows_of_patients(table: pd.DataFrame, rows: Rows = "first") -> tuple[pd.Data
     n = int(patients.nunique())
     if rows == "all":
         return table, (
-            f"All {len(table)} rows of {n} patients are used as if they were independent, which "
-            "they are not: p-values are too small and intervals too narrow."
+            f"All {len(table)} rows of {counted(n, 'patient')} are used as if they were "
+            "independent, which they are not: p-values are too small and intervals too narrow."
         )
     date = next((name for name in _DATES if name in table and table[name].notna().any()), None)
     ordered = table
@@ -50,6 +51,6 @@ def rows_of_patients(table: pd.DataFrame, rows: Rows = "first") -> tuple[pd.Data
     kept = ordered[~own.duplicated(keep=rows) | own.isna()].sort_index()
     by = f"by {date}" if date is not None else "in the table's order, as there is no date"
     return kept, (
-        f"{len(table)} rows are of {n} patients: the {rows} row of each {by} is used, because rows "
-        "of one patient are not independent."
+        f"{len(table)} rows are of {counted(n, 'patient')}: the {rows} row of each {by} is used, "
+        "because rows of one patient are not independent."
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from covidlit.counted import counted
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.segmentation.part import part_metrics
 from covidlit.evaluation.segmentation.tables import (
@@ -163,8 +164,8 @@ def _cautions(test: Mapping[str, Any], slices: pd.DataFrame) -> list[dict[str, s
         found.append(
             {
                 "code": "few_patients",
-                "text": f"The test part has {test['n_patients']} patient(s): the intervals, which "
-                "come from drawing patients, say little with so few.",
+                "text": f"The test part has {counted(test['n_patients'], 'patient')}: the "
+                "intervals, which come from drawing patients, say little with so few.",
             }
         )
     if test["n_lesions"] == 0:

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covidlit.cohort.endpoint import COMPETING, TIME
+from covidlit.counted import counted
 from covidlit.evaluation.bootstrap import ONE_PATIENT, Sampling
 from covidlit.evaluation.comparison_notes import conclusion
 from covidlit.evaluation.difference import DifferenceTest, bootstrap_test, corrected
@@ -266,7 +267,8 @@ def _notes(runs: ComparedRuns, results: dict[str, Any]) -> Iterator[tuple[str, s
     if test["n_events"] == 0:
         yield "no_event", "Nobody of the compared patients has the event: nothing can be said."
     elif test["n_events"] < FEW_EVENTS:
-        text = f"There are {test['n_events']} event(s): only large differences can be shown."
+        events = counted(test["n_events"], "event")
+        text = f"With {events} only large differences can be shown."
         yield "few_events", text
     if not runs.horizons:
         yield (
@@ -277,7 +279,7 @@ def _notes(runs: ComparedRuns, results: dict[str, Any]) -> Iterator[tuple[str, s
     if COMPETING in runs.rows and (n := int(runs.rows[COMPETING].fillna(False).sum())):
         yield (
             "competing_risk",
-            f"{n} {runs.unit}s were censored by a competing event: all measures take them as if "
+            f"{counted(n, runs.unit)} censored by a competing event: all measures take them as if "
             "the event could still come.",
         )
     several = [model.name for model in runs.models if len(model.seeds) > 1]

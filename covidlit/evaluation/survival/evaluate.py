@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from covidlit.cohort.endpoint import TIME
+from covidlit.counted import counted
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.predictions import is_synthetic
 from covidlit.evaluation.survival.part import part_metrics
@@ -109,7 +110,8 @@ def _cautions(test: dict[str, Any], horizons: list[float]) -> list[Caution]:
         text = "Nobody of the test part has the event: nothing can be said of the model."
         found.append({"code": "no_event", "text": text})
     elif test["n_events"] < FEW_EVENTS:
-        text = f"The test part has {test['n_events']} event(s): its numbers are very uncertain."
+        events = counted(test["n_events"], "event")
+        text = f"The test part has {events}: its numbers are very uncertain."
         found.append({"code": "few_events", "text": text})
     if test["n_censored"] == 0:
         text = "Everybody of the test part has the event: there is no censoring."
@@ -118,8 +120,8 @@ def _cautions(test: dict[str, Any], horizons: list[float]) -> list[Caution]:
     lacking = [str(f["fold"]) for f in test.get("folds", []) if f["concordance"] is None]
     if lacking:
         text = (
-            f"Fold(s) {', '.join(lacking)} have no concordance (no pair to compare, or all risks "
-            "are the same), and are left out of its mean."
+            f"{counted(len(lacking), 'fold')} without a concordance ({', '.join(lacking)}), left "
+            "out of its mean: no pair to compare, or all risks are the same."
         )
         found.append({"code": "folds_left_out", "text": text})
     return found

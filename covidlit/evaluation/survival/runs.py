@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covidlit.cohort.endpoint import TIME
+from covidlit.counted import counted
 from covidlit.errors import PredictionsError
 from covidlit.evaluation.comparability import check_comparable, check_splits
 from covidlit.evaluation.predictions import is_synthetic
@@ -190,8 +191,8 @@ def _check_times(runs: Sequence[SeedRun], unit: str) -> None:
         differs = list(one.index[~((one == other) | (one.isna() & other.isna()))])
         if differs:
             raise PredictionsError(
-                f"the times of {run.name} are not those of {first.name} for {len(differs)} "
-                f"{unit}(s), such as {differs[0]}.",
+                f"the times of {run.name} are not those of {first.name} for "
+                f"{counted(len(differs), unit)}, such as {differs[0]}.",
                 where="runs",
                 fix="compare runs of one manifest and one label rule, with one horizon.",
             )

@@ -12,6 +12,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
+from covidlit.counted import counted
 from covidlit.dicom.out.terms import SCAN_TERMS, UNDEFINED, value_text
 from covidlit.errors import ManifestError
 from covidlit.figure_text import PLAIN_TEXT
@@ -97,7 +98,7 @@ def trend_of(
     ]
     dated = table[table["acquisition_date"].notna()]
     figure = _figure(dated.assign(date=dated["acquisition_date"])) if len(dated) > 1 else ""
-    remark = f"{undated} scan(s) without a date are not in the figure." if undated else ""
+    remark = f"{counted(undated, 'scan')} without a date left out of the figure." if undated else ""
     (own,) = table[table["scan_id"] == factors["scan_id"]].to_dict("records")
     verdict = _verdict(own, _shared_before(table, own))
     return Trend(heads, rows, figure, remark, verdict, _changes(changes, factors))

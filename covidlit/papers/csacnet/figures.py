@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from covidlit.counted import counted
 from covidlit.evaluation.estimate import format_level
 from covidlit.evaluation.figures import (
     BLUE,
@@ -134,7 +135,7 @@ def reader_figure(
             name = f"reader {plain(reader['name'], 34)}"
             _point(axes, reader["specificity"], reader["sensitivity"], ORANGE, marker, name)
         _roc_axes(axes)
-        text = f"{len(points)} readers on the ROC plane of {method}"
+        text = f"{counted(len(points), 'reader')} on the ROC plane of {method}"
         return svg_text(figure, "readers", text, synthetic)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from covidlit.cohort.reader_columns import PREFIX, SECONDS, reader_values
+from covidlit.counted import counted
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _numbers(values: pd.Series, column: str, remarks: list[str]) -> NDArray[np.f
         odd = values[~np.isfinite(numbers) & values.notna().to_numpy(bool)]
         if len(odd):
             remarks.append(
-                f"{len(odd)} values of {column}, such as {str(odd.iloc[0])!r}, are neither numbers "
-                "nor positive/negative and are left out"
+                f"{counted(len(odd), 'value')} of {column} left out, such as {str(odd.iloc[0])!r}: "
+                "no number, nor positive/negative"
             )
     return numbers

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from covidlit.counted import counted
 from covidlit.evaluation.subgroups import MISSING
 
 
@@ -57,8 +58,9 @@ class Subsets:
         others = name[masks["negative"] & ~masks["S2"] & ~masks["S3"]]
         if len(others):
             found.append(
-                f"{len(others)} negative scans are neither of the class {self.s2!r} (S2) nor of "
-                f"{self.s3!r} (S3): {_counted(others)}. They count among all negative scans only."
+                f"{counted(len(others), 'negative scan')} neither of the class {self.s2!r} (S2) "
+                f"nor of {self.s3!r} (S3), counted among all negative scans only: "
+                f"{_counted(others)}."
             )
         return found
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covidlit.cohort.endpoint import TIME
+from covidlit.counted import counted
 from covidlit.datamodules import VolumeDataModule
 from covidlit.errors import TrainingError
 from covidlit.evaluation import evaluate, write_metrics, write_predictions, write_report
@@ -156,7 +157,7 @@ def _log_result(evaluation: Evaluation, path: Path, *, synthetic: bool, unit: st
         folds = "auc_pooled" in evaluation.metrics["parts"]["test"]
         name = "Test AUC, mean of the folds," if folds else "Test AUC"
         interval = f"{level:g}% CI {auc.low:.3f} to {auc.high:.3f}"
-        log.info(f"{label}{name} {auc.value:.3f} ({interval}), {auc.n} {unit}s.")
+        log.info(f"{label}{name} {auc.value:.3f} ({interval}), {counted(auc.n, unit)}.")
     for caution in evaluation.metrics["cautions"]:
         if caution["code"] == "no_spread":
             log.warning("%s", in_unit(caution["text"], unit))

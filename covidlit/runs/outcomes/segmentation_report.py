@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from covidlit.counted import counted
 from covidlit.evaluation.report_context import ReportContext
 from covidlit.evaluation.segmentation.figures import slice_picture
 from covidlit.evaluation.segmentation.overlap import LESION, groups_of, masks_of
@@ -86,7 +87,7 @@ def example_slices(
         if image is None:
             continue
         dice = "" if np.isnan(row["dice"]) else f", Dice {row['dice']:.3f}"
-        caption = f"{what}: {row['slice_id']}{dice}, {row['n_lesions']} lesion(s)"
+        caption = f"{what}: {row['slice_id']}{dice}, {counted(row['n_lesions'], 'lesion')}"
         found.append((caption, slice_picture(image, _outlines(row))))
     return found, _NOTE if found else ""
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from covidlit.cohort.endpoint import TIME
+from covidlit.counted import counted
 from covidlit.errors import ConfigError, TrainingError
 from covidlit.evaluation.estimate import Estimate, format_estimate
 from covidlit.evaluation.survival.concordance import concordance
@@ -117,11 +118,12 @@ class Survival:
         path = write_survival_report(evaluation, run_dir, context, coefficients_in(run_dir))
         test = evaluation.metrics["parts"]["test"]
         log.info(
-            "%sTest concordance %s; %d patients, %d events.",
+            "%sTest concordance %s; %s, %s.",
             "Synthetic data. " if context.synthetic else "",
             format_estimate(Estimate.from_dict(test["concordance"])),
-            test["n_rows"], test["n_events"],
-        )  # fmt: skip
+            counted(test["n_rows"], "patient"),
+            counted(test["n_events"], "event"),
+        )
         for caution in evaluation.metrics["cautions"]:
             log.warning("%s", caution["text"])
         log.info("Report: %s", path.resolve())

@@ -58,7 +58,7 @@ def test_an_outcome_before_the_first_date_has_no_time_and_is_told(tmp_path: Path
     table = timed(["2020-01-20", "2020-02-05"]).drop(columns="Admitted")
     source = hospital.read(tmp_path, table)
     assert source.patients["event_time_days"].tolist() == [pytest.approx(np.nan, nan_ok=True), 4]
-    assert any("1 patient(s) have an outcome before their first date" in n for n in source.notes)
+    assert any("1 patient with an outcome before their first date" in n for n in source.notes)
 
 
 COURSE: dict[str, Any] = {
@@ -200,4 +200,4 @@ def test_times_that_cannot_move_with_the_index_are_refused(tmp_path: Path) -> No
     source = read_source(tmp_path / "icu.csv", None, "icu_date")
     rows = rows_of_source(source, "icu_date", "last", (None, 0), timed=True)
     assert rows.patients["event_time_days"].tolist() == [5, pytest.approx(np.nan, nan_ok=True)]
-    assert any("1 patient(s) have no date of the outcome" in line for line in rows.lines)
+    assert any("1 patient without a date of the outcome" in line for line in rows.lines)

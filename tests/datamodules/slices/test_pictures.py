@@ -21,7 +21,7 @@ def _objects(first: int, second: int) -> np.ndarray:
 @pytest.mark.parametrize(("first", "second"), [(255, 100), (1, 2), (3, 9)])
 def test_an_object_of_another_value_is_not_lost(tmp_path: Path, first: int, second: int) -> None:
     Image.fromarray(_objects(first, second)).save(tmp_path / "mask.png")
-    with pytest.raises(CovidlitError, match=r"3 values, and 1 piece\(s\)"):
+    with pytest.raises(CovidlitError, match=r"3 values, and 1 piece in"):
         read_mask(tmp_path / "mask.png")
 
 

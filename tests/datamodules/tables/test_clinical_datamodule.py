@@ -92,7 +92,7 @@ def test_patients_of_one_name_in_two_hospitals(labs: Path) -> None:
     data = ClinicalDataModule(
         labs, folds, hospitals={"again": {"path": str(labs)}}, label_rule=SEVERE
     )
-    with pytest.raises(ManifestError, match=r"have one name.*patient.prefix"):
+    with pytest.raises(ManifestError, match=r"of different hospitals share.*patient.prefix"):
         data.setup()
 
 

@@ -59,7 +59,7 @@ def test_a_column_with_a_name_of_covidlits_own_is_no_feature(tmp_path: Path, nam
     assert data.feature_table()["name"].tolist() == ["leukocytes_1e9_per_l", "male"]
     assert list(data.features_of("train")) == ["leukocytes_1e9_per_l", "male"]
     if name not in ("target", "model", "run_id"):  # a label, and texts
-        assert any(f"Column(s) {name} are left out" in line for line in data.rows.lines)
+        assert any(f"1 column left out ({name})" in line for line in data.rows.lines)
 
 
 def test_the_target_of_a_table_is_a_label(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_further_features_are_named_and_columns_of_any_name_can_be_one(tmp_path:
     told = [line for line in data.rows.lines if line.startswith("Further columns")]
     assert len(told) == 1
     assert "died_in_icu, crp_mg_l, groe" in told[0]
-    assert any("体重 are left out" in line for line in data.rows.lines)
+    assert any("体重): covidlit's own" in line for line in data.rows.lines)
     with pytest.raises(ManifestError, match=r"'BMI' and 'bmi' would be one feature"):
         data_of(tmp_path, table(BMI=20.0, bmi=21.0)).setup()
 

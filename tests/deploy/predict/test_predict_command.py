@@ -195,7 +195,7 @@ def test_an_overridden_check_is_told_of_in_the_scan_s_row(folder: Path, tmp_path
     done = CliRunner(env={"COLUMNS": "300"}).invoke(app, [*command, "--out", str(out)])
     written = pd.read_csv(out).set_index("path")
     notes = written["notes"]
-    assert notes["gap"].startswith("missing_slice overridden by --override: 1 slice(s) missing")
+    assert notes["gap"].startswith("missing_slice overridden by --override: 1 slice missing")
     by_run = "too_few_slices overridden by the run that trained the network"
     assert notes["few"].startswith(f"{by_run}: 1 slice, fewer than 12")
     assert notes["whole"] == NO_POINT

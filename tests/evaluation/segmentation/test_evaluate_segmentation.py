@@ -227,7 +227,7 @@ def test_the_report_holds_every_measure_and_says_that_the_data_are_synthetic(
     for said in (
         "Dice of lesions", "0.250", "mAP of masks", "Surface distance, mean (mm)", "SYNTHETIC DATA",
         "does not define it", "Slices called right", "Worst: a.0", 'aria-label="FROC curve',
-        "The test part has 3 patient(s)",
+        "The test part has 3 patients",
     ):  # fmt: skip
         assert said in page, said
     assert (tmp_path / "metrics.json").is_file()

@@ -108,7 +108,7 @@ def test_other_class_names_and_scans_outside_the_subsets(cohort: Cohort, method:
     assert s3["auc"]["value"] is None
     assert s3["auc"]["reason"] == "no negative scan"
     (remark,) = few.remarks(renamed[renamed["part"] == "test"])
-    assert remark.startswith("40 negative scans are neither of the class 'healthy' (S2)")
+    assert remark.startswith("40 negative scans neither of the class 'healthy' (S2)")
     assert "flu (40)" in remark
     (remark,) = Subsets(s1="COVID-19").remarks(table[table["part"] == "test"])
     assert remark.startswith("40 of the 40 positive scans are not of the class 'COVID-19'")

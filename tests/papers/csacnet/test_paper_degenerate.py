@@ -75,7 +75,7 @@ def test_scores_that_are_not_numbers(cohort: Cohort, tmp_path: Path) -> None:
     table.loc[table["scan_id"].isin(["S010", "S100", "S101"]), "score"] = np.nan
     found, page = _written(table, tmp_path)
     assert found.results["figure2_left"][0]["auc"]["n"] == 118
-    assert "2 test and 1 validation scan(s) have no score (NaN) and count as refused." in page
+    assert "2 test scans and 1 validation scan without a score (NaN), taken as refused." in page
     every, page = _written(table.assign(score=np.nan), tmp_path)
     assert every.results["figure2_left"][0]["auc"]["value"] is None
     assert every.results["methods"][0]["n_scored"] == 0

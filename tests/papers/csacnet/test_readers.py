@@ -130,7 +130,7 @@ def test_scans_that_a_reader_has_not_read_are_left_out_of_his_comparison(
     junior, senior = reader_study(method(table))["readers"]
     assert (junior["n"], junior["n_not_read"]) == (117, 3)
     assert junior["versus_model"]["sensitivity"]["n"] == 39
-    assert "1 values of reader_junior, such as 'unsure'" in junior["remark"]
+    assert "1 value of reader_junior left out, such as 'unsure'" in junior["remark"]
     assert "1 times in reader_junior_seconds" in junior["remark"]
     assert junior["seconds"]["n"] == 119
     assert senior["n"] == 120
