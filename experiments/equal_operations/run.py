@@ -2,6 +2,7 @@
 
 python experiments/equal_operations/run.py tune     learning rates and shapes, cohort seed 2
 python experiments/equal_operations/run.py report   the chosen ones, cohort seeds 32 and 33: once
+python experiments/equal_operations/run.py narrow   narrower CSAC-Nets, more epochs, cohorts 0 to 2
 
 Each step keeps every finished run and can be stopped: the same command goes on.
 """
@@ -41,6 +42,9 @@ resolution."""
 NETWORKS = ("csacnet", "resnet3d", "densenet3d")
 RATES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
 TUNE_COHORT, TUNE_SEED, FRESH, REPORT_SEEDS = 2, 0, (32, 33), (1, 2, 3)
+WIDTH, EPOCHS, DEVELOPMENT, DEVELOPMENT_SEEDS = 8, 16, (0, 1, 2), (0, 1)
+NARROWER = (6, 4)
+"""Widths of the first module of CSAC-Net, whose others are multiples of it."""
 figure = partial(results.figure, HERE.name)
 auc_figure = partial(results.auc_figure, HERE.name)
 Key = tuple[str, int, int]
@@ -144,7 +148,36 @@ def report() -> None:
     keep(HERE / "results.json", figures, list(runs.values()))
 
 
-STEPS = {"tune": tune, "report": report}
+def narrow() -> None:
+    """CSAC-Nets with as many layers and fewer channels, trained for as many operations."""
+    widths = (WIDTH, *NARROWER)
+    each = {width: operations([f"{NET}.width={width}"]) for width in widths}
+    epochs = {width: round(EPOCHS * each[WIDTH] / each[width]) for width in widths}
+    runs = train_all(
+        {
+            (f"width_{width}", cohort, seed): [
+                f"{NET}.width={width}", f"trainer.max_epochs={epochs[width]}",
+            ]
+            for cohort in DEVELOPMENT for seed in DEVELOPMENT_SEEDS for width in widths
+        }
+    )  # fmt: skip
+    figures = [auc_figure(key, run, "narrow") for key, run in runs.items()]
+    for width in widths:
+        words = f"10^9 operations of one volume, width {width}, {epochs[width]} epochs"
+        figures.append(figure(words, each[width], "narrow"))
+    folders = {key: run.folder for key, run in runs.items()}
+    for width in NARROWER:
+        found = gain(folders, (f"width_{WIDTH}", f"width_{width}"))
+        words = (
+            f"AUC, width {width} minus width {WIDTH}, mean of {len(DEVELOPMENT)} cohorts and "
+            f"{len(DEVELOPMENT_SEEDS)} seeds each; 95% interval {found.low:.3f} to "
+            f"{found.high:.3f} over patients and seeds"
+        )
+        figures.append(figure(words, found.value, "narrow"))
+    keep(HERE / "narrow.json", figures, list(runs.values()))
+
+
+STEPS = {"tune": tune, "report": report, "narrow": narrow}
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in STEPS:

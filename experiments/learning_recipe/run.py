@@ -35,7 +35,7 @@ from results import FIRST_RECIPE, RUNS, Run, auc, keep, make_cohort, train  # no
 NEW = ["experiment=quickstart"]
 RECIPES = {"first": FIRST_RECIPE, "new": NEW}
 BFLOAT16 = [*NEW, "trainer.precision=bf16-mixed"]
-NET, SCHEDULER = "model.task.net", "model.task.scheduler"
+NET, SCHEDULER, OPTIMIZER = "model.task.net", "model.task.scheduler", "model.task.optimizer"
 BINS = [f"{NET}.input_bins=5", f"{NET}.input_mean=0", f"{NET}.input_std=1"]
 WARM_UP = [f"{SCHEDULER}.pct_start=0.1"]
 EXPLORED = {
@@ -46,7 +46,18 @@ EXPLORED = {
     "new": NEW,
     "new_8_bins_wide_window": [*NEW, f"{NET}.input_bins=8", "data.window=[-1000,400]"],
     "new_smooth_maximum": [*NEW, f"{NET}.pooling=lse"],
-}
+    "new_maximum": [*NEW, f"{NET}.pooling=max"],
+    "new_decay": [
+        *NEW, f"{OPTIMIZER}._target_=torch.optim.AdamW", f"+{OPTIMIZER}.weight_decay=0.05",
+    ],
+    "new_average_of_weights": [
+        *NEW, "+callbacks.average._target_=pytorch_lightning.callbacks.EMAWeightAveraging",
+        "+callbacks.average.decay=0.98",
+    ],
+    "new_batches_of_8": [*NEW, "data.batch_size=8"],
+    "new_focal_loss": [*NEW, "model.task.loss=focal"],
+    "new_no_flips": [*NEW, "augmentation=none"],
+}  # fmt: skip
 """`bins_and_warm_up` differs from `new` in its 20 epochs alone."""
 
 EXPLORE_COHORT, DEVELOPMENT, FRESH = 2, (0, 1, 2), (30, 31)
