@@ -8,9 +8,9 @@ scans in 17 steps at half the resolution, then its Linear layers in 40 steps at 
 128 x 128 voxels over the same extent) on 24 of these scans, so that its AUC is neither 0.5 nor 1;
 it is kept in runs/prediction_benchmark. Exports in int8 and in bfloat16 are compared on 300
 synthetic scans of another seed, which calibrated and trained nothing. `--checkpoint` compares
-another network, such as a copy of that of `make demo`, on them too. Exports are kept as well, with what was
-compared: `--export-only` makes them, on a machine that need not be quiet, and the same command
-without it measures times.
+another network, such as a copy of that of `make demo`, on them too. Exports are kept as well, with
+what was compared: `--export-only` makes them, on a machine that need not be quiet, and the same
+command without it measures times.
 Every side starts from the same int16 HU and ends with a probability. "Eager" is PyTorch in its
 default memory format; covidlit's own torch engine keeps channels last. MONAI's ResNet-50 (46.16 M
 parameters, random weights) stands beside it with its own stem, of stride 1, and with CSAC-Net's, of
