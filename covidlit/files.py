@@ -371,9 +371,13 @@ def require_path(path: str | Path) -> Path:
     """The path, if there is something.
 
     Raises:
-        CovidlitError: there is nothing.
+        CovidlitError: there is nothing, or a name in it is too long for any system.
     """
     path = path_named(path)
-    if not os.access(path, os.F_OK):  # a name may be too long for `exists`
+    try:
+        is_there = path.exists()
+    except OSError as error:
+        raise CovidlitError(f"{error.strerror}.", where=path, fix="check the path.") from error
+    if not is_there:
         raise CovidlitError("there is no such file or folder.", where=path, fix="check the path.")
     return path

@@ -24,7 +24,7 @@ def test_each_part_has_its_classes_and_its_refused_scans() -> None:
     assert part_lines(pd.concat(parts, ignore_index=True)) == [
         "  train: 3 scans (covid 1, np 2), 2 refused; centres: a",
         "  test: 2 scans (covid 1, np 1); centres: a",
-        "  in no part: 1 scans",
+        "  in no part: 1 scan",
     ]
 
 

@@ -167,8 +167,8 @@ def _check_frames(frames: tuple[Frame, ...], folder: Path) -> None:
     if "" in uids or max(uids.values()) > 1:
         n_bad = sum(n for uid, n in uids.items() if not uid or n > 1)
         raise DicomError(
-            f"{counted(n_bad, 'slice')} without a SOPInstanceUID of its own: a derived object "
-            "could not name its source.",
+            f"{counted(n_bad, 'slice has', 'slices have')} no SOPInstanceUID of "
+            f"{'its' if n_bad == 1 else 'their'} own: a derived object could not name its source.",
             where=folder,
             fix="export the series again with a SOPInstanceUID per slice.",
         )
