@@ -45,6 +45,8 @@ TUNE_COHORT, TUNE_SEED, FRESH, REPORT_SEEDS = 2, 0, (32, 33), (1, 2, 3)
 WIDTH, EPOCHS, DEVELOPMENT, DEVELOPMENT_SEEDS = 8, 16, (0, 1, 2), (0, 1)
 NARROWER = (6, 4)
 """Widths of the first module of CSAC-Net, whose others are multiples of it."""
+RECIPE = HERE.parent / "learning_recipe" / "finished"
+"""Trainings of the quickstart's own width are kept there."""
 figure = partial(results.figure, HERE.name)
 auc_figure = partial(results.auc_figure, HERE.name)
 Key = tuple[str, int, int]
@@ -150,22 +152,24 @@ def report() -> None:
 
 def narrow() -> None:
     """CSAC-Nets with as many layers and fewer channels, trained for as many operations."""
-    widths = (WIDTH, *NARROWER)
-    each = {width: operations([f"{NET}.width={width}"]) for width in widths}
-    epochs = {width: round(EPOCHS * each[WIDTH] / each[width]) for width in widths}
+    each = {width: operations([f"{NET}.width={width}"]) for width in (WIDTH, *NARROWER)}
+    epochs = {width: round(EPOCHS * each[WIDTH] / each[width]) for width in each}
     runs = train_all(
         {
             (f"width_{width}", cohort, seed): [
                 f"{NET}.width={width}", f"trainer.max_epochs={epochs[width]}",
             ]
-            for cohort in DEVELOPMENT for seed in DEVELOPMENT_SEEDS for width in widths
+            for cohort in DEVELOPMENT for seed in DEVELOPMENT_SEEDS for width in NARROWER
         }
     )  # fmt: skip
     figures = [auc_figure(key, run, "narrow") for key, run in runs.items()]
-    for width in widths:
+    for width in each:
         words = f"10^9 operations of one volume, width {width}, {epochs[width]} epochs"
         figures.append(figure(words, each[width], "narrow"))
-    folders = {key: run.folder for key, run in runs.items()}
+    folders = {key: run.folder for key, run in runs.items()} | {
+        (f"width_{WIDTH}", cohort, seed): RECIPE / f"new_{cohort}_{seed}"
+        for cohort in DEVELOPMENT for seed in DEVELOPMENT_SEEDS
+    }  # fmt: skip
     for width in NARROWER:
         found = gain(folders, (f"width_{WIDTH}", f"width_{width}"))
         words = (
