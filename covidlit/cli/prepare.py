@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from covidlit.counted import counted
+from covidlit.settings.words import typed_setting
 
 if TYPE_CHECKING:
     from covidlit.preprocess import Geometry
@@ -110,8 +110,8 @@ def _next_step(manifest: Path, cache: Path, geometry: Geometry) -> str:
     """The command that trains on what is prepared: with another geometry it would prepare anew."""
     spacing = ",".join(f"{value:g}" for value in geometry.spacing)
     size = ",".join(map(str, geometry.size))
-    settings = (
-        "data=manifest", f"data.source.path={manifest}", f"data.cache_dir={cache}",
-        f"data.geometry.spacing=[{spacing}]", f"data.geometry.size=[{size}]",
+    words = (
+        typed_setting("data.source.path", manifest), typed_setting("data.cache_dir", cache),
+        f"'data.geometry.spacing=[{spacing}]'", f"'data.geometry.size=[{size}]'",
     )  # fmt: skip
-    return f"To train on them: covidlit train {shlex.join(settings)}"
+    return f"To train on them: covidlit train data=manifest {' '.join(words)}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from covidlit.errors import CovidlitError, TrainingError, machine_trouble
+from covidlit.settings.words import typed_setting
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes: 128 and the number of the signal, SIGINT or SIGTERM."""
@@ -111,7 +112,7 @@ def last_checkpoint(run_dir: Path) -> Path | None:
 
 def _way_on(run_dir: Path) -> str:
     last = last_checkpoint(run_dir)
-    same = f"give the same overrides and hydra.run.dir={run_dir}"
+    same = f"give the same overrides and {typed_setting('hydra.run.dir', run_dir)}"
     if any(run_dir.glob("fold_*")):
         return f"To go on, {same}: finished folds are kept, the last one goes on."
     if last is None:
@@ -120,8 +121,8 @@ def _way_on(run_dir: Path) -> str:
             "again. Scans that were prepared stay in the cache."
         )
     return (
-        f"To go on after its last finished epoch, {same}; or ckpt_path={last}, in a run folder of "
-        "its own."
+        f"To go on after its last finished epoch, {same}; or "
+        f"{typed_setting('ckpt_path', last)}, in a run folder of its own."
     )
 
 

@@ -15,6 +15,7 @@ from covidlit.errors import ConfigError, CovidlitError
 from covidlit.settings.keys import suggest
 from covidlit.settings.third_party import how_to_add, missing_package
 from covidlit.settings.tree import config_dir, default_tree, dotted_names, groups
+from covidlit.settings.words import typed_setting
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -148,12 +149,10 @@ def _how_to_quote(argument: str) -> str:
     key, equals, value = argument.partition("=")
     if not equals or not value or value[0] in "[{\"'" or _FUNCTION.match(value):
         return ""
-    for quote in "\"'":
-        escaped = value.replace(quote, f"\\{quote}")
-        quoted = f"{key}={quote}{escaped}{quote}"
-        parsed = list(_parsed([quoted]))
-        if parsed and parsed[0].value() == value:
-            return f"quote the value for Hydra, and all of it for the shell: {shlex.quote(quoted)}."
+    quoted = typed_setting(key, value)
+    parsed = list(_parsed(shlex.split(quoted)))
+    if parsed and parsed[0].value() == value:
+        return f"quote the value for Hydra, and all of it for the shell: {quoted}."
     return ""
 
 

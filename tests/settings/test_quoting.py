@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from covidlit.settings.errors import translate
 from covidlit.settings.tree import config_dir
+from covidlit.settings.words import typed_setting
 
 
 def path_of(*overrides: str) -> str:
@@ -53,3 +55,16 @@ def test_the_command_gives_the_advice(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert "'data.source.path=\"a=b/m.csv\"'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["m.csv", "a/b-1_2.csv", "co[old]/m.csv", "a, b/m.csv", "it's/m.csv", 'the "new"/m.csv', "1",
+     "null", "Größe/m.csv", "a=b/{c}.csv", "a(b)/m.csv", "key:value/m.csv"],
+)  # fmt: skip
+def test_a_path_is_the_same_behind_shell_and_hydra(path: str) -> None:
+    (word,) = shlex.split(typed_setting("data.cache_dir", Path(path)))
+    found = OverridesParser.create().parse_override(word)
+    assert found.key_or_group == "data.cache_dir"
+    assert found.value() == path
+    assert not found.is_sweep_override()
