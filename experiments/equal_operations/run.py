@@ -159,7 +159,7 @@ def narrow() -> None:
             (f"width_{width}", cohort, seed): [
                 f"{NET}.width={width}", f"trainer.max_epochs={epochs[width]}",
             ]
-            for cohort in DEVELOPMENT for seed in DEVELOPMENT_SEEDS for width in NARROWER
+            for seed in DEVELOPMENT_SEEDS for cohort in DEVELOPMENT for width in NARROWER
         }
     )  # fmt: skip
     figures = [auc_figure(key, run, "narrow") for key, run in runs.items()]
