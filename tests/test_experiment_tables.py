@@ -243,3 +243,36 @@ def test_the_pruning_study_tells_what_its_rules_gave_on_all_sweeps() -> None:
         ahead = sum(t["reports"][epoch - 1] > best["reports"][epoch - 1] for t in trials)
         assert (ahead + 1, len(trials)) == {"fresh": (24, 24), "today": (28, 30)}[name]
         assert words in text
+
+
+def test_narrower_networks_are_told_as_their_runs_wrote_them() -> None:
+    folder = EXPERIMENTS / "equal_operations"
+    known = figures(folder / "narrow.json") | figures(EXPERIMENTS / "learning_recipe/explored.json")
+    known |= figures(EXPERIMENTS / "learning_recipe/developed.json")
+    text = (folder / "README.md").read_text(encoding="utf-8").replace("**", "")
+    told = re.search(
+        r"width 6 over 24 epochs has (\S+), (\S+) and (\S+), width 4 over 40 epochs (\S+), (\S+) "
+        r"and (\S+), where width 8 over 16 epochs has (\S+), (\S+) and (\d\.\d+);",
+        text,
+    )
+    assert told is not None
+    names = ("width_6", "width_4", "new")
+    values = [
+        next(v for k, v in known.items() if k.startswith(f"AUC, {name}, cohort seed {c}, network"))
+        for name in names
+        for c in (0, 1, 2)
+    ]
+    for shown, value in zip(told.groups(), values, strict=True):
+        assert_shown(shown, value)
+    for width in (6, 4):
+        shown = re.search(
+            rf"width {width} minus width 8 (?:is )?(\S+) \((\S+) to (-?\d\.\d+)", text
+        )
+        words, value = next(
+            p for p in known.items() if p[0].startswith(f"AUC, width {width} minus")
+        )
+        ends = re.search(r"interval (\S+) to (\S+) over", words)
+        assert shown is not None
+        assert ends is not None
+        for one, number in zip(shown.groups(), [value, *map(float, ends.groups())], strict=True):
+            assert_shown(one, number)

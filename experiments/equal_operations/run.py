@@ -42,7 +42,7 @@ resolution."""
 NETWORKS = ("csacnet", "resnet3d", "densenet3d")
 RATES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
 TUNE_COHORT, TUNE_SEED, FRESH, REPORT_SEEDS = 2, 0, (32, 33), (1, 2, 3)
-WIDTH, EPOCHS, DEVELOPMENT, DEVELOPMENT_SEEDS = 8, 16, (0, 1, 2), (0, 1)
+WIDTH, EPOCHS, DEVELOPMENT = 8, 16, (0, 1, 2)
 NARROWER = (6, 4)
 """Widths of the first module of CSAC-Net, whose others are multiples of it."""
 RECIPE = HERE.parent / "learning_recipe" / "finished"
@@ -156,10 +156,10 @@ def narrow() -> None:
     epochs = {width: round(EPOCHS * each[WIDTH] / each[width]) for width in each}
     runs = train_all(
         {
-            (f"width_{width}", cohort, seed): [
+            (f"width_{width}", cohort, TUNE_SEED): [
                 f"{NET}.width={width}", f"trainer.max_epochs={epochs[width]}",
             ]
-            for seed in DEVELOPMENT_SEEDS for cohort in DEVELOPMENT for width in NARROWER
+            for cohort in DEVELOPMENT for width in NARROWER
         }
     )  # fmt: skip
     figures = [auc_figure(key, run, "narrow") for key, run in runs.items()]
@@ -167,15 +167,14 @@ def narrow() -> None:
         words = f"10^9 operations of one volume, width {width}, {epochs[width]} epochs"
         figures.append(figure(words, each[width], "narrow"))
     folders = {key: run.folder for key, run in runs.items()} | {
-        (f"width_{WIDTH}", cohort, seed): RECIPE / f"new_{cohort}_{seed}"
-        for cohort in DEVELOPMENT for seed in DEVELOPMENT_SEEDS
-    }  # fmt: skip
+        (f"width_{WIDTH}", cohort, TUNE_SEED): RECIPE / f"new_{cohort}_{TUNE_SEED}"
+        for cohort in DEVELOPMENT
+    }
     for width in NARROWER:
         found = gain(folders, (f"width_{WIDTH}", f"width_{width}"))
         words = (
-            f"AUC, width {width} minus width {WIDTH}, mean of {len(DEVELOPMENT)} cohorts and "
-            f"{len(DEVELOPMENT_SEEDS)} seeds each; 95% interval {found.low:.3f} to "
-            f"{found.high:.3f} over patients and seeds"
+            f"AUC, width {width} minus width {WIDTH}, mean of {len(DEVELOPMENT)} cohorts, one seed "
+            f"each; 95% interval {found.low:.3f} to {found.high:.3f} over patients"
         )
         figures.append(figure(words, found.value, "narrow"))
     keep(HERE / "narrow.json", figures, list(runs.values()))
