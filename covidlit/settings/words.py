@@ -21,7 +21,7 @@ def settings_text(settings: Mapping[str, Any] | str) -> str:
     return (f"{target} ({values})" if target and values else target or values) or "none"
 
 
-_PLAIN = re.compile(r"[\w./:@%+-]*[./][\w./:@%+-]*", re.ASCII)
+_PLAIN = re.compile(r"[\w./:@%+-]*(/|\.[a-z]{2,})[\w./:@%+-]*", re.ASCII)
 """Paths that Hydra takes as they are, and for nothing else than text."""
 
 

@@ -60,7 +60,7 @@ def test_the_command_gives_the_advice(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "path",
     ["m.csv", "a/b-1_2.csv", "co[old]/m.csv", "a, b/m.csv", "it's/m.csv", 'the "new"/m.csv', "1",
-     "null", "Größe/m.csv", "a=b/{c}.csv", "a(b)/m.csv", "key:value/m.csv"],
+     "1.5", ".5", "1.e5", "null", "Größe/m.csv", "a=b/{c}.csv", "a(b)/m.csv", "key:value/m.csv"],
 )  # fmt: skip
 def test_a_path_is_the_same_behind_shell_and_hydra(path: str) -> None:
     (word,) = shlex.split(typed_setting("data.cache_dir", Path(path)))
